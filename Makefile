@@ -1,0 +1,66 @@
+# make            the program: ./lookat
+# make test       builds and runs all tests
+# make layers     checks that no folder of src includes from one above it
+#
+# Variables: CC, CFLAGS, OPENMP=1|0 (default: 1 where the compiler has it), BUILD (folder for objects), BIN (the program)
+
+CFLAGS ?= -O3 -g
+BUILD  ?= .build/default
+BIN    ?= lookat
+
+WARN   := -Wall -Wextra -Wpedantic -Wshadow
+# contraction off: gcc and clang then round the same expressions in the same way
+ALL    := -std=c11 -D_POSIX_C_SOURCE=200809L $(WARN) -ffp-contract=off -Isrc $(CFLAGS)
+LIBS   := -lm
+
+probe   = $(shell printf '$(1)' | $(CC) $(2) -x c - -o /dev/null 2>/dev/null && echo 1)
+OPENMP ?= $(call probe,\#include <omp.h>\nint main(void){return omp_get_num_procs()<1;}\n,-fopenmp)
+ifeq ($(OPENMP),1)
+ALL    += -fopenmp
+else
+ALL    += -Wno-unknown-pragmas
+endif
+
+SRC    := $(wildcard src/*/*.c)
+OBJ    := $(SRC:%.c=$(BUILD)/%.o)
+MAIN   := $(BUILD)/src/main.o
+LIB    := $(BUILD)/liblookat.a
+TESTS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
+TOOLS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/test_%,$(wildcard tests/*.c)))
+
+all: $(BIN)
+
+$(BIN): $(MAIN) $(LIB)
+	$(CC) $(ALL) $(LDFLAGS) -o $@ $(MAIN) $(LIB) $(LIBS)
+
+$(LIB): $(OBJ)
+	@rm -f $@
+	@$(AR) rcs $@ $(OBJ)
+
+# the compiler and its flags are part of what an object depends on
+FLAGS := $(BUILD)/flags
+$(FLAGS): always
+	@mkdir -p $(BUILD)
+	@echo '$(CC) $(ALL)' | cmp -s - $@ || echo '$(CC) $(ALL)' > $@
+
+$(BUILD)/src/kernels/avx2.o: ISA := $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),-mavx2 -mfma -mf16c)
+
+$(BUILD)/%.o: %.c $(FLAGS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL) $(ISA) -MMD -c -o $@ $<
+
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
+	$(CC) $(ALL) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS)
+
+test: $(BIN) $(TESTS) $(TOOLS)
+	@BUILD=$(BUILD) BIN=$(BIN) RUN='$(RUN)' sh tests/run.sh
+
+layers:
+	@sh tests/layers.sh
+
+clean:
+	rm -rf .build lookat
+
+-include $(OBJ:.o=.d) $(MAIN:.o=.d) $(wildcard $(BUILD)/tests/*.d)
+.PHONY: all test layers clean always
+.SECONDARY:

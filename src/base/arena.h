@@ -1,0 +1,26 @@
+/* Arena: memory that is given out piece by piece and freed at once. One owner, one lifetime; not shared between threads. */
+#ifndef LOOKAT_BASE_ARENA_H
+#define LOOKAT_BASE_ARENA_H
+
+#include <stddef.h>
+
+struct arena_chunk;
+struct arena {
+    struct arena_chunk *chunks; /* newest first; {0} is an empty arena */
+    size_t bytes;               /* bytes given out, padding included */
+};
+
+/* count * size bytes, aligned to 64, contents undefined; NULL where the product overflows or the system has no memory.
+ * Pages of a large piece are not touched until they are used. */
+void *arena_alloc(struct arena *a, size_t count, size_t size);
+
+/* The same, filled with zeros. */
+void *arena_zalloc(struct arena *a, size_t count, size_t size);
+
+/* A copy of the n bytes at s followed by a zero byte; NULL where the system has no memory. */
+char *arena_copy(struct arena *a, const void *s, size_t n);
+
+/* Frees everything and leaves an empty arena. */
+void arena_free(struct arena *a);
+
+#endif

@@ -1,0 +1,53 @@
+/* Files: read-only maps, whole-file reads, and outputs that appear complete or not at all. */
+#ifndef LOOKAT_BASE_FILE_H
+#define LOOKAT_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+
+/* A file mapped read-only. */
+struct file {
+    const char *path;    /* as given; the caller keeps it alive */
+    const uint8_t *data; /* [size] */
+    size_t size;         /* bytes */
+};
+
+/* Maps the regular file at path. ERR_FAILED where it cannot be opened, ERR_REFUSED where it is a folder or a device. */
+int file_map(struct file *f, const char *path, struct err *e);
+void file_unmap(struct file *f);
+
+/* Reads all of path, or of standard input for "-", into the arena: *data is [*size] and followed by a zero byte.
+ * Pipes and devices are fine. ERR_FAILED where it cannot be read, ERR_REFUSED for a folder. */
+int file_read(const char *path, struct arena *a, uint8_t **data, size_t *size, struct err *e);
+
+bool file_is_folder(const char *path);
+bool file_exists(const char *path);
+
+/* folder + "/" + name in the arena; NULL without memory. */
+char *path_join(struct arena *a, const char *folder, const char *name);
+/* The folder part of path ("." where it has none) in the arena; NULL without memory. */
+char *path_folder(struct arena *a, const char *path);
+/* The part of path after the last '/'. */
+const char *path_base(const char *path);
+
+/* An output file: written under a temporary name beside its place, then synced and renamed. */
+struct out_file {
+    FILE *fp;
+    const char *path; /* the caller keeps it alive */
+    char tmp[4096];
+};
+
+/* Creates the temporary. ERR_USAGE where path exists and force is false, ERR_FAILED where it cannot be written. */
+int out_open(struct out_file *o, const char *path, bool force, struct err *e);
+int out_write(struct out_file *o, const void *data, size_t n, struct err *e);
+/* Flushes, syncs and renames; on an error the temporary is removed. */
+int out_commit(struct out_file *o, struct err *e);
+/* Removes the temporary; does nothing after a commit. */
+void out_abort(struct out_file *o);
+
+#endif

@@ -1,0 +1,55 @@
+/* The arithmetic of the engine, as one table of functions per instruction set. scalar.c is the readable reference; the other sets
+ * match it within the bounds stated here. Let u = 2^-24 (the unit roundoff of float32).
+ *
+ * Every function's result is fixed by its arguments alone: row r of matvec, element (i, r) of matmul and element c of vecmat come out
+ * with the same bits whatever other rows are computed in the same call, so cutting work between threads cannot change a result.
+ * Pointers need no alignment beyond their element type's; nothing is read or written outside the stated shapes. */
+#ifndef LOOKAT_KERNELS_KERNELS_H
+#define LOOKAT_KERNELS_KERNELS_H
+
+#include "base/err.h"
+#include "kernels/dtype.h"
+
+struct kernels {
+    const char *name;         /* "scalar", "avx2", "neon" */
+    bool (*supported)(void);  /* does this CPU have the instructions? */
+
+    /* y[n] = the numbers stored at w as type; exact. n a multiple of the block. */
+    void (*to_f32)(enum dtype type, float *y, const void *w, size_t n);
+
+    /* y[n] = x[n] to nearest-even f16, as f32_to_f16. */
+    void (*to_f16)(uint16_t *y, const float *x, size_t n);
+
+    /* y[r] = sum_c w[r][c] x[c] for r < rows: w is [rows][cols] of type, its rows `stride` bytes apart. cols a multiple of the block.
+     * |error| <= (cols/8 + 16) u sum_c |w x|, against the exact sum over the stored numbers. */
+    void (*matvec)(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const float *x, size_t cols);
+
+    /* y[c] += sum_r a[r] w[r][c]: w as for matvec. |error| <= (rows + 2) u (|y| + sum_r |a w|). */
+    void (*vecmat)(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const float *a, size_t cols);
+
+    /* y[i][r] += sum_c w[r][c] x[i][c] for i < n, r < rows: all float32; ldy, ldw, ldx are the distances between rows in floats.
+     * Error as for matvec, plus one rounding of the addition to y. */
+    void (*matmul)(float *y, size_t ldy, const float *w, size_t ldw, size_t rows, const float *x, size_t ldx, size_t n, size_t cols);
+
+    /* y[n] = (x - mean) / sqrt(variance + eps) * weight + bias, biased variance (Ba, Kiros, Hinton 2016). y may be x. */
+    void (*layernorm)(float *y, const float *x, const float *weight, const float *bias, size_t n, float eps);
+
+    /* x[n] = gelu(x), in place: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) (Hendrycks and Gimpel 2016).
+     * |error| <= 4e-7 (1 + |x|). */
+    void (*gelu_tanh)(float *x, size_t n);
+
+    /* x[n] = x/2 (1 + erf(x / sqrt 2)), in place. |error| <= 4e-7 (1 + |x|). */
+    void (*gelu_erf)(float *x, size_t n);
+
+    /* x[n] = exp(x - max x) / sum, in place; n >= 1. Relative error of each <= 2e-6 + n u where the result is a normal number. */
+    void (*softmax)(float *x, size_t n);
+};
+
+/* The set called `name`, or for NULL the fastest one this CPU supports. ERR_USAGE, naming the sets there are, where there is no such
+ * set or the CPU lacks it. */
+int kernels_get(const struct kernels **k, const char *name, struct err *e);
+
+/* All sets compiled in, scalar first: index 0..; NULL past the last. */
+const struct kernels *kernels_at(size_t index);
+
+#endif

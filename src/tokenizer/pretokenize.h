@@ -1,0 +1,12 @@
+/* GPT-2's pre-tokenizer: 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ */
+#ifndef LOOKAT_TOKENIZER_PRETOKENIZE_H
+#define LOOKAT_TOKENIZER_PRETOKENIZE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Length in bytes of the piece that starts at text[0]; at least 1 where n >= 1. A byte that is not part of valid UTF-8 counts as one
+ * character that is neither letter, number nor space. The pieces of a text, in order, are the text. */
+size_t pretokenize_next(const uint8_t *text, size_t n);
+
+#endif
