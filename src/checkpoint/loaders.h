@@ -4,6 +4,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/gguf.h"
+#include "checkpoint/vocab.h"
 
 typedef void (*warn_fn)(const char *msg); /* NULL: warnings are dropped */
 
@@ -20,22 +21,5 @@ int hf_load_vocab(struct vocab *v, const char *path, struct arena *a, struct err
 /* llmc.c: model v3 (f32), v5 (bf16); tokenizer v1, v2. */
 int llmc_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct err *e);
 int llmc_load_vocab(struct vocab *v, const char *path, struct arena *a, struct err *e);
-
-/* vocab.c: what the vocabulary loaders share. */
-
-/* Collects tokens given in any order of ids, then builds the vocabulary. All memory from the arena. */
-struct vocab_builder {
-    const char *path;   /* for messages */
-    uint32_t n;         /* ids 0..n-1, each to be set once */
-    struct gguf_str *token; /* [n] raw bytes; s == NULL: not set yet */
-    uint8_t *control;   /* [n] */
-    struct arena *arena;
-};
-
-/* The byte-to-unicode spelling of GPT-2's files: printable bytes stand for themselves, the other 68 for U+0100 and up in order.
- * vocab_unspell writes the raw bytes of the UTF-8 string s[n] to out (at most n) and returns their number, or -1 where a character is not
- * in the alphabet. vocab_spell writes the spelling of n raw bytes to out (at most 2n) and returns its length. */
-long vocab_unspell(const char *s, size_t n, uint8_t *out);
-size_t vocab_spell(const uint8_t *bytes, size_t n, char *out);
 
 #endif

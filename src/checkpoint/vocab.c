@@ -1,0 +1,209 @@
+#include "checkpoint/vocab.h"
+
+#include <string.h>
+
+#define SHOWN 40 /* bytes of a token that a message quotes */
+
+/* GPT-2's bytes_to_unicode (github.com/openai/gpt-2, encoder.py): bytes that are printable in Latin-1 keep their number. */
+static bool is_printable(unsigned byte) { return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174; }
+
+/* The 68 other bytes, in order: 0..32, 127..160, 173. */
+static unsigned other_rank(unsigned byte) { return byte <= 32 ? byte : byte <= 160 ? byte - 127 + 33 : 67; }
+static unsigned other_byte(unsigned rank) { return rank <= 32 ? rank : rank <= 66 ? rank - 33 + 127 : 173; }
+
+long vocab_unspell(const char *s, size_t n, uint8_t *out) {
+    const uint8_t *p = (const uint8_t *)s;
+    long len = 0;
+    for (size_t i = 0; i < n; i++) {
+        unsigned c = p[i];
+        if (c >= 0x80) { /* the alphabet ends at U+0143: two bytes, lead C2..C5 */
+            if (c < 0xc2 || c > 0xc5 || i + 1 >= n || (p[i + 1] & 0xc0) != 0x80) return -1;
+            c = (c & 0x1f) << 6 | (p[++i] & 0x3f);
+        }
+        if (c >= 256 && c < 256 + 68)
+            out[len++] = (uint8_t)other_byte(c - 256);
+        else if (c < 256 && is_printable(c))
+            out[len++] = (uint8_t)c;
+        else
+            return -1;
+    }
+    return len;
+}
+
+size_t vocab_spell(const uint8_t *bytes, size_t n, char *out) {
+    size_t len = 0;
+    for (size_t i = 0; i < n; i++) {
+        unsigned c = is_printable(bytes[i]) ? bytes[i] : 256 + other_rank(bytes[i]);
+        if (c < 0x80)
+            out[len++] = (char)c;
+        else {
+            out[len++] = (char)(0xc0 | c >> 6);
+            out[len++] = (char)(0x80 | (c & 0x3f));
+        }
+    }
+    return len;
+}
+
+static int shown(size_t n) { return n < SHOWN ? (int)n : SHOWN; }
+
+static const void *token_bytes(const void *ctx, uint32_t id, size_t *n) {
+    const struct vocab_builder *b = ctx;
+    *n = b->length[id];
+    return b->pool + b->start[id];
+}
+
+static int no_memory(const struct vocab_builder *b, struct err *e) {
+    return err_file(e, ERR_FAILED, b->path, "no memory for the vocabulary");
+}
+
+int vocab_builder_init(struct vocab_builder *b, const char *path, size_t n, size_t room, size_t merge_room, struct arena *a, struct err *e) {
+    *b = (struct vocab_builder){.path = path, .arena = a};
+    if (n == 0) return err_file(e, ERR_REFUSED, path, "the vocabulary has no tokens");
+    if (n > VOCAB_MAX) return err_file(e, ERR_REFUSED, path, "the vocabulary has %zu tokens, expected at most %u", n, VOCAB_MAX);
+    if (merge_room > VOCAB_MAX) return err_file(e, ERR_REFUSED, path, "the vocabulary has %zu merges, expected at most %u", merge_room, VOCAB_MAX);
+    if (room > UINT32_MAX) return err_file(e, ERR_REFUSED, path, "the vocabulary has %zu bytes, expected less than 4 GiB", room);
+    b->n = (uint32_t)n;
+    b->room = room;
+    b->merge_room = (uint32_t)merge_room;
+    b->start = arena_alloc(&b->scratch, n, sizeof *b->start);
+    b->length = arena_zalloc(&b->scratch, n, sizeof *b->length);
+    b->pool = arena_alloc(&b->scratch, room + 1, 1);
+    b->control = arena_zalloc(a, n, 1);
+    b->merges = arena_alloc(a, merge_room + 1, sizeof *b->merges);
+    if (!b->start || !b->length || !b->pool || !b->control || !b->merges) return no_memory(b, e);
+    if (!hash_index_init(&b->index, n, token_bytes, b, &b->scratch)) return no_memory(b, e);
+    return OK;
+}
+
+/* Takes the n bytes at the end of the pool as token id. */
+static int take_token(struct vocab_builder *b, size_t id, size_t n, bool control, struct err *e) {
+    const uint8_t *bytes = b->pool + b->used;
+    if (n == 0) return err_file(e, ERR_REFUSED, b->path, "token %zu is empty", id);
+    uint32_t *slot = hash_index_slot(&b->index, bytes, n);
+    if (*slot == HASH_EMPTY)
+        *slot = (uint32_t)id;
+    else if (!control) {
+        if (!b->control[*slot])
+            return err_file(e, ERR_REFUSED, b->path, "tokens %u and %zu are the same (\"%.*s\")", *slot, id, shown(n), (const char *)bytes);
+        *slot = (uint32_t)id;
+    }
+    b->start[id] = (uint32_t)b->used;
+    b->length[id] = (uint32_t)n;
+    b->control[id] = control;
+    b->used += n;
+    b->set++;
+    return OK;
+}
+
+/* May token id be set, from n bytes? */
+static int check_token(const struct vocab_builder *b, size_t id, size_t n, struct err *e) {
+    if (id >= b->n) return err_file(e, ERR_REFUSED, b->path, "token id %zu is out of range, expected less than %u", id, b->n);
+    if (b->length[id]) return err_file(e, ERR_REFUSED, b->path, "token id %zu is given twice", id);
+    if (n > b->room - b->used) return err_file(e, ERR_REFUSED, b->path, "the tokens take more than %zu bytes", b->room);
+    return OK;
+}
+
+int vocab_builder_set(struct vocab_builder *b, size_t id, const void *bytes, size_t n, bool control, struct err *e) {
+    int rc = check_token(b, id, n, e);
+    if (rc) return rc;
+    if (n) memcpy(b->pool + b->used, bytes, n);
+    return take_token(b, id, n, control, e);
+}
+
+int vocab_builder_set_spelled(struct vocab_builder *b, size_t id, const char *s, size_t n, bool control, struct err *e) {
+    if (control) return vocab_builder_set(b, id, s, n, control, e);
+    int rc = check_token(b, id, n, e);
+    if (rc) return rc;
+    long len = vocab_unspell(s, n, b->pool + b->used);
+    if (len < 0)
+        return err_file(e, ERR_REFUSED, b->path, "token %zu (\"%.*s\") has a character outside the byte-to-unicode alphabet", id, shown(n), s);
+    return take_token(b, id, (size_t)len, control, e);
+}
+
+int64_t vocab_builder_find(const struct vocab_builder *b, const void *bytes, size_t n) {
+    uint32_t id = *hash_index_slot(&b->index, bytes, n);
+    return id == HASH_EMPTY ? -1 : (int64_t)id;
+}
+
+int vocab_builder_merge_ids(struct vocab_builder *b, uint32_t left, uint32_t right, uint32_t merged, struct err *e) {
+    if (b->n_merges == b->merge_room) return err_file(e, ERR_REFUSED, b->path, "more than %u merges", b->merge_room);
+    b->merges[b->n_merges++] = (struct vocab_merge){left, right, merged};
+    return OK;
+}
+
+/* The id of the token raw[n], a part or the result of the next merge; `spelled` is how the message quotes it. Control tokens have no merges. */
+static int merge_part(const struct vocab_builder *b, const uint8_t *raw, size_t n, const char *spelled, size_t n_spelled, uint32_t *id,
+                      struct err *e) {
+    int64_t found = vocab_builder_find(b, raw, n);
+    if (found < 0 || b->control[found])
+        return err_file(e, ERR_REFUSED, b->path, "merge %u: \"%.*s\" is not a token", b->n_merges, shown(n_spelled), spelled);
+    *id = (uint32_t)found;
+    return OK;
+}
+
+int vocab_builder_merge(struct vocab_builder *b, const char *left, size_t n_left, const char *right, size_t n_right, struct err *e) {
+    uint8_t stack[256];
+    char joined[SHOWN];
+    /* two tokens of the vocabulary are no longer than all tokens, each spelled in at most 2 bytes a byte */
+    if (n_left > 2 * b->room || n_right > 2 * b->room)
+        return err_file(e, ERR_REFUSED, b->path, "merge %u: \"%.*s\" is not a token", b->n_merges, SHOWN, n_left > n_right ? left : right);
+    uint8_t *raw = stack;
+    struct arena long_merge = {0};
+    if (n_left + n_right > sizeof stack && !(raw = arena_alloc(&long_merge, n_left + n_right, 1))) return no_memory(b, e);
+    long got_left = vocab_unspell(left, n_left, raw);
+    long got_right = got_left < 0 ? -1 : vocab_unspell(right, n_right, raw + got_left);
+    int rc;
+    if (got_right < 0) {
+        bool first = got_left < 0;
+        rc = err_file(e, ERR_REFUSED, b->path, "merge %u: \"%.*s\" has a character outside the byte-to-unicode alphabet", b->n_merges,
+                      shown(first ? n_left : n_right), first ? left : right);
+    } else {
+        size_t nl = (size_t)got_left, nr = (size_t)got_right;
+        size_t from_left = n_left < SHOWN ? n_left : SHOWN, from_right = n_right < SHOWN - from_left ? n_right : SHOWN - from_left;
+        memcpy(joined, left, from_left);
+        memcpy(joined + from_left, right, from_right);
+        uint32_t l = 0, r = 0, m = 0;
+        rc = merge_part(b, raw, nl, left, n_left, &l, e);
+        if (!rc) rc = merge_part(b, raw + nl, nr, right, n_right, &r, e);
+        if (!rc) rc = merge_part(b, raw, nl + nr, joined, from_left + from_right, &m, e);
+        if (!rc) rc = vocab_builder_merge_ids(b, l, r, m, e);
+    }
+    arena_free(&long_merge);
+    return rc;
+}
+
+int vocab_builder_merge_line(struct vocab_builder *b, const char *line, size_t n, struct err *e) {
+    const char *space = n ? memchr(line, ' ', n) : NULL;
+    size_t left = space ? (size_t)(space - line) : 0;
+    if (left == 0 || left + 1 == n)
+        return err_file(e, ERR_REFUSED, b->path, "merge %u is \"%.*s\", expected two tokens and a space between them", b->n_merges, shown(n), line);
+    return vocab_builder_merge(b, line, left, space + 1, n - left - 1, e);
+}
+
+int vocab_builder_finish(struct vocab_builder *b, struct vocab *v, int64_t bos, int64_t eos, struct err *e) {
+    if (b->set < b->n) {
+        uint32_t id = 0;
+        while (b->length[id]) id++;
+        return err_file(e, ERR_REFUSED, b->path, "token id %u of %u is missing", id, b->n);
+    }
+    if (bos < -1 || bos >= b->n) return err_file(e, ERR_REFUSED, b->path, "the bos token is %lld, expected 0..%u", (long long)bos, b->n - 1);
+    if (eos < -1 || eos >= b->n) return err_file(e, ERR_REFUSED, b->path, "the eos token is %lld, expected 0..%u", (long long)eos, b->n - 1);
+    uint32_t *offset = arena_alloc(b->arena, (size_t)b->n + 1, sizeof *offset);
+    uint8_t *bytes = arena_alloc(b->arena, b->used, 1);
+    if (!offset || !bytes) return no_memory(b, e);
+    offset[0] = 0;
+    for (uint32_t id = 0; id < b->n; id++) {
+        memcpy(bytes + offset[id], b->pool + b->start[id], b->length[id]);
+        offset[id + 1] = offset[id] + b->length[id];
+    }
+    *v = (struct vocab){.n = b->n, .offset = offset, .bytes = bytes, .control = b->control, .n_merges = b->n_merges, .merges = b->merges,
+                        .bos = (int32_t)bos, .eos = (int32_t)eos};
+    return OK;
+}
+
+void vocab_builder_free(struct vocab_builder *b) { arena_free(&b->scratch); }
+
+int vocab_check(const struct vocab *v, size_t n_vocab, const char *path, struct err *e) {
+    if (v->n == 0 || v->n == n_vocab) return OK;
+    return err_file(e, ERR_REFUSED, path, "the tokenizer has %u tokens, expected %zu, the model's vocabulary", v->n, n_vocab);
+}

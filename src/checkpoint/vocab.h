@@ -1,0 +1,59 @@
+/* Building a vocabulary: what the loaders of all tokenizer formats share. */
+#ifndef LOOKAT_CHECKPOINT_VOCAB_H
+#define LOOKAT_CHECKPOINT_VOCAB_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "checkpoint/weights.h"
+
+/* The byte-to-unicode spelling of GPT-2's files: printable bytes stand for themselves, the other 68 for U+0100 and up in order.
+ * vocab_unspell writes the raw bytes of the UTF-8 string s[n] to out (at most n) and returns their number, or -1 where a character is not
+ * in the alphabet. vocab_spell writes the spelling of n raw bytes to out (at most 2n) and returns its length. */
+long vocab_unspell(const char *s, size_t n, uint8_t *out);
+size_t vocab_spell(const uint8_t *bytes, size_t n, char *out);
+
+/* The most tokens, and the most merges, that a vocabulary may have. */
+#define VOCAB_MAX (1u << 20)
+
+/* Collects tokens in any order of ids, then merges by rank, and makes a vocabulary of them. Every function that takes an err returns
+ * ERR_REFUSED, naming the file and the token or merge, where a rule is broken, ERR_FAILED without memory. */
+struct vocab_builder {
+    const char *path;          /* for messages */
+    uint32_t n, set;           /* ids 0..n-1; how many have been set */
+    uint32_t *start, *length;  /* [n] of each token in pool; length 0: not set yet */
+    uint8_t *control;          /* [n], in the result's arena */
+    uint8_t *pool;             /* [room] raw bytes in order of arrival */
+    size_t used, room;
+    struct hash_index index;   /* bytes -> id */
+    struct vocab_merge *merges; /* [merge_room], in the result's arena */
+    uint32_t n_merges, merge_room;
+    struct arena *arena;       /* of the result */
+    struct arena scratch;
+};
+
+/* n tokens of `room` bytes in all at most (a bound taken from the file's size); n and merge_room are at most VOCAB_MAX. The path and the
+ * arena are kept. vocab_builder_free is due after it, whatever it returns. */
+int vocab_builder_init(struct vocab_builder *b, const char *path, size_t n, size_t room, size_t merge_room, struct arena *a, struct err *e);
+
+/* Sets a token to raw bytes: each id once, never empty, and no two that are not control with the same bytes. */
+int vocab_builder_set(struct vocab_builder *b, size_t id, const void *bytes, size_t n, bool control, struct err *e);
+/* The same from the spelling in files: control tokens stand there as they are, the others in the byte-to-unicode alphabet. */
+int vocab_builder_set_spelled(struct vocab_builder *b, size_t id, const char *s, size_t n, bool control, struct err *e);
+
+/* The id of the token with these raw bytes, or -1. Of a control and another token with the same bytes, the other one. */
+int64_t vocab_builder_find(const struct vocab_builder *b, const void *bytes, size_t n);
+
+/* Adds the next merge: by ids; by two spellings; by a line "a b" of them. The two and what they join to must be tokens, and not control. */
+int vocab_builder_merge_ids(struct vocab_builder *b, uint32_t left, uint32_t right, uint32_t merged, struct err *e);
+int vocab_builder_merge(struct vocab_builder *b, const char *left, size_t n_left, const char *right, size_t n_right, struct err *e);
+int vocab_builder_merge_line(struct vocab_builder *b, const char *line, size_t n, struct err *e);
+
+/* Fills *v; all ids must be set. bos and eos: -1 where there is none. */
+int vocab_builder_finish(struct vocab_builder *b, struct vocab *v, int64_t bos, int64_t eos, struct err *e);
+void vocab_builder_free(struct vocab_builder *b);
+
+/* ERR_REFUSED where v (if it has tokens at all) does not have one token for each of the model's n_vocab rows. */
+int vocab_check(const struct vocab *v, size_t n_vocab, const char *path, struct err *e);
+
+#endif

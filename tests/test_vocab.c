@@ -1,0 +1,112 @@
+/* The byte-to-unicode spelling, the hash under the vocabulary, and the builder's rules. */
+#include "checkpoint/vocab.h"
+
+#include "test.h"
+
+/* The spelling of each byte as an independent table: 33..126, 161..172, 174..255 are themselves, the rest count up from U+0100. */
+static void spelling(void) {
+    unsigned next = 256;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        bool self = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || (byte >= 174);
+        unsigned c = self ? byte : next++;
+        char want[3] = {(char)c, 0, 0}, got[3] = {0};
+        if (c >= 128) want[0] = (char)(0xc0 | c >> 6), want[1] = (char)(0x80 | (c & 63));
+        uint8_t b = (uint8_t)byte, back[2] = {0};
+        size_t n = vocab_spell(&b, 1, got);
+        CHECK(n == strlen(want) && strcmp(got, want) == 0, "byte %u is spelled %s", byte, got);
+        CHECK(vocab_unspell(got, n, back) == 1 && back[0] == b, "byte %u comes back as %u", byte, back[0]);
+    }
+    CHECK(next == 256 + 68, "%u others", next - 256);
+    uint8_t all[256], back[512];
+    char spelled[512];
+    for (int i = 0; i < 256; i++) all[i] = (uint8_t)(255 - i);
+    size_t n = vocab_spell(all, 256, spelled);
+    CHECK(vocab_unspell(spelled, n, back) == 256 && memcmp(all, back, 256) == 0, "all bytes at once");
+}
+
+static void spelling_refuses(void) {
+    uint8_t out[16];
+    static const char *bad[] = {" ", "a b", "\x7f", "\n", "\xc2", "a\xc4", "\xc2\x41", "\xc2\xad", "\xc2\x80", "\xc5\x84", "\xe2\x82\xac", "\x80", "\xc1\x81"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) CHECK(vocab_unspell(bad[i], strlen(bad[i]), out) == -1, "case %zu", i);
+    CHECK(vocab_unspell("\xc5\x83", 2, out) == 1 && out[0] == 173, "U+0143 is the last");
+}
+
+/* Vectors of the reference implementation (github.com/veorq/SipHash, vectors.h): key 00..0f, messages 00, 01, 02... */
+static void siphash(void) {
+    const uint64_t key[2] = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
+    uint8_t msg[16];
+    for (int i = 0; i < 16; i++) msg[i] = (uint8_t)i;
+    CHECK(hash_bytes(key, msg, 0) == 0x726fdb47dd0e0e31, "length 0");
+    CHECK(hash_bytes(key, msg, 1) == 0x74f839c593dc67fd, "length 1");
+    CHECK(hash_bytes(key, msg, 15) == 0xa129ca6149be45e5, "length 15");
+}
+
+static struct vocab_builder b;
+static struct arena a;
+static struct err e;
+
+static void begin(size_t n, size_t room, size_t merges) {
+    e = (struct err){0};
+    CHECK(vocab_builder_init(&b, "file", n, room, merges, &a, &e) == OK, "%s", e.msg);
+}
+static void end(void) {
+    vocab_builder_free(&b);
+    arena_free(&a);
+}
+static int set(size_t id, const char *s, bool control) { return vocab_builder_set(&b, id, s, strlen(s), control, &e); }
+static bool says(const char *part) { return e.code == ERR_REFUSED && strstr(e.msg, part) && strstr(e.msg, "file: ") == e.msg; }
+
+static void builds(void) {
+    begin(5, 40, 3);
+    CHECK(set(2, "ab", false) == OK && set(0, "a", false) == OK && set(1, "b", false) == OK, "%s", e.msg);
+    CHECK(vocab_builder_set_spelled(&b, 3, "\xc4\xa0""b", 3, false, &e) == OK, "%s", e.msg);
+    CHECK(vocab_builder_set_spelled(&b, 4, "<| \xc4\xa0 |>", 8, true, &e) == OK, "%s", e.msg);
+    CHECK(vocab_builder_find(&b, "ab", 2) == 2 && vocab_builder_find(&b, " b", 2) == 3 && vocab_builder_find(&b, "ba", 2) == -1, "find");
+    CHECK(vocab_builder_merge_line(&b, "a b", 3, &e) == OK, "%s", e.msg);
+    struct vocab v;
+    CHECK(vocab_builder_finish(&b, &v, -1, 4, &e) == OK, "%s", e.msg);
+    vocab_builder_free(&b);
+    CHECK(v.n == 5 && v.offset[5] == 1 + 1 + 2 + 2 + 8 && memcmp(v.bytes, "abab b<| \xc4\xa0 |>", 14) == 0, "bytes");
+    CHECK(v.control[4] == 1 && v.control[3] == 0 && v.bos == -1 && v.eos == 4, "control");
+    CHECK(v.n_merges == 1 && v.merges[0].left == 0 && v.merges[0].right == 1 && v.merges[0].merged == 2, "merges");
+    CHECK(vocab_check(&v, 5, "file", &e) == OK && vocab_check(&v, 6, "file", &e) == ERR_REFUSED && says("5 tokens, expected 6"), "%s", e.msg);
+    arena_free(&a);
+}
+
+static void builder_refuses(void) {
+    CHECK(vocab_builder_init(&b, "file", 0, 1, 0, &a, &e) && says("no tokens"), "%s", e.msg);
+    end();
+    CHECK(vocab_builder_init(&b, "file", VOCAB_MAX + 1, 1, 0, &a, &e) && says("1048577 tokens"), "%s", e.msg);
+    end();
+    begin(3, 8, 1);
+    CHECK(set(0, "a", false) == OK, "%s", e.msg);
+    CHECK(set(0, "b", false) && says("id 0 is given twice"), "%s", e.msg);
+    CHECK(set(3, "b", false) && says("id 3 is out of range"), "%s", e.msg);
+    CHECK(set(1, "", false) && says("token 1 is empty"), "%s", e.msg);
+    CHECK(set(1, "a", false) && says("tokens 0 and 1 are the same"), "%s", e.msg);
+    CHECK(set(1, "12345678", false) && says("more than 8 bytes"), "%s", e.msg);
+    CHECK(vocab_builder_set_spelled(&b, 1, "b c", 3, false, &e) && says("alphabet"), "%s", e.msg);
+    CHECK(set(2, "a", true) == OK && vocab_builder_find(&b, "a", 1) == 0, "a control token may look like another");
+    struct vocab v;
+    CHECK(vocab_builder_finish(&b, &v, -1, -1, &e) && says("id 1 of 3 is missing"), "%s", e.msg);
+    CHECK(set(1, "aa", false) == OK, "%s", e.msg);
+    CHECK(vocab_builder_finish(&b, &v, 3, -1, &e) && says("bos token is 3"), "%s", e.msg);
+    CHECK(vocab_builder_finish(&b, &v, 0, -2, &e) && says("eos token is -2"), "%s", e.msg);
+    static const char *lines[][2] = {{"", "expected two tokens"}, {"ab", "expected two tokens"}, {" a", "expected two tokens"},
+        {"a ", "expected two tokens"}, {"a b", "\"b\" is not a token"}, {"b a", "\"b\" is not a token"}, {"a aa", "\"aaa\" is not a token"},
+        {"a  a", "alphabet"}};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        CHECK(vocab_builder_merge_line(&b, lines[i][0], strlen(lines[i][0]), &e) && says(lines[i][1]), "%s", e.msg);
+    CHECK(vocab_builder_merge_line(&b, "a a", 3, &e) == OK, "%s", e.msg);
+    CHECK(vocab_builder_merge_line(&b, "a a", 3, &e) && says("more than 1 merges"), "%s", e.msg);
+    end();
+}
+
+int main(void) {
+    RUN(spelling);
+    RUN(spelling_refuses);
+    RUN(siphash);
+    RUN(builds);
+    RUN(builder_refuses);
+    return TEST_RESULT;
+}
