@@ -1,0 +1,10 @@
+/* The codecs, one line each; registry.c lists them. */
+#ifndef LOOKAT_ATTENTION_CODECS_H
+#define LOOKAT_ATTENTION_CODECS_H
+
+#include "attention/backend.h"
+
+extern const struct kv_codec codec_fp32;
+extern const struct kv_codec codec_fp16;
+
+#endif

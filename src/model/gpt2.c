@@ -1,0 +1,177 @@
+#include "model/gpt2.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/interrupt.h"
+#include "base/threads.h"
+
+int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, const struct kernels *k, const char *attn, size_t n_seq,
+                      size_t n_ctx, size_t max_rows, struct err *e) {
+    const struct gpt2_config *c = &w->config;
+    *s = (struct gpt2_session){.w = w, .k = k, .n_seq = n_seq, .max_rows = max_rows, .threads = threads_count()};
+    if (n_ctx < 1 || n_ctx > c->n_ctx)
+        return err_set(e, ERR_USAGE, "a context of %zu tokens was asked for; the model has positions for 1 to %zu", n_ctx, c->n_ctx);
+    struct attn_shape shape = {c->n_layer, c->n_head, c->n_embd / c->n_head, n_ctx};
+    int rc = attn_init(&s->attn, &shape, attn, k, e);
+    if (rc) return rc;
+
+    struct arena *a = &s->arena;
+    s->state = arena_zalloc(a, n_seq, sizeof *s->state);
+    s->length = arena_zalloc(a, n_seq, sizeof *s->length);
+    s->x = arena_alloc(a, max_rows * c->n_embd, sizeof(float));
+    s->norm = arena_alloc(a, max_rows * c->n_embd, sizeof(float));
+    s->qkv = arena_alloc(a, max_rows * 3 * c->n_embd, sizeof(float));
+    s->hidden = arena_alloc(a, max_rows * c->n_inner, sizeof(float));
+    s->items = arena_alloc(a, max_rows, sizeof *s->items);
+    s->rows = arena_alloc(a, max_rows, sizeof *s->rows);
+    s->scratch = arena_alloc(a, attn_scratch_bytes(&s->attn, s->threads), 1);
+    s->counters = arena_zalloc(a, c->n_layer, sizeof *s->counters);
+    bool ok = s->state && s->length && s->x && s->norm && s->qkv && s->hidden && s->items && s->rows && s->scratch && s->counters;
+    for (size_t i = 0; ok && i < n_seq; i++) {
+        s->state[i] = arena_alloc(a, attn_state_bytes(&s->attn), 1);
+        ok = s->state[i] != NULL;
+        if (ok) attn_clear(&s->attn, s->state[i]);
+    }
+    if (ok) return OK;
+    gpt2_session_close(s);
+    return err_set(e, ERR_FAILED, "out of memory for %zu sequences of %zu tokens (%zu bytes each)", n_seq, n_ctx, attn_state_bytes(&s->attn));
+}
+
+void gpt2_session_close(struct gpt2_session *s) { arena_free(&s->arena); }
+
+static int check_rows(const struct gpt2_session *s, const struct gpt2_row *rows, size_t n, struct err *e) {
+    if (n > s->max_rows) return err_set(e, ERR_USAGE, "a batch of %zu rows; the session was made for %zu", n, s->max_rows);
+    for (size_t i = 0; i < n; i++) {
+        const struct gpt2_row *r = &rows[i];
+        if (r->seq >= s->n_seq) return err_set(e, ERR_USAGE, "sequence %u; the session has %zu", r->seq, s->n_seq);
+        bool follows = i > 0 && rows[i - 1].seq == r->seq;
+        size_t next = follows ? (size_t)rows[i - 1].pos + 1 : s->length[r->seq];
+        if (r->pos != next) return err_set(e, ERR_USAGE, "sequence %u: position %u; the next one is %zu", r->seq, r->pos, next);
+        if (r->pos >= s->attn.shape.n_ctx)
+            return err_set(e, ERR_USAGE, "sequence %u: position %u is beyond the context of %zu tokens", r->seq, r->pos, s->attn.shape.n_ctx);
+        if (r->token < 0 || (size_t)r->token >= s->w->config.n_vocab)
+            return err_set(e, ERR_USAGE, "token id %d is outside the vocabulary of %zu", r->token, s->w->config.n_vocab);
+        for (size_t j = 0; !follows && j < i; j++)
+            if (rows[j].seq == r->seq) return err_set(e, ERR_USAGE, "the rows of sequence %u do not stand together", r->seq);
+    }
+    return OK;
+}
+
+/* x[n][C] = wte[token] + wpe[pos]; norm serves as the place for a position's row. */
+static void embed(struct gpt2_session *s, const struct gpt2_row *rows, size_t n) {
+    size_t C = s->w->config.n_embd;
+    for (size_t i = 0; i < n; i++) {
+        float *x = s->x + i * C, *position = s->norm;
+        matrix_row(s->k, &s->w->wte, (size_t)rows[i].token, x);
+        matrix_row(s->k, &s->w->wpe, rows[i].pos, position);
+        for (size_t c = 0; c < C; c++) x[c] += position[c];
+    }
+}
+
+/* norm[n][C] = the attention of one layer, each row over its own sequence, from qkv[n][3C]. */
+static void attention(struct gpt2_session *s, size_t layer, const struct gpt2_row *rows, size_t n) {
+    size_t C = s->w->config.n_embd, n_items = 0;
+    for (size_t i = 0, run; i < n; i += run) {
+        for (run = 1; i + run < n && rows[i + run].seq == rows[i].seq; run++) {}
+        void *state = s->state[rows[i].seq];
+        const float *qkv = s->qkv + i * 3 * C;
+        attn_append(&s->attn, state, layer, rows[i].pos, run, qkv + C, qkv + 2 * C, 3 * C);
+        s->items[n_items++] = (struct attn_query){.state = state, .pos = rows[i].pos, .n = run, .q = qkv, .out = s->norm + i * C,
+                                                  .q_stride = 3 * C, .out_stride = C};
+    }
+    attn_attend(&s->attn, layer, s->items, n_items, s->scratch, &s->counters[layer], s->probe);
+}
+
+static void normalise(struct gpt2_session *s, const float *weight, const float *bias, size_t n) {
+    size_t C = s->w->config.n_embd;
+    for (size_t i = 0; i < n; i++) s->k->layernorm(s->norm + i * C, s->x + i * C, weight, bias, C, s->w->config.norm_eps);
+}
+
+static void add(float *x, const float *y, size_t n) {
+    for (size_t i = 0; i < n; i++) x[i] += y[i];
+}
+
+struct gelu_job {
+    void (*gelu)(float *x, size_t n);
+    float *x;
+    size_t cols;
+};
+
+static void gelu_rows(void *ctx, size_t begin, size_t end, int thread) {
+    const struct gelu_job *j = ctx;
+    (void)thread;
+    j->gelu(j->x + begin * j->cols, (end - begin) * j->cols);
+}
+
+static void layer_forward(struct gpt2_session *s, size_t layer, const struct gpt2_row *rows, size_t n) {
+    const struct gpt2_layer *w = &s->w->layers[layer];
+    const struct gpt2_config *c = &s->w->config;
+    size_t C = c->n_embd, F = c->n_inner;
+
+    normalise(s, w->ln1_w, w->ln1_b, n);
+    matrix_apply(s->k, &w->qkv, w->qkv_b, s->norm, C, n, s->qkv, 3 * C);
+    attention(s, layer, rows, n);
+    matrix_apply(s->k, &w->proj, w->proj_b, s->norm, C, n, s->qkv, C); /* q, k and v are done with */
+    add(s->x, s->qkv, n * C);
+
+    normalise(s, w->ln2_w, w->ln2_b, n);
+    matrix_apply(s->k, &w->fc, w->fc_b, s->norm, C, n, s->hidden, F);
+    struct gelu_job gelu = {c->activation == GELU_ERF ? s->k->gelu_erf : s->k->gelu_tanh, s->hidden, F};
+    threads_ranges(n, gelu_rows, &gelu);
+    matrix_apply(s->k, &w->fcproj, w->fcproj_b, s->hidden, F, n, s->norm, C);
+    add(s->x, s->norm, n * C);
+}
+
+/* logits = head(layernorm_f(x)) of the rows that want them. */
+static void head(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, float *logits) {
+    size_t C = s->w->config.n_embd, wanted = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!rows[i].logits) continue;
+        s->k->layernorm(s->norm + wanted * C, s->x + i * C, s->w->lnf_w, s->w->lnf_b, C, s->w->config.norm_eps);
+        wanted++;
+    }
+    if (wanted) matrix_apply(s->k, &s->w->head, NULL, s->norm, C, wanted, logits, s->w->config.n_vocab);
+}
+
+int gpt2_forward(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, float *logits, struct err *e) {
+    assert(threads_count() == s->threads);
+    int rc = check_rows(s, rows, n, e);
+    if (rc) return rc;
+    embed(s, rows, n);
+    for (size_t l = 0; l < s->w->config.n_layer; l++) layer_forward(s, l, rows, n);
+    head(s, rows, n, logits);
+    for (size_t i = 0; i < n; i++) s->length[rows[i].seq] = rows[i].pos + 1;
+    return OK;
+}
+
+int gpt2_prefill(struct gpt2_session *s, uint32_t seq, const int32_t *tokens, size_t n, float *logits, struct err *e) {
+    for (size_t done = 0; done < n;) {
+        if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
+        size_t take = n - done < s->max_rows ? n - done : s->max_rows;
+        for (size_t i = 0; i < take; i++)
+            s->rows[i] = (struct gpt2_row){.seq = seq, .pos = s->length[seq] + (uint32_t)i, .token = tokens[done + i],
+                                           .logits = logits && done + i + 1 == n};
+        int rc = gpt2_forward(s, s->rows, take, logits, e);
+        if (rc) return rc;
+        done += take;
+    }
+    return OK;
+}
+
+void gpt2_fork(struct gpt2_session *s, uint32_t dst, uint32_t src, uint32_t n) {
+    assert(dst < s->n_seq && src < s->n_seq && n <= s->length[src]);
+    if (dst == src) {
+        gpt2_rewind(s, dst, n);
+        return;
+    }
+    attn_copy(&s->attn, s->state[dst], s->state[src], n);
+    s->length[dst] = n;
+}
+
+void gpt2_rewind(struct gpt2_session *s, uint32_t seq, uint32_t n) {
+    assert(seq < s->n_seq);
+    if (n >= s->length[seq]) return;
+    attn_truncate(&s->attn, s->state[seq], n);
+    s->length[seq] = n;
+}

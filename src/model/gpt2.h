@@ -1,0 +1,65 @@
+/* GPT-2 (Radford et al. 2019): the forward pass over a batch of rows, and the sequences whose keys and values it keeps.
+ *
+ * A row is one token of one sequence at one position. Prefill is n rows of one sequence; batched decode is one row of each of n sequences;
+ * the forward pass does not tell them apart. For a row x of width C, per layer:
+ *
+ *     x += proj(attention(qkv(layernorm1(x))));   x += fcproj(gelu(fc(layernorm2(x))))
+ *
+ * and at the end logits = head(layernorm_f(x)), where head is the token embedding unless the checkpoint unties it.
+ *
+ * Dimensions: L layers, C width, H heads, D = C / H, F = n_inner, T context, V vocabulary. */
+#ifndef LOOKAT_MODEL_GPT2_H
+#define LOOKAT_MODEL_GPT2_H
+
+#include "attention/backend.h"
+#include "base/arena.h"
+#include "checkpoint/weights.h"
+
+struct gpt2_row {
+    uint32_t seq, pos; /* pos: the number of tokens the sequence has stored, then counting up within a batch */
+    int32_t token;
+    bool logits;       /* are the logits after this token wanted? */
+};
+
+struct gpt2_session {
+    const struct gpt2_weights *w;
+    const struct kernels *k;
+    struct attn attn;
+    size_t n_seq, max_rows;
+    void **state;      /* [n_seq] attention states */
+    uint32_t *length;  /* [n_seq] tokens stored */
+    /* activations of a batch, row-major, n <= max_rows rows */
+    float *x;          /* [n][C] residual stream */
+    float *norm;       /* [n][C] LayerNorm's output, and attention's */
+    float *qkv;        /* [n][3C] */
+    float *hidden;     /* [n][F] */
+    struct attn_query *items; /* [max_rows] */
+    struct gpt2_row *rows;    /* [max_rows] of prefill */
+    void *scratch;     /* of attend */
+    int threads;       /* the count that scratch was made for */
+    struct attn_counters *counters; /* [L] bytes read by attention since the session began */
+    const struct attn_probe *probe; /* NULL, or what looks on; set by the owner */
+    struct arena arena;
+};
+
+/* Prepares n_seq empty sequences of up to n_ctx tokens (at most T) with the attention backend `attn`, for batches of up to max_rows
+ * rows. Fix the thread count before. The weights must outlive the session. ERR_USAGE for a bad spec or n_ctx, ERR_FAILED without memory. */
+int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, const struct kernels *k, const char *attn, size_t n_seq,
+                      size_t n_ctx, size_t max_rows, struct err *e);
+void gpt2_session_close(struct gpt2_session *s);
+
+/* Runs n <= max_rows rows and stores their keys and values. Rows of one sequence stand together, in order. logits receives [V] for each row that
+ * wants them, in order. ERR_USAGE, with nothing stored, for a token outside the vocabulary, a position that is not the next, or one
+ * beyond the context. */
+int gpt2_forward(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, float *logits, struct err *e);
+
+/* Appends n tokens to a sequence in batches of max_rows; logits[V] are those after the last token (NULL: none). ERR_INTERRUPTED after Ctrl-C. */
+int gpt2_prefill(struct gpt2_session *s, uint32_t seq, const int32_t *tokens, size_t n, float *logits, struct err *e);
+
+/* Sequence dst becomes the first n tokens of src. */
+void gpt2_fork(struct gpt2_session *s, uint32_t dst, uint32_t src, uint32_t n);
+
+/* Forgets the tokens of seq from position n on. */
+void gpt2_rewind(struct gpt2_session *s, uint32_t seq, uint32_t n);
+
+#endif

@@ -1,0 +1,110 @@
+#include "model/sampler.h"
+
+#include <math.h>
+
+bool sampler_init(struct sampler *s, const struct sampler_params *p, size_t n_vocab, uint64_t seed, uint64_t stream, struct arena *a) {
+    *s = (struct sampler){.p = *p, .n_vocab = n_vocab};
+    rng_seed(&s->rng, seed, stream);
+    s->heap = arena_alloc(a, n_vocab, sizeof *s->heap);
+    s->sorted = arena_alloc(a, n_vocab, sizeof *s->sorted);
+    s->weight = arena_alloc(a, n_vocab, sizeof *s->weight);
+    return s->heap && s->sorted && s->weight;
+}
+
+/* Higher logit first, then lower id. */
+static bool before(struct candidate a, struct candidate b) { return a.logit > b.logit || (a.logit == b.logit && a.id < b.id); }
+
+/* Candidates come off a heap one by one, best first: V steps to build it and log V for each one taken, so that keeping 40 of 50257 costs no
+ * sort of the whole vocabulary. */
+static void sift_down(struct candidate *heap, size_t n, size_t i) {
+    struct candidate moving = heap[i];
+    for (size_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && before(heap[child + 1], heap[child])) child++;
+        if (!before(heap[child], moving)) break;
+        heap[i] = heap[child];
+    }
+    heap[i] = moving;
+}
+
+static void heap_build(struct candidate *heap, size_t n) {
+    for (size_t i = n / 2; i-- > 0;) sift_down(heap, n, i);
+}
+
+static struct candidate heap_take(struct candidate *heap, size_t *n) {
+    struct candidate best = heap[0];
+    heap[0] = heap[--*n];
+    if (*n) sift_down(heap, *n, 0);
+    return best;
+}
+
+static void penalise(struct sampler *s, const int32_t *history, size_t n) {
+    size_t last = s->p.repeat_last_n < 0 || (size_t)s->p.repeat_last_n > n ? n : (size_t)s->p.repeat_last_n;
+    if (s->p.repeat_penalty == 1.0) return;
+    for (size_t i = n - last; i < n; i++) {
+        bool seen = false; /* each token once, however often it came */
+        for (size_t j = n - last; j < i && !seen; j++) seen = history[j] == history[i];
+        if (seen) continue;
+        float *logit = &s->heap[history[i]].logit;
+        *logit = *logit > 0 ? *logit / (float)s->p.repeat_penalty : *logit * (float)s->p.repeat_penalty;
+    }
+}
+
+/* Takes candidates off the heap into sorted[] until top-k, top-p or min-p says enough; returns how many. */
+static size_t keep_best(struct sampler *s) {
+    size_t left = s->n_vocab, n = 0;
+    size_t k = s->p.top_k > 0 && (size_t)s->p.top_k < left ? (size_t)s->p.top_k : left;
+    double best = s->heap[0].logit, total = 0, kept = 0;
+    for (size_t i = 0; k == left && i < left; i++) total += exp(s->heap[i].logit - best); /* of all; with top-k, of the k */
+    if (k < left) {
+        for (; n < k; n++) {
+            s->sorted[n] = heap_take(s->heap, &left);
+            total += exp(s->sorted[n].logit - best);
+        }
+    }
+    size_t taken = n;
+    for (n = 0; n < k; n++) {
+        if (n >= taken) s->sorted[n] = heap_take(s->heap, &left);
+        double p = exp(s->sorted[n].logit - best); /* relative to the best one */
+        if (n > 0 && ((s->p.top_p < 1 && kept >= s->p.top_p * total) || p < s->p.min_p)) break;
+        kept += p;
+    }
+    return n;
+}
+
+int32_t sampler_next(struct sampler *s, const float *logits, const int32_t *history, size_t n, int32_t banned) {
+    for (size_t i = 0; i < s->n_vocab; i++) s->heap[i] = (struct candidate){(int32_t)i, logits[i]};
+    penalise(s, history, n);
+    if (banned >= 0) s->heap[banned].logit = -INFINITY;
+    if (s->p.temp <= 0) {
+        struct candidate best = s->heap[0];
+        for (size_t i = 1; i < s->n_vocab; i++)
+            if (s->heap[i].logit > best.logit) best = s->heap[i];
+        return best.id;
+    }
+    heap_build(s->heap, s->n_vocab);
+    size_t kept = keep_best(s);
+    double total = 0;
+    for (size_t i = 0; i < kept; i++) total += s->weight[i] = exp(((double)s->sorted[i].logit - s->sorted[0].logit) / s->p.temp);
+    double u = rng_double(&s->rng) * total;
+    for (size_t i = 0; i + 1 < kept; i++) {
+        if (u < s->weight[i]) return s->sorted[i].id;
+        u -= s->weight[i];
+    }
+    return s->sorted[kept - 1].id;
+}
+
+double logprobs_top(const float *logits, size_t n_vocab, struct candidate *out, size_t k, struct candidate *work) {
+    double best = logits[0], sum = 0;
+    for (size_t i = 0; i < n_vocab; i++) {
+        work[i] = (struct candidate){(int32_t)i, logits[i]};
+        if (logits[i] > best) best = logits[i];
+    }
+    for (size_t i = 0; i < n_vocab; i++) sum += exp(logits[i] - best);
+    double log_sum = best + log(sum);
+    if (k) heap_build(work, n_vocab);
+    for (size_t i = 0, left = n_vocab; i < k; i++) {
+        out[i] = heap_take(work, &left);
+        out[i].logit = (float)(out[i].logit - log_sum);
+    }
+    return log_sum;
+}

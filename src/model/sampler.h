@@ -1,0 +1,45 @@
+/* Sampling: from logits to the next token. The filters are llama.cpp's, in its default order:
+ * repetition penalty, top-k, top-p, min-p, temperature. */
+#ifndef LOOKAT_MODEL_SAMPLER_H
+#define LOOKAT_MODEL_SAMPLER_H
+
+#include "base/arena.h"
+#include "base/rng.h"
+
+#include <stdbool.h>
+
+struct sampler_params {
+    double temp;           /* 0: the most likely token, the lowest id of equals */
+    long top_k;            /* keep the k most likely; 0: all */
+    double top_p;          /* keep the smallest set of at least this probability (Holtzman et al. 2020); 1: all */
+    double min_p;          /* keep tokens of at least this share of the best one's probability (Nguyen et al. 2024); 0: all */
+    double repeat_penalty; /* divide positive, multiply negative logits of recent tokens (Keskar et al. 2019); 1: off */
+    long repeat_last_n;    /* how many recent tokens; -1: all; 0: off */
+};
+
+struct candidate {
+    int32_t id;
+    float logit;
+};
+
+struct sampler {
+    struct sampler_params p;
+    struct rng rng;
+    size_t n_vocab;           /* V */
+    struct candidate *heap;   /* [V] */
+    struct candidate *sorted; /* [V] kept candidates, best first */
+    double *weight;           /* [V] of the sorted ones */
+};
+
+/* A sampler with random numbers of its own: stream i of a seed. All memory from the arena; false without memory. */
+bool sampler_init(struct sampler *s, const struct sampler_params *p, size_t n_vocab, uint64_t seed, uint64_t stream, struct arena *a);
+
+/* The next token after `history` (n tokens, the prompt included) given logits[V], which are left as they are. `banned` (-1: none) is
+ * a token that must not come. */
+int32_t sampler_next(struct sampler *s, const float *logits, const int32_t *history, size_t n, int32_t banned);
+
+/* out[k] = the k most likely tokens (ties: the lowest id first) with their log-probabilities log softmax(logits), k <= n_vocab.
+ * Returns log sum exp(logits), so that the log-probability of any token is its logit less that. `work` is [n_vocab]. */
+double logprobs_top(const float *logits, size_t n_vocab, struct candidate *out, size_t k, struct candidate *work);
+
+#endif
