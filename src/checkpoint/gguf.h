@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/hash.h"
 
 enum gguf_type {
     GGUF_U8, GGUF_I8, GGUF_U16, GGUF_I16, GGUF_U32, GGUF_I32, GGUF_F32, GGUF_BOOL, GGUF_STRING, GGUF_ARRAY, GGUF_U64, GGUF_I64, GGUF_F64
@@ -39,6 +40,7 @@ struct gguf {
     size_t n_kv, n_tensors;
     struct gguf_kv *kv;
     struct gguf_tensor *tensors;
+    struct hash_index keys, names; /* of kv and tensors */
 };
 
 /* Maps and checks the whole file: ERR_REFUSED with the rule that it breaks. Nothing is left open on an error. */
@@ -54,6 +56,10 @@ const struct gguf_tensor *gguf_tensor(const struct gguf *g, const char *name);
 int gguf_uint(const struct gguf *g, const char *key, uint64_t *out, struct err *e);
 int gguf_float(const struct gguf *g, const char *key, double *out, struct err *e);
 int gguf_string(const struct gguf *g, const char *key, struct gguf_str *out, struct err *e);
+
+/* Item i of a checked array: of any integer type, sign-extended; of strings, where *p starts at kv->data and moves on to the next. */
+int64_t gguf_item(const struct gguf_kv *kv, uint64_t i);
+struct gguf_str gguf_next_string(const uint8_t **p);
 
 /* Writing: add keys and tensors in order, then gguf_write_header, then the tensors' data in the same order, each with gguf_write_data
  * (any number of pieces) and gguf_write_end_tensor, then out_commit. Everything is copied. */

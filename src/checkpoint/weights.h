@@ -54,7 +54,8 @@ struct vocab {
 /* Weights and biases of the model, the padding of a file and the tied head not counted twice. */
 uint64_t gpt2_parameters(const struct gpt2_weights *w);
 
-/* Checks a shape before anything is allocated from it: every size in 1..2^24 (2^20 for L, T), C a multiple of H, head_dim a multiple of 4.
+/* Checks a shape before anything is allocated from it: every size in 1..2^24 (2^20 for L, T), C a multiple of H, head_dim a multiple of 4,
+ * norm_eps finite and above 0.
  * ERR_REFUSED, naming `path`, the field, and what was expected. */
 int gpt2_config_check(const struct gpt2_config *c, const char *path, struct err *e);
 

@@ -1,0 +1,236 @@
+/* Writes a GPT-2 model as GGUF, with the keys and names that llama.cpp expects (gguf-py's constants for the architecture gpt2). */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/interrupt.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/gguf.h"
+#include "checkpoint/vocab.h"
+
+/* One tensor to write: a matrix, or a vector as a matrix of one row. */
+struct item {
+    char name[64];
+    struct matrix m;
+    uint32_t n_dims;
+    enum dtype type; /* in the file */
+};
+
+struct saver {
+    struct gguf_writer w;
+    struct out_file out;
+    const struct kernels *k;
+    struct item *items; /* [n] in the file's order */
+    size_t n;
+    enum dtype type;
+    float *row;       /* [widest row] */
+    uint8_t *packed;  /* its bytes in the file */
+    uint64_t done, total; /* bytes of tensors */
+    void (*progress)(uint64_t done, uint64_t total);
+};
+
+/* ---- what to write ---- */
+
+static struct item *add_item(struct saver *s, const char *prefix, const char *name, struct matrix m, uint32_t n_dims, enum dtype type) {
+    struct item *it = &s->items[s->n++];
+    *it = (struct item){.m = m, .n_dims = n_dims, .type = type};
+    snprintf(it->name, sizeof it->name, "%s%s", prefix, name);
+    return it;
+}
+
+static void add_matrix(struct saver *s, const char *prefix, const char *name, struct matrix m) {
+    add_item(s, prefix, name, m, 2, m.cols % dtype_block(s->type) ? DTYPE_F16 : s->type);
+}
+
+static void add_vector(struct saver *s, const char *prefix, const char *name, const float *x, size_t n) {
+    add_item(s, prefix, name, (struct matrix){x, DTYPE_F32, 1, n}, 1, DTYPE_F32);
+}
+
+static void add_layer(struct saver *s, const struct gpt2_layer *l, const struct gpt2_config *c, size_t i) {
+    char p[32];
+    snprintf(p, sizeof p, "blk.%zu.", i);
+    add_vector(s, p, "attn_norm.weight", l->ln1_w, c->n_embd);
+    add_vector(s, p, "attn_norm.bias", l->ln1_b, c->n_embd);
+    add_matrix(s, p, "attn_qkv.weight", l->qkv);
+    add_vector(s, p, "attn_qkv.bias", l->qkv_b, 3 * c->n_embd);
+    add_matrix(s, p, "attn_output.weight", l->proj);
+    add_vector(s, p, "attn_output.bias", l->proj_b, c->n_embd);
+    add_vector(s, p, "ffn_norm.weight", l->ln2_w, c->n_embd);
+    add_vector(s, p, "ffn_norm.bias", l->ln2_b, c->n_embd);
+    add_matrix(s, p, "ffn_up.weight", l->fc);
+    add_vector(s, p, "ffn_up.bias", l->fc_b, c->n_inner);
+    add_matrix(s, p, "ffn_down.weight", l->fcproj);
+    add_vector(s, p, "ffn_down.bias", l->fcproj_b, c->n_embd);
+}
+
+static struct matrix stored(const struct item *it) { return (struct matrix){NULL, it->type, it->m.rows, it->m.cols}; }
+
+/* Lists all tensors and makes room to convert their rows. */
+static int plan(struct saver *s, const struct gpt2_weights *w, struct err *e) {
+    const struct gpt2_config *c = &w->config;
+    s->items = arena_alloc(&s->w.arena, 12 * c->n_layer + 5, sizeof *s->items);
+    if (!s->items) return err_file(e, ERR_FAILED, s->out.path, "no memory for the list of tensors");
+    add_matrix(s, "", "token_embd.weight", w->wte);
+    add_item(s, "", "position_embd.weight", w->wpe, 2, DTYPE_F32);
+    for (size_t i = 0; i < c->n_layer; i++) add_layer(s, &w->layers[i], c, i);
+    add_vector(s, "", "output_norm.weight", w->lnf_w, c->n_embd);
+    add_vector(s, "", "output_norm.bias", w->lnf_b, c->n_embd);
+    if (!w->tied) add_matrix(s, "", "output.weight", w->head);
+    size_t cols = 1;
+    for (size_t i = 0; i < s->n; i++) {
+        struct matrix m = stored(&s->items[i]);
+        if (m.cols > cols) cols = m.cols;
+        s->total += matrix_bytes(&m);
+    }
+    s->row = arena_alloc(&s->w.arena, cols, sizeof *s->row);
+    s->packed = arena_alloc(&s->w.arena, cols, sizeof(float)); /* no type is wider than float32 */
+    if (!s->row || !s->packed) return err_file(e, ERR_FAILED, s->out.path, "no memory for a row of %zu numbers", cols);
+    return OK;
+}
+
+/* ---- keys ---- */
+
+static void add_text(struct gguf_writer *w, const char *key, const char *s) { gguf_add_string(w, key, s, strlen(s)); }
+
+/* llama.cpp's llama_ftype: the number of "mostly" this type. */
+static uint32_t file_type(enum dtype type) {
+    switch (type) {
+    case DTYPE_F32: return 0;
+    case DTYPE_Q4_0: return 2;
+    case DTYPE_Q8_0: return 7;
+    case DTYPE_BF16: return 32;
+    default: return 1;
+    }
+}
+
+static void add_model_keys(struct gguf_writer *w, const struct gpt2_config *c, const char *name, enum dtype type) {
+    add_text(w, "general.architecture", "gpt2");
+    add_text(w, "general.name", name);
+    gguf_add_u32(w, "general.file_type", file_type(type));
+    if (dtype_block(type) > 1) gguf_add_u32(w, "general.quantization_version", 2);
+    gguf_add_u32(w, "gpt2.context_length", (uint32_t)c->n_ctx);
+    gguf_add_u32(w, "gpt2.embedding_length", (uint32_t)c->n_embd);
+    gguf_add_u32(w, "gpt2.feed_forward_length", (uint32_t)c->n_inner);
+    gguf_add_u32(w, "gpt2.block_count", (uint32_t)c->n_layer);
+    gguf_add_u32(w, "gpt2.attention.head_count", (uint32_t)c->n_head);
+    gguf_add_f32(w, "gpt2.attention.layer_norm_epsilon", c->norm_eps);
+    if (c->activation == GELU_ERF) add_text(w, "lookat.activation_function", "gelu");
+}
+
+/* The spellings of a list of tokens or merges, one after another. */
+struct spellings {
+    uint8_t *bytes;
+    size_t *offset; /* [n + 1] */
+    size_t n;
+};
+
+static bool spellings_init(struct spellings *s, size_t n, size_t room, struct arena *a) {
+    s->n = 0;
+    s->bytes = arena_alloc(a, room + 1, 1);
+    s->offset = arena_zalloc(a, n + 1, sizeof *s->offset);
+    return s->bytes && s->offset;
+}
+
+/* Appends token id to the item that is being spelled, as it stands in files: control tokens as they are. */
+static void spell_token(struct spellings *s, size_t *at, const struct vocab *v, uint32_t id) {
+    const uint8_t *bytes = v->bytes + v->offset[id];
+    size_t n = v->offset[id + 1] - v->offset[id];
+    if (v->control[id]) {
+        memcpy(s->bytes + *at, bytes, n);
+        *at += n;
+    } else
+        *at += vocab_spell(bytes, n, (char *)s->bytes + *at);
+}
+
+static bool spell_tokens(struct spellings *s, const struct vocab *v, struct arena *a) {
+    if (!spellings_init(s, v->n, 2 * (size_t)v->offset[v->n], a)) return false;
+    size_t at = 0;
+    for (uint32_t id = 0; id < v->n; id++) {
+        spell_token(s, &at, v, id);
+        s->offset[++s->n] = at;
+    }
+    return true;
+}
+
+static bool spell_merges(struct spellings *s, const struct vocab *v, struct arena *a) {
+    size_t room = 0, at = 0;
+    for (uint32_t i = 0; i < v->n_merges; i++) room += 1 + 2 * (size_t)(v->offset[v->merges[i].merged + 1] - v->offset[v->merges[i].merged]);
+    if (!spellings_init(s, v->n_merges, room, a)) return false;
+    for (uint32_t i = 0; i < v->n_merges; i++) {
+        spell_token(s, &at, v, v->merges[i].left);
+        s->bytes[at++] = ' ';
+        spell_token(s, &at, v, v->merges[i].right);
+        s->offset[++s->n] = at;
+    }
+    return true;
+}
+
+static int add_vocab_keys(struct saver *s, const struct vocab *v, struct err *e) {
+    struct arena scratch = {0};
+    struct spellings tokens, merges;
+    int32_t *types = arena_alloc(&scratch, v->n, sizeof *types);
+    int rc = OK;
+    if (types && spell_tokens(&tokens, v, &scratch) && spell_merges(&merges, v, &scratch)) {
+        for (uint32_t id = 0; id < v->n; id++) types[id] = v->control[id] ? 3 : 1;
+        add_text(&s->w, "tokenizer.ggml.model", "gpt2");
+        add_text(&s->w, "tokenizer.ggml.pre", "gpt-2");
+        gguf_add_strings(&s->w, "tokenizer.ggml.tokens", tokens.bytes, tokens.offset, tokens.n);
+        gguf_add_i32s(&s->w, "tokenizer.ggml.token_type", types, v->n);
+        gguf_add_strings(&s->w, "tokenizer.ggml.merges", merges.bytes, merges.offset, merges.n);
+        if (v->bos >= 0) gguf_add_u32(&s->w, "tokenizer.ggml.bos_token_id", (uint32_t)v->bos);
+        if (v->eos >= 0) gguf_add_u32(&s->w, "tokenizer.ggml.eos_token_id", (uint32_t)v->eos);
+    } else
+        rc = err_file(e, ERR_FAILED, s->out.path, "no memory for the vocabulary");
+    arena_free(&scratch);
+    return rc;
+}
+
+/* ---- data ---- */
+
+static void announce(struct saver *s, const struct item *it) {
+    struct matrix m = stored(it);
+    const uint64_t dims[2] = {it->m.cols, it->m.rows};
+    gguf_add_tensor(&s->w, it->name, it->n_dims, dims, it->type, matrix_bytes(&m));
+}
+
+static int write_tensor(struct saver *s, const struct item *it, struct err *e) {
+    const struct matrix m = stored(it);
+    const size_t from = matrix_row_bytes(&it->m), to = matrix_row_bytes(&m);
+    for (size_t r = 0; r < it->m.rows; r++) {
+        if (interrupt_pending()) return err_file(e, ERR_INTERRUPTED, s->out.path, "interrupted, nothing was written");
+        const void *row = (const uint8_t *)it->m.data + r * from;
+        if (it->type != it->m.type) {
+            matrix_row(s->k, &it->m, r, s->row);
+            dtype_from_f32(it->type, s->packed, s->row, it->m.cols);
+            row = s->packed;
+        }
+        int rc = gguf_write_data(&s->w, &s->out, row, to, e);
+        if (rc) return rc;
+        s->done += to;
+    }
+    int rc = gguf_write_end_tensor(&s->w, &s->out, e);
+    if (!rc && s->progress) s->progress(s->done, s->total);
+    return rc;
+}
+
+static int save(struct saver *s, const struct gpt2_weights *w, const struct vocab *v, const char *name, struct err *e) {
+    int rc = plan(s, w, e);
+    if (rc) return rc;
+    add_model_keys(&s->w, &w->config, name, s->type);
+    if (v && v->n) rc = add_vocab_keys(s, v, e);
+    for (size_t i = 0; i < s->n; i++) announce(s, &s->items[i]);
+    if (!rc) rc = gguf_write_header(&s->w, &s->out, e);
+    for (size_t i = 0; !rc && i < s->n; i++) rc = write_tensor(s, &s->items[i], e);
+    return rc;
+}
+
+int gguf_write_model(const char *path, bool force, const struct gpt2_weights *w, const struct vocab *v, const char *name, enum dtype type,
+                     void (*progress)(uint64_t done, uint64_t total), struct err *e) {
+    struct saver s = {.k = kernels_at(0), .type = type, .progress = progress};
+    int rc = out_open(&s.out, path, force, e);
+    if (rc) return rc;
+    rc = save(&s, w, v, name, e);
+    rc = rc ? rc : out_commit(&s.out, e);
+    if (rc) out_abort(&s.out);
+    gguf_writer_free(&s.w);
+    return rc;
+}
