@@ -1,0 +1,258 @@
+/* The contract of the attention backend, over every key codec x value codec of the registry and every kernel set of this CPU. */
+#include "test.h"
+
+#include "attention/backend.h"
+#include "base/rng.h"
+#include "base/threads.h"
+
+enum { L = 2, H = 3, D = 20, T = 37, GUARD = 64 };
+static const size_t C = H * D;
+
+/* What the codec may change: the largest |stored - given| of a number x is step |x| + floor. */
+static double codec_step(const struct kv_codec *c) { return strcmp(c->name, "fp16") == 0 ? 0x1p-11 : 0; }
+
+static float k_rows[T][H * D], v_rows[T][H * D], q_rows[T][H * D];
+
+static void fill_rows(void) {
+    struct rng r;
+    rng_seed(&r, 7, 0);
+    for (size_t t = 0; t < T; t++)
+        for (size_t i = 0; i < C; i++) {
+            k_rows[t][i] = (float)rng_normal(&r);
+            v_rows[t][i] = (float)rng_normal(&r);
+            q_rows[t][i] = 2 * (float)rng_normal(&r);
+        }
+}
+
+/* A state between guard bytes, all of it NaN in every floating format before it is cleared. */
+struct state {
+    uint8_t *block, *mem;
+    size_t bytes;
+};
+
+static struct state state_new(const struct attn *a) {
+    struct state s = {.bytes = attn_state_bytes(a)};
+    s.block = aligned_alloc(64, (s.bytes + 2 * GUARD + 63) / 64 * 64);
+    memset(s.block, 0xff, s.bytes + 2 * GUARD);
+    s.mem = s.block + GUARD;
+    attn_clear(a, s.mem);
+    return s;
+}
+
+static void state_free(struct state *s) {
+    bool intact = true;
+    for (size_t i = 0; i < GUARD; i++) intact = intact && s->block[i] == 0xff && s->mem[s->bytes + i] == 0xff;
+    CHECK(intact, "a byte outside the state's %zu was written", s->bytes);
+    free(s->block);
+}
+
+struct seen {
+    double worst_sum; /* |sum of probabilities - 1| */
+    size_t rows;
+};
+
+/* Not locked: used with one thread. */
+static void look(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q, const float *scores, const float *probs,
+                 const float *out) {
+    struct seen *seen = ctx;
+    double sum = 0, best = -INFINITY, z = 0, worst = 0;
+    (void)layer, (void)head, (void)query, (void)q, (void)out;
+    for (size_t i = 0; i < n_keys; i++) sum += probs[i], best = fmax(best, scores[i]);
+    for (size_t i = 0; i < n_keys; i++) z += exp(scores[i] - best);
+    for (size_t i = 0; i < n_keys; i++) worst = fmax(worst, fabs(exp(scores[i] - best) / z - probs[i]));
+    CHECK(worst < 1e-6, "probabilities are not the softmax of the scores: off by %g", worst);
+    seen->worst_sum = fmax(seen->worst_sum, fabs(sum - 1));
+    seen->rows++;
+}
+
+static struct attn_counters ask(const struct attn *a, const void *state, size_t layer, size_t pos, size_t n, float out[][H * D],
+                                const struct attn_probe *probe) {
+    void *scratch = aligned_alloc(64, (attn_scratch_bytes(a, threads_count()) + 63) / 64 * 64);
+    struct attn_counters c = {0};
+    struct attn_query item = {.state = state, .pos = pos, .n = n, .q = q_rows[pos], .out = out[pos], .q_stride = C, .out_stride = C};
+    attn_attend(a, layer, &item, 1, scratch, &c, probe);
+    free(scratch);
+    return c;
+}
+
+static void append(const struct attn *a, void *state, size_t layer, size_t pos, size_t n) {
+    attn_append(a, state, layer, pos, n, k_rows[pos], v_rows[pos], C);
+}
+
+static double worst_difference(float a[][H * D], float b[][H * D], size_t begin, size_t end) {
+    double worst = 0;
+    for (size_t t = begin; t < end; t++)
+        for (size_t i = 0; i < C; i++) {
+            double d = fabs((double)a[t][i] - b[t][i]);
+            if (!(d <= worst)) worst = d; /* NaN stays */
+        }
+    return worst;
+}
+
+/* float64 attention over the rows as given: what fp32 must match, and others up to their rounding. */
+static void exact(float out[][H * D]) {
+    for (size_t t = 0; t < T; t++)
+        for (size_t h = 0; h < H; h++) {
+            double s[T], best = -INFINITY, z = 0;
+            for (size_t i = 0; i <= t; i++) {
+                s[i] = 0;
+                for (size_t d = 0; d < D; d++) s[i] += (double)q_rows[t][h * D + d] * k_rows[i][h * D + d];
+                s[i] /= sqrt(D);
+                best = fmax(best, s[i]);
+            }
+            for (size_t i = 0; i <= t; i++) z += s[i] = exp(s[i] - best);
+            for (size_t d = 0; d < D; d++) {
+                double sum = 0;
+                for (size_t i = 0; i <= t; i++) sum += s[i] / z * v_rows[i][h * D + d];
+                out[t][h * D + d] = (float)sum;
+            }
+        }
+}
+
+static float whole[T][H * D], other[T][H * D], reference[T][H * D];
+
+static void check_results(const struct attn *a) {
+    struct state s = state_new(a), one = state_new(a);
+    struct seen seen = {0};
+    struct attn_probe probe = {&seen, look};
+    threads_set(1);
+
+    append(a, s.mem, 1, 0, T);
+    ask(a, s.mem, 1, 0, T, whole, &probe);
+    CHECK(seen.rows == T * H, "%s: the probe saw %zu rows, expected %d", a->name, seen.rows, T * H);
+    CHECK(seen.worst_sum < 1e-5, "%s: probabilities sum to 1 +- %g", a->name, seen.worst_sum);
+    exact(reference);
+    double bound = 2e-5 + 40 * codec_step(a->key) + 4 * codec_step(a->value), worst = worst_difference(whole, reference, 0, T);
+    CHECK(worst <= bound, "%s: off float64 by %g, bound %g", a->name, worst, bound);
+
+    for (size_t t = 0; t < T; t++) { /* everything past t is still NaN */
+        append(a, one.mem, 1, t, 1);
+        ask(a, one.mem, 1, t, 1, other, NULL);
+    }
+    worst = worst_difference(whole, other, 0, T);
+    CHECK(worst <= 1e-5, "%s: one by one differs from a batch by %g", a->name, worst);
+    state_free(&s);
+    state_free(&one);
+}
+
+static void check_future(const struct attn *a) {
+    struct state s = state_new(a);
+    size_t n = 11;
+    append(a, s.mem, 0, 0, n);
+    ask(a, s.mem, 0, 0, n, whole, NULL);
+    float nan_rows[T][H * D];
+    memset(nan_rows, 0xff, sizeof nan_rows);
+    attn_append(a, s.mem, 0, n, T - n, nan_rows[0], nan_rows[0], C);
+    ask(a, s.mem, 0, 0, n, other, NULL);
+    CHECK(memcmp(whole, other, n * sizeof *whole) == 0, "%s: a poisoned future reaches the past", a->name);
+
+    attn_truncate(a, s.mem, 5);
+    append(a, s.mem, 0, 5, T - 5);
+    ask(a, s.mem, 0, 5, T - 5, whole, NULL);
+    struct state fresh = state_new(a);
+    append(a, fresh.mem, 0, 0, 5);
+    append(a, fresh.mem, 0, 5, T - 5);
+    ask(a, fresh.mem, 0, 5, T - 5, other, NULL);
+    CHECK(memcmp(whole + 5, other + 5, (T - 5) * sizeof *whole) == 0, "%s: append, truncate, append differs from append", a->name);
+    state_free(&fresh);
+
+    append(a, s.mem, 1, 0, T); /* all layers hold T */
+    struct state copy = state_new(a);
+    attn_copy(a, copy.mem, s.mem, 9);
+    append(a, copy.mem, 0, 9, 1);
+    ask(a, copy.mem, 0, 9, 1, other, NULL);
+    CHECK(memcmp(whole + 9, other + 9, sizeof *whole) == 0, "%s: a copy answers differently", a->name);
+    state_free(&copy);
+    state_free(&s);
+}
+
+static void check_threads(const struct attn *a) {
+    struct state s = state_new(a), t = state_new(a);
+    append(a, s.mem, 0, 0, T);
+    append(a, t.mem, 0, 0, 13);
+    float out[4][T + 13][H * D];
+    struct attn_counters c[4] = {0};
+    for (int n = 1; n <= 3; n++) {
+        threads_set(n);
+        void *scratch = aligned_alloc(64, (attn_scratch_bytes(a, n) + 63) / 64 * 64);
+        struct attn_query items[2] = {
+            {.state = s.mem, .pos = 0, .n = T, .q = q_rows[0], .out = out[n][0], .q_stride = C, .out_stride = C},
+            {.state = t.mem, .pos = 12, .n = 1, .q = q_rows[12], .out = out[n][T], .q_stride = C, .out_stride = C},
+        };
+        attn_attend(a, 0, items, 2, scratch, &c[n], NULL);
+        free(scratch);
+        CHECK(memcmp(out[n], out[1], (T + 1) * sizeof **out) == 0, "%s: %d threads change the output", a->name, n);
+        CHECK(memcmp(&c[n], &c[1], sizeof *c) == 0, "%s: %d threads change the counters", a->name, n);
+    }
+    CHECK(memcmp(out[1][T], out[1][12], sizeof **out) == 0, "%s: the second sequence sees the first", a->name);
+    threads_set(1);
+    state_free(&s);
+    state_free(&t);
+}
+
+/* Closed forms: a query over n keys reads n rows of keys and n rows of values. */
+static void check_counters(const struct attn *a) {
+    struct state s = state_new(a);
+    append(a, s.mem, 0, 0, T);
+    for (size_t pos = 0; pos < T; pos++)
+        for (size_t n = 1; pos + n <= T; n += 5) {
+            struct attn_counters c = ask(a, s.mem, 0, pos, n, other, NULL);
+            uint64_t rows = H * (n * pos + n * (n + 1) / 2);
+            uint64_t key = strcmp(a->key->name, "fp32") == 0 ? 4 * D : 2 * D, value = strcmp(a->value->name, "fp32") == 0 ? 4 * D : 2 * D;
+            CHECK(c.keys == rows * key && c.values == rows * value && c.scales + c.codebooks + c.tables == 0,
+                  "%s: pos %zu, n %zu: counted %llu and %llu bytes, expected %llu and %llu", a->name, pos, n, (unsigned long long)c.keys,
+                  (unsigned long long)c.values, (unsigned long long)(rows * key), (unsigned long long)(rows * value));
+        }
+    CHECK(attn_key_bytes_per_token(a) == L * H * a->key->row_bytes(D), "%s", a->name);
+    state_free(&s);
+}
+
+static void over_registry(void (*check)(const struct attn *a)) {
+    struct attn_shape shape = {L, H, D, T};
+    size_t pairs = 0;
+    fill_rows();
+    for (size_t set = 0; kernels_at(set); set++) {
+        if (!kernels_at(set)->supported()) continue;
+        for (size_t i = 0; kv_codec_at(i); i++)
+            for (size_t j = 0; kv_codec_at(j); j++) {
+                char spec[64];
+                struct attn a;
+                struct err e;
+                if (!kv_codec_at(i)->score || !kv_codec_at(j)->mix) continue;
+                snprintf(spec, sizeof spec, "%s/%s", kv_codec_at(i)->name, kv_codec_at(j)->name);
+                int rc = attn_init(&a, &shape, spec, kernels_at(set), &e);
+                CHECK(rc == OK, "%s: %s", spec, e.msg);
+                if (rc) continue;
+                check(&a);
+                pairs++;
+            }
+    }
+    CHECK(pairs >= 4, "only %zu pairs", pairs);
+}
+
+static void results_of_every_codec(void) { over_registry(check_results); }
+static void past_never_sees_the_future(void) { over_registry(check_future); }
+static void threads_change_nothing(void) { over_registry(check_threads); }
+static void counters_equal_closed_form(void) { over_registry(check_counters); }
+
+static void specs(void) {
+    struct attn_shape shape = {L, H, D, T};
+    const struct kernels *k = kernels_at(0);
+    struct attn a;
+    struct err e;
+    CHECK(attn_init(&a, &shape, "fp16", k, &e) == OK && strcmp(a.name, "fp16/fp16") == 0, "%s", a.name);
+    CHECK(attn_init(&a, &shape, "fp32/fp16", k, &e) == OK && strcmp(a.name, "fp32/fp16") == 0, "%s", a.name);
+    CHECK(attn_state_bytes(&a) == 64 + (size_t)T * L * H * D * 6, "%zu", attn_state_bytes(&a));
+    const char *bad[] = {"", "fp17", "fp16/", "/fp16", "fp16/fp16/fp16", "FP16"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CHECK(attn_init(&a, &shape, bad[i], k, &e) == ERR_USAGE && strstr(e.msg, "known: fp32, fp16"), "'%s' is accepted", bad[i]);
+}
+
+int main(void) {
+    RUN(specs);
+    RUN(results_of_every_codec);
+    RUN(past_never_sees_the_future);
+    RUN(threads_change_nothing);
+    RUN(counters_equal_closed_form);
+    return TEST_RESULT;
+}

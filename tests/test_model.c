@@ -1,0 +1,574 @@
+/* The forward pass against float64: golden files of the default model, and the reference in reference.h on odd shapes; then what must
+ * not change a result (chunks, batches, forks, threads) and what stored number types cost. */
+#include "test.h"
+
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/rng.h"
+#include "base/threads.h"
+#include "checkpoint/checkpoint.h"
+#include "model/gpt2.h"
+#include "model/sampler.h"
+#include "reference.h"
+#include "tokenizer/bpe.h"
+
+#define DEFAULT_MODEL "weights/stories6M.gguf"
+
+static struct err e;
+
+/* The default model in float32, or NULL (and the test is skipped) without the folder of test data. */
+static struct checkpoint *open_f32(void) {
+    static struct checkpoint c;
+    const char *path = test_shared("stories6M/model.safetensors");
+    if (!path) return NULL;
+    int rc = checkpoint_open(&c, path, NULL, NULL, &e);
+    CHECK(rc == OK, "%s", e.msg);
+    return rc ? NULL : &c;
+}
+
+static struct gpt2_session open_session(const struct gpt2_weights *w, const struct kernels *k, const char *attn, size_t n_seq, size_t rows) {
+    struct gpt2_session s;
+    int rc = gpt2_session_open(&s, w, k, attn, n_seq, w->config.n_ctx, rows, &e);
+    CHECK(rc == OK, "%s", e.msg);
+    if (rc) exit(1);
+    return s;
+}
+
+static const struct kernels *best_kernels(void) {
+    const struct kernels *k = NULL;
+    CHECK(kernels_get(&k, NULL, &e) == OK, "%s", e.msg);
+    return k;
+}
+
+/* ---- golden files ---- */
+
+static struct arena arena;
+
+static struct json golden(const char *name) {
+    char path[128];
+    uint8_t *data = NULL;
+    size_t n = 0;
+    snprintf(path, sizeof path, "tests/golden/%s", name);
+    CHECK(file_read(path, &arena, &data, &n, &e) == OK, "%s", e.msg);
+    return json_open(data, n, 16);
+}
+
+/* Reads an array of numbers (nested arrays flattened) into out; returns how many. */
+static size_t numbers(struct json *j, double *out, size_t room) {
+    size_t n = 0;
+    json_enter_array(j);
+    while (json_next_item(j)) {
+        if (json_peek(j) == JSON_ARRAY) {
+            n += numbers(j, out + n, room - n);
+        } else {
+            double x = NAN;
+            json_double(j, &x);
+            if (n < room) out[n] = x;
+            n++;
+        }
+    }
+    return n;
+}
+
+static size_t ids_of(struct json *j, int32_t *ids, size_t room) {
+    double *x = calloc(room, sizeof *x);
+    size_t n = numbers(j, x, room);
+    for (size_t i = 0; i < n && i < room; i++) ids[i] = (int32_t)x[i];
+    free(x);
+    return n;
+}
+
+struct golden_case {
+    int32_t ids[1024];
+    double positions[8], logits[2 * 4096];
+    size_t n, n_positions;
+};
+
+static bool next_case(struct json *j, struct golden_case *g) {
+    struct json_str key;
+    if (!json_next_item(j) || !json_enter_object(j)) return false;
+    while (json_next_key(j, &key)) {
+        if (json_is(key, "ids")) g->n = ids_of(j, g->ids, 1024);
+        else if (json_is(key, "positions")) g->n_positions = numbers(j, g->positions, 8);
+        else if (json_is(key, "logits")) CHECK(numbers(j, g->logits, 2 * 4096) == g->n_positions * 4096, "logits");
+        else json_skip(j);
+    }
+    return true;
+}
+
+/* The largest difference from the golden logits over all cases; NaN where one is not a number. */
+static double worst_logit(const struct gpt2_weights *w, const struct kernels *k, const char *attn, size_t *cases) {
+    static struct golden_case g;
+    struct json j = golden("logits.json");
+    float *logits = malloc(4096 * sizeof *logits);
+    double worst = 0;
+    *cases = 0;
+    json_enter_array(&j);
+    while (next_case(&j, &g)) {
+        struct gpt2_session s = open_session(w, k, attn, 1, 256);
+        size_t done = 0;
+        for (size_t p = 0; p < g.n_positions; p++) {
+            size_t upto = (size_t)g.positions[p] + 1;
+            CHECK(gpt2_prefill(&s, 0, g.ids + done, upto - done, logits, &e) == OK, "%s", e.msg);
+            done = upto;
+            for (size_t v = 0; v < 4096; v++) {
+                double d = fabs(logits[v] - g.logits[p * 4096 + v]);
+                if (!(d <= worst)) worst = d;
+            }
+        }
+        gpt2_session_close(&s);
+        ++*cases;
+    }
+    CHECK(json_end(&j), "golden/logits.json: %s at byte %zu", j.error, j.error_at);
+    free(logits);
+    return worst;
+}
+
+static void golden_logits_f32(void) {
+    struct checkpoint *c = open_f32();
+    if (!c) SKIP("no stories6M/model.safetensors");
+    for (size_t i = 0; kernels_at(i); i++) {
+        if (!kernels_at(i)->supported()) continue;
+        size_t cases;
+        double worst = worst_logit(&c->weights, kernels_at(i), "fp32", &cases);
+        CHECK(worst <= 5e-4 && cases == 4, "%s: %zu cases, largest difference %g", kernels_at(i)->name, cases, worst);
+        printf("  %s: largest difference from float64 %.2g\n", kernels_at(i)->name, worst);
+    }
+    checkpoint_close(c);
+}
+
+/* Rounding the weights to f16 moves a logit by up to some hundredths. */
+static void golden_logits_default_model(void) {
+    struct checkpoint c;
+    CHECK(checkpoint_open(&c, DEFAULT_MODEL, NULL, NULL, &e) == OK, "%s", e.msg);
+    size_t cases;
+    double worst = worst_logit(&c.weights, best_kernels(), "fp32", &cases);
+    CHECK(worst <= 0.1 && cases == 4, "%zu cases, largest difference %g", cases, worst);
+    checkpoint_close(&c);
+}
+
+static void check_greedy(const struct gpt2_weights *w, const struct kernels *k, const char *attn) {
+    struct json j = golden("greedy.json");
+    struct json_str key;
+    struct arena a = {0};
+    struct sampler sampler;
+    struct sampler_params params = {.temp = 0, .repeat_penalty = 1, .top_p = 1};
+    CHECK(sampler_init(&sampler, &params, 4096, 1, 0, &a), "memory");
+    float *logits = malloc(4096 * sizeof *logits);
+    size_t cases = 0;
+    json_enter_array(&j);
+    for (; json_next_item(&j) && json_enter_object(&j); cases++) {
+        int32_t ids[256], expected[256];
+        size_t n = 0, n_expected = 0;
+        while (json_next_key(&j, &key)) {
+            if (json_is(key, "ids")) n = ids_of(&j, ids, 256);
+            else if (json_is(key, "continuation")) n_expected = ids_of(&j, expected, 256);
+            else json_skip(&j);
+        }
+        struct gpt2_session s = open_session(w, k, attn, 1, 64);
+        CHECK(gpt2_prefill(&s, 0, ids, n, logits, &e) == OK, "%s", e.msg);
+        size_t same = 0;
+        for (; same < n_expected; same++) {
+            int32_t token = sampler_next(&sampler, logits, ids, n, -1);
+            if (token != expected[same]) break;
+            if (gpt2_prefill(&s, 0, &token, 1, logits, &e)) break;
+        }
+        CHECK(same == n_expected && n_expected == 96, "%s: case %zu differs at token %zu of %zu", k->name, cases, same, n_expected);
+        gpt2_session_close(&s);
+    }
+    CHECK(cases == 8, "%zu cases", cases);
+    free(logits);
+    arena_free(&a);
+}
+
+static void golden_greedy_f32(void) {
+    struct checkpoint *c = open_f32();
+    if (!c) SKIP("no stories6M/model.safetensors");
+    for (size_t i = 0; kernels_at(i); i++)
+        if (kernels_at(i)->supported()) check_greedy(&c->weights, kernels_at(i), "fp32");
+    checkpoint_close(c);
+}
+
+static void golden_greedy_default_model(void) {
+    struct checkpoint c;
+    CHECK(checkpoint_open(&c, DEFAULT_MODEL, NULL, NULL, &e) == OK, "%s", e.msg);
+    check_greedy(&c.weights, best_kernels(), "fp32");
+    check_greedy(&c.weights, best_kernels(), "fp16");
+    checkpoint_close(&c);
+}
+
+/* What a probe sees at one position of every layer, beside the golden activations. */
+struct stages {
+    double q[6][256], probs[6][4][11], heads[6][256];
+    double worst;
+    size_t seen;
+};
+
+static void compare_row(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q, const float *scores,
+                        const float *probs, const float *out) {
+    struct stages *g = ctx;
+    (void)scores;
+    if (query != 10) return;
+    for (size_t d = 0; d < 64; d++) {
+        g->worst = fmax(g->worst, fabs(q[d] - g->q[layer][head * 64 + d]) / (1 + fabs(g->q[layer][head * 64 + d])));
+        g->worst = fmax(g->worst, fabs(out[d] - g->heads[layer][head * 64 + d]) / (1 + fabs(g->heads[layer][head * 64 + d])));
+    }
+    for (size_t i = 0; i < n_keys; i++) g->worst = fmax(g->worst, fabs(probs[i] - g->probs[layer][head][i]));
+    g->seen++;
+}
+
+static void golden_activations(void) {
+    static struct stages g;
+    struct checkpoint *c = open_f32();
+    if (!c) SKIP("no stories6M/model.safetensors");
+    struct json j = golden("activations.json");
+    struct json_str key;
+    int32_t ids[16];
+    double residual[256];
+    size_t n = 0, layer = 0;
+    json_enter_object(&j);
+    while (json_next_key(&j, &key)) {
+        if (json_is(key, "ids")) n = ids_of(&j, ids, 16);
+        else if (json_is(key, "layers")) {
+            json_enter_array(&j);
+            for (; json_next_item(&j) && json_enter_object(&j); layer++)
+                while (json_next_key(&j, &key)) {
+                    if (json_is(key, "q")) numbers(&j, g.q[layer], 256);
+                    else if (json_is(key, "probabilities")) numbers(&j, g.probs[layer][0], 44);
+                    else if (json_is(key, "attn_heads")) numbers(&j, g.heads[layer], 256);
+                    else if (json_is(key, "residual")) numbers(&j, residual, 256);
+                    else json_skip(&j);
+                }
+        } else json_skip(&j);
+    }
+    CHECK(json_end(&j) && n == 11 && layer == 6, "golden/activations.json");
+    struct attn_probe probe = {&g, compare_row};
+    threads_set(1); /* compare_row is not locked */
+    struct gpt2_session s = open_session(&c->weights, best_kernels(), "fp32", 1, 16);
+    s.probe = &probe;
+    CHECK(gpt2_prefill(&s, 0, ids, n, NULL, &e) == OK, "%s", e.msg);
+    CHECK(g.seen == 24 && g.worst < 1e-4, "%zu heads seen, worst difference %g", g.seen, g.worst);
+    for (size_t i = 0; i < 256; i++)
+        CHECK(fabs(s.x[10 * 256 + i] - residual[i]) <= 1e-4 * (1 + fabs(residual[i])), "residual %zu: %g, expected %g", i,
+              s.x[10 * 256 + i], residual[i]);
+    gpt2_session_close(&s);
+    checkpoint_close(c);
+}
+
+/* ---- odd shapes against the reference ---- */
+
+/* Weights large enough for attention to be far from uniform, biases and norms away from 0 and 1. */
+static void unsettle(struct gpt2_weights *w) {
+    const struct gpt2_config *g = &w->config;
+    struct rng r;
+    rng_seed(&r, 3, 0);
+    for (size_t l = 0; l < g->n_layer; l++) {
+        struct gpt2_layer *y = &w->layers[l];
+        const float *small[] = {y->ln1_w, y->ln1_b, y->ln2_w, y->ln2_b, y->proj_b, y->fcproj_b, y->qkv_b, y->fc_b};
+        size_t size[] = {g->n_embd, g->n_embd, g->n_embd, g->n_embd, g->n_embd, g->n_embd, 3 * g->n_embd, g->n_inner};
+        for (size_t i = 0; i < 8; i++)
+            for (size_t n = 0; n < size[i]; n++) ((float *)(uintptr_t)small[i])[n] += 0.3f * (float)rng_normal(&r);
+        for (size_t n = 0; n < y->qkv.rows * y->qkv.cols; n++) ((float *)(uintptr_t)y->qkv.data)[n] *= 30;
+    }
+}
+
+static void odd_shapes_equal_float64(void) {
+    const struct gpt2_config shapes[] = {
+        {1, 1, 4, 16, 9, 5, 1e-5f, GELU_TANH},   {2, 5, 60, 240, 33, 101, 1e-5f, GELU_ERF}, {3, 3, 48, 20, 20, 7, 1e-3f, GELU_TANH},
+        {1, 2, 160, 96, 12, 300, 1e-5f, GELU_TANH}, {2, 25, 100, 400, 40, 64, 1e-6f, GELU_ERF},
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        struct checkpoint c;
+        const struct gpt2_config *g = &shapes[i];
+        CHECK(checkpoint_random(&c, g, 10 + i, &e) == OK, "%s", e.msg);
+        unsettle(&c.weights);
+        int32_t ids[64];
+        for (size_t t = 0; t < g->n_ctx; t++) ids[t] = (int32_t)(t * 7 % g->n_vocab);
+        double *expected = malloc(g->n_ctx * g->n_vocab * sizeof *expected);
+        float *logits = malloc(g->n_ctx * g->n_vocab * sizeof *logits);
+        reference_forward(&c.weights, ids, g->n_ctx, expected);
+        for (size_t k = 0; kernels_at(k); k++) {
+            if (!kernels_at(k)->supported()) continue;
+            struct gpt2_session s = open_session(&c.weights, kernels_at(k), "fp32", 1, g->n_ctx);
+            struct gpt2_row rows[64];
+            for (size_t t = 0; t < g->n_ctx; t++) rows[t] = (struct gpt2_row){.pos = (uint32_t)t, .token = ids[t], .logits = true};
+            CHECK(gpt2_forward(&s, rows, g->n_ctx, logits, &e) == OK, "%s", e.msg);
+            double worst = 0, scale = 0;
+            for (size_t n = 0; n < g->n_ctx * g->n_vocab; n++) {
+                double d = fabs(logits[n] - expected[n]);
+                if (!(d <= worst)) worst = d;
+                scale = fmax(scale, fabs(expected[n]));
+            }
+            CHECK(worst <= 2e-5 * (1 + scale), "shape %zu, %s: off by %g of %g", i, kernels_at(k)->name, worst, scale);
+            gpt2_session_close(&s);
+        }
+        free(expected), free(logits);
+        checkpoint_close(&c);
+    }
+}
+
+/* ---- what must not change a result ---- */
+
+static size_t story_ids(const struct checkpoint *c, int32_t *ids, size_t room) {
+    static const char text[] = "Once upon a time there was an old miller who had three sons, and when he came to die he left them nothing "
+                               "but his mill, his ass and his cat. The eldest took the mill, the second the ass, and the youngest had only "
+                               "the cat. \"My brothers,\" said he, \"may live well enough if they put what they have together, but what is "
+                               "to become of me?\" Then the cat, who had heard it all, said: \"Do not be sad, my master.\"";
+    struct bpe *b;
+    int32_t *out;
+    size_t n = 0;
+    CHECK(bpe_new(&b, &c->vocab, &arena, &e) == OK, "%s", e.msg);
+    CHECK(bpe_encode(b, (const uint8_t *)text, sizeof text - 1, false, &arena, &out, &n, &e) == OK, "%s", e.msg);
+    CHECK(n >= 70 && n <= room, "%zu tokens", n);
+    memcpy(ids, out, n * sizeof *ids);
+    return n;
+}
+
+static struct checkpoint default_model(void) {
+    struct checkpoint c;
+    int rc = checkpoint_open(&c, DEFAULT_MODEL, NULL, NULL, &e);
+    CHECK(rc == OK, "%s", e.msg);
+    if (rc) exit(1);
+    return c;
+}
+
+static double difference(const float *a, const float *b, size_t n) {
+    double worst = 0;
+    for (size_t i = 0; i < n; i++) {
+        double d = fabs((double)a[i] - b[i]);
+        if (!(d <= worst)) worst = d;
+    }
+    return worst;
+}
+
+static void chunks_do_not_matter(void) {
+    struct checkpoint c = default_model();
+    int32_t ids[256];
+    size_t n = story_ids(&c, ids, 256), chunk[] = {256, 1, 7, 64};
+    const char *specs[] = {"fp32", "fp16"};
+    for (size_t a = 0; a < 2; a++) {
+        float *first = NULL;
+        for (size_t i = 0; i < 4; i++) {
+            struct gpt2_session s = open_session(&c.weights, best_kernels(), specs[a], 1, chunk[i]);
+            float *logits = malloc(4096 * sizeof *logits);
+            CHECK(gpt2_prefill(&s, 0, ids, n, logits, &e) == OK, "%s", e.msg);
+            double worst = i ? difference(first, logits, 4096) : 0;
+            CHECK(worst <= 5e-4, "%s: chunks of %zu move a logit by %g", specs[a], chunk[i], worst);
+            gpt2_session_close(&s);
+            if (i) free(logits);
+            else first = logits;
+        }
+        free(first);
+    }
+    checkpoint_close(&c);
+}
+
+/* Three sequences forked from a prefix, decoded together, one rewound: each as if it were alone. */
+static void batches_forks_and_rewinds(void) {
+    struct checkpoint c = default_model();
+    int32_t ids[256];
+    size_t n = story_ids(&c, ids, 256);
+    uint32_t prefix = 20;
+    struct gpt2_session s = open_session(&c.weights, best_kernels(), "fp16", 3, 32);
+    float *logits = malloc(3 * 4096 * sizeof *logits), *alone = malloc(4096 * sizeof *alone);
+    CHECK(gpt2_prefill(&s, 0, ids, prefix, NULL, &e) == OK, "%s", e.msg);
+    gpt2_fork(&s, 1, 0, prefix);
+    gpt2_fork(&s, 2, 0, prefix - 5);
+    CHECK(gpt2_prefill(&s, 1, ids + 40, 9, NULL, &e) == OK, "%s", e.msg);
+    gpt2_rewind(&s, 1, prefix);
+    for (uint32_t step = 0; step < 10; step++) {
+        struct gpt2_row rows[3];
+        for (uint32_t q = 0; q < 3; q++)
+            rows[q] = (struct gpt2_row){.seq = q, .pos = s.length[q], .token = ids[30 + 15 * q + step], .logits = true};
+        CHECK(gpt2_forward(&s, rows, 3, logits, &e) == OK, "%s", e.msg);
+    }
+    for (uint32_t q = 0; q < 3; q++) {
+        struct gpt2_session one = open_session(&c.weights, best_kernels(), "fp16", 1, 32);
+        CHECK(gpt2_prefill(&one, 0, ids, q == 2 ? prefix - 5 : prefix, NULL, &e) == OK, "%s", e.msg);
+        CHECK(gpt2_prefill(&one, 0, ids + 30 + 15 * q, 10, alone, &e) == OK, "%s", e.msg);
+        double worst = difference(alone, logits + q * 4096, 4096);
+        CHECK(worst <= 5e-3, "sequence %u differs from itself alone by %g", q, worst); /* an f16 cache: an ulp of a key flips */
+        gpt2_session_close(&one);
+    }
+    CHECK(n > 70, "%zu", n);
+    free(logits), free(alone);
+    gpt2_session_close(&s);
+    checkpoint_close(&c);
+}
+
+static void threads_do_not_matter(void) {
+    struct checkpoint c = default_model();
+    int32_t ids[256];
+    size_t n = story_ids(&c, ids, 256);
+    float *logits[4] = {0};
+    for (int t = 1; t <= 3; t++) {
+        threads_set(t);
+        struct gpt2_session s = open_session(&c.weights, best_kernels(), "fp16", 1, 64);
+        logits[t] = malloc(4096 * sizeof *logits[t]);
+        CHECK(gpt2_prefill(&s, 0, ids, n - 1, NULL, &e) == OK && gpt2_prefill(&s, 0, ids + n - 1, 1, logits[t], &e) == OK, "%s", e.msg);
+        CHECK(memcmp(logits[1], logits[t], 4096 * sizeof *logits[t]) == 0, "%d threads change the logits", t);
+        gpt2_session_close(&s);
+    }
+    threads_set(1);
+    for (int t = 1; t <= 3; t++) free(logits[t]);
+    checkpoint_close(&c);
+}
+
+static void bad_batches_are_refused(void) {
+    struct checkpoint c = default_model();
+    struct gpt2_session s = open_session(&c.weights, best_kernels(), "fp16", 2, 4);
+    float logits[4096];
+    const struct {
+        struct gpt2_row rows[5];
+        size_t n;
+        const char *expect;
+    } bad[] = {
+        {{{.token = 4096}}, 1, "token id 4096 is outside the vocabulary of 4096"},
+        {{{.token = -1}}, 1, "token id -1"},
+        {{{.pos = 1}}, 1, "position 1; the next one is 0"},
+        {{{.pos = 0}, {.pos = 0}}, 2, "position 0; the next one is 1"},
+        {{{.seq = 2}}, 1, "sequence 2; the session has 2"},
+        {{{.pos = 0}, {.seq = 1}, {.pos = 0}}, 3, "do not stand together"},
+        {{{.pos = 0}}, 5, "a batch of 5 rows; the session was made for 4"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CHECK(gpt2_forward(&s, bad[i].rows, bad[i].n, logits, &e) == ERR_USAGE && strstr(e.msg, bad[i].expect), "batch %zu: %s", i, e.msg);
+    CHECK(s.length[0] == 0 && s.length[1] == 0, "a refused batch was stored");
+    gpt2_session_close(&s);
+    struct gpt2_session t;
+    CHECK(gpt2_session_open(&t, &c.weights, best_kernels(), "fp16", 1, 1025, 4, &e) == ERR_USAGE, "context of 1025");
+    checkpoint_close(&c);
+}
+
+/* ---- texts outside the repository ---- */
+
+static size_t text_ids(const struct checkpoint *c, const char *file, size_t first, size_t n, int32_t *ids) {
+    char name[64];
+    uint8_t *text;
+    size_t bytes, got = 0;
+    int32_t *all;
+    struct bpe *b;
+    snprintf(name, sizeof name, "texts/%s", file);
+    const char *path = test_shared(name);
+    if (!path) return 0;
+    CHECK(file_read(path, &arena, &text, &bytes, &e) == OK && bpe_new(&b, &c->vocab, &arena, &e) == OK &&
+          bpe_encode(b, text, bytes, false, &arena, &all, &got, &e) == OK, "%s", e.msg);
+    CHECK(got >= first + n, "%zu tokens", got);
+    memcpy(ids, all + first, n * sizeof *ids);
+    return n;
+}
+
+/* logits[n][V] */
+static float *all_logits(const struct gpt2_weights *w, const int32_t *ids, size_t n) {
+    size_t V = w->config.n_vocab, CHUNK = 64;
+    struct gpt2_session s = open_session(w, best_kernels(), "fp32", 1, CHUNK);
+    float *logits = malloc(n * V * sizeof *logits);
+    struct gpt2_row rows[64];
+    for (size_t t = 0; t < n; t += CHUNK) {
+        size_t take = n - t < CHUNK ? n - t : CHUNK;
+        for (size_t i = 0; i < take; i++) rows[i] = (struct gpt2_row){.pos = (uint32_t)(t + i), .token = ids[t + i], .logits = true};
+        CHECK(gpt2_forward(&s, rows, take, logits + t * V, &e) == OK, "%s", e.msg);
+    }
+    gpt2_session_close(&s);
+    return logits;
+}
+
+static double log_sum_exp(const float *z, size_t n) {
+    double best = -INFINITY, sum = 0;
+    for (size_t i = 0; i < n; i++) best = fmax(best, z[i]);
+    for (size_t i = 0; i < n; i++) sum += exp(z[i] - best);
+    return best + log(sum);
+}
+
+static void golden_losses(void) {
+    struct checkpoint *c = open_f32();
+    if (!c || !test_shared("texts/python.txt")) SKIP("no stories6M or texts");
+    threads_set(threads_allowed());
+    struct json j = golden("loss.json");
+    struct json_str key, file = {0};
+    size_t cases = 0;
+    json_enter_array(&j);
+    for (; json_next_item(&j) && json_enter_object(&j); cases++) {
+        uint64_t first = 0;
+        double expected = 0, half = 0;
+        while (json_next_key(&j, &key)) {
+            if (json_is(key, "file")) json_string(&j, &file);
+            else if (json_is(key, "first_token")) json_uint(&j, &first);
+            else if (json_is(key, "mean_nll")) json_double(&j, &expected);
+            else if (json_is(key, "half_nll")) json_double(&j, &half);
+            else json_skip(&j);
+        }
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", (int)file.n, file.s);
+        int32_t ids[1024];
+        text_ids(c, name, first, 1024, ids);
+        float *logits = all_logits(&c->weights, ids, 1024);
+        double sum = 0;
+        for (size_t t = 0; t + 1 < 1024; t++) sum += log_sum_exp(logits + t * 4096, 4096) - logits[t * 4096 + (size_t)ids[t + 1]];
+        CHECK(fabs(sum / 1023 - expected) < 1e-5, "%s at %zu: %.7f, expected %.7f", name, (size_t)first, sum / 1023, expected);
+        free(logits);
+    }
+    CHECK(cases == 6, "%zu cases", cases);
+    threads_set(1);
+    checkpoint_close(c);
+}
+
+/* Mean KL(f32 || stored type) in nats per token over 1024 tokens each of prose and stories. */
+static void stored_types_cost_little(void) {
+    struct checkpoint *c = open_f32();
+    if (!c || !test_shared("texts/prose_heldout.txt")) SKIP("no stories6M or texts");
+    threads_set(threads_allowed());
+    const struct {
+        enum dtype type;
+        double bound;
+    } types[] = {{DTYPE_F32, 0}, {DTYPE_F16, 1e-6}, {DTYPE_Q8_0, 3e-4}};
+    const char *texts[] = {"prose_heldout.txt", "stories_heldout.txt"};
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/lookat-test-%ld.gguf", (long)getpid());
+    for (size_t x = 0; x < 2; x++) {
+        int32_t ids[1024];
+        text_ids(c, texts[x], 0, 1024, ids);
+        float *base = all_logits(&c->weights, ids, 1024);
+        for (size_t i = 0; i < 3; i++) {
+            struct checkpoint stored;
+            CHECK(gguf_write_model(path, true, &c->weights, &c->vocab, "test", types[i].type, NULL, &e) == OK, "%s", e.msg);
+            CHECK(checkpoint_open(&stored, path, NULL, NULL, &e) == OK, "%s", e.msg);
+            float *logits = all_logits(&stored.weights, ids, 1024);
+            double kl = 0;
+            for (size_t t = 0; t < 1024; t++) {
+                const float *p = base + t * 4096, *q = logits + t * 4096;
+                double zp = log_sum_exp(p, 4096), zq = log_sum_exp(q, 4096);
+                for (size_t v = 0; v < 4096; v++) kl += exp(p[v] - zp) * ((p[v] - zp) - (q[v] - zq)) / 1024;
+            }
+            CHECK(kl <= types[i].bound, "%s, %s: KL %g, bound %g", texts[x], dtype_name(types[i].type), kl, types[i].bound);
+            if (types[i].type == DTYPE_F32)
+                CHECK(memcmp(base, logits, 1024 * 4096 * sizeof *base) == 0, "GGUF f32 changes the logits of safetensors");
+            printf("  %s %s: KL %.2g\n", texts[x], dtype_name(types[i].type), kl);
+            free(logits);
+            checkpoint_close(&stored);
+        }
+        free(base);
+    }
+    remove(path);
+    threads_set(1);
+    checkpoint_close(c);
+}
+
+int main(void) {
+    threads_set(1);
+    RUN(odd_shapes_equal_float64);
+    RUN(golden_logits_f32);
+    RUN(golden_logits_default_model);
+    RUN(golden_greedy_f32);
+    RUN(golden_greedy_default_model);
+    RUN(golden_activations);
+    RUN(chunks_do_not_matter);
+    RUN(batches_forks_and_rewinds);
+    RUN(threads_do_not_matter);
+    RUN(bad_batches_are_refused);
+    RUN(golden_losses);
+    RUN(stored_types_cost_little);
+    arena_free(&arena);
+    return TEST_RESULT;
+}
