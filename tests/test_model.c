@@ -154,7 +154,9 @@ static void check_greedy(const struct gpt2_weights *w, const struct kernels *k, 
     struct arena a = {0};
     struct sampler sampler;
     struct sampler_params params = {.temp = 0, .repeat_penalty = 1, .top_p = 1};
-    CHECK(sampler_init(&sampler, &params, 4096, 1, 0, &a), "memory");
+    struct rng rng;
+    rng_seed(&rng, 1, 0);
+    CHECK(sampler_init(&sampler, &params, 4096, &a), "memory");
     float *logits = malloc(4096 * sizeof *logits);
     size_t cases = 0;
     json_enter_array(&j);
@@ -170,7 +172,7 @@ static void check_greedy(const struct gpt2_weights *w, const struct kernels *k, 
         CHECK(gpt2_prefill(&s, 0, ids, n, logits, &e) == OK, "%s", e.msg);
         size_t same = 0;
         for (; same < n_expected; same++) {
-            int32_t token = sampler_next(&sampler, logits, ids, n, -1);
+            int32_t token = sampler_next(&sampler, &rng, logits, ids, n, -1);
             if (token != expected[same]) break;
             if (gpt2_prefill(&s, 0, &token, 1, logits, &e)) break;
         }

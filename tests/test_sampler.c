@@ -69,9 +69,11 @@ static void filters_equal_their_definitions(void) {
         double p[V], chi2 = 0;
         size_t count[V] = {0}, freedom = 0;
         fill(i);
-        CHECK(sampler_init(&s, &cases[i], V, 100 + i, 0, &arena), "memory");
+        CHECK(sampler_init(&s, &cases[i], V, &arena), "memory");
+        struct rng rng;
+        rng_seed(&rng, 100 + i, 0);
         expected(&cases[i], history, 6, p);
-        for (int d = 0; d < DRAWS; d++) count[sampler_next(&s, logits, history, 6, -1)]++;
+        for (int d = 0; d < DRAWS; d++) count[sampler_next(&s, &rng, logits, history, 6, -1)]++;
         double rest = 0, rest_count = 0;
         for (size_t v = 0; v < V; v++) {
             CHECK(p[v] > 0 || count[v] == 0, "case %zu: token %zu came %zu times and should not", i, v, count[v]);
@@ -91,33 +93,38 @@ static void filters_equal_their_definitions(void) {
 
 static void greedy_takes_the_lowest_of_equals(void) {
     struct sampler s;
+    struct rng rng;
     struct sampler_params p = plain;
+    rng_seed(&rng, 1, 0);
     p.temp = 0;
-    CHECK(sampler_init(&s, &p, V, 1, 0, &arena), "memory");
+    CHECK(sampler_init(&s, &p, V, &arena), "memory");
     for (size_t i = 0; i < V; i++) logits[i] = -1;
-    CHECK(sampler_next(&s, logits, NULL, 0, -1) == 0, "all equal");
+    CHECK(sampler_next(&s, &rng, logits, NULL, 0, -1) == 0, "all equal");
     logits[40] = logits[12] = logits[199] = 3;
-    CHECK(sampler_next(&s, logits, NULL, 0, -1) == 12, "three equal");
-    CHECK(sampler_next(&s, logits, NULL, 0, 12) == 40, "12 is banned");
+    CHECK(sampler_next(&s, &rng, logits, NULL, 0, -1) == 12, "three equal");
+    CHECK(sampler_next(&s, &rng, logits, NULL, 0, 12) == 40, "12 is banned");
     p = plain;
     p.top_k = 1; /* sampling among one keeps the same rule */
-    CHECK(sampler_init(&s, &p, V, 1, 0, &arena), "memory");
-    CHECK(sampler_next(&s, logits, NULL, 0, -1) == 12, "top-k 1");
+    CHECK(sampler_init(&s, &p, V, &arena), "memory");
+    CHECK(sampler_next(&s, &rng, logits, NULL, 0, -1) == 12, "top-k 1");
 }
 
 static void seeds_and_streams(void) {
-    struct sampler a, b, c, d;
-    size_t same_stream = 0, same_seed = 0, n = 200;
+    const struct {
+        uint64_t seed, stream;
+    } from[4] = {{1, 0}, {1, 0}, {1, 1}, {2, 0}};
+    struct rng rng[4];
+    struct sampler s;
+    size_t same[4] = {0}, n = 200;
     fill(5);
-    CHECK(sampler_init(&a, &plain, V, 1, 0, &arena) && sampler_init(&b, &plain, V, 1, 0, &arena) &&
-          sampler_init(&c, &plain, V, 1, 1, &arena) && sampler_init(&d, &plain, V, 2, 0, &arena), "memory");
+    CHECK(sampler_init(&s, &plain, V, &arena), "memory");
+    for (size_t k = 0; k < 4; k++) rng_seed(&rng[k], from[k].seed, from[k].stream);
     for (size_t i = 0; i < n; i++) {
-        int32_t x = sampler_next(&a, logits, NULL, 0, -1);
-        CHECK(sampler_next(&b, logits, NULL, 0, -1) == x, "draw %zu differs", i);
-        same_stream += sampler_next(&c, logits, NULL, 0, -1) == x;
-        same_seed += sampler_next(&d, logits, NULL, 0, -1) == x;
+        int32_t x = sampler_next(&s, &rng[0], logits, NULL, 0, -1);
+        for (size_t k = 1; k < 4; k++) same[k] += sampler_next(&s, &rng[k], logits, NULL, 0, -1) == x;
     }
-    CHECK(same_stream < n / 2 && same_seed < n / 2, "streams %zu, seeds %zu of %zu equal", same_stream, same_seed, n);
+    CHECK(same[1] == n, "the same seed gives %zu of %zu equal draws", same[1], n);
+    CHECK(same[2] < n / 2 && same[3] < n / 2, "another stream %zu, another seed %zu of %zu equal", same[2], same[3], n);
 }
 
 static void logprobs(void) {

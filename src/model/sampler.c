@@ -2,9 +2,8 @@
 
 #include <math.h>
 
-bool sampler_init(struct sampler *s, const struct sampler_params *p, size_t n_vocab, uint64_t seed, uint64_t stream, struct arena *a) {
+bool sampler_init(struct sampler *s, const struct sampler_params *p, size_t n_vocab, struct arena *a) {
     *s = (struct sampler){.p = *p, .n_vocab = n_vocab};
-    rng_seed(&s->rng, seed, stream);
     s->heap = arena_alloc(a, n_vocab, sizeof *s->heap);
     s->sorted = arena_alloc(a, n_vocab, sizeof *s->sorted);
     s->weight = arena_alloc(a, n_vocab, sizeof *s->weight);
@@ -71,7 +70,7 @@ static size_t keep_best(struct sampler *s) {
     return n;
 }
 
-int32_t sampler_next(struct sampler *s, const float *logits, const int32_t *history, size_t n, int32_t banned) {
+int32_t sampler_next(struct sampler *s, struct rng *rng, const float *logits, const int32_t *history, size_t n, int32_t banned) {
     for (size_t i = 0; i < s->n_vocab; i++) s->heap[i] = (struct candidate){(int32_t)i, logits[i]};
     penalise(s, history, n);
     if (banned >= 0) s->heap[banned].logit = -INFINITY;
@@ -85,7 +84,7 @@ int32_t sampler_next(struct sampler *s, const float *logits, const int32_t *hist
     size_t kept = keep_best(s);
     double total = 0;
     for (size_t i = 0; i < kept; i++) total += s->weight[i] = exp(((double)s->sorted[i].logit - s->sorted[0].logit) / s->p.temp);
-    double u = rng_double(&s->rng) * total;
+    double u = rng_double(rng) * total;
     for (size_t i = 0; i + 1 < kept; i++) {
         if (u < s->weight[i]) return s->sorted[i].id;
         u -= s->weight[i];

@@ -24,19 +24,18 @@ struct candidate {
 
 struct sampler {
     struct sampler_params p;
-    struct rng rng;
     size_t n_vocab;           /* V */
     struct candidate *heap;   /* [V] */
     struct candidate *sorted; /* [V] kept candidates, best first */
     double *weight;           /* [V] of the sorted ones */
 };
 
-/* A sampler with random numbers of its own: stream i of a seed. All memory from the arena; false without memory. */
-bool sampler_init(struct sampler *s, const struct sampler_params *p, size_t n_vocab, uint64_t seed, uint64_t stream, struct arena *a);
+/* All memory from the arena; false without memory. One sampler serves any number of sequences, one at a time. */
+bool sampler_init(struct sampler *s, const struct sampler_params *p, size_t n_vocab, struct arena *a);
 
 /* The next token after `history` (n tokens, the prompt included) given logits[V], which are left as they are. `banned` (-1: none) is
- * a token that must not come. */
-int32_t sampler_next(struct sampler *s, const float *logits, const int32_t *history, size_t n, int32_t banned);
+ * a token that must not come. Draws one number from rng, or none at temperature 0. */
+int32_t sampler_next(struct sampler *s, struct rng *rng, const float *logits, const int32_t *history, size_t n, int32_t banned);
 
 /* out[k] = the k most likely tokens (ties: the lowest id first) with their log-probabilities log softmax(logits), k <= n_vocab.
  * Returns log sum exp(logits), so that the log-probability of any token is its logit less that. `work` is [n_vocab]. */
