@@ -14,7 +14,9 @@ ALL    := -std=c11 -D_POSIX_C_SOURCE=200809L $(WARN) -ffp-contract=off -Isrc $(C
 LIBS   := -lm
 
 probe   = $(shell printf '$(1)' | $(CC) $(2) -x c - -o /dev/null 2>/dev/null && echo 1)
-OPENMP ?= $(call probe,\#include <omp.h>\nint main(void){return omp_get_num_procs()<1;}\n,-fopenmp)
+# make 4.3 and later keep the backslash of \# in a call
+HASH   := \#
+OPENMP ?= $(call probe,$(HASH)include <omp.h>\nint main(void){return omp_get_num_procs()<1;}\n,-fopenmp)
 ifeq ($(OPENMP),1)
 ALL    += -fopenmp
 else

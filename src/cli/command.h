@@ -1,0 +1,29 @@
+/* A command of the program: what its help says, and the function that does it. */
+#ifndef LOOKAT_CLI_COMMAND_H
+#define LOOKAT_CLI_COMMAND_H
+
+#include <stdio.h>
+
+#include "cli/options.h"
+
+#define LOOKAT_VERSION "0.1.0"
+
+struct command {
+    enum command_id id;
+    const char *summary;  /* one phrase, for the list of commands */
+    const char *usage;    /* what follows the command's name, one alternative a line */
+    const char *about;    /* one paragraph: what it does */
+    const char *examples; /* two or three command lines, each "command\tcomment\n" */
+    int max_args;         /* arguments that are no options */
+    int (*run)(const struct args *args, struct err *e); /* writes to stdout, which main checks at the end */
+};
+
+extern const struct command generate_command, convert_command, info_command, tokenize_command;
+
+/* Help of one command: usage, paragraph, its options by section, examples, exit statuses. Lines of at most 80 columns. */
+void help_command(FILE *fp, const struct command *c);
+
+/* Help of the program: the commands, table[0..n). */
+void help_program(FILE *fp, const struct command *const *table, int n);
+
+#endif

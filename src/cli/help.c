@@ -1,0 +1,98 @@
+#include <string.h>
+
+#include "cli/command.h"
+
+enum { WIDTH = 80, INDENT = 26 };
+
+/* Writes text in words from column `column` on, breaking lines before WIDTH and indenting them. */
+static void wrap(FILE *fp, const char *text, int column, int indent) {
+    bool first = true;
+    for (const char *word = text; *word;) {
+        int len = (int)strcspn(word, " ");
+        if (!first && column + 1 + len >= WIDTH) {
+            fprintf(fp, "\n%*s", indent, "");
+            column = indent;
+            first = true;
+        }
+        column += fprintf(fp, "%s%.*s", first ? "" : " ", len, word);
+        first = false;
+        word += len;
+        word += strspn(word, " ");
+    }
+    fputc('\n', fp);
+}
+
+static void print_option(FILE *fp, const struct option *o) {
+    char left[128], right[512];
+    int n = o->letter ? snprintf(left, sizeof left, "  -%c, --%s", o->letter, o->name) : snprintf(left, sizeof left, "      --%s", o->name);
+    if (o->metavar) snprintf(left + n, sizeof left - (size_t)n, " %s", o->metavar);
+    snprintf(right, sizeof right, "%s%s%s%s", o->help, o->shown ? " (default: " : "", o->shown ? o->shown : "", o->shown ? ")" : "");
+    int at = fprintf(fp, "%s", left);
+    if (at > INDENT - 2) {
+        fputc('\n', fp);
+        at = 0;
+    }
+    fprintf(fp, "%*s", INDENT - at, "");
+    wrap(fp, right, INDENT, INDENT);
+}
+
+/* Sections in the order in which the table first names them. */
+static void print_options(FILE *fp, enum command_id id) {
+    for (const struct option *title = option_table; title->name; title++) {
+        bool seen = !(title->commands >> id & 1);
+        for (const struct option *o = option_table; o < title; o++)
+            if (o->commands >> id & 1 && strcmp(o->section, title->section) == 0) seen = true;
+        if (seen) continue;
+        fprintf(fp, "\n%s:\n", title->section);
+        for (const struct option *o = title; o->name; o++)
+            if (o->commands >> id & 1 && strcmp(o->section, title->section) == 0) print_option(fp, o);
+    }
+}
+
+static void print_usage(FILE *fp, const struct command *c) {
+    const char *before = "usage: ";
+    for (const char *line = c->usage; *line;) {
+        int len = (int)strcspn(line, "\n");
+        fprintf(fp, "%slookat %s %.*s\n", before, command_name(c->id), len, line);
+        before = "       ";
+        line += len;
+        line += *line == '\n';
+    }
+}
+
+static void print_examples(FILE *fp, const char *examples) {
+    for (const char *line = examples; *line;) {
+        int len = (int)strcspn(line, "\t"), rest = (int)strcspn(line + len + 1, "\n");
+        fprintf(fp, "  %.*s\n      %.*s\n", len, line, rest, line + len + 1);
+        line += len + 1 + rest + 1;
+    }
+}
+
+static const char exit_statuses[] =
+    "Exit status: 0 done; 1 failed (memory, disk, permission); 2 wrong command line; 3 a file was refused; 4 a check was not met; "
+    "130 interrupted.";
+
+void help_command(FILE *fp, const struct command *c) {
+    print_usage(fp, c);
+    fputc('\n', fp);
+    wrap(fp, c->about, 0, 0);
+    print_options(fp, c->id);
+    fprintf(fp, "\nExamples:\n");
+    print_examples(fp, c->examples);
+    fputc('\n', fp);
+    wrap(fp, exit_statuses, 0, 0);
+}
+
+void help_program(FILE *fp, const struct command *const *table, int n) {
+    fprintf(fp, "usage: lookat COMMAND [OPTION]... [ARGUMENT]...\n"
+                "       lookat [OPTION]...                  the same as lookat generate\n\n");
+    wrap(fp, "lookat runs GPT-2 models on the CPU: it writes text, and lets the way attention stores its keys and values be swapped.", 0, 0);
+    fprintf(fp, "\nCommands:\n");
+    for (int i = 0; i < n; i++) fprintf(fp, "  %-10s  %s\n", command_name(table[i]->id), table[i]->summary);
+    fprintf(fp, "  %-10s  %s\n", "help", "explain a command and its options");
+    fprintf(fp, "\nExamples:\n");
+    print_examples(fp, "lookat -p \"Once upon a time\" -n 100\tcontinue a text\n"
+                       "lookat help generate\twhat generate can do\n");
+    fputc('\n', fp);
+    wrap(fp, exit_statuses, 0, 0);
+}

@@ -1,0 +1,92 @@
+#include "cli/options.h"
+
+#define GEN (1u << CMD_GENERATE)
+#define CONV (1u << CMD_CONVERT)
+#define INFO (1u << CMD_INFO)
+#define TOK (1u << CMD_TOKENIZE)
+#define ALL ((1u << CMD_COUNT) - 1)
+#define AT(field) offsetof(struct args, field)
+#define INT_LIMIT 2147483647.0
+
+/* Names and short forms are llama.cpp's where it has the option. */
+const struct option option_table[] = {
+    {"model", 'm', NULL, "MODEL", OPT_STRING, AT(model), 0, 0, GEN | INFO | TOK, "Model",
+     "GGUF file, Hugging Face folder, .safetensors file or llm.c .bin; without it LOOKAT_MODEL, then weights/stories6M.gguf beside the program",
+     NULL},
+    {"tokenizer", 'z', NULL, "FILE", OPT_STRING, AT(tokenizer), 0, 0, ALL, "Model",
+     "folder or file with a tokenizer (vocab.json + merges.txt, tokenizer.json, llm.c .bin, GGUF), instead of the model's own", NULL},
+    {"random", 0, NULL, "SHAPE", OPT_STRING, AT(random), 0, 0, CONV, "Model",
+     "random weights instead of SRC, for benchmarks: gpt2, gpt2-medium, gpt2-large, gpt2-xl, or L,H,C,T,V (layers, heads, width, context, "
+     "vocabulary)",
+     NULL},
+    {"seed", 's', NULL, "N", OPT_SEED, AT(seed), 0, 0, CONV, "Model", "seed of --random", "0"},
+
+    {"prompt", 'p', NULL, "TEXT", OPT_STRING, AT(prompt), 0, 0, GEN, "Prompt", "text to continue", NULL},
+    {"file", 'f', NULL, "FILE", OPT_LIST, AT(files), 0, 0, GEN, "Prompt", "file with the text to continue; - is standard input", NULL},
+    {"ids", 0, NULL, "IDS", OPT_STRING, AT(ids), 0, 0, GEN, "Prompt", "token ids to continue, such as 464,12734,389", NULL},
+    {"special", 0, NULL, NULL, OPT_FLAG, AT(special), 0, 0, GEN, "Prompt",
+     "<|endoftext|> in the prompt is the token, not eleven letters; and is shown where the model writes it", NULL},
+    {"prompt", 'p', NULL, "TEXT", OPT_STRING, AT(prompt), 0, 0, TOK, "Input", "text to encode, or ids to decode", NULL},
+    {"file", 'f', NULL, "FILE", OPT_LIST, AT(files), 0, 0, TOK, "Input", "file with the text or the ids; - is standard input", NULL},
+    {"decode", 0, NULL, NULL, OPT_FLAG, AT(decode), 0, 0, TOK, "Input",
+     "the other way: ids, separated by spaces, commas or newlines, to bytes", NULL},
+    {"special", 0, NULL, NULL, OPT_FLAG, AT(special), 0, 0, TOK, "Input", "<|endoftext|> in the text is the token, not letters", NULL},
+
+    {"predict", 'n', "n-predict", "N", OPT_INT, AT(n_predict), -1, INT_LIMIT, GEN, "Length",
+     "tokens to write; -1: until the end of text or of the context", "-1"},
+    {"ctx-size", 'c', NULL, "N", OPT_INT, AT(n_ctx), 0, 1048576, GEN, "Length", "tokens of context; 0: as many as the model has", "0"},
+    {"ignore-eos", 0, NULL, NULL, OPT_FLAG, AT(ignore_eos), 0, 0, GEN, "Length", "never choose the end-of-text token", NULL},
+    {"num-samples", 0, NULL, "N", OPT_INT, AT(num_samples), 1, 4096, GEN, "Length",
+     "independent continuations of the prompt, written together in one batch", "1"},
+
+    {"temp", 0, "temperature", "X", OPT_DOUBLE, AT(temp), 0, 100, GEN, "Sampling", "temperature; 0: always the most likely token", "0.8"},
+    {"top-k", 0, NULL, "N", OPT_INT, AT(top_k), 0, INT_LIMIT, GEN, "Sampling", "only the N most likely tokens; 0: all", "40"},
+    {"top-p", 0, NULL, "P", OPT_DOUBLE, AT(top_p), 0, 1, GEN, "Sampling", "only the most likely tokens that reach probability P together",
+     "0.95"},
+    {"min-p", 0, NULL, "P", OPT_DOUBLE, AT(min_p), 0, 1, GEN, "Sampling",
+     "only tokens with at least P times the probability of the most likely one", "0.05"},
+    {"repeat-penalty", 0, NULL, "X", OPT_DOUBLE, AT(repeat_penalty), 0.01, 100, GEN, "Sampling",
+     "makes tokens that occurred less likely; 1: off", "1"},
+    {"repeat-last-n", 0, NULL, "N", OPT_INT, AT(repeat_last_n), -1, INT_LIMIT, GEN, "Sampling",
+     "tokens that --repeat-penalty looks back; -1: all", "64"},
+    {"seed", 's', NULL, "N", OPT_SEED, AT(seed), 0, 0, GEN, "Sampling", "the same seed gives the same text; -1: a new one each time", "-1"},
+
+    {"attn", 'a', NULL, "SPEC", OPT_LIST, AT(attn), 0, 0, GEN, "Engine", "attention backend: how keys and values are stored and read", "fp16"},
+    {"kernels", 0, NULL, "SET", OPT_STRING, AT(kernels), 0, 0, GEN, "Engine",
+     "arithmetic: auto, scalar, or the name of an instruction set, such as avx2 or neon", "auto"},
+    {"threads", 't', NULL, "N", OPT_INT, AT(threads), 0, 1024, GEN, "Engine", "threads; 0: all that this process may use", "0"},
+
+    {"output", 'o', NULL, "FILE", OPT_STRING, AT(output), 0, 0, CONV, "Output", "GGUF file to write", NULL},
+    {"type", 0, "outtype", "f32|f16|bf16|q8_0|q4_0", OPT_CHOICE, AT(type), 0, 0, CONV, "Output", "number type of the matrices", "f16"},
+    {"force", 0, NULL, NULL, OPT_FLAG, AT(force), 0, 0, CONV, "Output", "overwrite an existing file", NULL},
+    {"output", 'o', NULL, "text|json|jsonl", OPT_CHOICE, AT(format), 0, 0, GEN, "Output",
+     "text as it comes, one JSON object at the end, or a JSON object for each step", "text"},
+    {"output", 'o', NULL, "text|json", OPT_CHOICE, AT(format), 0, 0, INFO | TOK, "Output", "for people or for programs", "text"},
+    {"logprobs", 0, NULL, "K", OPT_INT, AT(logprobs), 0, 16777216, GEN, "Output",
+     "with json: the K most likely tokens and their log-probabilities at each step", NULL},
+    {"echo", 0, NULL, NULL, OPT_FLAG, AT(echo), 0, 0, GEN, "Output", "with --logprobs: the prompt's tokens too", NULL},
+    {"no-display-prompt", 0, NULL, NULL, OPT_FLAG, AT(no_display_prompt), 0, 0, GEN, "Output", "write only the continuation", NULL},
+    {"sha256", 0, NULL, NULL, OPT_FLAG, AT(sha256), 0, 0, INFO, "Output", "also the SHA-256 of the file", NULL},
+    {"quiet", 'q', NULL, NULL, OPT_FLAG, AT(quiet), 0, 0, GEN | CONV, "Output", "nothing on standard error but errors", NULL},
+    {"verbose", 'v', NULL, NULL, OPT_FLAG, AT(verbose), 0, 0, GEN, "Output", "say more on standard error", NULL},
+    {"verbose", 'v', NULL, NULL, OPT_FLAG, AT(verbose), 0, 0, TOK, "Output", "a table of id, bytes (in hex) and text", NULL},
+
+    {"help", 'h', "usage", NULL, OPT_FLAG, AT(help), 0, 0, ALL, "General", "this text", NULL},
+    {"version", 0, NULL, NULL, OPT_FLAG, AT(version), 0, 0, ALL, "General", "the version of the program", NULL},
+    {0}};
+
+void args_init(struct args *a, enum command_id command) {
+    *a = (struct args){
+        .command = command,
+        .n_predict = -1,
+        .num_samples = 1,
+        .temp = 0.8,
+        .top_k = 40,
+        .top_p = 0.95,
+        .min_p = 0.05,
+        .repeat_penalty = 1,
+        .repeat_last_n = 64,
+        .format = "text",
+        .type = "f16",
+    };
+}

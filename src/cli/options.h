@@ -1,0 +1,97 @@
+/* The command line: one table of options makes the parser, the help texts and the manual page. */
+#ifndef LOOKAT_CLI_OPTIONS_H
+#define LOOKAT_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum command_id { CMD_GENERATE, CMD_CONVERT, CMD_INFO, CMD_TOKENIZE, CMD_COUNT };
+
+/* "generate", "convert", ... */
+const char *command_name(enum command_id id);
+
+enum { STR_LIST_MAX = 64 };
+struct str_list {
+    const char *item[STR_LIST_MAX];
+    size_t n;
+};
+
+/* What the command line says; one struct for all commands. Strings point into argv, NULL where an option was not given. */
+struct args {
+    enum command_id command;
+    const char *program; /* argv[0], or NULL */
+
+    const char *model, *tokenizer;
+    const char *prompt, *ids;
+    struct str_list files;
+
+    int64_t n_predict;   /* -1: to the end of text or of the context */
+    int64_t n_ctx;       /* 0: the model's */
+    int64_t num_samples;
+
+    double temp, top_p, min_p, repeat_penalty;
+    int64_t top_k;         /* 0: all */
+    int64_t repeat_last_n; /* -1: the whole context */
+    uint64_t seed;
+    bool has_seed;
+    bool ignore_eos;
+
+    struct str_list attn; /* as given; see args_attn */
+    const char *kernels;  /* NULL: the best this CPU has */
+    int64_t threads;      /* 0: all this process may use */
+
+    const char *format; /* "text", "json", "jsonl" */
+    const char *output; /* file to write */
+    int64_t logprobs;   /* 0: none */
+    bool echo, no_display_prompt, special, quiet, verbose;
+
+    const char *type, *random;
+    bool force, sha256, decode;
+
+    bool help, version;
+
+    int argc; /* arguments that are no options, in order; "-" is one */
+    char **argv;
+};
+
+enum option_kind {
+    OPT_FLAG,   /* bool */
+    OPT_STRING, /* const char * */
+    OPT_CHOICE, /* const char *, one of the words in metavar, which '|' separates */
+    OPT_LIST,   /* struct str_list: may be repeated */
+    OPT_INT,    /* int64_t in min..max */
+    OPT_DOUBLE, /* double in min..max */
+    OPT_SEED    /* uint64_t, and sets has_seed; -1 unsets it */
+};
+
+struct option {
+    const char *name;    /* long name without the dashes */
+    char letter;         /* short form, 0 for none */
+    const char *aliases; /* other long names, separated by spaces; NULL for none */
+    const char *metavar; /* what the value is called in the help; NULL: takes no value */
+    enum option_kind kind;
+    size_t at;           /* offset in struct args */
+    double min, max;
+    unsigned commands;   /* bit 1 << CMD_X for each command that has it */
+    const char *section; /* title in the help */
+    const char *help;    /* one sentence or phrase without a full stop */
+    const char *shown;   /* default as the help shows it; NULL: not shown */
+};
+
+/* Rows of one name or letter have no command in common. The last row has name == NULL. */
+extern const struct option option_table[];
+
+/* Everything at its default. */
+void args_init(struct args *a, enum command_id command);
+
+/* Parses argv[0..argc), program and command name left out, into *a, which args_init has set. Options and other arguments may come in any
+ * order; "--" ends the options. Reorders argv. Stops at --help and --version. ERR_USAGE with what is wrong, and what may be meant. */
+int options_parse(struct args *a, int argc, char **argv, struct err *e);
+
+/* The last --attn, or "fp16". */
+const char *args_attn(const struct args *a);
+
+#endif

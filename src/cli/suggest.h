@@ -1,0 +1,15 @@
+/* "Did you mean ...?": the known word that is nearest to a mistyped one. */
+#ifndef LOOKAT_CLI_SUGGEST_H
+#define LOOKAT_CLI_SUGGEST_H
+
+#include <stddef.h>
+
+struct suggestion {
+    char word[32];    /* the best so far, "" where nothing is near */
+    size_t distance;  /* its edit distance */
+};
+
+/* Offers candidate[n] for `word`; kept where it is near enough, and nearer than the best so far. {0} is no suggestion yet. */
+void suggest(struct suggestion *s, const char *word, const char *candidate, size_t n);
+
+#endif

@@ -1,0 +1,127 @@
+#include "report/text.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/process.h"
+#include "base/utf8.h"
+
+struct text_number text_bytes(uint64_t n) {
+    static const char *const unit[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
+    struct text_number t;
+    if (n < 1000) {
+        snprintf(t.s, sizeof t.s, "%" PRIu64 " byte%s", n, n == 1 ? "" : "s");
+        return t;
+    }
+    double x = (double)n / 1000;
+    size_t u = 0;
+    for (; x >= 999.95; u++) x /= 1000; /* what would print as 1000.0 */
+    snprintf(t.s, sizeof t.s, "%.1f %s", x, unit[u]);
+    return t;
+}
+
+struct text_number text_count(uint64_t n) {
+    struct text_number t = {{0}};
+    char digits[24];
+    int len = snprintf(digits, sizeof digits, "%" PRIu64, n);
+    char *out = t.s;
+    for (int i = 0; i < len; i++) {
+        if (i && (len - i) % 3 == 0) *out++ = ',';
+        *out++ = digits[i];
+    }
+    return t;
+}
+
+void text_escaped(FILE *fp, const uint8_t *s, size_t n) {
+    for (size_t i = 0; i < n;) {
+        bool ok;
+        size_t len = utf8_step(s + i, n - i, &ok);
+        const char *named = s[i] == '\n' ? "\\n" : s[i] == '\t' ? "\\t" : s[i] == '\r' ? "\\r" : s[i] == '\\' ? "\\\\" : NULL;
+        bool c1 = ok && len == 2 && s[i] == 0xC2 && s[i + 1] < 0xA0; /* U+0080..9F move the cursor on some terminals */
+        if (named)
+            fputs(named, fp);
+        else if (!ok || s[i] < 32 || s[i] == 127 || c1)
+            for (size_t k = 0; k < len; k++) fprintf(fp, "\\x%02X", s[i + k]);
+        else
+            fwrite(s + i, 1, len, fp);
+        i += len;
+    }
+}
+
+void table_begin(struct text_table *t, const char *align, struct arena *arena) { *t = (struct text_table){.arena = arena, .align = align}; }
+
+void table_cell(struct text_table *t, const char *fmt, ...) {
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    int len = vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (t->n == t->room) {
+        size_t room = t->room ? 2 * t->room : 64;
+        char **more = arena_alloc(t->arena, room, sizeof *more);
+        if (more && t->n) memcpy(more, t->cells, t->n * sizeof *more);
+        if (!more) t->failed = true;
+        if (t->failed) return;
+        t->cells = more;
+        t->room = room;
+    }
+    char *copy = arena_copy(t->arena, text, len < 0 ? 0 : (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);
+    if (!copy) t->failed = true;
+    t->cells[t->n++] = copy;
+}
+
+/* Characters, not bytes: every byte but the continuations of UTF-8. */
+static int width(const char *s) {
+    int n = 0;
+    for (; *s; s++) n += ((unsigned char)*s & 0xC0) != 0x80;
+    return n;
+}
+
+static int column_width(const struct text_table *t, size_t column, size_t columns) {
+    int most = 0;
+    for (size_t i = column; i < t->n; i += columns)
+        if (width(t->cells[i]) > most) most = width(t->cells[i]);
+    return most;
+}
+
+int table_print(const struct text_table *t, FILE *fp, struct err *e) {
+    enum { COLUMNS_MAX = 32 };
+    size_t columns = strlen(t->align);
+    int widths[COLUMNS_MAX];
+    if (t->failed || columns > COLUMNS_MAX) return err_set(e, ERR_FAILED, "out of memory for a table");
+    for (size_t c = 0; c < columns; c++) widths[c] = column_width(t, c, columns);
+    for (size_t i = 0; i < t->n; i++) {
+        size_t c = i % columns;
+        int pad = widths[c] - width(t->cells[i]);
+        bool last = c + 1 == columns || i + 1 == t->n;
+        if (t->align[c] == 'r') fprintf(fp, "%*s", pad, "");
+        fputs(t->cells[i], fp);
+        if (t->align[c] == 'l' && !last) fprintf(fp, "%*s", pad, "");
+        fputs(last ? "\n" : "  ", fp);
+    }
+    return OK;
+}
+
+void progress_begin(struct text_progress *p, const char *what) {
+    *p = (struct text_progress){.what = what, .start = clock_now()};
+    p->shown = p->start;
+}
+
+void progress_step(struct text_progress *p, uint64_t done, uint64_t total) {
+    bool terminal = isatty(STDERR_FILENO);
+    double now = clock_now(), seconds = now - p->start;
+    bool last = done >= total;
+    if (seconds < 1 || (!last && (!terminal || now - p->shown < 0.1))) return;
+    double percent = total ? 100.0 * (double)done / (double)total : 100;
+    fprintf(stderr, "%s%s %3.0f %%  %s/s%s", terminal ? "\r" : "", p->what, percent, text_bytes((uint64_t)((double)done / seconds)).s,
+            terminal ? "  " : "\n");
+    p->shown = now;
+    p->any = terminal;
+}
+
+void progress_end(struct text_progress *p) {
+    if (p->any) fputc('\n', stderr);
+    p->any = false;
+}

@@ -1,0 +1,57 @@
+/* Text for people: numbers with units, tables in columns, and a progress line. */
+#ifndef LOOKAT_REPORT_TEXT_H
+#define LOOKAT_REPORT_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+
+/* A number as text, to be used in the expression that makes it: printf("%s", text_bytes(n).s). */
+struct text_number {
+    char s[40];
+};
+
+/* Decimal units, as memory bandwidth is given in: "512 bytes", "12.1 MB". */
+struct text_number text_bytes(uint64_t n);
+
+/* "124,439,808" */
+struct text_number text_count(uint64_t n);
+
+/* A token's bytes on one line: valid UTF-8 as it is, control characters and other bytes as \n, \t, \r, \\ or \xHH. */
+void text_escaped(FILE *fp, const uint8_t *s, size_t n);
+
+/* A table of cells, printed once all are known. */
+struct text_table {
+    struct arena *arena;
+    const char *align; /* 'l' or 'r' for each column */
+    char **cells;      /* [n], row by row; NULL where memory ran out */
+    size_t n, room;
+    bool failed;
+};
+
+/* `align` sets the number of columns and must outlive the table. */
+void table_begin(struct text_table *t, const char *align, struct arena *arena);
+/* The next cell, row by row. Widths count characters of UTF-8. */
+void table_cell(struct text_table *t, const char *fmt, ...) ERR_PRINTF(2, 3);
+/* Every row, its columns two spaces apart. ERR_FAILED where memory ran out. */
+int table_print(const struct text_table *t, FILE *fp, struct err *e);
+
+/* A line on standard error that grows: "converting  42 %  180 MB/s". Shown once a second has passed; overwritten in
+ * place on a terminal, else only the last one. */
+struct text_progress {
+    const char *what;
+    double start, shown; /* seconds of clock_now */
+    bool any;
+};
+
+void progress_begin(struct text_progress *p, const char *what);
+/* done of total bytes. */
+void progress_step(struct text_progress *p, uint64_t done, uint64_t total);
+/* Ends the line, where one was shown. */
+void progress_end(struct text_progress *p);
+
+#endif

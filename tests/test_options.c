@@ -1,0 +1,257 @@
+/* The option table and its parser: every kind of value, GNU's ways of writing options, and what is said about mistakes. */
+#include "base/err.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/suggest.h"
+#include "test.h"
+
+static struct args args;
+static struct err err;
+
+/* Parses the words of `line`, separated by single spaces; a word may be empty. */
+static int parse(enum command_id id, const char *line) {
+    static char buf[2048];
+    static char *words[256];
+    int n = 0;
+    snprintf(buf, sizeof buf, "%s", line);
+    for (char *p = buf; p && *line; n++) {
+        words[n] = p;
+        p = strchr(p, ' ');
+        if (p) *p++ = 0;
+    }
+    err = (struct err){0};
+    args_init(&args, id);
+    return options_parse(&args, n, words, &err);
+}
+
+static bool is(const char *a, const char *b) { return a && strcmp(a, b) == 0; }
+
+#define GOOD(id, line) CHECK(parse(id, line) == OK, "%s: %s", line, err.msg)
+
+/* A usage error whose message contains each of the two strings. */
+#define BAD(id, line, has, also)                                                                                              \
+    CHECK(parse(id, line) == ERR_USAGE && err.code == ERR_USAGE && strstr(err.msg, has) && strstr(err.msg, also), "%s: '%s'", \
+          line, err.msg)
+
+static void defaults(void) {
+    GOOD(CMD_GENERATE, "");
+    CHECK(args.n_predict == -1 && args.n_ctx == 0 && args.threads == 0 && !args.has_seed && args.num_samples == 1, "lengths");
+    CHECK(args.temp == 0.8 && args.top_k == 40 && args.top_p == 0.95 && args.min_p == 0.05 && args.repeat_penalty == 1 &&
+              args.repeat_last_n == 64, "sampling");
+    CHECK(is(args_attn(&args), "fp16") && is(args.format, "text") && is(args.type, "f16"), "choices");
+    CHECK(!args.model && !args.prompt && !args.tokenizer && !args.ids && !args.files.n && !args.argc && !args.help, "nothing given");
+    CHECK(!args.quiet && !args.verbose && !args.echo && !args.force && !args.special && !args.logprobs, "flags");
+}
+
+/* The defaults that the help shows are the ones that args_init sets: giving them changes nothing. */
+static void shown_defaults(void) {
+    for (const struct option *o = option_table; o->name; o++) {
+        if (!o->shown || o->kind == OPT_STRING || o->kind == OPT_LIST) continue;
+        for (int c = 0; c < CMD_COUNT; c++) {
+            if (!(o->commands >> c & 1)) continue;
+            struct args plain;
+            char line[64];
+            args_init(&plain, (enum command_id)c);
+            snprintf(line, sizeof line, "--%s=%s", o->name, o->shown);
+            GOOD((enum command_id)c, line);
+            const char *a = (const char *)&plain + o->at, *b = (const char *)&args + o->at;
+            if (o->kind == OPT_CHOICE)
+                CHECK(is(*(const char *const *)a, *(const char *const *)b), "%s", line);
+            else
+                CHECK(memcmp(a, b, 8) == 0, "%s differs from args_init", line);
+        }
+    }
+}
+
+static void ways_of_writing(void) {
+    static const char *const five[] = {"-n 5", "-n5", "--predict 5", "--predict=5", "--n-predict 5", "--n-predict=5", "--n_predict=5", "-qn5",
+                                       "-vqn 5", "-n 7 -n 5", "-n +5", "-n 05"};
+    for (size_t i = 0; i < sizeof five / sizeof *five; i++) {
+        GOOD(CMD_GENERATE, five[i]);
+        CHECK(args.n_predict == 5 && args.argc == 0, "%s: %lld", five[i], (long long)args.n_predict);
+    }
+    GOOD(CMD_GENERATE, "-vqn 5 -m a=b --prompt=x=y --model c");
+    CHECK(args.verbose && args.quiet && is(args.model, "c") && is(args.prompt, "x=y"), "bundle, last one wins, = in a value");
+    GOOD(CMD_GENERATE, "--prompt= -m -x");
+    CHECK(is(args.prompt, "") && is(args.model, "-x"), "an empty value, and one that starts with a dash");
+    GOOD(CMD_GENERATE, "-p -- -n -1");
+    CHECK(is(args.prompt, "--") && args.n_predict == -1, "the word after an option is its value, whatever it is");
+}
+
+static void arguments(void) {
+    GOOD(CMD_TOKENIZE, "a - -v b -- -z --decode -- c");
+    CHECK(args.argc == 7 && args.verbose && !args.decode && !args.tokenizer, "%d arguments", args.argc);
+    static const char *const want[] = {"a", "-", "b", "-z", "--decode", "--", "c"};
+    for (int i = 0; i < 7 && i < args.argc; i++) CHECK(is(args.argv[i], want[i]), "argument %d: %s", i, args.argv[i]);
+    GOOD(CMD_TOKENIZE, "-f - -f x --file=y");
+    CHECK(args.files.n == 3 && is(args.files.item[0], "-") && is(args.files.item[2], "y") && args.argc == 0, "a list");
+    GOOD(CMD_GENERATE, "-a fp32 --attn=lookat4");
+    CHECK(args.attn.n == 2 && is(args_attn(&args), "lookat4"), "generate takes the last");
+    char many[1024] = "";
+    for (int i = 0; i <= STR_LIST_MAX; i++) strcat(many, i ? " -f x" : "-f x");
+    BAD(CMD_GENERATE, many, "-f", "64 times");
+}
+
+static void llama_names(void) {
+    GOOD(CMD_GENERATE, "--ctx-size 256 --threads 3 --seed 7 --file p --temp 0.5 --top-k 3 --top-p 0.5 --min-p 0 --repeat-penalty 1.5 "
+                       "--repeat-last-n -1 --ignore-eos --special --no-display-prompt --n-predict 2");
+    CHECK(args.n_ctx == 256 && args.threads == 3 && args.has_seed && args.seed == 7 && args.files.n == 1 && args.temp == 0.5, "first half");
+    CHECK(args.top_k == 3 && args.top_p == 0.5 && args.min_p == 0 && args.repeat_penalty == 1.5 && args.repeat_last_n == -1, "numbers");
+    CHECK(args.ignore_eos && args.special && args.no_display_prompt && args.n_predict == 2, "flags");
+    GOOD(CMD_GENERATE, "--temperature 2 --ctx_size 8 --no_display_prompt");
+    CHECK(args.temp == 2 && args.n_ctx == 8 && args.no_display_prompt, "an underscore is a dash");
+}
+
+static void numbers(void) {
+    static const char *const not_int[] = {"", "x", "5x", "1.0", "1e3", "0x10", " 5", "5 ", "-", "+", "--5", "99999999999999999999", "2147483648", "-2"};
+    for (size_t i = 0; i < sizeof not_int / sizeof *not_int; i++) {
+        char value[32], *words[] = {(char[]){"-n"}, value};
+        snprintf(value, sizeof value, "%s", not_int[i]);
+        args_init(&args, CMD_GENERATE);
+        char quoted[40];
+        snprintf(quoted, sizeof quoted, "got '%s'", value);
+        CHECK(options_parse(&args, 2, words, &err) == ERR_USAGE && strstr(err.msg, "-n: ") && strstr(err.msg, quoted) &&
+                  strstr(err.msg, "from -1 to 2147483647"), "'%s': %s", not_int[i], err.msg);
+    }
+    static const char *const not_double[] = {"x", "inf", "nan", "0x1p3", "1.5.2", "1e", "-", ".", "0,8", "1.0000001", "-0.1", "1e999"};
+    for (size_t i = 0; i < sizeof not_double / sizeof *not_double; i++) {
+        char line[40];
+        snprintf(line, sizeof line, "--top-p %s", not_double[i]);
+        BAD(CMD_GENERATE, line, "--top-p: expected a number from 0 to 1", not_double[i]);
+    }
+    GOOD(CMD_GENERATE, "--top-p 1e-3 --min-p .25 --temp +1.");
+    CHECK(args.top_p == 1e-3 && args.min_p == 0.25 && args.temp == 1, "%g %g %g", args.top_p, args.min_p, args.temp);
+}
+
+static void seeds(void) {
+    GOOD(CMD_GENERATE, "-s 18446744073709551615");
+    CHECK(args.has_seed && args.seed == UINT64_MAX, "the largest");
+    GOOD(CMD_GENERATE, "-s 0");
+    CHECK(args.has_seed && args.seed == 0, "zero is a seed");
+    GOOD(CMD_GENERATE, "-s 4 -s -1");
+    CHECK(!args.has_seed, "-1 asks for a new one");
+    BAD(CMD_GENERATE, "-s 18446744073709551616", "-s: ", "18446744073709551616");
+    BAD(CMD_GENERATE, "--seed -2", "--seed: ", "-2");
+    BAD(CMD_GENERATE, "--seed=0x1", "--seed: ", "0x1");
+}
+
+static void choices(void) {
+    GOOD(CMD_CONVERT, "--type q8_0 -o out.gguf");
+    CHECK(is(args.type, "q8_0") && is(args.output, "out.gguf") && is(args.format, "text"), "-o is a file");
+    GOOD(CMD_GENERATE, "-o jsonl");
+    CHECK(is(args.format, "jsonl") && !args.output, "-o is a format");
+    BAD(CMD_CONVERT, "--type f17", "--type: expected f32|f16|bf16|q8_0|q4_0", "'f17'");
+    BAD(CMD_CONVERT, "--type f", "--type", "'f'");
+    BAD(CMD_CONVERT, "--type=", "--type", "''");
+    BAD(CMD_CONVERT, "--type f32|f16", "--type", "'f32|f16'");
+    BAD(CMD_INFO, "-o jsonl", "-o: expected text|json", "'jsonl'");
+}
+
+static void mistakes(void) {
+    BAD(CMD_GENERATE, "--tpo-k 3", "unknown option --tpo-k", "did you mean --top-k?");
+    BAD(CMD_GENERATE, "--predic 3", "unknown option --predic", "did you mean --predict?");
+    BAD(CMD_GENERATE, "--no-display", "--no-display", "did you mean --no-display-prompt?");
+    BAD(CMD_GENERATE, "--xylophone", "unknown option --xylophone", "generate");
+    CHECK(!strstr(err.msg, "did you mean"), "nothing is near: %s", err.msg);
+    BAD(CMD_GENERATE, "--=x", "unknown option --", "");
+    BAD(CMD_GENERATE, "-qX", "unknown option -X", "");
+    BAD(CMD_GENERATE, "--decode", "--decode is not an option of generate", "only of tokenize");
+    BAD(CMD_TOKENIZE, "-q", "-q is not an option of tokenize", "only of generate, convert");
+    BAD(CMD_TOKENIZE, "--n_predict=4", "not an option of tokenize", "only of generate");
+    BAD(CMD_GENERATE, "--quiet=yes", "--quiet: takes no value", "'yes'");
+    BAD(CMD_GENERATE, "-n", "-n: needs a value", "N");
+    BAD(CMD_GENERATE, "-q --model", "--model: needs a value", "MODEL");
+    char line[600] = "--";
+    memset(line + 2, 'a', 500);
+    BAD(CMD_GENERATE, line, "unknown option --aaaa", "");
+}
+
+static void help_stops(void) {
+    GOOD(CMD_GENERATE, "-h --nonsense");
+    CHECK(args.help, "-h");
+    GOOD(CMD_GENERATE, "-qh --nonsense");
+    CHECK(args.help && args.quiet, "in a bundle");
+    GOOD(CMD_INFO, "--version --nonsense");
+    CHECK(args.version && !args.help, "--version");
+}
+
+static void nearest(void) {
+    struct suggestion s = {{0}, 0};
+    suggest(&s, "tokenise", "generate", 8);
+    CHECK(!s.word[0], "generate is not near tokenise");
+    suggest(&s, "tokenise", "tokenizes", 9);
+    suggest(&s, "tokenise", "tokenize", 8);
+    suggest(&s, "tokenise", "tokenixe", 8);
+    CHECK(is(s.word, "tokenize") && s.distance == 1, "%s %zu", s.word, s.distance);
+    s = (struct suggestion){{0}, 0};
+    suggest(&s, "ifno", "info", 4);
+    CHECK(is(s.word, "info") && s.distance == 1, "a swap counts once: %zu", s.distance);
+    s = (struct suggestion){{0}, 0};
+    suggest(&s, "x", "y", 1);
+    CHECK(!s.word[0], "one wrong letter of one");
+}
+
+/* No two rows that answer to one name or letter share a command, and ranges and texts are sane. */
+static void table_is_sound(void) {
+    for (const struct option *o = option_table; o->name; o++) {
+        CHECK(o->commands && o->commands < 1u << CMD_COUNT && o->section && o->help, "--%s lacks something", o->name);
+        CHECK((o->kind == OPT_FLAG) == !o->metavar, "--%s: a flag has no value", o->name);
+        CHECK((o->kind == OPT_INT || o->kind == OPT_DOUBLE) == (o->min < o->max), "--%s: range", o->name);
+        CHECK(o->at < sizeof(struct args) && strlen(o->help) < 400 && o->help[strlen(o->help) - 1] != '.', "--%s: text", o->name);
+        for (const struct option *p = o + 1; p->name; p++) {
+            if (!(o->commands & p->commands)) continue;
+            CHECK(strcmp(o->name, p->name) != 0, "--%s twice", o->name);
+            CHECK(!o->letter || o->letter != p->letter, "-%c twice", o->letter);
+            CHECK(!p->aliases || !strstr(p->aliases, o->name), "--%s is also an alias", o->name);
+        }
+    }
+}
+
+static int no_run(const struct args *a, struct err *e) {
+    (void)a;
+    return err_set(e, ERR_FAILED, "not run");
+}
+
+/* The help of each command names all of its options, none of another, in lines of at most 80 columns. */
+static void help_is_complete(void) {
+    for (int c = 0; c < CMD_COUNT; c++) {
+        struct command cmd = {.id = (enum command_id)c, .summary = "s", .usage = "USE1\nUSE2", .about = "a", .examples = "x\ty\n", .run = no_run};
+        char text[16384] = "";
+        FILE *fp = tmpfile();
+        CHECK(fp, "tmpfile");
+        if (!fp) return;
+        help_command(fp, &cmd);
+        rewind(fp);
+        size_t n = fread(text, 1, sizeof text - 1, fp);
+        fclose(fp);
+        CHECK(n > 500 && n < sizeof text - 1 && strstr(text, "USE2") && strstr(text, "130 interrupted"), "%zu bytes", n);
+        for (const struct option *o = option_table; o->name; o++) {
+            char row[64];
+            snprintf(row, sizeof row, "%c%c%c --%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ', o->letter ? ',' : ' ', o->name,
+                     o->metavar ? " " : "\n");
+            if (!o->metavar) row[strlen(row) - 1] = 0;
+            bool mine = o->commands >> c & 1, elsewhere = false;
+            for (const struct option *p = option_table; p->name; p++) elsewhere |= p->commands >> c & 1 && strcmp(p->name, o->name) == 0;
+            CHECK((strstr(text, row) != NULL) == mine || (!mine && elsewhere), "%s: '%s'", command_name((enum command_id)c), row);
+        }
+        for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+            CHECK(strlen(line) <= 80, "%zu columns: %s", strlen(line), line);
+    }
+}
+
+int main(void) {
+    RUN(defaults);
+    RUN(shown_defaults);
+    RUN(ways_of_writing);
+    RUN(arguments);
+    RUN(llama_names);
+    RUN(numbers);
+    RUN(seeds);
+    RUN(choices);
+    RUN(mistakes);
+    RUN(help_stops);
+    RUN(nearest);
+    RUN(table_is_sound);
+    RUN(help_is_complete);
+    return TEST_RESULT;
+}
