@@ -1,0 +1,302 @@
+#include "tokenizer/bpe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tokenizer/pretokenize.h"
+
+/* A rank is the index of a merge; lower is better. NONE: no merge, and the end of a linked list. */
+#define NONE UINT32_MAX
+
+struct special {
+    const uint8_t *text; /* [len] */
+    size_t len;
+    int32_t id;
+};
+
+struct bpe {
+    const struct vocab *v;
+    uint32_t byte_token[256];
+    uint32_t *slots; /* [mask + 1] open-addressing hash table from a merge's (left, right) to its rank; NONE is free */
+    uint32_t mask;
+    struct special *specials; /* [n_specials] sorted by text */
+    size_t n_specials;
+    bool special_start[256]; /* whether one starts with this byte */
+};
+
+static uint32_t slot_of(const struct bpe *b, uint32_t left, uint32_t right) {
+    uint64_t key = (uint64_t)left << 32 | right;
+    return (uint32_t)((key * 0x9E3779B97F4A7C15u) >> 32) & b->mask; /* 2^64 / golden ratio (Knuth, volume 3, 6.4) */
+}
+
+/* The slot that holds the merge of these two, or the free slot where it would go. */
+static uint32_t *find_slot(const struct bpe *b, uint32_t left, uint32_t right) {
+    for (uint32_t i = slot_of(b, left, right);; i = (i + 1) & b->mask) {
+        uint32_t rank = b->slots[i];
+        if (rank == NONE || (b->v->merges[rank].left == left && b->v->merges[rank].right == right)) return &b->slots[i];
+    }
+}
+
+static uint32_t rank_of(const struct bpe *b, uint32_t left, uint32_t right) { return *find_slot(b, left, right); }
+
+const uint8_t *bpe_token(const struct bpe *b, int32_t id, size_t *len) {
+    const struct vocab *v = b->v;
+    *len = v->offset[id + 1] - v->offset[id];
+    return v->bytes + v->offset[id];
+}
+
+/* ---- building ---- */
+
+static int find_bytes(struct bpe *b, struct err *e) {
+    for (int byte = 0; byte < 256; byte++) b->byte_token[byte] = NONE;
+    for (uint32_t id = 0; id < b->v->n; id++) {
+        size_t len;
+        const uint8_t *text = bpe_token(b, (int32_t)id, &len);
+        if (len == 1 && !b->v->control[id] && b->byte_token[text[0]] == NONE) b->byte_token[text[0]] = id;
+    }
+    for (int byte = 0; byte < 256; byte++)
+        if (b->byte_token[byte] == NONE) return err_set(e, ERR_REFUSED, "the vocabulary has no token for the single byte 0x%02X", (unsigned)byte);
+    return OK;
+}
+
+/* Joining must keep the bytes, or text would not come back from its tokens. */
+static bool joins(const struct bpe *b, const struct vocab_merge *m) {
+    if (m->left >= b->v->n || m->right >= b->v->n || m->merged >= b->v->n) return false;
+    size_t left_len, right_len, len;
+    const uint8_t *left = bpe_token(b, (int32_t)m->left, &left_len), *right = bpe_token(b, (int32_t)m->right, &right_len);
+    const uint8_t *merged = bpe_token(b, (int32_t)m->merged, &len);
+    return len == left_len + right_len && !memcmp(merged, left, left_len) && !memcmp(merged + left_len, right, right_len);
+}
+
+static int index_merges(struct bpe *b, struct arena *a, struct err *e) {
+    const struct vocab *v = b->v;
+    uint64_t slots = 16;
+    while (slots < 2 * (uint64_t)v->n_merges) slots *= 2;
+    if (slots > (uint64_t)1 << 32) return err_set(e, ERR_REFUSED, "the vocabulary has %lu merges, expected fewer than 2^31", (unsigned long)v->n_merges);
+    b->mask = (uint32_t)(slots - 1);
+    b->slots = arena_alloc(a, (size_t)slots, sizeof *b->slots);
+    if (!b->slots) return err_set(e, ERR_FAILED, "no memory for a vocabulary of %lu merges", (unsigned long)v->n_merges);
+    memset(b->slots, 0xFF, (size_t)slots * sizeof *b->slots);
+    for (uint32_t rank = 0; rank < v->n_merges; rank++) {
+        const struct vocab_merge *m = &v->merges[rank];
+        if (!joins(b, m)) return err_set(e, ERR_REFUSED, "merge %lu does not make a token of its two parts", (unsigned long)rank);
+        uint32_t *slot = find_slot(b, m->left, m->right);
+        if (*slot == NONE && !v->control[m->merged]) *slot = rank; /* of a pair listed twice the better rank stays */
+    }
+    return OK;
+}
+
+static int compare_specials(const void *x, const void *y) {
+    const struct special *a = x, *b = y;
+    int order = memcmp(a->text, b->text, a->len < b->len ? a->len : b->len);
+    if (order) return order;
+    if (a->len != b->len) return a->len < b->len ? -1 : 1;
+    return (a->id > b->id) - (a->id < b->id);
+}
+
+static int index_specials(struct bpe *b, struct arena *a, struct err *e) {
+    size_t n = 0;
+    for (uint32_t id = 0; id < b->v->n; id++) n += b->v->control[id] != 0;
+    b->specials = arena_alloc(a, n, sizeof *b->specials);
+    if (!b->specials) return err_set(e, ERR_FAILED, "no memory for %zu special tokens", n);
+    for (uint32_t id = 0; id < b->v->n; id++) {
+        struct special s = {.id = (int32_t)id};
+        s.text = bpe_token(b, s.id, &s.len);
+        if (!b->v->control[id] || s.len == 0) continue;
+        b->specials[b->n_specials++] = s;
+        b->special_start[s.text[0]] = true;
+    }
+    qsort(b->specials, b->n_specials, sizeof *b->specials, compare_specials);
+    return OK;
+}
+
+int bpe_new(struct bpe **out, const struct vocab *v, struct arena *a, struct err *e) {
+    struct bpe *b = arena_zalloc(a, 1, sizeof *b);
+    if (!b) return err_set(e, ERR_FAILED, "no memory for the tokenizer");
+    if (v->n >= INT32_MAX) return err_set(e, ERR_REFUSED, "the vocabulary has %lu tokens, expected fewer than 2^31 - 1", (unsigned long)v->n);
+    b->v = v;
+    int failed = find_bytes(b, e);
+    if (!failed) failed = index_merges(b, a, e);
+    if (!failed) failed = index_specials(b, a, e);
+    if (!failed) *out = b;
+    return failed;
+}
+
+/* ---- one piece ---- */
+
+/* Pieces up to this many bytes are merged by looking at all pairs again and again: cheaper than a heap while they are short. */
+enum { SHORT_PIECE = 64 };
+
+static size_t encode_short(const struct bpe *b, const uint8_t *piece, size_t n, int32_t *ids) {
+    uint32_t token[SHORT_PIECE], rank[SHORT_PIECE]; /* rank[i]: of joining token[i] and token[i + 1] */
+    for (size_t i = 0; i < n; i++) token[i] = b->byte_token[piece[i]];
+    for (size_t i = 0; i + 1 < n; i++) rank[i] = rank_of(b, token[i], token[i + 1]);
+    while (n > 1) {
+        size_t best = 0;
+        for (size_t i = 1; i + 1 < n; i++)
+            if (rank[i] < rank[best]) best = i;
+        if (rank[best] == NONE) break;
+        token[best] = b->v->merges[rank[best]].merged;
+        n--;
+        for (size_t i = best + 1; i < n; i++) token[i] = token[i + 1];
+        for (size_t i = best + 1; i + 1 < n; i++) rank[i] = rank[i + 1];
+        if (best > 0) rank[best - 1] = rank_of(b, token[best - 1], token[best]);
+        if (best + 1 < n) rank[best] = rank_of(b, token[best], token[best + 1]);
+    }
+    for (size_t i = 0; i < n; i++) ids[i] = (int32_t)token[i];
+    return n;
+}
+
+/* A token of a long piece, linked to its neighbours. It starts at the byte that is its index, and disappears into the one before it. */
+struct link {
+    uint32_t token, prev, next;
+    uint32_t rank; /* of joining this token and the next; NONE also where this one is gone */
+};
+
+/* A binary heap of candidates, rank << 32 | index of the left token: the least is the best-ranked pair, the leftmost of equals. */
+struct heap {
+    uint64_t *key;
+    size_t n;
+};
+
+static void sift_down(struct heap *h, size_t at) {
+    uint64_t key = h->key[at];
+    for (size_t child; (child = 2 * at + 1) < h->n; at = child) {
+        child += child + 1 < h->n && h->key[child + 1] < h->key[child];
+        if (h->key[child] >= key) break;
+        h->key[at] = h->key[child];
+    }
+    h->key[at] = key;
+}
+
+static void heap_push(struct heap *h, uint64_t key) {
+    size_t at = h->n++;
+    for (; at > 0 && h->key[(at - 1) / 2] > key; at = (at - 1) / 2) h->key[at] = h->key[(at - 1) / 2];
+    h->key[at] = key;
+}
+
+static uint64_t heap_pop(struct heap *h) {
+    uint64_t least = h->key[0];
+    h->key[0] = h->key[--h->n];
+    sift_down(h, 0);
+    return least;
+}
+
+/* Looks up the pair that starts at link i anew. A candidate already in the heap for it is then stale: its rank no longer agrees. */
+static void update_rank(const struct bpe *b, struct link *links, uint32_t i) {
+    uint32_t next = links[i].next;
+    links[i].rank = next == NONE ? NONE : rank_of(b, links[i].token, links[next].token);
+}
+
+static void push_candidate(struct heap *h, const struct link *links, uint32_t i) {
+    if (links[i].rank != NONE) heap_push(h, (uint64_t)links[i].rank << 32 | i);
+}
+
+static void join(const struct bpe *b, struct link *links, uint32_t i, struct heap *h) {
+    uint32_t gone = links[i].next, next = links[gone].next;
+    links[i].token = b->v->merges[links[i].rank].merged;
+    links[i].next = next;
+    links[gone].rank = NONE;
+    if (next != NONE) links[next].prev = i;
+    update_rank(b, links, i);
+    push_candidate(h, links, i);
+    if (links[i].prev != NONE) {
+        update_rank(b, links, links[i].prev);
+        push_candidate(h, links, links[i].prev);
+    }
+}
+
+/* n < NONE. Memory: 32 bytes for each byte of the piece. */
+static int encode_long(const struct bpe *b, const uint8_t *piece, size_t n, int32_t *ids, size_t *n_ids, struct err *e) {
+    struct arena scratch = {0};
+    struct link *links = arena_alloc(&scratch, n, sizeof *links);
+    struct heap h = {.key = arena_alloc(&scratch, n, 2 * sizeof *h.key)}; /* a join takes one candidate out and puts at most two in */
+    if (!links || !h.key) {
+        arena_free(&scratch);
+        return err_set(e, ERR_FAILED, "no memory to encode %zu bytes without a break", n);
+    }
+    uint32_t end = (uint32_t)n;
+    for (uint32_t i = 0; i < end; i++)
+        links[i] = (struct link){.token = b->byte_token[piece[i]], .prev = i ? i - 1 : NONE, .next = i + 1 < end ? i + 1 : NONE};
+    for (uint32_t i = 0; i < end; i++) {
+        update_rank(b, links, i);
+        if (links[i].rank != NONE) h.key[h.n++] = (uint64_t)links[i].rank << 32 | i;
+    }
+    for (size_t i = h.n / 2; i-- > 0;) sift_down(&h, i);
+    while (h.n > 0) {
+        uint64_t key = heap_pop(&h);
+        uint32_t i = (uint32_t)key;
+        if (links[i].rank == key >> 32) join(b, links, i, &h);
+    }
+    size_t count = 0;
+    for (uint32_t i = 0; i != NONE; i = links[i].next) ids[count++] = (int32_t)links[i].token;
+    *n_ids += count;
+    arena_free(&scratch);
+    return OK;
+}
+
+/* ---- a text ---- */
+
+/* Appends the tokens of ordinary text to ids. */
+static int encode_text(const struct bpe *b, const uint8_t *text, size_t n, int32_t *ids, size_t *n_ids, struct err *e) {
+    for (size_t at = 0, len; at < n; at += len) {
+        len = pretokenize_next(text + at, n - at);
+        if (len <= SHORT_PIECE) {
+            *n_ids += encode_short(b, text + at, len, ids + *n_ids);
+        } else {
+            if (len >= NONE) return err_set(e, ERR_FAILED, "%zu bytes of text without a break, at most 2^32 - 2 can be encoded", len);
+            int failed = encode_long(b, text + at, len, ids + *n_ids, n_ids, e);
+            if (failed) return failed;
+        }
+    }
+    return OK;
+}
+
+/* The longest special token at text[0], or NULL. The specials that agree with the first bytes of the text are a shrinking range of the
+ * sorted array, and the one that ends there, if any, is the first of it. */
+static const struct special *special_at(const struct bpe *b, const uint8_t *text, size_t n) {
+    const struct special *found = NULL;
+    size_t low = 0, high = b->n_specials;
+    if (!b->special_start[text[0]]) return NULL;
+    for (size_t depth = 0; depth < n && low < high; depth++) {
+        size_t first = low, last = high;
+        while (first < last) { /* the first whose byte here is not below the text's */
+            size_t mid = first + (last - first) / 2;
+            if (b->specials[mid].len <= depth || b->specials[mid].text[depth] < text[depth]) first = mid + 1;
+            else last = mid;
+        }
+        low = first;
+        last = high;
+        while (first < last) { /* the first whose byte here is above it */
+            size_t mid = first + (last - first) / 2;
+            if (b->specials[mid].text[depth] <= text[depth]) first = mid + 1;
+            else last = mid;
+        }
+        high = first;
+        if (low < high && b->specials[low].len == depth + 1) found = &b->specials[low];
+    }
+    return found;
+}
+
+int bpe_encode(const struct bpe *b, const uint8_t *text, size_t n, bool special, struct arena *a, int32_t **ids, size_t *n_ids, struct err *e) {
+    /* A token is at least one byte of text, so n ids are enough; memory that is not written is not resident. */
+    int32_t *out = arena_alloc(a, n, sizeof *out);
+    if (!out) return err_set(e, ERR_FAILED, "no memory for the tokens of %zu bytes", n);
+    size_t count = 0, begin = 0; /* ordinary text not yet encoded: from begin on */
+    for (size_t at = 0; special && at < n;) {
+        const struct special *s = special_at(b, text + at, n - at);
+        if (!s) {
+            at++;
+            continue;
+        }
+        int failed = encode_text(b, text + begin, at - begin, out, &count, e);
+        if (failed) return failed;
+        out[count++] = s->id;
+        begin = at += s->len;
+    }
+    int failed = encode_text(b, text + begin, n - begin, out, &count, e);
+    if (failed) return failed;
+    *ids = out;
+    *n_ids = count;
+    return OK;
+}
