@@ -1,0 +1,148 @@
+/* The kernels in plain C: what the other sets are read and tested against. */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/sets.h"
+
+/* Numbers widened at a time on the stack; a multiple of every block. */
+enum { TILE = 256, LANES = 8 };
+
+static bool supported(void) { return true; }
+
+static float scale_of(const uint8_t *block) {
+    uint16_t h;
+    memcpy(&h, block, sizeof h);
+    return f16_to_f32(h);
+}
+
+static void to_f32(enum dtype type, float *y, const void *w, size_t n) {
+    const uint8_t *block = w;
+    const uint16_t *half = w;
+    switch (type) {
+    case DTYPE_F16:
+        for (size_t i = 0; i < n; i++) y[i] = f16_to_f32(half[i]);
+        break;
+    case DTYPE_BF16:
+        for (size_t i = 0; i < n; i++) y[i] = bf16_to_f32(half[i]);
+        break;
+    case DTYPE_Q8_0:
+        for (; n; n -= 32, y += 32, block += 34) {
+            float d = scale_of(block);
+            for (int i = 0; i < 32; i++) {
+                int q = block[2 + i];
+                y[i] = d * (float)(q < 128 ? q : q - 256);
+            }
+        }
+        break;
+    case DTYPE_Q4_0:
+        for (; n; n -= 32, y += 32, block += 18) {
+            float d = scale_of(block);
+            for (int i = 0; i < 16; i++) {
+                y[i] = d * (float)((block[2 + i] & 15) - 8);
+                y[i + 16] = d * (float)((block[2 + i] >> 4) - 8);
+            }
+        }
+        break;
+    default:
+        if (n) memcpy(y, w, n * sizeof *y);
+    }
+}
+
+static void to_f16(uint16_t *y, const float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = f32_to_f16(x[i]);
+}
+
+/* Element c of a product goes to lane c % 8: eight partial sums have an eighth of the rounding error of one. */
+static void add_products(float lane[LANES], const float *w, const float *x, size_t n) {
+    size_t c = 0;
+    for (; c + LANES <= n; c += LANES)
+        for (int j = 0; j < LANES; j++) lane[j] += w[c + j] * x[c + j];
+    for (; c < n; c++) lane[c % LANES] += w[c] * x[c];
+}
+
+static float sum_lanes(const float s[LANES]) {
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+static void matvec(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const float *x, size_t cols) {
+    for (size_t r = 0; r < rows; r++) {
+        const uint8_t *row = (const uint8_t *)w + r * stride;
+        float lane[LANES] = {0}, tile[TILE];
+        for (size_t c = 0; c < cols; c += TILE) {
+            size_t n = cols - c < TILE ? cols - c : TILE;
+            to_f32(type, tile, row + dtype_bytes(type, c), n);
+            add_products(lane, tile, x + c, n);
+        }
+        y[r] = sum_lanes(lane);
+    }
+}
+
+static void vecmat(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const float *a, size_t cols) {
+    for (size_t r = 0; r < rows; r++) {
+        const uint8_t *row = (const uint8_t *)w + r * stride;
+        float tile[TILE];
+        for (size_t c = 0; c < cols; c += TILE) {
+            size_t n = cols - c < TILE ? cols - c : TILE;
+            to_f32(type, tile, row + dtype_bytes(type, c), n);
+            for (size_t j = 0; j < n; j++) y[c + j] += a[r] * tile[j];
+        }
+    }
+}
+
+static void matmul(float *y, size_t ldy, const float *w, size_t ldw, size_t rows, const float *x, size_t ldx, size_t n, size_t cols) {
+    for (size_t i = 0; i < n; i++)
+        for (size_t r = 0; r < rows; r++) {
+            float lane[LANES] = {0};
+            add_products(lane, w + r * ldw, x + i * ldx, cols);
+            y[i * ldy + r] += sum_lanes(lane);
+        }
+}
+
+static void layernorm(float *y, const float *x, const float *weight, const float *bias, size_t n, float eps) {
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++) sum += x[i];
+    double mean = sum / (double)n;
+    for (size_t i = 0; i < n; i++) squares += (x[i] - mean) * (x[i] - mean);
+    double scale = 1 / sqrt(squares / (double)n + eps);
+    for (size_t i = 0; i < n; i++) y[i] = (float)((x[i] - mean) * scale) * weight[i] + bias[i];
+}
+
+static void gelu_tanh(float *x, size_t n) {
+    const float sqrt_2_over_pi = 0.7978845608f;
+    for (size_t i = 0; i < n; i++) {
+        float v = x[i], cube = v * v * v;
+        x[i] = 0.5f * v * (1 + tanhf(sqrt_2_over_pi * (v + 0.044715f * cube)));
+    }
+}
+
+static void gelu_erf(float *x, size_t n) {
+    const float sqrt_half = 0.7071067812f;
+    for (size_t i = 0; i < n; i++) x[i] = 0.5f * x[i] * (1 + erff(x[i] * sqrt_half));
+}
+
+/* The difference is taken in double: at 80 the rounding of a float32 difference alone would change the result by 4e-6. */
+static void softmax(float *x, size_t n) {
+    float most = x[0], sum = 0;
+    for (size_t i = 1; i < n; i++) most = x[i] > most ? x[i] : most;
+    for (size_t i = 0; i < n; i++) {
+        x[i] = (float)exp((double)x[i] - (double)most);
+        sum += x[i];
+    }
+    for (size_t i = 0; i < n; i++) x[i] /= sum;
+}
+
+static const struct kernels set = {
+    .name = "scalar",
+    .supported = supported,
+    .to_f32 = to_f32,
+    .to_f16 = to_f16,
+    .matvec = matvec,
+    .vecmat = vecmat,
+    .matmul = matmul,
+    .layernorm = layernorm,
+    .gelu_tanh = gelu_tanh,
+    .gelu_erf = gelu_erf,
+    .softmax = softmax,
+};
+
+const struct kernels *const kernels_scalar = &set;

@@ -1,0 +1,40 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "kernels/sets.h"
+
+/* Slowest first. */
+static const struct kernels *const *const sets[] = {&kernels_scalar, &kernels_avx2, &kernels_neon};
+enum { SETS = sizeof sets / sizeof *sets };
+
+const struct kernels *kernels_at(size_t index) {
+    for (size_t i = 0; i < SETS; i++)
+        if (*sets[i] && index-- == 0) return *sets[i];
+    return NULL;
+}
+
+/* "scalar, avx2" */
+static void list_names(char *out, size_t room) {
+    const struct kernels *k;
+    size_t at = 0;
+    for (size_t i = 0; (k = kernels_at(i)) && at < room; i++)
+        at += (size_t)snprintf(out + at, room - at, "%s%s", i ? ", " : "", k->name);
+}
+
+int kernels_get(const struct kernels **out, const char *name, struct err *e) {
+    const struct kernels *k, *found = NULL;
+    for (size_t i = 0; (k = kernels_at(i)); i++) {
+        if (name && strcmp(name, k->name) != 0) continue;
+        if (k->supported())
+            found = k;
+        else if (name)
+            return err_set(e, ERR_USAGE, "this CPU cannot run the %s kernels", name);
+    }
+    if (!found) {
+        char names[64];
+        list_names(names, sizeof names);
+        return err_set(e, ERR_USAGE, "no kernels are called \"%s\"; there are %s", name, names);
+    }
+    *out = found;
+    return OK;
+}

@@ -1,0 +1,342 @@
+/* The kernels written once for any vector unit. A set (avx2.c, neon.c) defines
+ *   LANES       float32 numbers in a vector: 4 or 8
+ *   SUMS        vectors of partial sums per element of matmul, so that LANES * SUMS >= 8 (the error bound of kernels.h)
+ *   vec and v_* the vector type and the operations on it
+ * and then includes this file, which defines the static functions of struct kernels.
+ *
+ * The functions marked INLINE take the type and the numbers of rows as constants: after inlining no switch or loop over them is left. */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/sets.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { BLOCK = 32, BLOCK_VECS = BLOCK / LANES, ROWS = 4 };
+
+/* numbers c..c+LANES-1 of a row of f32, f16 or bf16 */
+INLINE vec load(enum dtype type, const void *row, size_t c) {
+    switch (type) {
+    case DTYPE_F16: return v_load_f16((const uint16_t *)row + c);
+    case DTYPE_BF16: return v_load_bf16((const uint16_t *)row + c);
+    default: return v_load((const float *)row + c);
+    }
+}
+
+/* the same for n < LANES numbers, followed by zeros */
+INLINE vec load_part(enum dtype type, const void *row, size_t c, size_t n) {
+    if (type == DTYPE_F32) return v_load_part((const float *)row + c, n);
+    uint16_t padded[LANES] = {0};
+    for (size_t i = 0; i < n; i++) padded[i] = ((const uint16_t *)row)[c + i];
+    return load(type, padded, 0);
+}
+
+/* the whole numbers q of a Q8_0 or Q4_0 block, before the scale */
+INLINE void load_block(enum dtype type, vec q[BLOCK_VECS], const uint8_t *block) {
+    if (type == DTYPE_Q8_0)
+        v_load_q8(q, block + 2);
+    else
+        v_load_q4(q, block + 2);
+}
+
+INLINE float block_scale(const uint8_t *block) {
+    uint16_t h;
+    memcpy(&h, block, sizeof h);
+    return v_f16_number(h);
+}
+
+INLINE bool is_block(enum dtype type) { return type == DTYPE_Q8_0 || type == DTYPE_Q4_0; }
+
+INLINE void to_f32_type(enum dtype type, float *y, const void *w, size_t n) {
+    size_t i = 0;
+    if (is_block(type)) {
+        const uint8_t *block = w;
+        for (; i < n; i += BLOCK, block += dtype_bytes(type, BLOCK)) {
+            vec q[BLOCK_VECS], d = v_set1(block_scale(block));
+            load_block(type, q, block);
+            for (int j = 0; j < BLOCK_VECS; j++) v_store(y + i + j * LANES, v_mul(d, q[j]));
+        }
+        return;
+    }
+    for (; i + LANES <= n; i += LANES) v_store(y + i, load(type, w, i));
+    if (i < n) v_store_part(y + i, load_part(type, w, i, n - i), n - i);
+}
+
+static void to_f32(enum dtype type, float *y, const void *w, size_t n) {
+    switch (type) {
+    case DTYPE_F16: to_f32_type(DTYPE_F16, y, w, n); break;
+    case DTYPE_BF16: to_f32_type(DTYPE_BF16, y, w, n); break;
+    case DTYPE_Q8_0: to_f32_type(DTYPE_Q8_0, y, w, n); break;
+    case DTYPE_Q4_0: to_f32_type(DTYPE_Q4_0, y, w, n); break;
+    default:
+        if (n) memcpy(y, w, n * sizeof *y);
+    }
+}
+
+static void to_f16(uint16_t *y, const float *x, size_t n) {
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) v_store_f16(y + i, v_load(x + i));
+    for (; i < n; i++) y[i] = f32_to_f16(x[i]);
+}
+
+/* y[rows] = w x for rows 1..ROWS (a constant): the rows share the loads of x; each has two vectors of partial sums. */
+INLINE void matvec_rows(enum dtype type, size_t rows, float *y, const uint8_t *w, size_t stride, const float *x, size_t cols) {
+    vec sum[ROWS][2];
+    for (int r = 0; r < ROWS; r++) sum[r][0] = sum[r][1] = v_set1(0);
+    size_t c = 0;
+    if (is_block(type)) {
+        for (const uint8_t *at = w; c < cols; c += BLOCK, at += dtype_bytes(type, BLOCK)) {
+            for (size_t r = 0; r < rows; r++) {
+                const uint8_t *block = at + r * stride;
+                vec q[BLOCK_VECS];
+                load_block(type, q, block);
+                vec s = v_mul(q[0], v_load(x + c));
+                for (int j = 1; j < BLOCK_VECS; j++) s = v_fma(q[j], v_load(x + c + j * LANES), s);
+                sum[r][0] = v_fma(v_set1(block_scale(block)), s, sum[r][0]);
+            }
+        }
+    } else {
+        for (; c + 2 * LANES <= cols; c += 2 * LANES) {
+            vec x0 = v_load(x + c), x1 = v_load(x + c + LANES);
+            for (size_t r = 0; r < rows; r++) {
+                sum[r][0] = v_fma(load(type, w + r * stride, c), x0, sum[r][0]);
+                sum[r][1] = v_fma(load(type, w + r * stride, c + LANES), x1, sum[r][1]);
+            }
+        }
+        if (c + LANES <= cols) {
+            vec x0 = v_load(x + c);
+            for (size_t r = 0; r < rows; r++) sum[r][0] = v_fma(load(type, w + r * stride, c), x0, sum[r][0]);
+            c += LANES;
+        }
+        if (c < cols) {
+            vec x1 = v_load_part(x + c, cols - c);
+            for (size_t r = 0; r < rows; r++) sum[r][1] = v_fma(load_part(type, w + r * stride, c, cols - c), x1, sum[r][1]);
+        }
+    }
+    float s[ROWS];
+    v_sum4(s, v_add(sum[0][0], sum[0][1]), v_add(sum[1][0], sum[1][1]), v_add(sum[2][0], sum[2][1]), v_add(sum[3][0], sum[3][1]));
+    for (size_t r = 0; r < rows; r++) y[r] = s[r];
+}
+
+INLINE void matvec_type(enum dtype type, float *y, const uint8_t *w, size_t stride, size_t rows, const float *x, size_t cols) {
+    size_t r = 0;
+    for (; r + ROWS <= rows; r += ROWS) matvec_rows(type, ROWS, y + r, w + r * stride, stride, x, cols);
+    for (; r < rows; r++) matvec_rows(type, 1, y + r, w + r * stride, stride, x, cols);
+}
+
+static void matvec(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const float *x, size_t cols) {
+    switch (type) {
+    case DTYPE_F16: matvec_type(DTYPE_F16, y, w, stride, rows, x, cols); break;
+    case DTYPE_BF16: matvec_type(DTYPE_BF16, y, w, stride, rows, x, cols); break;
+    case DTYPE_Q8_0: matvec_type(DTYPE_Q8_0, y, w, stride, rows, x, cols); break;
+    case DTYPE_Q4_0: matvec_type(DTYPE_Q4_0, y, w, stride, rows, x, cols); break;
+    default: matvec_type(DTYPE_F32, y, w, stride, rows, x, cols);
+    }
+}
+
+/* `vecs` (a constant) vectors of columns of y stay in registers while all rows pass; each column sums its rows in order. */
+INLINE void vecmat_columns(enum dtype type, size_t vecs, float *y, const uint8_t *w, size_t stride, size_t rows, const float *a, size_t c) {
+    vec sum[8];
+    for (size_t j = 0; j < vecs; j++) sum[j] = v_load(y + c + j * LANES);
+    for (size_t r = 0; r < rows; r++) {
+        vec s = v_set1(a[r]);
+        for (size_t j = 0; j < vecs; j++) sum[j] = v_fma(s, load(type, w + r * stride, c + j * LANES), sum[j]);
+    }
+    for (size_t j = 0; j < vecs; j++) v_store(y + c + j * LANES, sum[j]);
+}
+
+INLINE void vecmat_blocks(enum dtype type, float *y, const uint8_t *w, size_t stride, size_t rows, const float *a, size_t cols) {
+    for (size_t c = 0; c < cols; c += BLOCK) {
+        const uint8_t *block = w + dtype_bytes(type, c);
+        vec sum[BLOCK_VECS], q[BLOCK_VECS];
+        for (int j = 0; j < BLOCK_VECS; j++) sum[j] = v_load(y + c + j * LANES);
+        for (size_t r = 0; r < rows; r++, block += stride) {
+            vec s = v_set1(a[r] * block_scale(block));
+            load_block(type, q, block);
+            for (int j = 0; j < BLOCK_VECS; j++) sum[j] = v_fma(s, q[j], sum[j]);
+        }
+        for (int j = 0; j < BLOCK_VECS; j++) v_store(y + c + j * LANES, sum[j]);
+    }
+}
+
+INLINE void vecmat_type(enum dtype type, float *y, const uint8_t *w, size_t stride, size_t rows, const float *a, size_t cols) {
+    size_t c = 0;
+    for (; c + 8 * LANES <= cols; c += 8 * LANES) vecmat_columns(type, 8, y, w, stride, rows, a, c);
+    if (c + 4 * LANES <= cols) vecmat_columns(type, 4, y, w, stride, rows, a, c), c += 4 * LANES;
+    if (c + 2 * LANES <= cols) vecmat_columns(type, 2, y, w, stride, rows, a, c), c += 2 * LANES;
+    if (c + LANES <= cols) vecmat_columns(type, 1, y, w, stride, rows, a, c), c += LANES;
+    if (c == cols) return;
+    vec sum = v_load_part(y + c, cols - c);
+    for (size_t r = 0; r < rows; r++) sum = v_fma(v_set1(a[r]), load_part(type, w + r * stride, c, cols - c), sum);
+    v_store_part(y + c, sum, cols - c);
+}
+
+static void vecmat(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const float *a, size_t cols) {
+    switch (type) {
+    case DTYPE_F16: vecmat_type(DTYPE_F16, y, w, stride, rows, a, cols); break;
+    case DTYPE_BF16: vecmat_type(DTYPE_BF16, y, w, stride, rows, a, cols); break;
+    case DTYPE_Q8_0: vecmat_blocks(DTYPE_Q8_0, y, w, stride, rows, a, cols); break;
+    case DTYPE_Q4_0: vecmat_blocks(DTYPE_Q4_0, y, w, stride, rows, a, cols); break;
+    default: vecmat_type(DTYPE_F32, y, w, stride, rows, a, cols);
+    }
+}
+
+/* One tile of matmul: rows 1..ROWS of w by n 1..3 rows of x (constants), with all sums in registers. */
+INLINE void matmul_tile(size_t rows, size_t n, float *y, size_t ldy, const float *w, size_t ldw, const float *x, size_t ldx, size_t cols) {
+    vec sum[3][ROWS][SUMS], xv[3];
+    for (int i = 0; i < 3; i++)
+        for (int r = 0; r < ROWS; r++)
+            for (int s = 0; s < SUMS; s++) sum[i][r][s] = v_set1(0);
+    size_t c = 0;
+    while (c + LANES <= cols)
+        for (int s = 0; s < SUMS && c + LANES <= cols; s++, c += LANES) {
+            for (size_t i = 0; i < n; i++) xv[i] = v_load(x + i * ldx + c);
+            for (size_t r = 0; r < rows; r++) {
+                vec wv = v_load(w + r * ldw + c);
+                for (size_t i = 0; i < n; i++) sum[i][r][s] = v_fma(wv, xv[i], sum[i][r][s]);
+            }
+        }
+    if (c < cols)
+        for (size_t r = 0; r < rows; r++) {
+            vec wv = v_load_part(w + r * ldw + c, cols - c);
+            for (size_t i = 0; i < n; i++)
+                sum[i][r][SUMS - 1] = v_fma(wv, v_load_part(x + i * ldx + c, cols - c), sum[i][r][SUMS - 1]);
+        }
+    for (size_t i = 0; i < n; i++) {
+        float total[ROWS];
+        for (int r = 0; r < ROWS && SUMS == 2; r++) sum[i][r][0] = v_add(sum[i][r][0], sum[i][r][SUMS - 1]);
+        v_sum4(total, sum[i][0][0], sum[i][1][0], sum[i][2][0], sum[i][3][0]);
+        for (size_t r = 0; r < rows; r++) y[i * ldy + r] += total[r];
+    }
+}
+
+static void matmul(float *y, size_t ldy, const float *w, size_t ldw, size_t rows, const float *x, size_t ldx, size_t n, size_t cols) {
+    size_t i = 0, r;
+    for (; i + 3 <= n; i += 3) {
+        for (r = 0; r + ROWS <= rows; r += ROWS)
+            matmul_tile(ROWS, 3, y + i * ldy + r, ldy, w + r * ldw, ldw, x + i * ldx, ldx, cols);
+        for (; r < rows; r++) matmul_tile(1, 3, y + i * ldy + r, ldy, w + r * ldw, ldw, x + i * ldx, ldx, cols);
+    }
+    for (; i < n; i++) {
+        for (r = 0; r + ROWS <= rows; r += ROWS)
+            matmul_tile(ROWS, 1, y + i * ldy + r, ldy, w + r * ldw, ldw, x + i * ldx, ldx, cols);
+        for (; r < rows; r++) matmul_tile(1, 1, y + i * ldy + r, ldy, w + r * ldw, ldw, x + i * ldx, ldx, cols);
+    }
+}
+
+/* the sum of all lanes */
+INLINE float sum_of(vec v) {
+    float s[4];
+    v_sum4(s, v, v, v, v);
+    return s[0];
+}
+
+static void layernorm(float *y, const float *x, const float *weight, const float *bias, size_t n, float eps) {
+    size_t whole = n - n % LANES, rest = n - whole;
+    vec sum = v_set1(0), squares = v_set1(0);
+    for (size_t i = 0; i < whole; i += LANES) sum = v_add(sum, v_load(x + i));
+    if (rest) sum = v_add(sum, v_load_part(x + whole, rest));
+    vec mean = v_set1(sum_of(sum) / (float)n);
+    for (size_t i = 0; i < whole; i += LANES) {
+        vec d = v_sub(v_load(x + i), mean);
+        squares = v_fma(d, d, squares);
+    }
+    if (rest) { /* zero on both sides past the end, so that those lanes add nothing */
+        vec d = v_sub(v_load_part(x + whole, rest), v_first(mean, rest));
+        squares = v_fma(d, d, squares);
+    }
+    vec scale = v_set1(1 / sqrtf(sum_of(squares) / (float)n + eps));
+    for (size_t i = 0; i < whole; i += LANES) {
+        vec d = v_mul(v_sub(v_load(x + i), mean), scale);
+        v_store(y + i, v_fma(d, v_load(weight + i), v_load(bias + i)));
+    }
+    if (rest) {
+        vec d = v_mul(v_sub(v_load_part(x + whole, rest), mean), scale);
+        v_store_part(y + whole, v_fma(d, v_load_part(weight + whole, rest), v_load_part(bias + whole, rest)), rest);
+    }
+}
+
+/* exp(x + tail) for a tail of at most an ulp of x: x = k ln 2 + r with |r| <= ln(2)/2, and 2^k times the Taylor series of exp(r), which
+ * is 5e-9 off after r^7. ln 2 is cut in two (Cody and Waite 1980) so that k times its head is exact. Results below the normal
+ * numbers are 0, above 2^127.5 infinity; NaN stays NaN. */
+INLINE vec exp_sum(vec x, vec tail) {
+    vec top = v_min(v_set1(88.8f), x), k = v_round(v_mul(top, v_set1(1.44269504f)));
+    vec r = v_fma(k, v_set1(-0.693359375f), top);
+    r = v_add(v_fma(k, v_set1(2.12194440e-4f), r), tail);
+    vec p = v_set1(1.0f / 5040);
+    p = v_fma(p, r, v_set1(1.0f / 720));
+    p = v_fma(p, r, v_set1(1.0f / 120));
+    p = v_fma(p, r, v_set1(1.0f / 24));
+    p = v_fma(p, r, v_set1(1.0f / 6));
+    p = v_fma(p, r, v_set1(0.5f));
+    p = v_fma(p, r, v_set1(1));
+    p = v_fma(p, r, v_set1(1));
+    return v_zero_where_less(v_mul(p, v_pow2(k)), x, v_set1(-87.336548f));
+}
+
+/* (1 + tanh u) / 2 = 1 / (1 + exp(-2u)), so gelu(x) = x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x^3))). */
+INLINE vec gelu_tanh_of(vec x) {
+    vec inner = v_fma(v_mul(x, x), v_set1(0.044715f), v_set1(1));
+    vec u = v_mul(v_mul(x, v_set1(-1.5957691216f)), inner);
+    return v_div(x, v_add(v_set1(1), exp_sum(u, v_set1(0))));
+}
+
+/* 1 - erf(z) = (a1 t + ... + a5 t^5) exp(-z^2) with t = 1 / (1 + p z), z >= 0, within 1.5e-7: Abramowitz and Stegun 7.1.26.
+ * With z = |x| / sqrt 2, gelu(x) = max(x, 0) - |x|/2 (1 - erf(z)). */
+INLINE vec gelu_erf_of(vec x) {
+    vec positive = v_max(v_set1(0), x), magnitude = v_max(x, v_sub(v_set1(0), x));
+    vec t = v_div(v_set1(1), v_fma(magnitude, v_set1(0.3275911f * 0.7071067812f), v_set1(1)));
+    vec p = v_set1(1.061405429f);
+    p = v_fma(p, t, v_set1(-1.453152027f));
+    p = v_fma(p, t, v_set1(1.421413741f));
+    p = v_fma(p, t, v_set1(-0.284496736f));
+    p = v_fma(p, t, v_set1(0.254829592f));
+    vec e = exp_sum(v_mul(v_mul(x, v_set1(-0.5f)), x), v_set1(0));
+    vec complement = v_mul(v_mul(p, t), e);
+    return v_sub(positive, v_mul(v_mul(magnitude, v_set1(0.5f)), complement));
+}
+
+static void gelu_tanh(float *x, size_t n) {
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) v_store(x + i, gelu_tanh_of(v_load(x + i)));
+    if (i < n) v_store_part(x + i, gelu_tanh_of(v_load_part(x + i, n - i)), n - i);
+}
+
+static void gelu_erf(float *x, size_t n) {
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) v_store(x + i, gelu_erf_of(v_load(x + i)));
+    if (i < n) v_store_part(x + i, gelu_erf_of(v_load_part(x + i, n - i)), n - i);
+}
+
+/* exp(x - most). The difference is rounded, by up to 4e-6 near 80; what was lost (Knuth's TwoSum) goes along as the tail. */
+INLINE vec exp_difference(vec x, vec most) {
+    vec d = v_sub(x, most), moved = v_sub(d, x);
+    return exp_sum(d, v_sub(v_sub(x, v_sub(d, moved)), v_add(most, moved)));
+}
+
+static void softmax(float *x, size_t n) {
+    float most = x[0];
+    size_t i = 0;
+    if (n >= LANES) {
+        vec m = v_load(x);
+        for (i = LANES; i + LANES <= n; i += LANES) m = v_max(m, v_load(x + i));
+        most = v_most(m);
+    }
+    for (; i < n; i++) most = x[i] > most ? x[i] : most;
+
+    vec m = v_set1(most), sum = v_set1(0);
+    for (i = 0; i + LANES <= n; i += LANES) {
+        vec e = exp_difference(v_load(x + i), m);
+        v_store(x + i, e);
+        sum = v_add(sum, e);
+    }
+    if (i < n) {
+        vec e = v_first(exp_difference(v_load_part(x + i, n - i), m), n - i);
+        v_store_part(x + i, e, n - i);
+        sum = v_add(sum, e);
+    }
+    float scale = 1 / sum_of(sum);
+    vec s = v_set1(scale);
+    for (i = 0; i + LANES <= n; i += LANES) v_store(x + i, v_mul(v_load(x + i), s));
+    for (; i < n; i++) x[i] *= scale;
+}
