@@ -1,0 +1,278 @@
+/* GPT-2 as Hugging Face saves it: model.safetensors with config.json beside it. */
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/threads.h"
+#include "checkpoint/hf_config.h"
+#include "checkpoint/loaders.h"
+#include "checkpoint/safetensors.h"
+
+struct loader {
+    struct checkpoint *c;
+    struct safetensors st;
+    const char *prefix; /* "transformer." in files saved from the model with its head, else "" */
+    uint8_t *used;      /* [st.n] */
+};
+
+/* The name of a tensor, in a buffer that the next call uses again. */
+struct name {
+    char s[96];
+};
+
+static struct name layer_name(const struct loader *ld, size_t i, const char *part) {
+    struct name n;
+    snprintf(n.s, sizeof n.s, "%sh.%zu.%s", ld->prefix, i, part);
+    return n;
+}
+
+static struct name model_name(const struct loader *ld, const char *part) {
+    struct name n;
+    snprintf(n.s, sizeof n.s, "%s%s", ld->prefix, part);
+    return n;
+}
+
+/* "[768,2304]" into out. */
+static const char *shape_text(unsigned rank, const uint64_t *shape, char out[128]) {
+    size_t at = 0;
+    out[at++] = '[';
+    for (unsigned i = 0; i < rank && at < 100; i++)
+        at += (size_t)snprintf(out + at, 128 - at, "%s%llu", i ? "," : "", (unsigned long long)shape[i]);
+    snprintf(out + at, 128 - at, "]");
+    return out;
+}
+
+static int missing(const struct loader *ld, const char *name, struct err *e) {
+    const char *path = ld->st.file.path;
+    return err_file(e, ERR_REFUSED, path, "tensor %s is missing%s", name,
+                    strstr(path_base(path), "-of-") ? ": this is one part of a model that is split into several files" : "");
+}
+
+/* Finds a tensor of the shape [rows][cols] (cols 0: [rows]) and of a type that the engine knows, and ticks it off. */
+static int take(struct loader *ld, const char *name, size_t rows, size_t cols, const struct st_tensor **out, struct err *e) {
+    const struct st_tensor *t = safetensors_find(&ld->st, name);
+    const char *path = ld->st.file.path;
+    if (!t) return missing(ld, name, e);
+    uint64_t want[2] = {rows, cols};
+    unsigned rank = cols ? 2 : 1;
+    if (t->rank != rank || memcmp(t->shape, want, rank * sizeof *want) != 0) {
+        char got_text[128], want_text[128];
+        return err_file(e, ERR_REFUSED, path, "tensor %s: shape %s, expected %s", name, shape_text(t->rank, t->shape, got_text),
+                        shape_text(rank, want, want_text));
+    }
+    if (t->type < 0) return err_file(e, ERR_REFUSED, path, "tensor %s: type %s, expected F32, F16 or BF16", name, t->dtype);
+    ld->used[t - ld->st.tensors] = 1;
+    *out = t;
+    return OK;
+}
+
+static int no_memory(const struct loader *ld, const char *name, struct err *e) {
+    return err_file(e, ERR_FAILED, ld->st.file.path, "no memory for tensor %s", name);
+}
+
+/* A bias or a norm's weight [n], as float32. */
+static int take_vector(struct loader *ld, struct name name, size_t n, const float **out, struct err *e) {
+    const struct st_tensor *t;
+    int rc = take(ld, name.s, n, 0, &t, e);
+    if (rc) return rc;
+    float *y = arena_alloc(&ld->c->arena, n, sizeof *y);
+    if (!y) return no_memory(ld, name.s, e);
+    *out = y;
+    if (t->type == DTYPE_F32) {
+        memcpy(y, t->data, t->bytes);
+        return OK;
+    }
+    for (size_t i = 0; i < n; i++) {
+        uint16_t h;
+        memcpy(&h, t->data + 2 * i, 2);
+        y[i] = t->type == DTYPE_F16 ? f16_to_f32(h) : bf16_to_f32(h);
+    }
+    return OK;
+}
+
+/* A matrix [rows][cols] as it is stored. */
+static int take_matrix(struct loader *ld, struct name name, size_t rows, size_t cols, struct matrix *m, struct err *e) {
+    const struct st_tensor *t;
+    int rc = take(ld, name.s, rows, cols, &t, e);
+    if (rc) return rc;
+    void *data = arena_alloc(&ld->c->arena, t->bytes, 1);
+    if (!data) return no_memory(ld, name.s, e);
+    memcpy(data, t->data, t->bytes);
+    *m = (struct matrix){data, (enum dtype)t->type, rows, cols};
+    return OK;
+}
+
+struct transpose {
+    uint8_t *dst;       /* [out][in] */
+    const uint8_t *src; /* [in][out], not aligned */
+    size_t in, out;
+    size_t item; /* bytes */
+};
+
+enum { TILE = 32 }; /* rows and columns of a tile that stays in the first-level cache */
+
+static inline void transpose_tile(const struct transpose *t, size_t item, size_t o0, size_t i0) {
+    size_t o1 = o0 + TILE < t->out ? o0 + TILE : t->out, i1 = i0 + TILE < t->in ? i0 + TILE : t->in;
+    for (size_t o = o0; o < o1; o++)
+        for (size_t i = i0; i < i1; i++) memcpy(t->dst + (o * t->in + i) * item, t->src + (i * t->out + o) * item, item);
+}
+
+static void transpose_tiles(void *ctx, size_t begin, size_t end, int thread) {
+    const struct transpose *t = ctx;
+    (void)thread;
+    for (size_t tile = begin; tile < end; tile++)
+        for (size_t i = 0; i < t->in; i += TILE) {
+            if (t->item == 4)
+                transpose_tile(t, 4, tile * TILE, i);
+            else
+                transpose_tile(t, 2, tile * TILE, i);
+        }
+}
+
+/* A Conv1D's weight: [in][out] in the file, [out][in] in the engine. */
+static int take_conv1d(struct loader *ld, struct name name, size_t in, size_t out, struct matrix *m, struct err *e) {
+    const struct st_tensor *t;
+    int rc = take(ld, name.s, in, out, &t, e);
+    if (rc) return rc;
+    void *data = arena_alloc(&ld->c->arena, t->bytes, 1);
+    if (!data) return no_memory(ld, name.s, e);
+    struct transpose tr = {data, t->data, in, out, dtype_bytes((enum dtype)t->type, 1)};
+    threads_ranges((out + TILE - 1) / TILE, transpose_tiles, &tr);
+    *m = (struct matrix){data, (enum dtype)t->type, out, in};
+    return OK;
+}
+
+static int load_layer(struct loader *ld, size_t i, struct gpt2_layer *l, struct err *e) {
+    size_t C = ld->c->weights.config.n_embd, F = ld->c->weights.config.n_inner;
+    int rc = take_vector(ld, layer_name(ld, i, "ln_1.weight"), C, &l->ln1_w, e);
+    if (!rc) rc = take_vector(ld, layer_name(ld, i, "ln_1.bias"), C, &l->ln1_b, e);
+    if (!rc) rc = take_conv1d(ld, layer_name(ld, i, "attn.c_attn.weight"), C, 3 * C, &l->qkv, e);
+    if (!rc) rc = take_vector(ld, layer_name(ld, i, "attn.c_attn.bias"), 3 * C, &l->qkv_b, e);
+    if (!rc) rc = take_conv1d(ld, layer_name(ld, i, "attn.c_proj.weight"), C, C, &l->proj, e);
+    if (!rc) rc = take_vector(ld, layer_name(ld, i, "attn.c_proj.bias"), C, &l->proj_b, e);
+    if (!rc) rc = take_vector(ld, layer_name(ld, i, "ln_2.weight"), C, &l->ln2_w, e);
+    if (!rc) rc = take_vector(ld, layer_name(ld, i, "ln_2.bias"), C, &l->ln2_b, e);
+    if (!rc) rc = take_conv1d(ld, layer_name(ld, i, "mlp.c_fc.weight"), C, F, &l->fc, e);
+    if (!rc) rc = take_vector(ld, layer_name(ld, i, "mlp.c_fc.bias"), F, &l->fc_b, e);
+    if (!rc) rc = take_conv1d(ld, layer_name(ld, i, "mlp.c_proj.weight"), F, C, &l->fcproj, e);
+    if (!rc) rc = take_vector(ld, layer_name(ld, i, "mlp.c_proj.bias"), C, &l->fcproj_b, e);
+    return rc;
+}
+
+/* lm_head.weight counts only where it is there and differs from wte. */
+static int load_head(struct loader *ld, const struct hf_config *hf, warn_fn warn, struct err *e) {
+    struct gpt2_weights *w = &ld->c->weights;
+    const struct st_tensor *wte = safetensors_find(&ld->st, model_name(ld, "wte.weight").s), *head;
+    w->tied = true;
+    w->head = w->wte;
+    if (!safetensors_find(&ld->st, "lm_head.weight"))
+        return hf->untied ? missing(ld, "lm_head.weight (tie_word_embeddings is false)", e) : OK;
+    int rc = take(ld, "lm_head.weight", w->config.n_vocab, w->config.n_embd, &head, e);
+    if (rc) return rc;
+    if (head->type == wte->type && memcmp(head->data, wte->data, wte->bytes) == 0) return OK;
+    w->tied = false;
+    if (hf->tied && warn) warn("lm_head.weight differs from wte.weight although tie_word_embeddings is true; using lm_head.weight");
+    return take_matrix(ld, (struct name){"lm_head.weight"}, w->config.n_vocab, w->config.n_embd, &w->head, e);
+}
+
+static int load_weights(struct loader *ld, const struct hf_config *hf, warn_fn warn, struct err *e) {
+    struct gpt2_weights *w = &ld->c->weights;
+    const struct gpt2_config *g = &w->config;
+    w->layers = arena_zalloc(&ld->c->arena, g->n_layer, sizeof *w->layers);
+    if (!w->layers) return err_file(e, ERR_FAILED, ld->st.file.path, "no memory for %zu layers", g->n_layer);
+    int rc = take_matrix(ld, model_name(ld, "wte.weight"), g->n_vocab, g->n_embd, &w->wte, e);
+    if (!rc) rc = take_matrix(ld, model_name(ld, "wpe.weight"), g->n_ctx, g->n_embd, &w->wpe, e);
+    for (size_t i = 0; !rc && i < g->n_layer; i++) rc = load_layer(ld, i, &w->layers[i], e);
+    if (!rc) rc = take_vector(ld, model_name(ld, "ln_f.weight"), g->n_embd, &w->lnf_w, e);
+    if (!rc) rc = take_vector(ld, model_name(ld, "ln_f.bias"), g->n_embd, &w->lnf_b, e);
+    return rc ? rc : load_head(ld, hf, warn, e);
+}
+
+/* h.i.attn.bias and h.i.attn.masked_bias of a layer that exists: the causal mask, saved as if it were a weight. */
+static bool is_mask(const struct loader *ld, const char *name) {
+    size_t n = strlen(ld->prefix), i = 0;
+    if (strncmp(name, ld->prefix, n) != 0 || strncmp(name + n, "h.", 2) != 0) return false;
+    const char *p = name + n + 2;
+    for (; *p >= '0' && *p <= '9'; p++) {
+        i = i * 10 + (size_t)(*p - '0');
+        if (i >= ld->c->weights.config.n_layer) return false;
+    }
+    return strcmp(p, ".attn.bias") == 0 || strcmp(p, ".attn.masked_bias") == 0;
+}
+
+static int check_leftovers(const struct loader *ld, struct err *e) {
+    for (size_t i = 0; i < ld->st.n; i++)
+        if (!ld->used[i] && !is_mask(ld, ld->st.tensors[i].name))
+            return err_file(e, ERR_REFUSED, ld->st.file.path, "tensor %s is not part of GPT-2 with %zu layers", ld->st.tensors[i].name,
+                            ld->c->weights.config.n_layer);
+    return OK;
+}
+
+/* Dimension `axis` of a matrix, or 0 where there is no such matrix: the check of its shape then says what is wrong. */
+static uint64_t dimension(const struct loader *ld, struct name name, unsigned axis) {
+    const struct st_tensor *t = safetensors_find(&ld->st, name.s);
+    return t && t->rank == 2 ? t->shape[axis] : 0;
+}
+
+static uint64_t count_layers(const struct loader *ld) {
+    size_t n = 0;
+    while (safetensors_find(&ld->st, layer_name(ld, n, "ln_1.weight").s)) n++;
+    return n;
+}
+
+/* What config.json says, and for what it does not say, what the shapes say. */
+static int find_config(struct loader *ld, const struct hf_config *hf, const char *config_path, warn_fn warn, struct err *e) {
+    struct gpt2_config *g = &ld->c->weights.config;
+    const char *path = ld->st.file.path;
+    struct name wte = model_name(ld, "wte.weight"), wpe = model_name(ld, "wpe.weight");
+    if (!safetensors_find(&ld->st, wte.s)) return missing(ld, wte.s, e);
+    if (!safetensors_find(&ld->st, wpe.s)) return missing(ld, wpe.s, e);
+    uint64_t C = hf->n_embd != HF_ABSENT ? hf->n_embd : dimension(ld, wte, 1), F = hf->n_inner, H = hf->n_head;
+    if (F == HF_ABSENT) F = dimension(ld, layer_name(ld, 0, "mlp.c_fc.weight"), 1);
+    if (F == 0 && hf->n_inner == HF_ABSENT && C < UINT64_MAX / 4) F = 4 * C;
+    if (H == HF_ABSENT) {
+        if (C == 0 || C % 64 != 0)
+            return err_file(e, ERR_REFUSED, path, "needs a config.json with n_head: the width %llu is no multiple of 64", (unsigned long long)C);
+        H = C / 64;
+        struct err said;
+        err_file(&said, OK, path, "%s does not give the number of heads; taking width / 64 = %llu", hf->found ? "config.json" : "no config.json, so the file",
+                 (unsigned long long)H);
+        if (warn) warn(said.msg);
+    }
+    *g = (struct gpt2_config){.n_layer = (size_t)(hf->n_layer != HF_ABSENT ? hf->n_layer : count_layers(ld)), .n_head = (size_t)H,
+                              .n_embd = (size_t)C, .n_inner = (size_t)F,
+                              .n_ctx = (size_t)(hf->n_positions != HF_ABSENT ? hf->n_positions : dimension(ld, wpe, 0)),
+                              .n_vocab = (size_t)(hf->n_vocab != HF_ABSENT ? hf->n_vocab : dimension(ld, wte, 0)),
+                              .norm_eps = isnan(hf->norm_eps) ? 1e-5f : (float)hf->norm_eps,
+                              .activation = hf_config_is_erf(hf) ? GELU_ERF : GELU_TANH};
+    int rc = gpt2_config_check(g, hf->found ? config_path : path, e);
+    if (rc) return rc;
+    if (g->n_layer > ld->st.n / 4) /* 12 each: nothing large is allocated for layers that are not there */
+        return err_file(e, ERR_REFUSED, path, "has %zu tensors, too few for %zu layers", ld->st.n, g->n_layer);
+    return OK;
+}
+
+static int load(struct loader *ld, const char *path, warn_fn warn, struct err *e) {
+    struct arena *scratch = &ld->st.arena;
+    const char *folder = path_folder(scratch, path), *config_path = folder ? path_join(scratch, folder, "config.json") : NULL;
+    ld->used = arena_zalloc(scratch, ld->st.n, 1);
+    if (!config_path || !ld->used) return err_file(e, ERR_FAILED, path, "no memory");
+    ld->prefix = safetensors_find(&ld->st, "transformer.wte.weight") ? "transformer." : "";
+    struct hf_config hf;
+    int rc = hf_config_read(&hf, config_path, e);
+    if (!rc) rc = hf_config_check(&hf, config_path, e);
+    if (!rc) rc = find_config(ld, &hf, config_path, warn, e);
+    if (!rc) rc = load_weights(ld, &hf, warn, e);
+    return rc ? rc : check_leftovers(ld, e);
+}
+
+int hf_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct err *e) {
+    struct loader ld = {.c = c};
+    int rc = safetensors_open(&ld.st, path, e);
+    if (rc) return rc;
+    c->format = "safetensors";
+    c->file_bytes = ld.st.file.size;
+    rc = load(&ld, path, warn, e);
+    safetensors_close(&ld.st);
+    return rc;
+}
