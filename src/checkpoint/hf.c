@@ -1,6 +1,6 @@
 /* GPT-2 as Hugging Face saves it: model.safetensors with config.json beside it. */
 #include <math.h>
-#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/threads.h"
@@ -15,7 +15,7 @@ struct loader {
     uint8_t *used;      /* [st.n] */
 };
 
-/* The name of a tensor, in a buffer that the next call uses again. */
+/* The name of a tensor, by value. */
 struct name {
     char s[96];
 };
@@ -228,8 +228,7 @@ static int find_config(struct loader *ld, const struct hf_config *hf, const char
     if (!safetensors_find(&ld->st, wte.s)) return missing(ld, wte.s, e);
     if (!safetensors_find(&ld->st, wpe.s)) return missing(ld, wpe.s, e);
     uint64_t C = hf->n_embd != HF_ABSENT ? hf->n_embd : dimension(ld, wte, 1), F = hf->n_inner, H = hf->n_head;
-    if (F == HF_ABSENT) F = dimension(ld, layer_name(ld, 0, "mlp.c_fc.weight"), 1);
-    if (F == 0 && hf->n_inner == HF_ABSENT && C < UINT64_MAX / 4) F = 4 * C;
+    if (F == HF_ABSENT) F = hf->found && C < UINT64_MAX / 4 ? 4 * C : dimension(ld, layer_name(ld, 0, "mlp.c_fc.weight"), 1);
     if (H == HF_ABSENT) {
         if (C == 0 || C % 64 != 0)
             return err_file(e, ERR_REFUSED, path, "needs a config.json with n_head: the width %llu is no multiple of 64", (unsigned long long)C);

@@ -21,13 +21,9 @@ static void read_bool(struct json *j, bool *out) {
 
 static void read_text(struct json *j, char out[32]) {
     struct json_str s;
-    char decoded[256];
     if (is_null(j) || !json_string(j, &s)) return;
-    if (s.n > sizeof decoded) s.n = 0, strcpy(out, "(a long name)");
-    size_t n = json_decode(s, decoded);
-    if (n > 31) n = 31;
-    if (n) memcpy(out, decoded, n);
-    if (n) out[n] = 0;
+    if (s.n >= 32) s = (struct json_str){"(a long name)", 13};
+    out[json_decode(s, out)] = 0;
 }
 
 /* A token id, or a list of them, of which the first counts. */
