@@ -1,0 +1,13 @@
+/* What a file is, by its first bytes. */
+#ifndef LOOKAT_CHECKPOINT_SNIFF_H
+#define LOOKAT_CHECKPOINT_SNIFF_H
+
+#include "base/err.h"
+
+enum file_kind { KIND_GGUF, KIND_SAFETENSORS, KIND_LLMC_MODEL, KIND_LLMC_TOKENIZER, KIND_JSON, KIND_MERGES };
+
+/* ERR_FAILED where the file cannot be read; ERR_REFUSED, saying what it is instead and what to do, where it is none of the kinds.
+ * A file that is nothing known but ends in .gguf or .safetensors counts as that: its reader then says which rule it breaks. */
+int sniff(const char *path, enum file_kind *kind, struct err *e);
+
+#endif
