@@ -95,7 +95,7 @@ static int load_tokenizer(struct checkpoint *c, const char *path, enum file_kind
 int checkpoint_open(struct checkpoint *c, const char *path, const char *tokenizer, void (*warn)(const char *msg), struct err *e) {
     enum file_kind kind;
     const char *file = path;
-    *c = (struct checkpoint){0};
+    *c = (struct checkpoint){.vocab = {.bos = -1, .eos = -1}};
     int rc = file_is_folder(path) ? find_model(path, &file, &c->arena, e) : OK;
     if (!rc) rc = sniff(file, &kind, e);
     if (!rc) rc = load_model(c, file, kind, warn, e);

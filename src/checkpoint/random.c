@@ -63,7 +63,7 @@ static void random_layer(struct maker *m, struct gpt2_layer *l, const struct gpt
 }
 
 int checkpoint_random(struct checkpoint *c, const struct gpt2_config *config, uint64_t seed, struct err *e) {
-    *c = (struct checkpoint){.path = "random", .format = "random", .name = "random"};
+    *c = (struct checkpoint){.path = "random", .format = "random", .name = "random", .vocab = {.bos = -1, .eos = -1}};
     int rc = gpt2_config_check(config, "random weights", e);
     if (rc) return rc;
     struct maker m = {.arena = &c->arena, .seed = seed};
