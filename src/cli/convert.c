@@ -1,0 +1,125 @@
+/* lookat convert: a model of any format that is read, or random weights, to GGUF. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/vocab.h"
+#include "cli/command.h"
+#include "report/text.h"
+
+static struct text_progress progress;
+
+static void show_progress(uint64_t done, uint64_t total) { progress_step(&progress, done, total); }
+
+static void warn(const char *msg) { fprintf(stderr, "lookat: warning: %s\n", msg); }
+
+/* ---- --random ---- */
+
+/* Radford et al. 2019, table 2, with the head counts of the published models. */
+static const struct {
+    const char *name;
+    size_t layers, heads, width;
+} family[] = {{"gpt2", 12, 12, 768}, {"gpt2-medium", 24, 16, 1024}, {"gpt2-large", 36, 20, 1280}, {"gpt2-xl", 48, 25, 1600}};
+
+/* "L,H,C,T,V": five numbers of at most nine digits. */
+static bool parse_shape(const char *s, size_t x[5]) {
+    for (int i = 0; i < 5; i++) {
+        size_t digits = strspn(s, "0123456789");
+        if (digits < 1 || digits > 9 || s[digits] != (i < 4 ? ',' : 0)) return false;
+        x[i] = (size_t)strtoul(s, NULL, 10);
+        s += digits + 1;
+    }
+    return true;
+}
+
+static int random_config(const char *shape, struct gpt2_config *c, struct err *e) {
+    size_t x[5] = {0};
+    for (size_t i = 0; i < sizeof family / sizeof *family; i++)
+        if (strcmp(shape, family[i].name) == 0) {
+            const size_t known[5] = {family[i].layers, family[i].heads, family[i].width, 1024, 50257};
+            memcpy(x, known, sizeof x);
+        }
+    if (!x[0] && !parse_shape(shape, x))
+        return err_set(e, ERR_USAGE, "--random: expected gpt2, gpt2-medium, gpt2-large, gpt2-xl, or L,H,C,T,V, got '%.60s'", shape);
+    *c = (struct gpt2_config){.n_layer = x[0], .n_head = x[1], .n_embd = x[2], .n_inner = 4 * x[2], .n_ctx = x[3], .n_vocab = x[4],
+                              .norm_eps = 1e-5f, .activation = GELU_TANH};
+    int rc = gpt2_config_check(c, "--random", e);
+    return rc ? e->code = ERR_USAGE : OK; /* here the shape is the user's, not a file's */
+}
+
+static int make_random(struct checkpoint *c, const struct args *a, struct err *e) {
+    struct gpt2_config config;
+    int rc = random_config(a->random, &config, e);
+    if (!rc) rc = checkpoint_random(c, &config, a->seed, e);
+    if (rc || !a->tokenizer) return rc;
+    rc = vocab_open(&c->vocab, a->tokenizer, &c->arena, e);
+    if (!rc) rc = vocab_check(&c->vocab, config.n_vocab, a->tokenizer, e);
+    if (rc) checkpoint_close(c);
+    return rc;
+}
+
+/* ---- what may be written where ---- */
+
+static bool same_file(const char *a, const char *b) {
+    struct stat sa, sb;
+    return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+/* True where writing `out` would replace the model that is read from `src`. */
+static bool is_source(const char *src, const char *out) {
+    char inside[4096];
+    int n = snprintf(inside, sizeof inside, "%s/model.safetensors", src);
+    return same_file(src, out) || (n > 0 && (size_t)n < sizeof inside && same_file(inside, out));
+}
+
+/* What is cheap to find out before a model of some gigabytes is read. */
+static int check_args(const struct args *a, struct err *e) {
+    if (a->random && a->argc)
+        return err_set(e, ERR_USAGE, "convert: expected SRC or --random, got both: '%.60s' and --random %.60s", a->argv[0], a->random);
+    if (!a->random && !a->argc) return err_set(e, ERR_USAGE, "convert: no SRC; name the model to convert, or use --random SHAPE");
+    if (!a->random && a->has_seed) return err_set(e, ERR_USAGE, "convert: --seed is for --random");
+    if (!a->output || !*a->output) return err_set(e, ERR_USAGE, "convert: no output file; name it with -o OUT.gguf");
+    if (!a->random && is_source(a->argv[0], a->output))
+        return err_file(e, ERR_USAGE, a->output, "is the model to convert itself; choose another name for -o");
+    if (!a->force && !file_is_folder(a->output) && file_exists(a->output))
+        return err_file(e, ERR_USAGE, a->output, "exists already; --force overwrites it");
+    return OK;
+}
+
+static void say_done(const struct args *a, const struct checkpoint *c) {
+    struct stat st;
+    uint64_t size = stat(a->output, &st) == 0 ? (uint64_t)st.st_size : 0;
+    fprintf(stderr, "wrote %s: %s, %s parameters as %s%s\n", a->output, text_bytes(size).s, text_count(gpt2_parameters(&c->weights)).s, a->type,
+            c->vocab.n ? "" : ", no tokenizer");
+}
+
+static int run(const struct args *a, struct err *e) {
+    struct checkpoint c;
+    int rc = check_args(a, e);
+    if (!rc) rc = a->random ? make_random(&c, a, e) : checkpoint_open(&c, a->argv[0], a->tokenizer, a->quiet ? NULL : warn, e);
+    if (rc) return rc;
+    if (c.weights.config.activation == GELU_ERF && !a->quiet)
+        warn("the model uses GELU in its erf form; lookat reads that from the new file, other programs would compute the tanh form");
+    progress_begin(&progress, "converting");
+    rc = gguf_write_model(a->output, a->force, &c.weights, &c.vocab, c.name, (enum dtype)dtype_parse(a->type), a->quiet ? NULL : show_progress, e);
+    progress_end(&progress);
+    if (!rc && !a->quiet) say_done(a, &c);
+    checkpoint_close(&c);
+    return rc;
+}
+
+const struct command convert_command = {
+    .id = CMD_CONVERT,
+    .summary = "write a model as GGUF",
+    .usage = "SRC -o OUT.gguf [OPTION]...\n--random SHAPE -o OUT.gguf [OPTION]...",
+    .about = "Writes the model SRC as a GGUF file with its tokenizer inside, which lookat and llama.cpp run. SRC is a Hugging Face folder or its "
+             ".safetensors file, an llm.c .bin with its tokenizer beside it, or a GGUF file. The file appears when it is complete.",
+    .examples = "lookat convert gpt2/ -o gpt2.gguf\ta Hugging Face folder, in half precision\n"
+                "lookat convert gpt2_124M.bin -z gpt2_tokenizer.bin -o gpt2-q8.gguf --type q8_0\tfrom llm.c, in 8 bits\n"
+                "lookat convert --random gpt2-xl --seed 1 -o xl.gguf\tthe shape of gpt2-xl, to measure speed\n",
+    .max_args = 1,
+    .run = run,
+};

@@ -1,0 +1,203 @@
+/* lookat info: what a model file holds. */
+#include <stdio.h>
+#include <string.h>
+
+#include "attention/backend.h"
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/sha256.h"
+#include "cli/command.h"
+#include "cli/find_model.h"
+#include "report/json_out.h"
+#include "report/model_out.h"
+#include "report/text.h"
+
+static void warn(const char *msg) { fprintf(stderr, "lookat: warning: %s\n", msg); }
+
+/* What a codec stores for one token in all layers and heads; 0 where it does not serve for keys, or for values. */
+struct kv_bytes {
+    uint64_t keys, values;
+};
+
+static struct kv_bytes kv_bytes(const struct kv_codec *codec, const struct gpt2_config *s) {
+    uint64_t rows = (uint64_t)s->n_layer * s->n_head, row = codec->row_bytes(s->n_embd / s->n_head);
+    return (struct kv_bytes){codec->score ? rows * row : 0, codec->mix ? rows * row : 0};
+}
+
+/* Of the file with the weights: `path`, or in a Hugging Face folder model.safetensors. */
+static int file_sha256(const char *path, struct arena *arena, char hex[65], struct err *e) {
+    enum { PIECE = 1 << 22 };
+    if (file_is_folder(path)) path = path_join(arena, path, "model.safetensors");
+    if (!path) return err_set(e, ERR_FAILED, "out of memory for a file name");
+    struct file f;
+    int rc = file_map(&f, path, e);
+    if (rc) return rc;
+    struct sha256 s;
+    sha256_init(&s);
+    for (size_t at = 0; at < f.size && !rc; at += PIECE) {
+        sha256_add(&s, f.data + at, f.size - at < PIECE ? f.size - at : PIECE);
+        if (interrupt_pending()) rc = err_set(e, ERR_INTERRUPTED, "interrupted");
+    }
+    sha256_hex(&s, hex);
+    file_unmap(&f);
+    return rc;
+}
+
+/* ---- JSON ---- */
+
+static void json_tokenizer(struct json_out *j, const struct vocab *v) {
+    if (!v->n) {
+        json_put_null(j, "tokenizer");
+        return;
+    }
+    json_put_object(j, "tokenizer");
+    json_put_uint(j, "tokens", v->n);
+    json_put_uint(j, "merges", v->n_merges);
+    json_put_int(j, "bos", v->bos);
+    json_put_int(j, "eos", v->eos);
+    json_put_close(j);
+}
+
+static void json_size(struct json_out *j, const char *key, uint64_t bytes) {
+    if (bytes)
+        json_put_uint(j, key, bytes);
+    else
+        json_put_null(j, key);
+}
+
+static void print_json(const struct checkpoint *c, const char *sha256) {
+    struct json_out j;
+    struct tensor_kind kinds[TENSOR_KINDS];
+    json_put_begin(&j, stdout);
+    json_put_object(&j, NULL);
+    json_put_cstr(&j, "schema", "lookat.info/1");
+    json_put_model(&j, "model", c, sha256);
+    json_put_array(&j, "tensors");
+    for (int i = 0, n = model_tensor_kinds(&c->weights, kinds); i < n; i++) {
+        json_put_object(&j, NULL);
+        json_put_cstr(&j, "kind", kinds[i].name);
+        json_put_cstr(&j, "type", kinds[i].type);
+        json_put_uint(&j, "count", kinds[i].count);
+        json_put_uint(&j, "rows", kinds[i].rows);
+        json_put_uint(&j, "cols", kinds[i].cols);
+        json_put_uint(&j, "bytes", kinds[i].bytes);
+        json_put_close(&j);
+    }
+    json_put_close(&j);
+    json_tokenizer(&j, &c->vocab);
+    json_put_array(&j, "stored_bytes_per_token");
+    for (size_t i = 0; kv_codec_at(i); i++) {
+        struct kv_bytes b = kv_bytes(kv_codec_at(i), &c->weights.config);
+        json_put_object(&j, NULL);
+        json_put_cstr(&j, "attn", kv_codec_at(i)->name);
+        json_size(&j, "keys", b.keys);
+        json_size(&j, "values", b.values);
+        json_put_close(&j);
+    }
+    json_put_close(&j);
+    json_put_close(&j);
+}
+
+/* ---- text ---- */
+
+static void facts(struct text_table *t, const struct checkpoint *c, const char *sha256) {
+    const struct gpt2_config *s = &c->weights.config;
+    const struct vocab *v = &c->vocab;
+    table_cell(t, "model"), table_cell(t, "%s", c->name);
+    table_cell(t, "file"), table_cell(t, "%s (%s, %s)", c->path, c->format, text_bytes(c->file_bytes).s);
+    if (sha256) table_cell(t, "sha256"), table_cell(t, "%s", sha256);
+    table_cell(t, "parameters"), table_cell(t, "%s", text_count(gpt2_parameters(&c->weights)).s);
+    table_cell(t, "layers"), table_cell(t, "%zu", s->n_layer);
+    table_cell(t, "heads"), table_cell(t, "%zu of %zu dimensions", s->n_head, s->n_embd / s->n_head);
+    table_cell(t, "width"), table_cell(t, "%zu, MLP %zu", s->n_embd, s->n_inner);
+    table_cell(t, "context"), table_cell(t, "%zu tokens", s->n_ctx);
+    table_cell(t, "vocabulary"), table_cell(t, "%zu tokens, output head %s", s->n_vocab, c->weights.tied ? "tied to the embedding" : "of its own");
+    table_cell(t, "activation"), table_cell(t, "%s", s->activation == GELU_ERF ? "GELU, erf form" : "GELU, tanh form");
+    table_cell(t, "LayerNorm"), table_cell(t, "epsilon %g", (double)s->norm_eps);
+    table_cell(t, "tokenizer");
+    if (!v->n)
+        table_cell(t, "none");
+    else if (v->eos < 0)
+        table_cell(t, "byte-level BPE, %s merges, no end-of-text token", text_count(v->n_merges).s);
+    else
+        table_cell(t, "byte-level BPE, %s merges, end of text is %ld", text_count(v->n_merges).s, (long)v->eos);
+}
+
+static void tensors(struct text_table *t, const struct gpt2_weights *w) {
+    struct tensor_kind kinds[TENSOR_KINDS];
+    table_cell(t, "matrices"), table_cell(t, "number"), table_cell(t, "shape"), table_cell(t, "type"), table_cell(t, "size");
+    for (int i = 0, n = model_tensor_kinds(w, kinds); i < n; i++) {
+        const struct tensor_kind *k = &kinds[i];
+        table_cell(t, "%s", k->name);
+        table_cell(t, "%zu", k->count);
+        table_cell(t, "%zu x %zu", k->rows, k->cols);
+        table_cell(t, "%s", k->type);
+        table_cell(t, "%s", text_bytes(k->bytes).s);
+    }
+}
+
+static void size_cell(struct text_table *t, uint64_t bytes) { table_cell(t, "%s", bytes ? text_count(bytes).s : "-"); }
+
+static void codecs(struct text_table *t, const struct gpt2_config *s) {
+    table_cell(t, "attention"), table_cell(t, "as keys"), table_cell(t, "as values"), table_cell(t, "both, whole context");
+    for (size_t i = 0; kv_codec_at(i); i++) {
+        struct kv_bytes b = kv_bytes(kv_codec_at(i), s);
+        table_cell(t, "%s", kv_codec_at(i)->name);
+        size_cell(t, b.keys);
+        size_cell(t, b.values);
+        table_cell(t, "%s", b.keys && b.values ? text_bytes((b.keys + b.values) * s->n_ctx).s : "-");
+    }
+}
+
+static int print_text(const struct checkpoint *c, const char *sha256, struct arena *arena, struct err *e) {
+    struct text_table t;
+    table_begin(&t, "ll", arena);
+    facts(&t, c, sha256);
+    int rc = table_print(&t, stdout, e);
+    putchar('\n');
+    table_begin(&t, "lrrlr", arena);
+    tensors(&t, &c->weights);
+    if (!rc) rc = table_print(&t, stdout, e);
+    puts("\nBytes that one token adds to the KV cache, all layers and heads:");
+    table_begin(&t, "lrrr", arena);
+    codecs(&t, &c->weights.config);
+    if (!rc) rc = table_print(&t, stdout, e);
+    return rc;
+}
+
+static int report(const struct args *a, const struct checkpoint *c, struct arena *arena, struct err *e) {
+    char hex[65];
+    int rc = a->sha256 ? file_sha256(c->path, arena, hex, e) : OK;
+    if (rc) return rc;
+    const char *sha256 = a->sha256 ? hex : NULL;
+    if (strcmp(a->format, "json") != 0) return print_text(c, sha256, arena, e);
+    print_json(c, sha256);
+    return OK;
+}
+
+static int run(const struct args *a, struct err *e) {
+    struct arena arena = {0};
+    struct checkpoint c;
+    const char *path = a->argc ? a->argv[0] : NULL;
+    int rc = a->argc && a->model ? err_set(e, ERR_USAGE, "info: expected one model, got -m and '%.60s'", a->argv[0]) : OK;
+    if (!rc && !path) rc = find_model(a, &arena, &path, e);
+    if (!rc) rc = checkpoint_open(&c, path, a->tokenizer, warn, e);
+    if (!rc) {
+        rc = report(a, &c, &arena, e);
+        checkpoint_close(&c);
+    }
+    arena_free(&arena);
+    return rc;
+}
+
+const struct command info_command = {
+    .id = CMD_INFO,
+    .summary = "show what a model file holds",
+    .usage = "[OPTION]... [MODEL]",
+    .about = "Shows a model's shape, number of parameters, number types and tokenizer, and how many bytes a token takes in the KV cache with each "
+             "attention backend. Without MODEL it is the default model.",
+    .examples = "lookat info\tthe default model\n"
+                "lookat info --sha256 -o json gpt2.gguf\tthe same for a program, with the checksum of the file\n",
+    .max_args = 1,
+    .run = run,
+};

@@ -1,0 +1,18 @@
+/* What a command reads: text from -p, -f, an argument or standard input; and lists of token ids. */
+#ifndef LOOKAT_CLI_INPUT_H
+#define LOOKAT_CLI_INPUT_H
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "cli/options.h"
+
+/* The text given with -p, with -f FILE, or as the argument ("-": standard input): *text is [*n], NULL where none of them is there.
+ * ERR_USAGE where there is more than one, or --ids beside it. */
+int input_text(const struct args *a, struct arena *arena, const uint8_t **text, size_t *n, struct err *e);
+
+/* Token ids in decimal, separated by spaces, commas or newlines, each below n_vocab. `where` is named in messages. */
+int input_ids(const uint8_t *text, size_t n, uint32_t n_vocab, const char *where, struct arena *arena, int32_t **ids, size_t *n_ids,
+              struct err *e);
+
+#endif

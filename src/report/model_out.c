@@ -1,0 +1,50 @@
+#include "report/model_out.h"
+
+static const char *activation_name(enum activation a) { return a == GELU_ERF ? "gelu" : "gelu_new"; }
+
+void json_put_model(struct json_out *j, const char *key, const struct checkpoint *c, const char *sha256) {
+    const struct gpt2_config *s = &c->weights.config;
+    json_put_object(j, key);
+    json_put_cstr(j, "file", c->path);
+    if (sha256) json_put_cstr(j, "sha256", sha256);
+    json_put_cstr(j, "name", c->name);
+    json_put_cstr(j, "format", c->format);
+    json_put_uint(j, "file_bytes", c->file_bytes);
+    json_put_uint(j, "parameters", gpt2_parameters(&c->weights));
+    json_put_uint(j, "layers", s->n_layer);
+    json_put_uint(j, "heads", s->n_head);
+    json_put_uint(j, "head_dim", s->n_embd / s->n_head);
+    json_put_uint(j, "width", s->n_embd);
+    json_put_uint(j, "inner", s->n_inner);
+    json_put_uint(j, "vocab", s->n_vocab);
+    json_put_uint(j, "context", s->n_ctx);
+    json_put_cstr(j, "activation", activation_name(s->activation));
+    json_put_float(j, "norm_eps", s->norm_eps);
+    json_put_bool(j, "tied", c->weights.tied);
+    json_put_close(j);
+}
+
+static void add(struct tensor_kind *k, const struct matrix *m) {
+    const char *type = dtype_name(m->type);
+    k->type = !k->count || k->type == type ? type : "mixed";
+    k->count++;
+    k->rows = m->rows;
+    k->cols = m->cols;
+    k->bytes += matrix_bytes(m);
+}
+
+int model_tensor_kinds(const struct gpt2_weights *w, struct tensor_kind kinds[TENSOR_KINDS]) {
+    static const char *const names[TENSOR_KINDS] = {"token_embd", "position_embd", "attn_qkv", "attn_output", "ffn_up", "ffn_down", "output"};
+    for (int i = 0; i < TENSOR_KINDS; i++) kinds[i] = (struct tensor_kind){.name = names[i]};
+    add(&kinds[0], &w->wte);
+    add(&kinds[1], &w->wpe);
+    for (size_t i = 0; i < w->config.n_layer; i++) {
+        const struct gpt2_layer *l = &w->layers[i];
+        add(&kinds[2], &l->qkv);
+        add(&kinds[3], &l->proj);
+        add(&kinds[4], &l->fc);
+        add(&kinds[5], &l->fcproj);
+    }
+    if (!w->tied) add(&kinds[6], &w->head);
+    return w->tied ? TENSOR_KINDS - 1 : TENSOR_KINDS;
+}
