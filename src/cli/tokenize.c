@@ -69,7 +69,10 @@ static int decode(struct job *job, struct err *e) {
     if (!out) return err_set(e, ERR_FAILED, "out of memory for %zu bytes", n);
     job->text = out;
     job->n = n;
-    for (size_t i = 0; i < job->n_ids; i++, out += len) memcpy(out, bpe_token(job->bpe, job->ids[i], &len), len);
+    for (size_t i = 0; i < job->n_ids; i++, out += len) {
+        const uint8_t *bytes = bpe_token(job->bpe, job->ids[i], &len);
+        memcpy(out, bytes, len);
+    }
     return OK;
 }
 

@@ -1,0 +1,226 @@
+#!/bin/sh
+# The program from outside: help, mistakes, exit statuses, and what is left on the disk. Needs no model: makes its own.
+BIN=${BIN:-$PWD/lookat}
+tok=tokenizer
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+unset LOOKAT_MODEL
+name= why=
+
+begin() { name=$1 why=; }
+fail() { [ -n "$why" ] || why=$*; }
+end() { if [ -n "$why" ]; then echo "FAIL $name: $why"; else echo "ok $name"; fi; }
+
+# expect STATUS TEXT COMMAND...: the exit status, and TEXT in one line of standard error (nothing at all there where TEXT is empty)
+expect() {
+    want=$1 text=$2
+    shift 2
+    "$@" > "$tmp/out" 2> "$tmp/err" < /dev/null
+    got=$?
+    [ $got -eq "$want" ] || fail "$* exits $got, expected $want: $(cat "$tmp/err")"
+    if [ -n "$text" ]; then
+        grep -qF -e "$text" "$tmp/err" || fail "$*: expected '$text', got '$(cat "$tmp/err")'"
+        [ "$(wc -l < "$tmp/err")" -eq 1 ] || fail "$*: more than one line on standard error"
+    else
+        [ ! -s "$tmp/err" ] || fail "$*: '$(cat "$tmp/err")' on standard error"
+    fi
+}
+output() { grep -qF -e "$1" "$tmp/out" || fail "expected '$1' on standard output, got '$(head -c 300 "$tmp/out")'"; }
+only() { [ "$(cd "$tmp/d" && echo *)" = "$1" ] || fail "files left: $(cd "$tmp/d" && echo *), expected $1"; }
+
+begin help
+for c in generate convert info tokenize; do
+    expect 0 "" "$BIN" $c --help
+    output "usage: lookat $c"
+    output "Examples:"
+    output "Exit status:"
+    cat "$tmp/out" >> "$tmp/help"
+    cp "$tmp/out" "$tmp/first"
+    expect 0 "" "$BIN" help $c
+    cmp -s "$tmp/first" "$tmp/out" || fail "lookat help $c is not lookat $c --help"
+    expect 0 "" "$BIN" --help
+    output "  $c "
+done
+sed -n 's/^    {"\([a-z0-9-]*\)", .*/--\1/p' src/cli/option_table.c | sort -u > "$tmp/options"
+[ "$(wc -l < "$tmp/options")" -gt 25 ] || fail "the table was not read"
+while read -r o; do grep -qE -e " $o( |\$)" "$tmp/help" || fail "no help has $o"; done < "$tmp/options"
+expect 0 "" "$BIN" --version
+output "lookat "
+expect 0 "" "$BIN" help
+output "usage: lookat COMMAND"
+end
+
+begin mistakes
+expect 2 "unknown command 'tokenise'; did you mean tokenize?" "$BIN" tokenise
+expect 2 "unknown command 'xyzzy'" "$BIN" xyzzy
+expect 2 "did you mean convert?" "$BIN" help covnert
+expect 2 "did you mean --top-k?" "$BIN" --tpo-k 3
+expect 2 "only of tokenize" "$BIN" generate --decode
+expect 2 "expected a whole number from 0 to 1024, got 'two'" "$BIN" generate -t two
+expect 2 "unexpected argument 'b'" "$BIN" tokenize a b
+expect 2 "one text, got 2" "$BIN" tokenize -z $tok -p a -f b
+expect 2 "lookat help info explains" "$BIN" info --nonsense
+end
+
+begin tokenize
+expect 0 "" "$BIN" tokenize -z $tok "Once upon a time"
+[ "$(cat "$tmp/out")" = "575 510 258 437" ] || fail "ids: $(cat "$tmp/out")"
+expect 0 "" "$BIN" tokenize -z $tok/vocab.json -p "Tom and his dog went to the park."
+[ "$(cat "$tmp/out")" = "1239 269 328 641 465 270 260 810 13" ] || fail "ids: $(cat "$tmp/out")"
+expect 0 "" "$BIN" tokenize -z $tok --decode "575,510 258,  437"
+[ "$(cat "$tmp/out")" = "Once upon a time" ] || fail "text: $(cat "$tmp/out")"
+expect 0 "" "$BIN" tokenize -z $tok -p ""
+[ "$(cat "$tmp/out")" = "" ] || fail "ids of nothing"
+expect 0 "" "$BIN" tokenize -z $tok "<|endoftext|>"
+[ "$(wc -w < "$tmp/out")" -gt 3 ] || fail "<|endoftext|> is ordinary text"
+expect 0 "" "$BIN" tokenize -z $tok --special "<|endoftext|>"
+[ "$(cat "$tmp/out")" = 4095 ] || fail "<|endoftext|> with --special: $(cat "$tmp/out")"
+expect 0 "" "$BIN" tokenize -z $tok -v "a b"
+output "     265  2062    b"
+expect 2 "there is no token 4096, ids go from 0 to 4095" "$BIN" tokenize -z $tok --decode 4096
+expect 2 "there is no token 99999999999999999999999" "$BIN" tokenize -z $tok --decode 99999999999999999999999
+expect 2 "expected token ids, got 'x7' at byte 2" "$BIN" tokenize -z $tok --decode "5 x7"
+expect 2 "got '-1'" "$BIN" tokenize -z $tok --decode -- -1
+end
+
+begin tokenize_json
+expect 0 "" "$BIN" tokenize -z $tok -o json "Once upon a time"
+[ "$(cat "$tmp/out")" = '{"schema":"lookat.tokenize/1","text":"Once upon a time","ids":[575,510,258,437]}' ] || fail "$(cat "$tmp/out")"
+printf '\377' > "$tmp/byte"
+expect 0 "" "$BIN" tokenize -z $tok -o json -v -f "$tmp/byte"
+output '"bytes":"/w==","ids":['
+output '"bytes":"/w=="}]}'
+end
+
+begin round_trip
+head -c 200000 "$BIN" > "$tmp/any"
+"$BIN" tokenize -z $tok - < "$tmp/any" > "$tmp/ids" && "$BIN" tokenize -z $tok --decode -f "$tmp/ids" > "$tmp/back" || fail "exit status"
+cmp -s "$tmp/any" "$tmp/back" || fail "bytes differ"
+tr ' ' '\n' < "$tmp/ids" | "$BIN" tokenize -z $tok --decode | cmp -s - "$tmp/any" || fail "ids one a line, from standard input"
+end
+
+begin convert
+mkdir "$tmp/d"
+m=$tmp/d/a.gguf
+expect 0 "wrote $m: " "$BIN" convert --random 2,3,48,32,4096 -z $tok --seed 1 -o "$m"
+expect 0 "" "$BIN" convert -q --random 2,3,48,32,4096 -z $tok --seed 1 -o "$tmp/d/b.gguf"
+cmp -s "$m" "$tmp/d/b.gguf" || fail "the same seed gives another file"
+expect 0 "" "$BIN" convert -q --random 2,3,48,32,4096 -z $tok --seed 2 -o "$tmp/d/b.gguf" --force
+cmp -s "$m" "$tmp/d/b.gguf" && fail "another seed gives the same file"
+expect 0 "" "$BIN" convert -q "$m" -o "$tmp/d/b.gguf" --force
+cmp -s "$m" "$tmp/d/b.gguf" || fail "f16 to f16 changes the file"
+expect 0 "" "$BIN" info -o json "$m"
+output '"layers":2,"heads":3,"head_dim":16,"width":48,"inner":192,"vocab":4096,"context":32'
+output '"kind":"attn_qkv","type":"f16","count":2,"rows":144,"cols":48,"bytes":27648'
+for t in f32 bf16 q8_0 q4_0; do
+    expect 0 "" "$BIN" convert -q --random 1,2,64,32,4096 -z $tok -o "$tmp/d/$t" --type $t
+    expect 0 "" "$BIN" info -o json "$tmp/d/$t"
+    output "\"kind\":\"ffn_up\",\"type\":\"$t\""
+    rm -f "$tmp/d/$t"
+done
+only "a.gguf b.gguf"
+end
+
+begin info
+expect 0 "" "$BIN" info "$m"
+output "GGUF v3"
+output "254,784"
+output "byte-level BPE, 3,839 merges, end of text is 4095"
+grep -qE '^fp32 +384 +384 +24.6 kB$' "$tmp/out" || fail "fp32 keys are 2 x 3 x 16 x 4 bytes"
+grep -qE '^fp16 +192 +192 +12.3 kB$' "$tmp/out" || fail "fp16 keys are 2 x 3 x 16 x 2 bytes"
+expect 0 "" "$BIN" info --sha256 -o json -m "$m"
+output '{"schema":"lookat.info/1","model":{'
+if command -v sha256sum > /dev/null; then output "\"sha256\":\"$(sha256sum < "$m" | cut -d' ' -f1)\""; fi
+expect 2 "one model" "$BIN" info -m "$m" "$m"
+end
+
+begin default_model
+cp "$BIN" "$tmp/lookat"
+expect 1 "weights/stories6M.gguf: there is no such model; name one with -m" "$tmp/lookat" tokenize x
+mkdir "$tmp/weights"
+cp "$m" "$tmp/weights/stories6M.gguf"
+expect 0 "" "$tmp/lookat" tokenize "Once upon a time"
+[ "$(cat "$tmp/out")" = "575 510 258 437" ] || fail "beside the program: $(cat "$tmp/out")"
+LOOKAT_MODEL=$m expect 0 "" "$BIN" tokenize "Once upon a time"
+[ "$(cat "$tmp/out")" = "575 510 258 437" ] || fail "LOOKAT_MODEL: $(cat "$tmp/out")"
+LOOKAT_MODEL=$tmp/none expect 1 "$tmp/none: " "$BIN" info
+end
+
+begin refusals
+expect 1 "No such file" "$BIN" info "$tmp/none"
+expect 1 "No such file" "$BIN" tokenize -z "$tmp/none" x
+expect 1 "No such file" "$BIN" tokenize -z $tok -f "$tmp/none"
+expect 3 "is a folder" "$BIN" tokenize -z $tok -f "$tmp/d"
+expect 3 "$tmp/d" "$BIN" info "$tmp/d"
+expect 3 "$tmp/byte" "$BIN" info "$tmp/byte"
+head -c 1000 "$m" > "$tmp/cut.gguf"
+expect 3 "$tmp/cut.gguf" "$BIN" info "$tmp/cut.gguf"
+expect 3 "$tmp/cut.gguf" "$BIN" tokenize -z "$tmp/cut.gguf" x
+expect 3 "tests/test_cli.sh" "$BIN" convert tests/test_cli.sh -o "$tmp/d/c.gguf"
+expect 2 "exists already; --force" "$BIN" convert --random 1,1,4,4,4096 -o "$m"
+expect 2 "is a folder" "$BIN" convert --random 1,1,4,4,4096 -o "$tmp/d" --force
+expect 2 "is the model to convert itself" "$BIN" convert "$m" -o "$tmp/d/../d/a.gguf" --force
+expect 1 "No such file" "$BIN" convert --random 1,1,4,4,4096 -o "$tmp/none/c.gguf"
+expect 2 "no output file" "$BIN" convert "$m"
+expect 2 "no SRC" "$BIN" convert -o "$tmp/d/c.gguf"
+expect 2 "got both" "$BIN" convert "$m" --random gpt2 -o "$tmp/d/c.gguf"
+expect 2 "got 'gpt3'" "$BIN" convert --random gpt3 -o "$tmp/d/c.gguf"
+expect 2 "got '1,2,3,4'" "$BIN" convert --random 1,2,3,4 -o "$tmp/d/c.gguf"
+expect 2 "--random: " "$BIN" convert --random 1,3,16,4,4096 -o "$tmp/d/c.gguf"
+expect 3 "$tok" "$BIN" convert --random 1,1,4,4,100 -z $tok -o "$tmp/d/c.gguf"
+only "a.gguf b.gguf"
+end
+
+# A write that the system refuses leaves no file behind: here a limit of 64 blocks on the size of files.
+begin no_room
+(
+    trap '' XFSZ
+    ulimit -f 64
+    "$BIN" convert -q --random 2,3,48,32,4096 -z $tok -o "$tmp/d/c.gguf" 2> "$tmp/err"
+)
+got=$?
+[ $got -eq 1 ] && grep -q "c.gguf: cannot write" "$tmp/err" || fail "exits $got: $(cat "$tmp/err")"
+only "a.gguf b.gguf"
+end
+
+begin interrupted
+"$BIN" convert -q --random 12,12,384,1024,50257 --type q4_0 -o "$tmp/d/c.gguf" 2> "$tmp/err" &
+sleep 0.3
+kill -INT $! 2> /dev/null
+wait $!
+got=$?
+[ $got -eq 130 ] || fail "exits $got: $(cat "$tmp/err")"
+only "a.gguf b.gguf"
+end
+
+begin full_disk
+if [ -c /dev/full ]; then
+    for c in "tokenize -z $tok a" "tokenize -z $tok -f $tmp/any" "info $m" "--help" "help tokenize" "--version"; do
+        "$BIN" $c > /dev/full 2> "$tmp/err"
+        [ $? -eq 1 ] || fail "lookat $c > /dev/full exits 0"
+        grep -qF "cannot write to standard output: No space left on device" "$tmp/err" || fail "lookat $c > /dev/full: $(cat "$tmp/err")"
+    done
+    end
+else
+    echo "skip full_disk: no /dev/full"
+fi
+
+begin closed_pipe
+[ "$("$BIN" tokenize -z $tok -f "$tmp/any" 2> "$tmp/err" | head -c 4 | wc -c)" -eq 4 ] || fail "nothing came"
+[ ! -s "$tmp/err" ] || fail "$(cat "$tmp/err")"
+end
+
+begin hugging_face_folder
+src=${LOOKAT_SHARED:-../shared}/stories6M
+if [ -d "$src" ]; then
+    expect 0 "" "$BIN" convert -q "$src" -o "$tmp/d/c.gguf"
+    expect 0 "" "$BIN" info -o json "$tmp/d/c.gguf"
+    output '"parameters":6049792,'
+    output '"tokenizer":{"tokens":4096,"merges":3839,'
+    expect 0 "" "$BIN" info -o json "$src"
+    output '"parameters":6049792,'
+    expect 2 "is the model to convert itself" "$BIN" convert "$src" -o "$src/model.safetensors" --force
+    end
+else
+    echo "skip hugging_face_folder: no $src"
+fi
