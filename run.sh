@@ -1,0 +1,93 @@
+#!/bin/sh
+# Builds lookat and runs it.
+#   ./run.sh                      a story by the model in weights/
+#   ./run.sh "Once upon a time"   continues this text; options of `lookat generate` may follow or stand alone
+#   ./run.sh gpt2 "PROMPT"        the same with GPT-2 (124M): fetched from Hugging Face once, checked, converted, kept in weights/
+#
+# Environment: LOOKAT_GPT2_URL   folder on the web that holds the files of GPT-2
+#              LOOKAT_GPT2_SUMS  file with the SHA-256, size and name of each (default: weights/gpt2.sha256)
+#              LOOKAT_CACHE      where they and the converted model are kept (default: weights)
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+url=${LOOKAT_GPT2_URL:-https://huggingface.co/openai-community/gpt2/resolve/607a30d783dfa663caf39e06633721c8d4cfcd7e}
+sums=${LOOKAT_GPT2_SUMS:-$here/weights/gpt2.sha256}
+cache=${LOOKAT_CACHE:-$here/weights}
+files=$cache/gpt2
+model=$cache/gpt2-f16.gguf
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "run.sh: $*"; exit 1; }
+
+find_sha256() {
+    for sha256 in sha256sum "shasum -a 256" "openssl dgst -sha256 -r"; do
+        command -v "${sha256%% *}" >/dev/null 2>&1 && return
+    done
+    die "no sha256sum, shasum or openssl to verify the files with"
+}
+sha256_of() { $sha256 "$1" | cut -d' ' -f1; }
+
+by_hand() {
+    die "$1; without a network, put model.safetensors, vocab.json, merges.txt and config.json of" \
+        "https://huggingface.co/openai-community/gpt2 into $files and run this again."
+}
+
+# Downloads $url/NAME to NAME.part, going on where an earlier attempt stopped; a bar only for people.
+download() {
+    if command -v curl >/dev/null 2>&1; then
+        bar=--silent; [ -t 2 ] && bar=--progress-bar
+        curl --fail --location --show-error $bar --continue-at - --output "$files/$1.part" "$url/$1"
+    elif command -v wget >/dev/null 2>&1; then
+        wget --continue --no-verbose --output-document="$files/$1.part" "$url/$1"
+    else
+        by_hand "neither curl nor wget is installed"
+    fi
+}
+
+size_of() { wc -c < "$1" | tr -d ' '; }
+
+# A file counts only when size and SHA-256 are right, wherever it came from.
+fetch() { # SHA256 SIZE NAME
+    if [ ! -e "$files/$3" ]; then
+        say "fetching $3 ($2 bytes)"
+        have=0
+        [ ! -e "$files/$3.part" ] || have=$(size_of "$files/$3.part")
+        [ "$have" -le "$2" ] || rm "$files/$3.part"
+        if [ "$have" -ne "$2" ]; then
+            download "$3" || by_hand "cannot fetch $url/$3"
+        fi
+        mv "$files/$3.part" "$files/$3"
+    fi
+    got=$(size_of "$files/$3")
+    [ "$got" -eq "$2" ] || { mv "$files/$3" "$files/$3.bad"; die "$3 has $got bytes, expected $2 (kept as $files/$3.bad)"; }
+    got=$(sha256_of "$files/$3")
+    [ "$got" = "$1" ] || { mv "$files/$3" "$files/$3.bad"; die "$3 has SHA-256 $got, expected $1 (kept as $files/$3.bad)"; }
+}
+
+get_gpt2() {
+    [ -e "$model" ] && return
+    find_sha256
+    mkdir -p "$files"
+    total=$(awk '{n += $2} END {printf "%d", n / 1000000}' "$sums")
+    say "GPT-2 (124M): $total MB from $url into $files, then 250 MB as $model"
+    while read -r sha size name; do
+        fetch "$sha" "$size" "$name" < /dev/null
+    done < "$sums"
+    "$here/lookat" convert "$files" -o "$model" --type f16
+}
+
+${MAKE:-make} -s -C "$here" >&2 || die "the build failed; it needs gcc or clang, and make (CC=... chooses the compiler)"
+
+if [ "${1:-}" = gpt2 ]; then
+    shift
+    get_gpt2
+    LOOKAT_MODEL=$model
+    export LOOKAT_MODEL
+fi
+
+case ${1:-} in
+"") set -- -p "Once upon a time" ;;
+-*) ;;
+*) text=$1; shift; set -- -p "$text" "$@" ;;
+esac
+exec "$here/lookat" generate "$@"

@@ -1,0 +1,21 @@
+/* What every command that runs a model begins with: threads, kernels, checkpoint, tokenizer, as the command line asks for them. */
+#ifndef LOOKAT_CLI_ENGINE_H
+#define LOOKAT_CLI_ENGINE_H
+
+#include "checkpoint/checkpoint.h"
+#include "cli/options.h"
+#include "tokenizer/bpe.h"
+
+struct engine {
+    struct checkpoint model;
+    const struct kernels *k;
+    struct bpe *bpe;    /* NULL where the model has no tokenizer */
+    double load_s;      /* seconds it took */
+    struct arena arena; /* of the command, freed with the engine */
+};
+
+/* Opens the model of the options and fixes the number of threads. Warnings go to standard error unless --quiet. */
+int engine_open(struct engine *g, const struct args *args, struct err *e);
+void engine_close(struct engine *g);
+
+#endif
