@@ -153,7 +153,7 @@ struct link {
     uint32_t rank; /* of joining this token and the next; NONE also where this one is gone */
 };
 
-/* A binary heap of candidates, rank << 32 | index of the left token: the least is the best-ranked pair, the leftmost of equals. */
+/* A heap of candidates, four children to a node (fewer cache misses than two), rank << 32 | index of the left token: the least is the best-ranked pair, the leftmost of equals. */
 struct heap {
     uint64_t *key;
     size_t n;
@@ -161,17 +161,19 @@ struct heap {
 
 static void sift_down(struct heap *h, size_t at) {
     uint64_t key = h->key[at];
-    for (size_t child; (child = 2 * at + 1) < h->n; at = child) {
-        child += child + 1 < h->n && h->key[child + 1] < h->key[child];
-        if (h->key[child] >= key) break;
-        h->key[at] = h->key[child];
+    for (size_t first; (first = 4 * at + 1) < h->n;) {
+        size_t end = first + 4 < h->n ? first + 4 : h->n, least = first;
+        for (size_t child = first + 1; child < end; child++) least = h->key[child] < h->key[least] ? child : least;
+        if (h->key[least] >= key) break;
+        h->key[at] = h->key[least];
+        at = least;
     }
     h->key[at] = key;
 }
 
 static void heap_push(struct heap *h, uint64_t key) {
     size_t at = h->n++;
-    for (; at > 0 && h->key[(at - 1) / 2] > key; at = (at - 1) / 2) h->key[at] = h->key[(at - 1) / 2];
+    for (; at > 0 && h->key[(at - 1) / 4] > key; at = (at - 1) / 4) h->key[at] = h->key[(at - 1) / 4];
     h->key[at] = key;
 }
 
@@ -222,7 +224,7 @@ static int encode_long(const struct bpe *b, const uint8_t *piece, size_t n, int3
         update_rank(b, links, i);
         if (links[i].rank != NONE) h.key[h.n++] = (uint64_t)links[i].rank << 32 | i;
     }
-    for (size_t i = h.n / 2; i-- > 0;) sift_down(&h, i);
+    for (size_t i = (h.n + 2) / 4; i-- > 0;) sift_down(&h, i);
     while (h.n > 0) {
         uint64_t key = heap_pop(&h);
         uint32_t i = (uint32_t)key;
