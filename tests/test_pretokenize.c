@@ -101,6 +101,7 @@ static const struct {
     {" \xF0\x9F\x98\x80!", " \xF0\x9F\x98\x80!"},
     {"a\x80\xFF" "b", "a|\x80\xFF|b"},
     {" \xC0\xA0x", " \xC0\xA0|x"},                     /* an overlong space is two others */
+    {"a\xF0\x80\x81\x81", "a|\xF0\x80\x81\x81"},       /* an overlong letter */
     {"\xED\xA0\x80", "\xED\xA0\x80"},
     {"x\xE3\x81", "x|\xE3\x81"},                       /* cut off */
     {"\xE3\x81" "x", "\xE3\x81|x"},
@@ -114,7 +115,8 @@ static void pieces_by_hand(void) {
         size_t n = strlen(by_hand[i].text), at = 0;
         while (at < n) {
             size_t len = pretokenize_next(text + at, n - at), want_len = strcspn(want, "|");
-            CHECK(len == want_len && !memcmp(text + at, want, len), "\"%s\" at byte %zu: %zu bytes, expected %zu", by_hand[i].text, at, len, want_len);
+            CHECK(len == want_len && !memcmp(text + at, want, len),
+                  "\"%s\" at byte %zu: %zu bytes, expected %zu", by_hand[i].text, at, len, want_len);
             if (len != want_len) break;
             at += len;
             want += want_len + (want[want_len] == '|');
@@ -187,7 +189,8 @@ static void pieces_equal_backtracking(void) {
         for (size_t at = 0, from = 0; at < n;) {
             long end = -1;
             size_t bytes = 0, alternative = 0;
-            for (; end < 0 && alternative < sizeof alternatives / sizeof *alternatives; alternative++) end = match(alternatives[alternative], &c, from);
+            for (; end < 0 && alternative < sizeof alternatives / sizeof *alternatives; alternative++)
+                end = match(alternatives[alternative], &c, from);
             CHECK(end > (long)from, "string %d: the expression matches nothing at character %zu", i, from);
             if (end < 0) break;
             seen[alternative - 1]++;

@@ -121,7 +121,8 @@ static bool decodes_to(const struct bpe *b, struct ids x, const uint8_t *text, s
 
 static void check_ids(const char *text, struct ids got, const int32_t *want, size_t n) {
     CHECK(got.n == n, "\"%s\": %zu ids, expected %zu", text, got.n, n);
-    for (size_t i = 0; i < n && i < got.n; i++) CHECK(got.id[i] == want[i], "\"%s\": id %zu is %d, expected %d", text, i, (int)got.id[i], (int)want[i]);
+    for (size_t i = 0; i < n && i < got.n; i++)
+        CHECK(got.id[i] == want[i], "\"%s\": id %zu is %d, expected %d", text, i, (int)got.id[i], (int)want[i]);
 }
 
 #define CHECK_ENCODES(b, text, special, ...)                                              \
@@ -297,7 +298,8 @@ static void random_vocabulary_merges(void) {
             for (size_t at = 0; at < n; at++) piece[at] = (uint8_t)('a' + rng_below(&r, letters));
             size_t n_want = merge_naively(m, piece, n, want);
             struct ids got = encode(b, piece, n, false);
-            CHECK(got.n == n_want && !memcmp(got.id, want, n_want * sizeof *want), "vocabulary %d, %zu bytes: %zu ids, expected %zu", i, n, got.n, n_want);
+            CHECK(got.n == n_want && !memcmp(got.id, want, n_want * sizeof *want),
+                  "vocabulary %d, %zu bytes: %zu ids, expected %zu", i, n, got.n, n_want);
             merged += n - got.n;
         }
     }

@@ -55,7 +55,8 @@ static int find_bytes(struct bpe *b, struct err *e) {
         if (len == 1 && !b->v->control[id] && b->byte_token[text[0]] == NONE) b->byte_token[text[0]] = id;
     }
     for (int byte = 0; byte < 256; byte++)
-        if (b->byte_token[byte] == NONE) return err_set(e, ERR_REFUSED, "the vocabulary has no token for the single byte 0x%02X", (unsigned)byte);
+        if (b->byte_token[byte] == NONE)
+            return err_set(e, ERR_REFUSED, "the vocabulary has no token for the single byte 0x%02X", (unsigned)byte);
     return OK;
 }
 
@@ -72,7 +73,8 @@ static int index_merges(struct bpe *b, struct arena *a, struct err *e) {
     const struct vocab *v = b->v;
     uint64_t slots = 16;
     while (slots < 2 * (uint64_t)v->n_merges) slots *= 2;
-    if (slots > (uint64_t)1 << 32) return err_set(e, ERR_REFUSED, "the vocabulary has %lu merges, expected fewer than 2^31", (unsigned long)v->n_merges);
+    if (slots > (uint64_t)1 << 32)
+        return err_set(e, ERR_REFUSED, "the vocabulary has %lu merges, expected fewer than 2^31", (unsigned long)v->n_merges);
     b->mask = (uint32_t)(slots - 1);
     b->slots = arena_alloc(a, (size_t)slots, sizeof *b->slots);
     if (!b->slots) return err_set(e, ERR_FAILED, "no memory for a vocabulary of %lu merges", (unsigned long)v->n_merges);
@@ -153,7 +155,8 @@ struct link {
     uint32_t rank; /* of joining this token and the next; NONE also where this one is gone */
 };
 
-/* A heap of candidates, four children to a node (fewer cache misses than two), rank << 32 | index of the left token: the least is the best-ranked pair, the leftmost of equals. */
+/* A heap of candidates, rank << 32 | index of the left token: the least is the best-ranked pair, the leftmost of equals. Four children to
+ * a node miss the cache less often than two. */
 struct heap {
     uint64_t *key;
     size_t n;
