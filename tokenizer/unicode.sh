@@ -17,7 +17,10 @@ function add(table, first, last,    cp) { # extends the last range of the table,
     for (cp = first; cp <= last; cp++) {
         if (cp in young) continue
         if (ranges[table] && to[table, ranges[table]] == cp - 1) to[table, ranges[table]] = cp
-        else from[table, ++ranges[table]] = to[table, ranges[table] + 0] = cp
+        else {
+            ranges[table]++
+            from[table, ranges[table]] = to[table, ranges[table]] = cp
+        }
     }
 }
 function print_table(table,    i) {
