@@ -1,16 +1,171 @@
+/* lookat generate: continues a prompt. */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/process.h"
+#include "base/threads.h"
 #include "cli/command.h"
+#include "cli/engine.h"
+#include "cli/input.h"
+#include "model/generation.h"
+#include "report/generation_out.h"
+#include "report/text.h"
+
+/* Rows of a prompt that go through the model at once: more use the weights better, but take memory of 9 C floats each. */
+enum { BATCH = 256 };
+
+struct job {
+    const struct args *args;
+    struct engine g;
+    const int32_t *prompt; /* [n] */
+    size_t n, n_ctx, limit;
+    uint64_t seed;
+};
+
+/* An empty prompt starts, as GPT-2's training texts did, behind the end of the text before. */
+static int start_token(struct job *j, struct err *e) {
+    const struct vocab *v = &j->g.model.vocab;
+    int32_t *id = arena_alloc(&j->g.arena, 1, sizeof *id);
+    if (!id) return err_set(e, ERR_FAILED, "out of memory");
+    *id = v->bos >= 0 ? v->bos : v->eos;
+    if (v->n == 0 || *id < 0) return err_set(e, ERR_USAGE, "the prompt is empty and the model names no token to start a text with");
+    j->prompt = id;
+    j->n = 1;
+    return OK;
+}
+
+/* One newline at the end of a file is the editor's, not the text's: as llama.cpp does. */
+static bool from_file(const struct args *args) { return args->files.n > 0 || (args->argc > 0 && strcmp(args->argv[0], "-") == 0); }
+
+static int read_prompt(struct job *j, struct err *e) {
+    const uint8_t *text = NULL;
+    size_t bytes = 0, V = j->g.model.weights.config.n_vocab;
+    int32_t *ids = NULL;
+    int rc = input_text(j->args, &j->g.arena, &text, &bytes, e);
+    if (rc) return rc;
+    if (bytes && text[bytes - 1] == '\n' && from_file(j->args)) bytes--;
+    if (j->args->ids)
+        rc = input_ids((const uint8_t *)j->args->ids, strlen(j->args->ids), (uint32_t)V, "--ids", &j->g.arena, &ids, &j->n, e);
+    else if (bytes && !j->g.bpe)
+        rc = err_set(e, ERR_USAGE, "the model has no tokenizer for the prompt: add -z TOKENIZER, or give token ids with --ids");
+    else if (bytes)
+        rc = bpe_encode(j->g.bpe, text, bytes, j->args->special, &j->g.arena, &ids, &j->n, e);
+    j->prompt = ids;
+    return rc || j->n ? rc : start_token(j, e);
+}
+
+/* The context, and how many tokens to write: all counts checked here, nothing is cut short later. */
+static int plan(struct job *j, struct err *e) {
+    size_t model_ctx = j->g.model.weights.config.n_ctx;
+    int64_t want = j->args->n_predict;
+    j->n_ctx = j->args->n_ctx ? (size_t)j->args->n_ctx : model_ctx;
+    if (j->n_ctx > model_ctx) return err_set(e, ERR_USAGE, "--ctx-size %zu: the model's context is %zu tokens", j->n_ctx, model_ctx);
+    if (j->n > j->n_ctx || (want < 0 && j->n == j->n_ctx))
+        return err_set(e, ERR_USAGE, "the prompt has %zu tokens, which leaves no room in the context of %zu", j->n, j->n_ctx);
+    if (want >= 0 && (uint64_t)want > j->n_ctx - j->n)
+        return err_set(e, ERR_USAGE, "the prompt's %zu tokens and %lld to write (-n) make %lld, more than the context of %zu", j->n,
+                       (long long)want, (long long)want + (long long)j->n, j->n_ctx);
+    j->limit = want >= 0 ? (size_t)want : j->n_ctx - j->n;
+    return OK;
+}
+
+static int check_options(const struct args *args, struct err *e) {
+    bool text = strcmp(args->format, "text") == 0;
+    if (text && args->logprobs) return err_set(e, ERR_USAGE, "--logprobs needs -o json or -o jsonl");
+    if (text && args->echo) return err_set(e, ERR_USAGE, "--echo needs -o json or -o jsonl");
+    return OK;
+}
+
+static enum generation_format format_of(const char *name) {
+    return strcmp(name, "json") == 0 ? GENERATION_JSON : strcmp(name, "jsonl") == 0 ? GENERATION_JSONL : GENERATION_TEXT;
+}
+
+struct events {
+    struct generation_out out;
+    struct text_progress progress;
+    bool show_progress;
+};
+
+static int on_step(void *ctx, const struct generation_step *step, struct err *e) {
+    return generation_out_step(&((struct events *)ctx)->out, step, e);
+}
+static void on_stopped(void *ctx, uint32_t sample, enum generation_stop why) {
+    generation_out_stopped(&((struct events *)ctx)->out, sample, why);
+}
+static void on_prefill(void *ctx, size_t done, size_t total) {
+    struct events *v = ctx;
+    if (!v->show_progress) return;
+    progress_step(&v->progress, done, total);
+    if (done == total) progress_end(&v->progress);
+}
+
+static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
+    const struct args *args = j->args;
+    struct events v = {.show_progress = !args->quiet};
+    v.out = (struct generation_out){
+        .fp = stdout, .format = format_of(args->format), .model = &j->g.model, .bpe = j->g.bpe, .attn = s->attn.name, .prompt = j->prompt,
+        .n_prompt = j->n, .n_samples = (size_t)args->num_samples, .show_special = args->special, .hold_utf8 = isatty(STDOUT_FILENO) != 0,
+        .logprobs = args->logprobs > 0, .full_context = args->n_predict < 0, .seed = j->seed, .arena = &j->g.arena,
+    };
+    struct generation_params p = {
+        .sampler = {args->temp, (long)args->top_k, args->top_p, args->min_p, args->repeat_penalty, (long)args->repeat_last_n},
+        .seed = j->seed, .n_samples = (uint32_t)args->num_samples, .limit = j->limit, .eos = j->g.model.vocab.n ? j->g.model.vocab.eos : -1,
+        .ignore_eos = args->ignore_eos, .n_top = (size_t)args->logprobs, .logprobs = args->logprobs > 0, .echo = args->echo,
+    };
+    struct generation_events events = {&v, on_step, on_stopped, on_prefill};
+    struct generation_figures f = {.load_s = j->g.load_s, .threads = threads_count(), .kernels = j->g.k->name};
+    f.stored_bytes_per_token = attn_key_bytes_per_token(&s->attn) + attn_value_bytes_per_token(&s->attn);
+
+    int rc = generation_out_open(&v.out, j->limit, e);
+    if (rc) return rc;
+    progress_begin(&v.progress, "reading the prompt");
+    if (!args->no_display_prompt) generation_out_prompt(&v.out);
+    rc = generation_run(s, j->prompt, j->n, &p, &events, &f.run, e);
+    f.peak_bytes = process_peak_bytes();
+    if (!rc || rc == ERR_INTERRUPTED) generation_out_close(&v.out, &f);
+    if (!args->quiet && (!rc || rc == ERR_INTERRUPTED)) {
+        fflush(stdout);
+        fputc('\n', stderr);
+        generation_print_figures(stderr, &f, s->attn.name, j->seed);
+    }
+    if (rc == ERR_INTERRUPTED) e->msg[0] = 0; /* the user knows */
+    return rc;
+}
 
 static int run(const struct args *args, struct err *e) {
-    (void)args;
-    return err_set(e, ERR_FAILED, "generate is not there yet");
+    struct job j = {.args = args, .seed = args->has_seed ? args->seed : rng_entropy()};
+    int rc = check_options(args, e);
+    if (!rc) rc = engine_open(&j.g, args, e);
+    if (rc) return rc;
+    rc = read_prompt(&j, e);
+    if (!rc) rc = plan(&j, e);
+    if (!rc && args->verbose) {
+        const struct gpt2_config *c = &j.g.model.weights.config;
+        fprintf(stderr, "%s: %s, %s parameters, %zu layers, %zu heads, width %zu, context %zu, vocabulary %zu\n", j.g.model.path,
+                j.g.model.format, text_count(gpt2_parameters(&j.g.model.weights)).s, c->n_layer, c->n_head, c->n_embd, c->n_ctx, c->n_vocab);
+        fprintf(stderr, "prompt: %zu tokens\n", j.n);
+    }
+    struct gpt2_session s;
+    size_t n_seq = (size_t)args->num_samples, rows = j.n < BATCH ? j.n : BATCH;
+    if (!rc) rc = gpt2_session_open(&s, &j.g.model.weights, j.g.k, args_attn(args), n_seq, j.n_ctx, rows > n_seq ? rows : n_seq, e);
+    if (!rc) {
+        rc = generate(&j, &s, e);
+        gpt2_session_close(&s);
+    }
+    engine_close(&j.g);
+    return rc;
 }
 
 const struct command generate_command = {
     .id = CMD_GENERATE,
     .summary = "write text that continues a prompt",
     .usage = "[OPTION]... [TEXT|-]",
-    .about = "Writes text that continues a prompt: TEXT, -p TEXT, the contents of a file (-f), or standard input (-).",
-    .examples = "lookat generate -p \"Once upon a time\" -n 100\tone continuation of 100 tokens\n",
+    .about = "Writes text that continues a prompt: TEXT, -p TEXT, the contents of a file (-f), or standard input (-). Without one it "
+             "starts a new text. The text goes to standard output as it comes, everything else to standard error. The command's name may be "
+             "left out: lookat -p TEXT.",
+    .examples = "lookat -p \"Once upon a time\" -n 100\tone continuation of 100 tokens\n"
+                "lookat generate -f story.txt --temp 0\talways the most likely token\n"
+                "lookat generate -p \"The sea\" -o json --logprobs 5\twith the model's probabilities\n",
     .max_args = 1,
     .run = run,
 };

@@ -72,7 +72,7 @@ static void write_samples(struct generation_out *o) {
 
 static void write_top(struct json_out *j, const struct kept_step *s) {
     if (!s->has_logprob) return;
-    json_put_double(j, "logprob", s->logprob);
+    json_put_float(j, "logprob", (float)s->logprob);
     json_put_array(j, "top");
     for (size_t i = 0; i < s->n_top; i++) {
         json_put_array(j, NULL);
