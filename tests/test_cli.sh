@@ -183,11 +183,13 @@ got=$?
 only "a.gguf b.gguf"
 end
 
+# Ctrl-C while the temporary file is there.
 begin interrupted
 "$BIN" convert -q --random 12,12,384,1024,50257 --type q4_0 -o "$tmp/d/c.gguf" 2> "$tmp/err" &
-sleep 0.3
-kill -INT $! 2> /dev/null
-wait $!
+pid=$!
+until [ -e "$tmp/d/c.gguf.tmp-$pid" ]; do kill -0 $pid 2> /dev/null || break; done # writing has begun
+kill -INT $pid 2> /dev/null
+wait $pid
 got=$?
 [ $got -eq 130 ] || fail "exits $got: $(cat "$tmp/err")"
 only "a.gguf b.gguf"
@@ -220,6 +222,13 @@ if [ -d "$src" ]; then
     expect 0 "" "$BIN" info -o json "$src"
     output '"parameters":6049792,'
     expect 2 "is the model to convert itself" "$BIN" convert "$src" -o "$src/model.safetensors" --force
+    mkdir "$tmp/erf"
+    for f in model.safetensors vocab.json merges.txt; do ln -s "$(cd "$src" && pwd)/$f" "$tmp/erf/$f"; done
+    sed 's/gelu_new/gelu/' "$src/config.json" > "$tmp/erf/config.json"
+    "$BIN" convert "$tmp/erf" -o "$tmp/d/erf.gguf" 2> "$tmp/err" || fail "exits $?: $(cat "$tmp/err")"
+    grep -q "warning: .*erf form" "$tmp/err" || fail "no word about the erf form: $(cat "$tmp/err")"
+    expect 0 "" "$BIN" info -o json "$tmp/d/erf.gguf"
+    output '"activation":"gelu",'
     end
 else
     echo "skip hugging_face_folder: no $src"

@@ -103,7 +103,8 @@ static void llama_names(void) {
 }
 
 static void numbers(void) {
-    static const char *const not_int[] = {"", "x", "5x", "1.0", "1e3", "0x10", " 5", "5 ", "-", "+", "--5", "99999999999999999999", "2147483648", "-2"};
+    static const char *const not_int[] = {"",  "x", "5x", "1.0", "1e3",                  "0x10",       " 5",
+                                          "5 ", "-", "+",  "--5", "99999999999999999999", "2147483648", "-2"};
     for (size_t i = 0; i < sizeof not_int / sizeof *not_int; i++) {
         char value[32], *words[] = {(char[]){"-n"}, value};
         snprintf(value, sizeof value, "%s", not_int[i]);
@@ -215,7 +216,8 @@ static int no_run(const struct args *a, struct err *e) {
 /* The help of each command names all of its options, none of another, in lines of at most 80 columns. */
 static void help_is_complete(void) {
     for (int c = 0; c < CMD_COUNT; c++) {
-        struct command cmd = {.id = (enum command_id)c, .summary = "s", .usage = "USE1\nUSE2", .about = "a", .examples = "x\ty\n", .run = no_run};
+        struct command cmd = {
+            .id = (enum command_id)c, .summary = "s", .usage = "USE1\nUSE2", .about = "a", .examples = "x\ty\n", .run = no_run};
         char text[16384] = "";
         FILE *fp = tmpfile();
         CHECK(fp, "tmpfile");

@@ -92,7 +92,8 @@ static int check_args(const struct args *a, struct err *e) {
 static void say_done(const struct args *a, const struct checkpoint *c) {
     struct stat st;
     uint64_t size = stat(a->output, &st) == 0 ? (uint64_t)st.st_size : 0;
-    fprintf(stderr, "wrote %s: %s, %s parameters as %s%s\n", a->output, text_bytes(size).s, text_count(gpt2_parameters(&c->weights)).s, a->type,
+    struct text_number parameters = text_count(gpt2_parameters(&c->weights));
+    fprintf(stderr, "wrote %s: %s, %s parameters as %s%s\n", a->output, text_bytes(size).s, parameters.s, a->type,
             c->vocab.n ? "" : ", no tokenizer");
 }
 
@@ -104,7 +105,8 @@ static int run(const struct args *a, struct err *e) {
     if (c.weights.config.activation == GELU_ERF && !a->quiet)
         warn("the model uses GELU in its erf form; lookat reads that from the new file, other programs would compute the tanh form");
     progress_begin(&progress, "converting");
-    rc = gguf_write_model(a->output, a->force, &c.weights, &c.vocab, c.name, (enum dtype)dtype_parse(a->type), a->quiet ? NULL : show_progress, e);
+    enum dtype type = (enum dtype)dtype_parse(a->type);
+    rc = gguf_write_model(a->output, a->force, &c.weights, &c.vocab, c.name, type, a->quiet ? NULL : show_progress, e);
     progress_end(&progress);
     if (!rc && !a->quiet) say_done(a, &c);
     checkpoint_close(&c);
@@ -115,8 +117,9 @@ const struct command convert_command = {
     .id = CMD_CONVERT,
     .summary = "write a model as GGUF",
     .usage = "SRC -o OUT.gguf [OPTION]...\n--random SHAPE -o OUT.gguf [OPTION]...",
-    .about = "Writes the model SRC as a GGUF file with its tokenizer inside, which lookat and llama.cpp run. SRC is a Hugging Face folder or its "
-             ".safetensors file, an llm.c .bin with its tokenizer beside it, or a GGUF file. The file appears when it is complete.",
+    .about = "Writes the model SRC as a GGUF file with its tokenizer inside, which lookat and llama.cpp run. SRC is a Hugging Face "
+             "folder or its .safetensors file, an llm.c .bin with its tokenizer beside it, or a GGUF file. The file appears when it is "
+             "complete.",
     .examples = "lookat convert gpt2/ -o gpt2.gguf\ta Hugging Face folder, in half precision\n"
                 "lookat convert gpt2_124M.bin -z gpt2_tokenizer.bin -o gpt2-q8.gguf --type q8_0\tfrom llm.c, in 8 bits\n"
                 "lookat convert --random gpt2-xl --seed 1 -o xl.gguf\tthe shape of gpt2-xl, to measure speed\n",

@@ -86,7 +86,8 @@ void help_command(FILE *fp, const struct command *c) {
 void help_program(FILE *fp, const struct command *const *table, int n) {
     fprintf(fp, "usage: lookat COMMAND [OPTION]... [ARGUMENT]...\n"
                 "       lookat [OPTION]...                  the same as lookat generate\n\n");
-    wrap(fp, "lookat runs GPT-2 models on the CPU: it writes text, and lets the way attention stores its keys and values be swapped.", 0, 0);
+    wrap(fp, "lookat runs GPT-2 models on the CPU: it writes text, and lets the way attention stores its keys and values be swapped.",
+         0, 0);
     fprintf(fp, "\nCommands:\n");
     for (int i = 0; i < n; i++) fprintf(fp, "  %-10s  %s\n", command_name(table[i]->id), table[i]->summary);
     fprintf(fp, "  %-10s  %s\n", "help", "explain a command and its options");

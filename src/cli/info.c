@@ -111,7 +111,8 @@ static void facts(struct text_table *t, const struct checkpoint *c, const char *
     table_cell(t, "heads"), table_cell(t, "%zu of %zu dimensions", s->n_head, s->n_embd / s->n_head);
     table_cell(t, "width"), table_cell(t, "%zu, MLP %zu", s->n_embd, s->n_inner);
     table_cell(t, "context"), table_cell(t, "%zu tokens", s->n_ctx);
-    table_cell(t, "vocabulary"), table_cell(t, "%zu tokens, output head %s", s->n_vocab, c->weights.tied ? "tied to the embedding" : "of its own");
+    table_cell(t, "vocabulary");
+    table_cell(t, "%zu tokens, output head %s", s->n_vocab, c->weights.tied ? "tied to the embedding" : "of its own");
     table_cell(t, "activation"), table_cell(t, "%s", s->activation == GELU_ERF ? "GELU, erf form" : "GELU, tanh form");
     table_cell(t, "LayerNorm"), table_cell(t, "epsilon %g", (double)s->norm_eps);
     table_cell(t, "tokenizer");
@@ -194,8 +195,8 @@ const struct command info_command = {
     .id = CMD_INFO,
     .summary = "show what a model file holds",
     .usage = "[OPTION]... [MODEL]",
-    .about = "Shows a model's shape, number of parameters, number types and tokenizer, and how many bytes a token takes in the KV cache with each "
-             "attention backend. Without MODEL it is the default model.",
+    .about = "Shows a model's shape, number of parameters, number types and tokenizer, and how many bytes a token takes in the KV cache "
+             "with each attention backend. Without MODEL it is the default model.",
     .examples = "lookat info\tthe default model\n"
                 "lookat info --sha256 -o json gpt2.gguf\tthe same for a program, with the checksum of the file\n",
     .max_args = 1,

@@ -11,7 +11,8 @@
 /* Names and short forms are llama.cpp's where it has the option. */
 const struct option option_table[] = {
     {"model", 'm', NULL, "MODEL", OPT_STRING, AT(model), 0, 0, GEN | INFO | TOK, "Model",
-     "GGUF file, Hugging Face folder, .safetensors file or llm.c .bin; without it LOOKAT_MODEL, then weights/stories6M.gguf beside the program",
+     "GGUF file, Hugging Face folder, .safetensors file or llm.c .bin; without it LOOKAT_MODEL, then weights/stories6M.gguf beside the "
+     "program",
      NULL},
     {"tokenizer", 'z', NULL, "FILE", OPT_STRING, AT(tokenizer), 0, 0, ALL, "Model",
      "folder or file with a tokenizer (vocab.json + merges.txt, tokenizer.json, llm.c .bin, GGUF), instead of the model's own", NULL},
@@ -51,7 +52,8 @@ const struct option option_table[] = {
      "tokens that --repeat-penalty looks back; -1: all", "64"},
     {"seed", 's', NULL, "N", OPT_SEED, AT(seed), 0, 0, GEN, "Sampling", "the same seed gives the same text; -1: a new one each time", "-1"},
 
-    {"attn", 'a', NULL, "SPEC", OPT_LIST, AT(attn), 0, 0, GEN, "Engine", "attention backend: how keys and values are stored and read", "fp16"},
+    {"attn", 'a', NULL, "SPEC", OPT_LIST, AT(attn), 0, 0, GEN, "Engine",
+     "attention backend, KEYS or KEYS/VALUES: how they are stored and read; lookat info lists them", "fp16"},
     {"kernels", 0, NULL, "SET", OPT_STRING, AT(kernels), 0, 0, GEN, "Engine",
      "arithmetic: auto, scalar, or the name of an instruction set, such as avx2 or neon", "auto"},
     {"threads", 't', NULL, "N", OPT_INT, AT(threads), 0, 1024, GEN, "Engine", "threads; 0: all that this process may use", "0"},

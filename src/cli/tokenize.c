@@ -152,8 +152,9 @@ const struct command tokenize_command = {
     .id = CMD_TOKENIZE,
     .summary = "turn text into token ids, or ids into text",
     .usage = "[-m MODEL | -z TOKENIZER] [OPTION]... TEXT|-\n[-m MODEL | -z TOKENIZER] --decode [OPTION]... IDS|-",
-    .about = "Writes the ids of the tokens that a model sees for a text, on one line, separated by spaces; or, with --decode, the exact bytes of "
-             "a list of ids. The text is TEXT, -p TEXT, a file (-f) or standard input. A tokenizer alone (-z) is enough, no model is needed.",
+    .about = "Writes the ids of the tokens that a model sees for a text, on one line, separated by spaces; or, with --decode, the exact "
+             "bytes of a list of ids. The text is TEXT, -p TEXT, a file (-f) or standard input. A tokenizer alone (-z) is enough, no model "
+             "is needed.",
     .examples = "lookat tokenize -v \"Once upon a time\"\thow the default model cuts a text\n"
                 "lookat tokenize -z tokenizer -f story.txt | wc -w\thow many tokens a file has\n"
                 "lookat tokenize -z tokenizer - < a | lookat tokenize -z tokenizer --decode - | cmp - a\tthere and back, byte for byte\n",
