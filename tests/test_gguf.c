@@ -1,8 +1,11 @@
 /* GGUF: every kind of key and tensor read from bytes made by hand, everything the writer writes read back, and models both ways. */
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bad/folder.h"
 #include "bad/tiny_gguf.h"
+#include "base/interrupt.h"
 #include "base/rng.h"
 #include "base/threads.h"
 #include "checkpoint/loaders.h"
@@ -411,6 +414,27 @@ static void writing_fails(void) {
     arena_free(&c.arena);
 }
 
+/* Ctrl-C while writing: the status says so, and neither the file nor its temporary stays. In a child, for the signal stays pending. */
+static void interrupted(void) {
+    const struct gpt2_config shape = {1, 1, 4, 4, 4, 4, 1e-5f, GELU_TANH};
+    struct checkpoint c;
+    const char *path = folder_path("interrupted.gguf");
+    int status = -1;
+    CHECK(checkpoint_random(&c, &shape, 3, &e) == OK, "%s", e.msg);
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        interrupt_install();
+        raise(SIGINT);
+        _exit(gguf_write_model(path, false, &c.weights, NULL, "n", DTYPE_F32, NULL, &e));
+    }
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == ERR_INTERRUPTED, "status %d", status);
+    DIR *d = opendir(folder);
+    for (struct dirent *f; d && (f = readdir(d));) CHECK(strncmp(f->d_name, "interrupted", 11) != 0, "%s is left", f->d_name);
+    if (d) closedir(d);
+    arena_free(&c.arena);
+}
+
 /* ---- shapes ---- */
 
 /* Published sizes of the GPT-2 family. */
@@ -500,6 +524,7 @@ int main(void) {
     RUN(round_trips);
     RUN(rewrite);
     RUN(writing_fails);
+    RUN(interrupted);
     RUN(parameters);
     RUN(config_limits);
     RUN(random_weights);

@@ -73,6 +73,22 @@ static void builds(void) {
     arena_free(&a);
 }
 
+/* Tokens longer than any that a message quotes or that fits a small buffer: 200 and 300 times "\xff", which is spelled in two bytes. */
+static void long_merges(void) {
+    char token[500], line[1100], longer[1500];
+    memset(token, 0xff, sizeof token);
+    begin(3, 1000, 2);
+    for (size_t id = 0; id < 3; id++) CHECK(vocab_builder_set(&b, id, token, 200 + 100 * id + 100 * (id == 2), false, &e) == OK, "%s", e.msg);
+    size_t n = vocab_spell((uint8_t *)token, 200, line);
+    line[n++] = ' ';
+    n += vocab_spell((uint8_t *)token, 300, line + n);
+    CHECK(vocab_builder_merge_line(&b, line, n, &e) == OK && b.merges[0].left == 0 && b.merges[0].right == 1 && b.merges[0].merged == 2, "%s", e.msg);
+    CHECK(vocab_builder_merge_line(&b, line, n - 2, &e) && says("is not a token"), "%s", e.msg);
+    memset(longer, 'x', sizeof longer);
+    CHECK(vocab_builder_merge(&b, "x", 1, longer, sizeof longer, &e) && says("is not a token"), "%s", e.msg);
+    end();
+}
+
 static void builder_refuses(void) {
     CHECK(vocab_builder_init(&b, "file", 0, 1, 0, &a, &e) && says("no tokens"), "%s", e.msg);
     end();
@@ -107,6 +123,7 @@ int main(void) {
     RUN(spelling_refuses);
     RUN(siphash);
     RUN(builds);
+    RUN(long_merges);
     RUN(builder_refuses);
     return TEST_RESULT;
 }

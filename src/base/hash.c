@@ -47,7 +47,9 @@ bool hash_index_init(struct hash_index *h, size_t n, const void *(*item)(const v
                      struct arena *a) {
     size_t slots = 8;
     while (slots / 4 * 3 <= n) slots *= 2;
-    *h = (struct hash_index){.mask = slots - 1, .key = {rng_entropy(), rng_entropy()}, .item = item, .ctx = ctx};
+    struct rng r;
+    rng_seed(&r, rng_entropy(), 0);
+    *h = (struct hash_index){.mask = slots - 1, .key = {rng_u64(&r), rng_u64(&r)}, .item = item, .ctx = ctx};
     h->slot = arena_alloc(a, slots, sizeof *h->slot);
     if (!h->slot) return false;
     memset(h->slot, 0xff, slots * sizeof *h->slot);

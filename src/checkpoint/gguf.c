@@ -179,9 +179,8 @@ static int tensor_size(const struct gguf *g, struct gguf_tensor *t, struct err *
             return err_file(e, ERR_REFUSED, path, "tensor \"%.*s\": the product of its dimensions overflows", shown(t->name), t->name.s);
     }
     if (!dtype_known(t->type))
-        return err_file(e, ERR_REFUSED, path, "tensor \"%.*s\" has type %lu (%s), which lookat does not read; make a readable file of the "
-                        "original: lookat convert FOLDER -o OUT.gguf --type q8_0", shown(t->name), t->name.s, (unsigned long)t->type,
-                        dtype_name(t->type));
+        return err_file(e, ERR_REFUSED, path, "tensor \"%.*s\" is %s (type %lu), which lookat cannot read; from the original model: lookat "
+                        "convert FOLDER -o OUT.gguf --type q8_0", shown(t->name), t->name.s, dtype_name(t->type), (unsigned long)t->type);
     enum dtype type = (enum dtype)t->type;
     if (t->dims[0] % dtype_block(type))
         return err_file(e, ERR_REFUSED, path, "tensor \"%.*s\" is %s with rows of %llu, expected a multiple of %zu", shown(t->name), t->name.s,

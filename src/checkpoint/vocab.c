@@ -1,5 +1,6 @@
 #include "checkpoint/vocab.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define SHOWN 40 /* bytes of a token that a message quotes */
@@ -141,34 +142,32 @@ static int merge_part(const struct vocab_builder *b, const uint8_t *raw, size_t 
     return OK;
 }
 
+/* The merge of two spellings; raw has room for the bytes of both. */
+static int merge_spelled(struct vocab_builder *b, const char *left, size_t n_left, const char *right, size_t n_right, uint8_t *raw, struct err *e) {
+    long nl = vocab_unspell(left, n_left, raw), nr = nl < 0 ? -1 : vocab_unspell(right, n_right, raw + nl);
+    if (nr < 0)
+        return err_file(e, ERR_REFUSED, b->path, "merge %u: \"%.*s\" has a character outside the byte-to-unicode alphabet", b->n_merges,
+                        shown(nl < 0 ? n_left : n_right), nl < 0 ? left : right);
+    char joined[2 * SHOWN + 1];
+    int n_joined = snprintf(joined, sizeof joined, "%.*s%.*s", shown(n_left), left, shown(n_right), right);
+    uint32_t l = 0, r = 0, m = 0;
+    int rc = merge_part(b, raw, (size_t)nl, left, n_left, &l, e);
+    if (!rc) rc = merge_part(b, raw + nl, (size_t)nr, right, n_right, &r, e);
+    if (!rc) rc = merge_part(b, raw, (size_t)(nl + nr), joined, (size_t)n_joined, &m, e);
+    return rc ? rc : vocab_builder_merge_ids(b, l, r, m, e);
+}
+
 int vocab_builder_merge(struct vocab_builder *b, const char *left, size_t n_left, const char *right, size_t n_right, struct err *e) {
-    uint8_t stack[256];
-    char joined[SHOWN];
-    /* two tokens of the vocabulary are no longer than all tokens, each spelled in at most 2 bytes a byte */
-    if (n_left > 2 * b->room || n_right > 2 * b->room)
-        return err_file(e, ERR_REFUSED, b->path, "merge %u: \"%.*s\" is not a token", b->n_merges, SHOWN, n_left > n_right ? left : right);
-    uint8_t *raw = stack;
-    struct arena long_merge = {0};
-    if (n_left + n_right > sizeof stack && !(raw = arena_alloc(&long_merge, n_left + n_right, 1))) return no_memory(b, e);
-    long got_left = vocab_unspell(left, n_left, raw);
-    long got_right = got_left < 0 ? -1 : vocab_unspell(right, n_right, raw + got_left);
-    int rc;
-    if (got_right < 0) {
-        bool first = got_left < 0;
-        rc = err_file(e, ERR_REFUSED, b->path, "merge %u: \"%.*s\" has a character outside the byte-to-unicode alphabet", b->n_merges,
-                      shown(first ? n_left : n_right), first ? left : right);
-    } else {
-        size_t nl = (size_t)got_left, nr = (size_t)got_right;
-        size_t from_left = n_left < SHOWN ? n_left : SHOWN, from_right = n_right < SHOWN - from_left ? n_right : SHOWN - from_left;
-        memcpy(joined, left, from_left);
-        memcpy(joined + from_left, right, from_right);
-        uint32_t l = 0, r = 0, m = 0;
-        rc = merge_part(b, raw, nl, left, n_left, &l, e);
-        if (!rc) rc = merge_part(b, raw + nl, nr, right, n_right, &r, e);
-        if (!rc) rc = merge_part(b, raw, nl + nr, joined, from_left + from_right, &m, e);
-        if (!rc) rc = vocab_builder_merge_ids(b, l, r, m, e);
-    }
-    arena_free(&long_merge);
+    uint8_t few[256];
+    if (n_left <= sizeof few / 2 && n_right <= sizeof few / 2) return merge_spelled(b, left, n_left, right, n_right, few, e);
+    /* a token of the vocabulary is no longer than all of them, and its spelling has at most 2 bytes for each of its own */
+    const size_t longest = 2 * b->room;
+    if (n_left > longest || n_right > longest)
+        return err_file(e, ERR_REFUSED, b->path, "merge %u: \"%.*s\" is not a token", b->n_merges, SHOWN, n_left > longest ? left : right);
+    struct arena scratch = {0};
+    uint8_t *raw = arena_alloc(&scratch, n_left + n_right, 1);
+    int rc = raw ? merge_spelled(b, left, n_left, right, n_right, raw, e) : no_memory(b, e);
+    arena_free(&scratch);
     return rc;
 }
 
