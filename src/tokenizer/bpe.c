@@ -193,29 +193,37 @@ static void update_rank(const struct bpe *b, struct link *links, uint32_t i) {
     links[i].rank = next == NONE ? NONE : rank_of(b, links[i].token, links[next].token);
 }
 
+/* Is the pair at link i better than the pairs it overlaps? Only such a pair can be the best of all, so only these need be in the heap. */
+static bool is_candidate(const struct link *links, uint32_t i) {
+    uint32_t rank = links[i].rank, prev = links[i].prev, next = links[i].next;
+    return rank != NONE && (prev == NONE || links[prev].rank > rank) && links[next].rank >= rank;
+}
+
 static void push_candidate(struct heap *h, const struct link *links, uint32_t i) {
-    if (links[i].rank != NONE) heap_push(h, (uint64_t)links[i].rank << 32 | i);
+    if (i != NONE && is_candidate(links, i)) heap_push(h, (uint64_t)links[i].rank << 32 | i);
 }
 
 static void join(const struct bpe *b, struct link *links, uint32_t i, struct heap *h) {
-    uint32_t gone = links[i].next, next = links[gone].next;
+    uint32_t prev = links[i].prev, gone = links[i].next, next = links[gone].next;
     links[i].token = b->v->merges[links[i].rank].merged;
     links[i].next = next;
     links[gone].rank = NONE;
     if (next != NONE) links[next].prev = i;
+    if (prev != NONE) update_rank(b, links, prev);
     update_rank(b, links, i);
+    /* two pairs have changed, and with them what the pairs beside them are compared to */
+    if (prev != NONE) push_candidate(h, links, links[prev].prev);
+    push_candidate(h, links, prev);
     push_candidate(h, links, i);
-    if (links[i].prev != NONE) {
-        update_rank(b, links, links[i].prev);
-        push_candidate(h, links, links[i].prev);
-    }
+    push_candidate(h, links, next);
 }
 
 /* n < NONE. Memory: 32 bytes for each byte of the piece. */
 static int encode_long(const struct bpe *b, const uint8_t *piece, size_t n, int32_t *ids, size_t *n_ids, struct err *e) {
     struct arena scratch = {0};
     struct link *links = arena_alloc(&scratch, n, sizeof *links);
-    struct heap h = {.key = arena_alloc(&scratch, n, 2 * sizeof *h.key)}; /* a join takes one candidate out and puts at most two in */
+    /* n / 2 candidates at most to begin with; a join takes one out and puts at most two in, as no two neighbours are both candidates */
+    struct heap h = {.key = arena_alloc(&scratch, n, 2 * sizeof *h.key)};
     if (!links || !h.key) {
         arena_free(&scratch);
         return err_set(e, ERR_FAILED, "no memory to encode %zu bytes without a break", n);
@@ -223,10 +231,9 @@ static int encode_long(const struct bpe *b, const uint8_t *piece, size_t n, int3
     uint32_t end = (uint32_t)n;
     for (uint32_t i = 0; i < end; i++)
         links[i] = (struct link){.token = b->byte_token[piece[i]], .prev = i ? i - 1 : NONE, .next = i + 1 < end ? i + 1 : NONE};
-    for (uint32_t i = 0; i < end; i++) {
-        update_rank(b, links, i);
-        if (links[i].rank != NONE) h.key[h.n++] = (uint64_t)links[i].rank << 32 | i;
-    }
+    for (uint32_t i = 0; i < end; i++) update_rank(b, links, i);
+    for (uint32_t i = 0; i < end; i++)
+        if (is_candidate(links, i)) h.key[h.n++] = (uint64_t)links[i].rank << 32 | i;
     for (size_t i = (h.n + 2) / 4; i-- > 0;) sift_down(&h, i);
     while (h.n > 0) {
         uint64_t key = heap_pop(&h);
