@@ -163,7 +163,8 @@ int vocab_builder_merge(struct vocab_builder *b, const char *left, size_t n_left
     /* a token of the vocabulary is no longer than all of them, and its spelling has at most 2 bytes for each of its own */
     const size_t longest = 2 * b->room;
     if (n_left > longest || n_right > longest)
-        return err_file(e, ERR_REFUSED, b->path, "merge %u: \"%.*s\" is not a token", b->n_merges, SHOWN, n_left > longest ? left : right);
+        return err_file(e, ERR_REFUSED, b->path, "merge %u: \"%.*s\" is not a token", b->n_merges,
+                        shown(n_left > longest ? n_left : n_right), n_left > longest ? left : right);
     struct arena scratch = {0};
     uint8_t *raw = arena_alloc(&scratch, n_left + n_right, 1);
     int rc = raw ? merge_spelled(b, left, n_left, right, n_right, raw, e) : no_memory(b, e);
