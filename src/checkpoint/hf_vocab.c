@@ -344,7 +344,7 @@ int hf_load_vocab(struct vocab *v, const char *path, struct arena *a, struct err
         merges = path;
     else {
         vocab = both = path;
-        int rc = is_vocab_json(path, &pair, e);
+        int rc = strcmp(path_base(path), "vocab.json") == 0 ? OK : is_vocab_json(path, &pair, e);
         if (rc) return rc;
     }
     if (pair && !file_exists(merges)) return err_file(e, ERR_REFUSED, vocab, "needs merges.txt beside it");

@@ -5,6 +5,7 @@
 #include "base/size.h"
 #include "checkpoint/loaders.h"
 
+#define END_OF_TEXT "<|endoftext|>"
 enum { HEADER = 256 * 4, MODEL_MAGIC = 20240326, TOKENIZER_MAGIC = 20240328, GPT2_END_OF_TEXT = 50256 };
 
 static uint32_t header(const struct file *f, size_t i) {
@@ -180,6 +181,12 @@ static int find_merges(struct vocab_builder *b, struct err *e) {
     return OK;
 }
 
+/* Version 1 was made for GPT-2 alone; in a smaller vocabulary the end of text is found by its name. */
+static int64_t find_end_of_text(const struct vocab_builder *b) {
+    int64_t id = vocab_builder_find(b, END_OF_TEXT, strlen(END_OF_TEXT));
+    return id >= 0 && b->control[id] ? id : -1;
+}
+
 static int load_tokens(struct vocab *v, const struct file *f, struct arena *a, struct err *e) {
     int rc = check_header(f, "an llm.c tokenizer", TOKENIZER_MAGIC, 1, 2, e);
     if (rc) return rc;
@@ -192,6 +199,7 @@ static int load_tokens(struct vocab *v, const struct file *f, struct arena *a, s
     rc = vocab_builder_init(&b, f->path, n, room, n, a, e);
     if (!rc) rc = read_tokens(f, &b, end, e);
     if (!rc) rc = find_merges(&b, e);
+    if (!rc && end < 0) end = find_end_of_text(&b);
     if (!rc) rc = vocab_builder_finish(&b, v, end, end, e);
     vocab_builder_free(&b);
     return rc;

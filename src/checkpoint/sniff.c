@@ -37,10 +37,13 @@ static const struct {
     {"\xfd" "7zXZ", 5, "is compressed with xz: unpack it first"},
 };
 
+/* No byte that neither plain text nor UTF-8 has. */
 static bool is_text(const struct file *f) {
     size_t n = f->size < 256 ? f->size : 256;
-    for (size_t i = 0; i < n; i++)
-        if ((f->data[i] < 32 && (f->data[i] < 9 || f->data[i] > 13)) || f->data[i] == 127) return false;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t c = f->data[i];
+        if ((c < 32 && (c < 9 || c > 13)) || c == 127 || c == 0xc0 || c == 0xc1 || c > 0xf4) return false;
+    }
     return true;
 }
 

@@ -1,0 +1,207 @@
+/* Broken safetensors files: every rule of the container, then every rule of the GPT-2 in it; and broken config.json files. */
+#include "bad.h"
+#include "tiny_hf.h"
+
+#define A8 "{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}" /* an entry of 8 bytes */
+
+/* Headers of files with n bytes of data. */
+static const struct {
+    const char *name, *expect, *header;
+    size_t n;
+} bad_headers[] = {
+    {"no-object.safetensors", "starts with byte 0x5b, expected '{'", "[]", 0},
+    {"space-first.safetensors", "starts with byte 0x20", " {\"a\":" A8 "}", 8},
+    {"empty-header.safetensors", "the header is empty", "", 8},
+    {"cut-json.safetensors", "expected ',' or '}'", "{\"a\":" A8, 8},
+    {"trailing.safetensors", "something follows the end", "{\"a\":" A8 "} x", 8},
+    {"second-object.safetensors", "byte 62: something follows the end", "{\"a\":" A8 "}{}", 8},
+    {"not-utf8.safetensors", "byte 11: not valid UTF-8", "{\"a\xff\":" A8 "}", 8},
+    {"lone-surrogate.safetensors", "not a valid escape", "{\"\\ud800\":" A8 "}", 8},
+    {"deep.safetensors", "nested too deep", "{\"a\":[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}", 0},
+    {"long-name.safetensors", "the name has 256 bytes, expected at most 255",
+     "{\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+     "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\":" A8 "}", 8},
+    {"two-names.safetensors", "two tensors are called a", "{\"a\":" A8 ",\"\\u0061\":" A8 "}", 8},
+    {"two-dtypes.safetensors", "the key dtype stands twice", "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
+    {"two-shapes.safetensors", "the key shape stands twice", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
+    {"two-offsets.safetensors", "the key data_offsets stands twice",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"data_offsets\":[0,8]}}", 8},
+    {"no-dtype.safetensors", "the key dtype is missing", "{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
+    {"no-shape.safetensors", "the key shape is missing", "{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8},
+    {"no-offsets.safetensors", "the key data_offsets is missing", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8},
+    {"more-keys.safetensors", "unknown key \"crc\"", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"crc\":0}}", 8},
+    {"entry-type.safetensors", "expected an object", "{\"a\":7}", 0},
+    {"dtype-unknown.safetensors", "unknown dtype \"F31\"", "{\"a\":{\"dtype\":\"F31\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
+    {"dtype-type.safetensors", "byte 22: expected a string", "{\"a\":{\"dtype\":32,\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
+    {"shape-type.safetensors", "expected an array", "{\"a\":{\"dtype\":\"F32\",\"shape\":2,\"data_offsets\":[0,8]}}", 8},
+    {"shape-sign.safetensors", "without sign, fraction or exponent", "{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8},
+    {"shape-fraction.safetensors", "without sign, fraction or exponent", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2.0],\"data_offsets\":[0,8]}}", 8},
+    {"shape-exponent.safetensors", "without sign, fraction or exponent", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2e0],\"data_offsets\":[0,8]}}", 8},
+    {"shape-overflow.safetensors", "above 2^64 - 1", "{\"a\":{\"dtype\":\"F32\",\"shape\":[18446744073709551618],\"data_offsets\":[0,8]}}", 8},
+    {"product-overflow.safetensors", "the size of its shape overflows",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296,2],\"data_offsets\":[0,8]}}", 8},
+    {"bytes-overflow.safetensors", "the size of its shape overflows", "{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387906],\"data_offsets\":[0,8]}}", 8},
+    {"rank-9.safetensors", "more than 8 dimensions", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,1,1,1,1,1,1,1,1],\"data_offsets\":[0,8]}}", 8},
+    {"one-offset.safetensors", "data_offsets has 1 numbers, expected 2", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8]}}", 8},
+    {"three-offsets.safetensors", "data_offsets has 3 numbers, expected 2", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,8]}}", 8},
+    {"offset-sign.safetensors", "without sign, fraction or exponent", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-0,8]}}", 8},
+    {"offset-order.safetensors", "ends at 0, before its begin at 8", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8},
+    {"offset-beyond.safetensors", "ends at 8, beyond the data of 7 bytes", "{\"a\":" A8 "}", 7},
+    {"size-small.safetensors", "has 8 bytes, expected 12", "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8},
+    {"size-large.safetensors", "has 8 bytes, expected 4", "{\"a\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
+    {"first-not-0.safetensors", "begins at 4, after a hole that starts at 0", "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8},
+    {"hole.safetensors", "tensor b: begins at 12, after a hole that starts at 8",
+     "{\"a\":" A8 ",\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[12,16]}}", 16},
+    {"overlap.safetensors", "tensor b: begins at 4, inside the one before, which ends at 8",
+     "{\"a\":" A8 ",\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 12},
+    {"same-place.safetensors", "begins at 0, inside the one before", "{\"a\":" A8 ",\"b\":" A8 "}", 8},
+    {"data-after.safetensors", "the tensors end at 8, but the data has 9 bytes", "{\"a\":" A8 "}", 9},
+    {"no-tensors.safetensors", "tensor wte.weight is missing", "{}", 0},
+    {"metadata-number.safetensors", "__metadata__ holds something other than a string", "{\"__metadata__\":{\"a\":1},\"a\":" A8 "}", 8},
+    {"metadata-list.safetensors", "__metadata__ is not an object", "{\"__metadata__\":[],\"a\":" A8 "}", 8},
+    {"metadata-twice.safetensors", "__metadata__ stands twice", "{\"__metadata__\":{},\"__metadata__\":{},\"a\":" A8 "}", 8},
+};
+
+/* Changes of the tiny model. */
+#define EDIT(name) static void name(struct st_maker *m)
+EDIT(no_wte) { strcpy(st_get(m, "wte.weight")->name, "wtf.weight"); }
+EDIT(no_wpe) { strcpy(st_get(m, "wpe.weight")->name, "wpf.weight"); }
+EDIT(no_ln_f) { m->n--; }
+EDIT(half_prefix) { strcpy(st_get(m, "wte.weight")->name, "transformer.wte.weight"); }
+EDIT(no_bias) { strcpy(st_get(m, "h.1.mlp.c_proj.bias")->name, "h.1.mlp.c_proj.scale"); }
+EDIT(turned) {
+    st_get(m, "h.0.mlp.c_fc.weight")->shape[0] = 12;
+    st_get(m, "h.0.mlp.c_fc.weight")->shape[1] = 8;
+}
+EDIT(bias_rank) {
+    st_get(m, "h.0.attn.c_attn.bias")->rank = 2;
+    st_get(m, "h.0.attn.c_attn.bias")->shape[1] = 1;
+}
+EDIT(wte_rank) { st_get(m, "wte.weight")->rank = 1, st_get(m, "wte.weight")->shape[0] = 40; }
+EDIT(integers) { st_get(m, "h.1.ln_2.bias")->dtype = "I32"; }
+EDIT(third_layer) { st_add(m, "h.2.ln_1.weight", "F32", 8, 0); }
+EDIT(third_mask) { st_add(m, "h.2.attn.bias", "F32", 3, 3); }
+EDIT(cross) { st_add(m, "h.0.crossattention.c_attn.weight", "F32", 8, 16); }
+EDIT(classifier) { st_add(m, "score.weight", "F32", 2, 8); }
+EDIT(head_bias) { st_add(m, "lm_head.bias", "F32", 5, 0); }
+EDIT(head_shape) { st_add(m, "lm_head.weight", "F32", 4, 8); }
+EDIT(head_type) { st_add(m, "lm_head.weight", "F32", 5, 8)->dtype = "U32"; }
+EDIT(few) { m->n = 4; }
+
+static const struct {
+    const char *name, *expect;
+    void (*edit)(struct st_maker *m);
+} bad_models[] = {
+    {"no-wte.safetensors", "tensor wte.weight is missing", no_wte},
+    {"no-wpe.safetensors", "tensor wpe.weight is missing", no_wpe},
+    {"no-ln-f.safetensors", "tensor ln_f.bias is missing", no_ln_f},
+    {"half-prefix.safetensors", "tensor transformer.wpe.weight is missing", half_prefix},
+    {"no-bias.safetensors", "tensor h.1.mlp.c_proj.bias is missing", no_bias},
+    {"turned.safetensors", "tensor h.0.mlp.c_fc.weight: shape [12,8], expected [8,12]", turned},
+    {"bias-rank.safetensors", "tensor h.0.attn.c_attn.bias: shape [24,1], expected [24]", bias_rank},
+    {"wte-rank.safetensors", "tensor wte.weight: shape [40], expected [5,8]", wte_rank},
+    {"integers.safetensors", "tensor h.1.ln_2.bias: type I32, expected F32, F16 or BF16", integers},
+    {"third-layer.safetensors", "tensor h.2.ln_1.weight is not part of GPT-2 with 2 layers", third_layer},
+    {"third-mask.safetensors", "tensor h.2.attn.bias is not part of GPT-2", third_mask},
+    {"cross.safetensors", "tensor h.0.crossattention.c_attn.weight is not part of GPT-2", cross},
+    {"classifier.safetensors", "tensor score.weight is not part of GPT-2", classifier},
+    {"head-bias.safetensors", "tensor lm_head.bias is not part of GPT-2", head_bias},
+    {"head-shape.safetensors", "tensor lm_head.weight: shape [4,8], expected [5,8]", head_shape},
+    {"head-type.safetensors", "tensor lm_head.weight: type U32", head_type},
+    {"few.safetensors", "has 4 tensors, too few for 2 layers", few},
+    {"x-00001-of-00002.safetensors", "split into several files", no_bias},
+};
+
+static void bad_give(bad_fn fn, void *ctx, const char *name, const char *expect, struct bytes b) {
+    fn(&(struct bad_file){name, expect, b.data, b.size}, ctx);
+    bytes_free(&b);
+}
+
+/* The lengths in front of the header, and the number of entries. */
+static void bad_st_sizes(bad_fn fn, void *ctx) {
+    struct bytes b = {0}, many = {0};
+    put_zeros(&b, 7);
+    bad_give(fn, ctx, "7-bytes.safetensors", "is 7 bytes long, expected 8 or more", b);
+    b = (struct bytes){0};
+    put_u64(&b, 100000001);
+    put_text(&b, "{}");
+    bad_give(fn, ctx, "long-header.safetensors", "the header's length is 100000001, expected at most 100000000", b);
+    b = (struct bytes){0};
+    put_u64(&b, UINT64_MAX);
+    put_text(&b, "{}");
+    bad_give(fn, ctx, "endless-header.safetensors", "the header's length is 18446744073709551615", b);
+    b = (struct bytes){0};
+    put_u64(&b, 3);
+    put_text(&b, "{}");
+    bad_give(fn, ctx, "short-header.safetensors", "the header is 3 bytes long, but only 2 follow", b);
+    for (int i = 0; i < 65537; i++) {
+        char text[96];
+        snprintf(text, sizeof text, "%s\"%d\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}", i ? "," : "{", i);
+        put_text(&many, text);
+    }
+    put_text(&many, "}");
+    put_u8(&many, 0);
+    bad_give(fn, ctx, "65537-tensors.safetensors", "more than 65536 tensors", st_file((const char *)many.data, "", 0));
+    bytes_free(&many);
+}
+
+void bad_safetensors(bad_fn fn, void *ctx);
+void bad_configs(bad_fn fn, void *ctx);
+
+/* To be opened with TINY_CONFIG beside them. */
+void bad_safetensors(bad_fn fn, void *ctx) {
+    static const uint8_t zeros[64];
+    bad_st_sizes(fn, ctx);
+    for (size_t i = 0; i < sizeof bad_headers / sizeof *bad_headers; i++)
+        bad_give(fn, ctx, bad_headers[i].name, bad_headers[i].expect, st_file(bad_headers[i].header, zeros, bad_headers[i].n));
+    for (size_t i = 0; i < sizeof bad_models / sizeof *bad_models; i++) {
+        static struct st_maker m;
+        tiny_hf(&m, TINY, "", "F32");
+        bad_models[i].edit(&m);
+        bad_give(fn, ctx, bad_models[i].name, bad_models[i].expect, st_bytes(&m));
+        st_free(&m);
+    }
+}
+
+#define CONFIG(rest) "{\"n_layer\":2,\"n_head\":2,\"n_embd\":8,\"n_inner\":12,\"n_positions\":3,\"vocab_size\":5," rest "}"
+
+/* config.json files, to stand beside the tiny model as it is; the name is that of the test only. */
+void bad_configs(bad_fn fn, void *ctx) {
+    static const struct {
+        const char *name, *expect, *text;
+    } bad[] = {
+        {"array", "byte 0: expected an object", "[]"},
+        {"empty", "byte 0: expected an object", ""},
+        {"cut", "expected ',' or '}'", "{\"n_layer\":2"},
+        {"trailing", "something follows the end", "{} {}"},
+        {"other-model", "model_type is \"llama\", expected \"gpt2\"", CONFIG("\"model_type\":\"llama\"")},
+        {"relu", "activation_function is \"relu\"", CONFIG("\"activation_function\":\"relu\"")},
+        {"long-activation", "activation_function is \"(a long name)\"", CONFIG("\"activation_function\":\"gelu_new_gelu_new_gelu_new_gelu_new\"")},
+        {"by-layer", "scale_attn_by_inverse_layer_idx is true", CONFIG("\"scale_attn_by_inverse_layer_idx\":true")},
+        {"unscaled", "scale_attn_weights is false", CONFIG("\"scale_attn_weights\":false")},
+        {"cross", "add_cross_attention is true", CONFIG("\"add_cross_attention\":true")},
+        {"eps-0", "layer_norm_epsilon is 0", CONFIG("\"layer_norm_epsilon\":0")},
+        {"eps-negative", "layer_norm_epsilon is -1e-05", CONFIG("\"layer_norm_epsilon\":-1e-5")},
+        {"eps-text", "expected a number", CONFIG("\"layer_norm_epsilon\":\"1e-5\"")},
+        {"layers-sign", "without sign, fraction or exponent", "{\"n_layer\":-2}"},
+        {"layers-fraction", "without sign, fraction or exponent", "{\"n_layer\":2.5}"},
+        {"layers-overflow", "above 2^64 - 1", "{\"n_layer\":18446744073709551616}"},
+        {"layers-0", "the number of layers is 0", "{\"n_layer\":0,\"n_head\":2}"},
+        {"layers-many", "the number of layers is 2000000", "{\"n_layer\":2000000,\"n_head\":2}"},
+        {"layers-absent", "has 28 tensors, too few for 1000000 layers", "{\"n_layer\":1000000,\"n_head\":2,\"n_inner\":12}"},
+        {"layers-3", "tensor h.2.ln_1.weight is missing", "{\"n_layer\":3,\"n_head\":2,\"n_inner\":12}"},
+        {"layers-1", "tensor h.1.mlp.c_proj.bias is not part of GPT-2 with 1 layers", "{\"n_layer\":1,\"n_head\":2,\"n_inner\":12}"},
+        {"heads-0", "the number of heads is 0", "{\"n_head\":0,\"n_inner\":12}"},
+        {"heads-3", "expected a multiple of the 3 heads", "{\"n_head\":3,\"n_inner\":12}"},
+        {"head-dim-2", "the head dimension is 2, expected a multiple of 4", "{\"n_head\":4,\"n_inner\":12}"},
+        {"no-heads", "needs a config.json with n_head: the width 8 is no multiple of 64", "{}"},
+        {"width", "tensor wte.weight: shape [5,8], expected [5,16]", "{\"n_head\":2,\"n_embd\":16,\"n_inner\":12}"},
+        {"inner-null", "tensor h.0.mlp.c_fc.weight: shape [8,12], expected [8,32]", "{\"n_head\":2,\"n_inner\":null}"},
+        {"context", "tensor wpe.weight: shape [3,8], expected [4,8]", "{\"n_head\":2,\"n_inner\":12,\"n_ctx\":4}"},
+        {"vocab", "tensor wte.weight: shape [5,8], expected [6,8]", "{\"n_head\":2,\"n_inner\":12,\"vocab_size\":6}"},
+        {"huge-width", "the width is", "{\"n_head\":2,\"n_embd\":18446744073709551612}"},
+        {"untied", "tensor lm_head.weight (tie_word_embeddings is false) is missing", CONFIG("\"tie_word_embeddings\":false")},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        fn(&(struct bad_file){bad[i].name, bad[i].expect, (const uint8_t *)bad[i].text, strlen(bad[i].text)}, ctx);
+}
