@@ -25,8 +25,9 @@ size_t dtype_block(enum dtype type);
 /* Exact bytes of n numbers; n must be a multiple of dtype_block(type) and small enough for the result to fit in size_t. */
 size_t dtype_bytes(enum dtype type, size_t n);
 
-/* dst[n] of type `type` from src[n], to nearest, ties to even; Q8_0 and Q4_0 choose d as ggml does (max |x| / 127; the
- * element of largest magnitude / -8). n must be a multiple of the block. Not fast: conversion of files. */
+/* dst[n] of type `type` from src[n], to nearest, ties to even; Q8_0 and Q4_0 as ggml's reference quantiser: d is max |x| / 127, or the
+ * element of largest magnitude / -8, and ties go away from zero, or up. n must be a multiple of the block. Not fast: conversion of
+ * files. */
 void dtype_from_f32(enum dtype type, void *dst, const float *src, size_t n);
 
 /* One number, exactly (to f32) and to nearest-even (from f32; beyond the range infinity, NaN stays NaN). */

@@ -2,7 +2,8 @@
 
 #include "base/threads.h"
 
-/* A tile of weights, widened to float32 on the stack: it stays in the first caches while all rows of x pass over it. */
+/* A tile of weights, widened to float32 on the stack: it stays in the first caches while all rows of x pass over it. Float32 weights
+ * are copied too: in place, rows a multiple of 4 KiB apart would drive each other out of the cache. */
 enum { PANEL_ROWS = 16, PANEL_COLS = 512 };
 
 struct product {
@@ -33,16 +34,9 @@ static void apply_one(void *ctx, size_t begin, size_t end, int thread) {
 static void apply_tile(const struct product *p, size_t row, size_t rows, size_t col, size_t cols) {
     float tile[PANEL_ROWS * PANEL_COLS];
     const struct matrix *w = p->w;
-    const float *at = tile;
-    size_t ldw = cols;
-    if (w->type == DTYPE_F32) {
-        at = (const float *)w->data + row * w->cols + col;
-        ldw = w->cols;
-    } else {
-        for (size_t r = 0; r < rows; r++)
-            p->k->to_f32(w->type, tile + r * cols, row_at(w, row + r) + dtype_bytes(w->type, col), cols);
-    }
-    p->k->matmul(p->y + row, p->ldy, at, ldw, rows, p->x + col, p->ldx, p->n, cols);
+    for (size_t r = 0; r < rows; r++)
+        p->k->to_f32(w->type, tile + r * cols, row_at(w, row + r) + dtype_bytes(w->type, col), cols);
+    p->k->matmul(p->y + row, p->ldy, tile, cols, rows, p->x + col, p->ldx, p->n, cols);
 }
 
 static void apply_panel(void *ctx, size_t task, int thread) {
