@@ -24,7 +24,8 @@ static struct bytes model_file(const struct gpt2_weights *w, size_t padded) {
     const struct gpt2_config *g = &w->config;
     const size_t L = g->n_layer, C = g->n_embd;
     const enum dtype type = w->wte.type;
-    const uint32_t h[8] = {20240326, type == DTYPE_F32 ? 3 : 5, (uint32_t)g->n_ctx, (uint32_t)g->n_vocab, (uint32_t)L, (uint32_t)g->n_head, (uint32_t)C, (uint32_t)padded};
+    const uint32_t h[8] = {20240326, type == DTYPE_F32 ? 3 : 5, (uint32_t)g->n_ctx, (uint32_t)g->n_vocab,
+                           (uint32_t)L, (uint32_t)g->n_head, (uint32_t)C, (uint32_t)padded};
     struct bytes b = {0};
     for (int i = 0; i < 256; i++) put_u32(&b, i < 8 ? h[i] : 0);
     put_matrix(&b, &w->wte);

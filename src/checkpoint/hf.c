@@ -234,8 +234,8 @@ static int find_config(struct loader *ld, const struct hf_config *hf, const char
             return err_file(e, ERR_REFUSED, path, "needs a config.json with n_head: the width %llu is no multiple of 64", (unsigned long long)C);
         H = C / 64;
         struct err said;
-        err_file(&said, OK, path, "%s does not give the number of heads; taking width / 64 = %llu", hf->found ? "config.json" : "no config.json, so the file",
-                 (unsigned long long)H);
+        err_file(&said, OK, path, "%s number of heads; taking width / 64 = %llu",
+                 hf->found ? "config.json does not give the" : "there is no config.json to give the", (unsigned long long)H);
         if (warn) warn(said.msg);
     }
     *g = (struct gpt2_config){.n_layer = (size_t)(hf->n_layer != HF_ABSENT ? hf->n_layer : count_layers(ld)), .n_head = (size_t)H,

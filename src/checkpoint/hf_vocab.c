@@ -188,6 +188,9 @@ static int load_pair(struct vocab *v, const struct file *vocab, const struct fil
     return rc;
 }
 
+/* How much of a string a message quotes. */
+static int shown(struct json_str s) { return s.n < 40 ? (int)s.n : 40; }
+
 static bool empty_or_null(struct json *j) {
     struct json_str s;
     return json_peek(j) == JSON_NULL ? json_null(j) : json_peek(j) == JSON_STRING && json_string(j, &s) && s.n == 0;
@@ -200,9 +203,11 @@ static int read_model(struct json *j, const char *path, struct parts *p, struct 
     while (json_next_key(j, &key)) {
         if (json_is(key, "type") && json_peek(j) == JSON_STRING) {
             json_string(j, &type);
-            if (!json_is(type, "BPE")) return err_file(e, ERR_REFUSED, path, "the tokenizer's model is \"%.*s\", expected \"BPE\"", type.n < 20 ? (int)type.n : 20, type.s);
+            if (!json_is(type, "BPE"))
+                return err_file(e, ERR_REFUSED, path, "the tokenizer's model is \"%.*s\", expected \"BPE\"", shown(type), type.s);
         } else if (json_is(key, "continuing_subword_prefix") || json_is(key, "end_of_word_suffix")) {
-            if (!empty_or_null(j)) return err_file(e, ERR_REFUSED, path, "the tokenizer's model has a %.*s, which is not supported", (int)key.n, key.s);
+            if (!empty_or_null(j))
+                return err_file(e, ERR_REFUSED, path, "the tokenizer's model has a %.*s, which is not supported", shown(key), key.s);
         } else {
             if (json_is(key, "vocab")) p->vocab = *j;
             if (json_is(key, "merges")) p->merges = *j;
@@ -230,7 +235,7 @@ static int check_pre_tokenizer(struct json *j, const char *path, struct err *e) 
         json_skip(j);
     if (j->error) return refuse_json(path, j, e);
     if (!json_is(type, "ByteLevel"))
-        return err_file(e, ERR_REFUSED, path, "the pre_tokenizer is \"%.*s\", expected \"ByteLevel\"", type.n < 20 ? (int)type.n : 20, type.s);
+        return err_file(e, ERR_REFUSED, path, "the pre_tokenizer is \"%.*s\", expected \"ByteLevel\"", shown(type), type.s);
     if (prefix) return err_file(e, ERR_REFUSED, path, "the pre_tokenizer has add_prefix_space, which is not supported");
     return OK;
 }

@@ -31,7 +31,8 @@ static const char *only_gguf(const char *folder, struct arena *a) {
 static int find_model(const char *folder, const char **path, struct arena *a, struct err *e) {
     if ((*path = file_in(folder, "model.safetensors", a)) != NULL) return OK;
     if (file_in(folder, "model.safetensors.index.json", a))
-        return err_file(e, ERR_REFUSED, folder, "the model is split into several files (model.safetensors.index.json): expected one model.safetensors");
+        return err_file(e, ERR_REFUSED, folder,
+                        "the model is split into several files (model.safetensors.index.json): expected one model.safetensors");
     if ((*path = only_gguf(folder, a)) != NULL) return OK;
     if (file_in(folder, "pytorch_model.bin", a))
         return err_file(e, ERR_REFUSED, folder, "has only a PyTorch pickle (pytorch_model.bin): expected model.safetensors");

@@ -188,7 +188,8 @@ static int check_cover(struct safetensors *s, size_t data_bytes, struct err *e) 
     for (size_t i = 0; i < s->n; i++) {
         const struct st_tensor *t = order[i];
         if (t->begin < end)
-            return err_file(e, ERR_REFUSED, s->file.path, "tensor %s: begins at %zu, inside the one before, which ends at %zu", t->name, t->begin, end);
+            return err_file(e, ERR_REFUSED, s->file.path, "tensor %s: begins at %zu, inside the one before, which ends at %zu", t->name,
+                            t->begin, end);
         if (t->begin > end)
             return err_file(e, ERR_REFUSED, s->file.path, "tensor %s: begins at %zu, after a hole that starts at %zu", t->name, t->begin, end);
         end += t->bytes;

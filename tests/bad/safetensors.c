@@ -66,7 +66,10 @@ static const struct {
 #define EDIT(name) static void name(struct st_maker *m)
 EDIT(no_wte) { strcpy(st_get(m, "wte.weight")->name, "wtf.weight"); }
 EDIT(no_wpe) { strcpy(st_get(m, "wpe.weight")->name, "wpf.weight"); }
-EDIT(no_ln_f) { m->n--; }
+static void drop_from(struct st_maker *m, size_t n) {
+    while (m->n > n) bytes_free(&m->t[--m->n].data);
+}
+EDIT(no_ln_f) { drop_from(m, m->n - 1); }
 EDIT(half_prefix) { strcpy(st_get(m, "wte.weight")->name, "transformer.wte.weight"); }
 EDIT(no_bias) { strcpy(st_get(m, "h.1.mlp.c_proj.bias")->name, "h.1.mlp.c_proj.scale"); }
 EDIT(turned) {
@@ -86,7 +89,7 @@ EDIT(classifier) { st_add(m, "score.weight", "F32", 2, 8); }
 EDIT(head_bias) { st_add(m, "lm_head.bias", "F32", 5, 0); }
 EDIT(head_shape) { st_add(m, "lm_head.weight", "F32", 4, 8); }
 EDIT(head_type) { st_add(m, "lm_head.weight", "F32", 5, 8)->dtype = "U32"; }
-EDIT(few) { m->n = 4; }
+EDIT(few) { drop_from(m, 4); }
 
 static const struct {
     const char *name, *expect;
