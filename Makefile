@@ -1,5 +1,6 @@
 # make            the program: ./lookat
 # make test       builds and runs all tests
+# make peer       compares with llama.cpp, where it is set up (tests/README.md)
 # make layers     checks that no folder of src includes from one above it
 #
 # Variables: CC, CFLAGS, OPENMP=1|0 (default: 1 where the compiler has it), BUILD (folder for objects), BIN (the program)
@@ -57,6 +58,9 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
 test: $(BIN) $(TESTS) $(TOOLS)
 	@BUILD=$(BUILD) BIN=$(BIN) RUN='$(RUN)' sh tests/run.sh
 
+peer: $(BIN)
+	@BIN=$(abspath $(BIN)) sh tests/peer.sh
+
 layers:
 	@sh tests/layers.sh
 
@@ -64,5 +68,5 @@ clean:
 	rm -rf .build lookat
 
 -include $(OBJ:.o=.d) $(MAIN:.o=.d) $(wildcard $(BUILD)/tests/*.d)
-.PHONY: all test layers clean always
+.PHONY: all test peer layers clean always
 .SECONDARY:

@@ -1,10 +1,16 @@
-// Compares lookat with llama.cpp on the same files; see test_peer.sh. Prints one line per check.
+// Compares lookat with llama.cpp on the same files; see peer.sh. Prints one line per check.
 import {execFileSync} from "node:child_process";
 import fs from "node:fs";
 
 const {TMP_DIR: tmp, SHARED: shared, BIN: bin, PEER: peer} = process.env;
 const run = (cmd, args, options = {}) => execFileSync(cmd, args, {encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "ignore"], ...options});
-const llama = (...args) => run("node", ["llama.mjs", ...args], {cwd: peer});
+// Through a file: llama.mjs ends before a pipe has taken all it wrote.
+const llama = (...args) => {
+    const out = fs.openSync(`${tmp}/llama.out`, "w");
+    run("node", ["llama.mjs", ...args], {cwd: peer, stdio: ["ignore", out, "ignore"]});
+    fs.closeSync(out);
+    return fs.readFileSync(`${tmp}/llama.out`, "utf8");
+};
 const {getLlama, LlamaLogLevel} = await import(`${peer}/node_modules/node-llama-cpp/dist/index.js`);
 const engine = await getLlama({build: "never", gpu: false, logLevel: LlamaLogLevel.error});
 const numbers = text => text.trim().split(" ").filter(Boolean).map(Number);

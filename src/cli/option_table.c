@@ -26,7 +26,7 @@ const struct option option_table[] = {
     {"file", 'f', NULL, "FILE", OPT_LIST, AT(files), 0, 0, GEN, "Prompt", "file with the text to continue; - is standard input", NULL},
     {"ids", 0, NULL, "IDS", OPT_STRING, AT(ids), 0, 0, GEN, "Prompt", "token ids to continue, such as 464,12734,389", NULL},
     {"special", 0, NULL, NULL, OPT_FLAG, AT(special), 0, 0, GEN, "Prompt",
-     "<|endoftext|> in the prompt is the token, not eleven letters; and is shown where the model writes it", NULL},
+     "<|endoftext|> in the prompt is the token, not plain text; and control tokens are shown where the model writes them", NULL},
     {"prompt", 'p', NULL, "TEXT", OPT_STRING, AT(prompt), 0, 0, TOK, "Input", "text to encode, or ids to decode", NULL},
     {"file", 'f', NULL, "FILE", OPT_LIST, AT(files), 0, 0, TOK, "Input", "file with the text or the ids; - is standard input", NULL},
     {"decode", 0, NULL, NULL, OPT_FLAG, AT(decode), 0, 0, TOK, "Input",
