@@ -2,14 +2,13 @@
 #include "test.h"
 
 #include "attention/backend.h"
+#include "attention/spec.h"
 #include "base/rng.h"
 #include "base/threads.h"
 
 enum { L = 2, H = 3, D = 20, T = 37, GUARD = 64 };
 static const size_t C = H * D;
 
-/* What the codec may change: the largest |stored - given| of a number x is step |x| + floor. */
-static double codec_step(const struct kv_codec *c) { return strcmp(c->name, "fp16") == 0 ? 0x1p-11 : 0; }
 
 static float k_rows[T][H * D], v_rows[T][H * D], q_rows[T][H * D];
 
@@ -89,24 +88,32 @@ static double worst_difference(float a[][H * D], float b[][H * D], size_t begin,
     return worst;
 }
 
-/* float64 attention over the rows as given: what fp32 must match, and others up to their rounding. */
-static void exact(float out[][H * D]) {
-    for (size_t t = 0; t < T; t++)
-        for (size_t h = 0; h < H; h++) {
+/* float64 attention over the rows as the codecs give them back: what every backend must match to rounding. */
+static void exact(const struct attn *a, const void *state, size_t layer, float out[][H * D]) {
+    const struct attn_layer *y = &a->layers[layer];
+    const uint8_t *base = state;
+    for (size_t h = 0; h < H; h++) {
+        float k[T][D], v[T][D];
+        const float *center = a->center ? a->center + (layer * H + h) * D : NULL;
+        struct codec_head key = {a->k, &y->key, layer, h, D, center}, value = {a->k, &y->value, layer, h, D, NULL};
+        y->key.ops->decode(&key, k[0], base + y->keys_at + h * T * y->key_row, T);
+        y->value.ops->decode(&value, v[0], base + y->values_at + h * T * y->value_row, T);
+        for (size_t t = 0; t < T; t++) {
             double s[T], best = -INFINITY, z = 0;
             for (size_t i = 0; i <= t; i++) {
                 s[i] = 0;
-                for (size_t d = 0; d < D; d++) s[i] += (double)q_rows[t][h * D + d] * k_rows[i][h * D + d];
+                for (size_t d = 0; d < D; d++) s[i] += (double)q_rows[t][h * D + d] * k[i][d];
                 s[i] /= sqrt(D);
                 best = fmax(best, s[i]);
             }
             for (size_t i = 0; i <= t; i++) z += s[i] = exp(s[i] - best);
             for (size_t d = 0; d < D; d++) {
                 double sum = 0;
-                for (size_t i = 0; i <= t; i++) sum += s[i] / z * v_rows[i][h * D + d];
+                for (size_t i = 0; i <= t; i++) sum += s[i] / z * v[i][d];
                 out[t][h * D + d] = (float)sum;
             }
         }
+    }
 }
 
 static float whole[T][H * D], other[T][H * D], reference[T][H * D];
@@ -121,16 +128,16 @@ static void check_results(const struct attn *a) {
     ask(a, s.mem, 1, 0, T, whole, &probe);
     CHECK(seen.rows == T * H, "%s: the probe saw %zu rows, expected %d", a->name, seen.rows, T * H);
     CHECK(seen.worst_sum < 1e-5, "%s: probabilities sum to 1 +- %g", a->name, seen.worst_sum);
-    exact(reference);
-    double bound = 2e-5 + 40 * codec_step(a->key) + 4 * codec_step(a->value), worst = worst_difference(whole, reference, 0, T);
-    CHECK(worst <= bound, "%s: off float64 by %g, bound %g", a->name, worst, bound);
+    exact(a, s.mem, 1, reference);
+    double worst = worst_difference(whole, reference, 0, T);
+    CHECK(worst <= 1e-4, "%s: off float64 over the stored rows by %g", a->name, worst);
 
     for (size_t t = 0; t < T; t++) { /* everything past t is still NaN */
         append(a, one.mem, 1, t, 1);
         ask(a, one.mem, 1, t, 1, other, NULL);
     }
     worst = worst_difference(whole, other, 0, T);
-    CHECK(worst <= 1e-5, "%s: one by one differs from a batch by %g", a->name, worst);
+    CHECK(worst <= 1e-4, "%s: one by one differs from a batch by %g", a->name, worst);
     state_free(&s);
     state_free(&one);
 }
@@ -190,40 +197,56 @@ static void check_threads(const struct attn *a) {
     state_free(&t);
 }
 
-/* Closed forms: a query over n keys reads n rows of keys and n rows of values. */
+/* The closed forms of backend.h: one query reads what the codecs say; several read each row up to a tile's last query once. */
 static void check_counters(const struct attn *a) {
+    const struct attn_layer *y = &a->layers[0];
+    size_t key_scales = y->key.ops->scale_bytes(&y->key, D), value_scales = y->value.ops->scale_bytes(&y->value, D);
     struct state s = state_new(a);
     append(a, s.mem, 0, 0, T);
     for (size_t pos = 0; pos < T; pos++)
-        for (size_t n = 1; pos + n <= T; n += 5) {
-            struct attn_counters c = ask(a, s.mem, 0, pos, n, other, NULL);
-            uint64_t rows = H * (n * pos + n * (n + 1) / 2);
-            uint64_t key = strcmp(a->key->name, "fp32") == 0 ? 4 * D : 2 * D, value = strcmp(a->value->name, "fp32") == 0 ? 4 * D : 2 * D;
-            CHECK(c.keys == rows * key && c.values == rows * value && c.scales + c.codebooks + c.tables == 0,
-                  "%s: pos %zu, n %zu: counted %llu and %llu bytes, expected %llu and %llu", a->name, pos, n, (unsigned long long)c.keys,
-                  (unsigned long long)c.values, (unsigned long long)(rows * key), (unsigned long long)(rows * value));
+        for (size_t n = 1; pos + n <= T; n += n == 1 ? 1 : 5) {
+            struct attn_counters c = ask(a, s.mem, 0, pos, n, other, NULL), x = {0};
+            if (n == 1) {
+                y->key.ops->reads(&y->key, D, pos + 1, false, &x);
+                y->value.ops->reads(&y->value, D, pos + 1, true, &x);
+            }
+            for (size_t begin = 0; n > 1 && begin < n; begin += ATTN_TILE_QUERIES) {
+                size_t rows = pos + (begin + ATTN_TILE_QUERIES < n ? begin + ATTN_TILE_QUERIES : n);
+                x.keys += rows * (y->key_row - key_scales);
+                x.values += rows * (y->value_row - value_scales);
+                x.scales += rows * (key_scales + value_scales);
+            }
+            CHECK(c.keys == H * x.keys && c.values == H * x.values && c.scales == H * x.scales && c.codebooks == H * x.codebooks &&
+                  c.tables == H * x.tables, "%s: pos %zu, n %zu: not the closed form", a->name, pos, n);
         }
-    CHECK(attn_key_bytes_per_token(a) == L * H * a->key->row_bytes(D), "%s", a->name);
+    size_t rows = (size_t)L * H;
+    CHECK(attn_key_bytes_per_token(a) == rows * y->key_row && attn_value_bytes_per_token(a) == rows * y->value_row, "%s", a->name);
     state_free(&s);
 }
 
+/* Every codec that lists show as keys x every one as values, for every kernel set. */
 static void over_registry(void (*check)(const struct attn *a)) {
     struct attn_shape shape = {L, H, D, T};
+    static float center[L][H * D];
     size_t pairs = 0;
     fill_rows();
+    for (size_t i = 0; i < L * H * D; i++) center[i / (H * D)][i % (H * D)] = 0.1f * (float)(i % 17);
     for (size_t set = 0; kernels_at(set); set++) {
         if (!kernels_at(set)->supported()) continue;
-        for (size_t i = 0; kv_codec_at(i); i++)
-            for (size_t j = 0; kv_codec_at(j); j++) {
-                char spec[64];
+        for (size_t i = 0; kv_codec_listed(i); i++)
+            for (size_t j = 0; kv_codec_listed(j); j++) {
+                char spec[128];
                 struct attn a;
                 struct err e;
-                if (!kv_codec_at(i)->score || !kv_codec_at(j)->mix) continue;
-                snprintf(spec, sizeof spec, "%s/%s", kv_codec_at(i)->name, kv_codec_at(j)->name);
-                int rc = attn_init(&a, &shape, spec, kernels_at(set), &e);
+                struct codec key, value;
+                if (codec_parse(&key, kv_codec_listed(i), D, false, &e) || codec_parse(&value, kv_codec_listed(j), D, true, &e)) continue;
+                snprintf(spec, sizeof spec, "%s/%s", kv_codec_listed(i), kv_codec_listed(j));
+                int rc = attn_init(&a, &shape, spec, NULL, kernels_at(set), &e);
                 CHECK(rc == OK, "%s: %s", spec, e.msg);
                 if (rc) continue;
+                if (attn_wants_center(&a)) a.center = center[0];
                 check(&a);
+                attn_free(&a);
                 pairs++;
             }
     }
@@ -236,16 +259,53 @@ static void threads_change_nothing(void) { over_registry(check_threads); }
 static void counters_equal_closed_form(void) { over_registry(check_counters); }
 
 static void specs(void) {
-    struct attn_shape shape = {L, H, D, T};
+    struct attn_shape shape = {5, H, D, T};
     const struct kernels *k = kernels_at(0);
     struct attn a;
     struct err e;
-    CHECK(attn_init(&a, &shape, "fp16", k, &e) == OK && strcmp(a.name, "fp16/fp16") == 0, "%s", a.name);
-    CHECK(attn_init(&a, &shape, "fp32/fp16", k, &e) == OK && strcmp(a.name, "fp32/fp16") == 0, "%s", a.name);
-    CHECK(attn_state_bytes(&a) == 64 + (size_t)T * L * H * D * 6, "%zu", attn_state_bytes(&a));
-    const char *bad[] = {"", "fp17", "fp16/", "/fp16", "fp16/fp16/fp16", "FP16"};
+    const struct {
+        const char *spec, *name;
+    } good[] = {
+        {"fp16", "fp16/fp16"},
+        {"fp32", "fp32/fp32"},
+        {"fp32/fp16", "fp32/fp16"},
+        {"f16/f32", "fp16/fp32"},
+        {"fp16+fp32@2-", "fp16/fp16@0-1+fp32/fp32@2-"},
+        {"fp16+fp32/fp16@1-3", "fp16/fp16@0+fp32/fp16@1-3+fp16/fp16@4-"},
+        {"fp16@0-1+fp32@2-4", "fp16/fp16@0-1+fp32/fp32@2-"},
+        {"fp32+fp16@0-", "fp16/fp16"},
+    };
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        int rc = attn_init(&a, &shape, good[i].spec, NULL, k, &e);
+        CHECK(rc == OK, "%s: %s", good[i].spec, e.msg);
+        if (rc) continue;
+        CHECK(strcmp(a.name, good[i].name) == 0, "%s is %s, expected %s", good[i].spec, a.name, good[i].name);
+        attn_free(&a);
+    }
+    CHECK(attn_init(&a, &shape, "fp32/fp16@1-+fp16@0", NULL, k, &e) == OK, "%s", e.msg);
+    size_t row = (size_t)T * H * D;
+    CHECK(attn_state_bytes(&a) == 64 + 2 * ((2 * row + 63) / 64 * 64) + 4 * ((4 * row + 63) / 64 * 64) + 4 * ((2 * row + 63) / 64 * 64), "%zu",
+          attn_state_bytes(&a));
+    attn_free(&a);
+    const struct {
+        const char *spec, *expect;
+    } bad[] = {
+        {"", "'' is not a codec for keys; known: fp32, fp16"},
+        {"fp17", "'fp17' is not a codec for keys"},
+        {"fp16/", "'' is not a codec for values"},
+        {"/fp16", "'' is not a codec for keys"},
+        {"fp16/fp16/fp16", "'fp16/fp16' is not a codec for values"},
+        {"FP16", "'FP16' is not a codec"},
+        {"fp16:m=4", "fp16 has no option 'm'; it takes: none"},
+        {"fp16:", "fp16 has no option ''"},
+        {"fp16@5", "'5' are not layers, expected FIRST or FIRST-LAST of 0 to 4"},
+        {"fp16@3-1", "'3-1' are not layers"},
+        {"fp16@", "'' are not layers"},
+        {"fp16@1-", "layer 0 is left out"},
+        {"fp16+", "'' is not a codec"},
+    };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        CHECK(attn_init(&a, &shape, bad[i], k, &e) == ERR_USAGE && strstr(e.msg, "known: fp32, fp16"), "'%s' is accepted", bad[i]);
+        CHECK(attn_init(&a, &shape, bad[i].spec, NULL, k, &e) == ERR_USAGE && strstr(e.msg, bad[i].expect), "'%s': %s", bad[i].spec, e.msg);
 }
 
 int main(void) {

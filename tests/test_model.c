@@ -29,7 +29,7 @@ static struct checkpoint *open_f32(void) {
 
 static struct gpt2_session open_session(const struct gpt2_weights *w, const struct kernels *k, const char *attn, size_t n_seq, size_t rows) {
     struct gpt2_session s;
-    int rc = gpt2_session_open(&s, w, k, attn, n_seq, w->config.n_ctx, rows, &e);
+    int rc = gpt2_session_open(&s, w, k, attn, NULL, n_seq, w->config.n_ctx, rows, &e);
     CHECK(rc == OK, "%s", e.msg);
     if (rc) exit(1);
     return s;
@@ -440,7 +440,7 @@ static void bad_batches_are_refused(void) {
     CHECK(s.length[0] == 0 && s.length[1] == 0, "a refused batch was stored");
     gpt2_session_close(&s);
     struct gpt2_session t;
-    CHECK(gpt2_session_open(&t, &c.weights, best_kernels(), "fp16", 1, 1025, 4, &e) == ERR_USAGE, "context of 1025");
+    CHECK(gpt2_session_open(&t, &c.weights, best_kernels(), "fp16", NULL, 1, 1025, 4, &e) == ERR_USAGE, "context of 1025");
     checkpoint_close(&c);
 }
 

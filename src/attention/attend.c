@@ -1,40 +1,116 @@
 /* State layout, and attention over it: the part that is the same for every codec.
  *
- * State of one sequence: uint64 length[L], padded to 64 bytes; then for each layer and head T key rows; then for each layer and head T value
- * rows. One head's timeline is contiguous, so that decoding reads it as a stream. */
+ * State of one sequence: uint64 length[L], padded to 64 bytes; then for each layer the T key rows of head 0, of head 1, ...; then its value rows in the
+ * same way. Each layer's rows start on a cache line. One head's timeline is contiguous, so that decoding reads it as a stream. */
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "attention/backend.h"
+#include "attention/codecs.h"
+#include "attention/spec.h"
 #include "base/size.h"
 #include "base/threads.h"
 
-/* Queries that one task answers: enough to spread a long prefill evenly, since later queries see more keys. */
-enum { QUERIES_PER_TASK = 16 };
+/* ---- choosing ---- */
 
-static size_t header_bytes(const struct attn *a) { return size_align(a->shape.n_layer * sizeof(uint64_t), 64); }
-
-static size_t key_row(const struct attn *a) { return a->key->row_bytes(a->shape.head_dim); }
-static size_t value_row(const struct attn *a) { return a->value->row_bytes(a->shape.head_dim); }
-
-size_t attn_key_bytes_per_token(const struct attn *a) { return a->shape.n_layer * a->shape.n_head * key_row(a); }
-size_t attn_value_bytes_per_token(const struct attn *a) { return a->shape.n_layer * a->shape.n_head * value_row(a); }
-
-size_t attn_state_bytes(const struct attn *a) {
-    return header_bytes(a) + a->shape.n_ctx * (attn_key_bytes_per_token(a) + attn_value_bytes_per_token(a));
+static int set_up(struct attn *a, struct codec *c, size_t layer, bool values, const struct book *book, struct err *e) {
+    struct codec_setup s = {.n_layer = a->shape.n_layer, .n_head = a->shape.n_head, .head_dim = a->shape.head_dim, .layer = layer,
+                            .book = book, .for_values = values, .arena = &a->arena};
+    int rc = c->ops->check ? c->ops->check(c, s.head_dim, e) : OK;
+    return rc || !c->ops->setup ? rc : c->ops->setup(c, &s, e);
 }
 
-/* Offset in the state of the first key or value row of a layer and head. */
-static size_t keys_at(const struct attn *a, size_t layer, size_t head) {
-    return header_bytes(a) + (layer * a->shape.n_head + head) * a->shape.n_ctx * key_row(a);
-}
-static size_t values_at(const struct attn *a, size_t layer, size_t head) {
-    return header_bytes(a) + a->shape.n_ctx * attn_key_bytes_per_token(a) +
-           (layer * a->shape.n_head + head) * a->shape.n_ctx * value_row(a);
+/* Where each layer's rows lie. */
+static void lay_out(struct attn *a) {
+    const struct attn_shape *s = &a->shape;
+    size_t at = size_align(s->n_layer * sizeof(uint64_t), 64);
+    for (size_t l = 0; l < s->n_layer; l++) {
+        struct attn_layer *y = &a->layers[l];
+        y->key_row = y->key.ops->row_bytes(&y->key, s->head_dim);
+        y->value_row = y->value.ops->row_bytes(&y->value, s->head_dim);
+        y->keys_at = at;
+        y->values_at = at + size_align(s->n_head * s->n_ctx * y->key_row, 64);
+        at = y->values_at + size_align(s->n_head * s->n_ctx * y->value_row, 64);
+        size_t work = y->key.ops->work_floats(&y->key, s->head_dim) * sizeof(float);
+        if (work > a->work_bytes) a->work_bytes = work;
+    }
+    a->state_bytes = at;
 }
 
-void attn_clear(const struct attn *a, void *state) { memset(state, 0, header_bytes(a)); }
+static bool same(const struct codec *a, const struct codec *b) { return a->ops == b->ops && memcmp(&a->o, &b->o, sizeof a->o) == 0; }
+
+/* The spec as it works: runs of equal layers, every option shown. */
+static void name_it(struct attn *a) {
+    size_t L = a->shape.n_layer, at = 0;
+    for (size_t first = 0, next; first < L; first = next) {
+        const struct attn_layer *y = &a->layers[first];
+        for (next = first + 1; next < L && same(&a->layers[next].key, &y->key) && same(&a->layers[next].value, &y->value); next++) {}
+        char keys[64], values[64], part[160];
+        spec_format(&y->key, keys, sizeof keys);
+        spec_format(&y->value, values, sizeof values);
+        int n = snprintf(part, sizeof part, "%s%s/%s", first ? "+" : "", keys, values);
+        if (first > 0 || next < L)
+            snprintf(part + n, sizeof part - (size_t)n, next == L ? "@%zu-" : next == first + 1 ? "@%zu" : "@%zu-%zu", first, next - 1);
+        if (at < sizeof a->name) at += (size_t)snprintf(a->name + at, sizeof a->name - at, "%s", part);
+    }
+}
+
+int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec, const struct book *book, const struct kernels *k,
+              struct err *e) {
+    size_t L = shape->n_layer;
+    *a = (struct attn){.k = k, .shape = *shape};
+    a->layers = arena_zalloc(&a->arena, L, sizeof *a->layers);
+    struct codec *keys = arena_zalloc(&a->arena, L, sizeof *keys), *values = arena_zalloc(&a->arena, L, sizeof *values);
+    int rc = a->layers && keys && values ? spec_parse(spec, L, keys, values, e) : err_set(e, ERR_FAILED, "out of memory for the attention backend");
+    for (size_t l = 0; l < L && !rc; l++) {
+        a->layers[l].key = keys[l];
+        a->layers[l].value = values[l];
+        rc = set_up(a, &a->layers[l].key, l, false, book, e);
+        if (!rc) rc = set_up(a, &a->layers[l].value, l, true, book, e);
+    }
+    if (rc) {
+        attn_free(a);
+        return rc;
+    }
+    lay_out(a);
+    name_it(a);
+    return OK;
+}
+
+void attn_free(struct attn *a) { arena_free(&a->arena); }
+
+bool attn_wants_center(const struct attn *a) {
+    for (size_t l = 0; l < a->shape.n_layer; l++)
+        if (a->layers[l].key.o.center) return true;
+    return false;
+}
+
+/* ---- state ---- */
+
+size_t attn_state_bytes(const struct attn *a) { return a->state_bytes; }
+
+size_t attn_key_bytes_per_token(const struct attn *a) {
+    size_t sum = 0;
+    for (size_t l = 0; l < a->shape.n_layer; l++) sum += a->shape.n_head * a->layers[l].key_row;
+    return sum;
+}
+size_t attn_value_bytes_per_token(const struct attn *a) {
+    size_t sum = 0;
+    for (size_t l = 0; l < a->shape.n_layer; l++) sum += a->shape.n_head * a->layers[l].value_row;
+    return sum;
+}
+
+/* Offset in the state of row `pos` of a head. */
+static size_t key_at(const struct attn *a, size_t layer, size_t head, size_t pos) {
+    return a->layers[layer].keys_at + (head * a->shape.n_ctx + pos) * a->layers[layer].key_row;
+}
+static size_t value_at(const struct attn *a, size_t layer, size_t head, size_t pos) {
+    return a->layers[layer].values_at + (head * a->shape.n_ctx + pos) * a->layers[layer].value_row;
+}
+
+void attn_clear(const struct attn *a, void *state) { memset(state, 0, a->shape.n_layer * sizeof(uint64_t)); }
 
 void attn_truncate(const struct attn *a, void *state, size_t n) {
     uint64_t *length = state;
@@ -48,38 +124,78 @@ void attn_copy(const struct attn *a, void *dst, const void *src, size_t n) {
         assert(((const uint64_t *)src)[l] >= n);
         length[l] = n;
         for (size_t h = 0; h < a->shape.n_head; h++) {
-            size_t kat = keys_at(a, l, h), vat = values_at(a, l, h);
-            memcpy((uint8_t *)dst + kat, (const uint8_t *)src + kat, n * key_row(a));
-            memcpy((uint8_t *)dst + vat, (const uint8_t *)src + vat, n * value_row(a));
+            size_t kat = key_at(a, l, h, 0), vat = value_at(a, l, h, 0);
+            memcpy((uint8_t *)dst + kat, (const uint8_t *)src + kat, n * a->layers[l].key_row);
+            memcpy((uint8_t *)dst + vat, (const uint8_t *)src + vat, n * a->layers[l].value_row);
         }
+    }
+}
+
+static struct codec_head head_of(const struct attn *a, size_t layer, size_t head, bool values) {
+    size_t H = a->shape.n_head, D = a->shape.head_dim;
+    return (struct codec_head){.k = a->k, .codec = values ? &a->layers[layer].value : &a->layers[layer].key, .layer = layer, .head = head,
+                               .head_dim = D, .center = a->center && !values ? a->center + (layer * H + head) * D : NULL};
+}
+
+struct append_job {
+    const struct attn *a;
+    uint8_t *state;
+    size_t layer, pos, n, stride;
+    const float *k, *v;
+};
+
+static void append_heads(void *ctx, size_t begin, size_t end, int thread) {
+    const struct append_job *j = ctx;
+    (void)thread;
+    for (size_t h = begin; h < end; h++) {
+        struct codec_head key = head_of(j->a, j->layer, h, false), value = head_of(j->a, j->layer, h, true);
+        size_t D = j->a->shape.head_dim;
+        key.codec->ops->store(&key, j->state + key_at(j->a, j->layer, h, j->pos), j->k + h * D, j->stride, j->n);
+        value.codec->ops->store(&value, j->state + value_at(j->a, j->layer, h, j->pos), j->v + h * D, j->stride, j->n);
     }
 }
 
 void attn_append(const struct attn *a, void *state, size_t layer, size_t pos, size_t n, const float *k, const float *v, size_t stride) {
     uint64_t *length = state;
-    size_t D = a->shape.head_dim;
     assert(layer < a->shape.n_layer && length[layer] == pos && pos + n <= a->shape.n_ctx);
-    for (size_t h = 0; h < a->shape.n_head; h++) {
-        a->key->store(a->k, (uint8_t *)state + keys_at(a, layer, h) + pos * key_row(a), k + h * D, stride, n, D);
-        a->value->store(a->k, (uint8_t *)state + values_at(a, layer, h) + pos * value_row(a), v + h * D, stride, n, D);
-    }
+    struct append_job job = {a, state, layer, pos, n, stride, k, v};
+    threads_ranges(a->shape.n_head, append_heads, &job);
     length[layer] = pos + n;
 }
 
-/* Scratch of one thread: its counters, then scores[T] (a copy for the probe) and probabilities[T]; whole cache lines. */
+/* ---- attention ---- */
+
+/* Scratch of one thread: its counters; then work of the key codec; scores[T] (a copy for the probe), probabilities[T]; a decoded tile of keys[T][D] and
+ * of values[T][D]. Whole cache lines. */
 struct worker {
     struct attn_counters counters;
-    float *scores, *probs;
+    float *work, *scores, *probs, *keys, *values;
 };
-enum { WORKER_BYTES = 64 };
-static_assert(sizeof(struct worker) <= WORKER_BYTES, "the arrays start on the worker's second cache line");
 
-static size_t worker_stride(const struct attn *a) { return WORKER_BYTES + 2 * size_align(a->shape.n_ctx * sizeof(float), 64); }
+static size_t lines(size_t floats) { return size_align(floats * sizeof(float), 64); }
+
+static size_t worker_stride(const struct attn *a) {
+    return size_align(sizeof(struct worker), 64) + size_align(a->work_bytes, 64) + 2 * lines(a->shape.n_ctx) +
+           2 * lines(a->shape.n_ctx * a->shape.head_dim);
+}
 
 size_t attn_scratch_bytes(const struct attn *a, int threads) { return (size_t)threads * worker_stride(a); }
 
 static struct worker *worker_at(const struct attn *a, void *scratch, int thread) {
     return (struct worker *)(void *)((uint8_t *)scratch + (size_t)thread * worker_stride(a));
+}
+
+static void worker_init(const struct attn *a, struct worker *w) {
+    uint8_t *at = (uint8_t *)w + size_align(sizeof *w, 64);
+    *w = (struct worker){.work = (float *)(void *)at};
+    at += size_align(a->work_bytes, 64);
+    w->scores = (float *)(void *)at;
+    at += lines(a->shape.n_ctx);
+    w->probs = (float *)(void *)at;
+    at += lines(a->shape.n_ctx);
+    w->keys = (float *)(void *)at;
+    at += lines(a->shape.n_ctx * a->shape.head_dim);
+    w->values = (float *)(void *)at;
 }
 
 struct attend_job {
@@ -91,61 +207,101 @@ struct attend_job {
     const struct attn_probe *probe;
 };
 
-/* Query i of an item, one head: scores, softmax, mix. `query` is its number over all items. */
-static void attend_one(const struct attend_job *job, const struct attn_query *item, size_t i, size_t head, size_t query,
-                       struct worker *w) {
-    const struct attn *a = job->a;
-    size_t D = a->shape.head_dim, n = item->pos + i + 1;
-    const float *q = item->q + i * item->q_stride + head * D;
-    float *out = item->out + i * item->out_stride + head * D, *probs = w->probs, scale = 1.0f / sqrtf((float)D);
-
-    a->key->score(a->k, probs, (const uint8_t *)item->state + keys_at(a, job->layer, head), q, n, D, &w->counters);
-    for (size_t t = 0; t < n; t++) probs[t] *= scale;
-    if (job->probe) memcpy(w->scores, probs, n * sizeof *probs);
-    a->k->softmax(probs, n);
-    memset(out, 0, D * sizeof *out);
-    a->value->mix(a->k, out, (const uint8_t *)item->state + values_at(a, job->layer, head), probs, n, D, &w->counters);
-    if (job->probe) job->probe->row(job->probe->ctx, job->layer, head, query, n, q, w->scores, probs, out);
+/* Scaled scores in w->probs to probabilities there. */
+static void probabilities(const struct attend_job *job, struct worker *w, size_t n) {
+    float scale = 1.0f / sqrtf((float)job->a->shape.head_dim);
+    for (size_t t = 0; t < n; t++) w->probs[t] *= scale;
+    if (job->probe) memcpy(w->scores, w->probs, n * sizeof *w->probs);
+    job->a->k->softmax(w->probs, n);
 }
 
-static size_t blocks_of(const struct attn_query *item) { return (item->n + QUERIES_PER_TASK - 1) / QUERIES_PER_TASK; }
+static void show(const struct attend_job *job, const struct worker *w, size_t head, size_t query, size_t n, const float *q, const float *out) {
+    if (job->probe) job->probe->row(job->probe->ctx, job->layer, head, query, n, q, w->scores, w->probs, out);
+}
 
-/* Task number -> item, block of queries, head. */
+/* The one query of an item, straight from the stored rows. */
+static void decode_one(const struct attend_job *job, const struct attn_query *item, size_t head, size_t query, struct worker *w) {
+    const struct attn *a = job->a;
+    size_t D = a->shape.head_dim, n = item->pos + 1;
+    const uint8_t *state = item->state;
+    const float *q = item->q + head * D;
+    float *out = item->out + head * D;
+    struct codec_head key = head_of(a, job->layer, head, false), value = head_of(a, job->layer, head, true);
+    const struct kv_codec *kc = key.codec->ops, *vc = value.codec->ops;
+
+    kc->prepare(&key, w->work, q, &w->counters);
+    kc->score(&key, w->work, w->probs, state + key_at(a, job->layer, head, 0), n, &w->counters);
+    probabilities(job, w, n);
+    memset(out, 0, D * sizeof *out);
+    vc->mix(&value, out, state + value_at(a, job->layer, head, 0), w->probs, n, &w->counters);
+    if (vc->finish) vc->finish(&value, out);
+    show(job, w, head, query, n, q, out);
+}
+
+/* Queries begin .. end - 1 of an item: the rows they need are decoded once, then every query multiplies them. */
+static void prefill_tile(const struct attend_job *job, const struct attn_query *item, size_t begin, size_t end, size_t head,
+                         size_t first_query, struct worker *w) {
+    const struct attn *a = job->a;
+    const struct attn_layer *y = &a->layers[job->layer];
+    size_t D = a->shape.head_dim, rows = item->pos + end;
+    const uint8_t *state = item->state;
+    struct codec_head key = head_of(a, job->layer, head, false), value = head_of(a, job->layer, head, true);
+    size_t key_scales = key.codec->ops->scale_bytes(key.codec, D), value_scales = value.codec->ops->scale_bytes(value.codec, D);
+
+    key.codec->ops->decode(&key, w->keys, state + key_at(a, job->layer, head, 0), rows);
+    value.codec->ops->decode(&value, w->values, state + value_at(a, job->layer, head, 0), rows);
+    w->counters.keys += rows * (y->key_row - key_scales);
+    w->counters.values += rows * (y->value_row - value_scales);
+    w->counters.scales += rows * (key_scales + value_scales);
+    for (size_t i = begin; i < end; i++) {
+        size_t n = item->pos + i + 1;
+        const float *q = item->q + i * item->q_stride + head * D;
+        float *out = item->out + i * item->out_stride + head * D;
+        a->k->matvec(DTYPE_F32, w->probs, w->keys, D * sizeof(float), n, q, D);
+        probabilities(job, w, n);
+        memset(out, 0, D * sizeof *out);
+        a->k->vecmat(DTYPE_F32, out, w->values, D * sizeof(float), n, w->probs, D);
+        show(job, w, head, first_query + i, n, q, out);
+    }
+}
+
+static size_t tiles_of(const struct attn_query *item) { return (item->n + ATTN_TILE_QUERIES - 1) / ATTN_TILE_QUERIES; }
+
+/* Task number -> item, tile of queries, head. */
 static void attend_task(void *ctx, size_t task, int thread) {
     const struct attend_job *job = ctx;
     const struct attn_query *item = job->items;
     size_t H = job->a->shape.n_head, first_query = 0;
-    for (; task >= blocks_of(item) * H; item++) {
-        task -= blocks_of(item) * H;
+    for (; task >= tiles_of(item) * H; item++) {
+        task -= tiles_of(item) * H;
         first_query += item->n;
     }
-    size_t head = task % H, begin = task / H * QUERIES_PER_TASK;
-    size_t end = begin + QUERIES_PER_TASK < item->n ? begin + QUERIES_PER_TASK : item->n;
-    for (size_t i = begin; i < end; i++)
-        attend_one(job, item, i, head, first_query + i, worker_at(job->a, job->scratch, thread));
+    struct worker *w = worker_at(job->a, job->scratch, thread);
+    size_t head = task % H, begin = task / H * ATTN_TILE_QUERIES;
+    if (item->n == 1)
+        decode_one(job, item, head, first_query, w);
+    else
+        prefill_tile(job, item, begin, begin + ATTN_TILE_QUERIES < item->n ? begin + ATTN_TILE_QUERIES : item->n, head, first_query, w);
 }
 
 void attn_attend(const struct attn *a, size_t layer, const struct attn_query *items, size_t n_items, void *scratch,
                  struct attn_counters *counters, const struct attn_probe *probe) {
     struct attend_job job = {a, layer, items, n_items, scratch, probe};
     int threads = threads_count();
-    for (int t = 0; t < threads; t++) {
-        struct worker *w = worker_at(a, scratch, t);
-        float *scores = (float *)(void *)((uint8_t *)w + WORKER_BYTES);
-        *w = (struct worker){.scores = scores, .probs = scores + size_align(a->shape.n_ctx, 16)};
-    }
+    for (int t = 0; t < threads; t++) worker_init(a, worker_at(a, scratch, t));
     size_t tasks = 0;
     for (size_t s = 0; s < n_items; s++) {
         assert(((const uint64_t *)items[s].state)[layer] >= items[s].pos + items[s].n);
-        tasks += blocks_of(&items[s]) * a->shape.n_head;
+        tasks += tiles_of(&items[s]) * a->shape.n_head;
     }
     threads_tasks(tasks, attend_task, &job);
-    for (int t = 0; t < threads; t++) {
-        const struct attn_counters *c = &worker_at(a, scratch, t)->counters;
-        counters->keys += c->keys;
-        counters->scales += c->scales;
-        counters->codebooks += c->codebooks;
-        counters->tables += c->tables;
-        counters->values += c->values;
-    }
+    for (int t = 0; t < threads; t++) attn_counters_add(counters, &worker_at(a, scratch, t)->counters);
+}
+
+void attn_counters_add(struct attn_counters *to, const struct attn_counters *c) {
+    to->keys += c->keys;
+    to->scales += c->scales;
+    to->codebooks += c->codebooks;
+    to->tables += c->tables;
+    to->values += c->values;
 }

@@ -1,63 +1,56 @@
 /* The attention backend: how the keys and values of past tokens are stored, scored and mixed. This is the seam the project turns on.
  *
- * A backend is a key codec and a value codec, chosen apart: "fp16" or "fp16/fp32" (keys/values). The model hands over float32 rows and
- * gets float32 rows back; how a row is stored does not leak out. For head h with query q at position t, over stored keys k_i and values v_i:
+ * A backend is a key codec and a value codec, chosen apart and per layer: "fp16", "int4:rotate/int8", "fp16+lookat4@2-". The model hands
+ * over float32 rows and gets float32 rows back; how a row is stored does not leak out. For head h with query q at position t, over stored keys k_i
+ * and values v_i:
  *
  *     s_i = q . k_i / sqrt(D), i <= t;   p = softmax(s);   out = sum_i p_i v_i        (Vaswani et al. 2017, section 3.2.1)
  *
- * A query sees only what is stored: never a copy of a key that the codec has since rounded.
+ * A query sees only what is stored: never a copy of a key that the codec has since rounded. One query alone (decode) is scored straight from the
+ * stored rows; several (prefill) share a decoded tile of them. The two agree to rounding.
  *
  * Dimensions: L layers, H heads, D head_dim, T context. */
 #ifndef LOOKAT_ATTENTION_BACKEND_H
 #define LOOKAT_ATTENTION_BACKEND_H
 
-#include "base/err.h"
-#include "kernels/kernels.h"
+#include "attention/codec.h"
+#include "base/arena.h"
 
 struct attn_shape {
     size_t n_layer, n_head, head_dim, n_ctx; /* L, H, D, T */
 };
 
-/* Bytes read by attend, counted where they are read. */
-struct attn_counters {
-    uint64_t keys, scales, codebooks, tables, values;
+struct attn_layer {
+    struct codec key, value;
+    size_t key_row, value_row;     /* bytes of one stored row */
+    size_t keys_at, values_at;     /* offset in the state of head 0's first row */
 };
-
-/* One way to store rows of D floats. Rows of one layer and head lie one after another, row_bytes apart. n rows, all pointers unaligned
- * beyond 4 bytes. The counters' closed form stands in the codec's file. */
-struct kv_codec {
-    const char *name;    /* as in --attn */
-    const char *summary; /* one line for --help */
-
-    /* Exact bytes of one stored row. */
-    size_t (*row_bytes)(size_t head_dim);
-
-    /* rows[n] = x[n][D], the rows of x `stride` floats apart. */
-    void (*store)(const struct kernels *k, uint8_t *rows, const float *x, size_t stride, size_t n, size_t head_dim);
-
-    /* scores[i] = q . row i, for i < n. NULL: not for keys. */
-    void (*score)(const struct kernels *k, float *scores, const uint8_t *rows, const float *q, size_t n, size_t head_dim,
-                  struct attn_counters *c);
-
-    /* out[D] += sum_i p[i] row i. NULL: not for values. */
-    void (*mix)(const struct kernels *k, float *out, const uint8_t *rows, const float *p, size_t n, size_t head_dim,
-                struct attn_counters *c);
-};
-
-/* The registry: codec number index, NULL past the last. */
-const struct kv_codec *kv_codec_at(size_t index);
 
 struct attn {
     const struct kernels *k;
     struct attn_shape shape;
-    const struct kv_codec *key, *value;
-    char name[64]; /* the effective spec, keys and values: "fp16/fp16" */
+    struct attn_layer *layers;     /* [L] */
+    const float *center;           /* [L][H][D] the constant part of each head's keys: set by the owner before the first append where
+                                    * attn_wants_center, else NULL */
+    size_t state_bytes, work_bytes;
+    char name[128];                /* the effective spec in full, such as "lookat:m=4,k=256/fp16" */
+    struct arena arena;
 };
 
-/* Chooses the codecs of `spec` (KEYS[/VALUES]; values default to the codec of the keys). ERR_USAGE, naming the known codecs, for another spec. */
-int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec, const struct kernels *k, struct err *e);
+/* Chooses the codecs of `spec`. The grammar, with later parts overriding earlier ones for their layers:
+ *     SPEC  = PART ["+" PART]...                "fp16+lookat4@2-"
+ *     PART  = KEYS ["/" VALUES] ["@" LAYERS]    LAYERS = FIRST | FIRST "-" [LAST]; without it every layer
+ *     KEYS, VALUES = NAME [":" OPTION ["," OPTION]...]    OPTION = NAME | NAME "=" NUMBER
+ * VALUES default to fp16 (to fp32 for fp32 keys). ERR_USAGE, naming what is known, for another spec; with which command makes one where a
+ * codebook is needed and missing. `book` (may be NULL) holds the model's codebooks and must outlive the attn. */
+int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec, const struct book *book, const struct kernels *k,
+              struct err *e);
+void attn_free(struct attn *a);
 
-/* Exact bytes of the state of one sequence: per layer a length, then T key rows and T value rows of every head. The caller owns the memory,
+/* Does a layer's key codec subtract the constant part of the keys? */
+bool attn_wants_center(const struct attn *a);
+
+/* Exact bytes of the state of one sequence: a length per layer, then T key rows and T value rows of every layer and head. The caller owns the memory,
  * aligned to 64 bytes; a state holds no pointers, so it can be copied and kept. */
 size_t attn_state_bytes(const struct attn *a);
 /* Bytes that one token adds to the state: all layers and heads. */
@@ -71,7 +64,8 @@ void attn_truncate(const struct attn *a, void *state, size_t n);
 /* dst becomes the first n tokens of src; n at most what src holds. */
 void attn_copy(const struct attn *a, void *dst, const void *src, size_t n);
 
-/* Stores n keys and values of one layer behind the `pos` that the layer holds: k and v are [n][H][D], their rows `stride` floats apart. */
+/* Stores n keys and values of one layer behind the `pos` that the layer holds: k and v are [n][H][D], their rows `stride` floats apart. The
+ * heads are spread over the threads. */
 void attn_append(const struct attn *a, void *state, size_t layer, size_t pos, size_t n, const float *k, const float *v, size_t stride);
 
 /* Queries of one sequence: n causal queries at positions pos .. pos + n - 1, whose keys are stored already. */
@@ -94,9 +88,16 @@ struct attn_probe {
 /* Bytes of scratch that attend needs for `threads` threads, aligned to 64. */
 size_t attn_scratch_bytes(const struct attn *a, int threads);
 
+/* Queries of prefill that share one decoded tile of keys and values, from a query whose number in its item is a multiple of it. */
+enum { ATTN_TILE_QUERIES = 64 };
+
 /* Answers the queries of n_items sequences in one layer, heads and queries spread over the threads. Adds to *counters; probe may be NULL.
- * scratch has attn_scratch_bytes(a, threads_count()). */
+ * scratch has attn_scratch_bytes(a, threads_count()). Bytes read: for an item of one query, what the codecs' `reads` say for its pos + 1 keys, times
+ * H; for more, each tile of queries reads every row up to its last query once, times H. */
 void attn_attend(const struct attn *a, size_t layer, const struct attn_query *items, size_t n_items, void *scratch,
                  struct attn_counters *counters, const struct attn_probe *probe);
+
+/* *to += *c */
+void attn_counters_add(struct attn_counters *to, const struct attn_counters *c);
 
 #endif

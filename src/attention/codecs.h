@@ -2,7 +2,7 @@
 #ifndef LOOKAT_ATTENTION_CODECS_H
 #define LOOKAT_ATTENTION_CODECS_H
 
-#include "attention/backend.h"
+#include "attention/codec.h"
 
 extern const struct kv_codec codec_fp32;
 extern const struct kv_codec codec_fp16;

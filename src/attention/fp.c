@@ -1,54 +1,66 @@
-/* fp32 and fp16: rows stored as floating point and read in full.
- * fp32 is exact, the yardstick of the tests; fp16 is the baseline of every comparison.
+/* fp32 and fp16: rows stored as floating point and read in full. fp32 is exact, the yardstick of the tests; fp16 is the baseline of every
+ * comparison.
  *
- * A query over n keys reads n D b bytes of keys and n D b bytes of values; b = 4 for fp32, 2 for fp16. */
-#include "attention/codecs.h"
-
+ * Reads of a query over n rows: n D b bytes of keys or of values; b = 4 for fp32, 2 for fp16. */
 #include <string.h>
 
-static size_t fp32_row_bytes(size_t head_dim) { return 4 * head_dim; }
+#include "attention/codecs.h"
 
-static void fp32_store(const struct kernels *k, uint8_t *rows, const float *x, size_t stride, size_t n, size_t head_dim) {
-    (void)k;
-    for (size_t i = 0; i < n; i++) memcpy(rows + i * 4 * head_dim, x + i * stride, 4 * head_dim);
+static enum dtype type_of(const struct codec *c) { return c->ops == &codec_fp32 ? DTYPE_F32 : DTYPE_F16; }
+
+static size_t fp_row_bytes(const struct codec *c, size_t head_dim) { return dtype_bytes(type_of(c), head_dim); }
+
+static size_t fp_scale_bytes(const struct codec *c, size_t head_dim) {
+    (void)c, (void)head_dim;
+    return 0;
 }
 
-static void fp32_score(const struct kernels *k, float *scores, const uint8_t *rows, const float *q, size_t n, size_t head_dim,
-                       struct attn_counters *c) {
-    k->matvec(DTYPE_F32, scores, rows, 4 * head_dim, n, q, head_dim);
-    c->keys += n * 4 * head_dim;
+static void fp_store(const struct codec_head *h, uint8_t *rows, const float *x, size_t stride, size_t n) {
+    size_t D = h->head_dim, row = fp_row_bytes(h->codec, D);
+    for (size_t i = 0; i < n; i++) {
+        if (type_of(h->codec) == DTYPE_F32)
+            memcpy(rows + i * row, x + i * stride, row);
+        else
+            h->k->to_f16((uint16_t *)(void *)(rows + i * row), x + i * stride, D);
+    }
 }
 
-static void fp32_mix(const struct kernels *k, float *out, const uint8_t *rows, const float *p, size_t n, size_t head_dim,
-                     struct attn_counters *c) {
-    k->vecmat(DTYPE_F32, out, rows, 4 * head_dim, n, p, head_dim);
-    c->values += n * 4 * head_dim;
+static void fp_decode(const struct codec_head *h, float *x, const uint8_t *rows, size_t n) {
+    h->k->to_f32(type_of(h->codec), x, rows, n * h->head_dim);
 }
 
-const struct kv_codec codec_fp32 = {
-    .name = "fp32", .summary = "32-bit floats: exact",
-    .row_bytes = fp32_row_bytes, .store = fp32_store, .score = fp32_score, .mix = fp32_mix,
-};
-
-static size_t fp16_row_bytes(size_t head_dim) { return 2 * head_dim; }
-
-static void fp16_store(const struct kernels *k, uint8_t *rows, const float *x, size_t stride, size_t n, size_t head_dim) {
-    for (size_t i = 0; i < n; i++) k->to_f16((uint16_t *)(void *)(rows + i * 2 * head_dim), x + i * stride, head_dim);
+static size_t fp_work_floats(const struct codec *c, size_t head_dim) {
+    (void)c;
+    return head_dim;
 }
 
-static void fp16_score(const struct kernels *k, float *scores, const uint8_t *rows, const float *q, size_t n, size_t head_dim,
-                       struct attn_counters *c) {
-    k->matvec(DTYPE_F16, scores, rows, 2 * head_dim, n, q, head_dim);
-    c->keys += n * 2 * head_dim;
+static void fp_prepare(const struct codec_head *h, float *work, const float *q, struct attn_counters *c) {
+    (void)c;
+    memcpy(work, q, h->head_dim * sizeof *work);
 }
 
-static void fp16_mix(const struct kernels *k, float *out, const uint8_t *rows, const float *p, size_t n, size_t head_dim,
-                     struct attn_counters *c) {
-    k->vecmat(DTYPE_F16, out, rows, 2 * head_dim, n, p, head_dim);
-    c->values += n * 2 * head_dim;
+static void fp_score(const struct codec_head *h, const float *work, float *scores, const uint8_t *rows, size_t n, struct attn_counters *c) {
+    size_t row = fp_row_bytes(h->codec, h->head_dim);
+    h->k->matvec(type_of(h->codec), scores, rows, row, n, work, h->head_dim);
+    c->keys += n * row;
 }
 
-const struct kv_codec codec_fp16 = {
-    .name = "fp16", .summary = "16-bit floats: the baseline",
-    .row_bytes = fp16_row_bytes, .store = fp16_store, .score = fp16_score, .mix = fp16_mix,
-};
+static void fp_mix(const struct codec_head *h, float *out, const uint8_t *rows, const float *p, size_t n, struct attn_counters *c) {
+    size_t row = fp_row_bytes(h->codec, h->head_dim);
+    h->k->vecmat(type_of(h->codec), out, rows, row, n, p, h->head_dim);
+    c->values += n * row;
+}
+
+static void fp_reads(const struct codec *c, size_t head_dim, size_t n, bool as_values, struct attn_counters *count) {
+    *(as_values ? &count->values : &count->keys) += n * fp_row_bytes(c, head_dim);
+}
+
+#define FP(n, s)                                                                                                                      \
+    {                                                                                                                                 \
+        .name = n, .summary = s, .options = "", .keys = true, .values = true, .row_bytes = fp_row_bytes, .scale_bytes = fp_scale_bytes, \
+        .store = fp_store, .decode = fp_decode, .work_floats = fp_work_floats, .prepare = fp_prepare, .score = fp_score,              \
+        .mix = fp_mix, .reads = fp_reads                                                                                              \
+    }
+
+const struct kv_codec codec_fp32 = FP("fp32", "32-bit floats: exact");
+const struct kv_codec codec_fp16 = FP("fp16", "16-bit floats: the baseline");

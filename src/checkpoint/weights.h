@@ -54,6 +54,10 @@ struct vocab {
 /* Weights and biases of the model, the padding of a file and the tied head not counted twice. */
 uint64_t gpt2_parameters(const struct gpt2_weights *w);
 
+/* SHA-256, as 64 hex digits, of the shape and of what every stored number type keeps: norms, biases and positions. Conversions of one model have
+ * one fingerprint. */
+void gpt2_fingerprint(const struct gpt2_weights *w, char hex[65]);
+
 /* Checks a shape before anything is allocated from it: every size in 1..2^24 (2^20 for L, T), C a multiple of H, head_dim a multiple of 4,
  * norm_eps finite and above 0.
  * ERR_REFUSED, naming `path`, the field, and what was expected. */

@@ -147,7 +147,7 @@ static int run(const struct args *args, struct err *e) {
     }
     struct gpt2_session s;
     size_t n_seq = (size_t)args->num_samples, rows = j.n < BATCH ? j.n : BATCH;
-    if (!rc) rc = gpt2_session_open(&s, &j.g.model.weights, j.g.k, args_attn(args), n_seq, j.n_ctx, rows > n_seq ? rows : n_seq, e);
+    if (!rc) rc = gpt2_session_open(&s, &j.g.model.weights, j.g.k, args_attn(args), NULL, n_seq, j.n_ctx, rows > n_seq ? rows : n_seq, e);
     if (!rc) {
         rc = generate(&j, &s, e);
         gpt2_session_close(&s);

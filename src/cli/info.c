@@ -19,9 +19,15 @@ struct kv_bytes {
     uint64_t keys, values;
 };
 
-static struct kv_bytes kv_bytes(const struct kv_codec *codec, const struct gpt2_config *s) {
-    uint64_t rows = (uint64_t)s->n_layer * s->n_head, row = codec->row_bytes(s->n_embd / s->n_head);
-    return (struct kv_bytes){codec->score ? rows * row : 0, codec->mix ? rows * row : 0};
+static struct kv_bytes kv_bytes(const char *spec, const struct gpt2_config *s) {
+    uint64_t rows = (uint64_t)s->n_layer * s->n_head;
+    size_t D = s->n_embd / s->n_head;
+    struct kv_bytes b = {0, 0};
+    struct codec c;
+    struct err e; /* a codec that this head_dim rules out stores nothing */
+    if (codec_parse(&c, spec, D, false, &e) == OK) b.keys = rows * c.ops->row_bytes(&c, D);
+    if (codec_parse(&c, spec, D, true, &e) == OK) b.values = rows * c.ops->row_bytes(&c, D);
+    return b;
 }
 
 /* Of the file with the weights: `path`, or in a Hugging Face folder model.safetensors. */
@@ -86,10 +92,10 @@ static void print_json(const struct checkpoint *c, const char *sha256) {
     json_put_close(&j);
     json_tokenizer(&j, &c->vocab);
     json_put_array(&j, "stored_bytes_per_token");
-    for (size_t i = 0; kv_codec_at(i); i++) {
-        struct kv_bytes b = kv_bytes(kv_codec_at(i), &c->weights.config);
+    for (size_t i = 0; kv_codec_listed(i); i++) {
+        struct kv_bytes b = kv_bytes(kv_codec_listed(i), &c->weights.config);
         json_put_object(&j, NULL);
-        json_put_cstr(&j, "attn", kv_codec_at(i)->name);
+        json_put_cstr(&j, "attn", kv_codec_listed(i));
         json_size(&j, "keys", b.keys);
         json_size(&j, "values", b.values);
         json_put_close(&j);
@@ -141,9 +147,9 @@ static void size_cell(struct text_table *t, uint64_t bytes) { table_cell(t, "%s"
 
 static void codecs(struct text_table *t, const struct gpt2_config *s) {
     table_cell(t, "attention"), table_cell(t, "as keys"), table_cell(t, "as values"), table_cell(t, "both, whole context");
-    for (size_t i = 0; kv_codec_at(i); i++) {
-        struct kv_bytes b = kv_bytes(kv_codec_at(i), s);
-        table_cell(t, "%s", kv_codec_at(i)->name);
+    for (size_t i = 0; kv_codec_listed(i); i++) {
+        struct kv_bytes b = kv_bytes(kv_codec_listed(i), s);
+        table_cell(t, "%s", kv_codec_listed(i));
         size_cell(t, b.keys);
         size_cell(t, b.values);
         table_cell(t, "%s", b.keys && b.values ? text_bytes((b.keys + b.values) * s->n_ctx).s : "-");

@@ -4,16 +4,17 @@
 #include <string.h>
 
 #include "base/interrupt.h"
+#include "base/process.h"
 #include "base/threads.h"
 
-int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, const struct kernels *k, const char *attn, size_t n_seq,
-                      size_t n_ctx, size_t max_rows, struct err *e) {
+int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, const struct kernels *k, const char *attn,
+                      const struct book *book, size_t n_seq, size_t n_ctx, size_t max_rows, struct err *e) {
     const struct gpt2_config *c = &w->config;
     *s = (struct gpt2_session){.w = w, .k = k, .n_seq = n_seq, .max_rows = max_rows, .threads = threads_count()};
     if (n_ctx < 1 || n_ctx > c->n_ctx)
         return err_set(e, ERR_USAGE, "a context of %zu tokens was asked for; the model has positions for 1 to %zu", n_ctx, c->n_ctx);
     struct attn_shape shape = {c->n_layer, c->n_head, c->n_embd / c->n_head, n_ctx};
-    int rc = attn_init(&s->attn, &shape, attn, k, e);
+    int rc = attn_init(&s->attn, &shape, attn, book, k, e);
     if (rc) return rc;
 
     struct arena *a = &s->arena;
@@ -27,7 +28,11 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, cons
     s->rows = arena_alloc(a, max_rows, sizeof *s->rows);
     s->scratch = arena_alloc(a, attn_scratch_bytes(&s->attn, s->threads), 1);
     s->counters = arena_zalloc(a, c->n_layer, sizeof *s->counters);
-    bool ok = s->state && s->length && s->x && s->norm && s->qkv && s->hidden && s->items && s->rows && s->scratch && s->counters;
+    float *center = attn_wants_center(&s->attn) ? arena_alloc(a, c->n_layer * c->n_embd, sizeof(float)) : NULL;
+    if (center) gpt2_key_constants(w, k, center);
+    s->attn.center = center;
+    bool ok = s->state && s->length && s->x && s->norm && s->qkv && s->hidden && s->items && s->rows && s->scratch && s->counters &&
+              (center || !attn_wants_center(&s->attn));
     for (size_t i = 0; ok && i < n_seq; i++) {
         s->state[i] = arena_alloc(a, attn_state_bytes(&s->attn), 1);
         ok = s->state[i] != NULL;
@@ -38,7 +43,20 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, cons
     return err_set(e, ERR_FAILED, "out of memory for %zu sequences of %zu tokens (%zu bytes each)", n_seq, n_ctx, attn_state_bytes(&s->attn));
 }
 
-void gpt2_session_close(struct gpt2_session *s) { arena_free(&s->arena); }
+void gpt2_session_close(struct gpt2_session *s) {
+    attn_free(&s->attn);
+    arena_free(&s->arena);
+}
+
+void gpt2_key_constants(const struct gpt2_weights *w, const struct kernels *k, float *out) {
+    size_t C = w->config.n_embd;
+    for (size_t l = 0; l < w->config.n_layer; l++) {
+        const struct gpt2_layer *y = &w->layers[l];
+        size_t row = matrix_row_bytes(&y->qkv);
+        k->matvec(y->qkv.type, out + l * C, (const uint8_t *)y->qkv.data + C * row, row, C, y->ln1_b, C); /* rows C .. 2C - 1 make k */
+        for (size_t i = 0; i < C; i++) out[l * C + i] += y->qkv_b[C + i];
+    }
+}
 
 static int check_rows(const struct gpt2_session *s, const struct gpt2_row *rows, size_t n, struct err *e) {
     if (n > s->max_rows) return err_set(e, ERR_USAGE, "a batch of %zu rows; the session was made for %zu", n, s->max_rows);
@@ -72,6 +90,7 @@ static void embed(struct gpt2_session *s, const struct gpt2_row *rows, size_t n)
 /* norm[n][C] = the attention of one layer, each row over its own sequence, from qkv[n][3C]. */
 static void attention(struct gpt2_session *s, size_t layer, const struct gpt2_row *rows, size_t n) {
     size_t C = s->w->config.n_embd, n_items = 0;
+    double start = clock_now();
     for (size_t i = 0, run; i < n; i += run) {
         for (run = 1; i + run < n && rows[i + run].seq == rows[i].seq; run++) {}
         void *state = s->state[rows[i].seq];
@@ -81,6 +100,8 @@ static void attention(struct gpt2_session *s, size_t layer, const struct gpt2_ro
                                                   .q_stride = 3 * C, .out_stride = C};
     }
     attn_attend(&s->attn, layer, s->items, n_items, s->scratch, &s->counters[layer], s->probe);
+    s->attention_s += clock_now() - start;
+    if (s->observer) s->observer->layer(s->observer->ctx, layer, rows, n, s->qkv, s->qkv + C, s->qkv + 2 * C, 3 * C);
 }
 
 static void normalise(struct gpt2_session *s, const float *weight, const float *bias, size_t n) {

@@ -21,6 +21,13 @@ struct gpt2_row {
     bool logits;       /* are the logits after this token wanted? */
 };
 
+/* Sees q, k and v of every layer and batch, after they were stored and answered: q, k and v are [n][H][D] of the batch's n rows, their rows `stride`
+ * floats apart. It must leave them as they are. */
+struct gpt2_observer {
+    void *ctx;
+    void (*layer)(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v, size_t stride);
+};
+
 struct gpt2_session {
     const struct gpt2_weights *w;
     const struct kernels *k;
@@ -38,14 +45,17 @@ struct gpt2_session {
     void *scratch;     /* of attend */
     int threads;       /* the count that scratch was made for */
     struct attn_counters *counters; /* [L] bytes read by attention since the session began */
-    const struct attn_probe *probe; /* NULL, or what looks on; set by the owner */
+    double attention_s;             /* seconds spent storing and attending since the session began */
+    const struct attn_probe *probe; /* NULL, or what sees every query's scores; set by the owner */
+    const struct gpt2_observer *observer; /* NULL, or what sees every layer's rows; set by the owner */
     struct arena arena;
 };
 
 /* Prepares n_seq empty sequences of up to n_ctx tokens (at most T) with the attention backend `attn`, for batches of up to max_rows
- * rows. Fix the thread count before. The weights must outlive the session. ERR_USAGE for a bad spec or n_ctx, ERR_FAILED without memory. */
-int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, const struct kernels *k, const char *attn, size_t n_seq,
-                      size_t n_ctx, size_t max_rows, struct err *e);
+ * rows. Fix the thread count before. The weights and the codebooks (`book` may be NULL) must outlive the session. ERR_USAGE for a bad spec or
+ * n_ctx, ERR_FAILED without memory. */
+int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, const struct kernels *k, const char *attn,
+                      const struct book *book, size_t n_seq, size_t n_ctx, size_t max_rows, struct err *e);
 void gpt2_session_close(struct gpt2_session *s);
 
 /* Runs n <= max_rows rows and stores their keys and values. Rows of one sequence stand together, in order. logits receives [V] for each row that
@@ -58,6 +68,10 @@ int gpt2_prefill(struct gpt2_session *s, uint32_t seq, const int32_t *tokens, si
 
 /* Sequence dst becomes the first n tokens of src. */
 void gpt2_fork(struct gpt2_session *s, uint32_t dst, uint32_t src, uint32_t n);
+
+/* out[L][C] = the constant part of each layer's keys: what the weights add whatever the token, W_k beta + b_k with beta the bias of the
+ * LayerNorm before. */
+void gpt2_key_constants(const struct gpt2_weights *w, const struct kernels *k, float *out);
 
 /* Forgets the tokens of seq from position n on. */
 void gpt2_rewind(struct gpt2_session *s, uint32_t seq, uint32_t n);

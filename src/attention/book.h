@@ -1,0 +1,50 @@
+/* Codebooks: what calibration learns, and LOOKAT scores with. A book is kept in a GGUF file of its own or inside a model's GGUF file, under the
+ * same keys, so book_open reads either. Nothing in a file is trusted. */
+#ifndef LOOKAT_ATTENTION_BOOK_H
+#define LOOKAT_ATTENTION_BOOK_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "checkpoint/gguf.h"
+
+/* One setting's centroids, for every layer and head. Subspace j of a head is dimensions j D/M .. (j + 1) D/M - 1 of its keys. Dimension before centroid,
+ * so that a lookup table is D/M passes over K consecutive numbers. */
+struct codebook {
+    size_t m, k;               /* M subspaces, K centroids */
+    const uint16_t *centroids; /* [L][H][M][D/M][K] f16, finite */
+};
+
+struct book_corpus {
+    const char *name;  /* file name without folder */
+    char sha256[65];   /* of the text's bytes */
+};
+
+struct book {
+    const char *path;             /* for messages */
+    size_t n_layer, n_head, head_dim;
+    char fingerprint[65];         /* gpt2_fingerprint of the model */
+    struct book_corpus *corpora;  /* [n_corpora] the texts it was calibrated on */
+    size_t n_corpora;
+    uint64_t tokens, samples, seed; /* tokens run, keys kept per head, seed of k-means */
+    struct codebook *books;       /* [n] */
+    size_t n;
+    struct arena arena;
+};
+
+/* Reads the book in `path`. *found is false, and the book empty, where the file is a GGUF file without one (which is no error). ERR_REFUSED for one that
+ * is broken: counts, shapes, sizes, numbers that are not finite. */
+int book_open(struct book *b, const char *path, bool *found, struct err *e);
+void book_close(struct book *b);
+
+/* ERR_REFUSED, naming both, where the book is not of the model with this fingerprint and shape. */
+int book_check(const struct book *b, const char *fingerprint, size_t n_layer, size_t n_head, size_t head_dim, struct err *e);
+
+/* The codebooks of M subspaces and K centroids; NULL where there are none. */
+const struct codebook *book_find(const struct book *b, size_t m, size_t k);
+
+/* Adds the book's keys to a file that is being written: a book of its own, or a model's. */
+void book_add(const struct book *b, struct gguf_writer *w);
+/* Writes the book as a file of its own. */
+int book_write(const struct book *b, const char *path, bool force, struct err *e);
+
+#endif

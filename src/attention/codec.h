@@ -1,0 +1,100 @@
+/* A codec: one way to store rows of D floats, and to use them as keys or as values without, or after, decoding them. */
+#ifndef LOOKAT_ATTENTION_CODEC_H
+#define LOOKAT_ATTENTION_CODEC_H
+
+#include "base/err.h"
+#include "kernels/kernels.h"
+
+struct book;
+
+/* Bytes read by attention, counted where they are read. keys and values: packed rows (codes, integers, floats); scales: their scales and norms,
+ * of keys and of values; codebooks: centroids; tables: entries of lookup tables. */
+struct attn_counters {
+    uint64_t keys, scales, codebooks, tables, values;
+};
+
+/* What may stand behind a codec's name in a spec. 0 and false: not given, until the codec's `check` puts its default there. */
+struct codec_options {
+    size_t m, k, bits, group;
+    bool rotate, center;
+};
+
+/* A codec as one layer uses it. */
+struct codec {
+    const struct kv_codec *ops;
+    struct codec_options o;
+    const void *data; /* of ops: codebooks of the layer, signs, ... set by `setup`, which takes the memory from the attn's arena */
+};
+
+/* The head a codec works for. */
+struct codec_head {
+    const struct kernels *k;
+    const struct codec *codec;
+    size_t layer, head, head_dim; /* D */
+    const float *center;          /* [D] the constant part of this head's keys; NULL where the model gives none, and for values */
+};
+
+struct arena;
+
+/* What `setup` works from. */
+struct codec_setup {
+    size_t n_layer, n_head, head_dim, layer;
+    const struct book *book; /* or NULL */
+    bool for_values;
+    struct arena *arena;
+};
+
+/* Rows of one layer and head lie one after another, row_bytes apart, without alignment. n rows; nothing here allocates or fails, except setup. */
+struct kv_codec {
+    const char *name;    /* as in --attn */
+    const char *summary; /* one line for --help and `lookat info` */
+    const char *options; /* names of the options it takes, separated by spaces; "" for none */
+    bool keys, values;   /* what it can store */
+
+    /* Checks the options and fills in defaults. ERR_USAGE with what is wrong; NULL: nothing to do. */
+    int (*check)(struct codec *c, size_t head_dim, struct err *e);
+
+    /* After check: sets c->data. ERR_USAGE where a codebook is missing; NULL: nothing to do. */
+    int (*setup)(struct codec *c, const struct codec_setup *s, struct err *e);
+
+    /* Exact bytes of one stored row; of them, scales. */
+    size_t (*row_bytes)(const struct codec *c, size_t head_dim);
+    size_t (*scale_bytes)(const struct codec *c, size_t head_dim);
+
+    /* rows[n] = x[n][D], the rows of x `stride` floats apart. */
+    void (*store)(const struct codec_head *h, uint8_t *rows, const float *x, size_t stride, size_t n);
+
+    /* x[n][D] = what the rows stand for (keys stored less their center: without it). */
+    void (*decode)(const struct codec_head *h, float *x, const uint8_t *rows, size_t n);
+
+    /* Keys. prepare: once per query, into work (work_floats of them, aligned to 64): the rotated query, lookup tables. score: scores[i] =
+     * q . decoded row i, for i < n, up to a constant that is the same for every row of the head. */
+    size_t (*work_floats)(const struct codec *c, size_t head_dim);
+    void (*prepare)(const struct codec_head *h, float *work, const float *q, struct attn_counters *c);
+    void (*score)(const struct codec_head *h, const float *work, float *scores, const uint8_t *rows, size_t n, struct attn_counters *c);
+
+    /* Values. mix: out[D] += sum_i p[i] row i, in the space the rows are stored in. finish: out from that space to the model's; NULL: the same. */
+    void (*mix)(const struct codec_head *h, float *out, const uint8_t *rows, const float *p, size_t n, struct attn_counters *c);
+    void (*finish)(const struct codec_head *h, float *out);
+
+    /* The closed form: adds to *c what one query over n rows reads, as keys or as values. The functions above count the same, and a test holds
+     * them to it. */
+    void (*reads)(const struct codec *c, size_t head_dim, size_t n, bool as_values, struct attn_counters *count);
+};
+
+/* The registry: codec number index, NULL past the last. */
+const struct kv_codec *kv_codec_at(size_t index);
+
+/* Specs of the codecs that a list for people shows, with their usual options; NULL past the last. */
+const char *kv_codec_listed(size_t index);
+
+/* The codec of one side of a spec, NAME[:OPTION[,OPTION]...], options checked and filled in, without data: enough for its row_bytes. */
+int codec_parse(struct codec *c, const char *text, size_t head_dim, bool for_values, struct err *e);
+
+/* Shorthand and foreign names: "lookat4" is "lookat:m=4", llama.cpp's "q8_0" is "int8". Index past the last: name NULL. */
+struct codec_alias {
+    const char *name, *spec;
+};
+struct codec_alias codec_alias_at(size_t index);
+
+#endif

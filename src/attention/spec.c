@@ -1,0 +1,169 @@
+#include "attention/spec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A piece of the spec. */
+struct text {
+    const char *s;
+    size_t n;
+};
+
+struct reader {
+    const char *spec; /* whole, for messages */
+    struct err *e;
+};
+
+/* The part before the first `c`, which is taken off *t together with it; all of *t where there is none. */
+static struct text cut(struct text *t, char c, bool *found) {
+    const char *at = t->n ? memchr(t->s, c, t->n) : NULL;
+    struct text head = {t->s, at ? (size_t)(at - t->s) : t->n};
+    *found = at != NULL;
+    t->s += head.n + (at != NULL);
+    t->n -= head.n + (at != NULL);
+    return head;
+}
+
+static bool is(struct text t, const char *word) { return t.n == strlen(word) && memcmp(t.s, word, t.n) == 0; }
+
+static int shown(struct text t) { return t.n < 40 ? (int)t.n : 40; }
+
+static bool read_number(struct text t, size_t *out) {
+    size_t x = 0;
+    for (size_t i = 0; i < t.n; i++) {
+        if (t.s[i] < '0' || t.s[i] > '9' || x > 1000000) return false;
+        x = 10 * x + (size_t)(t.s[i] - '0');
+    }
+    *out = x;
+    return t.n > 0;
+}
+
+static int unknown_codec(const struct reader *r, struct text name, bool values) {
+    char known[160] = "";
+    size_t at = 0;
+    for (size_t i = 0; kv_codec_at(i) && at < sizeof known; i++)
+        if (values ? kv_codec_at(i)->values : kv_codec_at(i)->keys)
+            at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", at ? ", " : "", kv_codec_at(i)->name);
+    return err_set(r->e, ERR_USAGE, "--attn %.40s: '%.*s' is not a codec for %s; known: %s", r->spec, shown(name), name.s,
+                   values ? "values" : "keys", known);
+}
+
+static const struct kv_codec *find_codec(struct text name) {
+    for (size_t i = 0; kv_codec_at(i); i++)
+        if (is(name, kv_codec_at(i)->name)) return kv_codec_at(i);
+    return NULL;
+}
+
+/* Is `word` one of the words of the list, which spaces separate? */
+static bool listed(const char *list, struct text word) {
+    struct text rest = {list, strlen(list)};
+    bool more = true;
+    while (more) {
+        struct text one = cut(&rest, ' ', &more);
+        if (one.n == word.n && memcmp(one.s, word.s, word.n) == 0) return true;
+    }
+    return false;
+}
+
+/* Where a numeric option is kept; NULL for a flag or an unknown name. */
+static size_t *number_option(struct codec_options *o, struct text name) {
+    return is(name, "m") ? &o->m : is(name, "k") ? &o->k : is(name, "bits") ? &o->bits : is(name, "group") ? &o->group : NULL;
+}
+static bool *flag_option(struct codec_options *o, struct text name) {
+    return is(name, "rotate") ? &o->rotate : is(name, "center") ? &o->center : NULL;
+}
+
+static int read_option(const struct reader *r, struct codec *c, struct text option) {
+    bool has_value;
+    struct text name = cut(&option, '=', &has_value);
+    if (!name.n || !listed(c->ops->options, name))
+        return err_set(r->e, ERR_USAGE, "--attn %.40s: %s has no option '%.*s'; it takes: %s", r->spec, c->ops->name, shown(name), name.s,
+                       c->ops->options[0] ? c->ops->options : "none");
+    size_t *number = number_option(&c->o, name);
+    if (number) {
+        if (has_value && read_number(option, number) && *number) return OK;
+        return err_set(r->e, ERR_USAGE, "--attn %.40s: option %.*s needs a number, as in %.*s=4", r->spec, shown(name), name.s, shown(name), name.s);
+    }
+    if (has_value) return err_set(r->e, ERR_USAGE, "--attn %.40s: option %.*s takes no value", r->spec, shown(name), name.s);
+    *flag_option(&c->o, name) = true;
+    return OK;
+}
+
+/* NAME[:OPTION[,OPTION]...] */
+static int read_codec(const struct reader *r, struct text t, bool values, struct codec *c) {
+    bool options, more = true;
+    struct text name = cut(&t, ':', &options);
+    *c = (struct codec){.ops = find_codec(name)};
+    for (size_t i = 0; !c->ops && codec_alias_at(i).name; i++) {
+        struct codec_alias alias = codec_alias_at(i);
+        if (!is(name, alias.name)) continue;
+        int rc = read_codec(r, (struct text){alias.spec, strlen(alias.spec)}, values, c);
+        if (rc) return rc;
+    }
+    if (!c->ops || !(values ? c->ops->values : c->ops->keys)) return unknown_codec(r, name, values);
+    while (options && more) {
+        int rc = read_option(r, c, cut(&t, ',', &more));
+        if (rc) return rc;
+    }
+    return OK;
+}
+
+/* FIRST | FIRST-[LAST] */
+static int read_layers(const struct reader *r, struct text t, size_t n_layer, size_t *first, size_t *last) {
+    bool range;
+    struct text whole = t, begin = cut(&t, '-', &range);
+    bool ok = read_number(begin, first);
+    *last = range ? n_layer - 1 : *first;
+    if (range && t.n) ok = read_number(t, last) && ok;
+    if (ok && *first <= *last && *last < n_layer) return OK;
+    return err_set(r->e, ERR_USAGE, "--attn %.40s: '%.*s' are not layers, expected FIRST or FIRST-LAST of 0 to %zu", r->spec, shown(whole),
+                   whole.s, n_layer - 1);
+}
+
+int spec_parse(const char *spec, size_t n_layer, struct codec *keys, struct codec *values, struct err *e) {
+    struct reader r = {spec, e};
+    struct text rest = {spec, strlen(spec)};
+    bool more = true;
+    for (size_t l = 0; l < n_layer; l++) keys[l].ops = NULL;
+    while (more) {
+        bool some_layers, has_values;
+        struct text part = cut(&rest, '+', &more), codecs = cut(&part, '@', &some_layers), key_text = cut(&codecs, '/', &has_values);
+        struct codec key, value;
+        size_t first = 0, last = n_layer - 1;
+        int rc = read_codec(&r, key_text, false, &key);
+        struct text by_default = is(key_text, "fp32") || is(key_text, "f32") ? (struct text){"fp32", 4} : (struct text){"fp16", 4};
+        if (!rc) rc = read_codec(&r, has_values ? codecs : by_default, true, &value);
+        if (!rc && some_layers) rc = read_layers(&r, part, n_layer, &first, &last);
+        if (rc) return rc;
+        for (size_t l = first; l <= last; l++) keys[l] = key, values[l] = value;
+    }
+    for (size_t l = 0; l < n_layer; l++)
+        if (!keys[l].ops) return err_set(e, ERR_USAGE, "--attn %.60s: layer %zu is left out; begin with a part for every layer", spec, l);
+    return OK;
+}
+
+int codec_parse(struct codec *c, const char *text, size_t head_dim, bool for_values, struct err *e) {
+    struct reader r = {text, e};
+    int rc = read_codec(&r, (struct text){text, strlen(text)}, for_values, c);
+    return rc || !c->ops->check ? rc : c->ops->check(c, head_dim, e);
+}
+
+size_t spec_format(const struct codec *c, char *out, size_t room) {
+    const struct codec_options *o = &c->o;
+    const struct {
+        const char *name;
+        size_t number;
+        bool flag;
+    } all[] = {{"m", o->m, false}, {"k", o->k, false}, {"bits", o->bits, false}, {"group", o->group, false}, {"rotate", 0, o->rotate},
+               {"center", 0, o->center}};
+    size_t at = (size_t)snprintf(out, room, "%s", c->ops->name);
+    char separator = ':';
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (at >= room || (!all[i].number && !all[i].flag)) continue;
+        at += (size_t)(all[i].number ? snprintf(out + at, room - at, "%c%s=%zu", separator, all[i].name, all[i].number)
+                                     : snprintf(out + at, room - at, "%c%s", separator, all[i].name));
+        separator = ',';
+    }
+    return at < room ? at : room - 1;
+}

@@ -1,0 +1,13 @@
+/* Reading an attention spec; the grammar stands at attn_init in backend.h. */
+#ifndef LOOKAT_ATTENTION_SPEC_H
+#define LOOKAT_ATTENTION_SPEC_H
+
+#include "attention/codec.h"
+
+/* The codecs of the layers 0 .. n_layer - 1: keys[L], values[L], names and options only. ERR_USAGE where the spec cannot be read or leaves a layer out. */
+int spec_parse(const char *spec, size_t n_layer, struct codec *keys, struct codec *values, struct err *e);
+
+/* Writes the codec with all its options, such as "int4:group=32,rotate", to out; returns the length, cut to `room` - 1. */
+size_t spec_format(const struct codec *c, char *out, size_t room);
+
+#endif

@@ -1,0 +1,85 @@
+/* Comparison of attention backends on texts. A text is cut into chunks (windows of c tokens, the last incomplete one left out); each chunk is measured on
+ * its own, and results are the sums over chunks in the order of their numbers: so shares of the chunks, measured apart, add up to the same bits.
+ *
+ * forced: each backend runs the tokens with its own hidden states; the second half of each window is scored, as llama-perplexity does.
+ * shadow: the baseline runs; at every layer each backend stores the baseline's k and v and answers its q; the queries of the second half are compared. */
+#ifndef LOOKAT_MEASURE_COMPARISON_H
+#define LOOKAT_MEASURE_COMPARISON_H
+
+#include "measure/fidelity.h"
+#include "measure/stats.h"
+#include "model/gpt2.h"
+
+struct comparison_text {
+    const char *file;
+    char sha256[65];
+    const int32_t *ids; /* [tokens] */
+    size_t tokens, chunks;
+};
+
+/* What one chunk adds to one backend's run. */
+struct comparison_chunk {
+    size_t text, chunk;
+    size_t n;                     /* scored tokens; the arrays are NULL without the mode */
+    double *nll;                  /* [n] -log p(token), nats */
+    float *kld, *dp;              /* [n] KL(baseline || this) in nats; p(token) less the baseline's */
+    uint8_t *same_top1;           /* [n] */
+    struct moments *shadow;       /* [L][H][FIDELITIES] */
+    struct attn_counters *loaded; /* [L] bytes read by the tokens decoded one at a time */
+    size_t decoded;               /* how many: one in DECODE_EVERY, spread over the window */
+    double attention_s;           /* seconds in attention of those */
+};
+enum { DECODE_EVERY = 64 };
+
+struct comparison_run {
+    const char *spec;                /* as given */
+    char keys[64], values[64];       /* in full, of layer 0 */
+    char name[128];                  /* the effective spec */
+    size_t stored_keys, stored_values; /* bytes per token, all layers and heads */
+    struct comparison_chunk *chunks; /* [n_chunks] in order of text, then number */
+    size_t n_chunks;
+};
+
+struct comparison {
+    const struct gpt2_weights *w;
+    const struct kernels *k;
+    const struct book *book;
+    size_t window;                   /* c */
+    bool forced, shadow;
+    size_t first_layer, last_layer;  /* shadow: which to compare */
+    size_t share, of;                /* this run does chunks i with i % of == share (counted over all texts) */
+    struct comparison_text *texts;
+    size_t n_texts;
+    struct comparison_run *runs;     /* [n_runs] the baseline first; spec set by the caller */
+    size_t n_runs;
+    struct arena arena;
+};
+
+/* Checks all specs, sets the runs' names and sizes, allocates the chunks' results. */
+int comparison_prepare(struct comparison *c, struct err *e);
+/* Measures this share's chunks. `progress` (NULL: none) after each piece of work, in tokens x runs. ERR_INTERRUPTED after Ctrl-C. */
+int comparison_measure(struct comparison *c, void (*progress)(void *ctx, size_t done, size_t total), void *ctx, struct err *e);
+
+/* The numbers of one run over one text (index), or over all texts (SIZE_MAX): sums over its chunks in order. */
+struct comparison_summary {
+    size_t chunks, decoded;
+    /* forced */
+    size_t tokens;
+    struct moments nll, log_ratio;        /* log_ratio: nll - the baseline's, token by token */
+    double perplexity, perplexity_error;  /* exp(mean nll), times the error of the mean */
+    double ratio, ratio_error;
+    struct moments kld, same_top1;
+    double kld_median, kld_p99, kld_max, rms_dp;
+    /* shadow */
+    struct moments *layers;               /* [L][FIDELITIES] */
+    struct moments *heads;                /* [L][H][FIDELITIES] */
+    struct moments all[FIDELITIES];
+    size_t worst_layer;                   /* by cosine */
+    /* decode */
+    struct attn_counters *loaded;         /* [L] bytes per decoded token, times decoded */
+    double attention_s;
+};
+/* Memory from the arena; ERR_FAILED without. */
+int comparison_summarise(const struct comparison *c, size_t run, size_t text, struct arena *a, struct comparison_summary *s, struct err *e);
+
+#endif

@@ -1,0 +1,25 @@
+/* How close one attention is to another, for one query of one head. */
+#ifndef LOOKAT_MEASURE_FIDELITY_H
+#define LOOKAT_MEASURE_FIDELITY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { FIDELITY_COSINE, FIDELITY_KL, FIDELITY_SPEARMAN, FIDELITY_TOP5, FIDELITIES };
+
+/* Cosine of two vectors; 1 where both are equal, zeros included. */
+double fidelity_cosine(const float *a, const float *b, size_t n);
+
+/* KL(p || q) = sum p log(p / q) in nats, for probabilities; terms with p = 0 count 0, q is at least 1e-30. Never below 0. */
+double fidelity_kl(const float *p, const float *q, size_t n);
+
+/* rank[i] of x[i], 1 for the smallest, ties their average; order is [n] of work. */
+void fidelity_ranks(const float *x, size_t n, float *rank, uint32_t *order);
+
+/* Spearman's rho: Pearson's correlation of the ranks a and b; 1 where both are constant, 0 where one is. */
+double fidelity_spearman(const float *rank_a, const float *rank_b, size_t n);
+
+/* Share of the five largest of a (fewer where n < 5; of equals the lowest index) that are among the five largest of b. */
+double fidelity_top5(const float *a, const float *b, size_t n);
+
+#endif
