@@ -125,8 +125,10 @@ run a -p "$once" -c 40 -n -1 --temp 0 -o json && has a '"stop":"context"'
 [ "$(ids a | tr ',' '\n' | wc -l)" -eq 36 ] || fail "-n -1 -c 40 writes $(ids a)"
 run b -p "$once" -n 36 --temp 0 -o json && has b '"stop":"length"'
 [ "$(ids a)" = "$(ids b)" ] || fail "a smaller context changes the text"
-run a -p "$once" -n 1020 --ignore-eos -s 1 -o json && has a '"stop":"length"'
+"$BIN" convert -q --random 1,1,8,1024,300 -o "$tmp/small.gguf"
+run a -m "$tmp/small.gguf" --ids 1,2,3,4 -n 1020 -s 1 -o json && has a '"stop":"length"'
 [ "$(ids a | tr ',' '\n' | wc -l)" -eq 1020 ] || fail "the context cannot be filled"
+refuse 2 "make 1025, more than the context of 1024" -m "$tmp/small.gguf" --ids 1,2,3,4 -n 1021
 end
 
 begin end_of_text
@@ -279,7 +281,7 @@ interrupt() {
 }
 # A model that takes long over its context, so that the interrupt comes in the middle.
 begin interrupted
-"$BIN" convert -q --random 4,4,512,4096,4096 -z tokenizer -o "$tmp/slow.gguf"
+"$BIN" convert -q --random 2,4,256,4096,4096 -z tokenizer -o "$tmp/slow.gguf"
 interrupt a -m "$tmp/slow.gguf" -p "$once" -s 1 --ignore-eos --no-display-prompt -t 1
 n=$(sed -n 's/.*decode \([0-9]*\) tokens.*/\1/p' "$tmp/err")
 [ "${n:-0}" -gt 0 ] && [ "$n" -lt 4000 ] || fail "figures: $(cat "$tmp/err")"
