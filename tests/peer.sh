@@ -1,7 +1,8 @@
-# Our GGUF files in llama.cpp: they load, tokenize and predict the same. `make peer`; takes two minutes, and a folder with llama.mjs and its node_modules (see tests/README.md).
+# Our GGUF files in llama.cpp: they load, tokenize and predict the same. `make peer`; takes half a minute, and a folder with node-llama-cpp in its
+# node_modules (see tests/README.md).
 peer=${LOOKAT_PEER:-$HOME/peer}
 shared=${LOOKAT_SHARED:-../shared}
-if ! command -v node > /dev/null 2>&1 || [ ! -d "$peer/node_modules" ] || [ ! -e "$peer/llama.mjs" ]; then
+if ! command -v node > /dev/null 2>&1 || [ ! -d "$peer/node_modules" ]; then
     echo "skip peer: no llama.cpp in $peer (LOOKAT_PEER)"
     exit 0
 fi

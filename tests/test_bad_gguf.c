@@ -113,7 +113,7 @@ static struct bytes large_vocab(uint32_t n) {
 }
 
 static void large_vocabulary(void) {
-    enum { N = 1 << 20 };
+    enum { N = VOCAB_MAX };
     struct bytes b = large_vocab(N);
     struct vocab v = {0};
     struct arena a = {0};
@@ -168,7 +168,7 @@ static void limited(const struct bad_file *f, void *ctx) {
 
 static int run_limited(void) {
     int failed = 0;
-    struct bytes b = large_vocab(1 << 20);
+    struct bytes b = large_vocab(VOCAB_MAX);
     struct vocab v = {0};
     struct arena a = {0};
     struct err e = {0};

@@ -5,7 +5,7 @@
 
 #include "base/size.h"
 
-enum { ALIGN = 64, CHUNK = 64 * 1024 };
+enum { ALIGN = 64, CHUNK = 64 * 1024, LARGE = CHUNK / 16 }; /* a larger piece gets a chunk of its own: little of the others is lost */
 
 struct arena_chunk {
     struct arena_chunk *next;
@@ -31,9 +31,9 @@ void *arena_alloc(struct arena *a, size_t count, size_t size) {
     n = size_align(n ? n : 1, ALIGN);
     struct arena_chunk *c = a->chunks;
     if (!c || c->size - c->used < n) {
-        c = chunk_new(n > CHUNK ? n : CHUNK);
+        c = chunk_new(n > LARGE ? n : CHUNK);
         if (!c) return NULL;
-        if (n > CHUNK && a->chunks) { /* full from the start: keep the current chunk in front */
+        if (n > LARGE && a->chunks) { /* full from the start: keep the current chunk in front */
             c->next = a->chunks->next;
             a->chunks->next = c;
         } else {

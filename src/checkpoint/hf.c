@@ -8,6 +8,9 @@
 #include "checkpoint/loaders.h"
 #include "checkpoint/safetensors.h"
 
+/* What a model may take in memory beyond the size of its file. Only norms and biases grow, and GPT-2 XL has 2 MB of them. */
+enum { EXTRA_BYTES = 14 << 20 };
+
 struct loader {
     struct checkpoint *c;
     struct safetensors st;
@@ -66,8 +69,14 @@ static int take(struct loader *ld, const char *name, size_t rows, size_t cols, c
     return OK;
 }
 
-static int no_memory(const struct loader *ld, const char *name, struct err *e) {
-    return err_file(e, ERR_FAILED, ld->st.file.path, "no memory for tensor %s", name);
+/* Room for a tensor in the engine, held to the bound on memory. */
+static int make_room(struct loader *ld, const char *name, size_t bytes, void **out, struct err *e) {
+    size_t taken = ld->c->arena.bytes + ld->st.arena.bytes, most = ld->st.file.size + EXTRA_BYTES;
+    if (taken > most || bytes > most - taken)
+        return err_file(e, ERR_REFUSED, ld->st.file.path, "tensor %s: with norms and biases as float32 the model is too much larger than its file",
+                        name);
+    *out = arena_alloc(&ld->c->arena, bytes, 1);
+    return *out ? OK : err_file(e, ERR_FAILED, ld->st.file.path, "no memory for tensor %s", name);
 }
 
 /* A bias or a norm's weight [n], as float32. */
@@ -75,8 +84,10 @@ static int take_vector(struct loader *ld, struct name name, size_t n, const floa
     const struct st_tensor *t;
     int rc = take(ld, name.s, n, 0, &t, e);
     if (rc) return rc;
-    float *y = arena_alloc(&ld->c->arena, n, sizeof *y);
-    if (!y) return no_memory(ld, name.s, e);
+    void *room;
+    rc = make_room(ld, name.s, n * sizeof(float), &room, e);
+    if (rc) return rc;
+    float *y = room;
     *out = y;
     if (t->type == DTYPE_F32) {
         memcpy(y, t->data, t->bytes);
@@ -95,8 +106,9 @@ static int take_matrix(struct loader *ld, struct name name, size_t rows, size_t 
     const struct st_tensor *t;
     int rc = take(ld, name.s, rows, cols, &t, e);
     if (rc) return rc;
-    void *data = arena_alloc(&ld->c->arena, t->bytes, 1);
-    if (!data) return no_memory(ld, name.s, e);
+    void *data;
+    rc = make_room(ld, name.s, t->bytes, &data, e);
+    if (rc) return rc;
     memcpy(data, t->data, t->bytes);
     *m = (struct matrix){data, (enum dtype)t->type, rows, cols};
     return OK;
@@ -134,8 +146,9 @@ static int take_conv1d(struct loader *ld, struct name name, size_t in, size_t ou
     const struct st_tensor *t;
     int rc = take(ld, name.s, in, out, &t, e);
     if (rc) return rc;
-    void *data = arena_alloc(&ld->c->arena, t->bytes, 1);
-    if (!data) return no_memory(ld, name.s, e);
+    void *data;
+    rc = make_room(ld, name.s, t->bytes, &data, e);
+    if (rc) return rc;
     struct transpose tr = {data, t->data, in, out, dtype_bytes((enum dtype)t->type, 1)};
     threads_ranges((out + TILE - 1) / TILE, transpose_tiles, &tr);
     *m = (struct matrix){data, (enum dtype)t->type, out, in};

@@ -24,10 +24,9 @@ static int check_header(const struct file *f, const char *what, uint32_t magic, 
 }
 
 struct reader {
-    struct checkpoint *c;
     const uint8_t *at;
-    enum dtype type;
-    bool failed; /* no memory */
+    enum dtype type; /* of the file */
+    float *widened; /* room for the bfloat16 norms and biases that are still to come */
 };
 
 /* The sizes of one layer's tensors in the order of the file, in numbers. */
@@ -58,9 +57,9 @@ static const float *read_vector(struct reader *r, size_t n) {
     const uint8_t *from = r->at;
     r->at += dtype_bytes(r->type, n);
     if (r->type == DTYPE_F32) return (const float *)(const void *)from;
-    float *y = arena_alloc(&r->c->arena, n, sizeof *y);
-    if (!y) r->failed = true;
-    for (size_t i = 0; y && i < n; i++) y[i] = bf16_to_f32((uint16_t)(from[2 * i] | from[2 * i + 1] << 8));
+    float *y = r->widened;
+    for (size_t i = 0; i < n; i++) y[i] = bf16_to_f32((uint16_t)(from[2 * i] | from[2 * i + 1] << 8));
+    r->widened += n;
     return y;
 }
 
@@ -107,7 +106,9 @@ int llmc_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct
     c->file_bytes = f->size;
     w->layers = arena_zalloc(&c->arena, g->n_layer, sizeof *w->layers);
     if (!w->layers) return err_file(e, ERR_FAILED, path, "no memory for %zu layers", g->n_layer);
-    struct reader r = {.c = c, .at = f->data + HEADER, .type = header(f, 1) == 3 ? DTYPE_F32 : DTYPE_BF16};
+    struct reader r = {.at = f->data + HEADER, .type = header(f, 1) == 3 ? DTYPE_F32 : DTYPE_BF16};
+    if (r.type == DTYPE_BF16) r.widened = arena_alloc(&c->arena, (g->n_layer * 13 + 2) * g->n_embd, sizeof *r.widened);
+    if (r.type == DTYPE_BF16 && !r.widened) return err_file(e, ERR_FAILED, path, "no memory for the norms and biases");
     w->wte = read_matrix(&r, header(f, 7), g->n_embd);
     w->wte.rows = g->n_vocab; /* the rows after them are padding */
     w->wpe = read_matrix(&r, g->n_ctx, g->n_embd);
@@ -116,7 +117,7 @@ int llmc_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct
     w->lnf_b = read_vector(&r, g->n_embd);
     w->head = w->wte;
     w->tied = true;
-    return r.failed ? err_file(e, ERR_FAILED, path, "no memory for the norms and biases") : OK;
+    return OK;
 }
 
 /* --- tokenizer --- */

@@ -62,7 +62,7 @@ int vocab_builder_init(struct vocab_builder *b, const char *path, size_t n, size
     if (n == 0) return err_file(e, ERR_REFUSED, path, "the vocabulary has no tokens");
     if (n > VOCAB_MAX) return err_file(e, ERR_REFUSED, path, "the vocabulary has %zu tokens, expected at most %u", n, VOCAB_MAX);
     if (merge_room > VOCAB_MAX) return err_file(e, ERR_REFUSED, path, "the vocabulary has %zu merges, expected at most %u", merge_room, VOCAB_MAX);
-    if (room > UINT32_MAX) return err_file(e, ERR_REFUSED, path, "the vocabulary has %zu bytes, expected less than 4 GiB", room);
+    if (room > VOCAB_MAX_BYTES) room = VOCAB_MAX_BYTES;
     b->n = (uint32_t)n;
     b->room = room;
     b->merge_room = (uint32_t)merge_room;

@@ -13,8 +13,10 @@
 long vocab_unspell(const char *s, size_t n, uint8_t *out);
 size_t vocab_spell(const uint8_t *bytes, size_t n, char *out);
 
-/* The most tokens, and the most merges, that a vocabulary may have. */
-#define VOCAB_MAX (1u << 20)
+/* The most tokens, the most merges, and the most bytes of all tokens that a vocabulary may have: a builder full of them stays below 16 MB
+ * beyond its file's size, however short the tokens. GPT-2 has 50257 tokens of 320 KB, the largest vocabularies in use have 2^18. */
+#define VOCAB_MAX (1u << 18)
+#define VOCAB_MAX_BYTES (4u << 20)
 
 /* Collects tokens in any order of ids, then merges by rank, and makes a vocabulary of them. Every function that takes an err returns
  * ERR_REFUSED, naming the file and the token or merge, where a rule is broken, ERR_FAILED without memory. */
@@ -32,8 +34,8 @@ struct vocab_builder {
     struct arena scratch;
 };
 
-/* n tokens of `room` bytes in all at most (a bound taken from the file's size); n and merge_room are at most VOCAB_MAX. The path and the
- * arena are kept. vocab_builder_free is due after it, whatever it returns. */
+/* n tokens of `room` bytes in all at most (a bound taken from the file's size, or VOCAB_MAX_BYTES where that is less); n and merge_room are
+ * at most VOCAB_MAX. The path and the arena are kept. vocab_builder_free is due after it, whatever it returns. */
 int vocab_builder_init(struct vocab_builder *b, const char *path, size_t n, size_t room, size_t merge_room, struct arena *a, struct err *e);
 
 /* Sets a token to raw bytes: each id once, never empty, and no two that are not control with the same bytes. */

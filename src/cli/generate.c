@@ -104,8 +104,9 @@ static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
     struct events v = {.show_progress = !args->quiet};
     v.out = (struct generation_out){
         .fp = stdout, .format = format_of(args->format), .model = &j->g.model, .bpe = j->g.bpe, .attn = s->attn.name, .prompt = j->prompt,
-        .n_prompt = j->n, .n_samples = (size_t)args->num_samples, .show_special = args->special, .hold_utf8 = isatty(STDOUT_FILENO) != 0,
-        .logprobs = args->logprobs > 0, .full_context = args->n_predict < 0, .seed = j->seed, .arena = &j->g.arena,
+        .n_prompt = j->n, .n_samples = (size_t)args->num_samples, .show_prompt = !args->no_display_prompt, .show_special = args->special,
+        .hold_utf8 = isatty(STDOUT_FILENO) != 0, .logprobs = args->logprobs > 0, .full_context = args->n_predict < 0, .seed = j->seed,
+        .arena = &j->g.arena,
     };
     struct generation_params p = {
         .sampler = {args->temp, (long)args->top_k, args->top_p, args->min_p, args->repeat_penalty, (long)args->repeat_last_n},
@@ -119,12 +120,12 @@ static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
     int rc = generation_out_open(&v.out, j->limit, e);
     if (rc) return rc;
     progress_begin(&v.progress, "reading the prompt");
-    if (!args->no_display_prompt) generation_out_prompt(&v.out);
+    generation_out_prompt(&v.out);
     rc = generation_run(s, j->prompt, j->n, &p, &events, &f.run, e);
     f.peak_bytes = process_peak_bytes();
-    if (!rc || rc == ERR_INTERRUPTED) generation_out_close(&v.out, &f);
-    if (!args->quiet && (!rc || rc == ERR_INTERRUPTED)) {
-        fflush(stdout);
+    if (rc && rc != ERR_INTERRUPTED) return rc;
+    if (generation_out_close(&v.out, &f, e)) return e->code;
+    if (!args->quiet) {
         fputc('\n', stderr);
         generation_print_figures(stderr, &f, s->attn.name, j->seed);
     }
@@ -132,8 +133,11 @@ static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
     return rc;
 }
 
+/* Short enough to be typed again, and exact in programs that read JSON's numbers as double. */
+static uint64_t random_seed(void) { return rng_entropy() >> 32; }
+
 static int run(const struct args *args, struct err *e) {
-    struct job j = {.args = args, .seed = args->has_seed ? args->seed : rng_entropy()};
+    struct job j = {.args = args, .seed = args->has_seed ? args->seed : random_seed()};
     int rc = check_options(args, e);
     if (!rc) rc = engine_open(&j.g, args, e);
     if (rc) return rc;

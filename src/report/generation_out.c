@@ -51,7 +51,7 @@ static void flush_held(struct generation_out *o) {
 }
 
 void generation_out_prompt(struct generation_out *o) {
-    if (o->format != GENERATION_TEXT || o->n_samples > 1) return;
+    if (o->format != GENERATION_TEXT || o->n_samples > 1 || !o->show_prompt) return;
     for (size_t i = 0; i < o->n_prompt; i++) put_token(o, o->prompt[i]);
     fflush(o->fp);
 }
@@ -61,7 +61,7 @@ static void write_samples(struct generation_out *o) {
     for (size_t i = 0; i < o->n_samples; i++) {
         fprintf(o->fp, "%s--- sample %zu of %zu ---\n", i ? "\n" : "", i + 1, o->n_samples);
         o->wrote = false;
-        for (size_t t = 0; t < o->n_prompt; t++) put_token(o, o->prompt[t]);
+        for (size_t t = 0; o->show_prompt && t < o->n_prompt; t++) put_token(o, o->prompt[t]);
         for (size_t t = 0; t < o->samples[i].n; t++) put_token(o, o->samples[i].steps[t].id);
         flush_held(o);
         fputc('\n', o->fp);
@@ -187,6 +187,12 @@ static void write_step_line(struct generation_out *o, const struct generation_st
 
 /* ---- events ---- */
 
+/* errno is 0 before the writing that this is asked about. */
+static int check_written(const struct generation_out *o, struct err *e) {
+    if (!ferror(o->fp)) return OK;
+    return err_set(e, ERR_FAILED, "cannot write to standard output: %s", errno ? strerror(errno) : "write error");
+}
+
 static int keep(struct generation_out *o, struct kept_sample *to, const struct generation_step *step, struct err *e) {
     struct kept_step *kept = &to->steps[to->n++];
     *kept = (struct kept_step){.id = step->id, .has_logprob = step->has_logprob, .logprob = step->logprob, .n_top = step->n_top};
@@ -208,8 +214,7 @@ int generation_out_step(void *ctx, const struct generation_step *step, struct er
     else if (o->format == GENERATION_TEXT && o->n_samples == 1 && !step->prompt)
         put_token(o, step->id);
     if (o->format != GENERATION_JSON && o->n_samples == 1) fflush(o->fp);
-    if (ferror(o->fp)) return err_set(e, ERR_FAILED, "cannot write to standard output: %s", errno ? strerror(errno) : "write error");
-    return OK;
+    return check_written(o, e);
 }
 
 void generation_out_stopped(void *ctx, uint32_t sample, enum generation_stop why) {
@@ -217,7 +222,8 @@ void generation_out_stopped(void *ctx, uint32_t sample, enum generation_stop why
     o->samples[sample].stop = why == STOP_EOS ? "eos" : o->full_context ? "context" : "length";
 }
 
-void generation_out_close(struct generation_out *o, const struct generation_figures *f) {
+int generation_out_close(struct generation_out *o, const struct generation_figures *f, struct err *e) {
+    errno = 0;
     if (o->format != GENERATION_TEXT) {
         write_object(o, f);
     } else if (o->n_samples > 1) {
@@ -226,6 +232,8 @@ void generation_out_close(struct generation_out *o, const struct generation_figu
         flush_held(o);
         if (o->hold_utf8 || !o->bpe) fputc('\n', o->fp); /* the shell's prompt starts on a line of its own */
     }
+    fflush(o->fp);
+    return check_written(o, e);
 }
 
 void generation_print_figures(FILE *fp, const struct generation_figures *f, const char *attn, uint64_t seed) {

@@ -31,6 +31,7 @@ struct generation_out {
     const char *attn;              /* effective spec */
     const int32_t *prompt;
     size_t n_prompt, n_samples;
+    bool show_prompt;              /* text: before the continuation */
     bool show_special, hold_utf8;  /* write control tokens; hold back an incomplete UTF-8 sequence (on a terminal) */
     bool logprobs, full_context;   /* full_context: the length limit is the context */
     uint64_t seed;
@@ -45,7 +46,7 @@ struct generation_out {
 /* Room for n_samples of `limit` tokens. Everything above `samples` is set by the caller before. ERR_FAILED without memory. */
 int generation_out_open(struct generation_out *o, size_t limit, struct err *e);
 
-/* Writes the prompt, in the text format. */
+/* Writes the prompt, in the text format and where it is to be shown. */
 void generation_out_prompt(struct generation_out *o);
 
 /* As the events of model/generation.h; ctx is the struct generation_out. A write that fails (a full disk, a closed pipe) ends it with ERR_FAILED. */
@@ -60,8 +61,8 @@ struct generation_figures {
     const char *kernels;
 };
 
-/* The end of the text, or the closing JSON object. */
-void generation_out_close(struct generation_out *o, const struct generation_figures *f);
+/* The end of the text, or the closing JSON object. ERR_FAILED where something could not be written. */
+int generation_out_close(struct generation_out *o, const struct generation_figures *f, struct err *e);
 
 /* The line of statistics for standard error. */
 void generation_print_figures(FILE *fp, const struct generation_figures *f, const char *attn, uint64_t seed);

@@ -63,56 +63,56 @@ static const struct {
 };
 
 /* Changes of the tiny model. */
-#define EDIT(name) static void name(struct st_maker *m)
-EDIT(no_wte) { strcpy(st_get(m, "wte.weight")->name, "wtf.weight"); }
-EDIT(no_wpe) { strcpy(st_get(m, "wpe.weight")->name, "wpf.weight"); }
+#define HF_EDIT(name) static void hf_##name(struct st_maker *m)
+HF_EDIT(no_wte) { strcpy(st_get(m, "wte.weight")->name, "wtf.weight"); }
+HF_EDIT(no_wpe) { strcpy(st_get(m, "wpe.weight")->name, "wpf.weight"); }
 static void drop_from(struct st_maker *m, size_t n) {
     while (m->n > n) bytes_free(&m->t[--m->n].data);
 }
-EDIT(no_ln_f) { drop_from(m, m->n - 1); }
-EDIT(half_prefix) { strcpy(st_get(m, "wte.weight")->name, "transformer.wte.weight"); }
-EDIT(no_bias) { strcpy(st_get(m, "h.1.mlp.c_proj.bias")->name, "h.1.mlp.c_proj.scale"); }
-EDIT(turned) {
+HF_EDIT(no_ln_f) { drop_from(m, m->n - 1); }
+HF_EDIT(half_prefix) { strcpy(st_get(m, "wte.weight")->name, "transformer.wte.weight"); }
+HF_EDIT(no_bias) { strcpy(st_get(m, "h.1.mlp.c_proj.bias")->name, "h.1.mlp.c_proj.scale"); }
+HF_EDIT(turned) {
     st_get(m, "h.0.mlp.c_fc.weight")->shape[0] = 12;
     st_get(m, "h.0.mlp.c_fc.weight")->shape[1] = 8;
 }
-EDIT(bias_rank) {
+HF_EDIT(bias_rank) {
     st_get(m, "h.0.attn.c_attn.bias")->rank = 2;
     st_get(m, "h.0.attn.c_attn.bias")->shape[1] = 1;
 }
-EDIT(wte_rank) { st_get(m, "wte.weight")->rank = 1, st_get(m, "wte.weight")->shape[0] = 40; }
-EDIT(integers) { st_get(m, "h.1.ln_2.bias")->dtype = "I32"; }
-EDIT(third_layer) { st_add(m, "h.2.ln_1.weight", "F32", 8, 0); }
-EDIT(third_mask) { st_add(m, "h.2.attn.bias", "F32", 3, 3); }
-EDIT(cross) { st_add(m, "h.0.crossattention.c_attn.weight", "F32", 8, 16); }
-EDIT(classifier) { st_add(m, "score.weight", "F32", 2, 8); }
-EDIT(head_bias) { st_add(m, "lm_head.bias", "F32", 5, 0); }
-EDIT(head_shape) { st_add(m, "lm_head.weight", "F32", 4, 8); }
-EDIT(head_type) { st_add(m, "lm_head.weight", "F32", 5, 8)->dtype = "U32"; }
-EDIT(few) { drop_from(m, 4); }
+HF_EDIT(wte_rank) { st_get(m, "wte.weight")->rank = 1, st_get(m, "wte.weight")->shape[0] = 40; }
+HF_EDIT(integers) { st_get(m, "h.1.ln_2.bias")->dtype = "I32"; }
+HF_EDIT(third_layer) { st_add(m, "h.2.ln_1.weight", "F32", 8, 0); }
+HF_EDIT(third_mask) { st_add(m, "h.2.attn.bias", "F32", 3, 3); }
+HF_EDIT(cross) { st_add(m, "h.0.crossattention.c_attn.weight", "F32", 8, 16); }
+HF_EDIT(classifier) { st_add(m, "score.weight", "F32", 2, 8); }
+HF_EDIT(head_bias) { st_add(m, "lm_head.bias", "F32", 5, 0); }
+HF_EDIT(head_shape) { st_add(m, "lm_head.weight", "F32", 4, 8); }
+HF_EDIT(head_type) { st_add(m, "lm_head.weight", "F32", 5, 8)->dtype = "U32"; }
+HF_EDIT(few) { drop_from(m, 4); }
 
 static const struct {
     const char *name, *expect;
     void (*edit)(struct st_maker *m);
 } bad_models[] = {
-    {"no-wte.safetensors", "tensor wte.weight is missing", no_wte},
-    {"no-wpe.safetensors", "tensor wpe.weight is missing", no_wpe},
-    {"no-ln-f.safetensors", "tensor ln_f.bias is missing", no_ln_f},
-    {"half-prefix.safetensors", "tensor transformer.wpe.weight is missing", half_prefix},
-    {"no-bias.safetensors", "tensor h.1.mlp.c_proj.bias is missing", no_bias},
-    {"turned.safetensors", "tensor h.0.mlp.c_fc.weight: shape [12,8], expected [8,12]", turned},
-    {"bias-rank.safetensors", "tensor h.0.attn.c_attn.bias: shape [24,1], expected [24]", bias_rank},
-    {"wte-rank.safetensors", "tensor wte.weight: shape [40], expected [5,8]", wte_rank},
-    {"integers.safetensors", "tensor h.1.ln_2.bias: type I32, expected F32, F16 or BF16", integers},
-    {"third-layer.safetensors", "tensor h.2.ln_1.weight is not part of GPT-2 with 2 layers", third_layer},
-    {"third-mask.safetensors", "tensor h.2.attn.bias is not part of GPT-2", third_mask},
-    {"cross.safetensors", "tensor h.0.crossattention.c_attn.weight is not part of GPT-2", cross},
-    {"classifier.safetensors", "tensor score.weight is not part of GPT-2", classifier},
-    {"head-bias.safetensors", "tensor lm_head.bias is not part of GPT-2", head_bias},
-    {"head-shape.safetensors", "tensor lm_head.weight: shape [4,8], expected [5,8]", head_shape},
-    {"head-type.safetensors", "tensor lm_head.weight: type U32", head_type},
-    {"few.safetensors", "has 4 tensors, too few for 2 layers", few},
-    {"x-00001-of-00002.safetensors", "split into several files", no_bias},
+    {"no-wte.safetensors", "tensor wte.weight is missing", hf_no_wte},
+    {"no-wpe.safetensors", "tensor wpe.weight is missing", hf_no_wpe},
+    {"no-ln-f.safetensors", "tensor ln_f.bias is missing", hf_no_ln_f},
+    {"half-prefix.safetensors", "tensor transformer.wpe.weight is missing", hf_half_prefix},
+    {"no-bias.safetensors", "tensor h.1.mlp.c_proj.bias is missing", hf_no_bias},
+    {"turned.safetensors", "tensor h.0.mlp.c_fc.weight: shape [12,8], expected [8,12]", hf_turned},
+    {"bias-rank.safetensors", "tensor h.0.attn.c_attn.bias: shape [24,1], expected [24]", hf_bias_rank},
+    {"wte-rank.safetensors", "tensor wte.weight: shape [40], expected [5,8]", hf_wte_rank},
+    {"integers.safetensors", "tensor h.1.ln_2.bias: type I32, expected F32, F16 or BF16", hf_integers},
+    {"third-layer.safetensors", "tensor h.2.ln_1.weight is not part of GPT-2 with 2 layers", hf_third_layer},
+    {"third-mask.safetensors", "tensor h.2.attn.bias is not part of GPT-2", hf_third_mask},
+    {"cross.safetensors", "tensor h.0.crossattention.c_attn.weight is not part of GPT-2", hf_cross},
+    {"classifier.safetensors", "tensor score.weight is not part of GPT-2", hf_classifier},
+    {"head-bias.safetensors", "tensor lm_head.bias is not part of GPT-2", hf_head_bias},
+    {"head-shape.safetensors", "tensor lm_head.weight: shape [4,8], expected [5,8]", hf_head_shape},
+    {"head-type.safetensors", "tensor lm_head.weight: type U32", hf_head_type},
+    {"few.safetensors", "has 4 tensors, too few for 2 layers", hf_few},
+    {"x-00001-of-00002.safetensors", "split into several files", hf_no_bias},
 };
 
 static void bad_give(bad_fn fn, void *ctx, const char *name, const char *expect, struct bytes b) {

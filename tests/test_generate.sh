@@ -1,0 +1,333 @@
+#!/bin/sh
+# lookat generate from outside, with the default model: prompts, lengths, seeds, output formats, and what happens when something is in the way.
+BIN=${BIN:-$PWD/lookat}
+BUILD=${BUILD:-.build/default}
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+export LOOKAT_MODEL="$PWD/weights/stories6M.gguf"
+full=/dev/full
+once="Once upon a time"
+name= why=
+
+begin() { name=$1 why=; }
+fail() { [ -n "$why" ] || why=$*; }
+end() { if [ -n "$why" ]; then echo "FAIL $name: $why"; else echo "ok $name"; fi; }
+
+# run FILE OPTION...: standard output to FILE; exit status 0 and silence on standard error
+run() {
+    to=$tmp/$1
+    shift
+    "$BIN" "$@" -q > "$to" 2> "$tmp/err" || fail "$* exits $?: $(cat "$tmp/err")"
+    [ ! -s "$tmp/err" ] || fail "$*: '$(cat "$tmp/err")' on standard error"
+}
+same() { cmp -s "$tmp/$1" "$tmp/$2" || fail "$1 and $2 differ: '$(head -c 200 "$tmp/$1")' and '$(head -c 200 "$tmp/$2")'"; }
+differ() { cmp -s "$tmp/$1" "$tmp/$2" && fail "$1 and $2 are the same: '$(head -c 200 "$tmp/$1")'"; }
+has() { grep -qF -e "$2" "$tmp/$1" || fail "expected '$2' in $1, got '$(head -c 300 "$tmp/$1")'"; }
+# The part of a JSON file without figures that differ from run to run.
+lasting() { sed 's/,"stats":.*//' "$tmp/$1" > "$tmp/$2"; }
+# ids FILE: the tokens of the first sample of a JSON file
+ids() { sed 's/.*"samples":\[{//; s/^[^[]*"ids":\[\([0-9,]*\)\].*/\1/' "$tmp/$1"; }
+
+# refuse STATUS TEXT OPTION...: one line on standard error with TEXT, nothing on standard output
+refuse() {
+    want=$1 text=$2
+    shift 2
+    "$BIN" "$@" > "$tmp/out" 2> "$tmp/err" < /dev/null
+    got=$?
+    [ $got -eq "$want" ] || fail "$* exits $got, expected $want: $(cat "$tmp/err")"
+    [ ! -s "$tmp/out" ] || fail "$*: wrote '$(head -c 100 "$tmp/out")'"
+    has err "$text"
+    [ "$(wc -l < "$tmp/err")" -eq 1 ] || fail "$*: more than one line on standard error"
+}
+
+begin prompts
+printf '%s' "$once" > "$tmp/file"
+printf '%s\n' "$once" > "$tmp/line"
+printf '%s\n\n' "$once" > "$tmp/lines"
+run a generate -p "$once" -n 12 --temp 0
+[ "$(cat "$tmp/a")" = "$once, there was a little girl named Lily. She loved to" ] || fail "text: $(cat "$tmp/a")"
+run b -p "$once" -n 12 --temp 0 && same a b
+run b generate "$once" -n 12 --temp 0 && same a b
+run b -f "$tmp/file" -n 12 --temp 0 && same a b
+run b -f "$tmp/line" -n 12 --temp 0 && same a b
+run b -n 12 --temp 0 - < "$tmp/line" && same a b
+run b -n 12 --temp 0 -f - < "$tmp/file" && same a b
+run b --ids 575,510,258,437 -n 12 --temp 0 && same a b
+run b -n 12 --temp 0 -f "$tmp/lines" -o json && has b '"prompt":{"text":"Once upon a time\n","ids":[575,510,258,437,198]}'
+run b -n 12 --temp 0 -p "$once
+" -o json && has b '"ids":[575,510,258,437,198]}'
+run b -p "$once" -n 12 --temp 0 --no-display-prompt
+printf '%s' "$once" | cat - "$tmp/b" > "$tmp/c"
+same a c
+run b -n 5 -p "" -s 1 -o json && has b '"prompt":{"text":"","ids":[4095]}'
+run b -n 5 -s 1 -o json && has b '"prompt":{"text":"","ids":[4095]}'
+run b -n 0 -p "$once" && same file b
+"$BIN" < "$tmp/file" > "$tmp/b" 2> "$tmp/err" || fail "text through a pipe: exits $?"
+has b "$once"
+end
+
+begin special
+run a -n 1 -o json -p "<|endoftext|>" --special && has a '"ids":[4095]}'
+run a -n 1 -o json -p "<|endoftext|>" && has a '"prompt":{"text":"<|endoftext|>","ids":['
+grep -q '"prompt":[^}]*4095' "$tmp/a" && fail "the end of text as a token without --special"
+run a --ids 4095,575 -n 0 && [ "$(cat "$tmp/a")" = "Once" ] || fail "the token shows without --special: $(cat "$tmp/a")"
+run a --ids 4095,575 -n 0 --special && [ "$(cat "$tmp/a")" = "<|endoftext|>Once" ] || fail "--special shows no token: $(cat "$tmp/a")"
+end
+
+begin seeds
+run a -p "$once" -n 30 -s 7
+run b -p "$once" -n 30 -s 7 && same a b
+run b -p "$once" -n 30 -s 8 && differ a b
+"$BIN" -p "$once" -n 30 > "$tmp/a" 2> "$tmp/figures"
+"$BIN" -p "$once" -n 30 > "$tmp/b" 2> /dev/null
+differ a b
+seed=$(sed -n 's/.* seed \([0-9]*\),.*/\1/p' "$tmp/figures")
+run b -p "$once" -n 30 -s "$seed" && same a b
+# 2^53: larger ones are not exact in programs that read JSON numbers as double
+[ ${#seed} -le 15 ] || fail "the random seed $seed is too long for JSON"
+run a -p "$once" -n 5 -o json -s 18446744073709551615 && has a '"seed":18446744073709551615,'
+end
+
+begin threads
+for n in 1 2 3; do
+    run "text$n" -p "$once" -n 60 -s 3 -t $n
+    run "long$n" -p "$once" -n 40 -s 3 -t $n -o json --logprobs 4 --echo
+    lasting "long$n" "json$n"
+    run "many$n" -p "$once" -n 20 -s 3 -t $n --num-samples 3
+    same text1 "text$n"
+    same json1 "json$n"
+    same many1 "many$n"
+done
+end
+
+# The continuation found by an independent implementation in float64.
+begin greedy
+sed 's/","min_margin.*//; s/.*"continuation":\[\([0-9,]*\)\],"text":.*/\1/' tests/golden/greedy.json | head -n 1 > "$tmp/ids"
+sed -n '1s/","min_margin.*//; 1s/^.*"continuation":\[[0-9,]*\],"text":"//p' tests/golden/greedy.json > "$tmp/text"
+n=$(tr ',' '\n' < "$tmp/ids" | grep -c .)
+[ "$n" -ge 50 ] || fail "greedy.json was not read"
+run a -p "$once" -n "$n" --temp 0 -o json
+[ "$(ids a)" = "$(cat "$tmp/ids")" ] || fail "ids $(ids a)"
+has a "\"samples\":[{\"text\":\"$(cat "$tmp/text")\",\"ids\":["
+end
+
+begin lengths
+refuse 2 "the prompt's 4 tokens and 1021 to write (-n) make 1025, more than the context of 1024" -p "$once" -n 1021
+refuse 2 "the prompt's 4 tokens and 37 to write (-n) make 41, more than the context of 40" -p "$once" -n 37 -c 40
+refuse 2 "the prompt has 4 tokens, which leaves no room in the context of 3" -p "$once" -c 3
+refuse 2 "the prompt has 4 tokens, which leaves no room in the context of 4" -p "$once" -c 4
+refuse 2 "the context of 3" -p "$once" -c 3 -n 1
+refuse 2 "--ctx-size 1025: the model's context is 1024 tokens" -p "$once" -c 1025
+refuse 2 "--ctx-size 2000: the model's context is 1024 tokens" -p "$once" -c 2000 -n 1
+awk 'BEGIN { for (i = 0; i < 1100; i++) printf "a " }' > "$tmp/long"
+refuse 2 "leaves no room in the context of 1024" -f "$tmp/long"
+run a -p "$once" -c 40 -n -1 --temp 0 -o json && has a '"stop":"context"'
+[ "$(ids a | tr ',' '\n' | wc -l)" -eq 36 ] || fail "-n -1 -c 40 writes $(ids a)"
+run b -p "$once" -n 36 --temp 0 -o json && has b '"stop":"length"'
+[ "$(ids a)" = "$(ids b)" ] || fail "a smaller context changes the text"
+"$BIN" convert -q --random 1,1,8,1024,300 -o "$tmp/small.gguf"
+run a -m "$tmp/small.gguf" --ids 1,2,3,4 -n 1020 -s 1 -o json && has a '"stop":"length"'
+[ "$(ids a | tr ',' '\n' | wc -l)" -eq 1020 ] || fail "the context cannot be filled"
+refuse 2 "make 1025, more than the context of 1024" -m "$tmp/small.gguf" --ids 1,2,3,4 -n 1021
+end
+
+begin end_of_text
+run a -p "The end." -n 20 --temp 0 -o json && has a '"stop":"eos"'
+[ "$(ids a | tr ',' '\n' | grep -c .)" -lt 20 ] || fail "goes on behind the end"
+run a -p "The end." -n 20 --temp 0 -o json --ignore-eos && has a '"stop":"length"'
+[ "$(ids a | tr ',' '\n' | grep -c .)" -eq 20 ] || fail "--ignore-eos writes $(ids a)"
+ids a | tr ',' '\n' | grep -qx 4095 && fail "--ignore-eos writes the token"
+end
+
+begin samples
+for options in "--temp 0" "-s 9" "-s 9 --repeat-penalty 1.3"; do
+    run one -p "$once" -n 25 $options
+    run all -p "$once" -n 25 --num-samples 3 $options
+    sed -n '2,/^--- sample 2/p' "$tmp/all" | sed '$d' > "$tmp/first"
+    { cat "$tmp/one"; printf '\n\n'; } > "$tmp/want"
+    same want first
+done
+[ "$(grep -c '^--- sample [123] of 3 ---$' "$tmp/all")" -eq 3 ] || fail "headings: $(cat "$tmp/all")"
+run a -p "$once" -n 25 --num-samples 3 -s 9 --no-display-prompt
+grep -q "$once" "$tmp/a" && fail "--no-display-prompt shows the prompt: $(cat "$tmp/a")"
+run a -p "$once" -n 25 --num-samples 3 -s 9 -o json
+[ "$(grep -o '"stop":"length"' "$tmp/a" | wc -l)" -eq 3 ] || fail "JSON without three samples"
+[ "$(grep -o '"ids":\[[0-9,]*\],"stop"' "$tmp/a" | sort -u | wc -l)" -eq 3 ] || fail "samples are the same"
+run b -p "$once" -n 25 -s 9 -o json
+[ "$(ids a)" = "$(ids b)" ] || fail "the first of three: $(ids a), alone: $(ids b)"
+end
+
+begin json
+run a -p "$once" -n 6 --temp 0 -s 5 -o json -a fp32 --logprobs 3 --echo
+[ "$(wc -l < "$tmp/a")" -eq 1 ] || fail "not one line"
+grep -q '^{"schema":"lookat.generate/1","model":{"file":".*},"attn":"fp32[^"]*","seed":5,"prompt":{"text":' "$tmp/a" || fail "head: $(head -c 400 "$tmp/a")"
+has a '"layers":6,"heads":4,"head_dim":64,"width":256,"vocab":4096,"context":1024}'
+has a '"prompt":{"text":"Once upon a time","ids":[575,510,258,437],"steps":[{"id":575},{"id":510,"logprob":-'
+has a '"samples":[{"text":", there was a little girl","ids":[11,410,294,258,404,566],"stop":"length","steps":[{"id":11,"logprob":-'
+grep -qE '"stats":\{"load_s":[0-9.e-]+,"prefill_tokens_per_s":[0-9.e+]+,"decode_tokens_per_s":[0-9.e+]+,"peak_bytes":[0-9]+,"stored_bytes_per_token":12288[,}]' "$tmp/a" ||
+    fail "stats: $(sed 's/.*"stats"/"stats"/' "$tmp/a")"
+[ "$(grep -o '"top":\[\[[^]]*\],\[[^]]*\],\[[^]]*\]\]' "$tmp/a" | wc -l)" -eq 9 ] || fail "not nine steps with three candidates"
+run b -p "$once" -n 6 --temp 0 -s 5 -o json && ! grep -q '"steps"' "$tmp/b" || fail "steps without --logprobs"
+refuse 2 "--logprobs needs -o json" -p "$once" --logprobs 3
+refuse 2 "--echo needs -o json" -p "$once" --echo
+end
+
+begin jsonl
+run b -p "$once" -n 6 --temp 0 -s 5 -o jsonl -a fp32 --logprobs 3 --echo
+[ "$(wc -l < "$tmp/b")" -eq 11 ] || fail "$(wc -l < "$tmp/b") lines for 4 + 6 steps and the closing object"
+[ "$(grep -c '^{"schema":"lookat.step/1","prompt":true,"step":[0-3],"id":[0-9]*,"text":"' "$tmp/b")" -eq 4 ] || fail "the prompt's steps"
+[ "$(grep -c '^{"schema":"lookat.step/1","sample":0,"step":[0-5],"id":[0-9]*,"text":"[^"]*","logprob":-[0-9.e-]*,"top":\[\[.*\]\]}$' "$tmp/b")" -eq 6 ] || fail "$(cat "$tmp/b")"
+lasting a c
+tail -n 1 "$tmp/b" > "$tmp/d"
+lasting d e
+same c e
+run b -p "$once" -n 4 --num-samples 2 -s 5 -o jsonl
+[ "$(grep -c '"sample":1,' "$tmp/b")" -eq 4 ] || fail "no step lines of the second sample"
+end
+
+# Another program's view of the same.
+begin json_parses
+run a -p "$once" -n 8 --num-samples 2 -s 5 -o jsonl --logprobs 2 --echo
+run b --ids 127,0,200,13 -n 8 -s 5 -o json --logprobs 2
+cat "$tmp/b" >> "$tmp/a"
+if python3 -c 1 2> /dev/null; then
+    python3 -c 'import json,sys
+for line in sys.stdin: json.loads(line)' < "$tmp/a" 2> "$tmp/err" || fail "$(tail -n 1 "$tmp/err")"
+    end
+elif node -e 1 2> /dev/null; then
+    node -e 'require("fs").readFileSync(0, "utf8").trim().split("\n").forEach(l => JSON.parse(l))' < "$tmp/a" 2> "$tmp/err" || fail "$(head -n 5 "$tmp/err")"
+    end
+else
+    echo "skip json_parses: no python3 or node"
+fi
+
+# All 4096 log-probabilities of a step: a distribution, the most likely first, the chosen one with its own.
+begin logprobs
+for temp in 0 1.5; do
+    run a -p "$once" -n 3 --temp $temp -s 2 -o jsonl --logprobs 4096
+    sed '$d; s/"logprob"/\n&/; s/\],\[/\n/g; s/\[\[/\n/; s/\]\].*//' "$tmp/a" | tr ':,{"' '    ' | awk '
+        /^ *schema/ { if (NR > 1) check(); id = $NF; for (i = 1; i < NF; i++) if ($i == "id") id = $(i + 1); n = 0; sum = 0; last = 1; own = ""; next }
+        /^ *logprob/ { logprob = $2; next }
+        NF == 2 { if ($2 > last) print "not sorted at " $1; last = $2; sum += exp($2); n++; if ($1 == id) own = $2 }
+        END { check(); if (steps != 3) print steps " steps" }
+        function check() {
+            steps++
+            if (n != 4096) print n " candidates"
+            if (sum < 0.9999 || sum > 1.0001) print "probabilities sum to " sum
+            if (own == "" || own - logprob > 1e-6 || logprob - own > 1e-6) print "token " id " has " logprob " and " own
+        }' > "$tmp/wrong"
+    [ ! -s "$tmp/wrong" ] || fail "--temp $temp: $(head -n 3 "$tmp/wrong")"
+done
+end
+
+# Token 127 is the byte C3, 102 is A9: two halves of a letter.
+begin bytes
+run a --ids 127,102,127 -n 0
+printf '\303\251\303' > "$tmp/want"
+same want a
+run a --ids 127,102,127 -n 0 -o json && has a '"prompt":{"text":"é�","bytes":"w6nD","ids":[127,102,127]}'
+run a --ids 127,102 -n 0 -o json && has a '"prompt":{"text":"é","ids":[127,102]}'
+run a -p "$once" -n 120 --temp 100 --top-k 0 --top-p 1 --min-p 0 --ignore-eos -s 4 --no-display-prompt # any token: many are no UTF-8
+run b -p "$once" -n 120 --temp 100 --top-k 0 --top-p 1 --min-p 0 --ignore-eos -s 4 -o json
+ids b > "$tmp/ids"
+"$BIN" tokenize -z tokenizer --decode -f "$tmp/ids" > "$tmp/c"
+same a c
+sed -n 's/.*"samples":\[{.*"bytes":"\([^"]*\)".*/\1/p' "$tmp/b" > "$tmp/base64"
+[ -s "$tmp/base64" ] || fail "no bytes beside text that is not UTF-8"
+if command -v base64 > /dev/null; then base64 -d < "$tmp/base64" | cmp -s - "$tmp/a" || fail "base64 of other bytes"; fi
+end
+
+begin statistics
+"$BIN" -p "$once" -n 6 -s 5 -t 1 -a fp16 > "$tmp/a" 2> "$tmp/b"
+for x in "load [0-9.]+ s" "prefill 4 tokens at [0-9]+ tokens/s" "decode 6 tokens at [0-9.]+ tokens/s" "peak memory [0-9.]+ MB" "attention fp16" \
+    "6,144 bytes of cache per token" "seed 5" "1 thread"; do
+    grep -qE "(^|, )$x" "$tmp/b" || fail "expected '$x' in '$(cat "$tmp/b")'"
+done
+run b -p "$once" -n 6 -s 5 && same a b
+end
+
+begin closed_pipe
+for format in text json jsonl; do
+    ("$BIN" -p "$once" -s 1 -q -o $format 2> "$tmp/err" || :) | head -c 10 > "$tmp/a"
+    [ "$(wc -c < "$tmp/a")" -eq 10 ] || fail "$format: got '$(cat "$tmp/a")'"
+    [ ! -s "$tmp/err" ] || fail "$format: $(cat "$tmp/err")"
+done
+end
+
+begin full_disk
+if [ -c $full ]; then
+    for format in text json jsonl; do
+        "$BIN" -p "$once" -n 3 -o $format > $full 2> "$tmp/err"
+        [ $? -eq 1 ] || fail "$format: not exit status 1"
+        [ "$(cat "$tmp/err")" = "lookat: cannot write to standard output: No space left on device" ] || fail "$format: $(cat "$tmp/err")"
+    done
+    end
+else
+    echo "skip full_disk: no $full"
+fi
+
+# interrupt FILE OPTION...: Ctrl-C as soon as something is written; what comes out is in FILE, figures in err
+interrupt() {
+    to=$tmp/$1
+    shift
+    : > "$to"
+    "$BIN" "$@" > "$to" 2> "$tmp/err" &
+    pid=$!
+    until [ -s "$to" ]; do kill -0 $pid 2> /dev/null || break; done
+    kill -INT $pid 2> /dev/null
+    wait $pid
+    got=$?
+    [ $got -eq 130 ] || fail "$* exits $got, expected 130: $(cat "$tmp/err")"
+}
+# A model that takes long over its context, so that the interrupt comes in the middle.
+begin interrupted
+"$BIN" convert -q --random 2,4,256,4096,4096 -z tokenizer -o "$tmp/slow.gguf"
+interrupt a -m "$tmp/slow.gguf" -p "$once" -s 1 --ignore-eos --no-display-prompt -t 1
+n=$(sed -n 's/.*decode \([0-9]*\) tokens.*/\1/p' "$tmp/err")
+[ "${n:-0}" -gt 0 ] && [ "$n" -lt 4000 ] || fail "figures: $(cat "$tmp/err")"
+[ "$(grep -c . "$tmp/err")" -eq 2 ] || fail "standard error: $(cat "$tmp/err")"
+run b -m "$tmp/slow.gguf" -p "$once" -s 1 --ignore-eos --no-display-prompt -t 1 -n "$n" && same a b
+interrupt a -m "$tmp/slow.gguf" -p "$once" -s 1 --ignore-eos -o jsonl
+tail -n 1 "$tmp/a" | grep -q '^{"schema":"lookat.generate/1".*"stop":null.*}$' || fail "jsonl ends with $(tail -n 1 "$tmp/a")"
+end
+
+begin refusals
+printf 'just text\n' > "$tmp/text"
+mkdir "$tmp/folder"
+refuse 1 "$tmp/none: cannot open: No such file" -m "$tmp/none" -p x
+refuse 1 "$tmp/none: cannot open: No such file" -f "$tmp/none"
+refuse 3 "$tmp/folder" -m "$tmp/folder" -p x
+refuse 3 "$tmp/folder: is a folder" -f "$tmp/folder"
+refuse 3 "$tmp/text" -m "$tmp/text" -p x
+refuse 3 "tokenizer/vocab.json" -m tokenizer/vocab.json -p x
+refuse 3 "tests/golden/greedy.json" -m tests/golden/greedy.json -p x
+refuse 3 "$tmp/text" -m "$tmp/slow.gguf" -z "$tmp/text" -p x
+refuse 2 "there is no token 4096" --ids 4096
+refuse 2 "one text, got 2" -p a --ids 1
+refuse 2 "fp99" -p a -a fp99
+end
+
+begin no_tokenizer
+"$BIN" convert -q --random 1,1,8,32,300 -o "$tmp/bare.gguf" || fail "convert exits $?"
+run a -m "$tmp/bare.gguf" --ids 1,2,3 -n 5 -s 1
+[ "$(wc -w < "$tmp/a")" -eq 8 ] && grep -q '^1 2 3 [0-9 ]*$' "$tmp/a" || fail "ids: $(cat "$tmp/a")"
+run b -m "$tmp/bare.gguf" --ids 1,2,3 -n 5 -s 1 -o json && has b '"prompt":{"text":null,"ids":[1,2,3]}'
+[ "1 2 3 $(ids b | tr ',' ' ')" = "$(cat "$tmp/a")" ] || fail "JSON: $(ids b)"
+refuse 2 "the model has no tokenizer for the prompt: add -z TOKENIZER, or give token ids with --ids" -m "$tmp/bare.gguf" -p x
+refuse 2 "the prompt is empty" -m "$tmp/bare.gguf"
+refuse 2 "there is no token 300" -m "$tmp/bare.gguf" --ids 300
+end
+
+# On a terminal no write ends within a character; through a pipe each byte comes at once.
+begin terminal
+"$BUILD/tests/terminal" "$BIN" -q --ids 575,127 -n 2 --temp 0 > "$tmp/hex" 2> "$tmp/err"
+got=$?
+if [ $got -eq 77 ]; then
+    echo "skip terminal: $(cat "$tmp/err")"
+else
+    [ $got -eq 0 ] || fail "exits $got"
+    run a --ids 575,127 -n 2 --temp 0
+    [ "$(tr -d '\n' < "$tmp/hex")" = "$(od -An -v -tx1 "$tmp/a" | tr -d ' \n' | tr a-f A-F)0A" ] || fail "other bytes: $(cat "$tmp/hex")"
+    head -n 1 "$tmp/hex" | grep -q 'C3$' && fail "half a character is written: $(cat "$tmp/hex")"
+    end
+fi
