@@ -161,6 +161,7 @@ static void write_object(struct generation_out *o, const struct generation_figur
     json_put_uint(&j, "stored_bytes_per_token", f->stored_bytes_per_token);
     json_put_int(&j, "threads", f->threads);
     json_put_cstr(&j, "kernels", f->kernels);
+    json_put_cstr(&j, "effective_attn", o->effective);
     json_put_close(&j);
     json_put_close(&j);
 }

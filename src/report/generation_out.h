@@ -28,7 +28,7 @@ struct generation_out {
     enum generation_format format;
     const struct checkpoint *model;
     const struct bpe *bpe;         /* NULL: no tokenizer, ids are written in place of text */
-    const char *attn;              /* effective spec */
+    const char *attn, *effective;  /* the attention spec as given, and in full */
     const int32_t *prompt;
     size_t n_prompt, n_samples;
     bool show_prompt;              /* text: before the continuation */
