@@ -1,8 +1,13 @@
 /* Comparison of attention backends on texts. A text is cut into chunks (windows of c tokens, the last incomplete one left out); each chunk is measured on
  * its own, and results are the sums over chunks in the order of their numbers: so shares of the chunks, measured apart, add up to the same bits.
  *
- * forced: each backend runs the tokens with its own hidden states; the second half of each window is scored, as llama-perplexity does.
- * shadow: the baseline runs; at every layer each backend stores the baseline's k and v and answers its q; the queries of the second half are compared. */
+ * forced: each backend runs the tokens with its own hidden states. As llama-perplexity does, the predictions made at positions c/2 .. c - 2 of a window are
+ * scored, that is its tokens c/2 + 1 .. c - 1. No token is put in front of a window.
+ * shadow: the baseline runs; at every layer each backend stores the baseline's k and v and answers its q; the queries at positions c/2 .. c - 1 are
+ * compared with what the baseline's own backend answers. The baseline's own result is exact by definition and not computed.
+ *
+ * The tokens go through in batches of DECODE_EVERY - 1 rows and then one row alone, at positions 63, 127, ...: what decoding reads and takes is
+ * measured there. */
 #ifndef LOOKAT_MEASURE_COMPARISON_H
 #define LOOKAT_MEASURE_COMPARISON_H
 
@@ -14,7 +19,7 @@ struct comparison_text {
     const char *file;
     char sha256[65];
     const int32_t *ids; /* [tokens] */
-    size_t tokens, chunks;
+    size_t tokens, chunks; /* chunks is set by comparison_prepare */
 };
 
 /* What one chunk adds to one backend's run. */
@@ -24,19 +29,19 @@ struct comparison_chunk {
     double *nll;                  /* [n] -log p(token), nats */
     float *kld, *dp;              /* [n] KL(baseline || this) in nats; p(token) less the baseline's */
     uint8_t *same_top1;           /* [n] */
-    struct moments *shadow;       /* [L][H][FIDELITIES] */
+    struct moments *shadow;       /* [L][H][FIDELITIES], of the layers first_layer .. last_layer */
     struct attn_counters *loaded; /* [L] bytes read by the tokens decoded one at a time */
     size_t decoded;               /* how many: one in DECODE_EVERY, spread over the window */
     double attention_s;           /* seconds in attention of those */
 };
-enum { DECODE_EVERY = 64 };
+enum { DECODE_EVERY = 64 }; /* or the window, where that is shorter */
 
 struct comparison_run {
     const char *spec;                /* as given */
     char keys[64], values[64];       /* in full, of layer 0 */
     char name[128];                  /* the effective spec */
     size_t stored_keys, stored_values; /* bytes per token, all layers and heads */
-    struct comparison_chunk *chunks; /* [n_chunks] in order of text, then number */
+    struct comparison_chunk *chunks; /* [n_chunks] those of this share, in order of text, then number */
     size_t n_chunks;
 };
 
@@ -44,7 +49,7 @@ struct comparison {
     const struct gpt2_weights *w;
     const struct kernels *k;
     const struct book *book;
-    size_t window;                   /* c */
+    size_t window;                   /* c, at least 4 and at most the model's context */
     bool forced, shadow;
     size_t first_layer, last_layer;  /* shadow: which to compare */
     size_t share, of;                /* this run does chunks i with i % of == share (counted over all texts) */
@@ -55,7 +60,8 @@ struct comparison {
     struct arena arena;
 };
 
-/* Checks all specs, sets the runs' names and sizes, allocates the chunks' results. */
+/* Checks all specs, sets the runs' names and sizes and the texts' chunks, allocates this share's results in c->arena, which the caller frees.
+ * ERR_USAGE for a bad spec, window, layer or share, and for a text shorter than a window. */
 int comparison_prepare(struct comparison *c, struct err *e);
 /* Measures this share's chunks. `progress` (NULL: none) after each piece of work, in tokens x runs. ERR_INTERRUPTED after Ctrl-C. */
 int comparison_measure(struct comparison *c, void (*progress)(void *ctx, size_t done, size_t total), void *ctx, struct err *e);
