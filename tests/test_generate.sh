@@ -331,3 +331,14 @@ else
     head -n 1 "$tmp/hex" | grep -q 'C3$' && fail "half a character is written: $(cat "$tmp/hex")"
     end
 fi
+
+# The closed form for fp16: over positions 5 to 14, ten tokens, each layer and head reads 2 D (sum of 5..14) / 10 bytes of keys a token.
+begin counters
+"$BIN" -p "$once" -n 11 --temp 0 --ignore-eos -a fp16 --counters --fidelity --log "$tmp/log" > /dev/null 2> "$tmp/err" || fail "exits $?"
+has log '{"schema":"lookat.attention/1","attn":"fp16/fp16","layers":6,"decoded":10}'
+has log '{"layer":0,"loaded_bytes_per_token":{"keys":4864,"scales":0,"codebooks":0,"tables":0,"values":4864,"total":9728},"cosine":[1,0],"kl":[0,0],"spearman":[1,0],"top5":[1,0]}'
+[ "$(wc -l < "$tmp/log")" -eq 7 ] || fail "$(wc -l < "$tmp/log") lines"
+"$BIN" -p "$once" -n 8 --temp 0 -a fp32 --num-samples 2 --fidelity > /dev/null 2> "$tmp/err" || fail "exits $?"
+has err "fidelity of attention fp32/fp32 to fp16"
+refuse 2 "--log needs --counters or --fidelity" -p x -n 1 --log "$tmp/log"
+end

@@ -298,6 +298,11 @@ void attn_attend(const struct attn *a, size_t layer, const struct attn_query *it
     for (int t = 0; t < threads; t++) attn_counters_add(counters, &worker_at(a, scratch, t)->counters);
 }
 
+struct attn_counters attn_counters_less(const struct attn_counters *a, const struct attn_counters *b) {
+    return (struct attn_counters){a->keys - b->keys, a->scales - b->scales, a->codebooks - b->codebooks, a->tables - b->tables,
+                                  a->values - b->values};
+}
+
 void attn_counters_add(struct attn_counters *to, const struct attn_counters *c) {
     to->keys += c->keys;
     to->scales += c->scales;

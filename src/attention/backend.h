@@ -97,6 +97,9 @@ enum { ATTN_TILE_QUERIES = 64 };
 void attn_attend(const struct attn *a, size_t layer, const struct attn_query *items, size_t n_items, void *scratch,
                  struct attn_counters *counters, const struct attn_probe *probe);
 
+/* *a - *b */
+struct attn_counters attn_counters_less(const struct attn_counters *a, const struct attn_counters *b);
+
 /* *to += *c */
 void attn_counters_add(struct attn_counters *to, const struct attn_counters *c);
 

@@ -7,7 +7,9 @@
 #include "cli/command.h"
 #include "cli/engine.h"
 #include "cli/input.h"
+#include "measure/monitor.h"
 #include "model/generation.h"
+#include "report/attention_out.h"
 #include "report/generation_out.h"
 #include "report/text.h"
 
@@ -72,6 +74,7 @@ static int plan(struct job *j, struct err *e) {
 static int check_options(const struct args *args, struct err *e) {
     bool text = strcmp(args->format, "text") == 0;
     if (text && args->logprobs) return err_set(e, ERR_USAGE, "--logprobs needs -o json or -o jsonl");
+    if (args->log && !args->counters && !args->fidelity) return err_set(e, ERR_USAGE, "--log needs --counters or --fidelity");
     if (text && args->echo) return err_set(e, ERR_USAGE, "--echo needs -o json or -o jsonl");
     return OK;
 }
@@ -80,7 +83,45 @@ static enum generation_format format_of(const char *name) {
     return strcmp(name, "json") == 0 ? GENERATION_JSON : strcmp(name, "jsonl") == 0 ? GENERATION_JSONL : GENERATION_TEXT;
 }
 
+/* What is watched while tokens are decoded. */
+struct watch {
+    struct gpt2_session *s;
+    struct attn_counters *before; /* [L] at the end of the prompt */
+    struct monitor monitor;
+    bool monitored;
+};
+
+static int watch_open(struct watch *w, const struct args *args, struct gpt2_session *s, struct arena *a, struct err *e) {
+    *w = (struct watch){.s = s, .before = arena_zalloc(a, s->w->config.n_layer, sizeof *w->before)};
+    if (!w->before) return err_set(e, ERR_FAILED, "out of memory for the counters");
+    int rc = args->fidelity ? monitor_open(&w->monitor, s, e) : OK;
+    w->monitored = args->fidelity && !rc;
+    return rc;
+}
+
+static void watch_decoding(struct watch *w) { memcpy(w->before, w->s->counters, w->s->w->config.n_layer * sizeof *w->before); }
+
+static int write_log(const char *path, const struct attention_log *log, struct err *e) {
+    struct out_file o;
+    int rc = out_open(&o, path, true, e);
+    if (rc) return rc;
+    attention_log_json(o.fp, log);
+    return out_commit(&o, e);
+}
+
+/* `decoded`: tokens that went through the model one at a time. */
+static int watch_report(struct watch *w, const struct args *args, size_t decoded, struct arena *a, struct err *e) {
+    size_t L = w->s->w->config.n_layer;
+    struct attn_counters *loaded = arena_alloc(a, L, sizeof *loaded);
+    if (!loaded) return err_set(e, ERR_FAILED, "out of memory for the counters");
+    for (size_t l = 0; l < L; l++) loaded[l] = attn_counters_less(&w->s->counters[l], &w->before[l]);
+    struct attention_log log = {w->s->attn.name, L, decoded, args->counters ? loaded : NULL, w->monitored ? w->monitor.layers : NULL};
+    if (args->log) return write_log(args->log, &log, e);
+    return attention_log_print(stderr, &log, a, e);
+}
+
 struct events {
+    struct watch watch;
     struct generation_out out;
     struct text_progress progress;
     bool show_progress;
@@ -94,6 +135,7 @@ static void on_stopped(void *ctx, uint32_t sample, enum generation_stop why) {
 }
 static void on_prefill(void *ctx, size_t done, size_t total) {
     struct events *v = ctx;
+    if (done == total) watch_decoding(&v->watch);
     if (!v->show_progress) return;
     progress_step(&v->progress, done, total);
     if (done == total) progress_end(&v->progress);
@@ -118,18 +160,28 @@ static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
     f.stored_bytes_per_token = attn_key_bytes_per_token(&s->attn) + attn_value_bytes_per_token(&s->attn);
 
     int rc = generation_out_open(&v.out, j->limit, e);
+    if (!rc) rc = watch_open(&v.watch, args, s, &j->g.arena, e);
     if (rc) return rc;
     progress_begin(&v.progress, "reading the prompt");
     generation_out_prompt(&v.out);
     rc = generation_run(s, j->prompt, j->n, &p, &events, &f.run, e);
     f.peak_bytes = process_peak_bytes();
-    if (rc && rc != ERR_INTERRUPTED) return rc;
-    if (generation_out_close(&v.out, &f, e)) return e->code;
+    if (!rc || rc == ERR_INTERRUPTED) {
+        struct err closing;
+        int closed = generation_out_close(&v.out, &f, &closing);
+        if (closed) rc = closed, *e = closing;
+    }
+    if (rc && rc != ERR_INTERRUPTED) {
+        if (v.watch.monitored) monitor_close(&v.watch.monitor);
+        return rc;
+    }
     if (!args->quiet) {
         fputc('\n', stderr);
         generation_print_figures(stderr, &f, s->attn.name, j->seed);
     }
     if (rc == ERR_INTERRUPTED) e->msg[0] = 0; /* the user knows */
+    if (!rc && (args->counters || args->fidelity)) rc = watch_report(&v.watch, args, f.run.decoded, &j->g.arena, e);
+    if (v.watch.monitored) monitor_close(&v.watch.monitor);
     return rc;
 }
 

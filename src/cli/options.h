@@ -46,6 +46,8 @@ struct args {
     const char *format; /* "text", "json", "jsonl" */
     const char *output; /* file to write */
     int64_t logprobs;   /* 0: none */
+    bool counters, fidelity;
+    const char *log;
     bool echo, no_display_prompt, special, quiet, verbose;
 
     const char *type, *random;

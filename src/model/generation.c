@@ -142,6 +142,7 @@ static int decode(struct run *r, struct err *e) {
         if (n == 0) return OK;
         int rc = gpt2_forward(r->s, r->rows, (size_t)n, r->logits, e);
         if (rc) return rc;
+        r->stats->decoded += (size_t)n;
     }
     return OK;
 }

@@ -39,6 +39,7 @@ struct generation_events {
 
 struct generation_stats {
     size_t prompt_tokens, tokens;    /* tokens: sampled, of all samples */
+    size_t decoded;                  /* of them, those that went through the model again */
     double prefill_s, decode_s;
 };
 

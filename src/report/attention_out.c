@@ -1,0 +1,90 @@
+#include "report/attention_out.h"
+
+#include "report/json_out.h"
+#include "report/text.h"
+
+static const char *const metrics[FIDELITIES] = {"cosine", "kl", "spearman", "top5"};
+
+static double per_token(uint64_t bytes, size_t decoded) { return decoded ? (double)bytes / (double)decoded : 0; }
+
+static uint64_t total(const struct attn_counters *c) { return c->keys + c->scales + c->codebooks + c->tables + c->values; }
+
+static void bytes_row(struct text_table *t, const struct attn_counters *c, size_t decoded) {
+    const uint64_t parts[] = {c->keys, c->scales, c->codebooks, c->tables, c->values, total(c)};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        table_cell(t, "%s", text_count((uint64_t)(per_token(parts[i], decoded) + 0.5)).s);
+}
+
+static int print_bytes(FILE *fp, const struct attention_log *log, struct arena *a, struct err *e) {
+    static const char *const head[] = {"layer", "keys", "scales", "codebooks", "tables", "values", "total"};
+    struct attn_counters all = {0};
+    struct text_table t;
+    table_begin(&t, "rrrrrrr", a);
+    for (size_t i = 0; i < 7; i++) table_cell(&t, "%s", head[i]);
+    for (size_t l = 0; l < log->n_layer; l++) {
+        table_cell(&t, "%zu", l);
+        bytes_row(&t, &log->loaded[l], log->decoded);
+        attn_counters_add(&all, &log->loaded[l]);
+    }
+    table_cell(&t, "all");
+    bytes_row(&t, &all, log->decoded);
+    fprintf(fp, "\nbytes loaded by attention %s per decoded token (mean of %zu):\n", log->attn, log->decoded);
+    return table_print(&t, fp, e);
+}
+
+static int print_fidelity(FILE *fp, const struct attention_log *log, struct arena *a, struct err *e) {
+    struct text_table t;
+    table_begin(&t, "rrrrr", a);
+    table_cell(&t, "layer");
+    for (size_t m = 0; m < FIDELITIES; m++) table_cell(&t, "%s", metrics[m]);
+    for (size_t l = 0; l < log->n_layer; l++) {
+        table_cell(&t, "%zu", l);
+        for (size_t m = 0; m < FIDELITIES; m++) {
+            const struct moments *x = &log->fidelity[l * FIDELITIES + m];
+            table_cell(&t, "%.4f +- %.4f", moments_mean(x), moments_error(x));
+        }
+    }
+    fprintf(fp, "\nfidelity of attention %s to fp16 on the same queries, keys and values (%llu queries of heads a layer):\n", log->attn,
+            (unsigned long long)log->fidelity[0].n);
+    return table_print(&t, fp, e);
+}
+
+int attention_log_print(FILE *fp, const struct attention_log *log, struct arena *a, struct err *e) {
+    int rc = log->loaded ? print_bytes(fp, log, a, e) : OK;
+    return rc || !log->fidelity ? rc : print_fidelity(fp, log, a, e);
+}
+
+void attention_log_json(FILE *fp, const struct attention_log *log) {
+    struct json_out j;
+    json_put_begin(&j, fp);
+    json_put_object(&j, NULL);
+    json_put_cstr(&j, "schema", "lookat.attention/1");
+    json_put_cstr(&j, "attn", log->attn);
+    json_put_uint(&j, "layers", log->n_layer);
+    json_put_uint(&j, "decoded", log->decoded);
+    json_put_close(&j);
+    for (size_t l = 0; l < log->n_layer; l++) {
+        json_put_begin(&j, fp);
+        json_put_object(&j, NULL);
+        json_put_uint(&j, "layer", l);
+        if (log->loaded) {
+            const struct attn_counters *c = &log->loaded[l];
+            json_put_object(&j, "loaded_bytes_per_token");
+            json_put_double(&j, "keys", per_token(c->keys, log->decoded));
+            json_put_double(&j, "scales", per_token(c->scales, log->decoded));
+            json_put_double(&j, "codebooks", per_token(c->codebooks, log->decoded));
+            json_put_double(&j, "tables", per_token(c->tables, log->decoded));
+            json_put_double(&j, "values", per_token(c->values, log->decoded));
+            json_put_double(&j, "total", per_token(total(c), log->decoded));
+            json_put_close(&j);
+        }
+        for (size_t m = 0; log->fidelity && m < FIDELITIES; m++) {
+            const struct moments *x = &log->fidelity[l * FIDELITIES + m];
+            json_put_array(&j, metrics[m]);
+            json_put_double(&j, NULL, moments_mean(x));
+            json_put_double(&j, NULL, moments_error(x));
+            json_put_close(&j);
+        }
+        json_put_close(&j);
+    }
+}
