@@ -6,5 +6,6 @@
 
 extern const struct kv_codec codec_fp32;
 extern const struct kv_codec codec_fp16;
+extern const struct kv_codec codec_lookat;
 
 #endif

@@ -4,15 +4,18 @@
 static const struct kv_codec *const registry[] = {
     &codec_fp32,
     &codec_fp16,
+    &codec_lookat,
 };
 enum { N_CODECS = sizeof registry / sizeof *registry };
 
 static const struct codec_alias aliases[] = {
     {"f32", "fp32"}, {"f16", "fp16"}, /* llama.cpp's cache types */
+    {"lookat1", "lookat:m=1"}, {"lookat2", "lookat:m=2"}, {"lookat4", "lookat:m=4"}, {"lookat8", "lookat:m=8"},
+    {"lookat16", "lookat:m=16"}, {"lookat32", "lookat:m=32"},
 };
 enum { N_ALIASES = sizeof aliases / sizeof *aliases };
 
-static const char *const listed[] = {"fp32", "fp16"};
+static const char *const listed[] = {"fp32", "fp16", "lookat2", "lookat4", "lookat8", "lookat16"};
 
 const char *kv_codec_listed(size_t index) { return index < sizeof listed / sizeof *listed ? listed[index] : NULL; }
 

@@ -78,6 +78,7 @@ void gguf_add_f32(struct gguf_writer *w, const char *key, float x);
 void gguf_add_bool(struct gguf_writer *w, const char *key, bool x);
 void gguf_add_string(struct gguf_writer *w, const char *key, const char *s, size_t n);
 void gguf_add_i32s(struct gguf_writer *w, const char *key, const int32_t *x, size_t n);
+void gguf_add_u16s(struct gguf_writer *w, const char *key, const uint16_t *x, size_t n);
 /* An array of n strings: item i is at bytes[offset[i]] .. bytes[offset[i + 1]]. */
 void gguf_add_strings(struct gguf_writer *w, const char *key, const uint8_t *bytes, const size_t *offset, size_t n);
 /* dims fastest-varying first; `bytes` is the exact size of the data that will follow. */

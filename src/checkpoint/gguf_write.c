@@ -91,6 +91,17 @@ void gguf_add_i32s(struct gguf_writer *w, const char *key, const int32_t *x, siz
     for (size_t i = 0; i < n; i++) put_kv_uint(w, (uint32_t)x[i], 4);
 }
 
+void gguf_add_u16s(struct gguf_writer *w, const char *key, const uint16_t *x, size_t n) {
+    enum { PIECE = 1024 };
+    uint8_t bytes[2 * PIECE];
+    begin_array(w, key, GGUF_U16, n);
+    for (size_t i = 0; i < n; i += PIECE) {
+        size_t count = n - i < PIECE ? n - i : PIECE;
+        for (size_t j = 0; j < count; j++) little_endian(bytes + 2 * j, x[i + j], 2);
+        put_kv(w, bytes, 2 * count);
+    }
+}
+
 void gguf_add_strings(struct gguf_writer *w, const char *key, const uint8_t *bytes, const size_t *offset, size_t n) {
     begin_array(w, key, GGUF_STRING, n);
     for (size_t i = 0; i < n; i++) put_kv_string(w, bytes + offset[i], offset[i + 1] - offset[i]);

@@ -1,0 +1,196 @@
+#include "attention/kmeans.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "base/size.h"
+
+enum { LANES = 16, BLOCK = 256 };
+
+/* Work memory. Seeding needs the points dimension by dimension and each one's squared distance to its nearest seed; Lloyd the rest. */
+struct work {
+    float *xt;       /* [d][n] the points */
+    float *distance; /* [n] squared, to the nearest seed, or to the own centroid */
+    uint32_t *code;  /* [n] the cluster of each point */
+    float *score;    /* [k] */
+    float *bias;     /* [k] */
+    float *rows;     /* [k][d] the centroids, one after another */
+    double *sum;     /* [k][d] of the points of each cluster */
+    size_t *count;   /* [k] */
+};
+
+static uint8_t *piece(uint8_t *at, size_t count, size_t size) { return at + size_align(count * size, 64); }
+
+/* Cuts memory into its pieces; returns its end. */
+static uint8_t *work_layout(struct work *w, uint8_t *at, size_t n, size_t d, size_t k) {
+    w->xt = (float *)(void *)at, at = piece(at, n * d, sizeof(float));
+    w->distance = (float *)(void *)at, at = piece(at, n, sizeof(float));
+    w->code = (uint32_t *)(void *)at, at = piece(at, n, sizeof(uint32_t));
+    w->score = (float *)(void *)at, at = piece(at, k, sizeof(float));
+    w->bias = (float *)(void *)at, at = piece(at, k, sizeof(float));
+    w->rows = (float *)(void *)at, at = piece(at, k * d, sizeof(float));
+    w->sum = (double *)(void *)at, at = piece(at, k * d, sizeof(double));
+    w->count = (size_t *)(void *)at, at = piece(at, k, sizeof(size_t));
+    return at;
+}
+
+size_t kmeans_work_bytes(size_t n, size_t d, size_t k) {
+    return size_align(n * d * 4, 64) + 2 * size_align(n * 4, 64) + 2 * size_align(k * 4, 64) + size_align(k * d * 4, 64) +
+           size_align(k * d * 8, 64) + size_align(k * sizeof(size_t), 64);
+}
+
+/* Two passes, which compilers turn into vector instructions: the largest, then where it stands first. */
+size_t kmeans_argmax(const float *score, size_t k) {
+    float best[LANES], most = -INFINITY;
+    size_t whole = k - k % LANES, c = 0;
+    for (size_t l = 0; l < LANES; l++) best[l] = -INFINITY;
+    for (c = 0; c < whole; c += LANES)
+        for (size_t l = 0; l < LANES; l++) best[l] = score[c + l] > best[l] ? score[c + l] : best[l];
+    for (; c < k; c++) most = score[c] > most ? score[c] : most;
+    for (size_t l = 0; l < LANES; l++) most = best[l] > most ? best[l] : most;
+    for (c = 0; c < whole; c += LANES) {
+        int any = 0;
+        for (size_t l = 0; l < LANES; l++) any |= score[c + l] == most;
+        if (any) break;
+    }
+    for (; c < k; c++)
+        if (score[c] == most) return c;
+    return 0; /* nothing but NaN */
+}
+
+void kmeans_bias(const float *centroids, size_t d, size_t k, float *bias) {
+    for (size_t c = 0; c < k; c++) {
+        double sum = 0;
+        for (size_t r = 0; r < d; r++) sum += (double)centroids[r * k + c] * (double)centroids[r * k + c];
+        bias[c] = (float)(-sum / 2);
+    }
+}
+
+/* ---- seeding ---- */
+
+/* Lowers each point's distance to that of point `seed`, where that is nearer; the sums over blocks of points go to block[]. Returns the sum. */
+static double nearer(const struct kmeans_points *p, struct work *w, size_t seed, bool first) {
+    double total = 0;
+    for (size_t begin = 0; begin < p->n; begin += BLOCK) {
+        size_t n = p->n - begin < BLOCK ? p->n - begin : BLOCK;
+        float d2[BLOCK] = {0}, *old = w->distance + begin;
+        for (size_t r = 0; r < p->d; r++) {
+            const float *x = w->xt + r * p->n + begin, s = w->xt[r * p->n + seed];
+            for (size_t i = 0; i < n; i++) d2[i] += (x[i] - s) * (x[i] - s);
+        }
+        double sum = 0;
+        for (size_t i = 0; i < n; i++) old[i] = first || d2[i] < old[i] ? d2[i] : old[i];
+        for (size_t i = 0; i < n; i++) sum += (double)old[i];
+        total += sum;
+    }
+    return total;
+}
+
+/* The point where the running sum of distances passes `target`; the last that is no seed, should rounding keep the sum below it. */
+static size_t pick(const float *distance, size_t n, double target) {
+    size_t at = 0;
+    for (size_t i = 0; i < n && target >= 0; i++) {
+        if (distance[i] <= 0) continue;
+        target -= (double)distance[i];
+        at = i;
+    }
+    return at;
+}
+
+size_t kmeans_seed(const struct kmeans_points *p, size_t k, uint64_t seed, uint64_t stream, float *centroids, void *work) {
+    struct work w;
+    struct rng rng;
+    work_layout(&w, work, p->n, p->d, k);
+    rng_seed(&rng, seed, stream);
+    for (size_t i = 0; i < p->n; i++)
+        for (size_t r = 0; r < p->d; r++) w.xt[r * p->n + i] = p->x[i * p->stride + r];
+
+    size_t at = (size_t)rng_below(&rng, p->n), found = 0;
+    for (size_t c = 0; c < k; c++) {
+        for (size_t r = 0; r < p->d; r++) centroids[r * k + c] = p->x[at * p->stride + r];
+        found++;
+        double total = nearer(p, &w, at, c == 0);
+        if (!(total > 0)) break; /* every point is a seed */
+        at = pick(w.distance, p->n, rng_double(&rng) * total);
+    }
+    for (size_t c = found; c < k; c++)
+        for (size_t r = 0; r < p->d; r++) centroids[r * k + c] = centroids[r * k];
+    return found;
+}
+
+/* ---- Lloyd ---- */
+
+/* Each point to its nearest centroid, by the matrix product x C; sums and counts of the clusters. Returns the inertia. */
+static double assign(const struct kernels *kn, const struct kmeans_points *p, size_t k, const float *centroids, struct work *w) {
+    size_t d = p->d;
+    double inertia = 0;
+    kmeans_bias(centroids, d, k, w->bias);
+    for (size_t c = 0; c < k; c++)
+        for (size_t r = 0; r < d; r++) w->rows[c * d + r] = centroids[r * k + c];
+    memset(w->sum, 0, k * d * sizeof *w->sum);
+    memset(w->count, 0, k * sizeof *w->count);
+    for (size_t i = 0; i < p->n; i++) {
+        const float *x = p->x + i * p->stride;
+        memcpy(w->score, w->bias, k * sizeof *w->score);
+        kn->vecmat(DTYPE_F32, w->score, centroids, k * sizeof(float), d, x, k);
+        size_t c = kmeans_argmax(w->score, k);
+        const float *row = w->rows + c * d;
+        double *sum = w->sum + c * d, distance = 0;
+        for (size_t r = 0; r < d; r++) {
+            double gap = (double)x[r] - (double)row[r];
+            distance += gap * gap;
+            sum[r] += (double)x[r];
+        }
+        w->code[i] = (uint32_t)c;
+        w->count[c]++;
+        w->distance[i] = (float)distance;
+        inertia += distance;
+    }
+    return inertia;
+}
+
+/* Gives the empty cluster the point that is farthest from its centroid, among clusters that keep another; false where every point is on its
+ * centroid. */
+static bool reseed(const struct kmeans_points *p, struct work *w, size_t empty) {
+    size_t far = SIZE_MAX, d = p->d;
+    for (size_t i = 0; i < p->n; i++)
+        if (w->distance[i] > 0 && w->count[w->code[i]] > 1 && (far == SIZE_MAX || w->distance[i] > w->distance[far])) far = i;
+    if (far == SIZE_MAX) return false;
+    size_t old = w->code[far];
+    for (size_t r = 0; r < d; r++) {
+        double x = (double)p->x[far * p->stride + r];
+        w->sum[old * d + r] -= x;
+        w->sum[empty * d + r] = x;
+    }
+    w->count[old]--;
+    w->count[empty] = 1;
+    w->code[far] = (uint32_t)empty;
+    w->distance[far] = 0;
+    return true;
+}
+
+struct kmeans_result kmeans_lloyd(const struct kernels *kn, const struct kmeans_points *p, size_t k, float *centroids, void *work) {
+    struct work w;
+    struct kmeans_result result = {0};
+    work_layout(&w, work, p->n, p->d, k);
+    for (bool again = true; again;) {
+        double before = result.inertia;
+        result.inertia = assign(kn, p, k, centroids, &w);
+        result.iterations++;
+        bool first = result.iterations == 1, moved = false;
+        for (size_t c = 0; c < k && result.inertia > 0; c++)
+            if (!w.count[c] && reseed(p, &w, c)) moved = true, result.reseeded++;
+        again = result.inertia > 0 && result.iterations < KMEANS_ITERATIONS &&
+                (first || moved || before - result.inertia > KMEANS_TOLERANCE * before);
+        for (size_t c = 0; c < k && again; c++)
+            for (size_t r = 0; r < p->d && w.count[c]; r++) centroids[r * k + c] = (float)(w.sum[c * p->d + r] / (double)w.count[c]);
+    }
+    return result;
+}
+
+struct kmeans_result kmeans(const struct kernels *kn, const struct kmeans_points *p, size_t k, uint64_t seed, uint64_t stream, float *centroids,
+                            void *work) {
+    if (kmeans_seed(p, k, seed, stream, centroids, work) < k) return (struct kmeans_result){0};
+    return kmeans_lloyd(kn, p, k, centroids, work);
+}
