@@ -450,7 +450,7 @@ static size_t text_ids(const struct checkpoint *c, const char *file, size_t firs
     char name[64];
     uint8_t *text;
     size_t bytes, got = 0;
-    int32_t *all;
+    int32_t *all = NULL;
     struct bpe *b;
     snprintf(name, sizeof name, "texts/%s", file);
     const char *path = test_shared(name);
