@@ -23,6 +23,7 @@ struct codec_options {
 struct codec {
     const struct kv_codec *ops;
     struct codec_options o;
+    bool for_values;  /* it stores values, not keys */
     const void *data; /* of ops: codebooks of the layer, signs, ... set by `setup`, which takes the memory from the attn's arena */
 };
 

@@ -6,6 +6,9 @@
 
 extern const struct kv_codec codec_fp32;
 extern const struct kv_codec codec_fp16;
+extern const struct kv_codec codec_int8;
+extern const struct kv_codec codec_int4;
+extern const struct kv_codec codec_turbo;
 extern const struct kv_codec codec_lookat;
 
 #endif

@@ -4,18 +4,23 @@
 static const struct kv_codec *const registry[] = {
     &codec_fp32,
     &codec_fp16,
+    &codec_int8,
+    &codec_int4,
+    &codec_turbo,
     &codec_lookat,
 };
 enum { N_CODECS = sizeof registry / sizeof *registry };
 
 static const struct codec_alias aliases[] = {
-    {"f32", "fp32"}, {"f16", "fp16"}, /* llama.cpp's cache types */
+    {"f32", "fp32"}, {"f16", "fp16"}, {"q8_0", "int8"}, {"q4_0", "int4"}, /* llama.cpp's cache types */
+    {"turbo2", "turbo:bits=2"}, {"turbo3", "turbo:bits=3"}, {"turbo4", "turbo:bits=4"},
     {"lookat1", "lookat:m=1"}, {"lookat2", "lookat:m=2"}, {"lookat4", "lookat:m=4"}, {"lookat8", "lookat:m=8"},
     {"lookat16", "lookat:m=16"}, {"lookat32", "lookat:m=32"},
 };
 enum { N_ALIASES = sizeof aliases / sizeof *aliases };
 
-static const char *const listed[] = {"fp32", "fp16", "lookat2", "lookat4", "lookat8", "lookat16"};
+static const char *const listed[] = {"fp32", "fp16", "int8", "int4", "int4:rotate", "int4:center", "turbo:bits=4", "turbo:bits=3", "turbo:bits=2",
+                                     "lookat2", "lookat4", "lookat8", "lookat16"};
 
 const char *kv_codec_listed(size_t index) { return index < sizeof listed / sizeof *listed ? listed[index] : NULL; }
 

@@ -94,7 +94,7 @@ static int read_option(const struct reader *r, struct codec *c, struct text opti
 static int read_codec(const struct reader *r, struct text t, bool values, struct codec *c) {
     bool options, more = true;
     struct text name = cut(&t, ':', &options);
-    *c = (struct codec){.ops = find_codec(name)};
+    *c = (struct codec){.ops = find_codec(name), .for_values = values};
     for (size_t i = 0; !c->ops && codec_alias_at(i).name; i++) {
         struct codec_alias alias = codec_alias_at(i);
         if (!is(name, alias.name)) continue;
