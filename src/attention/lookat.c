@@ -31,13 +31,13 @@ static bool is_one_of(size_t x, const size_t *list, size_t n) {
 }
 
 static int lookat_check(struct codec *c, size_t head_dim, struct err *e) {
-    static const size_t ms[] = {1, 2, 4, 8, 16, 32}, ks[] = {16, 64, 256};
+    static const size_t ms[] = {1, 2, 4, 8, 16, 32}, ks[] = {4, 16, 64, 256}; /* 4: small enough to follow by hand */
     if (!c->o.m) c->o.m = 4;
     if (!c->o.k) c->o.k = 256;
     if (!is_one_of(c->o.m, ms, sizeof ms / sizeof *ms))
         return err_set(e, ERR_USAGE, "lookat: m=%zu, expected 1, 2, 4, 8, 16 or 32 subspaces", c->o.m);
     if (!is_one_of(c->o.k, ks, sizeof ks / sizeof *ks))
-        return err_set(e, ERR_USAGE, "lookat: k=%zu, expected 16, 64 or 256 centroids", c->o.k);
+        return err_set(e, ERR_USAGE, "lookat: k=%zu, expected 4, 16, 64 or 256 centroids", c->o.k);
     if (head_dim % c->o.m) return err_set(e, ERR_USAGE, "lookat: %zu subspaces do not divide the head dimension of %zu", c->o.m, head_dim);
     return OK;
 }

@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 
-enum command_id { CMD_GENERATE, CMD_CONVERT, CMD_INFO, CMD_TOKENIZE, CMD_COUNT };
+enum command_id { CMD_GENERATE, CMD_CONVERT, CMD_INFO, CMD_TOKENIZE, CMD_EXPLAIN, CMD_COUNT };
 
 /* "generate", "convert", ... */
 const char *command_name(enum command_id id);
