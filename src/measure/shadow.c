@@ -1,0 +1,196 @@
+#include "measure/shadow.h"
+
+#include <string.h>
+
+#include "base/process.h"
+#include "base/threads.h"
+
+/* What a backend answered: for each slot, query * H + head, the scores and probabilities of its keys, and its output. */
+struct answers {
+    float *scores, *probs; /* [slots][T], T the window */
+    float *out;            /* [rows][H][D] */
+};
+
+struct shadow {
+    const struct comparison *c;
+    struct gpt2_session *baseline;
+    struct gpt2_observer observer;
+    bool decode;
+    struct attn *attn;   /* [n_runs], of the first nothing */
+    void **state;        /* [n_runs] */
+    void *scratch;       /* of attend */
+    struct answers base, other;
+    float *base_rank;    /* [slots][T] */
+    float *rank;         /* [threads][T] */
+    uint64_t *work;      /* [threads][2T] of the ranks */
+    double *fidelity;    /* [slots][FIDELITIES] */
+    struct comparison_chunk *const *chunks; /* [n_runs] */
+    size_t layer, first; /* of the batch at work: its layer, and the position of its first query */
+};
+
+/* ---- opening ---- */
+
+static size_t head_count(const struct shadow *s) { return s->c->w->config.n_head; }
+
+static bool allocate_answers(struct answers *n, size_t rows, const struct gpt2_config *g, size_t window, struct arena *a) {
+    n->scores = arena_alloc(a, rows * g->n_head * window, sizeof *n->scores);
+    n->probs = arena_alloc(a, rows * g->n_head * window, sizeof *n->probs);
+    n->out = arena_alloc(a, rows * g->n_embd, sizeof *n->out);
+    return n->scores && n->probs && n->out;
+}
+
+static int open_backends(struct shadow *s, const float *center, struct arena *a, struct err *e) {
+    const struct comparison *c = s->c;
+    const struct gpt2_config *g = &c->w->config;
+    struct attn_shape shape = {g->n_layer, g->n_head, g->n_embd / g->n_head, c->window};
+    size_t scratch = attn_scratch_bytes(&s->baseline->attn, threads_count());
+    for (size_t r = 1; r < c->n_runs; r++) {
+        int rc = attn_init(&s->attn[r], &shape, c->runs[r].spec, c->book, c->k, e);
+        if (rc) return rc;
+        s->attn[r].center = center;
+        s->state[r] = arena_alloc(a, attn_state_bytes(&s->attn[r]), 1);
+        if (!s->state[r]) return err_set(e, ERR_FAILED, "out of memory for a shadow of %zu tokens", c->window);
+        size_t bytes = attn_scratch_bytes(&s->attn[r], threads_count());
+        if (bytes > scratch) scratch = bytes;
+    }
+    s->scratch = arena_alloc(a, scratch, 1);
+    return s->scratch ? OK : err_set(e, ERR_FAILED, "out of memory for the shadows");
+}
+
+static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v, size_t stride);
+
+int shadow_open(struct shadow **out, const struct comparison *c, struct gpt2_session *baseline, bool decode, struct arena *a, struct err *e) {
+    const struct gpt2_config *g = &c->w->config;
+    size_t rows = baseline->max_rows, slots = rows * g->n_head, T = c->window, threads = (size_t)threads_count();
+    struct shadow *s = arena_zalloc(a, 1, sizeof *s);
+    *out = s;
+    if (!s) return err_set(e, ERR_FAILED, "out of memory for the shadows");
+    s->c = c;
+    s->baseline = baseline;
+    s->decode = decode;
+    s->attn = arena_zalloc(a, c->n_runs, sizeof *s->attn);
+    s->state = arena_zalloc(a, c->n_runs, sizeof *s->state);
+    s->base_rank = arena_alloc(a, slots * T, sizeof *s->base_rank);
+    s->rank = arena_alloc(a, threads * T, sizeof *s->rank);
+    s->work = arena_alloc(a, threads * 2 * T, sizeof *s->work);
+    s->fidelity = arena_alloc(a, slots * FIDELITIES, sizeof *s->fidelity);
+    float *center = arena_alloc(a, g->n_layer * g->n_embd, sizeof *center);
+    if (!s->attn || !s->state || !s->base_rank || !s->rank || !s->work || !s->fidelity || !center ||
+        !allocate_answers(&s->base, rows, g, T, a) || !allocate_answers(&s->other, rows, g, T, a))
+        return err_set(e, ERR_FAILED, "out of memory to compare %zu queries of %zu heads over %zu keys", rows, g->n_head, T);
+    gpt2_key_constants(c->w, c->k, center);
+    s->observer = (struct gpt2_observer){s, observe};
+    baseline->observer = &s->observer;
+    return open_backends(s, center, a, e);
+}
+
+void shadow_close(struct shadow *s) {
+    if (!s || !s->attn) return;
+    s->baseline->observer = NULL;
+    for (size_t r = 1; r < s->c->n_runs; r++) attn_free(&s->attn[r]);
+}
+
+void shadow_begin(struct shadow *s, struct comparison_chunk *const *chunks) {
+    s->chunks = chunks;
+    for (size_t r = 1; r < s->c->n_runs; r++) attn_clear(&s->attn[r], s->state[r]);
+}
+
+/* ---- one batch of one layer ---- */
+
+/* The queries that a batch asks: rows of [H][D], `stride` floats apart. */
+struct queries {
+    size_t pos, n, stride;
+    const float *q;
+};
+
+struct keeper {
+    const struct shadow *s;
+    const struct answers *to;
+};
+
+static void keep(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q, const float *scores, const float *probs,
+                 const float *out) {
+    const struct keeper *k = ctx;
+    size_t at = (query * head_count(k->s) + head) * k->s->c->window;
+    (void)layer, (void)q, (void)out; /* out is in its place */
+    memcpy(k->to->scores + at, scores, n_keys * sizeof *scores);
+    memcpy(k->to->probs + at, probs, n_keys * sizeof *probs);
+}
+
+static void ask(struct shadow *s, const struct attn *attn, const void *state, const struct queries *q, struct answers *to, bool probed,
+                struct attn_counters *counters) {
+    struct keeper keeper = {s, to};
+    struct attn_probe probe = {&keeper, keep};
+    struct attn_query item = {.state = state, .pos = q->pos, .n = q->n, .q = q->q, .out = to->out, .q_stride = q->stride,
+                              .out_stride = s->c->w->config.n_embd};
+    attn_attend(attn, s->layer, &item, 1, s->scratch, counters, probed ? &probe : NULL);
+}
+
+/* The baseline's ranks serve all backends. */
+static void rank_slot(void *ctx, size_t slot, int thread) {
+    const struct shadow *s = ctx;
+    size_t T = s->c->window, n_keys = s->first + slot / head_count(s) + 1;
+    fidelity_ranks(s->base.scores + slot * T, n_keys, s->base_rank + slot * T, s->work + (size_t)thread * 2 * T);
+}
+
+static void compare_slot(void *ctx, size_t slot, int thread) {
+    const struct shadow *s = ctx;
+    size_t T = s->c->window, n_keys = s->first + slot / head_count(s) + 1, D = s->c->w->config.n_embd / head_count(s);
+    const float *scores = s->other.scores + slot * T;
+    float *rank = s->rank + (size_t)thread * T;
+    double *f = s->fidelity + slot * FIDELITIES;
+    fidelity_ranks(scores, n_keys, rank, s->work + (size_t)thread * 2 * T);
+    f[FIDELITY_COSINE] = fidelity_cosine(s->base.out + slot * D, s->other.out + slot * D, D);
+    f[FIDELITY_KL] = fidelity_kl(s->base.probs + slot * T, s->other.probs + slot * T, n_keys);
+    f[FIDELITY_SPEARMAN] = fidelity_spearman(s->base_rank + slot * T, rank, n_keys);
+    f[FIDELITY_TOP5] = fidelity_top5(s->base.scores + slot * T, scores, n_keys);
+}
+
+/* Adds the slots' results in their order, whichever threads made them. */
+static void add_up(const struct shadow *s, size_t slots, struct moments *sums) {
+    size_t H = head_count(s);
+    for (size_t slot = 0; slot < slots; slot++)
+        for (size_t f = 0; f < FIDELITIES; f++)
+            moments_add(&sums[(s->layer * H + slot % H) * FIDELITIES + f], s->fidelity[slot * FIDELITIES + f]);
+}
+
+static void compare(struct shadow *s, const struct queries *q) {
+    static const double exact[FIDELITIES] = {[FIDELITY_COSINE] = 1, [FIDELITY_KL] = 0, [FIDELITY_SPEARMAN] = 1, [FIDELITY_TOP5] = 1};
+    struct attn_counters ignored = {0};
+    size_t slots = q->n * head_count(s);
+    s->first = q->pos;
+    for (size_t slot = 0; slot < slots; slot++) memcpy(s->fidelity + slot * FIDELITIES, exact, sizeof exact);
+    add_up(s, slots, s->chunks[0]->shadow);
+    if (s->c->n_runs == 1) return;
+    ask(s, &s->baseline->attn, s->baseline->state[0], q, &s->base, true, &ignored);
+    threads_tasks(slots, rank_slot, s);
+    for (size_t r = 1; r < s->c->n_runs; r++) {
+        ask(s, &s->attn[r], s->state[r], q, &s->other, true, &ignored);
+        threads_tasks(slots, compare_slot, s);
+        add_up(s, slots, s->chunks[r]->shadow);
+    }
+}
+
+/* The backends store the batch; a batch of one row is a token decoded. */
+static void store(struct shadow *s, const struct queries *q, const float *k, const float *v) {
+    for (size_t r = 1; r < s->c->n_runs; r++) {
+        struct comparison_chunk *chunk = s->chunks[r];
+        double start = clock_now();
+        attn_append(&s->attn[r], s->state[r], s->layer, q->pos, q->n, k, v, q->stride);
+        if (!s->decode || q->n > 1) continue;
+        ask(s, &s->attn[r], s->state[r], q, &s->other, false, &chunk->loaded[s->layer]);
+        chunk->attention_s += clock_now() - start;
+        chunk->decoded += s->layer == 0;
+    }
+}
+
+static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v, size_t stride) {
+    struct shadow *s = ctx;
+    struct queries all = {rows[0].pos, n, stride, q};
+    size_t half = s->c->window / 2;
+    s->layer = layer;
+    store(s, &all, k, v);
+    if (layer < s->c->first_layer || layer > s->c->last_layer || all.pos + n <= half) return;
+    size_t skip = all.pos < half ? half - all.pos : 0;
+    compare(s, &(struct queries){all.pos + skip, n - skip, stride, q + skip * stride});
+}

@@ -1,0 +1,585 @@
+/* Comparison of attention backends: exactness of equal backends, golden losses, shares, threads, and shadow and forced figures against float64
+ * definitions. */
+#include "test.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/rng.h"
+#include "base/threads.h"
+#include "checkpoint/checkpoint.h"
+#include "measure/comparison.h"
+#include "measure/forced.h"
+#include "tokenizer/bpe.h"
+
+#define DEFAULT_MODEL "weights/stories6M.gguf"
+
+static struct err e;
+static struct arena arena;
+static struct rng rng;
+
+static const struct kernels *best_kernels(void) {
+    const struct kernels *k = NULL;
+    CHECK(kernels_get(&k, NULL, &e) == OK, "%s", e.msg);
+    return k;
+}
+
+/* A random model whose attention is not flat: 2 layers, 3 heads of 8, context 160, vocabulary 50. */
+static const struct gpt2_weights *tiny_model(void) {
+    static struct checkpoint c;
+    struct gpt2_config config = {.n_layer = 2, .n_head = 3, .n_embd = 24, .n_inner = 96, .n_ctx = 160, .n_vocab = 50, .norm_eps = 1e-5f};
+    if (!c.weights.layers) {
+        CHECK(checkpoint_random(&c, &config, 3, &e) == OK, "%s", e.msg);
+        for (size_t l = 0; l < 2; l++) {
+            float *qkv = (float *)(uintptr_t)c.weights.layers[l].qkv.data;
+            for (size_t i = 0; i < 3 * 24 * 24; i++) qkv[i] *= 30;
+        }
+        float *wte = (float *)(uintptr_t)c.weights.wte.data;
+        for (size_t i = 0; i < 50 * 24; i++) wte[i] *= 20;
+    }
+    return &c.weights;
+}
+
+static int32_t *random_ids(size_t n, uint64_t vocab) {
+    int32_t *ids = arena_alloc(&arena, n, sizeof *ids);
+    for (size_t i = 0; i < n; i++) ids[i] = (int32_t)rng_below(&rng, vocab);
+    return ids;
+}
+
+enum { RUNS_MAX = 4 };
+struct trial {
+    struct comparison c;
+    struct comparison_text texts[2];
+    struct comparison_run runs[RUNS_MAX];
+};
+
+static void set_up(struct trial *t, const struct gpt2_weights *w, size_t window, const char *const *specs) {
+    *t = (struct trial){.c = {.w = w, .k = best_kernels(), .window = window, .forced = true, .shadow = true, .last_layer = w->config.n_layer - 1,
+                              .of = 1}};
+    t->c.texts = t->texts;
+    t->c.runs = t->runs;
+    for (; specs[t->c.n_runs]; t->c.n_runs++) t->runs[t->c.n_runs].spec = specs[t->c.n_runs];
+}
+
+static void add_text(struct trial *t, const char *file, const int32_t *ids, size_t n) {
+    t->texts[t->c.n_texts++] = (struct comparison_text){.file = file, .ids = ids, .tokens = n};
+}
+
+static void measure(struct trial *t) {
+    CHECK(comparison_prepare(&t->c, &e) == OK, "%s", e.msg);
+    CHECK(comparison_measure(&t->c, NULL, NULL, &e) == OK, "%s", e.msg);
+}
+
+static struct comparison_summary summary(struct trial *t, size_t run, size_t text) {
+    struct comparison_summary s;
+    CHECK(comparison_summarise(&t->c, run, text, &arena, &s, &e) == OK, "%s", e.msg);
+    return s;
+}
+
+/* ---- exactness ---- */
+
+static void equal_backends_are_exactly_equal(void) {
+    struct checkpoint c;
+    CHECK(checkpoint_open(&c, DEFAULT_MODEL, NULL, NULL, &e) == OK, "%s", e.msg);
+    struct trial t;
+    set_up(&t, &c.weights, 160, (const char *const[]){"fp32", "fp32", NULL});
+    add_text(&t, "random", random_ids(330, 4096), 330);
+    measure(&t);
+    for (size_t run = 0; run < 2; run++) {
+        struct comparison_summary s = summary(&t, run, SIZE_MAX);
+        for (size_t l = 0; l < 6; l++) {
+            const struct moments *m = s.layers + l * FIDELITIES;
+            CHECK(m[FIDELITY_COSINE].n == 2 * 80 * 4, "%zu samples", (size_t)m->n);
+            CHECK(moments_mean(&m[FIDELITY_COSINE]) == 1 && moments_mean(&m[FIDELITY_KL]) == 0 && moments_mean(&m[FIDELITY_SPEARMAN]) == 1 &&
+                      moments_mean(&m[FIDELITY_TOP5]) == 1, "layer %zu: %.17g %g %.17g %g", l, moments_mean(&m[FIDELITY_COSINE]),
+                  moments_mean(&m[FIDELITY_KL]), moments_mean(&m[FIDELITY_SPEARMAN]), moments_mean(&m[FIDELITY_TOP5]));
+            for (int f = 0; f < FIDELITIES; f++) CHECK(moments_error(&m[f]) == 0, "error %g", moments_error(&m[f]));
+        }
+        CHECK(s.ratio == 1 && s.ratio_error == 0 && s.kld_max == 0 && moments_mean(&s.kld) == 0 && moments_mean(&s.same_top1) == 1 && s.rms_dp == 0,
+              "ratio %.17g, kld %g", s.ratio, s.kld_max);
+        CHECK(s.tokens == 2 * 79 && s.chunks == 2 && s.perplexity > 1 && s.perplexity_error > 0, "%zu tokens", s.tokens);
+    }
+    arena_free(&t.c.arena);
+    checkpoint_close(&c);
+}
+
+/* ---- golden losses ---- */
+
+static const int32_t *text_ids(const struct checkpoint *c, const char *name, size_t *n) {
+    char file[128];
+    snprintf(file, sizeof file, "texts/%s", name);
+    const char *path = test_shared(file);
+    uint8_t *data = NULL;
+    size_t bytes = 0;
+    int32_t *ids = NULL;
+    struct bpe *bpe = NULL;
+    CHECK(path && file_read(path, &arena, &data, &bytes, &e) == OK, "%s", e.msg);
+    CHECK(bpe_new(&bpe, &c->vocab, &arena, &e) == OK && bpe_encode(bpe, data, bytes, true, &arena, &ids, n, &e) == OK, "%s", e.msg);
+    return ids;
+}
+
+/* The golden half is the tokens 512 .. 1023 of a window; a comparison scores, as llama-perplexity, those from 513 on. */
+static double loss_of_token_512(const struct checkpoint *c, const int32_t *ids) {
+    struct gpt2_session s;
+    float *logits = arena_alloc(&arena, 4096, sizeof *logits);
+    double nll = 0;
+    CHECK(gpt2_session_open(&s, &c->weights, best_kernels(), "fp32", NULL, 1, 512, 256, &e) == OK, "%s", e.msg);
+    CHECK(gpt2_prefill(&s, 0, ids, 512, logits, &e) == OK, "%s", e.msg);
+    forced_nll(logits, 4096, ids + 512, 1, &nll);
+    gpt2_session_close(&s);
+    return nll;
+}
+
+static void forced_losses_are_golden(void) {
+    const char *path = test_shared("stories6M/model.safetensors");
+    if (!path || !test_shared("texts/python.txt")) SKIP("no stories6M or texts");
+    struct checkpoint c;
+    CHECK(checkpoint_open(&c, path, NULL, NULL, &e) == OK, "%s", e.msg);
+    uint8_t *data = NULL;
+    size_t bytes = 0, cases = 0;
+    CHECK(file_read("tests/golden/loss.json", &arena, &data, &bytes, &e) == OK, "%s", e.msg);
+    struct json j = json_open(data, bytes, 16);
+    struct json_str key, file = {0};
+    json_enter_array(&j);
+    for (; json_next_item(&j) && json_enter_object(&j); cases++) {
+        uint64_t first = 0;
+        double half = 0;
+        while (json_next_key(&j, &key)) {
+            if (json_is(key, "file")) json_string(&j, &file);
+            else if (json_is(key, "first_token")) json_uint(&j, &first);
+            else if (json_is(key, "half_nll")) json_double(&j, &half);
+            else json_skip(&j);
+        }
+        char name[64];
+        size_t n;
+        snprintf(name, sizeof name, "%.*s", (int)file.n, file.s);
+        const int32_t *ids = text_ids(&c, name, &n) + first;
+        struct trial t;
+        set_up(&t, &c.weights, 1024, (const char *const[]){"fp32", NULL});
+        t.c.shadow = false;
+        add_text(&t, name, ids, 1024);
+        measure(&t);
+        struct comparison_summary s = summary(&t, 0, 0);
+        double got = (s.nll.sum + loss_of_token_512(&c, ids)) / 512;
+        CHECK(s.tokens == 511 && fabs(got - half) < 1e-5, "%s at %zu: %.7f, expected %.7f", name, (size_t)first, got, half);
+        CHECK(fabs(log(s.perplexity) - s.nll.sum / 511) < 1e-12, "perplexity %g", s.perplexity);
+        arena_free(&t.c.arena);
+    }
+    CHECK(json_end(&j) && cases == 6, "%zu cases", cases);
+    checkpoint_close(&c);
+}
+
+/* ---- the same bits ---- */
+
+static void check_same_chunk(const struct comparison *c, const struct comparison_chunk *a, const struct comparison_chunk *b) {
+    const struct gpt2_config *g = &c->w->config;
+    CHECK(a->text == b->text && a->chunk == b->chunk && a->n == b->n && a->decoded == b->decoded, "text %zu chunk %zu and text %zu chunk %zu",
+          a->text, a->chunk, b->text, b->chunk);
+    CHECK(memcmp(a->nll, b->nll, a->n * sizeof *a->nll) == 0 && memcmp(a->kld, b->kld, a->n * sizeof *a->kld) == 0 &&
+              memcmp(a->dp, b->dp, a->n * sizeof *a->dp) == 0 && memcmp(a->same_top1, b->same_top1, a->n) == 0, "forced figures differ");
+    CHECK(memcmp(a->shadow, b->shadow, g->n_layer * g->n_head * FIDELITIES * sizeof *a->shadow) == 0, "shadow figures differ");
+    CHECK(memcmp(a->loaded, b->loaded, g->n_layer * sizeof *a->loaded) == 0, "bytes loaded differ");
+}
+
+static const char *const mixed_specs[] = {"fp32", "fp16", "fp16+fp32@1", NULL};
+
+static void two_texts(struct trial *t, const int32_t *ids) {
+    set_up(t, tiny_model(), 100, mixed_specs);
+    add_text(t, "a", ids, 350);
+    add_text(t, "b", ids + 400, 220);
+}
+
+static void shares_give_the_same_bits(void) {
+    const int32_t *ids = random_ids(700, 50);
+    struct trial whole, part;
+    two_texts(&whole, ids);
+    measure(&whole);
+    CHECK(whole.runs[0].n_chunks == 5 && whole.texts[0].chunks == 3 && whole.texts[1].chunks == 2, "%zu chunks", whole.runs[0].n_chunks);
+    size_t seen = 0;
+    for (size_t share = 0; share < 3; share++) {
+        two_texts(&part, ids);
+        part.c.share = share;
+        part.c.of = 3;
+        measure(&part);
+        for (size_t i = 0; i < part.runs[0].n_chunks; i++, seen++)
+            for (size_t r = 0; r < 3; r++) check_same_chunk(&whole.c, &whole.runs[r].chunks[share + 3 * i], &part.runs[r].chunks[i]);
+        arena_free(&part.c.arena);
+    }
+    CHECK(seen == 5, "%zu chunks in all shares", seen);
+    arena_free(&whole.c.arena);
+}
+
+static void threads_change_nothing(void) {
+    const int32_t *ids = random_ids(700, 50);
+    struct trial one, more;
+    two_texts(&one, ids);
+    two_texts(&more, ids);
+    threads_set(1);
+    measure(&one);
+    threads_set(5);
+    measure(&more);
+    threads_set(threads_allowed());
+    for (size_t r = 0; r < 3; r++)
+        for (size_t i = 0; i < 5; i++) check_same_chunk(&one.c, &one.runs[r].chunks[i], &more.runs[r].chunks[i]);
+    arena_free(&one.c.arena);
+    arena_free(&more.c.arena);
+}
+
+/* ---- shadow, in float64 ---- */
+
+/* q, k and v of one layer's whole window, as the model made them. */
+struct layer_rows {
+    float *q, *k, *v; /* [c][H][D] */
+};
+struct recorder {
+    struct layer_rows *layers;
+    size_t width;
+};
+static void record(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v, size_t stride) {
+    const struct recorder *r = ctx;
+    for (size_t i = 0; i < n; i++) {
+        size_t at = rows[i].pos * r->width, bytes = r->width * sizeof(float);
+        memcpy(r->layers[layer].q + at, q + i * stride, bytes);
+        memcpy(r->layers[layer].k + at, k + i * stride, bytes);
+        memcpy(r->layers[layer].v + at, v + i * stride, bytes);
+    }
+}
+
+/* What a codec keeps of n rows of one head. */
+static void stored(float *out, const struct attn *a, size_t layer, size_t head, bool values, const float *x, size_t n) {
+    size_t D = a->shape.head_dim;
+    struct codec_head h = {.k = a->k, .codec = values ? &a->layers[layer].value : &a->layers[layer].key, .layer = layer, .head = head, .head_dim = D};
+    uint8_t *rows = arena_alloc(&arena, n, h.codec->ops->row_bytes(h.codec, D));
+    h.codec->ops->store(&h, rows, x + head * D, a->shape.n_head * D, n);
+    h.codec->ops->decode(&h, out, rows, n);
+    if (values && h.codec->ops->finish)
+        for (size_t i = 0; i < n; i++) h.codec->ops->finish(&h, out + i * D);
+}
+
+struct answer {
+    double score[200], p[200], out[64];
+};
+
+static void answer(struct answer *a, const float *q, const float *keys, const float *values, size_t n, size_t D) {
+    double sum = 0, most = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        a->score[i] = 0;
+        for (size_t d = 0; d < D; d++) a->score[i] += (double)q[d] * keys[i * D + d] / sqrt((double)D);
+        most = fmax(most, a->score[i]);
+    }
+    for (size_t i = 0; i < n; i++) sum += a->p[i] = exp(a->score[i] - most);
+    for (size_t d = 0; d < D; d++) a->out[d] = 0;
+    for (size_t i = 0; i < n; i++) {
+        a->p[i] /= sum;
+        for (size_t d = 0; d < D; d++) a->out[d] += a->p[i] * values[i * D + d];
+    }
+}
+
+static double rank_of(const double *x, size_t n, size_t i) {
+    double rank = 0.5;
+    for (size_t j = 0; j < n; j++) rank += x[j] < x[i] ? 1 : x[j] == x[i] ? 0.5 : 0;
+    return rank;
+}
+
+static double correlation(const double *a, const double *b, size_t n, double mean) {
+    double ab = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < n; i++) ab += (a[i] - mean) * (b[i] - mean), aa += (a[i] - mean) * (a[i] - mean), bb += (b[i] - mean) * (b[i] - mean);
+    return ab / sqrt(aa * bb);
+}
+
+static void fidelity_of(const struct answer *a, const struct answer *b, size_t n, size_t D, double out[FIDELITIES]) {
+    double rank_a[200], rank_b[200];
+    size_t both = 0;
+    out[FIDELITY_KL] = 0;
+    for (size_t i = 0; i < n; i++) {
+        rank_a[i] = rank_of(a->score, n, i);
+        rank_b[i] = rank_of(b->score, n, i);
+        both += rank_a[i] > (double)n - 5 && rank_b[i] > (double)n - 5;
+        out[FIDELITY_KL] += a->p[i] * log(a->p[i] / b->p[i]);
+    }
+    out[FIDELITY_COSINE] = correlation(a->out, b->out, D, 0);
+    out[FIDELITY_SPEARMAN] = correlation(rank_a, rank_b, n, (double)(n + 1) / 2);
+    out[FIDELITY_TOP5] = (double)both / 5;
+}
+
+/* Mean and standard error over the queries of the second half and the heads, of one layer. */
+static void reference_shadow(const struct layer_rows *rows, size_t layer, const struct attn *base, const struct attn *other, size_t c,
+                             double mean[FIDELITIES], double error[FIDELITIES]) {
+    static struct answer a, b;
+    static double all[FIDELITIES][2000];
+    size_t H = base->shape.n_head, D = base->shape.head_dim, n = 0;
+    for (size_t h = 0; h < H; h++) {
+        float *kv[4];
+        for (int i = 0; i < 4; i++) {
+            kv[i] = arena_alloc(&arena, c * D, sizeof(float));
+            stored(kv[i], i < 2 ? base : other, layer, h, i % 2, i % 2 ? rows->v : rows->k, c);
+        }
+        for (size_t t = c / 2; t < c; t++, n++) {
+            double f[FIDELITIES];
+            answer(&a, rows->q + (t * H + h) * D, kv[0], kv[1], t + 1, D);
+            answer(&b, rows->q + (t * H + h) * D, kv[2], kv[3], t + 1, D);
+            fidelity_of(&a, &b, t + 1, D, f);
+            for (int i = 0; i < FIDELITIES; i++) all[i][n] = f[i];
+        }
+    }
+    for (int i = 0; i < FIDELITIES; i++) {
+        double squares = 0;
+        mean[i] = 0;
+        for (size_t s = 0; s < n; s++) mean[i] += all[i][s] / (double)n;
+        for (size_t s = 0; s < n; s++) squares += (all[i][s] - mean[i]) * (all[i][s] - mean[i]);
+        error[i] = sqrt(squares / (double)(n - 1) / (double)n);
+    }
+}
+
+/* Bounds: float32 arithmetic, and for ranks the rare pair of scores closer than that. */
+static const double mean_bound[FIDELITIES] = {2e-6, 2e-6, 1e-4, 2e-3};
+
+static void check_shadow(const char *base, const char *other) {
+    enum { WINDOW = 150 };
+    const struct gpt2_weights *w = tiny_model();
+    const int32_t *ids = random_ids(WINDOW, 50);
+    struct layer_rows rows[2];
+    struct recorder recorder = {rows, 24};
+    struct gpt2_observer observer = {&recorder, record};
+    for (size_t l = 0; l < 2; l++)
+        for (int i = 0; i < 3; i++) (&rows[l].q)[i] = arena_alloc(&arena, WINDOW * 24, sizeof(float));
+
+    struct gpt2_session s;
+    CHECK(gpt2_session_open(&s, w, best_kernels(), base, NULL, 1, WINDOW, 64, &e) == OK, "%s", e.msg);
+    s.observer = &observer;
+    CHECK(gpt2_prefill(&s, 0, ids, WINDOW, NULL, &e) == OK, "%s", e.msg);
+    struct attn a;
+    CHECK(attn_init(&a, &s.attn.shape, other, NULL, best_kernels(), &e) == OK, "%s", e.msg);
+    struct trial t;
+    set_up(&t, w, WINDOW, (const char *const[]){base, other, NULL});
+    add_text(&t, "random", ids, WINDOW);
+    measure(&t);
+    struct comparison_summary sum = summary(&t, 1, 0);
+    double lowest = 2;
+    for (size_t l = 0; l < 2; l++) {
+        double mean[FIDELITIES], error[FIDELITIES];
+        reference_shadow(&rows[l], l, &s.attn, &a, WINDOW, mean, error);
+        for (size_t f = 0; f < FIDELITIES; f++) {
+            const struct moments *m = &sum.layers[l * FIDELITIES + f];
+            CHECK(m->n == 75 * 3 && fabs(moments_mean(m) - mean[f]) <= mean_bound[f] && fabs(moments_error(m) - error[f]) <= mean_bound[f],
+                  "%s, layer %zu, measure %zu: %.9f +- %.9f of %zu, expected %.9f +- %.9f", other, l, f, moments_mean(m), moments_error(m),
+                  (size_t)m->n, mean[f], error[f]);
+        }
+        if (mean[FIDELITY_COSINE] < lowest) {
+            lowest = mean[FIDELITY_COSINE];
+            CHECK(l == 0 || sum.worst_layer == l, "worst layer %zu", sum.worst_layer);
+        } else
+            CHECK(sum.worst_layer == 0, "worst layer %zu", sum.worst_layer);
+    }
+    attn_free(&a);
+    gpt2_session_close(&s);
+    arena_free(&t.c.arena);
+}
+
+static bool known(const char *spec) {
+    struct attn_shape shape = {2, 3, 8, 8};
+    struct attn a;
+    if (attn_init(&a, &shape, spec, NULL, best_kernels(), &e) != OK) return false;
+    attn_free(&a);
+    return true;
+}
+
+static void shadow_equals_float64(void) {
+    static const char *const others[] = {"fp16", "fp32+fp16@1", "int4", "int8/int4", "turbo:bits=3"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (i < 2 || known(others[i])) check_shadow(i ? "fp16" : "fp32", others[i]);
+}
+
+/* ---- forced, in float64 ---- */
+
+static void softmax_of(double *p, const float *logits, size_t n) {
+    double most = -INFINITY, sum = 0;
+    for (size_t i = 0; i < n; i++) most = fmax(most, logits[i]);
+    for (size_t i = 0; i < n; i++) sum += p[i] = exp(logits[i] - most);
+    for (size_t i = 0; i < n; i++) p[i] /= sum;
+}
+
+static void divergence_equals_its_definition(void) {
+    enum { V = 997, N = 40 };
+    static double p[V], q[V], nll[2][N];
+    static float kld[2][N], dp[2][N];
+    static uint8_t same[2][N];
+    struct forced f;
+    struct comparison_chunk base = {.nll = nll[0], .kld = kld[0], .dp = dp[0], .same_top1 = same[0]};
+    struct comparison_chunk other = {.nll = nll[1], .kld = kld[1], .dp = dp[1], .same_top1 = same[1]};
+    const int32_t *targets = random_ids(N, V);
+    CHECK(forced_open(&f, N, V, true, &arena, &e) == OK, "%s", e.msg);
+    for (size_t i = 0; i < N * V; i++) {
+        double size = pow(10, (double)(i / V % 4) - 3);
+        f.base[i] = (float)(5 * rng_normal(&rng) - 40);
+        f.other[i] = f.base[i] + (float)(size * rng_normal(&rng)) + 3;
+    }
+    for (size_t v = 0; v < V; v++) f.other[v] = f.base[v] = v % 10 == 3; /* ties */
+    forced_baseline(&f, targets, N, 0, &base);
+    forced_other(&f, targets, N, 0, &base, &other);
+    for (size_t i = 0; i < N; i++) {
+        softmax_of(p, f.base + i * V, V);
+        softmax_of(q, f.other + i * V, V);
+        double want = 0;
+        size_t best_p = 0, best_q = 0, t = (size_t)targets[i];
+        for (size_t v = 0; v < V; v++) {
+            want += p[v] * log(p[v] / q[v]);
+            if (p[v] > p[best_p]) best_p = v;
+            if (q[v] > q[best_q]) best_q = v;
+        }
+        CHECK(fabs(kld[1][i] - want) <= 1e-13 + 1e-6 * want, "row %zu: KLD %g, expected %g", i, kld[1][i], want);
+        CHECK(fabs(nll[0][i] + log(p[t])) < 1e-12 * (1 + nll[0][i]) && fabs(nll[1][i] + log(q[t])) < 1e-12 * (1 + nll[1][i]), "row %zu: nll", i);
+        CHECK(fabs(dp[1][i] - (q[t] - p[t])) < 1e-7 * (p[t] + q[t]), "row %zu: dp %g, expected %g", i, dp[1][i], q[t] - p[t]);
+        CHECK(same[1][i] == (best_p == best_q), "row %zu: top 1", i);
+        CHECK(kld[0][i] == 0 && dp[0][i] == 0 && same[0][i] == 1, "row %zu of the baseline", i);
+    }
+    CHECK(kld[1][0] == 0 && same[1][0] == 1 && dp[1][0] == 0, "equal rows");
+}
+
+static void summary_equals_its_definitions(void) {
+    struct trial t;
+    two_texts(&t, random_ids(700, 50));
+    measure(&t);
+    for (size_t text = 0; text < 3; text++) {
+        struct comparison_summary base = summary(&t, 0, text < 2 ? text : SIZE_MAX), s = summary(&t, 1, text < 2 ? text : SIZE_MAX);
+        double nll[300], ratio[300], kld[300], mean = 0, mean_ratio = 0, squares = 0, squares_ratio = 0, dp2 = 0, top1 = 0, mean_kld = 0;
+        size_t n = 0;
+        for (size_t i = 0; i < 5; i++) {
+            const struct comparison_chunk *k = &t.runs[1].chunks[i], *b = &t.runs[0].chunks[i];
+            if (text < 2 && k->text != text) continue;
+            for (size_t j = 0; j < k->n; j++, n++) {
+                nll[n] = k->nll[j];
+                ratio[n] = k->nll[j] - b->nll[j];
+                kld[n] = k->kld[j];
+                dp2 += pow(k->dp[j], 2);
+                top1 += k->same_top1[j];
+            }
+        }
+        CHECK(n == s.tokens && n == 49 * (text == 0 ? 3u : text == 1 ? 2u : 5u), "%zu tokens", n);
+        for (size_t i = 0; i < n; i++) mean += nll[i] / (double)n, mean_ratio += ratio[i] / (double)n, mean_kld += kld[i] / (double)n;
+        for (size_t i = 0; i < n; i++) squares += pow(nll[i] - mean, 2), squares_ratio += pow(ratio[i] - mean_ratio, 2);
+        double error = sqrt(squares / (double)(n - 1) / (double)n), ratio_error = sqrt(squares_ratio / (double)(n - 1) / (double)n);
+        CHECK(fabs(s.perplexity - exp(mean)) < 1e-9 * exp(mean) && fabs(s.perplexity_error - exp(mean) * error) < 1e-9 * exp(mean), "perplexity");
+        CHECK(fabs(s.ratio - s.perplexity / base.perplexity) < 1e-9 && fabs(s.ratio_error - s.ratio * ratio_error) < 1e-8, "ratio %g +- %g",
+              s.ratio, s.ratio_error);
+        CHECK(fabs(s.rms_dp - sqrt(dp2 / (double)n)) < 1e-12 && moments_mean(&s.same_top1) == top1 / (double)n, "dp, top 1");
+        size_t below_median = 0, below_p99 = 0, above_max = 0;
+        for (size_t i = 0; i < n; i++) below_median += kld[i] < s.kld_median, below_p99 += kld[i] < s.kld_p99, above_max += kld[i] > s.kld_max;
+        CHECK(below_median <= n / 2 && below_median + 2 >= n / 2 && below_p99 >= (size_t)(0.99 * (double)(n - 1)) && above_max == 0,
+              "KLD quantiles: %zu, %zu, %zu of %zu", below_median, below_p99, above_max, n);
+        CHECK(fabs(moments_mean(&s.kld) - mean_kld) < 1e-15 && s.all[0].n == (text == 0 ? 3u : text == 1 ? 2u : 5u) * 50 * 3 * 2, "KLD, n");
+    }
+    arena_free(&t.c.arena);
+}
+
+/* ---- decode ---- */
+
+/* In a window of 150 the tokens at positions 63 and 127 are decoded alone, in either mode. */
+static void decoded_tokens_are_counted(void) {
+    const int32_t *ids = random_ids(150, 50);
+    for (int mode = 0; mode < 3; mode++) {
+        struct trial t;
+        set_up(&t, tiny_model(), 150, mixed_specs);
+        t.c.forced = mode != 1;
+        t.c.shadow = mode != 0;
+        add_text(&t, "random", ids, 150);
+        measure(&t);
+        for (size_t run = 0; run < 3; run++) {
+            struct comparison_summary s = summary(&t, run, 0);
+            struct attn a;
+            struct attn_shape shape = {2, 3, 8, 150};
+            CHECK(attn_init(&a, &shape, mixed_specs[run], NULL, best_kernels(), &e) == OK, "%s", e.msg);
+            CHECK(s.decoded == 2 && s.attention_s > 0, "mode %d, run %zu: %zu tokens decoded", mode, run, s.decoded);
+            for (size_t l = 0; l < 2; l++) {
+                struct attn_counters want = {0};
+                for (size_t pos = 63; pos < 150; pos += 64)
+                    for (size_t h = 0; h < 3; h++) {
+                        a.layers[l].key.ops->reads(&a.layers[l].key, 8, pos + 1, false, &want);
+                        a.layers[l].value.ops->reads(&a.layers[l].value, 8, pos + 1, true, &want);
+                    }
+                CHECK(memcmp(&want, &s.loaded[l], sizeof want) == 0, "mode %d, run %zu, layer %zu: %zu bytes of keys, expected %zu", mode, run, l,
+                      (size_t)s.loaded[l].keys, (size_t)want.keys);
+            }
+            attn_free(&a);
+        }
+        arena_free(&t.c.arena);
+    }
+}
+
+/* Shadow figures do not depend on what else is measured, and a range of layers leaves the others empty. */
+static void modes_are_independent(void) {
+    const int32_t *ids = random_ids(100, 50);
+    struct trial both, alone;
+    set_up(&both, tiny_model(), 100, mixed_specs);
+    set_up(&alone, tiny_model(), 100, mixed_specs);
+    alone.c.forced = false;
+    alone.c.first_layer = 1;
+    add_text(&both, "random", ids, 100);
+    add_text(&alone, "random", ids, 100);
+    measure(&both);
+    measure(&alone);
+    for (size_t r = 0; r < 3; r++) {
+        struct comparison_summary b = summary(&both, r, 0), a = summary(&alone, r, 0);
+        CHECK(memcmp(a.layers + FIDELITIES, b.layers + FIDELITIES, FIDELITIES * sizeof *a.layers) == 0, "layer 1 of run %zu", r);
+        CHECK(a.layers[0].n == 0 && a.all[0].n == 50 * 3 && a.worst_layer == 1 && a.tokens == 0, "layer 0 of run %zu", r);
+    }
+    arena_free(&both.c.arena);
+    arena_free(&alone.c.arena);
+}
+
+/* ---- progress and mistakes ---- */
+
+static size_t last_done, last_total, calls;
+static void note(void *ctx, size_t done, size_t total) {
+    CHECK(ctx == &calls && done >= last_done && done <= total, "%zu of %zu", done, total);
+    last_done = done, last_total = total, calls++;
+}
+
+static void progress_reaches_its_end(void) {
+    struct trial t;
+    two_texts(&t, random_ids(700, 50));
+    CHECK(comparison_prepare(&t.c, &e) == OK, "%s", e.msg);
+    CHECK(comparison_measure(&t.c, note, &calls, &e) == OK, "%s", e.msg);
+    CHECK(last_done == last_total && last_total == 500 * 3 * 2 && calls > 10, "%zu of %zu in %zu calls", last_done, last_total, calls);
+    arena_free(&t.c.arena);
+}
+
+static void mistakes_are_named(void) {
+    const int32_t *ids = random_ids(200, 50);
+    int32_t outside[200] = {0};
+    outside[7] = 50;
+    struct {
+        const char *what, *text;
+        size_t window, tokens, share, last_layer;
+        const char *spec;
+        const int32_t *ids;
+    } bad[] = {{"window", "window of 3", 3, 200, 0, 1, "fp16", ids},       {"context", "expected 4 to 160", 161, 200, 0, 1, "fp16", ids},
+               {"text", "90 tokens", 100, 90, 0, 1, "fp16", ids},          {"spec", "fp17", 100, 200, 0, 1, "fp17", ids},
+               {"share", "share 1 of 1", 100, 200, 1, 1, "fp16", ids},     {"layer", "layers 0 to 2", 100, 200, 0, 2, "fp16", ids},
+               {"id", "token 7 has id 50", 100, 200, 0, 1, "fp16", outside}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct trial t;
+        set_up(&t, tiny_model(), bad[i].window, (const char *const[]){"fp32", bad[i].spec, NULL});
+        t.c.share = bad[i].share;
+        t.c.last_layer = bad[i].last_layer;
+        add_text(&t, "some.txt", bad[i].ids, bad[i].tokens);
+        CHECK(comparison_prepare(&t.c, &e) == ERR_USAGE && strstr(e.msg, bad[i].text), "%s: '%s'", bad[i].what, e.msg);
+        arena_free(&t.c.arena);
+    }
+}
+
+int main(void) {
+    rng_seed(&rng, 11, 0);
+    RUN(equal_backends_are_exactly_equal);
+    RUN(forced_losses_are_golden);
+    RUN(shares_give_the_same_bits);
+    RUN(threads_change_nothing);
+    RUN(shadow_equals_float64);
+    RUN(divergence_equals_its_definition);
+    RUN(summary_equals_its_definitions);
+    RUN(decoded_tokens_are_counted);
+    RUN(modes_are_independent);
+    RUN(progress_reaches_its_end);
+    RUN(mistakes_are_named);
+    arena_free(&arena);
+    return TEST_RESULT;
+}
