@@ -357,7 +357,7 @@ static void round_trip(const struct gpt2_config *shape, bool tied) {
         struct checkpoint back = {0};
         progress_done = 0;
         progress_calls = 0;
-        CHECK(gguf_write_model(path, true, &c.weights, &c.vocab, "a name", types[i].type, progress, &e) == OK, "%s", e.msg);
+        CHECK(gguf_write_model(path, true, &c.weights, &c.vocab, "a name", types[i].type, NULL, progress, &e) == OK, "%s", e.msg);
         CHECK(progress_done == progress_total && progress_calls == (int)(12 * shape->n_layer + 4 + !tied), "%d calls", progress_calls);
         warnings = 0;
         CHECK(gguf_load_model(&back, path, take_warning, &e) == OK, "%s", e.msg);
@@ -388,9 +388,9 @@ static void rewrite(void) {
         struct checkpoint once = {0};
         struct file x = {0}, y = {0};
         const char *first = folder_path("first.gguf"), *second = folder_path("second.gguf");
-        CHECK(gguf_write_model(first, true, &c.weights, NULL, "n", types[i], NULL, &e) == OK, "%s", e.msg);
+        CHECK(gguf_write_model(first, true, &c.weights, NULL, "n", types[i], NULL, NULL, &e) == OK, "%s", e.msg);
         CHECK(gguf_load_model(&once, first, NULL, &e) == OK && once.vocab.n == 0, "%s", e.msg);
-        CHECK(gguf_write_model(second, true, &once.weights, &once.vocab, "n", types[i], NULL, &e) == OK, "%s", e.msg);
+        CHECK(gguf_write_model(second, true, &once.weights, &once.vocab, "n", types[i], NULL, NULL, &e) == OK, "%s", e.msg);
         CHECK(file_map(&x, first, &e) == OK && file_map(&y, second, &e) == OK, "%s", e.msg);
         CHECK(x.size == y.size && memcmp(x.data, y.data, x.size) == 0, "%s", dtype_name(types[i]));
         file_unmap(&x);
@@ -405,9 +405,9 @@ static void writing_fails(void) {
     struct checkpoint c;
     CHECK(checkpoint_random(&c, &shape, 3, &e) == OK, "%s", e.msg);
     const char *path = folder_write("there.gguf", "x", 1);
-    CHECK(gguf_write_model(path, false, &c.weights, NULL, "n", DTYPE_F32, NULL, &e) == ERR_USAGE && strstr(e.msg, "--force"), "%s", e.msg);
-    CHECK(gguf_write_model(folder_path("no/where"), false, &c.weights, NULL, "n", DTYPE_F32, NULL, &e) == ERR_FAILED, "%s", e.msg);
-    CHECK(gguf_write_model(folder, true, &c.weights, NULL, "n", DTYPE_F32, NULL, &e) == ERR_USAGE, "%s", e.msg);
+    CHECK(gguf_write_model(path, false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == ERR_USAGE && strstr(e.msg, "--force"), "%s", e.msg);
+    CHECK(gguf_write_model(folder_path("no/where"), false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == ERR_FAILED, "%s", e.msg);
+    CHECK(gguf_write_model(folder, true, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == ERR_USAGE, "%s", e.msg);
     FILE *fp = fopen(path, "rb");
     CHECK(fp && fgetc(fp) == 'x' && fgetc(fp) == EOF, "the file that was there is as it was");
     if (fp) fclose(fp);
@@ -426,7 +426,7 @@ static void interrupted(void) {
     if (child == 0) {
         interrupt_install();
         raise(SIGINT);
-        _exit(gguf_write_model(path, false, &c.weights, NULL, "n", DTYPE_F32, NULL, &e));
+        _exit(gguf_write_model(path, false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e));
     }
     CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == ERR_INTERRUPTED, "status %d", status);
     DIR *d = opendir(folder);

@@ -532,7 +532,7 @@ static void stored_types_cost_little(void) {
         float *base = all_logits(&c->weights, ids, 1024);
         for (size_t i = 0; i < 3; i++) {
             struct checkpoint stored;
-            CHECK(gguf_write_model(path, true, &c->weights, &c->vocab, "test", types[i].type, NULL, &e) == OK, "%s", e.msg);
+            CHECK(gguf_write_model(path, true, &c->weights, &c->vocab, "test", types[i].type, NULL, NULL, &e) == OK, "%s", e.msg);
             CHECK(checkpoint_open(&stored, path, NULL, NULL, &e) == OK, "%s", e.msg);
             float *logits = all_logits(&stored.weights, ids, 1024);
             double kl = 0;

@@ -30,10 +30,22 @@ void checkpoint_close(struct checkpoint *c);
  * vocab.json), an llm.c tokenizer .bin, or a GGUF model. All memory comes from the arena. */
 int vocab_open(struct vocab *v, const char *path, struct arena *a, struct err *e);
 
+struct gguf_writer;
+
+/* Keys of the caller's own for a model's file, added behind the model's. */
+struct gguf_extra {
+    void (*add)(const void *ctx, struct gguf_writer *w);
+    const void *ctx;
+};
+
+/* In place of a type: each matrix in the type it has. */
+#define GGUF_SAME_TYPES DTYPE_COUNT
+
 /* Writes the model as GGUF v3 with the matrices as `type` (rows whose length is no multiple of its block: f16), norms, biases
- * and positions as f32. `progress` (NULL: none) is called after each tensor with bytes done and in all. ERR_INTERRUPTED after Ctrl-C. */
+ * and positions as f32. extra may be NULL. `progress` (NULL: none) is called after each tensor with bytes done and in all. ERR_INTERRUPTED
+ * after Ctrl-C. */
 int gguf_write_model(const char *path, bool force, const struct gpt2_weights *w, const struct vocab *v, const char *name, enum dtype type,
-                     void (*progress)(uint64_t done, uint64_t total), struct err *e);
+                     const struct gguf_extra *extra, void (*progress)(uint64_t done, uint64_t total), struct err *e);
 
 /* Fills a checkpoint with random float32 weights of this shape, as GPT-2 is initialised (normal, 0.02; residual projections divided by
  * sqrt(2L)), and no vocabulary. ERR_FAILED without memory. */

@@ -38,7 +38,8 @@ static struct item *add_item(struct saver *s, const char *prefix, const char *na
 }
 
 static void add_matrix(struct saver *s, const char *prefix, const char *name, struct matrix m) {
-    add_item(s, prefix, name, m, 2, m.cols % dtype_block(s->type) ? DTYPE_F16 : s->type);
+    enum dtype type = s->type == GGUF_SAME_TYPES ? m.type : s->type;
+    add_item(s, prefix, name, m, 2, m.cols % dtype_block(type) ? DTYPE_F16 : type);
 }
 
 static void add_vector(struct saver *s, const char *prefix, const char *name, const float *x, size_t n) {
@@ -212,11 +213,13 @@ static int write_tensor(struct saver *s, const struct item *it, struct err *e) {
     return rc;
 }
 
-static int save(struct saver *s, const struct gpt2_weights *w, const struct vocab *v, const char *name, struct err *e) {
+static int save(struct saver *s, const struct gpt2_weights *w, const struct vocab *v, const char *name, const struct gguf_extra *extra,
+                struct err *e) {
     int rc = plan(s, w, e);
     if (rc) return rc;
-    add_model_keys(&s->w, &w->config, name, s->type);
+    add_model_keys(&s->w, &w->config, name, s->type == GGUF_SAME_TYPES ? w->layers[0].qkv.type : s->type);
     if (v && v->n) rc = add_vocab_keys(s, v, e);
+    if (extra) extra->add(extra->ctx, &s->w);
     for (size_t i = 0; i < s->n; i++) announce(s, &s->items[i]);
     if (!rc) rc = gguf_write_header(&s->w, &s->out, e);
     for (size_t i = 0; !rc && i < s->n; i++) rc = write_tensor(s, &s->items[i], e);
@@ -224,11 +227,11 @@ static int save(struct saver *s, const struct gpt2_weights *w, const struct voca
 }
 
 int gguf_write_model(const char *path, bool force, const struct gpt2_weights *w, const struct vocab *v, const char *name, enum dtype type,
-                     void (*progress)(uint64_t done, uint64_t total), struct err *e) {
+                     const struct gguf_extra *extra, void (*progress)(uint64_t done, uint64_t total), struct err *e) {
     struct saver s = {.k = kernels_at(0), .type = type, .progress = progress};
     int rc = out_open(&s.out, path, force, e);
     if (rc) return rc;
-    rc = save(&s, w, v, name, e);
+    rc = save(&s, w, v, name, extra, e);
     rc = rc ? rc : out_commit(&s.out, e);
     if (rc) out_abort(&s.out);
     gguf_writer_free(&s.w);

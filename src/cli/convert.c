@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/vocab.h"
+#include "cli/book.h"
 #include "cli/command.h"
 #include "report/text.h"
 
@@ -97,6 +98,23 @@ static void say_done(const struct args *a, const struct checkpoint *c) {
             c->vocab.n ? "" : ", no tokenizer");
 }
 
+static void add_book(const void *ctx, struct gguf_writer *w) { book_add(ctx, w); }
+
+/* The model as GGUF; codebooks inside it go along, since they hold for every number type. */
+static int write_model(const struct args *a, const struct checkpoint *c, struct err *e) {
+    struct book b;
+    const struct book *book;
+    enum dtype type = (enum dtype)dtype_parse(a->type);
+    int rc = model_book_inside(&b, &book, c, e);
+    if (rc) return rc;
+    struct gguf_extra extra = {add_book, book};
+    progress_begin(&progress, "converting");
+    rc = gguf_write_model(a->output, a->force, &c->weights, &c->vocab, c->name, type, book ? &extra : NULL, a->quiet ? NULL : show_progress, e);
+    progress_end(&progress);
+    book_close(&b);
+    return rc;
+}
+
 static int run(const struct args *a, struct err *e) {
     struct checkpoint c;
     int rc = check_args(a, e);
@@ -104,10 +122,7 @@ static int run(const struct args *a, struct err *e) {
     if (rc) return rc;
     if (c.weights.config.activation == GELU_ERF && !a->quiet)
         warn("the model uses GELU in its erf form; lookat reads that from the new file, other programs would compute the tanh form");
-    progress_begin(&progress, "converting");
-    enum dtype type = (enum dtype)dtype_parse(a->type);
-    rc = gguf_write_model(a->output, a->force, &c.weights, &c.vocab, c.name, type, a->quiet ? NULL : show_progress, e);
-    progress_end(&progress);
+    rc = write_model(a, &c, e);
     if (!rc && !a->quiet) say_done(a, &c);
     checkpoint_close(&c);
     return rc;

@@ -4,6 +4,7 @@
 
 #include "base/process.h"
 #include "base/threads.h"
+#include "cli/book.h"
 #include "cli/command.h"
 #include "cli/engine.h"
 #include "cli/input.h"
@@ -19,6 +20,7 @@ enum { BATCH = 256 };
 struct job {
     const struct args *args;
     struct engine g;
+    struct book book;
     const int32_t *prompt; /* [n] */
     size_t n, n_ctx, limit;
     uint64_t seed;
@@ -203,11 +205,15 @@ static int run(const struct args *args, struct err *e) {
     }
     struct gpt2_session s;
     size_t n_seq = (size_t)args->num_samples, rows = j.n < BATCH ? j.n : BATCH;
-    if (!rc) rc = gpt2_session_open(&s, &j.g.model.weights, j.g.k, args_attn(args), NULL, n_seq, j.n_ctx, rows > n_seq ? rows : n_seq, e);
+    const char *spec = args_attn(args);
+    const struct book *book = NULL;
+    if (!rc) rc = model_book_open(&j.book, &book, args, &j.g.model, &spec, 1, &j.g.arena, e);
+    if (!rc) rc = gpt2_session_open(&s, &j.g.model.weights, j.g.k, spec, book, n_seq, j.n_ctx, rows > n_seq ? rows : n_seq, e);
     if (!rc) {
         rc = generate(&j, &s, e);
         gpt2_session_close(&s);
     }
+    book_close(&j.book);
     engine_close(&j.g);
     return rc;
 }

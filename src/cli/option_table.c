@@ -54,6 +54,8 @@ const struct option option_table[] = {
 
     {"attn", 'a', NULL, "SPEC", OPT_LIST, AT(attn), 0, 0, GEN, "Engine",
      "attention backend, KEYS or KEYS/VALUES: how they are stored and read; lookat info lists them", "fp16"},
+    {"book", 0, NULL, "FILE", OPT_STRING, AT(book), 0, 0, GEN, "Engine",
+     "codebooks of lookat, instead of those inside the model's file or beside it (MODEL.book.gguf)", NULL},
     {"kernels", 0, NULL, "SET", OPT_STRING, AT(kernels), 0, 0, GEN, "Engine",
      "arithmetic: auto, scalar, or the name of an instruction set, such as avx2 or neon", "auto"},
     {"threads", 't', NULL, "N", OPT_INT, AT(threads), 0, 1024, GEN, "Engine", "threads; 0: all that this process may use", "0"},

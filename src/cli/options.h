@@ -40,6 +40,7 @@ struct args {
     bool ignore_eos;
 
     struct str_list attn; /* as given; see args_attn */
+    const char *book;     /* file with codebooks; NULL: those inside or beside the model */
     const char *kernels;  /* NULL: the best this CPU has */
     int64_t threads;      /* 0: all this process may use */
 

@@ -109,17 +109,36 @@ void progress_begin(struct text_progress *p, const char *what) {
     p->shown = p->start;
 }
 
-void progress_step(struct text_progress *p, uint64_t done, uint64_t total) {
+/* Time as "0:07", "12:34" or "1:02:03". */
+static struct text_number text_clock(double seconds) {
+    struct text_number t;
+    unsigned long s = seconds < 1e7 ? (unsigned long)(seconds + 0.5) : 10000000;
+    if (s < 3600)
+        snprintf(t.s, sizeof t.s, "%lu:%02lu", s / 60, s % 60);
+    else
+        snprintf(t.s, sizeof t.s, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
+    return t;
+}
+
+static void show_progress(struct text_progress *p, uint64_t done, uint64_t total, bool bytes) {
     bool terminal = isatty(STDERR_FILENO);
     double now = clock_now(), seconds = now - p->start;
     bool last = done >= total;
     if (seconds < 1 || (!last && (!terminal || now - p->shown < 0.1))) return;
-    double percent = total ? 100.0 * (double)done / (double)total : 100;
-    fprintf(stderr, "%s%s %3.0f %%  %s/s%s", terminal ? "\r" : "", p->what, percent, text_bytes((uint64_t)((double)done / seconds)).s,
-            terminal ? "  " : "\n");
+    double share = total ? (double)done / (double)total : 1;
+    fprintf(stderr, "%s%s %3.0f %%", terminal ? "\r" : "", p->what, 100 * share);
+    if (bytes) fprintf(stderr, "  %s/s", text_bytes((uint64_t)((double)done / seconds)).s);
+    if (last)
+        fprintf(stderr, "  %s    ", text_clock(seconds).s);
+    else if (done)
+        fprintf(stderr, "  %s left ", text_clock(seconds / share - seconds).s);
+    fputs(terminal ? "  " : "\n", stderr);
     p->shown = now;
     p->any = terminal;
 }
+
+void progress_step(struct text_progress *p, uint64_t done, uint64_t total) { show_progress(p, done, total, true); }
+void progress_share(struct text_progress *p, uint64_t done, uint64_t total) { show_progress(p, done, total, false); }
 
 void progress_end(struct text_progress *p) {
     if (p->any) fputc('\n', stderr);

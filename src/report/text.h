@@ -40,7 +40,7 @@ void table_cell(struct text_table *t, const char *fmt, ...) ERR_PRINTF(2, 3);
 /* Every row, its columns two spaces apart. ERR_FAILED where memory ran out. */
 int table_print(const struct text_table *t, FILE *fp, struct err *e);
 
-/* A line on standard error that grows: "converting  42 %  180 MB/s". Shown once a second has passed; overwritten in
+/* A line on standard error that grows: "converting  42 %  180 MB/s  0:07 left". Shown once a second has passed; overwritten in
  * place on a terminal, else only the last one. */
 struct text_progress {
     const char *what;
@@ -51,6 +51,8 @@ struct text_progress {
 void progress_begin(struct text_progress *p, const char *what);
 /* done of total bytes. */
 void progress_step(struct text_progress *p, uint64_t done, uint64_t total);
+/* done of total units of work that have no name: without a rate. */
+void progress_share(struct text_progress *p, uint64_t done, uint64_t total);
 /* Ends the line, where one was shown. */
 void progress_end(struct text_progress *p);
 

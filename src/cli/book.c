@@ -1,0 +1,64 @@
+#include "cli/book.h"
+
+#include <string.h>
+
+static bool names_lookat(const char *const *specs, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (strstr(specs[i], "lookat")) return true;
+    return false;
+}
+
+/* "gpt2.gguf" -> "gpt2.book.gguf", "folder/" -> "folder.book.gguf"; NULL without memory. */
+static char *path_beside(const char *model, struct arena *arena) {
+    static const char ending[] = ".gguf", book[] = ".book.gguf";
+    size_t n = strlen(model), cut = sizeof ending - 1;
+    while (n > 1 && model[n - 1] == '/') n--;
+    if (n > cut && memcmp(model + n - cut, ending, cut) == 0) n -= cut;
+    char *path = arena_alloc(arena, n + sizeof book, 1);
+    if (!path) return NULL;
+    memcpy(path, model, n);
+    memcpy(path + n, book, sizeof book);
+    return path;
+}
+
+int model_book_check(const struct book *b, const struct checkpoint *model, struct err *e) {
+    const struct gpt2_config *c = &model->weights.config;
+    char fingerprint[65];
+    gpt2_fingerprint(&model->weights, fingerprint);
+    return book_check(b, fingerprint, c->n_layer, c->n_head, c->n_embd / c->n_head, e);
+}
+
+/* The book in the file, if there is one. */
+static int open_checked(struct book *b, const struct book **use, const char *path, const struct checkpoint *model, struct err *e) {
+    bool found;
+    int rc = book_open(b, path, &found, e);
+    if (rc || !found) return rc;
+    rc = model_book_check(b, model, e);
+    if (rc)
+        book_close(b);
+    else
+        *use = b;
+    return rc;
+}
+
+int model_book_inside(struct book *b, const struct book **use, const struct checkpoint *model, struct err *e) {
+    *b = (struct book){0};
+    *use = NULL;
+    return strncmp(model->format, "GGUF", 4) == 0 ? open_checked(b, use, model->path, model, e) : OK;
+}
+
+int model_book_open(struct book *b, const struct book **use, const struct args *args, const struct checkpoint *model, const char *const *specs,
+                    size_t n_specs, struct arena *arena, struct err *e) {
+    *b = (struct book){0};
+    *use = NULL;
+    if (!names_lookat(specs, n_specs)) return OK;
+    if (args->book) {
+        int rc = open_checked(b, use, args->book, model, e);
+        return rc || *use ? rc : err_file(e, ERR_REFUSED, args->book, "the file has no codebooks");
+    }
+    int rc = model_book_inside(b, use, model, e);
+    if (rc || *use) return rc;
+    const char *beside = path_beside(model->path, arena);
+    if (!beside) return err_set(e, ERR_FAILED, "out of memory for a file name");
+    return file_exists(beside) ? open_checked(b, use, beside, model, e) : OK;
+}
