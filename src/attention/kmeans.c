@@ -150,6 +150,12 @@ static double assign(const struct kernels *kn, const struct kmeans_points *p, si
     return inertia;
 }
 
+double kmeans_inertia(const struct kernels *kn, const struct kmeans_points *p, size_t k, const float *centroids, void *work) {
+    struct work w;
+    work_layout(&w, work, p->n, p->d, k);
+    return assign(kn, p, k, centroids, &w);
+}
+
 /* Gives the empty cluster the point that is farthest from its centroid, among clusters that keep another; false where every point is on its
  * centroid. */
 static bool reseed(const struct kmeans_points *p, struct work *w, size_t empty) {

@@ -35,6 +35,9 @@ size_t kmeans_seed(const struct kmeans_points *p, size_t k, uint64_t seed, uint6
  * The result is of the centroids left in place. */
 struct kmeans_result kmeans_lloyd(const struct kernels *kn, const struct kmeans_points *p, size_t k, float *centroids, void *work);
 
+/* The inertia of these centroids. */
+double kmeans_inertia(const struct kernels *kn, const struct kmeans_points *p, size_t k, const float *centroids, void *work);
+
 /* -|c|^2 / 2 of each centroid: the nearest one to x is then where x . c + this is largest. centroids [d][k]. */
 void kmeans_bias(const float *centroids, size_t d, size_t k, float *bias);
 

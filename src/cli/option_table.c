@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #define GEN (1u << CMD_GENERATE)
+#define CALIB (1u << CMD_CALIBRATE)
 #define CONV (1u << CMD_CONVERT)
 #define INFO (1u << CMD_INFO)
 #define TOK (1u << CMD_TOKENIZE)
@@ -10,7 +11,7 @@
 
 /* Names and short forms are llama.cpp's where it has the option. */
 const struct option option_table[] = {
-    {"model", 'm', NULL, "MODEL", OPT_STRING, AT(model), 0, 0, GEN | INFO | TOK, "Model",
+    {"model", 'm', NULL, "MODEL", OPT_STRING, AT(model), 0, 0, GEN | CALIB | INFO | TOK, "Model",
      "GGUF file, Hugging Face folder, .safetensors file or llm.c .bin; without it LOOKAT_MODEL, then weights/stories6M.gguf beside the "
      "program",
      NULL},
@@ -32,6 +33,14 @@ const struct option option_table[] = {
     {"decode", 0, NULL, NULL, OPT_FLAG, AT(decode), 0, 0, TOK, "Input",
      "the other way: ids, separated by spaces, commas or newlines, to bytes", NULL},
     {"special", 0, NULL, NULL, OPT_FLAG, AT(special), 0, 0, TOK, "Input", "<|endoftext|> in the text is the token, not letters", NULL},
+
+    {"file", 'f', NULL, "FILE", OPT_LIST, AT(files), 0, 0, CALIB, "Texts", "text to learn from; - is standard input; may be repeated", NULL},
+    {"tokens", 'n', NULL, "N", OPT_INT, AT(n_predict), 1, INT_LIMIT, CALIB, "Texts",
+     "tokens to run, taken evenly from the texts and spread over each", "65536"},
+    {"ctx-size", 'c', NULL, "N", OPT_INT, AT(n_ctx), 0, 1048576, CALIB, "Texts", "tokens of a window, each run on its own; 0: the model's context", "0"},
+    {"attn", 'a', NULL, "SPEC,...", OPT_LIST, AT(attn), 0, 0, CALIB, "Codebooks",
+     "what they are for: lookat1, 2, 4, 8, 16, 32 or lookat:m=M,k=K, separated by commas", "lookat4"},
+    {"seed", 's', NULL, "N", OPT_SEED, AT(seed), 0, 0, CALIB, "Codebooks", "seed of the sample and of k-means", "0"},
 
     {"predict", 'n', "n-predict", "N", OPT_INT, AT(n_predict), -1, INT_LIMIT, GEN, "Length",
      "tokens to write; -1: until the end of text or of the context", "-1"},
@@ -56,13 +65,15 @@ const struct option option_table[] = {
      "attention backend, KEYS or KEYS/VALUES: how they are stored and read; lookat info lists them", "fp16"},
     {"book", 0, NULL, "FILE", OPT_STRING, AT(book), 0, 0, GEN, "Engine",
      "codebooks of lookat, instead of those inside the model's file or beside it (MODEL.book.gguf)", NULL},
-    {"kernels", 0, NULL, "SET", OPT_STRING, AT(kernels), 0, 0, GEN, "Engine",
+    {"kernels", 0, NULL, "SET", OPT_STRING, AT(kernels), 0, 0, GEN | CALIB, "Engine",
      "arithmetic: auto, scalar, or the name of an instruction set, such as avx2 or neon", "auto"},
-    {"threads", 't', NULL, "N", OPT_INT, AT(threads), 0, 1024, GEN, "Engine", "threads; 0: all that this process may use", "0"},
+    {"threads", 't', NULL, "N", OPT_INT, AT(threads), 0, 1024, GEN | CALIB, "Engine", "threads; 0: all that this process may use", "0"},
 
-    {"output", 'o', NULL, "FILE", OPT_STRING, AT(output), 0, 0, CONV, "Output", "GGUF file to write", NULL},
+    {"output", 'o', NULL, "FILE", OPT_STRING, AT(output), 0, 0, CALIB | CONV, "Output", "GGUF file to write", NULL},
     {"type", 0, "outtype", "f32|f16|bf16|q8_0|q4_0", OPT_CHOICE, AT(type), 0, 0, CONV, "Output", "number type of the matrices", "f16"},
-    {"force", 0, NULL, NULL, OPT_FLAG, AT(force), 0, 0, CONV, "Output", "overwrite an existing file", NULL},
+    {"force", 0, NULL, NULL, OPT_FLAG, AT(force), 0, 0, CALIB | CONV, "Output", "overwrite an existing file", NULL},
+    {"embed", 0, NULL, NULL, OPT_FLAG, AT(embed), 0, 0, CALIB, "Output",
+     "write a copy of the model with the codebooks inside, instead of a file with codebooks alone", NULL},
     {"output", 'o', NULL, "text|json|jsonl", OPT_CHOICE, AT(format), 0, 0, GEN, "Output",
      "text as it comes, one JSON object at the end, or a JSON object for each step", "text"},
     {"output", 'o', NULL, "text|json", OPT_CHOICE, AT(format), 0, 0, INFO | TOK, "Output", "for people or for programs", "text"},
@@ -75,7 +86,7 @@ const struct option option_table[] = {
     {"log", 0, NULL, "FILE", OPT_STRING, AT(log), 0, 0, GEN, "Output", "--counters and --fidelity as JSON lines into FILE", NULL},
     {"no-display-prompt", 0, NULL, NULL, OPT_FLAG, AT(no_display_prompt), 0, 0, GEN, "Output", "write only the continuation", NULL},
     {"sha256", 0, NULL, NULL, OPT_FLAG, AT(sha256), 0, 0, INFO, "Output", "also the SHA-256 of the file", NULL},
-    {"quiet", 'q', NULL, NULL, OPT_FLAG, AT(quiet), 0, 0, GEN | CONV, "Output", "nothing on standard error but errors", NULL},
+    {"quiet", 'q', NULL, NULL, OPT_FLAG, AT(quiet), 0, 0, GEN | CALIB | CONV, "Output", "nothing on standard error but errors", NULL},
     {"verbose", 'v', NULL, NULL, OPT_FLAG, AT(verbose), 0, 0, GEN, "Output", "say more on standard error", NULL},
     {"verbose", 'v', NULL, NULL, OPT_FLAG, AT(verbose), 0, 0, TOK, "Output", "a table of id, bytes (in hex) and text", NULL},
 
@@ -86,7 +97,7 @@ const struct option option_table[] = {
 void args_init(struct args *a, enum command_id command) {
     *a = (struct args){
         .command = command,
-        .n_predict = -1,
+        .n_predict = command == CMD_CALIBRATE ? 65536 : -1,
         .num_samples = 1,
         .temp = 0.8,
         .top_k = 40,

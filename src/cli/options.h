@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 
-enum command_id { CMD_GENERATE, CMD_CONVERT, CMD_INFO, CMD_TOKENIZE, CMD_EXPLAIN, CMD_COUNT };
+enum command_id { CMD_GENERATE, CMD_CALIBRATE, CMD_CONVERT, CMD_INFO, CMD_TOKENIZE, CMD_EXPLAIN, CMD_COUNT };
 
 /* "generate", "convert", ... */
 const char *command_name(enum command_id id);
@@ -28,7 +28,7 @@ struct args {
     const char *prompt, *ids;
     struct str_list files;
 
-    int64_t n_predict;   /* -1: to the end of text or of the context */
+    int64_t n_predict;   /* -1: to the end of text or of the context; calibrate: tokens to run */
     int64_t n_ctx;       /* 0: the model's */
     int64_t num_samples;
 
@@ -52,7 +52,7 @@ struct args {
     bool echo, no_display_prompt, special, quiet, verbose;
 
     const char *type, *random;
-    bool force, sha256, decode;
+    bool force, embed, sha256, decode;
 
     bool help, version;
 

@@ -1,0 +1,231 @@
+/* lookat calibrate: learns the codebooks of a model. */
+#include <stdio.h>
+#include <string.h>
+
+#include "attention/codec.h"
+#include "attention/learn.h"
+#include "base/sha256.h"
+#include "cli/book.h"
+#include "cli/command.h"
+#include "cli/engine.h"
+#include "model/key_sampling.h"
+#include "report/text.h"
+
+enum { SETTINGS_MAX = 18, FEW = 4 };
+
+struct job {
+    const struct args *args;
+    struct engine g;
+    struct book book;
+    struct sampled_text *texts; /* [files.n] */
+    struct key_sample sample;
+    struct learn_error *errors; /* [book.n][L] */
+    size_t window, tokens;      /* of a window; in all */
+};
+
+static struct text_progress progress;
+
+static void show(void *ctx, uint64_t done, uint64_t total) {
+    (void)ctx;
+    progress_share(&progress, done, total);
+}
+static void show_bytes(uint64_t done, uint64_t total) { progress_step(&progress, done, total); }
+
+static int no_memory(struct err *e) { return err_set(e, ERR_FAILED, "out of memory"); }
+
+/* ---- what is asked for ---- */
+
+/* Cheap to find out before a model is read. */
+static int check_args(const struct args *a, struct err *e) {
+    if (!a->files.n) return err_set(e, ERR_USAGE, "calibrate: no text; name one or several with -f FILE");
+    if (!a->output || !*a->output) return err_set(e, ERR_USAGE, "calibrate: no output file; name it with -o BOOK.gguf");
+    if (!a->force && !file_is_folder(a->output) && file_exists(a->output))
+        return err_file(e, ERR_USAGE, a->output, "exists already; --force overwrites it");
+    return OK;
+}
+
+static int add_setting(struct job *j, const char *spec, struct err *e) {
+    struct codec c;
+    struct book *b = &j->book;
+    int rc = codec_parse(&c, spec, b->head_dim, false, e);
+    if (rc) return rc;
+    if (strcmp(c.ops->name, "lookat") != 0) return err_set(e, ERR_USAGE, "--attn %.40s: only lookat has codebooks", spec);
+    if (!book_find(b, c.o.m, c.o.k)) b->books[b->n++] = (struct codebook){.m = c.o.m, .k = c.o.k};
+    return OK;
+}
+
+/* Is this piece of a list, up to the next comma, an option of the codec before it, as in lookat:m=4,k=64? */
+static bool is_option(const char *piece) {
+    size_t n = strcspn(piece, ",");
+    return memchr(piece, '=', n) && !memchr(piece, ':', n);
+}
+
+/* A list of specs between commas. */
+static int add_settings(struct job *j, const char *list, struct err *e) {
+    int rc = OK;
+    for (const char *end = list; !rc && *end; list = end + 1) {
+        end = list + strcspn(list, ",");
+        while (*end && is_option(end + 1)) end += 1 + strcspn(end + 1, ",");
+        char *spec = arena_copy(&j->g.arena, list, (size_t)(end - list));
+        rc = spec ? add_setting(j, spec, e) : no_memory(e);
+    }
+    return rc;
+}
+
+static int plan(struct job *j, struct err *e) {
+    const struct args *a = j->args;
+    const struct gpt2_config *c = &j->g.model.weights.config;
+    struct book *b = &j->book;
+    *b = (struct book){.path = a->output, .n_layer = c->n_layer, .n_head = c->n_head, .head_dim = c->n_embd / c->n_head, .seed = a->seed};
+    b->books = arena_zalloc(&b->arena, SETTINGS_MAX, sizeof *b->books); /* one of each m and k at most */
+    if (!b->books) return no_memory(e);
+    int rc = a->attn.n ? OK : add_setting(j, "lookat4", e);
+    for (size_t i = 0; i < a->attn.n && !rc; i++) rc = add_settings(j, a->attn.item[i], e);
+    if (rc) return rc;
+    if (a->n_ctx > (int64_t)c->n_ctx) return err_set(e, ERR_USAGE, "--ctx-size %lld: the model's context is %zu tokens", (long long)a->n_ctx, c->n_ctx);
+    j->window = a->n_ctx ? (size_t)a->n_ctx : c->n_ctx;
+    j->tokens = (size_t)a->n_predict;
+    if (!j->g.bpe) return err_set(e, ERR_USAGE, "the model has no tokenizer for the texts: add -z TOKENIZER");
+    gpt2_fingerprint(&j->g.model.weights, b->fingerprint);
+    return OK;
+}
+
+/* ---- texts ---- */
+
+static int read_text(struct job *j, size_t i, struct err *e) {
+    const char *path = j->args->files.item[i];
+    struct book_corpus *corpus = &j->book.corpora[i];
+    struct sha256 sum;
+    uint8_t *text = NULL;
+    size_t bytes = 0;
+    int32_t *ids = NULL;
+    int rc = file_read(path, &j->g.arena, &text, &bytes, e);
+    if (!rc) rc = bpe_encode(j->g.bpe, text, bytes, false, &j->g.arena, &ids, &j->texts[i].n, e);
+    if (rc) return rc;
+    j->texts[i].ids = ids;
+    sha256_init(&sum);
+    sha256_add(&sum, text, bytes);
+    sha256_hex(&sum, corpus->sha256);
+    corpus->name = strcmp(path, "-") == 0 ? "standard input" : path_base(path);
+    return OK;
+}
+
+static int read_texts(struct job *j, struct err *e) {
+    size_t n = j->args->files.n;
+    int rc = OK;
+    j->texts = arena_zalloc(&j->g.arena, n, sizeof *j->texts);
+    j->book.corpora = arena_zalloc(&j->book.arena, n, sizeof *j->book.corpora);
+    j->book.n_corpora = n;
+    if (!j->texts || !j->book.corpora) return no_memory(e);
+    for (size_t i = 0; i < n && !rc; i++) rc = read_text(j, i, e);
+    return rc;
+}
+
+/* ---- the work ---- */
+
+static int collect(struct job *j, struct err *e) {
+    size_t run = 0, most = 0;
+    bool quiet = j->args->quiet;
+    progress_begin(&progress, "running the model");
+    int rc = key_sample_collect(&j->sample, &j->g.model.weights, j->g.k, j->texts, j->args->files.n, j->tokens, j->window, j->args->seed,
+                                &j->g.arena, &run, quiet ? NULL : show, NULL, e);
+    progress_end(&progress);
+    if (rc) return rc;
+    j->book.tokens = run;
+    j->book.samples = j->sample.n;
+    for (size_t b = 0; b < j->book.n; b++) most = j->book.books[b].k > most ? j->book.books[b].k : most;
+    if (j->sample.n < FEW * most && !quiet)
+        fprintf(stderr, "lookat: warning: %zu keys a head for %zu centroids learn these keys by heart; take more text\n", j->sample.n, most);
+    return OK;
+}
+
+static int learn(struct job *j, struct err *e) {
+    j->errors = arena_zalloc(&j->g.arena, j->book.n * j->book.n_layer, sizeof *j->errors);
+    if (!j->errors) return no_memory(e);
+    progress_begin(&progress, "learning codebooks");
+    int rc = book_learn(&j->book, &j->sample, j->args->seed, j->g.k, j->errors, j->args->quiet ? NULL : show, NULL, e);
+    progress_end(&progress);
+    return rc;
+}
+
+static void add_book(const void *ctx, struct gguf_writer *w) { book_add(ctx, w); }
+
+static int write_out(struct job *j, struct err *e) {
+    const struct checkpoint *m = &j->g.model;
+    struct gguf_extra extra = {add_book, &j->book};
+    if (!j->args->embed) return book_write(&j->book, j->args->output, j->args->force, e);
+    progress_begin(&progress, "writing the model");
+    int rc = gguf_write_model(j->args->output, j->args->force, &m->weights, &m->vocab, m->name, GGUF_SAME_TYPES, &extra,
+                              j->args->quiet ? NULL : show_bytes, e);
+    progress_end(&progress);
+    return rc;
+}
+
+/* Per layer, and over all: the mean squared error of one number of a key, and its share of the keys' variance. */
+static int print_table(struct job *j, struct err *e) {
+    const struct book *b = &j->book;
+    struct text_table t;
+    char align[2 + 2 * SETTINGS_MAX + 1] = {0};
+    memset(align, 'r', 2 + 2 * b->n);
+    double numbers = (double)(b->n_head * b->head_dim * j->sample.n);
+    table_begin(&t, align, &j->g.arena);
+    table_cell(&t, "layer");
+    table_cell(&t, "variance");
+    for (size_t i = 0; i < b->n; i++) {
+        table_cell(&t, b->books[i].k == 256 ? "lookat%zu" : "lookat:m=%zu,k=%zu", b->books[i].m, b->books[i].k);
+        table_cell(&t, "share");
+    }
+    struct learn_error all[SETTINGS_MAX] = {{0, 0}};
+    for (size_t l = 0; l <= b->n_layer; l++) {
+        bool sum = l == b->n_layer;
+        double rows = sum ? numbers * (double)b->n_layer : numbers;
+        if (sum)
+            table_cell(&t, "all");
+        else
+            table_cell(&t, "%zu", l);
+        for (size_t i = 0; i < b->n; i++) {
+            const struct learn_error *y = sum ? &all[i] : &j->errors[i * b->n_layer + l];
+            if (i == 0) table_cell(&t, "%.4g", y->variance / rows);
+            table_cell(&t, "%.4g", y->squared / rows);
+            table_cell(&t, "%.1f %%", y->variance > 0 ? 100 * y->squared / y->variance : 0);
+            if (sum) continue;
+            all[i].squared += y->squared;
+            all[i].variance += y->variance;
+        }
+    }
+    printf("mean squared error of a number of a key, and its share of the variance (%s keys a head, of %s tokens)\n",
+           text_count(b->samples).s, text_count(b->tokens).s);
+    return table_print(&t, stdout, e);
+}
+
+static int run(const struct args *a, struct err *e) {
+    struct job j = {.args = a};
+    int rc = check_args(a, e);
+    if (!rc) rc = engine_open(&j.g, a, e);
+    if (rc) return rc;
+    rc = plan(&j, e);
+    if (!rc) rc = read_texts(&j, e);
+    if (!rc) rc = collect(&j, e);
+    if (!rc) rc = learn(&j, e);
+    if (!rc) rc = write_out(&j, e);
+    if (!rc) rc = print_table(&j, e);
+    if (!rc && !a->quiet) fprintf(stderr, "wrote %s\n", a->output);
+    book_close(&j.book);
+    engine_close(&j.g);
+    return rc;
+}
+
+const struct command calibrate_command = {
+    .id = CMD_CALIBRATE,
+    .summary = "learn the codebooks that lookat keys need",
+    .usage = "-f TEXT... -o BOOK.gguf [OPTION]...\n-f TEXT... --embed -o MODEL.gguf [OPTION]...",
+    .about = "Runs the model over texts, keeps a random sample of the keys of every layer and head (at most 16384 of each, 256 MB in all), and "
+             "learns their codebooks by k-means: seeds by k-means++, then Lloyd's iterations until one improves the error by less than 0.01 %. "
+             "The result depends on the texts, the options and the seed, not on the threads. The table at the end is of the "
+             "keys the codebooks were learned from. Take texts like those the model will read, but not the ones it will be measured on.",
+    .examples = "lookat calibrate -f prose.txt -f code.txt --attn lookat4 -o stories6M.book.gguf\tfor the default model\n"
+                "lookat calibrate -m gpt2.gguf -f text.txt --attn lookat2,lookat4,lookat8 -o gpt2.book.gguf\tseveral settings in one file\n"
+                "lookat calibrate -m gpt2.gguf -f text.txt --embed -o gpt2-lookat.gguf\ta copy of the model with codebooks inside\n",
+    .max_args = 0,
+    .run = run,
+};
