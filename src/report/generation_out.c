@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "report/model_out.h"
 #include "report/text.h"
 
 int generation_out_open(struct generation_out *o, size_t limit, struct err *e) {
@@ -113,20 +114,6 @@ static void write_tokens(struct generation_out *o, struct json_out *j, const int
     json_put_ids(j, "ids", ids, n);
 }
 
-static void write_model(struct json_out *j, const struct checkpoint *c) {
-    const struct gpt2_config *g = &c->weights.config;
-    json_put_object(j, "model");
-    json_put_cstr(j, "file", c->path);
-    json_put_cstr(j, "name", c->name);
-    json_put_uint(j, "layers", g->n_layer);
-    json_put_uint(j, "heads", g->n_head);
-    json_put_uint(j, "head_dim", g->n_embd / g->n_head);
-    json_put_uint(j, "width", g->n_embd);
-    json_put_uint(j, "vocab", g->n_vocab);
-    json_put_uint(j, "context", g->n_ctx);
-    json_put_close(j);
-}
-
 static double rate(size_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
 
 static void write_object(struct generation_out *o, const struct generation_figures *f) {
@@ -134,7 +121,7 @@ static void write_object(struct generation_out *o, const struct generation_figur
     json_put_begin(&j, o->fp);
     json_put_object(&j, NULL);
     json_put_cstr(&j, "schema", "lookat.generate/1");
-    write_model(&j, o->model);
+    json_put_model(&j, "model", o->model, NULL);
     json_put_cstr(&j, "attn", o->attn);
     json_put_uint(&j, "seed", o->seed);
     json_put_object(&j, "prompt");
