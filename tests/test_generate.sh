@@ -161,7 +161,7 @@ begin json
 run a -p "$once" -n 6 --temp 0 -s 5 -o json -a fp32 --logprobs 3 --echo
 [ "$(wc -l < "$tmp/a")" -eq 1 ] || fail "not one line"
 grep -q '^{"schema":"lookat.generate/1","model":{"file":".*},"attn":"fp32[^"]*","seed":5,"prompt":{"text":' "$tmp/a" || fail "head: $(head -c 400 "$tmp/a")"
-has a '"layers":6,"heads":4,"head_dim":64,"width":256,"vocab":4096,"context":1024}'
+has a '"layers":6,"heads":4,"head_dim":64,"width":256,"inner":1024,"vocab":4096,"context":1024'
 has a '"prompt":{"text":"Once upon a time","ids":[575,510,258,437],"steps":[{"id":575},{"id":510,"logprob":-'
 has a '"samples":[{"text":", there was a little girl","ids":[11,410,294,258,404,566],"stop":"length","steps":[{"id":11,"logprob":-'
 grep -qE '"stats":\{"load_s":[0-9.e-]+,"prefill_tokens_per_s":[0-9.e+]+,"decode_tokens_per_s":[0-9.e+]+,"peak_bytes":[0-9]+,"stored_bytes_per_token":12288[,}]' "$tmp/a" ||
