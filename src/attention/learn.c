@@ -133,7 +133,10 @@ int book_learn(struct book *book, const struct key_sample *sample, uint64_t seed
     if (!rc) {
         threads_tasks(heads, variance_task, &j);
         threads_tasks(tasks, learn_task, &j);
-        if (interrupt_pending()) rc = err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written");
+        if (interrupt_pending())
+            rc = err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written");
+        else if (progress)
+            progress(ctx, j.total, j.total);
         sum_errors(&j, errors);
     }
     arena_free(&a);
