@@ -405,7 +405,7 @@ static void divergence_equals_its_definition(void) {
     struct comparison_chunk base = {.nll = nll[0], .kld = kld[0], .dp = dp[0], .same_top1 = same[0]};
     struct comparison_chunk other = {.nll = nll[1], .kld = kld[1], .dp = dp[1], .same_top1 = same[1]};
     const int32_t *targets = random_ids(N, V);
-    CHECK(forced_open(&f, N, V, true, &arena, &e) == OK, "%s", e.msg);
+    CHECK(forced_open(&f, N, V, &arena, &e) == OK, "%s", e.msg);
     for (size_t i = 0; i < N * V; i++) {
         double size = pow(10, (double)(i / V % 4) - 3);
         f.base[i] = (float)(5 * rng_normal(&rng) - 40);
