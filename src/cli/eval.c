@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/threads.h"
+#include "cli/book.h"
 #include "cli/command.h"
 #include "cli/texts.h"
 #include "measure/perplexity.h"
@@ -16,6 +17,7 @@ enum { BATCH = 128 };
 struct job {
     const struct args *args;
     struct engine g;
+    struct book book;
     struct perplexity_windows windows;
     struct token_text *texts;          /* [n_texts] */
     struct perplexity_result *results; /* [n_texts] */
@@ -45,7 +47,7 @@ static int read_texts(struct job *j, struct err *e) {
 
 static void on_progress(void *ctx, size_t tokens) {
     struct job *j = ctx;
-    if (!j->args->quiet) progress_left(&j->progress, j->done + tokens, j->total);
+    if (!j->args->quiet) progress_share(&j->progress, j->done + tokens, j->total);
 }
 
 static int measure(struct job *j, struct gpt2_session *s, struct err *e) {
@@ -122,13 +124,25 @@ static int print_text(struct job *j, const struct gpt2_session *s, struct err *e
     return table_print(&t, stdout, e);
 }
 
+/* Figures on text that the codebooks have seen flatter them. */
+static void warn_seen(const struct job *j, const struct book *book) {
+    for (size_t t = 0; book && !j->args->quiet && t < j->n_texts; t++)
+        for (size_t i = 0; i < book->n_corpora; i++)
+            if (strcmp(j->texts[t].sha256, book->corpora[i].sha256) == 0)
+                fprintf(stderr, "lookat: warning: %s: the codebooks were calibrated on this very text, which flatters them\n", j->texts[t].file);
+}
+
 static int evaluate(struct job *j, struct err *e) {
-    int rc = read_texts(j, e);
+    const char *spec = args_attn(j->args);
+    const struct book *book = NULL;
+    int rc = model_book_open(&j->book, &book, j->args, &j->g.model, &spec, 1, &j->g.arena, e);
+    if (!rc) rc = read_texts(j, e);
     if (rc) return rc;
     struct gpt2_session s;
     size_t rows = j->windows.window < BATCH ? j->windows.window : BATCH;
-    rc = gpt2_session_open(&s, &j->g.model.weights, j->g.k, args_attn(j->args), NULL, 1, j->windows.window, rows, e);
+    rc = gpt2_session_open(&s, &j->g.model.weights, j->g.k, spec, book, 1, j->windows.window, rows, e);
     if (rc) return rc;
+    warn_seen(j, book);
     rc = measure(j, &s, e);
     if (!rc && strcmp(j->args->format, "json") == 0)
         print_json(j, &s);
@@ -144,6 +158,7 @@ static int run(const struct args *args, struct err *e) {
     int rc = engine_open(&j.g, args, e);
     if (rc) return rc;
     rc = evaluate(&j, e);
+    book_close(&j.book);
     engine_close(&j.g);
     if (rc == ERR_INTERRUPTED) e->msg[0] = 0; /* the user knows */
     return rc;
