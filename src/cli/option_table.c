@@ -35,11 +35,6 @@ const struct option option_table[] = {
      "the other way: ids, separated by spaces, commas or newlines, to bytes", NULL},
     {"special", 0, NULL, NULL, OPT_FLAG, AT(special), 0, 0, TOK, "Input", "<|endoftext|> in the text is the token, not letters", NULL},
 
-    {"file", 'f', NULL, "FILE", OPT_LIST, AT(files), 0, 0, EVAL, "Texts", "text to measure on; - is standard input; may be repeated", NULL},
-    {"predict", 'n', "n-predict", "N", OPT_INT, AT(n_predict), -1, INT_LIMIT, EVAL, "Texts", "tokens to take from each text; -1: all", "-1"},
-    {"ctx-size", 'c', NULL, "N", OPT_INT, AT(n_ctx), 0, 1048576, EVAL, "Texts", "tokens of a window, each run on its own; 0: the model's context", "0"},
-    {"stride", 0, "ppl-stride", "N", OPT_INT, AT(stride), 0, 1048576, EVAL, "Texts",
-     "tokens from one window to the next, of which the last N are scored; 0: windows side by side, the second half scored", "0"},
     {"file", 'f', NULL, "FILE", OPT_LIST, AT(files), 0, 0, CALIB, "Texts", "text to learn from; - is standard input; may be repeated", NULL},
     {"tokens", 'n', NULL, "N", OPT_INT, AT(n_predict), 1, INT_LIMIT, CALIB, "Texts",
      "tokens to run, taken evenly from the texts and spread over each", "65536"},
@@ -54,6 +49,12 @@ const struct option option_table[] = {
     {"ignore-eos", 0, NULL, NULL, OPT_FLAG, AT(ignore_eos), 0, 0, GEN, "Length", "never choose the end-of-text token", NULL},
     {"num-samples", 0, NULL, "N", OPT_INT, AT(num_samples), 1, 4096, GEN, "Length",
      "independent continuations of the prompt, written together in one batch", "1"},
+
+    {"file", 'f', NULL, "FILE", OPT_LIST, AT(files), 0, 0, EVAL, "Texts", "text to measure on; - is standard input; may be repeated", NULL},
+    {"predict", 'n', "n-predict", "N", OPT_INT, AT(n_predict), -1, INT_LIMIT, EVAL, "Texts", "tokens to take from each text; -1: all", "-1"},
+    {"ctx-size", 'c', NULL, "N", OPT_INT, AT(n_ctx), 0, 1048576, EVAL, "Texts", "tokens of a window, each run on its own; 0: the model's context", "0"},
+    {"stride", 0, "ppl-stride", "N", OPT_INT, AT(stride), 0, 1048576, EVAL, "Texts",
+     "tokens from one window to the next, of which the last N are scored; 0: windows side by side, the second half scored", "0"},
 
     {"temp", 0, "temperature", "X", OPT_DOUBLE, AT(temp), 0, 100, GEN, "Sampling", "temperature; 0: always the most likely token", "0.8"},
     {"top-k", 0, NULL, "N", OPT_INT, AT(top_k), 0, INT_LIMIT, GEN, "Sampling", "only the N most likely tokens; 0: all", "40"},
