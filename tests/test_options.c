@@ -157,7 +157,7 @@ static void mistakes(void) {
     BAD(CMD_GENERATE, "--=x", "unknown option --", "");
     BAD(CMD_GENERATE, "-qX", "unknown option -X", "");
     BAD(CMD_GENERATE, "--decode", "--decode is not an option of generate", "only of tokenize");
-    BAD(CMD_TOKENIZE, "-q", "-q is not an option of tokenize", "only of generate, calibrate, convert");
+    BAD(CMD_TOKENIZE, "-q", "-q is not an option of tokenize", "only of generate, eval, calibrate, convert");
     BAD(CMD_TOKENIZE, "--n_predict=4", "not an option of tokenize", "only of generate");
     BAD(CMD_GENERATE, "--quiet=yes", "--quiet: takes no value", "'yes'");
     BAD(CMD_GENERATE, "-n", "-n: needs a value", "N");

@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #define GEN (1u << CMD_GENERATE)
+#define EVAL (1u << CMD_EVAL)
 #define CALIB (1u << CMD_CALIBRATE)
 #define CONV (1u << CMD_CONVERT)
 #define INFO (1u << CMD_INFO)
@@ -11,7 +12,7 @@
 
 /* Names and short forms are llama.cpp's where it has the option. */
 const struct option option_table[] = {
-    {"model", 'm', NULL, "MODEL", OPT_STRING, AT(model), 0, 0, GEN | CALIB | INFO | TOK, "Model",
+    {"model", 'm', NULL, "MODEL", OPT_STRING, AT(model), 0, 0, GEN | EVAL | CALIB | INFO | TOK, "Model",
      "GGUF file, Hugging Face folder, .safetensors file or llm.c .bin; without it LOOKAT_MODEL, then weights/stories6M.gguf beside the "
      "program",
      NULL},
@@ -49,6 +50,12 @@ const struct option option_table[] = {
     {"num-samples", 0, NULL, "N", OPT_INT, AT(num_samples), 1, 4096, GEN, "Length",
      "independent continuations of the prompt, written together in one batch", "1"},
 
+    {"file", 'f', NULL, "FILE", OPT_LIST, AT(files), 0, 0, EVAL, "Texts", "text to measure on; - is standard input; may be repeated", NULL},
+    {"predict", 'n', "n-predict", "N", OPT_INT, AT(n_predict), -1, INT_LIMIT, EVAL, "Texts", "tokens to take from each text; -1: all", "-1"},
+    {"ctx-size", 'c', NULL, "N", OPT_INT, AT(n_ctx), 0, 1048576, EVAL, "Texts", "tokens of a window, each run on its own; 0: the model's context", "0"},
+    {"stride", 0, "ppl-stride", "N", OPT_INT, AT(stride), 0, 1048576, EVAL, "Texts",
+     "tokens from one window to the next, of which the last N are scored; 0: windows side by side, the second half scored", "0"},
+
     {"temp", 0, "temperature", "X", OPT_DOUBLE, AT(temp), 0, 100, GEN, "Sampling", "temperature; 0: always the most likely token", "0.8"},
     {"top-k", 0, NULL, "N", OPT_INT, AT(top_k), 0, INT_LIMIT, GEN, "Sampling", "only the N most likely tokens; 0: all", "40"},
     {"top-p", 0, NULL, "P", OPT_DOUBLE, AT(top_p), 0, 1, GEN, "Sampling", "only the most likely tokens that reach probability P together",
@@ -61,13 +68,13 @@ const struct option option_table[] = {
      "tokens that --repeat-penalty looks back; -1: all", "64"},
     {"seed", 's', NULL, "N", OPT_SEED, AT(seed), 0, 0, GEN, "Sampling", "the same seed gives the same text; -1: a new one each time", "-1"},
 
-    {"attn", 'a', NULL, "SPEC", OPT_LIST, AT(attn), 0, 0, GEN, "Engine",
+    {"attn", 'a', NULL, "SPEC", OPT_LIST, AT(attn), 0, 0, GEN | EVAL, "Engine",
      "attention backend, KEYS or KEYS/VALUES: how they are stored and read; lookat info lists them", "fp16"},
-    {"book", 0, NULL, "FILE", OPT_STRING, AT(book), 0, 0, GEN, "Engine",
+    {"book", 0, NULL, "FILE", OPT_STRING, AT(book), 0, 0, GEN | EVAL, "Engine",
      "codebooks of lookat, instead of those inside the model's file or beside it (MODEL.book.gguf)", NULL},
-    {"kernels", 0, NULL, "SET", OPT_STRING, AT(kernels), 0, 0, GEN | CALIB, "Engine",
+    {"kernels", 0, NULL, "SET", OPT_STRING, AT(kernels), 0, 0, GEN | EVAL | CALIB, "Engine",
      "arithmetic: auto, scalar, or the name of an instruction set, such as avx2 or neon", "auto"},
-    {"threads", 't', NULL, "N", OPT_INT, AT(threads), 0, 1024, GEN | CALIB, "Engine", "threads; 0: all that this process may use", "0"},
+    {"threads", 't', NULL, "N", OPT_INT, AT(threads), 0, 1024, GEN | EVAL | CALIB, "Engine", "threads; 0: all that this process may use", "0"},
 
     {"output", 'o', NULL, "FILE", OPT_STRING, AT(output), 0, 0, CALIB | CONV, "Output", "GGUF file to write", NULL},
     {"type", 0, "outtype", "f32|f16|bf16|q8_0|q4_0", OPT_CHOICE, AT(type), 0, 0, CONV, "Output", "number type of the matrices", "f16"},
@@ -76,7 +83,7 @@ const struct option option_table[] = {
      "write a copy of the model with the codebooks inside, instead of a file with codebooks alone", NULL},
     {"output", 'o', NULL, "text|json|jsonl", OPT_CHOICE, AT(format), 0, 0, GEN, "Output",
      "text as it comes, one JSON object at the end, or a JSON object for each step", "text"},
-    {"output", 'o', NULL, "text|json", OPT_CHOICE, AT(format), 0, 0, INFO | TOK, "Output", "for people or for programs", "text"},
+    {"output", 'o', NULL, "text|json", OPT_CHOICE, AT(format), 0, 0, EVAL | INFO | TOK, "Output", "for people or for programs", "text"},
     {"logprobs", 0, NULL, "K", OPT_INT, AT(logprobs), 0, 16777216, GEN, "Output",
      "with json: the K most likely tokens and their log-probabilities at each step", NULL},
     {"echo", 0, NULL, NULL, OPT_FLAG, AT(echo), 0, 0, GEN, "Output", "with --logprobs: the prompt's tokens too", NULL},
@@ -86,7 +93,7 @@ const struct option option_table[] = {
     {"log", 0, NULL, "FILE", OPT_STRING, AT(log), 0, 0, GEN, "Output", "--counters and --fidelity as JSON lines into FILE", NULL},
     {"no-display-prompt", 0, NULL, NULL, OPT_FLAG, AT(no_display_prompt), 0, 0, GEN, "Output", "write only the continuation", NULL},
     {"sha256", 0, NULL, NULL, OPT_FLAG, AT(sha256), 0, 0, INFO, "Output", "also the SHA-256 of the file", NULL},
-    {"quiet", 'q', NULL, NULL, OPT_FLAG, AT(quiet), 0, 0, GEN | CALIB | CONV, "Output", "nothing on standard error but errors", NULL},
+    {"quiet", 'q', NULL, NULL, OPT_FLAG, AT(quiet), 0, 0, GEN | EVAL | CALIB | CONV, "Output", "nothing on standard error but errors", NULL},
     {"verbose", 'v', NULL, NULL, OPT_FLAG, AT(verbose), 0, 0, GEN, "Output", "say more on standard error", NULL},
     {"verbose", 'v', NULL, NULL, OPT_FLAG, AT(verbose), 0, 0, TOK, "Output", "a table of id, bytes (in hex) and text", NULL},
 

@@ -7,7 +7,7 @@
 #include "cli/suggest.h"
 
 const char *command_name(enum command_id id) {
-    static const char *const names[CMD_COUNT] = {"generate", "calibrate", "convert", "info", "tokenize", "explain"};
+    static const char *const names[CMD_COUNT] = {"generate", "eval", "calibrate", "convert", "info", "tokenize", "explain"};
     return names[id];
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 
-enum command_id { CMD_GENERATE, CMD_CALIBRATE, CMD_CONVERT, CMD_INFO, CMD_TOKENIZE, CMD_EXPLAIN, CMD_COUNT };
+enum command_id { CMD_GENERATE, CMD_EVAL, CMD_CALIBRATE, CMD_CONVERT, CMD_INFO, CMD_TOKENIZE, CMD_EXPLAIN, CMD_COUNT };
 
 /* "generate", "convert", ... */
 const char *command_name(enum command_id id);
@@ -30,6 +30,7 @@ struct args {
 
     int64_t n_predict;   /* -1: to the end of text or of the context; calibrate: tokens to run */
     int64_t n_ctx;       /* 0: the model's */
+    int64_t stride;      /* eval: tokens between windows; 0: as many as a window has */
     int64_t num_samples;
 
     double temp, top_p, min_p, repeat_penalty;

@@ -125,7 +125,7 @@ static int open_all(struct measuring *m, struct err *e) {
         if (rc) return rc;
     }
     int rc = OK;
-    if (c->forced) rc = forced_open(&m->forced, DECODE_EVERY, c->w->config.n_vocab, true, &m->arena, e);
+    if (c->forced) rc = forced_open(&m->forced, DECODE_EVERY, c->w->config.n_vocab, &m->arena, e);
     if (!rc && c->shadow) rc = shadow_open(&m->shadow, c, &m->sessions[0], !c->forced, &m->arena, e);
     return rc;
 }

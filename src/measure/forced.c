@@ -4,14 +4,13 @@
 
 #include "base/threads.h"
 
-int forced_open(struct forced *f, size_t rows, size_t vocab, bool compare, struct arena *a, struct err *e) {
-    *f = (struct forced){.vocab = vocab, .base = arena_alloc(a, rows * vocab, sizeof *f->base)};
-    if (compare) {
-        f->other = arena_alloc(a, rows * vocab, sizeof *f->other);
-        f->p = arena_alloc(a, rows * vocab, sizeof *f->p);
-        f->log_sum = arena_alloc(a, rows, sizeof *f->log_sum);
-    }
-    if (f->base && (!compare || (f->other && f->p && f->log_sum))) return OK;
+int forced_open(struct forced *f, size_t rows, size_t vocab, struct arena *a, struct err *e) {
+    *f = (struct forced){.vocab = vocab,
+                         .base = arena_alloc(a, rows * vocab, sizeof *f->base),
+                         .other = arena_alloc(a, rows * vocab, sizeof *f->other),
+                         .p = arena_alloc(a, rows * vocab, sizeof *f->p),
+                         .log_sum = arena_alloc(a, rows, sizeof *f->log_sum)};
+    if (f->base && f->other && f->p && f->log_sum) return OK;
     return err_set(e, ERR_FAILED, "out of memory for %zu predictions over %zu tokens", rows, vocab);
 }
 

@@ -15,8 +15,8 @@ struct forced {
     double *log_sum;     /* [rows] log of the sum of exp(logit), the baseline's */
 };
 
-/* Memory for batches of up to `rows` predictions; without a comparison (`compare` false) only `base`. */
-int forced_open(struct forced *f, size_t rows, size_t vocab, bool compare, struct arena *a, struct err *e);
+/* Memory for batches of up to `rows` predictions. */
+int forced_open(struct forced *f, size_t rows, size_t vocab, struct arena *a, struct err *e);
 
 /* nll[n] = -log p(targets[i]) by logits[n][V]. */
 void forced_nll(const float *logits, size_t vocab, const int32_t *targets, size_t n, double *nll);
