@@ -8,7 +8,7 @@
 #include "cli/command.h"
 #include "cli/suggest.h"
 
-static const struct command *const commands[] = {&generate_command, &eval_command,     &calibrate_command, &convert_command,
+static const struct command *const commands[] = {&generate_command, &compare_command, &eval_command, &calibrate_command, &convert_command,
                                                 &info_command,     &tokenize_command, &explain_command};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 

@@ -102,6 +102,24 @@ static void llama_names(void) {
     CHECK(args.temp == 2 && args.n_ctx == 8 && args.no_display_prompt, "an underscore is a dash");
 }
 
+/* -ctk and -ctv are words of three letters behind one dash, whatever else -c means; together they are one spec. */
+static void cache_types(void) {
+    GOOD(CMD_GENERATE, "-ctk q8_0 -c 64");
+    CHECK(is(args_attn(&args), "q8_0/fp16") && args.n_ctx == 64, "%s, context %lld", args_attn(&args), (long long)args.n_ctx);
+    GOOD(CMD_GENERATE, "-ctv int8 --cache-type-k lookat4");
+    CHECK(is(args_attn(&args), "lookat4/int8"), "%s", args_attn(&args));
+    GOOD(CMD_GENERATE, "-c32");
+    CHECK(args.n_ctx == 32 && is(args_attn(&args), "fp16"), "-c with its value glued on");
+    BAD(CMD_GENERATE, "-a fp32 -ctk f16", "--attn", "two ways");
+    BAD(CMD_GENERATE, "-ctk", "-ctk: needs a value", "KEYS");
+    BAD(CMD_TOKENIZE, "-ctk x", "-c is not an option of tokenize", "generate");
+    GOOD(CMD_COMPARE, "-a fp16 -ctk int8 -ctv int4");
+    CHECK(args.attn.n == 1 && is(args.cache_spec, "int8/int4"), "compare takes it as one more backend: '%s'", args.cache_spec);
+    char line[300] = "-ctk ";
+    memset(line + 5, 'x', 200);
+    BAD(CMD_GENERATE, line, "--cache-type-k", "too long");
+}
+
 static void numbers(void) {
     static const char *const not_int[] = {"",  "x", "5x", "1.0", "1e3",                  "0x10",       " 5",
                                           "5 ", "-", "+",  "--5", "99999999999999999999", "2147483648", "-2"};
@@ -157,8 +175,8 @@ static void mistakes(void) {
     BAD(CMD_GENERATE, "--=x", "unknown option --", "");
     BAD(CMD_GENERATE, "-qX", "unknown option -X", "");
     BAD(CMD_GENERATE, "--decode", "--decode is not an option of generate", "only of tokenize");
-    BAD(CMD_TOKENIZE, "-q", "-q is not an option of tokenize", "only of generate, eval, calibrate, convert");
-    BAD(CMD_TOKENIZE, "--n_predict=4", "not an option of tokenize", "only of generate");
+    BAD(CMD_TOKENIZE, "-q", "-q is not an option of tokenize", "only of generate, compare, eval, calibrate, convert");
+    BAD(CMD_TOKENIZE, "--n_predict=4", "not an option of tokenize", "only of compare, generate");
     BAD(CMD_GENERATE, "--quiet=yes", "--quiet: takes no value", "'yes'");
     BAD(CMD_GENERATE, "-n", "-n: needs a value", "N");
     BAD(CMD_GENERATE, "-q --model", "--model: needs a value", "MODEL");
@@ -247,6 +265,7 @@ int main(void) {
     RUN(ways_of_writing);
     RUN(arguments);
     RUN(llama_names);
+    RUN(cache_types);
     RUN(numbers);
     RUN(seeds);
     RUN(choices);

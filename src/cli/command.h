@@ -18,7 +18,8 @@ struct command {
     int (*run)(const struct args *args, struct err *e); /* writes to stdout, which main checks at the end */
 };
 
-extern const struct command generate_command, eval_command, calibrate_command, convert_command, info_command, tokenize_command, explain_command;
+extern const struct command generate_command, compare_command, eval_command, calibrate_command, convert_command, info_command, tokenize_command,
+                            explain_command;
 
 /* Help of one command: usage, paragraph, its options by section, examples, exit statuses. Lines of at most 80 columns. */
 void help_command(FILE *fp, const struct command *c);

@@ -3,6 +3,7 @@
 #define GEN (1u << CMD_GENERATE)
 #define EVAL (1u << CMD_EVAL)
 #define CALIB (1u << CMD_CALIBRATE)
+#define COMP (1u << CMD_COMPARE)
 #define CONV (1u << CMD_CONVERT)
 #define INFO (1u << CMD_INFO)
 #define TOK (1u << CMD_TOKENIZE)
@@ -12,7 +13,7 @@
 
 /* Names and short forms are llama.cpp's where it has the option. */
 const struct option option_table[] = {
-    {"model", 'm', NULL, "MODEL", OPT_STRING, AT(model), 0, 0, GEN | EVAL | CALIB | INFO | TOK, "Model",
+    {"model", 'm', NULL, "MODEL", OPT_STRING, AT(model), 0, 0, GEN | COMP | EVAL | CALIB | INFO | TOK, "Model",
      "GGUF file, Hugging Face folder, .safetensors file or llm.c .bin; without it LOOKAT_MODEL, then weights/stories6M.gguf beside the "
      "program",
      NULL},
@@ -23,6 +24,28 @@ const struct option option_table[] = {
      "vocabulary)",
      NULL},
     {"seed", 's', NULL, "N", OPT_SEED, AT(seed), 0, 0, CONV, "Model", "seed of --random", "0"},
+
+
+    {"file", 'f', NULL, "FILE", OPT_LIST, AT(files), 0, 0, COMP, "Texts", "text to measure on; may be repeated", NULL},
+    {"predict", 'n', "n-predict", "N", OPT_INT, AT(n_predict), -1, INT_LIMIT, COMP, "Texts", "tokens to take from each text; -1: all", "-1"},
+    {"ctx-size", 'c', NULL, "N", OPT_INT, AT(n_ctx), 0, 1048576, COMP, "Texts",
+     "tokens of a window: each is run on its own, and its second half is scored; 0: the model's context, at most 1024", "0"},
+    {"chunks", 0, NULL, "I/N", OPT_STRING, AT(chunks), 0, 0, COMP, "Texts",
+     "only windows I, I + N, I + 2N, ... of all, I from 0 to N - 1: one share of the work, for --merge", NULL},
+    {"merge", 0, NULL, NULL, OPT_FLAG, AT(merge), 0, 0, COMP, "Texts", "measure nothing; add up the shares in the files that -o jsonl wrote", NULL},
+
+    {"mode", 0, NULL, "shadow|forced|free|all", OPT_CHOICE, AT(mode), 0, 0, COMP, "What to compare",
+     "shadow: attention alone, on the baseline's own queries, keys and values; forced: the same tokens, each with its own hidden states; free: each "
+     "writes its own text; without it shadow and forced",
+     NULL},
+    {"heads", 0, NULL, NULL, OPT_FLAG, AT(heads), 0, 0, COMP, "What to compare", "shadow: also a row for each head", NULL},
+    {"layers", 0, NULL, "N[-M]", OPT_STRING, AT(layers), 0, 0, COMP, "What to compare", "shadow: only this layer, or these", NULL},
+    {"lengths", 0, NULL, "N,N,...", OPT_STRING, AT(lengths), 0, 0, COMP, "What to compare", "also shadow with windows of each of these lengths", NULL},
+    {"paper", 0, NULL, NULL, OPT_FLAG, AT(paper), 0, 0, COMP, "What to compare",
+     "the table of arXiv 2601.10155 (layer 0; INT8, INT4, LOOKAT-2 to 16; lengths 64 to 1024) beside its figures, and a test of its law", NULL},
+    {"check", 0, NULL, "EXPR", OPT_LIST, AT(check), 0, 0, COMP, "What to compare",
+     "such as lookat8.kld<0.05 (BACKEND.METRIC, then <, <=, > or >=): exit status 4 unless it holds for every text", NULL},
+    {"seed", 's', NULL, "N", OPT_SEED, AT(seed), 0, 0, COMP, "What to compare", "free: the seed that all backends draw with", "1"},
 
     {"prompt", 'p', NULL, "TEXT", OPT_STRING, AT(prompt), 0, 0, GEN, "Prompt", "text to continue", NULL},
     {"file", 'f', NULL, "FILE", OPT_LIST, AT(files), 0, 0, GEN, "Prompt", "file with the text to continue; - is standard input", NULL},
@@ -70,11 +93,16 @@ const struct option option_table[] = {
 
     {"attn", 'a', NULL, "SPEC", OPT_LIST, AT(attn), 0, 0, GEN | EVAL, "Engine",
      "attention backend, KEYS or KEYS/VALUES: how they are stored and read; lookat info lists them", "fp16"},
-    {"book", 0, NULL, "FILE", OPT_STRING, AT(book), 0, 0, GEN | EVAL, "Engine",
+    {"attn", 'a', NULL, "SPEC", OPT_LIST, AT(attn), 0, 0, COMP, "Engine",
+     "attention backend, KEYS or KEYS/VALUES; repeat it: the first is the baseline; without it fp16, int8, int4, lookat4", NULL},
+    {"cache-type-k", 0, "ctk", "KEYS", OPT_STRING, AT(cache_k), 0, 0, GEN | COMP | EVAL, "Engine",
+     "the same in llama.cpp's words, with -ctv: the two halves of one spec", NULL},
+    {"cache-type-v", 0, "ctv", "VALUES", OPT_STRING, AT(cache_v), 0, 0, GEN | COMP | EVAL, "Engine", "see -ctk", NULL},
+    {"book", 0, NULL, "FILE", OPT_STRING, AT(book), 0, 0, GEN | COMP | EVAL, "Engine",
      "codebooks of lookat, instead of those inside the model's file or beside it (MODEL.book.gguf)", NULL},
-    {"kernels", 0, NULL, "SET", OPT_STRING, AT(kernels), 0, 0, GEN | EVAL | CALIB, "Engine",
+    {"kernels", 0, NULL, "SET", OPT_STRING, AT(kernels), 0, 0, GEN | COMP | EVAL | CALIB, "Engine",
      "arithmetic: auto, scalar, or the name of an instruction set, such as avx2 or neon", "auto"},
-    {"threads", 't', NULL, "N", OPT_INT, AT(threads), 0, 1024, GEN | EVAL | CALIB, "Engine", "threads; 0: all that this process may use", "0"},
+    {"threads", 't', NULL, "N", OPT_INT, AT(threads), 0, 1024, GEN | COMP | EVAL | CALIB, "Engine", "threads; 0: all that this process may use", "0"},
 
     {"output", 'o', NULL, "FILE", OPT_STRING, AT(output), 0, 0, CALIB | CONV, "Output", "GGUF file to write", NULL},
     {"type", 0, "outtype", "f32|f16|bf16|q8_0|q4_0", OPT_CHOICE, AT(type), 0, 0, CONV, "Output", "number type of the matrices", "f16"},
@@ -83,6 +111,8 @@ const struct option option_table[] = {
      "write a copy of the model with the codebooks inside, instead of a file with codebooks alone", NULL},
     {"output", 'o', NULL, "text|json|jsonl", OPT_CHOICE, AT(format), 0, 0, GEN, "Output",
      "text as it comes, one JSON object at the end, or a JSON object for each step", "text"},
+    {"output", 'o', NULL, "text|md|csv|json|jsonl", OPT_CHOICE, AT(format), 0, 0, COMP, "Output",
+     "for a terminal, Markdown, a row for each text, backend and layer, one JSON object, or the raw sums for --merge", "text"},
     {"output", 'o', NULL, "text|json", OPT_CHOICE, AT(format), 0, 0, EVAL | INFO | TOK, "Output", "for people or for programs", "text"},
     {"logprobs", 0, NULL, "K", OPT_INT, AT(logprobs), 0, 16777216, GEN, "Output",
      "with json: the K most likely tokens and their log-probabilities at each step", NULL},
@@ -93,7 +123,7 @@ const struct option option_table[] = {
     {"log", 0, NULL, "FILE", OPT_STRING, AT(log), 0, 0, GEN, "Output", "--counters and --fidelity as JSON lines into FILE", NULL},
     {"no-display-prompt", 0, NULL, NULL, OPT_FLAG, AT(no_display_prompt), 0, 0, GEN, "Output", "write only the continuation", NULL},
     {"sha256", 0, NULL, NULL, OPT_FLAG, AT(sha256), 0, 0, INFO, "Output", "also the SHA-256 of the file", NULL},
-    {"quiet", 'q', NULL, NULL, OPT_FLAG, AT(quiet), 0, 0, GEN | EVAL | CALIB | CONV, "Output", "nothing on standard error but errors", NULL},
+    {"quiet", 'q', NULL, NULL, OPT_FLAG, AT(quiet), 0, 0, GEN | COMP | EVAL | CALIB | CONV, "Output", "nothing on standard error but errors", NULL},
     {"verbose", 'v', NULL, NULL, OPT_FLAG, AT(verbose), 0, 0, GEN, "Output", "say more on standard error", NULL},
     {"verbose", 'v', NULL, NULL, OPT_FLAG, AT(verbose), 0, 0, TOK, "Output", "a table of id, bytes (in hex) and text", NULL},
 
@@ -112,6 +142,7 @@ void args_init(struct args *a, enum command_id command) {
         .min_p = 0.05,
         .repeat_penalty = 1,
         .repeat_last_n = 64,
+        .seed = command == CMD_COMPARE, /* what is measured twice should be the same twice */
         .format = "text",
         .type = "f16",
     };

@@ -1,17 +1,28 @@
 #include "cli/options.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/suggest.h"
 
 const char *command_name(enum command_id id) {
-    static const char *const names[CMD_COUNT] = {"generate", "eval", "calibrate", "convert", "info", "tokenize", "explain"};
+    static const char *const names[CMD_COUNT] = {"generate", "compare", "eval", "calibrate", "convert", "info", "tokenize", "explain"};
     return names[id];
 }
 
-const char *args_attn(const struct args *a) { return a->attn.n ? a->attn.item[a->attn.n - 1] : "fp16"; }
+const char *args_attn(const struct args *a) {
+    return a->attn.n ? a->attn.item[a->attn.n - 1] : a->cache_spec[0] ? a->cache_spec : "fp16";
+}
+
+/* llama.cpp names the cache's halves apart. Where one backend runs, they cannot stand beside --attn. */
+static int join_cache_types(struct args *a, struct err *e) {
+    if (!a->cache_k && !a->cache_v) return OK;
+    if (a->attn.n && a->command != CMD_COMPARE) return err_set(e, ERR_USAGE, "--attn and --cache-type-k or -v are two ways to say the same; use one");
+    int n = snprintf(a->cache_spec, sizeof a->cache_spec, "%s/%s", a->cache_k ? a->cache_k : "fp16", a->cache_v ? a->cache_v : "fp16");
+    return n < (int)sizeof a->cache_spec ? OK : err_set(e, ERR_USAGE, "--cache-type-k: the two types are too long");
+}
 
 /* As llama.cpp, an underscore in a name is a dash. */
 static bool same_name(const char *given, size_t n, const char *name, size_t name_len) {
@@ -160,8 +171,9 @@ static int take_value(struct words *w, const struct option *o, const char *as, c
     return OK;
 }
 
-static int parse_long(struct args *a, struct words *w, const char *word, struct err *e) {
-    const char *name = word + 2, *equals = strchr(name, '=');
+/* `name`: a long option without its dashes, perhaps with =VALUE. */
+static int parse_long(struct args *a, struct words *w, const char *name, struct err *e) {
+    const char *equals = strchr(name, '=');
     size_t n = equals ? (size_t)(equals - name) : strlen(name);
     const struct option *o = option_table;
     while (o->name && !(o->commands >> a->command & 1 && has_name(o, name, n))) o++;
@@ -171,6 +183,14 @@ static int parse_long(struct args *a, struct words *w, const char *word, struct 
     const char *value;
     int rc = take_value(w, o, s.text, equals ? equals + 1 : NULL, &value, e);
     return rc ? rc : set_value(a, o, s.text, value, e);
+}
+
+/* Is `word` one of llama.cpp's names of three letters behind a single dash, -ctk or -ctv? */
+static bool three_letters(const struct args *a, const char *word) {
+    if (strlen(word) != 4) return false;
+    for (const struct option *o = option_table; o->name; o++)
+        if (o->commands >> a->command & 1 && o->aliases && has_name(o, word + 1, 3)) return true;
+    return false;
 }
 
 /* One word of short options: -q, -n5, -qvn5, -n 5. */
@@ -201,8 +221,8 @@ int options_parse(struct args *a, int argc, char **argv, struct err *e) {
         else if (strcmp(word, "--") == 0)
             ended = true;
         else
-            rc = word[1] == '-' ? parse_long(a, &w, word, e) : parse_letters(a, &w, word, e);
+            rc = word[1] == '-' ? parse_long(a, &w, word + 2, e) : three_letters(a, word) ? parse_long(a, &w, word + 1, e) : parse_letters(a, &w, word, e);
         if (rc) return rc;
     }
-    return OK;
+    return a->help || a->version ? OK : join_cache_types(a, e);
 }

@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 
-enum command_id { CMD_GENERATE, CMD_EVAL, CMD_CALIBRATE, CMD_CONVERT, CMD_INFO, CMD_TOKENIZE, CMD_EXPLAIN, CMD_COUNT };
+enum command_id { CMD_GENERATE, CMD_COMPARE, CMD_EVAL, CMD_CALIBRATE, CMD_CONVERT, CMD_INFO, CMD_TOKENIZE, CMD_EXPLAIN, CMD_COUNT };
 
 /* "generate", "convert", ... */
 const char *command_name(enum command_id id);
@@ -41,16 +41,23 @@ struct args {
     bool ignore_eos;
 
     struct str_list attn; /* as given; see args_attn */
+    const char *cache_k, *cache_v; /* the halves of one more spec; see cache_spec */
+    char cache_spec[128];          /* of the two, "" where neither was given; options_parse puts it together */
     const char *book;     /* file with codebooks; NULL: those inside or beside the model */
     const char *kernels;  /* NULL: the best this CPU has */
     int64_t threads;      /* 0: all this process may use */
 
-    const char *format; /* "text", "json", "jsonl" */
+    const char *format; /* "text", "md", "csv", "json", "jsonl" */
     const char *output; /* file to write */
     int64_t logprobs;   /* 0: none */
     bool counters, fidelity;
     const char *log;
     bool echo, no_display_prompt, special, quiet, verbose;
+
+    const char *mode;   /* compare: "shadow", "forced", "free", "all"; NULL: what goes with the other options */
+    const char *layers, *lengths, *chunks;
+    struct str_list check;
+    bool heads, paper, merge;
 
     const char *type, *random;
     bool force, embed, sha256, decode;
@@ -95,7 +102,7 @@ void args_init(struct args *a, enum command_id command);
  * order; "--" ends the options. Reorders argv. Stops at --help and --version. ERR_USAGE with what is wrong, and what may be meant. */
 int options_parse(struct args *a, int argc, char **argv, struct err *e);
 
-/* The last --attn, or "fp16". */
+/* The spec of a command that runs one backend: the last --attn, else cache_spec, else "fp16". */
 const char *args_attn(const struct args *a);
 
 #endif

@@ -1,0 +1,126 @@
+#include <math.h>
+
+#include "report/compare_out.h"
+
+static void text_field(FILE *fp, const char *s) {
+    fputc('"', fp);
+    for (; *s; s++) fprintf(fp, *s == '"' ? "\"\"" : "%c", *s);
+    fputc('"', fp);
+}
+
+/* Empty for what was not measured. */
+static void number_field(FILE *fp, double x) {
+    fputc(',', fp);
+    if (isfinite(x)) fprintf(fp, "%.9g", x);
+}
+
+static void moments_fields(FILE *fp, const struct moments *m) {
+    number_field(fp, m && m->n ? moments_mean(m) : NAN);
+    number_field(fp, m && m->n ? moments_error(m) : NAN);
+}
+
+/* What a row is about; SIZE_MAX for all layers, all heads. */
+struct place {
+    const struct comparison *c;
+    size_t run, text, layer, head;
+};
+
+static void lead(FILE *fp, const struct place *p) {
+    const struct comparison_run *run = &p->c->runs[p->run];
+    text_field(fp, p->c->texts[p->text].file);
+    fprintf(fp, ",%zu,", p->c->window);
+    text_field(fp, run->spec);
+    fputc(',', fp);
+    text_field(fp, run->keys);
+    fputc(',', fp);
+    text_field(fp, run->values);
+    fputc(',', fp);
+    if (p->layer == SIZE_MAX)
+        fputs("all,", fp);
+    else
+        fprintf(fp, "%zu,", p->layer);
+    if (p->head == SIZE_MAX)
+        fputs("all", fp);
+    else
+        fprintf(fp, "%zu", p->head);
+}
+
+static void fidelity_fields(FILE *fp, const struct moments *f) {
+    if (f && f[0].n)
+        fprintf(fp, ",%llu", (unsigned long long)f[0].n);
+    else
+        fputc(',', fp);
+    for (int i = 0; i < FIDELITIES; i++) moments_fields(fp, f ? &f[i] : NULL);
+}
+
+static void loaded_fields(FILE *fp, const struct compare_bytes *b) {
+    number_field(fp, b->keys);
+    number_field(fp, b->scales);
+    number_field(fp, b->codebooks);
+    number_field(fp, b->tables);
+    number_field(fp, b->values);
+    number_field(fp, b->total);
+}
+
+static void forced_fields(FILE *fp, const struct comparison_summary *s) {
+    const double x[] = {(double)s->tokens, s->perplexity, s->perplexity_error, s->ratio, s->ratio_error};
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++) number_field(fp, s->tokens ? x[i] : NAN);
+    moments_fields(fp, &s->kld);
+    number_field(fp, s->tokens ? s->kld_median : NAN);
+    number_field(fp, s->tokens ? s->kld_p99 : NAN);
+    number_field(fp, s->tokens ? s->kld_max : NAN);
+    moments_fields(fp, &s->same_top1);
+    number_field(fp, s->tokens ? s->rms_dp : NAN);
+}
+
+static void whole_row(const struct compare_report *r, const struct place *p, const struct comparison_summary *s, FILE *fp) {
+    const struct comparison_run *run = &p->c->runs[p->run];
+    struct compare_bytes b = compare_loaded(r, s, SIZE_MAX);
+    lead(fp, p);
+    fidelity_fields(fp, s->all);
+    loaded_fields(fp, &b);
+    number_field(fp, (double)run->stored_keys);
+    number_field(fp, (double)run->stored_values);
+    number_field(fp, compare_ms(s));
+    forced_fields(fp, s);
+    fputc('\n', fp);
+}
+
+static void layer_rows(const struct compare_report *r, struct place p, const struct comparison_summary *s, FILE *fp) {
+    enum { AFTER_LOADED = 3 + 12 };
+    size_t H = r->model.config.n_head;
+    struct compare_bytes b = compare_loaded(r, s, p.layer);
+    lead(fp, &p);
+    fidelity_fields(fp, s->layers ? s->layers + p.layer * FIDELITIES : NULL);
+    loaded_fields(fp, &b);
+    for (int i = 0; i < AFTER_LOADED; i++) fputc(',', fp);
+    fputc('\n', fp);
+    for (p.head = 0; r->heads && s->heads && p.head < H; p.head++) {
+        lead(fp, &p);
+        fidelity_fields(fp, s->heads + (p.layer * H + p.head) * FIDELITIES);
+        for (int i = 0; i < 6 + AFTER_LOADED; i++) fputc(',', fp);
+        fputc('\n', fp);
+    }
+}
+
+void compare_put_csv(const struct compare_report *r, FILE *fp) {
+    fputs("text,window,attn,keys,values,layer,head,n,cosine,cosine_se,kl,kl_se,spearman,spearman_se,top5,top5_se,loaded_keys,loaded_scales,"
+          "loaded_codebooks,loaded_tables,loaded_values,loaded_total,stored_keys,stored_values,attention_ms,tokens,perplexity,perplexity_se,"
+          "ratio,ratio_se,kld,kld_se,kld_median,kld_p99,kld_max,same_top1,same_top1_se,rms_dp\n",
+          fp);
+    struct place p = {.c = r->main, .head = SIZE_MAX};
+    for (p.text = 0; p.text < r->main->n_texts; p.text++)
+        for (p.run = 0; p.run < r->main->n_runs; p.run++) {
+            const struct comparison_summary *s = compare_sum(r, p.run, p.text);
+            p.layer = SIZE_MAX;
+            whole_row(r, &p, s, fp);
+            for (p.layer = 0; p.layer < r->model.config.n_layer; p.layer++)
+                if (s->decoded || (s->layers && s->layers[p.layer * FIDELITIES].n)) layer_rows(r, p, s, fp);
+        }
+    for (size_t i = 0; i < r->n_lengths; i++) {
+        p.c = &r->lengths[i];
+        p.layer = SIZE_MAX;
+        for (p.text = 0; p.text < p.c->n_texts; p.text++)
+            for (p.run = 0; p.run < p.c->n_runs; p.run++) whole_row(r, &p, compare_length_sum(r, i, p.run, p.text), fp);
+    }
+}

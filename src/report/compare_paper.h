@@ -1,0 +1,17 @@
+/* The figures of "LOOKAT: Lookup-Optimized Key-Attention for Memory-Efficient Transformers" (arXiv 2601.10155) beside ours. */
+#ifndef LOOKAT_REPORT_COMPARE_PAPER_H
+#define LOOKAT_REPORT_COMPARE_PAPER_H
+
+#include "report/compare_out.h"
+#include "report/compare_table.h"
+
+/* LOOKAT-4's cosine at a length, as published; "-" where it is not. */
+const char *paper_by_length(size_t length);
+
+/* Cosine and rank correlation by backend: the published figure, then each text. */
+int paper_tables(const struct compare_report *r, const struct page *p, struct err *e);
+
+/* The measured points of 1 - rho = O(d / (m K)), the fitted exponent, and what follows. */
+int paper_law(const struct compare_report *r, const struct page *p, struct err *e);
+
+#endif

@@ -1,0 +1,35 @@
+/* Tables of a comparison, as text or as Markdown: the first row is the heading. */
+#ifndef LOOKAT_REPORT_COMPARE_TABLE_H
+#define LOOKAT_REPORT_COMPARE_TABLE_H
+
+#include "measure/stats.h"
+#include "report/text.h"
+
+struct page {
+    FILE *fp;
+    bool markdown;
+    struct arena *arena;
+};
+
+/* A heading of level 1 or 2, with an empty line before it. */
+void page_heading(const struct page *p, int level, const char *fmt, ...) ERR_PRINTF(3, 4);
+int page_table(const struct page *p, const struct text_table *t, struct err *e);
+
+/* Four decimals; two digits and an exponent for what that would show as nothing; "-" for what is not finite. */
+void cell_number(struct text_table *t, double x);
+/* mean ± standard error; "-" where there is none. */
+void cell_pair(struct text_table *t, double mean, double error);
+void cell_moments(struct text_table *t, const struct moments *m);
+/* Whole bytes with thousands separated, or "-". */
+void cell_bytes(struct text_table *t, double x);
+/* base / x as "8.0x", or "-". */
+void cell_times(struct text_table *t, double base, double x);
+
+/* Two texts beside each other, wrapped, each with a mark before its byte same[i] (SIZE_MAX: none). */
+struct page_column {
+    const char *title, *text; /* [n] */
+    size_t n, mark;
+};
+int page_columns(const struct page *p, const struct page_column *left, const struct page_column *right, struct err *e);
+
+#endif

@@ -1,0 +1,215 @@
+/* The comparison for people. */
+#include <math.h>
+#include <string.h>
+
+#include "report/compare_out.h"
+#include "report/compare_paper.h"
+#include "report/compare_table.h"
+
+static void headings(struct text_table *t, const char *const *names, size_t n) {
+    for (size_t i = 0; i < n; i++) table_cell(t, "%s", names[i]);
+}
+#define HEADINGS(t, ...) headings(t, (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+
+static double stored(const struct comparison_run *run) { return (double)(run->stored_keys + run->stored_values); }
+
+static int stored_table(const struct compare_report *r, const struct page *p, struct err *e) {
+    const struct comparison_run *base = &r->main->runs[0];
+    struct text_table t;
+    page_heading(p, 2, "Bytes stored per token, all layers and heads; how many times less than the baseline");
+    table_begin(&t, "lllrrrrr", p->arena);
+    HEADINGS(&t, "attention", "keys", "values", "keys", "values", "both", "keys alone", "everything");
+    for (size_t i = 0; i < r->main->n_runs; i++) {
+        const struct comparison_run *run = &r->main->runs[i];
+        table_cell(&t, "%s", run->spec);
+        table_cell(&t, "%s", run->keys);
+        table_cell(&t, "%s", run->values);
+        cell_bytes(&t, (double)run->stored_keys);
+        cell_bytes(&t, (double)run->stored_values);
+        cell_bytes(&t, stored(run));
+        cell_times(&t, (double)base->stored_keys, (double)run->stored_keys);
+        cell_times(&t, stored(base), stored(run));
+    }
+    return page_table(p, &t, e);
+}
+
+static int loaded_table(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
+    const struct comparison_summary *first = compare_sum(r, 0, text);
+    struct compare_bytes base = compare_loaded(r, first, SIZE_MAX);
+    struct text_table t;
+    if (!first->decoded) return OK;
+    page_heading(p, 2, "Bytes loaded per decoded token, all layers (mean of %zu tokens); how many times less than the baseline", first->decoded);
+    table_begin(&t, "lrrrrrrrrr", p->arena);
+    HEADINGS(&t, "attention", "packed keys", "scales", "codebooks", "tables", "values", "total", "packed keys alone", "everything",
+             "ms in attention");
+    for (size_t i = 0; i < r->main->n_runs; i++) {
+        struct compare_bytes b = compare_loaded(r, compare_sum(r, i, text), SIZE_MAX);
+        table_cell(&t, "%s", r->main->runs[i].spec);
+        cell_bytes(&t, b.keys);
+        cell_bytes(&t, b.scales);
+        cell_bytes(&t, b.codebooks);
+        cell_bytes(&t, b.tables);
+        cell_bytes(&t, b.values);
+        cell_bytes(&t, b.total);
+        cell_times(&t, base.keys, b.keys);
+        cell_times(&t, base.total, b.total);
+        table_cell(&t, "%.3f", compare_ms(compare_sum(r, i, text)));
+    }
+    return page_table(p, &t, e);
+}
+
+static void forced_row(struct text_table *t, const struct compare_report *r, size_t run, const struct comparison_summary *s) {
+    table_cell(t, "%s", r->main->runs[run].spec);
+    cell_bytes(t, stored(&r->main->runs[run]));
+    cell_bytes(t, compare_loaded(r, s, SIZE_MAX).total);
+    cell_pair(t, s->perplexity, s->perplexity_error);
+    cell_pair(t, s->ratio, s->ratio_error);
+    cell_moments(t, &s->kld);
+    cell_number(t, s->kld_median);
+    cell_number(t, s->kld_p99);
+    cell_number(t, s->kld_max);
+    cell_moments(t, &s->same_top1);
+    cell_number(t, s->rms_dp);
+    cell_number(t, compare_ms(s));
+}
+
+static int forced_table(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
+    struct text_table t;
+    if (!compare_sum(r, 0, text)->tokens) return OK;
+    page_heading(p, 2, "Forced: the same tokens, each with its own hidden states; %s scored", text_count(compare_sum(r, 0, text)->tokens).s);
+    table_begin(&t, "lrrrrrrrrrrr", p->arena);
+    HEADINGS(&t, "attention", "stored/token", "loaded/token", "perplexity", "ratio", "KLD mean", "median", "99 %", "max", "same top-1", "RMS dp",
+             "ms/token");
+    for (size_t i = 0; i < r->main->n_runs; i++) forced_row(&t, r, i, compare_sum(r, i, text));
+    return page_table(p, &t, e);
+}
+
+static void shadow_row(struct text_table *t, const char *spec, const char *where, const struct moments *m, double loaded, bool worst) {
+    table_cell(t, "%s", spec);
+    table_cell(t, "%s", where);
+    for (int i = 0; i < FIDELITIES; i++) cell_moments(t, &m[i]);
+    cell_bytes(t, loaded);
+    table_cell(t, "%s", worst ? "worst" : "");
+}
+
+static void shadow_rows(struct text_table *t, const struct compare_report *r, size_t run, const struct comparison_summary *s) {
+    const char *spec = r->main->runs[run].spec;
+    size_t L = r->model.config.n_layer, H = r->model.config.n_head, measured = 0;
+    char where[48];
+    for (size_t l = 0; l < L; l++) measured += s->layers[l * FIDELITIES].n > 0;
+    for (size_t l = 0; l < L; l++) {
+        const struct moments *m = s->layers + l * FIDELITIES;
+        if (!m[0].n) continue;
+        snprintf(where, sizeof where, "%zu", l);
+        shadow_row(t, spec, where, m, compare_loaded(r, s, l).total, measured > 1 && l == s->worst_layer);
+        for (size_t h = 0; r->heads && h < H; h++) {
+            snprintf(where, sizeof where, "%zu, head %zu", l, h);
+            shadow_row(t, spec, where, s->heads + (l * H + h) * FIDELITIES, NAN, false);
+        }
+    }
+    if (measured > 1) shadow_row(t, spec, "all", s->all, compare_loaded(r, s, SIZE_MAX).total, false);
+}
+
+static uint64_t queries_per_layer(const struct compare_report *r, const struct comparison_summary *s) {
+    uint64_t most = 0;
+    for (size_t l = 0; l < r->model.config.n_layer; l++)
+        if (s->layers[l * FIDELITIES].n > most) most = s->layers[l * FIDELITIES].n;
+    return most;
+}
+
+/* The baseline is not listed: against itself it is 1, 0, 1, 1. */
+static int shadow_table(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
+    struct text_table t;
+    table_begin(&t, "llrrrrrl", p->arena);
+    HEADINGS(&t, "attention", "layer", "cosine", "KL, nats", "Spearman", "top-5", "loaded/token", "");
+    uint64_t n = 0;
+    for (size_t i = 1; i < r->main->n_runs; i++) {
+        const struct comparison_summary *s = compare_sum(r, i, text);
+        if (!s->layers || !s->all[0].n) continue;
+        n = queries_per_layer(r, s);
+        shadow_rows(&t, r, i, s);
+    }
+    if (!n) return OK;
+    page_heading(p, 2, "Shadow: attention alone, on the baseline's own q, k, v; n = %s queries of all heads in each layer", text_count(n).s);
+    return page_table(p, &t, e);
+}
+
+static int free_texts(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
+    if (!r->free) return OK;
+    const struct compare_free *base = &r->free[text];
+    int rc = OK;
+    for (size_t i = 1; i < r->main->n_runs && !rc; i++) {
+        const struct compare_free *f = &r->free[i * r->main->n_texts + text];
+        bool same = f->first_difference == SIZE_MAX;
+        char what[80] = "the same text";
+        if (!same) snprintf(what, sizeof what, "token %zu is the first that differs, marked >>>", f->first_difference + 1);
+        page_heading(p, 2, "Free: %s and %s go on after %zu tokens of the text, seed %llu: %s", r->main->runs[0].spec, r->main->runs[i].spec,
+                     r->n_prompt, (unsigned long long)r->seed, what);
+        struct page_column left = {r->main->runs[0].spec, base->text, base->bytes, same ? SIZE_MAX : f->same_bytes};
+        struct page_column right = {r->main->runs[i].spec, f->text, f->bytes, same ? SIZE_MAX : f->same_bytes};
+        if (!f->text || !base->text)
+            fprintf(p->fp, "(no tokenizer: -o json has the ids)\n");
+        else
+            rc = page_columns(p, &left, &right, e);
+    }
+    return rc;
+}
+
+/* ---- by length ---- */
+
+static int length_table(const struct compare_report *r, size_t text, int what, const struct page *p, struct err *e) {
+    enum { LENGTHS_MAX = 24 };
+    char align[LENGTHS_MAX + 2] = "l";
+    size_t n = r->n_lengths < LENGTHS_MAX ? r->n_lengths : LENGTHS_MAX;
+    struct text_table t;
+    memset(align + 1, 'r', n);
+    table_begin(&t, align, p->arena);
+    table_cell(&t, "attention");
+    for (size_t i = 0; i < n; i++) table_cell(&t, "%zu", r->lengths[i].window);
+    for (size_t run = 1; run < r->main->n_runs; run++) {
+        table_cell(&t, "%s", r->main->runs[run].spec);
+        for (size_t i = 0; i < n; i++) cell_moments(&t, &compare_length_sum(r, i, run, text)->all[what]);
+    }
+    if (r->paper && what == FIDELITY_COSINE) {
+        table_cell(&t, "lookat4, published");
+        for (size_t i = 0; i < n; i++) table_cell(&t, "%s", paper_by_length(r->lengths[i].window));
+    }
+    return page_table(p, &t, e);
+}
+
+static int length_tables(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
+    if (!r->n_lengths) return OK;
+    page_heading(p, 2, "By length of the window: cosine of the output, second half of each window");
+    int rc = length_table(r, text, FIDELITY_COSINE, p, e);
+    page_heading(p, 2, "By length of the window: Spearman's rho of the scores");
+    return rc ? rc : length_table(r, text, FIDELITY_SPEARMAN, p, e);
+}
+
+static void introduction(const struct compare_report *r, const struct page *p) {
+    const struct gpt2_config *g = &r->model.config;
+    fprintf(p->fp, "%s%s: %zu layers, %zu heads of %zu; windows of %zu tokens, second half scored; baseline %s; mean ± standard error\n",
+            p->markdown ? "# " : "", r->model.name, g->n_layer, g->n_head, g->n_embd / g->n_head, r->main->window, r->main->runs[0].spec);
+    if (r->main->of > 1)
+        fprintf(p->fp, "%sshare %zu of %zu only\n", p->markdown ? "\n" : "", r->main->share, r->main->of);
+    if (!r->book) return;
+    fprintf(p->fp, "%scodebooks of %s, calibrated on", p->markdown ? "\n" : "", r->book->file);
+    for (size_t i = 0; i < r->book->n_corpora; i++) fprintf(p->fp, "%s %s", i ? "," : "", r->book->corpora[i].name);
+    fputc('\n', p->fp);
+}
+
+int compare_put_text(const struct compare_report *r, bool markdown, FILE *fp, struct err *e) {
+    struct page p = {fp, markdown, r->arena};
+    introduction(r, &p);
+    int rc = stored_table(r, &p, e);
+    if (!rc && r->paper) rc = paper_tables(r, &p, e);
+    for (size_t text = 0; text < r->main->n_texts && !rc; text++) {
+        const struct comparison_text *x = &r->main->texts[text];
+        page_heading(&p, 1, "%s: %s tokens in %zu windows", x->file, text_count(x->tokens).s, compare_sum(r, 0, text)->chunks);
+        rc = forced_table(r, text, &p, e);
+        if (!rc && !r->paper) rc = shadow_table(r, text, &p, e);
+        if (!rc) rc = length_tables(r, text, &p, e);
+        if (!rc) rc = loaded_table(r, text, &p, e);
+        if (!rc) rc = free_texts(r, text, &p, e);
+    }
+    return rc ? rc : r->paper ? paper_law(r, &p, e) : OK;
+}
