@@ -87,7 +87,7 @@ static void whole_row(const struct compare_report *r, const struct place *p, con
 }
 
 static void layer_rows(const struct compare_report *r, struct place p, const struct comparison_summary *s, FILE *fp) {
-    enum { AFTER_LOADED = 3 + 12 };
+    enum { AFTER_LOADED = 3 + 13 };
     size_t H = r->model.config.n_head;
     struct compare_bytes b = compare_loaded(r, s, p.layer);
     lead(fp, &p);

@@ -1,0 +1,232 @@
+#!/bin/sh
+# lookat compare from outside: shares that add up, the forms of its report, checks, warnings, mistakes.
+BIN=${BIN:-$PWD/lookat}
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+unset LOOKAT_MODEL
+name= why=
+
+begin() { name=$1 why=; }
+fail() { [ -n "$why" ] || why=$*; }
+end() { if [ -n "$why" ]; then echo "FAIL $name: $why"; else echo "ok $name"; fi; }
+# expect STATUS TEXT COMMAND...: the exit status, and TEXT somewhere on standard error (nothing there where TEXT is empty)
+expect() {
+    want=$1 text=$2
+    shift 2
+    "$@" > "$tmp/out" 2> "$tmp/err" < /dev/null
+    got=$?
+    [ $got -eq "$want" ] || fail "$* exits $got, expected $want: $(cat "$tmp/err")"
+    if [ -z "$text" ]; then
+        [ ! -s "$tmp/err" ] || fail "$*: '$(cat "$tmp/err")' on standard error"
+        return
+    fi
+    grep -qF -e "$text" "$tmp/err" || fail "$*: expected '$text', got '$(cat "$tmp/err")'"
+}
+has() { grep -qF -e "$2" "$1" || fail "expected '$2' in $(basename "$1"): $(head -c 200 "$1")"; }
+
+# two texts, of the tests' own files
+cat src/README.md README.md > "$tmp/one.txt"
+cat src/main.c src/cli/generate.c > "$tmp/two.txt"
+texts="-f $tmp/one.txt -f $tmp/two.txt -n 110 -c 24 -t 1 -q"
+specs="-a fp32 -a fp16 -a int4"
+c() { "$BIN" compare $texts "$@"; }
+
+# the only thing that two runs need not share is time
+no_time_json() { sed 's/"attention_ms_per_token":[^,]*,//g' "$1"; }
+no_time_csv() { cut -d, -f1-24,26- "$1"; }
+no_time_shares() { sed 's/"attention_s":[^,]*,//; s/"share":[0-9]*,"of":[0-9]*,"lines":[0-9]*,//' "$1"; }
+
+begin shares_add_up
+c $specs --mode all -o jsonl > "$tmp/whole.jsonl" || fail "the whole: $?"
+for i in 0 1 2; do c $specs --mode all -o jsonl --chunks $i/3 > "$tmp/$i.jsonl" || fail "share $i: $?"; done
+[ "$(wc -l < "$tmp/whole.jsonl")" -eq 31 ] || fail "$(wc -l < "$tmp/whole.jsonl") lines, expected 1 + 8 windows x 3 backends + 2 texts x 3"
+expect 0 "" "$BIN" compare --merge "$tmp/2.jsonl" "$tmp/0.jsonl" "$tmp/1.jsonl" -o jsonl
+no_time_shares "$tmp/whole.jsonl" > "$tmp/a"
+no_time_shares "$tmp/out" > "$tmp/b"
+cmp -s "$tmp/a" "$tmp/b" || fail "the raw sums differ"
+c $specs --mode all -o json > "$tmp/whole.json" || fail "json: $?"
+expect 0 "" "$BIN" compare --merge "$tmp/2.jsonl" "$tmp/0.jsonl" "$tmp/1.jsonl" -o json
+no_time_json "$tmp/whole.json" > "$tmp/a"
+no_time_json "$tmp/out" > "$tmp/b"
+cmp -s "$tmp/a" "$tmp/b" || fail "the JSON differs"
+c $specs --mode all --heads -o csv > "$tmp/whole.csv" || fail "csv: $?"
+expect 0 "" "$BIN" compare --merge "$tmp/0.jsonl" "$tmp/1.jsonl" "$tmp/2.jsonl" --heads -o csv
+no_time_csv "$tmp/whole.csv" > "$tmp/a"
+no_time_csv "$tmp/out" > "$tmp/b"
+cmp -s "$tmp/a" "$tmp/b" || fail "the CSV differs"
+expect 0 "" "$BIN" compare --merge "$tmp/whole.jsonl" -o jsonl
+cmp -s "$tmp/whole.jsonl" "$tmp/out" || fail "one share of everything is not itself again"
+end
+
+begin threads_do_not_matter
+"$BIN" compare $texts -t 2 $specs -o jsonl > "$tmp/t2.jsonl" || fail "$?"
+"$BIN" compare $texts -t 1 $specs -o jsonl > "$tmp/t1.jsonl" || fail "$?"
+no_time_shares "$tmp/t1.jsonl" > "$tmp/a"
+no_time_shares "$tmp/t2.jsonl" > "$tmp/b"
+cmp -s "$tmp/a" "$tmp/b" || fail "one thread and two differ"
+end
+
+begin merge_refuses
+expect 3 "1 of 3" "$BIN" compare --merge "$tmp/0.jsonl" "$tmp/2.jsonl"
+has "$tmp/err" "share 1 of 3"
+has "$tmp/err" "chunk 1 of $tmp/one.txt"
+expect 3 "comes twice" "$BIN" compare --merge "$tmp/0.jsonl" "$tmp/1.jsonl" "$tmp/2.jsonl" "$tmp/1.jsonl"
+head -n 5 "$tmp/2.jsonl" > "$tmp/cut.jsonl"
+expect 3 "it was cut off" "$BIN" compare --merge "$tmp/0.jsonl" "$tmp/1.jsonl" "$tmp/cut.jsonl"
+head -c 2000 "$tmp/2.jsonl" > "$tmp/cut.jsonl"
+expect 3 "line 2" "$BIN" compare --merge "$tmp/0.jsonl" "$tmp/1.jsonl" "$tmp/cut.jsonl"
+c -a fp32 -a fp16 -o jsonl --chunks 1/3 --mode all > "$tmp/other.jsonl"
+expect 3 'another "runs"' "$BIN" compare --merge "$tmp/0.jsonl" "$tmp/other.jsonl" "$tmp/2.jsonl"
+c $specs -o jsonl --chunks 1/3 --mode all -c 20 > "$tmp/other.jsonl"
+expect 3 'another "window"' "$BIN" compare --merge "$tmp/0.jsonl" "$tmp/other.jsonl" "$tmp/2.jsonl"
+c $specs -o jsonl --chunks 1/3 --mode all -s 2 > "$tmp/other.jsonl"
+expect 3 'another "free"' "$BIN" compare --merge "$tmp/0.jsonl" "$tmp/other.jsonl" "$tmp/2.jsonl"
+sed 's/"model":"..../"model":"0000/' "$tmp/1.jsonl" > "$tmp/other.jsonl"
+expect 3 'another "model"' "$BIN" compare --merge "$tmp/0.jsonl" "$tmp/other.jsonl" "$tmp/2.jsonl"
+sed 's/"nll":\[[^,]*,/"nll":[/' "$tmp/1.jsonl" > "$tmp/other.jsonl"
+expect 3 "fewer numbers than expected" "$BIN" compare --merge "$tmp/0.jsonl" "$tmp/other.jsonl" "$tmp/2.jsonl"
+sed 's/"window":24/"window":24000000000000000000000/' "$tmp/0.jsonl" > "$tmp/other.jsonl"
+expect 3 "a number above 2^64 - 1" "$BIN" compare --merge "$tmp/other.jsonl"
+sed 's/"shape":\[6,4/"shape":[6,4000/' "$tmp/0.jsonl" > "$tmp/other.jsonl"
+expect 3 "cannot be" "$BIN" compare --merge "$tmp/other.jsonl"
+: > "$tmp/empty"
+expect 3 "the file is empty" "$BIN" compare --merge "$tmp/empty"
+expect 3 "what lookat compare -o jsonl writes" "$BIN" compare --merge "$tmp/one.txt"
+expect 1 "absent" "$BIN" compare --merge "$tmp/absent"
+expect 2 "expected the files" "$BIN" compare --merge
+expect 2 "are those of the shares" "$BIN" compare --merge -f "$tmp/one.txt" "$tmp/0.jsonl"
+end
+
+begin json
+if command -v node > /dev/null; then
+    cat > "$tmp/schema.js" <<'JS'
+const j = JSON.parse(require('fs').readFileSync(process.argv[2], 'utf8'));
+const bad = what => { console.log(what); process.exit(1); };
+const num = (x, w) => typeof x === 'number' || bad(w);
+const pair = (x, w) => (Array.isArray(x) && x.length === 2 && x.every(y => typeof y === 'number')) || bad(w);
+const keys = (o, list, w) => { for (const k of list) k in o || bad(`${w} lacks ${k}`); };
+if (Object.keys(j)[0] !== 'schema' || j.schema !== 'lookat.compare/1') bad('schema first');
+keys(j, ['model', 'codebook', 'texts', 'runs'], 'document');
+keys(j.model, ['file', 'sha256', 'layers', 'heads', 'head_dim', 'width', 'vocab', 'context'], 'model');
+/^[0-9a-f]{64}$/.test(j.model.sha256) || bad('sha256');
+for (const t of j.texts) { keys(t, ['file', 'sha256', 'tokens', 'chunks'], 'text'); num(t.chunks, 'chunks'); }
+const fid = ['cosine', 'kl', 'spearman', 'top5'];
+for (const r of j.runs) {
+    keys(r, ['text', 'attn', 'keys', 'values', 'shadow', 'forced', 'free'], 'run');
+    for (const k of ['keys', 'values']) num(r.stored_bytes_per_token[k], 'stored ' + k);
+    let sum = 0;
+    for (const k of ['keys', 'scales', 'codebooks', 'tables', 'values']) { num(r.loaded_bytes_per_token[k], 'loaded ' + k); sum += r.loaded_bytes_per_token[k]; }
+    sum === r.loaded_bytes_per_token.total || bad('total');
+    num(r.attention_ms_per_token, 'ms');
+    num(r.shadow.n, 'n');
+    r.shadow.layers.length === j.model.layers || bad('layers');
+    r.shadow.layers.forEach((l, i) => {
+        l.layer === i || bad('layer');
+        for (const f of fid) { pair(l[f], f); for (const h of l.heads) pair(h[f], 'head ' + f); }
+        l.heads.length === j.model.heads || bad('heads');
+        const mean = l.heads.reduce((s, h) => s + h.cosine[0], 0) / l.heads.length;
+        Math.abs(mean - l.cosine[0]) < 1e-12 || bad('a layer is the mean of its heads');
+    });
+    for (const f of fid) pair(r.shadow.all[f], 'all ' + f);
+    for (const f of ['perplexity', 'ratio', 'same_top1']) pair(r.forced[f], f);
+    pair(r.forced.kld.mean, 'kld');
+    for (const f of ['median', 'p99', 'max']) num(r.forced.kld[f], f);
+    num(r.forced.rms_dp, 'rms_dp'); num(r.forced.tokens, 'tokens');
+    typeof r.free.text === 'string' && Array.isArray(r.free.ids) || bad('free');
+    r.free.first_difference === null || num(r.free.first_difference, 'first_difference');
+}
+j.runs.length === 6 && j.runs.map(r => r.text + r.attn).join() === '0fp32,0fp16,0int4,1fp32,1fp16,1int4' || bad('order of runs');
+const base = j.runs[0], int4 = j.runs[2];
+base.forced.ratio[0] === 1 && base.forced.kld.mean[0] === 0 && base.shadow.all.cosine[0] === 1 && base.free.first_difference === null || bad('baseline');
+int4.forced.kld.mean[0] > j.runs[1].forced.kld.mean[0] && int4.keys === 'int4:group=32' && int4.values === 'fp16' || bad('int4');
+const d = int4.free.first_difference;
+d === null || (int4.free.ids[d] !== base.free.ids[d] && int4.free.ids.slice(0, d).join() === base.free.ids.slice(0, d).join()) || bad('first_difference');
+JS
+    node "$tmp/schema.js" "$tmp/whole.json" > "$tmp/said" || fail "$(head -n 1 "$tmp/said")"
+else
+    has "$tmp/whole.json" '{"schema":"lookat.compare/1","model":{"file":'
+    for k in '"codebook":null' '"texts":[{"file":' '"runs":[{"text":0,"attn":"fp32","keys":"fp32","values":"fp32","stored_bytes_per_token":{"keys":' \
+        '"loaded_bytes_per_token":{"keys":' '"attention_ms_per_token":' '"shadow":{"n":' '"layers":[{"layer":0,' '"forced":{"tokens":' '"perplexity":[' \
+        '"ratio":[1,0]' '"kld":{"mean":[0,0],"median":0,"p99":0,"max":0}' '"same_top1":[1,0]' '"rms_dp":0' '"free":{"text":' '"first_difference":null'; do
+        has "$tmp/whole.json" "$k"
+    done
+fi
+c $specs --mode forced -o json > "$tmp/f.json"
+has "$tmp/f.json" '"shadow":null'
+has "$tmp/f.json" '"free":null'
+end
+
+begin csv
+[ "$(awk -F, '{ n = gsub(/"[^"]*"/, "x"); print split($0, f, ",") }' "$tmp/whole.csv" | sort -u)" = 38 ] || fail "rows of other lengths"
+[ "$(wc -l < "$tmp/whole.csv")" -eq 187 ] || fail "$(wc -l < "$tmp/whole.csv") lines, expected 1 + 6 runs x (1 + 6 layers x (1 + 4 heads))"
+c $specs -o csv > "$tmp/plain.csv"
+[ "$(wc -l < "$tmp/plain.csv")" -eq 43 ] || fail "$(wc -l < "$tmp/plain.csv") lines, expected 1 + 6 runs x (1 + 6 layers)"
+has "$tmp/plain.csv" "text,window,attn,keys,values,layer,head,n,cosine,cosine_se,"
+end
+
+begin tables
+c $specs -o md > "$tmp/t.md" || fail "md: $?"
+awk -F'[^\\\\][|]' '/^\|/ { if (last && NF != last) exit 1; last = NF; next } { last = 0 }' "$tmp/t.md" || fail "a Markdown row of another length"
+for t in "## $tmp/one.txt: 110 tokens in 4 windows" "### Forced: the same tokens, each with its own hidden states; 44 scored" "### Shadow: " "| worst |" \
+    "| int4 | int4:group=32 | fp16 | 864 | 3,072 | 3,936 | 7.11x | 3.12x |" " ± "; do has "$tmp/t.md" "$t"; done
+c $specs --mode all --heads > "$tmp/t.txt" || fail "text: $?"
+for t in "== $tmp/two.txt: 110 tokens" "5, head 3" "Bytes loaded per decoded token" "Free: fp32 and int4 go on after 12 tokens of the text, seed 1"; do has "$tmp/t.txt" "$t"; done
+c $specs --layers 2-3 --mode shadow -o csv > "$tmp/l.csv"
+[ "$(cut -d, -f6,8 "$tmp/l.csv" | grep -c '^[0-9]*,[0-9]')" -eq 12 ] || fail "--layers 2-3: $(cut -d, -f6,8 "$tmp/l.csv" | tr '\n' ' ')"
+c -a fp32 -ctk int8 -ctv int4 --mode forced > "$tmp/ct.txt"
+has "$tmp/ct.txt" "int8/int4"
+end
+
+begin lengths
+c $specs --lengths 16,24 --mode shadow --layers 0 -o json > "$tmp/len.json" || fail "$?"
+has "$tmp/len.json" '"lengths":[{"length":16,"runs":[{"text":0,"attn":"fp32","shadow":{"n":'
+has "$tmp/len.json" '{"length":24,"runs":'
+# the window of 24 is the main run's: the same numbers
+sed 's/.*"length":24,"runs":\[{"text":0,"attn":"fp32",//; s/"attn":"int4".*//' "$tmp/len.json" | sed 's/.*"attn":"fp16",//' > "$tmp/a"
+sed 's/"lengths":.*//' "$tmp/len.json" | sed 's/.*"text":0,"attn":"fp16",[^[]*\[[^]]*\],"attention_ms_per_token":[^,]*,//; s/,"forced":.*//' > "$tmp/b"
+[ -s "$tmp/b" ] && grep -qF "$(cat "$tmp/b")" "$tmp/a" || fail "the same window, other numbers"
+c $specs --lengths 16,24 --mode shadow > "$tmp/len.txt"
+has "$tmp/len.txt" "By length of the window: Spearman's rho"
+expect 2 "--lengths: expected up to 16 numbers from 4 to 1024" "$BIN" compare $texts $specs --lengths 16,2
+expect 2 "leave out --paper and --lengths" "$BIN" compare $texts --lengths 16 -o jsonl
+expect 2 "are less than a window" "$BIN" compare $texts $specs --lengths 512
+end
+
+begin checks
+expect 0 "" "$BIN" compare $texts $specs --check "fp16.kld<0.01" --check "1.same_top1>=0.9" --check "int4.stored_keys<=864" --check "fp16.worst_cosine>0.99"
+expect 4 "check not met: int4.kld<=0 is " "$BIN" compare $texts $specs --check "fp16.kld<0.01" --check "int4.kld<=0"
+[ "$(grep -c "int4.kld<=0" "$tmp/err")" -eq 2 ] || fail "one line for each text: $(cat "$tmp/err")"
+[ -s "$tmp/out" ] || fail "the report is written all the same"
+expect 4 "fp32.loaded_bytes<1" "$BIN" compare --merge "$tmp/whole.jsonl" --check "fp32.loaded_bytes<1"
+expect 2 "none of the backends" "$BIN" compare $texts $specs --check "int8.kld<1"
+expect 2 "none of the backends" "$BIN" compare $texts $specs --check "3.kld<1"
+expect 2 "unknown metric; known: kld" "$BIN" compare $texts $specs --check "int4.kdl<1"
+for x in "int4.kld" "int4<1" "kld<1" "int4.kld<" "int4.kld<x" "int4.kld=1" "int4.kld<1x" "int4.kld<nan" "" "." "<"; do
+    expect 2 "--check $x: expected BACKEND.METRIC<NUMBER" "$BIN" compare $texts $specs --check "$x"
+    [ ! -s "$tmp/out" ] || fail "--check $x: something was run"
+done
+expect 2 "mode forced, which is not run" "$BIN" compare $texts $specs --mode shadow --check "int4.kld<1"
+expect 2 "mode shadow, which is not run" "$BIN" compare $texts $specs --mode forced --check "int4.cosine>0"
+end
+
+begin mistakes
+expect 2 "expected a text to measure on" "$BIN" compare
+expect 2 "unexpected argument 'x'" "$BIN" compare $texts x
+expect 1 "absent" "$BIN" compare -q -f "$tmp/absent" $specs
+expect 2 "are less than a window of 1024" "$BIN" compare -q -f "$tmp/one.txt" -n 100 $specs
+expect 2 "--chunks: expected I/N with I from 0 to N - 1, got '3/3'" "$BIN" compare $texts $specs --chunks 3/3
+for x in 1 /2 1/ -1/2 a/b 0/0; do expect 2 "--chunks" "$BIN" compare $texts $specs --chunks=$x; done
+for x in 6 4-2 -1 x 1-6; do expect 2 "--layers: expected N or N-M of 0 to 5" "$BIN" compare $texts $specs --layers=$x; done
+expect 2 "not a codec for keys" "$BIN" compare $texts -a fp16 -a int5
+expect 2 "--mode: expected shadow|forced|free|all" "$BIN" compare $texts --mode x
+expect 2 "leave out --attn" "$BIN" compare $texts --paper -a fp16
+end
+
+begin interrupted
+"$BIN" compare -f "$tmp/one.txt" -a fp16 -a int4 -c 512 -t 1 > "$tmp/out" 2> "$tmp/err" &
+pid=$!
+kill -INT $pid
+wait $pid
+[ $? -ge 130 ] || fail "exits $?"
+[ ! -s "$tmp/out" ] || fail "half a report"
+end
