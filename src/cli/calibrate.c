@@ -4,10 +4,9 @@
 
 #include "attention/codec.h"
 #include "attention/learn.h"
-#include "base/sha256.h"
 #include "cli/book.h"
 #include "cli/command.h"
-#include "cli/engine.h"
+#include "cli/texts.h"
 #include "model/key_sampling.h"
 #include "report/text.h"
 
@@ -85,7 +84,6 @@ static int plan(struct job *j, struct err *e) {
     if (a->n_ctx > (int64_t)c->n_ctx) return err_set(e, ERR_USAGE, "--ctx-size %lld: the model's context is %zu tokens", (long long)a->n_ctx, c->n_ctx);
     j->window = a->n_ctx ? (size_t)a->n_ctx : c->n_ctx;
     j->tokens = (size_t)a->n_predict;
-    if (!j->g.bpe) return err_set(e, ERR_USAGE, "the model has no tokenizer for the texts: add -z TOKENIZER");
     gpt2_fingerprint(&j->g.model.weights, b->fingerprint);
     return OK;
 }
@@ -93,20 +91,14 @@ static int plan(struct job *j, struct err *e) {
 /* ---- texts ---- */
 
 static int read_text(struct job *j, size_t i, struct err *e) {
-    const char *path = j->args->files.item[i];
     struct book_corpus *corpus = &j->book.corpora[i];
-    struct sha256 sum;
-    uint8_t *text = NULL;
-    size_t bytes = 0;
-    int32_t *ids = NULL;
-    int rc = file_read(path, &j->g.arena, &text, &bytes, e);
-    if (!rc) rc = bpe_encode(j->g.bpe, text, bytes, false, &j->g.arena, &ids, &j->texts[i].n, e);
+    struct token_text t;
+    int rc = token_text_read(&t, &j->g, j->args->files.item[i], SIZE_MAX, &j->g.arena, e);
     if (rc) return rc;
-    j->texts[i].ids = ids;
-    sha256_init(&sum);
-    sha256_add(&sum, text, bytes);
-    sha256_hex(&sum, corpus->sha256);
-    corpus->name = strcmp(path, "-") == 0 ? "standard input" : path_base(path);
+    j->texts[i].ids = t.ids;
+    j->texts[i].n = t.n;
+    memcpy(corpus->sha256, t.sha256, sizeof corpus->sha256);
+    corpus->name = strcmp(t.file, "-") == 0 ? "standard input" : path_base(t.file);
     return OK;
 }
 
