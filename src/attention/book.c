@@ -14,11 +14,11 @@
 #include "base/size.h"
 
 #define PREFIX "lookat.codebook."
-enum { SETTINGS = 18 };
+enum { SETTINGS = 24 };
 
 /* The settings that a codec can ask for: number `i` of SETTINGS. */
 static struct codebook setting(size_t i) {
-    static const size_t ks[] = {16, 64, 256};
+    static const size_t ks[] = {4, 16, 64, 256};
     return (struct codebook){.m = (size_t)1 << i % 6, .k = ks[i / 6]};
 }
 
@@ -134,7 +134,7 @@ static int read_codebooks(const struct reader *r) {
         named += r->g->kv[i].key.n >= prefix && memcmp(r->g->kv[i].key.s, PREFIX, prefix) == 0;
     if (!r->b->n) return err_file(r->e, ERR_REFUSED, r->path, "the book has no codebooks, no key " PREFIX "mM.kK");
     if (named != r->b->n)
-        return err_file(r->e, ERR_REFUSED, r->path, "%zu keys " PREFIX "* are not of m 1, 2, 4, 8, 16, 32 and k 16, 64, 256", named - r->b->n);
+        return err_file(r->e, ERR_REFUSED, r->path, "%zu keys " PREFIX "* are not of m 1, 2, 4, 8, 16, 32 and k 4, 16, 64, 256", named - r->b->n);
     return OK;
 }
 
@@ -226,10 +226,12 @@ void book_add(const struct book *b, struct gguf_writer *w) {
     gguf_add_u64(w, "lookat.book.tokens", b->tokens);
     gguf_add_u64(w, "lookat.book.samples", b->samples);
     gguf_add_u64(w, "lookat.book.seed", b->seed);
-    for (size_t i = 0; i < b->n; i++) {
+    for (size_t i = 0; i < SETTINGS; i++) { /* always in this order: the same book makes the same bytes */
+        struct codebook s = setting(i);
+        const struct codebook *y = book_find(b, s.m, s.k);
         char key[48];
-        setting_key(key, b->books[i].m, b->books[i].k);
-        gguf_add_u16s(w, key, b->books[i].centroids, b->n_layer * b->n_head * b->head_dim * b->books[i].k);
+        setting_key(key, s.m, s.k);
+        if (y) gguf_add_u16s(w, key, y->centroids, b->n_layer * b->n_head * b->head_dim * s.k);
     }
 }
 

@@ -10,7 +10,7 @@
 #include "model/key_sampling.h"
 #include "report/text.h"
 
-enum { SETTINGS_MAX = 18, FEW = 4 };
+enum { SETTINGS_MAX = 24, FEW = 4 };
 
 struct job {
     const struct args *args;

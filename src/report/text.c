@@ -87,7 +87,7 @@ static int column_width(const struct text_table *t, size_t column, size_t column
 }
 
 int table_print(const struct text_table *t, FILE *fp, struct err *e) {
-    enum { COLUMNS_MAX = 32 };
+    enum { COLUMNS_MAX = 64 };
     size_t columns = strlen(t->align);
     int widths[COLUMNS_MAX];
     if (t->failed || columns > COLUMNS_MAX) return err_set(e, ERR_FAILED, "out of memory for a table");

@@ -1,0 +1,117 @@
+#!/bin/sh
+# lookat calibrate and the codebooks it makes, from outside: a small random model, and this repository's own sources as text.
+BIN=${BIN:-$PWD/lookat}
+tok=tokenizer
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+unset LOOKAT_MODEL
+name= why=
+
+begin() { name=$1 why=; }
+fail() { [ -n "$why" ] || why=$*; }
+end() { if [ -n "$why" ]; then echo "FAIL $name: $why"; else echo "ok $name"; fi; }
+
+# expect STATUS TEXT COMMAND...: the exit status, and TEXT on standard error
+expect() {
+    want=$1 text=$2
+    shift 2
+    "$@" > "$tmp/out" 2> "$tmp/err" < /dev/null
+    got=$?
+    [ $got -eq "$want" ] || fail "$* exits $got, expected $want: $(cat "$tmp/err")"
+    [ -z "$text" ] || grep -qF -e "$text" "$tmp/err" || fail "$*: expected '$text', got '$(cat "$tmp/err")'"
+}
+output() { grep -qE -e "$1" "$tmp/out" || fail "expected '$1' on standard output, got '$(head -c 300 "$tmp/out")'"; }
+
+m=$tmp/m.gguf
+cat src/attention/*.c > "$tmp/code.txt"
+cat src/*/*.h > "$tmp/headers.txt"
+"$BIN" convert -q --random 2,2,32,256,4096 -z $tok --seed 1 -o "$m" || exit 1
+cal="$BIN calibrate -m $m -f $tmp/code.txt -f $tmp/headers.txt"
+
+begin calibrate
+expect 0 "" $cal -n 2048 --attn lookat4,lookat:m=2,k=16 -t 1 -q -o "$tmp/one.gguf"
+output '2,048 keys a head, of 2,048 tokens'
+output '^layer +variance +lookat4 +share +lookat:m=2,k=16 +share$'
+output '^ +0 .* %$'
+output '^ +all .* %$'
+[ ! -s "$tmp/err" ] || fail "--quiet: $(cat "$tmp/err")"
+cp "$tmp/out" "$tmp/table"
+expect 0 "wrote $tmp/two.gguf" $cal -n 2048 -a lookat4 -a lookat:m=2,k=16 -t 2 -o "$tmp/two.gguf"
+cmp -s "$tmp/one.gguf" "$tmp/two.gguf" || fail "two threads make other codebooks than one"
+cmp -s "$tmp/out" "$tmp/table" || fail "two threads print another table"
+expect 0 "" $cal -n 500 --attn lookat:m=4,k=16 -q --seed 3 -o "$tmp/seed.gguf"
+expect 0 "" $cal -n 500 --attn lookat:m=4,k=16 -q -o "$tmp/other_seed.gguf"
+cmp -s "$tmp/other_seed.gguf" "$tmp/seed.gguf" && fail "another seed makes the same codebooks"
+end
+
+begin use
+for a in lookat4 lookat:m=2,k=16/int8 fp16+lookat4@1; do
+    expect 0 "" "$BIN" generate -m "$m" --book "$tmp/one.gguf" -p "a text" -n 20 --temp 0 --attn "$a"
+    [ -s "$tmp/out" ] || fail "$a writes nothing"
+done
+expect 2 "needs codebooks; to make them: lookat calibrate -m MODEL -f TEXT --attn lookat4 -o BOOK.gguf" "$BIN" generate -m "$m" -p a -n 2 --attn lookat4
+expect 2 "one.gguf has no such codebooks; to make them: lookat calibrate" "$BIN" generate -m "$m" --book "$tmp/one.gguf" -p a -n 2 --attn lookat8
+expect 3 "the file has no codebooks" "$BIN" generate -m "$m" --book "$m" -p a -n 2 --attn lookat4
+expect 1 "cannot open" "$BIN" generate -m "$m" --book "$tmp/nowhere.gguf" -p a -n 2 --attn lookat4
+"$BIN" convert -q --random 2,2,32,256,4096 -z $tok --seed 2 -o "$tmp/other.gguf"
+expect 3 "its codebooks are of another model: fingerprint" "$BIN" generate -m "$tmp/other.gguf" --book "$tmp/one.gguf" -p a -n 2 --attn lookat4
+"$BIN" convert -q --random 3,2,32,256,4096 -z $tok --seed 1 -o "$tmp/three.gguf"
+expect 3 "another model: 2 layers, 2 heads of 16; this one has 3, 2 of 16" "$BIN" generate -m "$tmp/three.gguf" --book "$tmp/one.gguf" -p a -n 2 -a lookat4
+head -c 3000 "$tmp/one.gguf" > "$tmp/cut.gguf"
+expect 3 "$tmp/cut.gguf" "$BIN" generate -m "$m" --book "$tmp/cut.gguf" -p a -n 2 --attn lookat4
+expect 3 "expected \"gpt2\"" "$BIN" generate -m "$tmp/one.gguf" -p a -n 2
+end
+
+begin beside
+cp "$tmp/one.gguf" "$tmp/m.book.gguf"
+expect 0 "" "$BIN" generate -m "$m" -p "a text" -n 20 --temp 0 --attn lookat4
+cp "$tmp/cut.gguf" "$tmp/m.book.gguf"
+expect 3 "$tmp/m.book.gguf" "$BIN" generate -m "$m" -p a -n 2 --attn lookat4
+expect 0 "" "$BIN" generate -m "$m" -p a -n 2
+rm "$tmp/m.book.gguf"
+end
+
+begin embed
+expect 0 "wrote" $cal -n 2048 --attn lookat4,lookat:m=2,k=16 --embed -o "$tmp/embedded.gguf"
+"$BIN" generate -m "$m" --book "$tmp/one.gguf" -p "a text" -n 20 --temp 0 --attn lookat4 -q > "$tmp/apart"
+expect 0 "" "$BIN" generate -m "$tmp/embedded.gguf" -p "a text" -n 20 --temp 0 --attn lookat4
+cmp -s "$tmp/apart" "$tmp/out" || fail "codebooks inside write another text than codebooks apart"
+expect 0 "" "$BIN" convert -q "$tmp/embedded.gguf" -o "$tmp/again.gguf"
+cmp -s "$tmp/embedded.gguf" "$tmp/again.gguf" || fail "convert changes a model with codebooks"
+expect 0 "" "$BIN" convert -q "$tmp/embedded.gguf" --type q8_0 -o "$tmp/q8.gguf"
+expect 0 "" "$BIN" generate -m "$tmp/q8.gguf" -p "a text" -n 20 --attn lookat4
+expect 0 "wrote" $cal -n 500 --attn lookat:m=4,k=16 --embed -m "$tmp/q8.gguf" -o "$tmp/q8.gguf" --force
+expect 0 "" "$BIN" info "$tmp/q8.gguf" -o json
+output '"type":"q8_0"'
+end
+
+begin mistakes
+expect 2 "no text; name one or several with -f" "$BIN" calibrate -m "$m" -o "$tmp/x.gguf"
+expect 2 "no output file" $cal
+expect 2 "exists already; --force overwrites it" $cal -o "$tmp/one.gguf"
+expect 2 "only lookat has codebooks" $cal --attn int8 -o "$tmp/x.gguf"
+expect 2 "32 subspaces do not divide the head dimension of 16" $cal --attn lookat32 -o "$tmp/x.gguf"
+expect 2 "is not a codec for keys" $cal --attn lookat4,nonsense -o "$tmp/x.gguf"
+expect 2 "is not a codec for keys" $cal --attn lookat4, -o "$tmp/x.gguf"
+expect 2 "the model's context is 256 tokens" $cal -c 257 -o "$tmp/x.gguf"
+expect 1 "cannot open" "$BIN" calibrate -m "$m" -f "$tmp/nowhere.txt" -o "$tmp/x.gguf"
+: > "$tmp/empty.txt"
+expect 2 "the texts have no tokens" "$BIN" calibrate -m "$m" -f "$tmp/empty.txt" -o "$tmp/x.gguf"
+expect 1 "cannot write" $cal -n 300 --attn lookat:m=4,k=16 -o "$tmp/no/where.gguf"
+expect 0 "warning: 60 keys a head for 16 centroids" $cal -n 60 --attn lookat:m=4,k=16 -o "$tmp/few.gguf"
+"$BIN" convert -q --random 2,2,32,256,4096 -o "$tmp/bare.gguf"
+expect 2 "no tokenizer" "$BIN" calibrate -m "$tmp/bare.gguf" -f "$tmp/code.txt" -o "$tmp/x.gguf"
+[ ! -e "$tmp/x.gguf" ] || fail "a refused command left a file"
+end
+
+begin interrupt
+$cal -n 30000 --attn lookat2,lookat4,lookat8,lookat16 -o "$tmp/stopped.gguf" > "$tmp/out" 2> "$tmp/err" &
+pid=$!
+sleep 0.3
+kill -INT $pid 2> /dev/null
+wait $pid
+got=$?
+[ $got -eq 130 ] || [ -e "$tmp/stopped.gguf" ] || fail "exit status $got: $(cat "$tmp/err")"
+[ $got -ne 130 ] || [ ! -e "$tmp/stopped.gguf" ] || fail "an interrupted calibration left its file"
+ls "$tmp" | grep -q 'tmp-' && fail "a temporary file is left: $(ls "$tmp")"
+end

@@ -1,0 +1,595 @@
+/* LOOKAT against float64 written apart: codes, tables and scores, k-means, and books as files. */
+#include "attention/backend.h"
+#include "attention/kmeans.h"
+#include "attention/learn.h"
+#include "bad/folder.h"
+#include "base/threads.h"
+#include "random_book.h"
+#include "test.h"
+
+/* Points of `spread` around n_centers centers, which are `apart` from each other. */
+static void blobs(float *x, size_t n, size_t d, size_t n_centers, double apart, double spread, uint64_t seed) {
+    struct rng r;
+    rng_seed(&r, seed, 0);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < d; j++) {
+            double center = apart * (double)((i % n_centers) >> (j % 6) & 1 ? 1 : -1) + apart * (double)((i % n_centers) / 64);
+            x[i * d + j] = (float)(center + spread * rng_normal(&r));
+        }
+}
+
+static const struct kernels *each_set(size_t *i) {
+    while (kernels_at(*i) && !kernels_at(*i)->supported()) ++*i;
+    return kernels_at((*i)++);
+}
+
+/* ---- the codec ---- */
+
+enum { H = 2, T = 70, MAX_D = 64 };
+static float k_rows[T][H * MAX_D], v_rows[T][H * MAX_D], q_rows[T][H * MAX_D], out_rows[T][H * MAX_D], other_rows[T][H * MAX_D];
+
+static void fill(size_t D, uint64_t seed) {
+    struct rng r;
+    rng_seed(&r, seed, 1);
+    for (size_t t = 0; t < T; t++)
+        for (size_t i = 0; i < H * D; i++) {
+            k_rows[t][i] = (float)rng_normal(&r);
+            v_rows[t][i] = (float)rng_normal(&r);
+            q_rows[t][i] = (float)rng_normal(&r);
+        }
+}
+
+/* The centroid nearest to a subvector, as float64 finds it; `gap`: by how much the second is farther. */
+static size_t nearest(const struct codebook *b, size_t D, size_t layer, size_t head, size_t part, const float *x, double *gap) {
+    size_t d = D / b->m, best = 0;
+    double least = INFINITY, second = INFINITY;
+    for (size_t c = 0; c < b->k; c++) {
+        double sum = 0;
+        for (size_t r = 0; r < d; r++) {
+            double e = (double)x[r] - (double)f16_to_f32(b->centroids[((layer * H + head) * D + part * d + r) * b->k + c]);
+            sum += e * e;
+        }
+        if (sum < least)
+            second = least, least = sum, best = c;
+        else if (sum < second)
+            second = sum;
+    }
+    *gap = second - least;
+    return best;
+}
+
+struct scores {
+    size_t D, n;
+    const struct codebook *book;
+    uint8_t codes[H][T][32];
+    double worst; /* |score - float64| over the sum of |products| */
+};
+
+/* Scores of every query against float64 over the centroids that the codes name. */
+static void check_scores(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q, const float *scores, const float *probs,
+                         const float *out) {
+    struct scores *s = ctx;
+    size_t D = s->D, d = D / s->book->m;
+    (void)probs, (void)out, (void)query;
+    for (size_t t = 0; t < n_keys; t++) {
+        double sum = 0, size = 0;
+        for (size_t i = 0; i < D; i++) {
+            size_t at = ((layer * H + head) * D + i) * s->book->k + s->codes[head][t][i / d];
+            double product = (double)q[i] * (double)f16_to_f32(s->book->centroids[at]);
+            sum += product;
+            size += fabs(product);
+        }
+        s->worst = fmax(s->worst, fabs((double)scores[t] - sum / sqrt((double)D)) / (size / sqrt((double)D)));
+    }
+    s->n += n_keys;
+}
+
+static void ask(const struct attn *a, const void *state, size_t pos, size_t n, float out[][H * MAX_D], struct attn_counters *c,
+                const struct attn_probe *probe) {
+    void *scratch = aligned_alloc(64, (attn_scratch_bytes(a, threads_count()) + 63) / 64 * 64);
+    struct attn_query item = {.state = state, .pos = pos, .n = n, .q = q_rows[pos], .out = out[pos], .q_stride = H * MAX_D, .out_stride = H * MAX_D};
+    attn_attend(a, 1, &item, 1, scratch, c, probe);
+    free(scratch);
+}
+
+static void one_setting(const struct kernels *k, const struct book *book, size_t D, size_t m, size_t n_centroids) {
+    struct attn_shape shape = {2, H, D, T};
+    struct attn a;
+    struct err e;
+    char spec[64];
+    snprintf(spec, sizeof spec, "lookat:m=%zu,k=%zu/fp32", m, n_centroids);
+    CHECK(attn_init(&a, &shape, spec, book, k, &e) == OK, "%s", e.msg);
+    uint8_t *state = aligned_alloc(64, (attn_state_bytes(&a) + 63) / 64 * 64);
+    attn_clear(&a, state);
+    struct scores s = {.D = D, .book = book_find(book, m, n_centroids)};
+    struct attn_probe probe = {&s, check_scores};
+    attn_append(&a, state, 1, 0, T - 3, k_rows[0], v_rows[0], H * MAX_D);
+    attn_append(&a, state, 1, T - 3, 3, k_rows[T - 3], v_rows[T - 3], H * MAX_D);
+
+    size_t close = 0;
+    CHECK(a.layers[1].key_row == m, "%s: %zu bytes a key", spec, a.layers[1].key_row);
+    for (size_t h = 0; h < H; h++)
+        for (size_t t = 0; t < T; t++)
+            for (size_t j = 0; j < m; j++) {
+                double gap;
+                size_t code = state[a.layers[1].keys_at + (h * T + t) * m + j];
+                size_t want = nearest(s.book, D, 1, h, j, &k_rows[t][h * D + j * (D / m)], &gap);
+                s.codes[h][t][j] = (uint8_t)code;
+                if (gap < 1e-5)
+                    close++;
+                else
+                    CHECK(code == want, "%s: head %zu, key %zu, subspace %zu: code %zu, expected %zu", spec, h, t, j, code, want);
+            }
+    CHECK(100 * close < H * T * m, "%s: %zu of the codes are too close to tell", spec, close);
+
+    struct attn_counters count = {0};
+    ask(&a, state, 0, T, out_rows, &count, &probe);
+    CHECK(s.n == H * T * (T + 1) / 2 && s.worst <= 1e-6, "%s: prefill's scores are off by %g", spec, s.worst);
+    for (size_t t = 0; t < T; t++) {
+        struct attn_counters c = {0};
+        size_t n = t + 1;
+        ask(&a, state, t, 1, other_rows, &c, &probe);
+        CHECK(c.keys == H * n * m && c.tables == H * n * 4 * m && c.codebooks == H * 2 * D * n_centroids && c.scales == 0, "%s: counters", spec);
+    }
+    CHECK(s.worst <= 1e-6, "%s: decode's scores are off by %g", spec, s.worst);
+    double worst = 0;
+    for (size_t t = 0; t < T; t++)
+        for (size_t i = 0; i < H * D; i++) worst = fmax(worst, fabs((double)out_rows[t][i] - other_rows[t][i]));
+    CHECK(worst <= 1e-5, "%s: decode differs from prefill by %g", spec, worst);
+    free(state);
+    attn_free(&a);
+}
+
+static void codes_and_scores(void) {
+    threads_set(1); /* check_scores is not locked */
+    static const size_t dims[] = {64, 20}, ks[] = {16, 64, 256};
+    size_t settings = 0;
+    for (size_t i = 0; i < 2; i++) {
+        struct book book = {0};
+        size_t D = dims[i], set = 0;
+        for (size_t j = 0; j < 3; j++) random_book(&book, 2, H, D, ks[j], 5);
+        fill(D, 11);
+        for (const struct kernels *k; (k = each_set(&set));)
+            for (size_t j = 0; j < book.n; j++, settings++) one_setting(k, &book, D, book.books[j].m, book.books[j].k);
+        book_close(&book);
+    }
+    CHECK(settings >= 27, "%zu settings", settings);
+}
+
+/* A book whose centroids are the keys themselves, which f16 holds: attention is that of fp32. */
+static void enough_centroids_are_exact(void) {
+    enum { D = 32, KEYS = 60 };
+    struct book book = {0};
+    struct attn_shape shape = {2, H, D, T};
+    size_t set = 0;
+    fill(D, 4);
+    for (size_t t = 0; t < T; t++)
+        for (size_t i = 0; i < H * D; i++) k_rows[t][i] = f16_to_f32(f32_to_f16(k_rows[t % KEYS][i]));
+    struct key_sample sample = {2, H, D, T, NULL};
+    sample.keys = arena_alloc(&book.arena, 2 * H * T * D, sizeof *sample.keys);
+    for (size_t head = 0; head < 2 * H; head++)
+        for (size_t t = 0; t < T; t++)
+            for (size_t r = 0; r < D; r++) sample.keys[(head * T + t) * D + r] = f32_to_f16(k_rows[t][head % H * D + r]);
+    book.n_layer = 2, book.n_head = H, book.head_dim = D;
+    struct codebook all[] = {{.m = 1, .k = 64}, {.m = 4, .k = 64}, {.m = 32, .k = 256}};
+    struct learn_error errors[6];
+    struct err e;
+    book.books = all, book.n = 3;
+    CHECK(book_learn(&book, &sample, 1, kernels_at(0), errors, NULL, NULL, &e) == OK, "%s", e.msg);
+    for (size_t i = 0; i < 6; i++) CHECK(errors[i].squared == 0 && errors[i].variance > 100, "setting %zu: error %g", i, errors[i].squared);
+    for (const struct kernels *k; (k = each_set(&set));)
+        for (size_t i = 0; i < 3; i++) {
+            char spec[64];
+            struct attn a, b;
+            snprintf(spec, sizeof spec, "lookat:m=%zu,k=%zu/fp32", all[i].m, all[i].k);
+            CHECK(attn_init(&a, &shape, spec, &book, k, &e) == OK && attn_init(&b, &shape, "fp32", NULL, k, &e) == OK, "%s", e.msg);
+            uint8_t *sa = aligned_alloc(64, (attn_state_bytes(&a) + 63) / 64 * 64), *sb = aligned_alloc(64, (attn_state_bytes(&b) + 63) / 64 * 64);
+            attn_clear(&a, sa);
+            attn_clear(&b, sb);
+            attn_append(&a, sa, 1, 0, T, k_rows[0], v_rows[0], H * MAX_D);
+            attn_append(&b, sb, 1, 0, T, k_rows[0], v_rows[0], H * MAX_D);
+            double worst = 0;
+            struct attn_counters c = {0};
+            for (size_t t = 0; t < T; t++) {
+                ask(&a, sa, t, 1, out_rows, &c, NULL);
+                ask(&b, sb, t, 1, other_rows, &c, NULL);
+                for (size_t r = 0; r < H * D; r++) worst = fmax(worst, fabs((double)out_rows[t][r] - other_rows[t][r]));
+            }
+            CHECK(worst <= 2e-6, "%s: off fp32 by %g", spec, worst);
+            free(sa);
+            free(sb);
+            attn_free(&a);
+            attn_free(&b);
+        }
+    book_close(&book);
+}
+
+static void specs(void) {
+    struct book book = {0};
+    struct attn_shape shape = {2, H, 20, T};
+    struct attn a;
+    struct err e;
+    random_book(&book, 2, H, 20, 256, 1);
+    const struct {
+        const char *spec, *name;
+    } good[] = {{"lookat4", "lookat:m=4,k=256/fp16"}, {"lookat", "lookat:m=4,k=256/fp16"}, {"lookat2/fp32", "lookat:m=2,k=256/fp32"},
+                {"fp16+lookat:m=1@1", "fp16/fp16@0+lookat:m=1,k=256/fp16@1-"}};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        CHECK(attn_init(&a, &shape, good[i].spec, &book, kernels_at(0), &e) == OK && strcmp(a.name, good[i].name) == 0, "%s: %s", good[i].spec, e.msg);
+        attn_free(&a);
+    }
+    const struct {
+        const char *spec, *expect;
+        const struct book *book;
+    } bad[] = {
+        {"lookat4", "needs codebooks; to make them: lookat calibrate -m MODEL -f TEXT --attn lookat4 -o BOOK.gguf", NULL},
+        {"lookat:m=4,k=64", "random book has no such codebooks; to make them: lookat calibrate -m MODEL -f TEXT --attn lookat:m=4,k=64 -o", &book},
+        {"lookat8", "8 subspaces do not divide the head dimension of 20", &book},
+        {"lookat:m=3", "m=3, expected 1, 2, 4, 8, 16 or 32", &book},
+        {"lookat:m=4,k=100", "k=100, expected 4, 16, 64 or 256", &book},
+        {"lookat:bits=4", "lookat has no option 'bits'; it takes: m k", &book},
+        {"fp16/lookat4", "is not a codec for values", &book},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CHECK(attn_init(&a, &shape, bad[i].spec, bad[i].book, kernels_at(0), &e) == ERR_USAGE && strstr(e.msg, bad[i].expect), "%s: %s", bad[i].spec,
+              e.msg);
+    book_close(&book);
+}
+
+/* ---- k-means ---- */
+
+/* Lloyd in float64 from the given centroids ([d][k]) to the same rule of ending; returns the inertia. */
+static double lloyd64(const float *x, size_t n, size_t d, size_t k, double *c, size_t *iterations) {
+    size_t *code = calloc(n, sizeof *code);
+    double inertia = 0;
+    for (*iterations = 1;; ++*iterations) {
+        double before = inertia;
+        inertia = 0;
+        for (size_t i = 0; i < n; i++) {
+            double least = INFINITY;
+            for (size_t j = 0; j < k; j++) {
+                double sum = 0;
+                for (size_t r = 0; r < d; r++) sum += ((double)x[i * d + r] - c[r * k + j]) * ((double)x[i * d + r] - c[r * k + j]);
+                if (sum < least) least = sum, code[i] = j;
+            }
+            inertia += least;
+        }
+        if (*iterations > 1 && before - inertia <= KMEANS_TOLERANCE * before) break;
+        for (size_t j = 0; j < k; j++)
+            for (size_t r = 0; r < d; r++) {
+                double sum = 0, count = 0;
+                for (size_t i = 0; i < n; i++)
+                    if (code[i] == j) sum += (double)x[i * d + r], count++;
+                CHECK(count > 0, "the reference has an empty cluster; choose other data");
+                c[r * k + j] = sum / count;
+            }
+    }
+    free(code);
+    return inertia;
+}
+
+static void kmeans_equals_float64(void) {
+    enum { N = 600, K = 16, MAX = 16 };
+    static float x[N * MAX];
+    float centroids[MAX * K];
+    double reference[MAX * K];
+    for (size_t d = 1; d <= MAX; d *= 2) {
+        size_t set = 0, iterations;
+        blobs(x, N, d, 5, 1, 1, d);
+        void *work = aligned_alloc(64, kmeans_work_bytes(N, d, K));
+        struct kmeans_points p = {x, d, N, d};
+        for (const struct kernels *k; (k = each_set(&set));) {
+            CHECK(kmeans_seed(&p, K, 7, d, centroids, work) == K, "seeds");
+            for (size_t i = 0; i < d * K; i++) reference[i] = (double)centroids[i];
+            double want = lloyd64(x, N, d, K, reference, &iterations);
+            struct kmeans_result got = kmeans_lloyd(k, &p, K, centroids, work);
+            CHECK(fabs(got.inertia - want) <= 1e-5 * want && got.iterations == iterations && got.reseeded == 0,
+                  "%s, d %zu: inertia %.9g after %zu, expected %.9g after %zu", k->name, d, got.inertia, got.iterations, want, iterations);
+            double worst = 0;
+            for (size_t i = 0; i < d * K; i++) worst = fmax(worst, fabs((double)centroids[i] - reference[i]));
+            CHECK(worst < 1e-5, "%s, d %zu: centroids off by %g", k->name, d, worst);
+            struct kmeans_result both = kmeans(k, &p, K, 7, d, centroids, work);
+            CHECK(both.inertia == got.inertia && kmeans_inertia(k, &p, K, centroids, work) == got.inertia, "the halves differ from the whole");
+        }
+        free(work);
+    }
+}
+
+/* Seeds are distinct points, and far ones are preferred: of well separated clusters each gets one, so that the optimum is found. */
+static void kmeans_finds_clusters(void) {
+    enum { N = 512, D = 6, K = 64 };
+    static float x[N * D];
+    float centroids[D * K];
+    double optimum = 0;
+    blobs(x, N, D, K, 2000, 0.5, 3);
+    for (size_t j = 0; j < K; j++)
+        for (size_t r = 0; r < D; r++) {
+            double mean = 0;
+            for (size_t i = j; i < N; i += K) mean += (double)x[i * D + r] / (N / K);
+            for (size_t i = j; i < N; i += K) optimum += ((double)x[i * D + r] - mean) * ((double)x[i * D + r] - mean);
+        }
+    void *work = aligned_alloc(64, kmeans_work_bytes(N, D, K));
+    struct kmeans_points p = {x, D, N, D};
+    for (uint64_t seed = 0; seed < 5; seed++) {
+        struct kmeans_result r = kmeans(kernels_at(0), &p, K, seed, 0, centroids, work);
+        CHECK(fabs(r.inertia - optimum) < 1e-6 * optimum, "seed %d: %g, the optimum is %g", (int)seed, r.inertia, optimum);
+    }
+    free(work);
+}
+
+static void kmeans_of_few_points(void) {
+    enum { D = 3, K = 16 };
+    const float x[7][D] = {{1, 2, 3}, {1, 2, 3}, {4, 5, 6}, {1, 2, 3}, {4, 5, 6.5f}, {-1, 0, 1e-3f}, {4, 5, 6}};
+    float centroids[D * K];
+    void *work = aligned_alloc(64, kmeans_work_bytes(7, D, K));
+    for (size_t n = 1; n <= 7; n++) {
+        struct kmeans_points p = {x[0], D, n, D};
+        struct kmeans_result r = kmeans(kernels_at(0), &p, K, n, 0, centroids, work);
+        CHECK(r.inertia == 0, "%zu points: inertia %g", n, r.inertia);
+        for (size_t i = 0; i < n; i++) {
+            bool found = false;
+            for (size_t c = 0; c < K; c++) found = found || (centroids[c] == x[i][0] && centroids[K + c] == x[i][1] && centroids[2 * K + c] == x[i][2]);
+            CHECK(found, "%zu points: point %zu is no centroid", n, i);
+        }
+        size_t distinct = n < 3 ? 1 : n < 5 ? 2 : n < 6 ? 3 : 4;
+        if (n == 4) distinct = 2;
+        for (size_t c = distinct; c < K; c++)
+            CHECK(centroids[c] == centroids[0] && centroids[K + c] == centroids[K] && centroids[2 * K + c] == centroids[2 * K],
+                  "%zu points: centroid %zu is not the first again", n, c);
+    }
+    free(work);
+}
+
+/* Two centroids on the same place: the second is empty, and gets the farthest point. */
+static void empty_clusters_are_reseeded(void) {
+    const float x[8] = {0, 1, 2, 3, 100, 101, 102, 110};
+    float centroids[4] = {0, 0, 0, 0};
+    void *work = aligned_alloc(64, kmeans_work_bytes(8, 1, 4));
+    struct kmeans_points p = {x, 1, 8, 1};
+    struct kmeans_result r = kmeans_lloyd(kernels_at(0), &p, 4, centroids, work);
+    size_t used[4] = {0};
+    for (size_t i = 0; i < 8; i++) {
+        size_t best = 0;
+        for (size_t c = 1; c < 4; c++)
+            if (fabsf(x[i] - centroids[c]) < fabsf(x[i] - centroids[best])) best = c;
+        used[best]++;
+    }
+    CHECK(r.reseeded >= 3 && used[0] && used[1] && used[2] && used[3], "%zu reseeded; clusters of %zu, %zu, %zu, %zu", r.reseeded, used[0],
+          used[1], used[2], used[3]);
+    CHECK(r.inertia <= 5 + 2 + 1e-9, "inertia %g", r.inertia); /* 0..3 together, 100..102 together, 110, or better */
+    free(work);
+}
+
+static void argmax(void) {
+    float s[300];
+    for (size_t k = 1; k < 300; k += k < 40 ? 1 : 37)
+        for (size_t at = 0; at < k; at++) {
+            for (size_t i = 0; i < k; i++) s[i] = i < at ? -2 : 1;
+            CHECK(kmeans_argmax(s, k) == at, "the first of equals among %zu: %zu, expected %zu", k, kmeans_argmax(s, k), at);
+            for (size_t i = 0; i < k; i++) s[i] = i == at ? -1 : i % 3 ? NAN : -INFINITY;
+            CHECK(kmeans_argmax(s, k) == at, "beside NaN among %zu: %zu, expected %zu", k, kmeans_argmax(s, k), at);
+            s[at] = NAN;
+            CHECK(kmeans_argmax(s, k) < k, "of nothing");
+        }
+}
+
+static void learning_ignores_threads(void) {
+    enum { L = 2, D = 16, N = 400 };
+    struct book book[3] = {{0}};
+    struct key_sample sample = {L, H, D, N, NULL};
+    struct arena a = {0};
+    struct err e;
+    float x[D];
+    sample.keys = arena_alloc(&a, L * H * N * D, sizeof *sample.keys);
+    for (size_t i = 0; i < L * H * N; i++) {
+        blobs(x, 1, D, 1, 1, 1, i);
+        for (size_t r = 0; r < D; r++) sample.keys[i * D + r] = f32_to_f16(x[r]);
+    }
+    for (int t = 0; t < 3; t++) {
+        struct codebook all[] = {{.m = 2, .k = 64}, {.m = 8, .k = 16}};
+        struct learn_error errors[2 * L];
+        book[t] = (struct book){.n_layer = L, .n_head = H, .head_dim = D, .n = 2};
+        book[t].books = arena_alloc(&book[t].arena, 2, sizeof all[0]);
+        memcpy(book[t].books, all, sizeof all);
+        threads_set(t + 1);
+        CHECK(book_learn(&book[t], &sample, 9, kernels_at(0), errors, NULL, NULL, &e) == OK, "%s", e.msg);
+        for (size_t b = 0; b < 2; b++) {
+            CHECK(memcmp(book[t].books[b].centroids, book[0].books[b].centroids, L * H * D * all[b].k * 2) == 0, "%d threads", t + 1);
+            CHECK(errors[b * L].squared > 0 && errors[b * L].squared < errors[b * L].variance, "error %g of %g", errors[b * L].squared,
+                  errors[b * L].variance);
+        }
+    }
+    threads_set(1);
+    for (int t = 0; t < 3; t++) book_close(&book[t]);
+    arena_free(&a);
+}
+
+/* ---- books as files ---- */
+
+static void named_book(struct book *b) {
+    random_book(b, 2, H, 16, 16, 2);
+    b->corpora = arena_zalloc(&b->arena, 2, sizeof *b->corpora);
+    b->n_corpora = 2;
+    b->corpora[0].name = "prose.txt";
+    b->corpora[1].name = "";
+    memset(b->corpora[0].sha256, '0', 64);
+    memset(b->corpora[1].sha256, 'f', 64);
+}
+
+static void book_round_trip(void) {
+    struct book b = {0}, c;
+    struct err e;
+    bool found;
+    const char *path = folder_path("round.gguf");
+    named_book(&b);
+    CHECK(book_write(&b, path, false, &e) == OK, "%s", e.msg);
+    CHECK(book_write(&b, path, false, &e) == ERR_USAGE && strstr(e.msg, "--force"), "%s", e.msg);
+    CHECK(book_open(&c, path, &found, &e) == OK && found, "%s", e.msg);
+    CHECK(c.n_layer == 2 && c.n_head == H && c.head_dim == 16 && c.tokens == b.tokens && c.samples == b.samples && c.seed == b.seed, "numbers");
+    CHECK(strcmp(c.fingerprint, b.fingerprint) == 0 && c.n_corpora == 2, "fingerprint");
+    for (size_t i = 0; i < 2; i++)
+        CHECK(strcmp(c.corpora[i].name, b.corpora[i].name) == 0 && strcmp(c.corpora[i].sha256, b.corpora[i].sha256) == 0, "corpus %zu", i);
+    CHECK(c.n == b.n && c.n == 5, "%zu settings", c.n);
+    for (size_t i = 0; i < b.n; i++) {
+        const struct codebook *y = book_find(&c, b.books[i].m, b.books[i].k);
+        CHECK(y && memcmp(y->centroids, b.books[i].centroids, 2 * H * 16 * 16 * 2) == 0, "setting %zu", i);
+        CHECK(y && (uintptr_t)y->centroids % 64 == 0, "alignment");
+    }
+    CHECK(!book_find(&c, 4, 64), "a setting that is not there");
+    CHECK(book_check(&c, b.fingerprint, 2, H, 16, &e) == OK, "%s", e.msg);
+    CHECK(book_check(&c, b.fingerprint, 3, H, 16, &e) == ERR_REFUSED && strstr(e.msg, "another model: 2 layers, 2 heads of 16; this one has 3, 2 of 16"),
+          "%s", e.msg);
+    char other[65];
+    memset(other, 'b', 64), other[64] = 0;
+    CHECK(book_check(&c, other, 2, H, 16, &e) == ERR_REFUSED && strstr(e.msg, "another model: fingerprint aaaaaaaaaaaaaaaa..., this one's is bbbb"),
+          "%s", e.msg);
+    book_close(&c);
+    book_close(&b);
+}
+
+/* What is other than it should be in a book's file; 0: nothing. */
+struct parts {
+    uint32_t version;
+    const char *fingerprint, *drop, *key, *sha;
+    int32_t shape[3];
+    size_t numbers; /* of the codebook */
+    uint16_t last;  /* the last of them */
+    bool as_i32;    /* in the wrong type */
+};
+
+static const char sum64[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/* A book of 2 layers, 2 heads of 16, m = 4, k = 16. */
+static struct parts filled(struct parts p) {
+    if (!p.version) p.version = 1;
+    if (!p.fingerprint) p.fingerprint = sum64;
+    if (!p.sha) p.sha = sum64;
+    if (!p.key) p.key = "lookat.codebook.m4.k16";
+    if (!p.shape[0]) p.shape[0] = p.shape[1] = 2, p.shape[2] = 16;
+    if (!p.numbers) p.numbers = 1024;
+    return p;
+}
+
+static const char *write_parts(struct parts changes) {
+    const struct parts all = filled(changes), *p = &all;
+    static uint16_t numbers[2048];
+    static int32_t wide[2048];
+    struct gguf_writer w = {0};
+    struct out_file o;
+    struct err e;
+    const size_t ends[2] = {0, 9}, sha_ends[2] = {0, strlen(p->sha)};
+    const char *path = folder_path("bad.gguf");
+    numbers[p->numbers - 1] = p->last;
+#define ADD(key, call) (p->drop && strcmp(p->drop, key) == 0 ? (void)0 : call)
+    ADD("version", gguf_add_u32(&w, "lookat.book.version", p->version));
+    ADD("fingerprint", gguf_add_string(&w, "lookat.book.fingerprint", p->fingerprint, strlen(p->fingerprint)));
+    ADD("shape", gguf_add_i32s(&w, "lookat.book.shape", p->shape, 3));
+    ADD("names", gguf_add_strings(&w, "lookat.book.corpus.names", (const uint8_t *)"prose.txt", ends, 1));
+    ADD("sha256", gguf_add_strings(&w, "lookat.book.corpus.sha256", (const uint8_t *)p->sha, sha_ends, 1));
+    ADD("tokens", gguf_add_u64(&w, "lookat.book.tokens", 10));
+    ADD("samples", gguf_add_u64(&w, "lookat.book.samples", 10));
+    ADD("seed", gguf_add_u64(&w, "lookat.book.seed", 10));
+    if (p->as_i32)
+        gguf_add_i32s(&w, p->key, wide, p->numbers);
+    else
+        ADD("centroids", gguf_add_u16s(&w, p->key, numbers, p->numbers));
+    CHECK(out_open(&o, path, true, &e) == OK && gguf_write_header(&w, &o, &e) == OK && out_commit(&o, &e) == OK, "%s", e.msg);
+    gguf_writer_free(&w);
+    numbers[p->numbers - 1] = 0;
+    return path;
+}
+
+static void broken_books(void) {
+    const struct {
+        const char *expect; /* NULL: is fine */
+        struct parts p;
+    } files[] = {
+        {NULL, {.drop = NULL}},
+        {NULL, {.last = 0x7bff}},
+        {"lookat.book.version is 2, expected 1", {.version = 2}},
+        {"\"lookat.book.fingerprint\" is missing", {.drop = "fingerprint"}},
+        {"\"lookat.book.fingerprint\" is no SHA-256", {.fingerprint = "abc"}},
+        {"\"lookat.book.corpus.sha256\" is no SHA-256", {.sha = "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"}},
+        {"\"lookat.book.shape\" is missing", {.drop = "shape"}},
+        {"\"lookat.book.shape\" has the item 0", {.shape = {2, 0, 16}}},
+        {"\"lookat.book.shape\" has the item -1", {.shape = {2, 2, -1}}},
+        {"\"lookat.book.shape\" has the item 2147483647", {.shape = {INT32_MAX, 2, 16}}},
+        {"overflows", {.shape = {1 << 24, 1 << 24, 1 << 24}}},
+        {"has 1024 items, expected 18014398509481984", {.shape = {1 << 24, 1 << 24, 4}}},
+        {"\"lookat.book.corpus.names\" is missing", {.drop = "names"}},
+        {"\"lookat.book.corpus.sha256\" is missing", {.drop = "sha256"}},
+        {"\"lookat.book.tokens\" is missing", {.drop = "tokens"}},
+        {"\"lookat.book.samples\" is missing", {.drop = "samples"}},
+        {"\"lookat.book.seed\" is missing", {.drop = "seed"}},
+        {"the book has no codebooks", {.drop = "centroids"}},
+        {"the book has no codebooks", {.key = "lookat.codebook.m3.k16"}},
+        {"\"lookat.codebook.m4.k16\" has 1023 items, expected 1024", {.numbers = 1023}},
+        {"\"lookat.codebook.m4.k16\" has 1025 items, expected 1024", {.numbers = 1025}},
+        {"\"lookat.codebook.m4.k16\" is not an array of u16", {.as_i32 = true}},
+        {"\"lookat.codebook.m32.k16\": 32 subspaces do not divide the head dimension of 16", {.key = "lookat.codebook.m32.k16"}},
+        {"number 1023 of 1024 is NaN", {.last = 0x7c01}},
+        {"number 1023 of 1024 is NaN", {.last = 0xfe00}},
+        {"number 1023 of 1024 is infinite", {.last = 0x7c00}},
+        {"number 1023 of 1024 is infinite", {.last = 0xfc00}},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct book b;
+        struct err e;
+        bool found;
+        int rc = book_open(&b, write_parts(files[i].p), &found, &e);
+        if (files[i].expect)
+            CHECK(rc == ERR_REFUSED && strstr(e.msg, files[i].expect) && strstr(e.msg, "bad.gguf") && strlen(e.msg) < sizeof e.msg - 1,
+                  "file %zu: %d \"%s\" does not say \"%s\"", i, rc, rc ? e.msg : "", files[i].expect);
+        else
+            CHECK(rc == OK && found && b.n == 1, "file %zu: %s", i, e.msg);
+        if (!rc) book_close(&b);
+    }
+    struct book b;
+    struct err e;
+    bool found = true;
+    CHECK(book_open(&b, write_parts((struct parts){.drop = "version"}), &found, &e) == OK && !found && b.n == 0, "a file without a book");
+    book_close(&b);
+}
+
+/* Cut off anywhere, or any byte changed: refused, or a book that is in order (the sanitizers see the rest). */
+static void damaged_books(void) {
+    const char *path = write_parts((struct parts){0});
+    static uint8_t data[8192];
+    FILE *fp = fopen(path, "rb");
+    size_t size = fp ? fread(data, 1, sizeof data, fp) : 0, opened = 0, refused = 0;
+    CHECK(fp && size > 2000 && size < sizeof data, "%zu bytes", size);
+    if (fp) fclose(fp);
+    for (size_t at = 0; at < size; at += at < 700 || at > size - 8 ? 1 : 31)
+        for (int cut = 0; cut < 3; cut++) {
+            struct book b;
+            struct err e;
+            bool found;
+            uint8_t before = data[at];
+            data[at] = cut ? before ^ (cut == 1 ? 0x01 : 0xff) : before;
+            int rc = book_open(&b, folder_write("damaged.gguf", data, cut ? size : at), &found, &e);
+            CHECK(rc == OK || (rc == ERR_REFUSED && strstr(e.msg, "damaged.gguf")), "byte %zu: %d %s", at, rc, e.msg);
+            CHECK(cut || rc == ERR_REFUSED || at + 32 > size, "%zu of %zu bytes are taken for a book", at, size);
+            data[at] = before;
+            rc ? refused++ : opened++;
+            if (!rc) book_close(&b);
+        }
+    CHECK(opened > 10 && refused > 700, "%zu opened, %zu refused", opened, refused);
+}
+
+int main(void) {
+    if (!folder_make()) return 1;
+    RUN(specs);
+    RUN(codes_and_scores);
+    RUN(enough_centroids_are_exact);
+    RUN(argmax);
+    RUN(kmeans_equals_float64);
+    RUN(kmeans_finds_clusters);
+    RUN(kmeans_of_few_points);
+    RUN(empty_clusters_are_reseeded);
+    RUN(learning_ignores_threads);
+    RUN(book_round_trip);
+    RUN(broken_books);
+    RUN(damaged_books);
+    folder_remove();
+    return TEST_RESULT;
+}
