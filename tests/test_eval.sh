@@ -103,6 +103,16 @@ else
     skip "no texts"
 fi
 
+begin codebooks_and_their_text
+"$BIN" calibrate -m $model -q -c 64 -f "$tmp/text" --attn lookat:m=2,k=16 -o "$tmp/book.gguf" > /dev/null 2> "$tmp/err" || fail "calibrate: $(cat "$tmp/err")"
+"$BIN" eval -m $model -q -c 64 -o json -f "$tmp/text" --attn lookat:m=2,k=16 --book "$tmp/book.gguf" > "$tmp/out" 2> "$tmp/err" || fail "eval: $(cat "$tmp/err")"
+grep -q 'warning: .*text: the codebooks were calibrated on this very text (text)' "$tmp/err" || fail "no warning: $(cat "$tmp/err")"
+tr 'd' 't' < "$tmp/text" > "$tmp/other"
+eval_json -c 64 -f "$tmp/other" --attn lookat:m=2,k=16 --book "$tmp/book.gguf"
+[ ! -s "$tmp/err" ] || fail "another text: $(cat "$tmp/err")"
+near "$(field perplexity)" 1 1e5 || fail "perplexity $(field perplexity)"
+end
+
 # refused STATUS TEXT ARGUMENT...
 refused() {
     want=$1 text=$2

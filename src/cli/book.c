@@ -1,5 +1,6 @@
 #include "cli/book.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool names_lookat(const char *const *specs, size_t n) {
@@ -61,4 +62,11 @@ int model_book_open(struct book *b, const struct book **use, const struct args *
     const char *beside = path_beside(model->path, arena);
     if (!beside) return err_set(e, ERR_FAILED, "out of memory for a file name");
     return file_exists(beside) ? open_checked(b, use, beside, model, e) : OK;
+}
+
+void model_book_warn_seen(const struct book *b, const char *file, const char *sha256) {
+    for (size_t i = 0; b && i < b->n_corpora; i++)
+        if (strcmp(b->corpora[i].sha256, sha256) == 0)
+            fprintf(stderr, "lookat: warning: %s: the codebooks were calibrated on this very text (%s); its figures flatter them\n", file,
+                    b->corpora[i].name);
 }

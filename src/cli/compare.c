@@ -10,7 +10,7 @@
 #include "cli/check.h"
 #include "cli/command.h"
 #include "cli/compare_free.h"
-#include "cli/engine.h"
+#include "cli/texts.h"
 #include "report/text.h"
 
 enum { WINDOW = 1024, PAPER_TOKENS = 8192, LENGTHS_MAX = 16 };
@@ -103,28 +103,19 @@ static int check_options(struct job *j, struct err *e) {
 
 /* ---- texts ---- */
 
-static int read_text(struct job *j, const char *path, size_t limit, struct comparison_text *t, struct err *e) {
-    struct sha256 hash;
-    uint8_t *data;
-    size_t n;
-    int32_t *ids;
-    int rc = file_read(path, &j->arena, &data, &n, e);
+static int read_text(struct job *j, const char *path, size_t limit, struct comparison_text *to, struct err *e) {
+    struct token_text t;
+    int rc = token_text_read(&t, &j->g, path, limit, &j->arena, e);
     if (rc) return rc;
-    sha256_init(&hash);
-    sha256_add(&hash, data, n);
-    sha256_hex(&hash, t->sha256);
-    rc = bpe_encode(j->g.bpe, data, n, false, &j->arena, &ids, &t->tokens, e);
-    t->file = path;
-    t->ids = ids;
-    if (t->tokens > limit) t->tokens = limit;
-    return rc;
+    *to = (struct comparison_text){.file = t.file, .ids = t.ids, .tokens = t.n};
+    memcpy(to->sha256, t.sha256, sizeof to->sha256);
+    return OK;
 }
 
 static int read_texts(struct job *j, struct err *e) {
     const struct args *a = j->args;
     size_t limit = a->n_predict >= 0 ? (size_t)a->n_predict : a->paper ? PAPER_TOKENS : SIZE_MAX;
     struct comparison *c = &j->main;
-    if (!j->g.bpe) return err_set(e, ERR_USAGE, "the model has no tokenizer for the texts: add -z TOKENIZER");
     c->texts = arena_zalloc(&j->arena, a->files.n, sizeof *c->texts);
     if (!c->texts) return no_memory(e);
     for (c->n_texts = 0; c->n_texts < a->files.n; c->n_texts++) {
@@ -135,15 +126,6 @@ static int read_texts(struct job *j, struct err *e) {
 }
 
 /* ---- codebooks ---- */
-
-/* Figures on text that the codebooks have seen flatter them. */
-static void warn_seen(const struct job *j) {
-    for (size_t t = 0; t < j->main.n_texts; t++)
-        for (size_t i = 0; i < j->book.n_corpora; i++)
-            if (strcmp(j->main.texts[t].sha256, j->book.corpora[i].sha256) == 0)
-                fprintf(stderr, "lookat: warning: %s: the codebooks were calibrated on this very text (%s); its figures flatter them\n",
-                        j->main.texts[t].file, j->book.corpora[i].name);
-}
 
 static int open_book(struct job *j, struct err *e) {
     static const char *const paper = "lookat4";
@@ -265,7 +247,7 @@ static int prepare(struct job *j, struct err *e) {
     if (!rc) rc = comparison_prepare(c, e);
     if (!rc) rc = prepare_lengths(j, e);
     if (rc) return rc;
-    warn_seen(j);
+    for (size_t t = 0; t < c->n_texts; t++) model_book_warn_seen(c->book, c->texts[t].file, c->texts[t].sha256);
     j->r.main = c;
     j->r.lengths = j->lengths;
     j->r.paper = a->paper;

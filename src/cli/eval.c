@@ -124,14 +124,6 @@ static int print_text(struct job *j, const struct gpt2_session *s, struct err *e
     return table_print(&t, stdout, e);
 }
 
-/* Figures on text that the codebooks have seen flatter them. */
-static void warn_seen(const struct job *j, const struct book *book) {
-    for (size_t t = 0; book && !j->args->quiet && t < j->n_texts; t++)
-        for (size_t i = 0; i < book->n_corpora; i++)
-            if (strcmp(j->texts[t].sha256, book->corpora[i].sha256) == 0)
-                fprintf(stderr, "lookat: warning: %s: the codebooks were calibrated on this very text, which flatters them\n", j->texts[t].file);
-}
-
 static int evaluate(struct job *j, struct err *e) {
     const char *spec = args_attn(j->args);
     const struct book *book = NULL;
@@ -142,7 +134,7 @@ static int evaluate(struct job *j, struct err *e) {
     size_t rows = j->windows.window < BATCH ? j->windows.window : BATCH;
     rc = gpt2_session_open(&s, &j->g.model.weights, j->g.k, spec, book, 1, j->windows.window, rows, e);
     if (rc) return rc;
-    warn_seen(j, book);
+    for (size_t i = 0; i < j->n_texts; i++) model_book_warn_seen(book, j->texts[i].file, j->texts[i].sha256);
     rc = measure(j, &s, e);
     if (!rc && strcmp(j->args->format, "json") == 0)
         print_json(j, &s);
