@@ -1,0 +1,180 @@
+/* What calibration starts from: the sample of keys against keys that a session stores, and the fingerprint of a model. */
+#include "bad/folder.h"
+#include "base/rng.h"
+#include "base/threads.h"
+#include "checkpoint/checkpoint.h"
+#include "model/gpt2.h"
+#include "model/key_sampling.h"
+#include "test.h"
+
+enum { WINDOW = 40 };
+
+static void open_random(struct checkpoint *c, size_t L, size_t H, size_t width, uint64_t seed) {
+    struct gpt2_config config = {.n_layer = L, .n_head = H, .n_embd = width, .n_inner = 32, .n_ctx = 64, .n_vocab = 50, .norm_eps = 1e-5f};
+    struct err e;
+    CHECK(checkpoint_random(c, &config, seed, &e) == OK, "%s", e.msg);
+}
+
+static int32_t *random_ids(struct arena *a, size_t n, uint64_t seed) {
+    struct rng r;
+    int32_t *ids = arena_alloc(a, n, sizeof *ids);
+    rng_seed(&r, seed, 0);
+    for (size_t i = 0; i < n; i++) ids[i] = (int32_t)rng_below(&r, 50);
+    return ids;
+}
+
+/* Keys [L][H][n][D] in f16 of one window, read out of a session's fp32 cache. */
+static void stored_keys(const struct checkpoint *c, const int32_t *ids, size_t n, uint16_t *keys) {
+    struct gpt2_session s;
+    struct err e;
+    const struct gpt2_config *g = &c->weights.config;
+    size_t D = g->n_embd / g->n_head;
+    CHECK(gpt2_session_open(&s, &c->weights, kernels_at(0), "fp32", NULL, 1, 64, 7, &e) == OK, "%s", e.msg);
+    CHECK(gpt2_prefill(&s, 0, ids, n, NULL, &e) == OK, "%s", e.msg);
+    for (size_t l = 0; l < g->n_layer; l++)
+        for (size_t h = 0; h < g->n_head; h++) {
+            const float *rows = (const float *)(const void *)((const uint8_t *)s.state[0] + s.attn.layers[l].keys_at) + h * 64 * D;
+            for (size_t i = 0; i < n * D; i++) keys[(l * g->n_head + h) * n * D + i] = f32_to_f16(rows[i]);
+        }
+    gpt2_session_close(&s);
+}
+
+/* The number of f16 values of a and b that differ by more than their last place. */
+static size_t different(const uint16_t *a, const uint16_t *b, size_t n) {
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) count += fabsf(f16_to_f32(a[i]) - f16_to_f32(b[i])) > 1e-3f * fabsf(f16_to_f32(b[i])) + 1e-6f;
+    return count;
+}
+
+/* Fewer tokens than the sample holds: every key is there, of the windows that are spread over the text. */
+static void keeps_every_key(void) {
+    enum { L = 2, H = 2, D = 8, N = 400, RUN_TOKENS = 100 };
+    struct checkpoint c;
+    struct arena a = {0};
+    struct key_sample s;
+    struct err e;
+    size_t run = 0;
+    static uint16_t keys[L * H * WINDOW * D];
+    open_random(&c, L, H, H * D, 1);
+    struct sampled_text text = {random_ids(&a, N, 2), N};
+    for (int threads = 1; threads <= 2; threads++) {
+        threads_set(threads);
+        CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &text, 1, RUN_TOKENS, WINDOW, 5, &a, &run, NULL, NULL, &e) == OK, "%s", e.msg);
+        CHECK(run == RUN_TOKENS && s.n == RUN_TOKENS && s.n_layer == L && s.n_head == H && s.head_dim == D, "%zu run, %zu kept", run, s.n);
+        for (size_t i = 0; i < 3; i++) { /* 40 tokens from 0, 40 from 40 + 100, 20 from 80 + 200: gaps of (400 - 100) / 3 */
+            size_t begin = i * (WINDOW + 100), n = i < 2 ? WINDOW : 20;
+            stored_keys(&c, text.ids + begin, n, keys);
+            for (size_t head = 0; head < L * H; head++)
+                CHECK(different(s.keys + (head * s.n + i * WINDOW) * D, keys + head * n * D, n * D) == 0, "window %zu, head %zu", i, head);
+        }
+    }
+    threads_set(1);
+    checkpoint_close(&c);
+    arena_free(&a);
+}
+
+static void shares_of_texts(void) {
+    struct checkpoint c;
+    struct arena a = {0};
+    struct key_sample s;
+    struct err e;
+    size_t run = 0;
+    open_random(&c, 1, 1, 8, 1);
+    struct sampled_text texts[3] = {{random_ids(&a, 500, 2), 500}, {random_ids(&a, 30, 3), 30}, {random_ids(&a, 600, 4), 600}};
+    const struct {
+        size_t tokens, n_texts, run;
+    } cases[] = {{90, 3, 90}, {300, 3, 300}, {5000, 3, 1130}, {100, 2, 100}, {529, 2, 529}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int rc = key_sample_collect(&s, &c.weights, kernels_at(0), texts, cases[i].n_texts, cases[i].tokens, WINDOW, 5, &a, &run, NULL, NULL, &e);
+        CHECK(rc == OK && run == cases[i].run && s.n == run, "%zu tokens: %zu run, %s", cases[i].tokens, run, rc ? e.msg : "");
+    }
+    struct sampled_text nothing = {NULL, 0};
+    CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &nothing, 1, 10, WINDOW, 5, &a, &run, NULL, NULL, &e) == ERR_USAGE, "no tokens");
+    checkpoint_close(&c);
+    arena_free(&a);
+}
+
+/* More tokens than the sample holds: exactly so many are kept, in order, each once. */
+static void keeps_a_random_choice(void) {
+    enum { N = 17000, D = 8 };
+    struct checkpoint c;
+    struct arena a = {0};
+    struct key_sample s, again;
+    struct err e;
+    size_t run = 0, at = 0, kept_early = 0;
+    open_random(&c, 1, 1, D, 1);
+    struct sampled_text text = {random_ids(&a, N, 2), N};
+    uint16_t *all = arena_alloc(&a, (size_t)N * D, sizeof *all);
+    for (size_t i = 0; i < N; i += 50) stored_keys(&c, text.ids + i, 50, all + i * D);
+    CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &text, 1, N, 50, 5, &a, &run, NULL, NULL, &e) == OK, "%s", e.msg);
+    CHECK(run == N && s.n == SAMPLE_KEYS, "%zu run, %zu kept", run, s.n);
+    for (size_t i = 0; i < N && at < s.n; i++)
+        if (!different(s.keys + at * D, all + i * D, D)) at++, kept_early += i < N / 2;
+    CHECK(at == s.n, "only %zu of %zu keys are the text's, in order", at, s.n);
+    CHECK(kept_early > s.n * 48 / 100 && kept_early < s.n * 52 / 100, "%zu of %zu from the first half", kept_early, s.n);
+    CHECK(key_sample_collect(&again, &c.weights, kernels_at(0), &text, 1, N, 50, 6, &a, &run, NULL, NULL, &e) == OK, "%s", e.msg);
+    CHECK(memcmp(s.keys, again.keys, s.n * D * 2) != 0, "another seed keeps the same keys");
+    checkpoint_close(&c);
+    arena_free(&a);
+}
+
+static void refuses_keys_beyond_f16(void) {
+    struct checkpoint c;
+    struct arena a = {0};
+    struct key_sample s;
+    struct err e;
+    size_t run = 0;
+    open_random(&c, 2, 1, 8, 1);
+    float bias[24];
+    for (size_t i = 0; i < 24; i++) bias[i] = i == 11 ? 70000.0f : 0;
+    c.weights.layers[1].qkv_b = bias;
+    struct sampled_text text = {random_ids(&a, 60, 2), 60};
+    CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &text, 1, 60, WINDOW, 5, &a, &run, NULL, NULL, &e) == ERR_FAILED &&
+              strstr(e.msg, "layer 1 of the model makes keys that f16 cannot hold"),
+          "%s", e.msg);
+    checkpoint_close(&c);
+    arena_free(&a);
+}
+
+static void fingerprints(void) {
+    static const enum dtype types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_Q8_0, DTYPE_Q4_0};
+    struct checkpoint c, other;
+    struct err e;
+    char want[65], got[65];
+    open_random(&c, 2, 2, 32, 1);
+    gpt2_fingerprint(&c.weights, want);
+    CHECK(strlen(want) == 64, "%s", want);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        const char *path = folder_path("model.gguf");
+        CHECK(gguf_write_model(path, true, &c.weights, NULL, "n", types[i], NULL, NULL, &e) == OK, "%s", e.msg);
+        CHECK(checkpoint_open(&other, path, NULL, NULL, &e) == OK, "%s", e.msg);
+        gpt2_fingerprint(&other.weights, got);
+        CHECK(strcmp(got, want) == 0, "%s has another fingerprint", dtype_name(types[i]));
+        checkpoint_close(&other);
+    }
+    open_random(&other, 2, 2, 32, 2);
+    gpt2_fingerprint(&other.weights, got);
+    CHECK(strcmp(got, want) != 0, "another seed");
+    checkpoint_close(&other);
+    open_random(&other, 2, 4, 32, 1);
+    gpt2_fingerprint(&other.weights, got);
+    CHECK(strcmp(got, want) != 0, "other heads");
+    checkpoint_close(&other);
+    float bias[96] = {0};
+    bias[95] = 1e-30f;
+    c.weights.layers[1].qkv_b = bias;
+    gpt2_fingerprint(&c.weights, got);
+    CHECK(strcmp(got, want) != 0, "another bias");
+    checkpoint_close(&c);
+}
+
+int main(void) {
+    if (!folder_make()) return 1;
+    RUN(keeps_every_key);
+    RUN(shares_of_texts);
+    RUN(keeps_a_random_choice);
+    RUN(refuses_keys_beyond_f16);
+    RUN(fingerprints);
+    folder_remove();
+    return TEST_RESULT;
+}
