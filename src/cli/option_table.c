@@ -27,7 +27,7 @@ const struct option option_table[] = {
 
 
     {"file", 'f', NULL, "FILE", OPT_LIST, AT(files), 0, 0, COMP, "Texts", "text to measure on; may be repeated", NULL},
-    {"predict", 'n', "n-predict", "N", OPT_INT, AT(n_predict), -1, INT_LIMIT, COMP, "Texts", "tokens to take from each text; -1: all", "-1"},
+    {"predict", 'n', "n-predict", "N", OPT_INT, AT(n_predict), -1, INT_LIMIT, COMP, "Texts", "tokens to take from each text; -1: all, with --paper 8192", "-1"},
     {"ctx-size", 'c', NULL, "N", OPT_INT, AT(n_ctx), 0, 1048576, COMP, "Texts",
      "tokens of a window: each is run on its own, and its second half is scored; 0: the model's context, at most 1024", "0"},
     {"chunks", 0, NULL, "I/N", OPT_STRING, AT(chunks), 0, 0, COMP, "Texts",
@@ -74,7 +74,7 @@ const struct option option_table[] = {
      "independent continuations of the prompt, written together in one batch", "1"},
 
     {"file", 'f', NULL, "FILE", OPT_LIST, AT(files), 0, 0, EVAL, "Texts", "text to measure on; - is standard input; may be repeated", NULL},
-    {"predict", 'n', "n-predict", "N", OPT_INT, AT(n_predict), -1, INT_LIMIT, EVAL, "Texts", "tokens to take from each text; -1: all", "-1"},
+    {"predict", 'n', "n-predict", "N", OPT_INT, AT(n_predict), -1, INT_LIMIT, EVAL, "Texts", "tokens to take from each text; -1: all, with --paper 8192", "-1"},
     {"ctx-size", 'c', NULL, "N", OPT_INT, AT(n_ctx), 0, 1048576, EVAL, "Texts", "tokens of a window, each run on its own; 0: the model's context", "0"},
     {"stride", 0, "ppl-stride", "N", OPT_INT, AT(stride), 0, 1048576, EVAL, "Texts",
      "tokens from one window to the next, of which the last N are scored; 0: windows side by side, the second half scored", "0"},

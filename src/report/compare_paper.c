@@ -71,16 +71,26 @@ static int points(const struct compare_report *r, const struct page *p, struct e
     return page_table(p, &t, e);
 }
 
-/* The law asks for the exponent 1; it is granted what three standard errors of the fit, or a tenth, leave open. */
+/* An exponent of 1 is what the law says; an upper bound also stands where the error falls faster. Three standard errors of the fit, or a tenth, are granted. */
 static void verdict(const struct power_law *fit, const struct page *p) {
-    double off = fabs(fit->exponent - 1), room = 3 * fit->exponent_error > 0.1 ? 3 * fit->exponent_error : 0.1;
-    fprintf(p->fp, "\n1 - rho = %.3f (d/(mK))^%.3f, exponent ± %.3f, R2 = %.3f over %zu points. ", fit->factor, fit->exponent,
-            fit->exponent_error, fit->r2, fit->n);
-    if (off <= room)
-        fprintf(p->fp, "The law asks for the exponent 1: it holds here.\n");
+    double off = fit->exponent - 1, room = 3 * fit->exponent_error > 0.1 ? 3 * fit->exponent_error : 0.1;
+    fprintf(p->fp, "\n1 - rho = %.3f (d/(mK))^%.3f, exponent ± %.3f, R2 = %.3f over %zu points. The law asks for the exponent 1: ", fit->factor,
+            fit->exponent, fit->exponent_error, fit->r2, fit->n);
+    if (off < -room)
+        fputs("it does not hold here, 1 - rho falls more slowly.\n", p->fp);
     else
-        fprintf(p->fp, "The law asks for the exponent 1: it does not hold here; the error falls %s than the law says.\n",
-                fit->exponent < 1 ? "more slowly" : "faster");
+        fprintf(p->fp, "it holds here%s.\n", off > room ? " as a bound, 1 - rho falls faster" : "");
+}
+
+/* The law knows only the product mK: points that share it should agree. */
+static void twins(const struct compare_report *r, const struct page *p) {
+    for (size_t i = 0; i < r->n_law; i++)
+        for (size_t k = 0; k < i; k++) {
+            const struct compare_law_point *a = &r->law[k], *b = &r->law[i];
+            double x = 1 - moments_mean(&a->spearman), y = 1 - moments_mean(&b->spearman);
+            if (a->m * a->k == b->m * b->k)
+                fprintf(p->fp, "m = %zu, K = %zu and m = %zu, K = %zu have the same mK; their 1 - rho is %.4f and %.4f.\n", a->m, a->k, b->m, b->k, x, y);
+        }
 }
 
 int paper_law(const struct compare_report *r, const struct page *p, struct err *e) {
@@ -96,6 +106,7 @@ int paper_law(const struct compare_report *r, const struct page *p, struct err *
         verdict(&fit, p);
     else
         fprintf(p->fp, "\nToo few codebooks for a fit.\n");
+    twins(r, p);
     bool one_k = true;
     for (size_t i = 1; i < r->n_law; i++) one_k = one_k && r->law[i].k == r->law[0].k;
     if (one_k)

@@ -1,0 +1,254 @@
+/* The reports of a comparison, from numbers made by hand: shares that add up bit for bit, broken shares, the fit of the law, awkward names and texts. */
+#include <unistd.h>
+
+#include "base/rng.h"
+#include "report/compare_out.h"
+#include "report/compare_table.h"
+#include "test.h"
+
+enum { L = 2, H = 3, N = 5, RUNS = 2, TEXTS = 2, CHUNKS = 5 };
+
+static struct arena arena;
+static struct err err;
+static struct gpt2_weights weights;
+static char folder[] = "/tmp/lookat-test-XXXXXX";
+
+/* A comparison whose numbers are of every kind that a double or float can be. */
+static double odd_number(struct rng *r) {
+    static const double special[] = {0, -0.0, 1.0 / 3, 5e-324, 1.7976931348623157e308, -1e-17, 0.1, 4503599627370497.5};
+    uint64_t pick = rng_below(r, 16);
+    return pick < 8 ? special[pick] : rng_normal(r) * 1e-3;
+}
+
+static void fill_chunk(struct comparison_chunk *x, struct rng *r) {
+    x->n = N;
+    x->nll = arena_alloc(&arena, N, sizeof *x->nll);
+    x->kld = arena_alloc(&arena, N, sizeof *x->kld);
+    x->dp = arena_alloc(&arena, N, sizeof *x->dp);
+    x->same_top1 = arena_alloc(&arena, N, 1);
+    for (int i = 0; i < N; i++) {
+        x->nll[i] = odd_number(r);
+        x->kld[i] = (float)rng_double(r);
+        x->dp[i] = nextafterf((float)rng_normal(r), 9);
+        x->same_top1[i] = rng_below(r, 2) == 1;
+    }
+    x->shadow = arena_zalloc(&arena, L * H * FIDELITIES, sizeof *x->shadow);
+    for (int i = 0; i < L * H * FIDELITIES; i++) x->shadow[i] = (struct moments){rng_u64(r) >> 40, odd_number(r), odd_number(r)};
+    x->loaded = arena_zalloc(&arena, L, sizeof *x->loaded);
+    for (int l = 0; l < L; l++) x->loaded[l] = (struct attn_counters){rng_u64(r), rng_u64(r), 0, UINT64_MAX, rng_u64(r)};
+    x->decoded = 1;
+    x->attention_s = rng_double(r);
+}
+
+static struct comparison_text texts[TEXTS] = {{.file = "a \"quoted\", name|.txt", .tokens = 33, .chunks = 3}, {.file = "b", .tokens = 24, .chunks = 2}};
+
+static struct comparison make(void) {
+    struct rng r;
+    rng_seed(&r, 7, 0);
+    weights.config = (struct gpt2_config){.n_layer = L, .n_head = H, .n_embd = 12, .n_vocab = 99, .n_ctx = 64};
+    struct comparison c = {.w = &weights, .window = 11, .forced = true, .shadow = true, .last_layer = L - 1, .of = 1, .texts = texts, .n_texts = TEXTS,
+                           .n_runs = RUNS};
+    for (int i = 0; i < TEXTS; i++) memset(texts[i].sha256, 'a' + i, 64);
+    c.runs = arena_zalloc(&arena, RUNS, sizeof *c.runs);
+    for (int i = 0; i < RUNS; i++) {
+        c.runs[i] = (struct comparison_run){.spec = i ? "int4" : "fp16", .keys = "int4:group=32", .values = "fp16", .name = "int4:group=32/fp16",
+                                            .stored_keys = 10, .stored_values = 20, .n_chunks = CHUNKS};
+        c.runs[i].chunks = arena_zalloc(&arena, CHUNKS, sizeof *c.runs[i].chunks);
+        for (size_t k = 0; k < CHUNKS; k++) {
+            c.runs[i].chunks[k] = (struct comparison_chunk){.text = k >= 3, .chunk = k % 3};
+            fill_chunk(&c.runs[i].chunks[k], &r);
+        }
+    }
+    return c;
+}
+
+static struct compare_free free_texts[RUNS * TEXTS];
+static int32_t ids[] = {5, 6, 7};
+static struct codebook books[] = {{.m = 4, .k = 256}};
+static struct book_corpus corpora[] = {{.name = "calibration.txt", .sha256 = "00"}};
+static struct compare_book book = {.file = "x.book.gguf", .corpora = corpora, .n_corpora = 1, .books = books, .n = 1, .tokens = 8, .samples = 9, .seed = 10};
+
+static struct compare_report report_of(const struct comparison *c) {
+    struct compare_report r = {.main = c, .arena = &arena, .book = &book, .n_prompt = 4, .seed = 3};
+    r.model = (struct compare_model){.file = "m.gguf", .name = "m", .fingerprint = "ff", .sha256 = "ee", .config = weights.config};
+    for (int i = 0; i < RUNS * TEXTS; i++)
+        free_texts[i] = (struct compare_free){.text = "caf\xC3\xA9 \xFF\n|x", .bytes = 10, .ids = ids, .n = 3,
+                                              .first_difference = i < TEXTS ? SIZE_MAX : 2, .same_bytes = i < TEXTS ? 10 : 4};
+    r.free = free_texts;
+    return r;
+}
+
+/* Writes the share `number` of `of` to a file, and its name to path. */
+static void write_share(const struct comparison *whole, size_t number, size_t of, char *path) {
+    struct comparison c = *whole;
+    struct compare_report r = report_of(&c);
+    c.share = number;
+    c.of = of;
+    if (number) r.free = NULL;
+    sprintf(path, "%s/%zu-%zu", folder, number, of);
+    FILE *fp = fopen(path, "wb");
+    if (!fp) return;
+    compare_put_share(&r, fp);
+    fclose(fp);
+}
+
+static bool same_bits(const void *a, const void *b, size_t n) { return memcmp(a, b, n) == 0; }
+
+static void check_chunk(const struct comparison_chunk *a, const struct comparison_chunk *b) {
+    CHECK(a->text == b->text && a->chunk == b->chunk && a->n == b->n && a->decoded == b->decoded, "the chunk's numbers");
+    CHECK(same_bits(&a->attention_s, &b->attention_s, sizeof(double)), "attention_s");
+    CHECK(same_bits(a->nll, b->nll, N * sizeof *a->nll) && same_bits(a->kld, b->kld, N * sizeof *a->kld) &&
+              same_bits(a->dp, b->dp, N * sizeof *a->dp) && same_bits(a->same_top1, b->same_top1, N), "forced");
+    CHECK(same_bits(a->shadow, b->shadow, L * H * FIDELITIES * sizeof *a->shadow), "shadow");
+    CHECK(same_bits(a->loaded, b->loaded, L * sizeof *a->loaded), "loaded");
+}
+
+static void shares_add_up(void) {
+    struct comparison c = make(), merged;
+    char path[3][64], *files[3] = {path[2], path[0], path[1]};
+    for (size_t i = 0; i < 3; i++) write_share(&c, i, 3, path[i]);
+    struct compare_report r = {.arena = &arena};
+    int rc = compare_merge(&r, &merged, files, 3, &err);
+    CHECK(!rc, "%s", err.msg);
+    if (rc) return;
+    CHECK(merged.window == 11 && merged.forced && merged.shadow && merged.n_runs == RUNS && merged.n_texts == TEXTS && merged.last_layer == L - 1,
+          "the setup");
+    CHECK(strcmp(merged.texts[0].file, texts[0].file) == 0 && strcmp(merged.texts[1].sha256, texts[1].sha256) == 0 && merged.texts[0].tokens == 33,
+          "the texts");
+    CHECK(strcmp(merged.runs[1].spec, "int4") == 0 && strcmp(merged.runs[1].keys, "int4:group=32") == 0 && merged.runs[1].stored_values == 20, "the runs");
+    CHECK(r.model.config.n_vocab == 99 && strcmp(r.model.fingerprint, "ff") == 0 && strcmp(r.model.file, "m.gguf") == 0, "the model");
+    CHECK(r.book && r.book->n == 1 && r.book->books[0].k == 256 && strcmp(r.book->corpora[0].name, "calibration.txt") == 0 && r.book->seed == 10,
+          "the codebooks");
+    for (int i = 0; i < RUNS; i++)
+        for (int k = 0; k < CHUNKS; k++) check_chunk(&c.runs[i].chunks[k], &merged.runs[i].chunks[k]);
+    CHECK(r.n_prompt == 4 && r.seed == 3 && r.free && r.free[2].first_difference == 2 && r.free[0].first_difference == SIZE_MAX &&
+              r.free[3].same_bytes == 4 && r.free[3].bytes == 10 && same_bits(r.free[3].text, free_texts[3].text, 10) && r.free[3].ids[2] == 7,
+          "the free texts");
+}
+
+static void missing_and_twice(void) {
+    struct comparison c = make(), merged;
+    char path[3][64], *two[3] = {path[0], path[2], path[2]};
+    for (size_t i = 0; i < 3; i++) write_share(&c, i, 3, path[i]);
+    struct compare_report r = {.arena = &arena};
+    CHECK(compare_merge(&r, &merged, two, 2, &err) == ERR_REFUSED && strstr(err.msg, "share 1 of 3") && strstr(err.msg, "2 of 5 chunks") &&
+              strstr(err.msg, "chunk 1 of a "), "%s", err.msg);
+    r = (struct compare_report){.arena = &arena};
+    CHECK(compare_merge(&r, &merged, two, 3, &err) == ERR_REFUSED && strstr(err.msg, "comes twice"), "%s", err.msg);
+}
+
+/* What a broken share may do is to be refused: never to crash, and never to be taken where it was cut. */
+static void broken_shares(void) {
+    struct comparison c = make(), merged;
+    char path[64], *files[1] = {path}, *text, mutant[64];
+    struct rng r;
+    write_share(&c, 0, 1, path);
+    FILE *fp = fopen(path, "rb");
+    CHECK(fp, "the share");
+    if (!fp) return;
+    text = arena_alloc(&arena, 1 << 20, 1);
+    size_t n = fread(text, 1, 1 << 20, fp);
+    fclose(fp);
+    rng_seed(&r, 3, 0);
+    sprintf(mutant, "%s/mutant", folder);
+    files[0] = mutant;
+    for (int i = 0; i < 3000; i++) {
+        size_t keep = i % 3 ? n : rng_below(&r, n), at = rng_below(&r, i % 2 ? n : n / 16);
+        char old = text[at];
+        if (i % 3) text[at] = "0123456789\"[]{},:-e.n\n\xFF"[rng_below(&r, 23)];
+        fp = fopen(mutant, "wb");
+        if (!fp) break;
+        fwrite(text, 1, keep, fp);
+        fclose(fp);
+        struct arena scratch = {0};
+        struct compare_report report = {.arena = &scratch};
+        int rc = compare_merge(&report, &merged, files, 1, &err);
+        CHECK(rc == OK || rc == ERR_REFUSED, "mutant %d: %d %s", i, rc, err.msg);
+        CHECK(i % 3 || rc || keep + 1 == n, "cut after %zu of %zu bytes, and taken", keep, n);
+        if (!rc) CHECK(compare_report_sum(&report, &err) == OK, "%s", err.msg);
+        arena_free(&scratch);
+        text[at] = old;
+    }
+    remove(mutant);
+}
+
+static char printed[1 << 16];
+
+/* What `put` writes. */
+static void print(void (*put)(FILE *fp, const void *what), const void *what) {
+    FILE *fp = tmpfile();
+    printed[0] = 0;
+    if (!fp) return;
+    put(fp, what);
+    rewind(fp);
+    printed[fread(printed, 1, sizeof printed - 1, fp)] = 0;
+    fclose(fp);
+}
+
+static void put_csv(FILE *fp, const void *r) { compare_put_csv(r, fp); }
+static void put_json(FILE *fp, const void *r) { compare_put_json(r, fp); }
+static void put_markdown(FILE *fp, const void *r) { CHECK(compare_put_text(r, true, fp, &err) == OK, "%s", err.msg); }
+
+static void awkward_names(void) {
+    struct comparison c = make();
+    struct compare_report r = report_of(&c);
+    CHECK(compare_report_sum(&r, &err) == OK, "%s", err.msg);
+    print(put_csv, &r);
+    CHECK(strstr(printed, "\n\"a \"\"quoted\"\", name|.txt\",11,\"fp16\","), "%.300s", printed);
+    print(put_json, &r);
+    CHECK(strstr(printed, "\"file\":\"a \\\"quoted\\\", name|.txt\""), "the name in JSON");
+    CHECK(strstr(printed, "\"text\":\"caf\xC3\xA9 \xEF\xBF\xBD\\n|x\",\"bytes\":\"Y2Fmw6kg/wp8eA==\",\"ids\":[5,6,7],\"first_difference\":2"),
+          "text that is not UTF-8");
+    CHECK(strstr(printed, "\"codebook\":{\"file\":\"x.book.gguf\",\"codebooks\":[{\"m\":4,\"k\":256}],\"corpora\":[{\"file\":\"calibration.txt\""), "book");
+    print(put_markdown, &r);
+    CHECK(strstr(printed, "| caf?>>>? ?<br>\\|x |"), "the mark within a character: %s", strstr(printed, "| caf"));
+}
+
+/* Lines of a column break at spaces and newlines, and count characters. */
+static void put_columns(FILE *fp, const void *right) {
+    struct page p = {fp, false, &arena};
+    struct page_column left = {"left", "one\ntwo", 7, SIZE_MAX};
+    CHECK(page_columns(&p, &left, right, &err) == OK, "%s", err.msg);
+}
+static void columns(void) {
+    char text[200];
+    for (int i = 0; i < 57; i++) memcpy(text + 2 * i, "\xC3\xA9", 2);
+    strcpy(text + 114, " word");
+    struct page_column right = {"right", text, 119, 115};
+    print(put_columns, &right);
+    char want[700];
+    snprintf(want, sizeof want, "%-58s | right\n%-58s | %.114s\n%-58s | >>>word\n", "left", "one", text, "two");
+    CHECK(strcmp(printed, want) == 0, "%s", printed);
+}
+
+static void law(void) {
+    struct power_law f;
+    const double x[] = {1, 4, 9, 16, 25, 0, 2}, y[] = {3, 6, 9, 12, 15, 7, -1};
+    CHECK(power_law_fit(x, y, 7, &f) && f.n == 5 && fabs(f.exponent - 0.5) < 1e-12 && fabs(f.factor - 3) < 1e-12 && f.exponent_error < 1e-7 &&
+              f.r2 > 1 - 1e-12, "3 sqrt x: %g x^%g", f.factor, f.exponent);
+    const double x3[] = {1, 2, 4}, y3[] = {1, 3, 4}; /* residuals -a, ln 1.5 - a, -a with a = ln(12) / 3 - ln 2 */
+    double a = log(12) / 3 - log(2), rest = 2 * a * a + (log(1.5) - a) * (log(1.5) - a), ln2 = log(2);
+    CHECK(power_law_fit(x3, y3, 3, &f) && fabs(f.exponent - 1) < 1e-12 && fabs(f.exponent_error - sqrt(rest / (2 * ln2 * ln2))) < 1e-12, "%g ± %g",
+          f.exponent, f.exponent_error);
+    const double same[] = {2, 2, 2};
+    CHECK(!power_law_fit(same, y3, 3, &f) && !power_law_fit(x3, y3, 1, &f) && !power_law_fit(x3, y3, 0, &f), "nothing to fit");
+}
+
+int main(void) {
+    if (!mkdtemp(folder)) return 1;
+    RUN(shares_add_up);
+    RUN(missing_and_twice);
+    RUN(broken_shares);
+    RUN(awkward_names);
+    RUN(columns);
+    RUN(law);
+    char path[64];
+    for (size_t of = 1; of <= 3; of += 2)
+        for (size_t i = 0; i < of; i++) {
+            sprintf(path, "%s/%zu-%zu", folder, i, of);
+            remove(path);
+        }
+    rmdir(folder);
+    arena_free(&arena);
+    return TEST_RESULT;
+}
