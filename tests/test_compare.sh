@@ -222,11 +222,45 @@ expect 2 "--mode: expected shadow|forced|free|all" "$BIN" compare $texts --mode 
 expect 2 "leave out --attn" "$BIN" compare $texts --paper -a fp16
 end
 
+begin codebooks
+"$BIN" calibrate -q -f "$tmp/one.txt" -n 240 -c 24 -t 1 -a lookat:m=2,k=16,lookat:m=4,k=16,lookat:m=8,k=16 -o "$tmp/b.book.gguf" > "$tmp/out" 2>&1 ||
+    fail "calibrate: $(cat "$tmp/out")"
+loud="-f $tmp/one.txt -f $tmp/two.txt -n 110 -c 24 -t 1"
+lk="-a fp16 -a lookat:m=2,k=16 -a lookat:m=4,k=16/int8"
+expect 0 "$tmp/one.txt: the codebooks were calibrated on this very text" "$BIN" compare $loud $lk --book "$tmp/b.book.gguf" -o json
+[ "$(grep -c "very text" "$tmp/err")" -eq 1 ] || fail "warned of the other text too: $(cat "$tmp/err")"
+has "$tmp/out" '"codebook":{"file":"'
+has "$tmp/out" '"corpora":[{"file":"one.txt","sha256":"'
+has "$tmp/out" '"keys":"lookat:m=4,k=16","values":"int8:group=32"'
+cp "$tmp/out" "$tmp/book.json"
+expect 0 "" "$BIN" compare $texts $lk --book "$tmp/b.book.gguf" -o jsonl
+cp "$tmp/out" "$tmp/book.jsonl"
+expect 0 "" "$BIN" compare --merge "$tmp/book.jsonl" -o json
+no_time_json "$tmp/book.json" > "$tmp/a"
+no_time_json "$tmp/out" > "$tmp/b"
+cmp -s "$tmp/a" "$tmp/b" || fail "merged, the JSON differs"
+expect 2 "lookat calibrate" "$BIN" compare $texts -a fp16 -a lookat:m=16,k=16 --book "$tmp/b.book.gguf"
+"$BIN" convert -q --random 6,4,256,64,4096 -o "$tmp/r.gguf" || fail "random model"
+expect 3 "b.book.gguf" "$BIN" compare $texts $lk -m "$tmp/r.gguf" -z tokenizer --book "$tmp/b.book.gguf"
+end
+
+begin paper
+expect 0 "" "$BIN" compare -q -f "$tmp/two.txt" -c 64 -n 130 -t 1 --paper --book "$tmp/b.book.gguf"
+for t in "The table of arXiv 2601.10155: layer 0, n = 256 queries a text" "int4                 0.987" "published" "lookat:m=4,k=16" \
+    "The law 1 - rho = O(d/(mK)), layer 0" "By length of the window: cosine" "The law asks for the exponent 1: " "lookat calibrate" "lookat:m=8,k=16"; do has "$tmp/out" "$t"; done
+expect 0 "" "$BIN" compare -q -f "$tmp/two.txt" -c 64 -n 130 -t 1 --paper --book "$tmp/b.book.gguf" -o json
+has "$tmp/out" '"law":{"points":[{"m":2,"k":16,"spearman":['
+has "$tmp/out" '"exponent":['
+end
+
 begin interrupted
-"$BIN" compare -f "$tmp/one.txt" -a fp16 -a int4 -c 512 -t 1 > "$tmp/out" 2> "$tmp/err" &
+for i in 1 2 3 4 5 6 7 8 9; do cat "$tmp/one.txt" "$tmp/two.txt"; done > "$tmp/long.txt"
+"$BIN" compare -f "$tmp/long.txt" -a fp16 -a int4 -a int4:rotate -t 1 > "$tmp/half" 2> "$tmp/err" &
 pid=$!
+sleep 1
 kill -INT $pid
 wait $pid
-[ $? -ge 130 ] || fail "exits $?"
-[ ! -s "$tmp/out" ] || fail "half a report"
+got=$?
+[ $got -eq 130 ] || fail "exits $got: $(cat "$tmp/err")"
+[ ! -s "$tmp/half" ] || fail "half a report"
 end

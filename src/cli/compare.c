@@ -247,7 +247,7 @@ static int prepare(struct job *j, struct err *e) {
     if (!rc) rc = comparison_prepare(c, e);
     if (!rc) rc = prepare_lengths(j, e);
     if (rc) return rc;
-    for (size_t t = 0; t < c->n_texts; t++) model_book_warn_seen(c->book, c->texts[t].file, c->texts[t].sha256);
+    for (size_t t = 0; t < c->n_texts && !a->quiet; t++) model_book_warn_seen(c->book, c->texts[t].file, c->texts[t].sha256);
     j->r.main = c;
     j->r.lengths = j->lengths;
     j->r.paper = a->paper;

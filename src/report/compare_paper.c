@@ -102,15 +102,15 @@ int paper_law(const struct compare_report *r, const struct page *p, struct err *
     }
     int rc = points(r, p, e);
     if (rc) return rc;
-    if (compare_law_fit(r, &fit))
+    if (compare_law_fit(r, &fit) && fit.n > 2)
         verdict(&fit, p);
     else
-        fprintf(p->fp, "\nToo few codebooks for a fit.\n");
+        fprintf(p->fp, "\nFewer than three codebooks settle nothing.\n");
     twins(r, p);
     bool one_k = true;
     for (size_t i = 1; i < r->n_law; i++) one_k = one_k && r->law[i].k == r->law[0].k;
     if (one_k)
-        fprintf(p->fp, "The codebooks have one K, so the fit is over m alone. More come from: lookat calibrate -m MODEL -f TEXT --attn lookat4 "
-                       "--attn lookat:m=4,k=16 --attn lookat:m=4,k=64 -o BOOK.gguf, then --book BOOK.gguf\n");
+        fprintf(p->fp, "The codebooks have one K, so the fit is over m alone. More come from: lookat calibrate -m MODEL -f TEXT --attn "
+                       "lookat2,lookat4,lookat:m=4,k=16,lookat:m=4,k=64 -o BOOK.gguf, then --book BOOK.gguf\n");
     return OK;
 }
