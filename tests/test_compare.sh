@@ -3,7 +3,7 @@
 BIN=${BIN:-$PWD/lookat}
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
-unset LOOKAT_MODEL
+export LOOKAT_MODEL="$PWD/weights/stories6M.gguf"
 name= why=
 
 begin() { name=$1 why=; }
