@@ -115,3 +115,18 @@ got=$?
 [ $got -ne 130 ] || [ ! -e "$tmp/stopped.gguf" ] || fail "an interrupted calibration left its file"
 ls "$tmp" | grep -q 'tmp-' && fail "a temporary file is left: $(ls "$tmp")"
 end
+
+# A folder that holds one GGUF file is that file, its codebooks too.
+begin inside
+expect 0 "" $cal -n 400 -a lookat:m=4,k=16 --embed -q -o "$tmp/with.gguf"
+mkdir "$tmp/folder" && ln -s ../with.gguf "$tmp/folder/model.gguf"
+for model in "$tmp/with.gguf" "$tmp/folder"; do
+    expect 0 "" "$BIN" info "$model"
+    output '^codebooks +lookat:m=4,k=16; 400 tokens of code.txt, headers.txt$'
+    expect 0 "" "$BIN" info "$model" -o json
+    output '"codebooks":\[\{"m":4,"k":16\}\]'
+    expect 0 "" "$BIN" generate -m "$model" -p "int" -n 3 -q -a lookat:m=4,k=16
+done
+expect 0 "" "$BIN" info "$m" -o json
+output '"codebooks":\[\]'
+end

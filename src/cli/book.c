@@ -45,7 +45,7 @@ static int open_checked(struct book *b, const struct book **use, const char *pat
 int model_book_inside(struct book *b, const struct book **use, const struct checkpoint *model, struct err *e) {
     *b = (struct book){0};
     *use = NULL;
-    return strncmp(model->format, "GGUF", 4) == 0 ? open_checked(b, use, model->path, model, e) : OK;
+    return strncmp(model->format, "GGUF", 4) == 0 ? open_checked(b, use, model->file.path, model, e) : OK;
 }
 
 int model_book_open(struct book *b, const struct book **use, const struct args *args, const struct checkpoint *model, const char *const *specs,

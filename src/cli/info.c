@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/sha256.h"
+#include "cli/book.h"
 #include "cli/command.h"
 #include "cli/find_model.h"
 #include "report/json_out.h"
@@ -71,7 +72,18 @@ static void json_size(struct json_out *j, const char *key, uint64_t bytes) {
         json_put_null(j, key);
 }
 
-static void print_json(const struct checkpoint *c, const char *sha256) {
+static void json_codebooks(struct json_out *j, const struct book *b) {
+    json_put_array(j, "codebooks");
+    for (size_t i = 0; b && i < b->n; i++) {
+        json_put_object(j, NULL);
+        json_put_uint(j, "m", b->books[i].m);
+        json_put_uint(j, "k", b->books[i].k);
+        json_put_close(j);
+    }
+    json_put_close(j);
+}
+
+static void print_json(const struct checkpoint *c, const struct book *book, const char *sha256) {
     struct json_out j;
     struct tensor_kind kinds[TENSOR_KINDS];
     json_put_begin(&j, stdout);
@@ -91,6 +103,7 @@ static void print_json(const struct checkpoint *c, const char *sha256) {
     }
     json_put_close(&j);
     json_tokenizer(&j, &c->vocab);
+    json_codebooks(&j, book);
     json_put_array(&j, "stored_bytes_per_token");
     for (size_t i = 0; kv_codec_listed(i); i++) {
         struct kv_bytes b = kv_bytes(kv_codec_listed(i), &c->weights.config);
@@ -105,6 +118,18 @@ static void print_json(const struct checkpoint *c, const char *sha256) {
 }
 
 /* ---- text ---- */
+
+/* "m=2 m=4 (k=256), from 65,536 tokens of a.txt, b.txt" */
+static void codebooks(struct text_table *t, const struct book *b) {
+    char text[512];
+    size_t at = 0;
+    for (size_t i = 0; i < b->n && at < sizeof text; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, "%slookat:m=%zu,k=%zu", i ? " " : "", b->books[i].m, b->books[i].k);
+    if (at < sizeof text) at += (size_t)snprintf(text + at, sizeof text - at, "; %s tokens of", text_count(b->tokens).s);
+    for (size_t i = 0; i < b->n_corpora && at < sizeof text; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s %s", i ? "," : "", b->corpora[i].name);
+    table_cell(t, "codebooks"), table_cell(t, "%s", text);
+}
 
 static void facts(struct text_table *t, const struct checkpoint *c, const char *sha256) {
     const struct gpt2_config *s = &c->weights.config;
@@ -156,10 +181,11 @@ static void codecs(struct text_table *t, const struct gpt2_config *s) {
     }
 }
 
-static int print_text(const struct checkpoint *c, const char *sha256, struct arena *arena, struct err *e) {
+static int print_text(const struct checkpoint *c, const struct book *book, const char *sha256, struct arena *arena, struct err *e) {
     struct text_table t;
     table_begin(&t, "ll", arena);
     facts(&t, c, sha256);
+    if (book) codebooks(&t, book);
     int rc = table_print(&t, stdout, e);
     putchar('\n');
     table_begin(&t, "lrrlr", arena);
@@ -172,13 +198,13 @@ static int print_text(const struct checkpoint *c, const char *sha256, struct are
     return rc;
 }
 
-static int report(const struct args *a, const struct checkpoint *c, struct arena *arena, struct err *e) {
+static int report(const struct args *a, const struct checkpoint *c, const struct book *book, struct arena *arena, struct err *e) {
     char hex[65];
     int rc = a->sha256 ? file_sha256(c->path, arena, hex, e) : OK;
     if (rc) return rc;
     const char *sha256 = a->sha256 ? hex : NULL;
-    if (strcmp(a->format, "json") != 0) return print_text(c, sha256, arena, e);
-    print_json(c, sha256);
+    if (strcmp(a->format, "json") != 0) return print_text(c, book, sha256, arena, e);
+    print_json(c, book, sha256);
     return OK;
 }
 
@@ -190,7 +216,11 @@ static int run(const struct args *a, struct err *e) {
     if (!rc && !path) rc = find_model(a, &arena, &path, e);
     if (!rc) rc = checkpoint_open(&c, path, a->tokenizer, warn, e);
     if (!rc) {
-        rc = report(a, &c, &arena, e);
+        struct book b = {0};
+        const struct book *inside = NULL;
+        rc = model_book_inside(&b, &inside, &c, e);
+        if (!rc) rc = report(a, &c, inside, &arena, e);
+        book_close(&b);
         checkpoint_close(&c);
     }
     arena_free(&arena);
