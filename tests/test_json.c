@@ -180,6 +180,16 @@ static void depth(void) {
     free(s);
 }
 
+/* A caller that looks at the string before it looks at the error finds an empty one. */
+static void a_string_that_fails_is_empty(void) {
+    const char *texts[] = {"\"abc", "12", "", "\"\\x\""};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct json j = json_open(texts[i], strlen(texts[i]), 4);
+        struct json_str s = {NULL, 999};
+        CHECK(!json_string(&j, &s) && s.s && s.n == 0, "text %zu", i);
+    }
+}
+
 int main(void) {
     RUN(accepts);
     RUN(refuses_and_says_where);
@@ -189,5 +199,6 @@ int main(void) {
     RUN(decodes);
     RUN(walks);
     RUN(depth);
+    RUN(a_string_that_fails_is_empty);
     return TEST_RESULT;
 }

@@ -128,6 +128,7 @@ static size_t escape(const char *s, size_t n, uint32_t *code) {
 }
 
 bool json_string(struct json *j, struct json_str *out) {
+    *out = (struct json_str){"", 0};
     if (look(j) != '"') return json_fail(j, "expected a string");
     size_t start = j->at + 1, at = start, len;
     uint32_t code;

@@ -43,6 +43,7 @@ bool json_enter_array(struct json *j);
 bool json_next_key(struct json *j, struct json_str *key);
 bool json_next_item(struct json *j);
 
+/* *out is empty after an error. */
 bool json_string(struct json *j, struct json_str *out);
 /* Digits only: no sign, fraction, exponent or leading zero, at most 2^64 - 1. */
 bool json_uint(struct json *j, uint64_t *out);

@@ -202,8 +202,7 @@ static int read_model(struct json *j, const char *path, struct parts *p, struct 
     json_enter_object(j);
     while (json_next_key(j, &key)) {
         if (json_is(key, "type") && json_peek(j) == JSON_STRING) {
-            json_string(j, &type);
-            if (!json_is(type, "BPE"))
+            if (json_string(j, &type) && !json_is(type, "BPE"))
                 return err_file(e, ERR_REFUSED, path, "the tokenizer's model is \"%.*s\", expected \"BPE\"", shown(type), type.s);
         } else if (json_is(key, "continuing_subword_prefix") || json_is(key, "end_of_word_suffix")) {
             if (!empty_or_null(j))
