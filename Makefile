@@ -5,6 +5,11 @@
 #
 # Variables: CC, CFLAGS, OPENMP=1|0 (default: 1 where the compiler has it), BUILD (folder for objects), BIN (the program)
 
+# as many jobs as there are cores, unless -j says otherwise
+ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+
 CFLAGS ?= -O3 -g
 BUILD  ?= .build/default
 BIN    ?= lookat
