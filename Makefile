@@ -51,7 +51,11 @@ $(FLAGS): always
 	@mkdir -p $(BUILD)
 	@echo '$(CC) $(ALL)' | cmp -s - $@ || echo '$(CC) $(ALL)' > $@
 
-$(BUILD)/src/kernels/avx2.o: ISA := $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),-mavx2 -mfma -mf16c)
+ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
+AVX2   := -mavx2 -mfma -mf16c
+$(BUILD)/src/kernels/avx2.o: ISA := $(AVX2)
+$(BUILD)/src/kernels/avx512.o: ISA := $(AVX2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512vbmi
+endif
 
 $(BUILD)/%.o: %.c $(FLAGS)
 	@mkdir -p $(@D)

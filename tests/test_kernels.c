@@ -395,7 +395,7 @@ static void sets_by_name(void) {
 
 /* One line for each set that is not tested here. */
 static void name_skipped_sets(void) {
-    static const char *const sets[] = {"avx2", "neon"};
+    static const char *const sets[] = {"avx2", "avx512", "neon"};
     struct err e;
     const struct kernels *k;
     for (size_t i = 0; i < COUNT(sets); i++)

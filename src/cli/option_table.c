@@ -101,7 +101,7 @@ const struct option option_table[] = {
     {"book", 0, NULL, "FILE", OPT_STRING, AT(book), 0, 0, GEN | COMP | EVAL, "Engine",
      "codebooks of lookat, instead of those inside the model's file or beside it (MODEL.book.gguf)", NULL},
     {"kernels", 0, NULL, "SET", OPT_STRING, AT(kernels), 0, 0, GEN | COMP | EVAL | CALIB, "Engine",
-     "arithmetic: auto, scalar, or the name of an instruction set, such as avx2 or neon", "auto"},
+     "arithmetic: auto, scalar, or the name of an instruction set, such as avx2, avx512 or neon", "auto"},
     {"threads", 't', NULL, "N", OPT_INT, AT(threads), 0, 1024, GEN | COMP | EVAL | CALIB, "Engine", "threads; 0: all that this process may use", "0"},
 
     {"output", 'o', NULL, "FILE", OPT_STRING, AT(output), 0, 0, CALIB | CONV, "Output", "GGUF file to write", NULL},

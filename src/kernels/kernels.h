@@ -11,7 +11,7 @@
 #include "kernels/dtype.h"
 
 struct kernels {
-    const char *name;         /* "scalar", "avx2", "neon" */
+    const char *name;         /* "scalar", "avx2", "avx512", "neon" */
     bool (*supported)(void);  /* does this CPU have the instructions? */
 
     /* y[n] = the numbers stored at w as type; exact. n a multiple of the block. */

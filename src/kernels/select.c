@@ -4,7 +4,7 @@
 #include "kernels/sets.h"
 
 /* Slowest first. */
-static const struct kernels *const *const sets[] = {&kernels_scalar, &kernels_avx2, &kernels_neon};
+static const struct kernels *const *const sets[] = {&kernels_scalar, &kernels_avx2, &kernels_avx512, &kernels_neon};
 enum { SETS = sizeof sets / sizeof *sets };
 
 const struct kernels *kernels_at(size_t index) {

@@ -6,6 +6,7 @@
 
 extern const struct kernels *const kernels_scalar;
 extern const struct kernels *const kernels_avx2;
+extern const struct kernels *const kernels_avx512;
 extern const struct kernels *const kernels_neon;
 
 #endif

@@ -1,5 +1,5 @@
-/* The kernels written once for any vector unit. A set (avx2.c, neon.c) defines
- *   LANES       float32 numbers in a vector: 4 or 8
+/* The kernels written once for any vector unit. A set (avx2.c, avx512.c, neon.c) defines
+ *   LANES       float32 numbers in a vector: 4, 8 or 16
  *   SUMS        vectors of partial sums per element of matmul, so that LANES * SUMS >= 8 (the error bound of kernels.h)
  *   vec and v_* the vector type and the operations on it
  * and then includes this file, which defines the static functions of struct kernels.

@@ -1,0 +1,107 @@
+/* AVX-512 (F, BW, DQ, VL) with VNNI and VBMI, as in Ice Lake, Zen 4 and what came after: the operations that vector.h builds the kernels from. */
+#include "kernels/sets.h"
+
+#if defined(__x86_64__) && defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VNNI__) && defined(__AVX512VBMI__)
+#include <immintrin.h>
+
+#define LANES 16
+#define SUMS 1
+typedef __m512 vec;
+
+static inline vec v_set1(float x) { return _mm512_set1_ps(x); }
+static inline vec v_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void v_store(float *p, vec v) { _mm512_storeu_ps(p, v); }
+static inline vec v_add(vec a, vec b) { return _mm512_add_ps(a, b); }
+static inline vec v_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
+static inline vec v_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
+static inline vec v_div(vec a, vec b) { return _mm512_div_ps(a, b); }
+static inline vec v_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); } /* a b + c */
+/* where either is NaN both give b */
+static inline vec v_max(vec a, vec b) { return _mm512_max_ps(a, b); }
+static inline vec v_min(vec a, vec b) { return _mm512_min_ps(a, b); }
+
+/* the first n lanes */
+static inline __mmask16 first_lanes(size_t n) { return (__mmask16)((1u << n) - 1); }
+
+static inline vec v_first(vec v, size_t n) { return _mm512_maskz_mov_ps(first_lanes(n), v); }
+static inline vec v_load_part(const float *p, size_t n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
+static inline void v_store_part(float *p, vec v, size_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), v); }
+
+static inline __m128i load_16_bytes(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
+static inline __m256i load_32_bytes(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+
+static inline vec v_load_f16(const uint16_t *p) { return _mm512_cvtph_ps(load_32_bytes(p)); }
+static inline vec v_load_bf16(const uint16_t *p) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load_32_bytes(p)), 16));
+}
+static inline void v_store_f16(uint16_t *p, vec v) {
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+static inline float v_f16_number(uint16_t h) { return _cvtsh_ss(h); }
+
+static inline vec widen_bytes(__m128i b) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(b)); }
+
+static inline void v_load_q8(vec q[2], const uint8_t *p) {
+    q[0] = widen_bytes(load_16_bytes(p));
+    q[1] = widen_bytes(load_16_bytes(p + 16));
+}
+
+static inline void v_load_q4(vec q[2], const uint8_t *p) {
+    __m128i b = load_16_bytes(p), nibble = _mm_set1_epi8(15), eight = _mm_set1_epi8(8);
+    q[0] = widen_bytes(_mm_sub_epi8(_mm_and_si128(b, nibble), eight));
+    q[1] = widen_bytes(_mm_sub_epi8(_mm_and_si128(_mm_srli_epi16(b, 4), nibble), eight));
+}
+
+/* the sums of lanes 0, 4, 8, 12 and so on for 1, 2, 3 */
+static inline __m128 sum_quarters(vec v) {
+    __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    return _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+}
+
+/* s = the sums of the lanes of a, b, c and d */
+static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) {
+    __m128 ab = _mm_hadd_ps(sum_quarters(a), sum_quarters(b)), cd = _mm_hadd_ps(sum_quarters(c), sum_quarters(d));
+    _mm_storeu_ps(s, _mm_hadd_ps(ab, cd));
+}
+
+static inline float v_most(vec v) {
+    __m256 h = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+
+static inline vec v_round(vec v) { return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+/* 2^k for whole k in -126..127; k = 128 gives infinity */
+static inline vec v_pow2(vec k) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(k), _mm512_set1_epi32(127)), 23));
+}
+/* v, but 0 in the lanes where x < least */
+static inline vec v_zero_where_less(vec v, vec x, vec least) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, least, _CMP_NLT_UQ), v); }
+
+#include "kernels/vector.h"
+
+/* The instructions, and that the operating system keeps the registers: __builtin_cpu_supports checks both. */
+static bool supported(void) {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
+}
+
+static const struct kernels set = {
+    .name = "avx512",
+    .supported = supported,
+    .to_f32 = to_f32,
+    .to_f16 = to_f16,
+    .matvec = matvec,
+    .vecmat = vecmat,
+    .matmul = matmul,
+    .layernorm = layernorm,
+    .gelu_tanh = gelu_tanh,
+    .gelu_erf = gelu_erf,
+    .softmax = softmax,
+};
+
+const struct kernels *const kernels_avx512 = &set;
+#else
+const struct kernels *const kernels_avx512 = NULL;
+#endif
