@@ -99,6 +99,9 @@ static const struct kernels set = {
     .gelu_tanh = gelu_tanh,
     .gelu_erf = gelu_erf,
     .softmax = softmax,
+    .fma_flops = 2 * LANES * CHAINS,
+    .multiply_add = multiply_add,
+    .read_sum = read_sum,
 };
 
 const struct kernels *const kernels_avx512 = &set;

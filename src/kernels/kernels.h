@@ -43,6 +43,15 @@ struct kernels {
 
     /* x[n] = exp(x - max x) / sum, in place; n >= 1. Relative error of each <= 2e-6 + n u where the result is a normal number. */
     void (*softmax)(float *x, size_t n);
+
+    /* The two limits of the machine as this set's instructions reach them, for measure/limits.h to time; their values only keep the compiler from
+     * leaving the work out.
+     * multiply_add: `rounds` steps of x = x/2 + 1 on chains that do not wait for each other and never leave the registers: fma_flops floating-point
+     * operations a round. Returns the sum of the chains' ends.
+     * read_sum: the sum of x[n], in no stated order, read once in several streams side by side. */
+    size_t fma_flops;
+    float (*multiply_add)(size_t rounds);
+    float (*read_sum)(const float *x, size_t n);
 };
 
 /* The set called `name`, or for NULL the fastest one this CPU supports. ERR_USAGE, naming the sets there are, where there is no such

@@ -131,6 +131,23 @@ static void softmax(float *x, size_t n) {
     for (size_t i = 0; i < n; i++) x[i] /= sum;
 }
 
+/* Eight chains: more would not stay in registers everywhere. */
+static float multiply_add(size_t rounds) {
+    float x[LANES] = {0, 1, 2, 3, 4, 5, 6, 7};
+    for (; rounds; rounds--)
+        for (int j = 0; j < LANES; j++) x[j] = x[j] * 0.5f + 1;
+    return sum_lanes(x);
+}
+
+static float read_sum(const float *x, size_t n) {
+    float lane[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++) lane[j] += x[i + j];
+    for (; i < n; i++) lane[0] += x[i];
+    return sum_lanes(lane);
+}
+
 static const struct kernels set = {
     .name = "scalar",
     .supported = supported,
@@ -143,6 +160,9 @@ static const struct kernels set = {
     .gelu_tanh = gelu_tanh,
     .gelu_erf = gelu_erf,
     .softmax = softmax,
+    .fma_flops = 2 * LANES,
+    .multiply_add = multiply_add,
+    .read_sum = read_sum,
 };
 
 const struct kernels *const kernels_scalar = &set;

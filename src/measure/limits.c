@@ -1,0 +1,91 @@
+#include "measure/limits.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/process.h"
+#include "base/threads.h"
+
+enum { PASSES_MIN = 5, SLICES = 50 };
+
+size_t limits_array_bytes(void) {
+    size_t most = (size_t)512 << 20;
+#ifdef _SC_PHYS_PAGES
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    if (pages > 0 && page > 0 && (size_t)pages / 8 < most / (size_t)page) most = (size_t)pages / 8 * (size_t)page;
+#endif
+    return most;
+}
+
+static void fill(void *ctx, size_t begin, size_t end, int thread) {
+    float *x = ctx;
+    (void)thread;
+    for (size_t i = begin; i < end; i++) x[i] = 1;
+}
+
+int limits_array_open(struct limits_array *a, size_t bytes, struct err *e) {
+    a->n = bytes / sizeof *a->x;
+    a->x = malloc(a->n * sizeof *a->x);
+    if (!a->x) return err_set(e, ERR_FAILED, "out of memory for %zu bytes to measure the read bandwidth on", bytes);
+    threads_ranges(a->n, fill, a->x);
+    return OK;
+}
+
+void limits_array_close(struct limits_array *a) {
+    free(a->x);
+    *a = (struct limits_array){0};
+}
+
+struct job {
+    const struct limits_array *a;
+    const struct kernels *k;
+    size_t threads, rounds;
+    float volatile *sums; /* [threads] where results go, so that they are results */
+};
+
+static void read_part(void *ctx, size_t begin, size_t end, int thread) {
+    const struct job *j = ctx;
+    j->sums[thread] = j->k->read_sum(j->a->x + begin, end - begin);
+}
+
+static void multiply_part(void *ctx, size_t begin, size_t end, int thread) {
+    const struct job *j = ctx;
+    for (size_t i = begin; i < end; i++) j->sums[thread] = j->k->multiply_add(j->rounds);
+}
+
+/* Seconds of the fastest run of fn, of PASSES_MIN or as many as fit in the time. */
+static double fastest(struct job *j, size_t n, void (*fn)(void *ctx, size_t begin, size_t end, int thread), double seconds) {
+    double best = 1e9, start = clock_now(), before = start, now;
+    for (int i = 0; i < PASSES_MIN || before - start < seconds; i++, before = now) {
+        threads_ranges(n, fn, j);
+        now = clock_now();
+        if (now - before < best) best = now - before;
+    }
+    return best;
+}
+
+struct limits limits_measure(const struct limits_array *a, const struct kernels *k, int threads, double seconds) {
+    float sums[1024];
+    struct limits l;
+    if (threads > (int)(sizeof sums / sizeof *sums)) threads = sizeof sums / sizeof *sums;
+    int before = threads_count();
+    threads_set(threads);
+    struct job j = {a, k, (size_t)threads_count(), 1024, sums};
+    l.read_bytes_per_s = (double)(a->n * sizeof *a->x) / fastest(&j, a->n, read_part, seconds);
+    /* as many rounds as make a run long beside the start of the threads, and short enough for many runs */
+    while (fastest(&j, j.threads, multiply_part, 0) < seconds / SLICES) j.rounds *= 2;
+    double best = fastest(&j, j.threads, multiply_part, seconds);
+    l.flops_per_s = (double)(j.threads * j.rounds * k->fma_flops) / best;
+    threads_set(before);
+    return l;
+}
+
+struct limits limits_larger(struct limits a, struct limits b) {
+    return (struct limits){a.read_bytes_per_s > b.read_bytes_per_s ? a.read_bytes_per_s : b.read_bytes_per_s,
+                           a.flops_per_s > b.flops_per_s ? a.flops_per_s : b.flops_per_s};
+}
+
+struct limits_bound limits_bound(const struct limits *l, double bytes, double flops) {
+    double reading = bytes / l->read_bytes_per_s, computing = flops / l->flops_per_s;
+    return (struct limits_bound){reading > computing ? reading : computing, reading > computing};
+}

@@ -1,0 +1,41 @@
+/* The two limits of a machine that decoding and prefill run into: bytes read from memory, and multiply-adds (the roofline of Williams, Waterman and
+ * Patterson 2009). Measured here and now, with as many threads as the work that is held against them. */
+#ifndef LOOKAT_MEASURE_LIMITS_H
+#define LOOKAT_MEASURE_LIMITS_H
+
+#include "base/err.h"
+#include "kernels/kernels.h"
+
+struct limits {
+    double read_bytes_per_s; /* from memory */
+    double flops_per_s;      /* float32 additions and multiplications, in registers */
+};
+
+/* Bytes of the array that `read_bytes_per_s` is measured on: 512 MB, or an eighth of this machine's memory where that is less. */
+size_t limits_array_bytes(void);
+
+/* Memory to read from. */
+struct limits_array {
+    float *x; /* [n] */
+    size_t n;
+};
+
+/* Allocates the array and writes to all of it, so that every page is there. bytes >= 64. ERR_FAILED without memory. */
+int limits_array_open(struct limits_array *a, size_t bytes, struct err *e);
+void limits_array_close(struct limits_array *a);
+
+/* Both limits with `threads` threads, each the best of several passes: the array read through by the kernels `k`, and k's multiply-adds. About `seconds`
+ * each. */
+struct limits limits_measure(const struct limits_array *a, const struct kernels *k, int threads, double seconds);
+
+/* The larger of each. */
+struct limits limits_larger(struct limits a, struct limits b);
+
+/* Seconds that this work takes at least, and which of the two limits binds it. */
+struct limits_bound {
+    double seconds;
+    bool reading; /* else the multiply-adds */
+};
+struct limits_bound limits_bound(const struct limits *l, double bytes, double flops);
+
+#endif
