@@ -184,19 +184,24 @@ static void matmul_of_every_shape(void) {
             for (size_t n = 1; n <= 7; n += r % 2 + 1) check_matmul(k, r, n, all_cols[c]);
 }
 
-/* matrix_apply with threads 1, 2 and 3; every element of y against float64, every run against the first. */
-static void check_apply(const struct kernels *k, enum dtype type, size_t rows, size_t cols, size_t n, bool with_bias) {
+static double gelu_tanh_exact(double x) { return x / 2 * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x))); }
+static double gelu_erf_exact(double x) { return x / 2 * erfc(-x / sqrt(2)); }
+
+/* matrix_apply of w[rows][cols] and x[n][cols]: every element of y against float64, and the same bits with 1, 2, 3 and 4 threads. */
+static void check_apply(const struct kernels *k, enum dtype type, size_t rows, size_t cols, size_t n, bool with_bias, enum matrix_after after) {
     struct weights w = weights_new(type, rows, cols, 0);
     struct matrix m = {w.room.data, type, rows, cols};
     size_t ldx = cols + 5, ldy = rows + 7, ny = (n - 1) * ldy + rows;
     struct weights x = weights_new(DTYPE_F32, n, cols, 5 * sizeof(float));
     struct room rb, first = {0};
     const float *bias = normals(&rb, rows, 1), *xf = (const float *)(const void *)x.room.data;
-    for (int threads = 1; threads <= 3; threads++) {
+    for (int threads = 1; threads <= 4; threads++) {
         struct room ry = room_new(ny * sizeof(float));
-        const float *y = (const float *)(const void *)ry.data;
+        float *y = (float *)(void *)ry.data;
+        for (size_t i = 0; i < n; i++)
+            for (size_t r = 0; r < rows; r++) y[i * ldy + r] = (float)(r % 3) - 1;
         threads_set(threads);
-        matrix_apply(k, &m, with_bias ? bias : NULL, xf, ldx, n, (float *)(void *)ry.data, ldy);
+        matrix_apply(k, &(struct matrix_product){&m, with_bias ? bias : NULL, xf, y, n, ldx, ldy, after});
         CHECK(room_intact(&ry), "%s: wrote outside y", k->name);
         if (threads > 1) {
             CHECK(memcmp(first.data, ry.data, ry.bytes) == 0, "%s %s n %zu: %d threads differ", k->name, dtype_name(type), n, threads);
@@ -204,17 +209,23 @@ static void check_apply(const struct kernels *k, enum dtype type, size_t rows, s
             continue;
         }
         first = ry;
+        for (size_t i = 0; i + 1 < n; i++)
+            for (size_t b = 0; b < 7 * sizeof(float); b++)
+                CHECK(ry.data[(i * ldy + rows) * sizeof(float) + b] == POISON, "%s: wrote into the gap after row %zu of y", k->name, i);
         for (size_t i = 0; i < n; i++)
             for (size_t r = 0; r < rows; r++) {
-                double sum = 0, size = 0, b = with_bias ? bias[r] : 0;
+                double sum = with_bias ? bias[r] : 0, size = fabs(sum), before = (double)(r % 3) - 1;
                 for (size_t c = 0; c < cols; c++) {
                     double p = stored(type, w.room.data + r * w.stride, c) * xf[i * ldx + c];
                     sum += p;
                     size += fabs(p);
                 }
-                double bound = ((double)cols / 8 + 24) * U * (size + fabs(b));
-                CHECK(fabs(y[i * ldy + r] - sum - b) <= bound, "%s %s n %zu (%zu, %zu): %g, not %g", k->name, dtype_name(type), n, i, r,
-                      (double)y[i * ldy + r], sum + b);
+                double bound = ((double)cols / 8 + 24) * U * size; /* gelu's slope is at most 1.13 */
+                if (after == MATRIX_ADD) bound += U * fabs(sum + before), sum += before;
+                if (after == MATRIX_GELU_TANH) bound = 1.13 * bound + 4e-7 * (1 + fabs(sum)), sum = gelu_tanh_exact(sum);
+                if (after == MATRIX_GELU_ERF) bound = 1.13 * bound + 4e-7 * (1 + fabs(sum)), sum = gelu_erf_exact(sum);
+                CHECK(fabs(y[i * ldy + r] - sum) <= bound, "%s %s n %zu after %d (%zu, %zu): %g, not %g", k->name, dtype_name(type), n,
+                      (int)after, i, r, (double)y[i * ldy + r], sum);
             }
     }
     room_end(&first);
@@ -223,14 +234,34 @@ static void check_apply(const struct kernels *k, enum dtype type, size_t rows, s
     room_end(&x.room);
 }
 
-static void matrix_apply_over_threads(void) {
+static void matrix_apply_of_every_type(void) {
     int threads = threads_count();
     EACH_SET(k)
     for (size_t t = 0; t < COUNT(types); t++)
         for (size_t n = 1; n <= 5; n += 2) {
-            check_apply(k, types[t], 37, 96, n, true);
-            check_apply(k, types[t], 2, 1056, n, false);
+            check_apply(k, types[t], 37, 96, n, true, MATRIX_SET);
+            check_apply(k, types[t], 2, 1056, n, false, MATRIX_SET);
         }
+    threads_set(threads);
+}
+
+static void matrix_apply_of_every_count(void) {
+    int threads = threads_count();
+    EACH_SET(k)
+    for (size_t n = 1; n <= 70; n++) check_apply(k, DTYPE_F32, 1 + n * 37 % 101, 1 + n * 29 % 83, n, n % 2, (enum matrix_after)(n % 4));
+    threads_set(threads);
+}
+
+/* after, for one row and several; 600 rows of w are more than one piece of any kind. */
+static void matrix_apply_and_what_follows(void) {
+    int threads = threads_count();
+    EACH_SET(k)
+    for (int after = MATRIX_SET; after <= MATRIX_GELU_ERF; after++)
+        for (size_t n = 1; n <= 3; n += 2) {
+            check_apply(k, DTYPE_F16, 600, 20, n, true, (enum matrix_after)after);
+            check_apply(k, DTYPE_F16, 600, 20, n, false, (enum matrix_after)after);
+        }
+    check_apply(kernels_at(0), DTYPE_F16, 5, 20, 600, true, MATRIX_ADD);
     threads_set(threads);
 }
 
@@ -261,9 +292,6 @@ static void to_f16_stays_inside(void) {
         room_end(&rx);
     }
 }
-
-static double gelu_tanh_exact(double x) { return x / 2 * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x))); }
-static double gelu_erf_exact(double x) { return x / 2 * erfc(-x / sqrt(2)); }
 
 static void check_gelu(const char *name, void (*fn)(float *, size_t), double (*exact)(double)) {
     static const float extreme[] = {0,   -0.0f, 1e-30f, -1e-30f, 1e-8f, -1e-8f, 20,    -20,    50,
@@ -411,7 +439,9 @@ int main(void) {
     RUN(vecmat_of_every_shape);
     RUN(matmul_of_every_shape);
     RUN(matrix_rows_and_sizes);
-    RUN(matrix_apply_over_threads);
+    RUN(matrix_apply_of_every_type);
+    RUN(matrix_apply_of_every_count);
+    RUN(matrix_apply_and_what_follows);
     RUN(gelu_tanh_against_libm);
     RUN(gelu_erf_against_libm);
     RUN(softmax_against_libm);

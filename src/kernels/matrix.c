@@ -1,17 +1,16 @@
 #include "kernels/matrix.h"
 
+#include <string.h>
+
 #include "base/threads.h"
 
-/* A tile of weights, widened to float32 on the stack: it stays in the first caches while all rows of x pass over it. Float32 weights
+/* A tile of weights, widened to float32 on the stack: it stays in the first caches while TOKENS rows of x pass over it. Float32 weights
  * are copied too: in place, rows a multiple of 4 KiB apart would drive each other out of the cache. */
-enum { PANEL_ROWS = 16, PANEL_COLS = 512 };
+enum { PANEL_ROWS = 16, PANEL_COLS = 512, TOKENS = 256 };
 
-struct product {
+struct job {
     const struct kernels *k;
-    const struct matrix *w;
-    const float *bias, *x;
-    float *y;
-    size_t ldx, n, ldy;
+    const struct matrix_product *p;
 };
 
 size_t matrix_row_bytes(const struct matrix *w) { return dtype_bytes(w->type, w->cols); }
@@ -22,38 +21,62 @@ static const uint8_t *row_at(const struct matrix *w, size_t r) { return (const u
 
 void matrix_row(const struct kernels *k, const struct matrix *w, size_t r, float *y) { k->to_f32(w->type, y, row_at(w, r), w->cols); }
 
-static void apply_one(void *ctx, size_t begin, size_t end, int thread) {
-    const struct product *p = ctx;
-    (void)thread;
-    p->k->matvec(p->w->type, p->y + begin, row_at(p->w, begin), matrix_row_bytes(p->w), end - begin, p->x, p->w->cols);
-    if (!p->bias) return;
-    for (size_t r = begin; r < end; r++) p->y[r] += p->bias[r];
+/* y[rows] from sums[rows], which begin at row `row` of w; sums are overwritten. */
+static void finish(const struct job *j, float *y, float *sums, size_t row, size_t rows) {
+    const float *bias = j->p->bias;
+    for (size_t r = 0; bias && r < rows; r++) sums[r] += bias[row + r];
+    switch (j->p->after) {
+    case MATRIX_ADD:
+        for (size_t r = 0; r < rows; r++) y[r] += sums[r];
+        return;
+    case MATRIX_GELU_TANH: j->k->gelu_tanh(sums, rows); break;
+    case MATRIX_GELU_ERF: j->k->gelu_erf(sums, rows); break;
+    case MATRIX_SET: break;
+    }
+    memcpy(y, sums, rows * sizeof *y);
 }
 
-/* y[n][rows] += x[n][cols] times the part of w at (row, col). */
-static void apply_tile(const struct product *p, size_t row, size_t rows, size_t col, size_t cols) {
-    float tile[PANEL_ROWS * PANEL_COLS];
-    const struct matrix *w = p->w;
-    for (size_t r = 0; r < rows; r++)
-        p->k->to_f32(w->type, tile + r * cols, row_at(w, row + r) + dtype_bytes(w->type, col), cols);
-    p->k->matmul(p->y + row, p->ldy, tile, cols, rows, p->x + col, p->ldx, p->n, cols);
+/* Rows begin..end-1 for one row of x. */
+static void apply_one(void *ctx, size_t begin, size_t end, int thread) {
+    enum { ROWS = 256 };
+    const struct job *j = ctx;
+    const struct matrix *w = j->p->w;
+    (void)thread;
+    for (size_t row = begin, rows; row < end; row += rows) {
+        float sums[ROWS];
+        rows = end - row < ROWS ? end - row : ROWS;
+        j->k->matvec(w->type, sums, row_at(w, row), matrix_row_bytes(w), rows, j->p->x, w->cols);
+        finish(j, j->p->y + row, sums, row, rows);
+    }
 }
+
+/* sums[n][PANEL_ROWS] += x[n][cols] times the part of w at (row, col). */
+static void add_tile(const struct job *j, float *sums, size_t row, size_t rows, size_t col, size_t cols, const float *x, size_t n) {
+    float tile[PANEL_ROWS * PANEL_COLS];
+    const struct matrix *w = j->p->w;
+    for (size_t r = 0; r < rows; r++)
+        j->k->to_f32(w->type, tile + r * cols, row_at(w, row + r) + dtype_bytes(w->type, col), cols);
+    j->k->matmul(sums, PANEL_ROWS, tile, cols, rows, x + col, j->p->ldx, n, cols);
+}
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 static void apply_panel(void *ctx, size_t task, int thread) {
-    const struct product *p = ctx;
+    const struct job *j = ctx;
+    const struct matrix_product *p = j->p;
+    size_t panels = (p->w->rows + PANEL_ROWS - 1) / PANEL_ROWS, row = task % panels * PANEL_ROWS, token = task / panels * TOKENS;
+    size_t rows = least(p->w->rows - row, PANEL_ROWS), n = least(p->n - token, TOKENS), cols = p->w->cols;
+    float sums[TOKENS * PANEL_ROWS] = {0};
     (void)thread;
-    size_t row = task * PANEL_ROWS, rows = p->w->rows - row < PANEL_ROWS ? p->w->rows - row : PANEL_ROWS;
-    for (size_t i = 0; i < p->n; i++)
-        for (size_t r = row; r < row + rows; r++) p->y[i * p->ldy + r] = p->bias ? p->bias[r] : 0;
-    for (size_t col = 0; col < p->w->cols; col += PANEL_COLS)
-        apply_tile(p, row, rows, col, p->w->cols - col < PANEL_COLS ? p->w->cols - col : PANEL_COLS);
+    for (size_t col = 0; col < cols; col += PANEL_COLS)
+        add_tile(j, sums, row, rows, col, least(cols - col, PANEL_COLS), p->x + token * p->ldx, n);
+    for (size_t i = 0; i < n; i++) finish(j, p->y + (token + i) * p->ldy + row, sums + i * PANEL_ROWS, row, rows);
 }
 
-void matrix_apply(const struct kernels *k, const struct matrix *w, const float *bias, const float *x, size_t ldx, size_t n, float *y,
-                  size_t ldy) {
-    struct product p = {.k = k, .w = w, .bias = bias, .x = x, .y = y, .ldx = ldx, .n = n, .ldy = ldy};
-    if (n == 1)
-        threads_ranges(w->rows, apply_one, &p);
-    else if (n > 1)
-        threads_tasks((w->rows + PANEL_ROWS - 1) / PANEL_ROWS, apply_panel, &p);
+void matrix_apply(const struct kernels *k, const struct matrix_product *p) {
+    struct job j = {k, p};
+    if (p->n == 1)
+        threads_ranges(p->w->rows, apply_one, &j);
+    else if (p->n > 1)
+        threads_tasks((p->w->rows + PANEL_ROWS - 1) / PANEL_ROWS * ((p->n + TOKENS - 1) / TOKENS), apply_panel, &j);
 }

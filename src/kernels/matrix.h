@@ -18,10 +18,27 @@ size_t matrix_bytes(const struct matrix *w);
 /* Row r as float32: y[cols]. */
 void matrix_row(const struct kernels *k, const struct matrix *w, size_t r, float *y);
 
-/* y[n][rows] = x[n][cols] w^T + bias[rows] (bias NULL: none). ldy and ldx are the distances between rows in floats. n = 1 streams
- * the weights once through matvec; n > 1 widens tiles of them to float32 and multiplies those. Both give the same result to
- * rounding, and each gives the same bits for any number of threads. */
-void matrix_apply(const struct kernels *k, const struct matrix *w, const float *bias, const float *x, size_t ldx, size_t n, float *y,
-                  size_t ldy);
+/* What becomes of an element v = sum_c w[r][c] x[i][c] + bias[r] while it is in the cache. */
+enum matrix_after {
+    MATRIX_SET,       /* y[i][r] = v */
+    MATRIX_ADD,       /* y[i][r] += v */
+    MATRIX_GELU_TANH, /* y[i][r] = gelu(v), as kernels.gelu_tanh */
+    MATRIX_GELU_ERF,  /* y[i][r] = gelu(v), as kernels.gelu_erf */
+};
+
+/* y[n][rows] from x[n][cols] w^T + bias[rows]. */
+struct matrix_product {
+    const struct matrix *w;
+    const float *bias; /* [rows]; NULL: none */
+    const float *x;    /* [n][cols] */
+    float *y;          /* [n][rows]; does not overlap x */
+    size_t n, ldx, ldy; /* ldx and ldy: the distances between rows in floats */
+    enum matrix_after after;
+};
+
+/* Runs the product, spread over the threads. n = 1 streams the weights once through matvec; n > 1 widens tiles of them to float32 and
+ * multiplies those. Both give the same result to rounding, and each gives the same bits for any number of threads and, while
+ * n > 1, whatever the other rows of x are and how many. */
+void matrix_apply(const struct kernels *k, const struct matrix_product *p);
 
 #endif

@@ -109,39 +109,24 @@ static void normalise(struct gpt2_session *s, const float *weight, const float *
     for (size_t i = 0; i < n; i++) s->k->layernorm(s->norm + i * C, s->x + i * C, weight, bias, C, s->w->config.norm_eps);
 }
 
-static void add(float *x, const float *y, size_t n) {
-    for (size_t i = 0; i < n; i++) x[i] += y[i];
-}
-
-struct gelu_job {
-    void (*gelu)(float *x, size_t n);
-    float *x;
-    size_t cols;
-};
-
-static void gelu_rows(void *ctx, size_t begin, size_t end, int thread) {
-    const struct gelu_job *j = ctx;
-    (void)thread;
-    j->gelu(j->x + begin * j->cols, (end - begin) * j->cols);
+/* y[n][rows] from x[n][cols], both without gaps. */
+static void linear(const struct gpt2_session *s, const struct matrix *w, const float *bias, const float *x, size_t n, float *y,
+                   enum matrix_after after) {
+    matrix_apply(s->k, &(struct matrix_product){w, bias, x, y, n, .ldx = w->cols, .ldy = w->rows, .after = after});
 }
 
 static void layer_forward(struct gpt2_session *s, size_t layer, const struct gpt2_row *rows, size_t n) {
     const struct gpt2_layer *w = &s->w->layers[layer];
-    const struct gpt2_config *c = &s->w->config;
-    size_t C = c->n_embd, F = c->n_inner;
+    enum matrix_after gelu = s->w->config.activation == GELU_ERF ? MATRIX_GELU_ERF : MATRIX_GELU_TANH;
 
     normalise(s, w->ln1_w, w->ln1_b, n);
-    matrix_apply(s->k, &w->qkv, w->qkv_b, s->norm, C, n, s->qkv, 3 * C);
+    linear(s, &w->qkv, w->qkv_b, s->norm, n, s->qkv, MATRIX_SET);
     attention(s, layer, rows, n);
-    matrix_apply(s->k, &w->proj, w->proj_b, s->norm, C, n, s->qkv, C); /* q, k and v are done with */
-    add(s->x, s->qkv, n * C);
+    linear(s, &w->proj, w->proj_b, s->norm, n, s->x, MATRIX_ADD);
 
     normalise(s, w->ln2_w, w->ln2_b, n);
-    matrix_apply(s->k, &w->fc, w->fc_b, s->norm, C, n, s->hidden, F);
-    struct gelu_job gelu = {c->activation == GELU_ERF ? s->k->gelu_erf : s->k->gelu_tanh, s->hidden, F};
-    threads_ranges(n, gelu_rows, &gelu);
-    matrix_apply(s->k, &w->fcproj, w->fcproj_b, s->hidden, F, n, s->norm, C);
-    add(s->x, s->norm, n * C);
+    linear(s, &w->fc, w->fc_b, s->norm, n, s->hidden, gelu);
+    linear(s, &w->fcproj, w->fcproj_b, s->hidden, n, s->x, MATRIX_ADD);
 }
 
 /* logits = head(layernorm_f(x)) of the rows that want them. */
@@ -152,7 +137,7 @@ static void head(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, 
         s->k->layernorm(s->norm + wanted * C, s->x + i * C, s->w->lnf_w, s->w->lnf_b, C, s->w->config.norm_eps);
         wanted++;
     }
-    if (wanted) matrix_apply(s->k, &s->w->head, NULL, s->norm, C, wanted, logits, s->w->config.n_vocab);
+    if (wanted) linear(s, &s->w->head, NULL, s->norm, wanted, logits, MATRIX_SET);
 }
 
 int gpt2_forward(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, float *logits, struct err *e) {
