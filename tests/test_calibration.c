@@ -33,7 +33,7 @@ static void stored_keys(const struct checkpoint *c, const int32_t *ids, size_t n
     CHECK(gpt2_prefill(&s, 0, ids, n, NULL, &e) == OK, "%s", e.msg);
     for (size_t l = 0; l < g->n_layer; l++)
         for (size_t h = 0; h < g->n_head; h++) {
-            const float *rows = (const float *)(const void *)((const uint8_t *)s.state[0] + s.attn.layers[l].keys_at) + h * 64 * D;
+            const float *rows = (const float *)(const void *)((const uint8_t *)s.state[0] + s.attn.layers[l].keys[h].at);
             for (size_t i = 0; i < n * D; i++) keys[(l * g->n_head + h) * n * D + i] = f32_to_f16(rows[i]);
         }
     gpt2_session_close(&s);

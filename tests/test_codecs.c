@@ -34,7 +34,7 @@ static bool one_open(struct one *o, const char *spec, size_t D, const float *cen
     o->a.center = center;
     o->key = (struct codec_head){o->a.k, &o->a.layers[0].key, 0, 0, D, center};
     o->value = (struct codec_head){o->a.k, &o->a.layers[0].value, 0, 0, D, NULL};
-    o->row = o->a.layers[0].key_row;
+    o->row = o->a.layers[0].keys[0].row;
     return true;
 }
 
@@ -110,10 +110,10 @@ static void rows_by_hand(void) {
         bool open = one_open(&o, all[i].spec, 4, center, &e);
         CHECK(open, "%s", e.msg);
         if (!open) continue;
-        uint8_t row[8];
+        _Alignas(64) uint8_t row[KV_BLOCK_MAX * 8];
         float x[4];
-        o.key.codec->ops->store(&o.key, row, all[i].x, 4, 1);
-        o.key.codec->ops->decode(&o.key, x, row, 1);
+        o.key.codec->ops->store(&o.key, row, 0, all[i].x, 4, 1);
+        o.key.codec->ops->decode(&o.key, x, row, 0, 1);
         CHECK(memcmp(row, all[i].row, o.row) == 0, "row %zu: %s: other bytes: %02x %02x %02x %02x", i, all[i].spec, row[0], row[1], row[2], row[3]);
         for (size_t j = 0; j < 4; j++)
             CHECK(x[j] == all[i].decoded[j], "row %zu: %s: number %zu is %g", i, all[i].spec, j, (double)x[j]);
@@ -166,10 +166,10 @@ static void turbo_by_definition(void) {
             if (!one_open(&o, spec, *D, NULL, &e)) continue;
             const float *level = turbo_levels(bits), *signs = o.key.codec->data;
             float x[MAX_D];
-            uint8_t row[2 + MAX_D];
+            _Alignas(64) uint8_t row[KV_BLOCK_MAX * (2 + MAX_D)];
             double flipped[MAX_D], y[MAX_D], squares = 0, length = 0;
             fill_normal(x, *D, 3, *D);
-            o.key.codec->ops->store(&o.key, row, x, *D, 1);
+            o.key.codec->ops->store(&o.key, row, 0, x, *D, 1);
             for (size_t i = 0; i < *D; i++) flipped[i] = (double)signs[i] * x[i], squares += (double)x[i] * x[i];
             hadamard(y, flipped, *D);
             for (size_t i = 0; i < *D; i++) {
@@ -209,10 +209,10 @@ static void turbo_error_is_the_theory(void) {
         double left = 0, error = 0, norm = 0;
         for (size_t n = 0; n < N; n++) {
             float x[D], y[D];
-            uint8_t row[2 + D];
+            _Alignas(64) uint8_t row[KV_BLOCK_MAX * (2 + D)];
             fill_normal(x, D, 1, n);
-            o.key.codec->ops->store(&o.key, row, x, D, 1);
-            o.key.codec->ops->decode(&o.key, y, row, 1);
+            o.key.codec->ops->store(&o.key, row, 0, x, D, 1);
+            o.key.codec->ops->decode(&o.key, y, row, 0, 1);
             double xx = dot(x, x, D), xy = dot(x, y, D), yy = dot(y, y, D);
             left += (1 - xy * xy / (xx * yy)) / N;
             error += (xx - 2 * xy + yy) / xx / N;
@@ -236,13 +236,13 @@ static void integer_errors_are_bounded(void) {
             struct one o;
             struct err e;
             float center[MAX_D], x[ROWS * MAX_D], y[ROWS * MAX_D];
-            uint8_t rows[ROWS * 2 * MAX_D];
+            _Alignas(64) uint8_t rows[KV_BLOCK_MAX * 2 * MAX_D];
             fill_normal(center, *D, 2, 5);
             if (!one_open(&o, *spec, *D, center, &e)) continue;
             const struct codec_options *opt = &o.key.codec->o;
             fill_normal(x, ROWS * *D, 1, *D);
-            o.key.codec->ops->store(&o.key, rows, x, *D, ROWS);
-            o.key.codec->ops->decode(&o.key, y, rows, ROWS);
+            o.key.codec->ops->store(&o.key, rows, 0, x, *D, ROWS);
+            o.key.codec->ops->decode(&o.key, y, rows, 0, ROWS);
             for (size_t r = 0; r < ROWS; r++) {
                 double want[MAX_D], got[MAX_D], a[MAX_D], b[MAX_D];
                 for (size_t i = 0; i < *D; i++) a[i] = want[i] = opt->center ? (double)x[r * *D + i] - center[i] : x[r * *D + i];
@@ -268,8 +268,8 @@ static void used_as_decoded(void) {
         struct one o;
         struct err e;
         size_t D = *at;
-        float center[MAX_D], x[ROWS * MAX_D], y[ROWS * MAX_D], q[MAX_D], p[ROWS], scores[ROWS], out[MAX_D], *work = aligned_alloc(64, 4096);
-        uint8_t rows[ROWS * 2 * MAX_D + GUARD];
+        float center[MAX_D], x[ROWS * MAX_D], y[ROWS * MAX_D], q[MAX_D], p[KV_BLOCK_MAX] = {0}, scores[KV_BLOCK_MAX], out[MAX_D], *work = aligned_alloc(64, 4096);
+        _Alignas(64) uint8_t rows[KV_BLOCK_MAX * 2 * MAX_D + GUARD];
         fill_normal(center, D, 1, 5);
         fill_normal(x, ROWS * D, 2, D);
         fill_normal(q, D, 1, D + 1);
@@ -279,12 +279,17 @@ static void used_as_decoded(void) {
             size_t group = o.key.codec->o.group, scales = group ? 2 * D / group : 2, packed = D * bits_of(*spec) / 8;
             struct attn_counters c = {0}, closed = {0};
             served++;
-            CHECK(o.row == scales + packed && ops->scale_bytes(o.key.codec, D) == scales, "%s, D %zu: a row is %zu bytes", *spec, D, o.row);
-            CHECK(ops->work_floats(o.key.codec, D) * sizeof(float) <= 4096, "%s, D %zu", *spec, D);
+            CHECK(o.row == scales + packed && ops->scale_bytes(o.key.codec, D, 0) == scales, "%s, D %zu: a row is %zu bytes", *spec, D, o.row);
+            CHECK(ops->work_floats(o.key.codec, D, 0) * sizeof(float) <= 4096, "%s, D %zu", *spec, D);
             memset(rows, 0xa5, sizeof rows);
-            ops->store(&o.key, rows, x, D, ROWS);
-            for (size_t i = 0; i < GUARD; i++) CHECK(rows[ROWS * o.row + i] == 0xa5, "%s, D %zu: a byte past the rows is written", *spec, D);
-            ops->decode(&o.key, y, rows, ROWS);
+            size_t whole = codec_timeline_bytes(o.key.codec, D, 0, ROWS);
+            for (size_t r = 0; r < ROWS; r += 4) ops->store(&o.key, rows, r, x + r * D, D, ROWS - r < 4 ? ROWS - r : 4);
+            for (size_t i = 0; i < GUARD; i++) CHECK(rows[whole + i] == 0xa5, "%s, D %zu: a byte past the rows is written", *spec, D);
+            ops->decode(&o.key, y, rows, 0, ROWS);
+            for (size_t r = 0; r < ROWS; r++) {
+                ops->decode(&o.key, out, rows, r, 1);
+                CHECK(memcmp(out, y + r * D, D * sizeof *out) == 0, "%s, D %zu: row %zu alone is another", *spec, D, r);
+            }
             ops->prepare(&o.key, work, q, &c);
             ops->score(&o.key, work, scores, rows, ROWS, &c);
             for (size_t r = 0; r < ROWS; r++) {
@@ -292,16 +297,16 @@ static void used_as_decoded(void) {
                 for (size_t i = 0; i < D; i++) size += fabs((double)q[i] * y[r * D + i]);
                 CHECK(fabs(exact - scores[r]) <= 1e-5 * size, "%s, D %zu: score %g, expected %g", *spec, D, (double)scores[r], exact);
             }
-            ops->reads(o.key.codec, D, ROWS, false, &closed);
+            ops->reads(o.key.codec, D, 0, ROWS, false, &closed);
             CHECK(memcmp(&c, &closed, sizeof c) == 0 && c.keys == ROWS * packed && c.scales == ROWS * scales && !c.values,
                   "%s, D %zu: keys read", *spec, D);
             if (o.values) {
                 memset(&c, 0, sizeof c);
                 memset(&closed, 0, sizeof closed);
                 memset(out, 0, sizeof out);
-                ops->store(&o.value, rows, x, D, ROWS);
-                ops->decode(&o.value, y, rows, ROWS);
-                ops->mix(&o.value, out, rows, p, ROWS, &c);
+                ops->store(&o.value, rows, 0, x, D, ROWS);
+                ops->decode(&o.value, y, rows, 0, ROWS);
+                ops->mix(&o.value, work, out, rows, p, ROWS, &c);
                 ops->finish(&o.value, out);
                 double size = 0; /* of any number: a rotation spreads a row's error */
                 for (size_t r = 0; r < ROWS; r++) size += fabs(p[r]) * sqrt(dot(y + r * D, y + r * D, D));
@@ -310,7 +315,7 @@ static void used_as_decoded(void) {
                     for (size_t r = 0; r < ROWS; r++) sum += (double)p[r] * y[r * D + i];
                     CHECK(fabs(sum - out[i]) <= 1e-5 * size, "%s, D %zu: mix %g, expected %g", *spec, D, (double)out[i], sum);
                 }
-                ops->reads(o.value.codec, D, ROWS, true, &closed);
+                ops->reads(o.value.codec, D, 0, ROWS, true, &closed);
                 CHECK(memcmp(&c, &closed, sizeof c) == 0 && c.values == ROWS * packed && c.scales == ROWS * scales && !c.keys,
                       "%s, D %zu: values read", *spec, D);
             }
@@ -363,12 +368,12 @@ static void extremes(void) {
         const float values[] = {0, -0.0f, 1, -3, 65504, 1e6f, -1e30f, 1e-6f, 1e-9f, -1e-30f, FLT_TRUE_MIN};
         const struct kv_codec *ops = o.key.codec->ops;
         float x[D], y[D];
-        uint8_t row[2 * D];
+        _Alignas(64) uint8_t row[KV_BLOCK_MAX * 2 * D];
         EACH(float, v, values) {
             for (size_t alternate = 0; alternate < 3; alternate++) {
                 for (size_t i = 0; i < D; i++) x[i] = alternate == 0 ? *v : alternate == 1 ? (i % 2 ? -*v : *v) : i == 9 ? *v : 0;
-                ops->store(&o.key, row, x, D, 1);
-                ops->decode(&o.key, y, row, 1);
+                ops->store(&o.key, row, 0, x, D, 1);
+                ops->decode(&o.key, y, row, 0, 1);
                 bool finite = true;
                 double squares = 0, size = 0, most = 0;
                 for (size_t i = 0; i < D; i++) {
@@ -390,8 +395,8 @@ static void extremes(void) {
                 bool shows = false;
                 fill_normal(x, D, 1, 1);
                 x[where] = *v;
-                ops->store(&o.key, row, x, D, 1);
-                ops->decode(&o.key, y, row, 1);
+                ops->store(&o.key, row, 0, x, D, 1);
+                ops->decode(&o.key, y, row, 0, 1);
                 for (size_t i = 0; i < D; i++) shows = shows || y[i] != y[i];
                 CHECK(shows || *v == *v, "%s: NaN at %zu is lost", *spec, where);
             }

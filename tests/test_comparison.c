@@ -248,9 +248,9 @@ static void record(void *ctx, size_t layer, const struct gpt2_row *rows, size_t 
 static void stored(float *out, const struct attn *a, size_t layer, size_t head, bool values, const float *x, size_t n) {
     size_t D = a->shape.head_dim;
     struct codec_head h = {.k = a->k, .codec = values ? &a->layers[layer].value : &a->layers[layer].key, .layer = layer, .head = head, .head_dim = D};
-    uint8_t *rows = arena_alloc(&arena, n, h.codec->ops->row_bytes(h.codec, D));
-    h.codec->ops->store(&h, rows, x + head * D, a->shape.n_head * D, n);
-    h.codec->ops->decode(&h, out, rows, n);
+    uint8_t *rows = arena_alloc(&arena, codec_timeline_bytes(h.codec, D, head, n), 1);
+    h.codec->ops->store(&h, rows, 0, x + head * D, a->shape.n_head * D, n);
+    h.codec->ops->decode(&h, out, rows, 0, n);
 }
 
 struct answer {
@@ -491,8 +491,8 @@ static void decoded_tokens_are_counted(void) {
                 struct attn_counters want = {0};
                 for (size_t pos = 63; pos < 150; pos += 64)
                     for (size_t h = 0; h < 3; h++) {
-                        a.layers[l].key.ops->reads(&a.layers[l].key, 8, pos + 1, false, &want);
-                        a.layers[l].value.ops->reads(&a.layers[l].value, 8, pos + 1, true, &want);
+                        a.layers[l].key.ops->reads(&a.layers[l].key, 8, h, pos + 1, false, &want);
+                        a.layers[l].value.ops->reads(&a.layers[l].value, 8, h, pos + 1, true, &want);
                     }
                 CHECK(memcmp(&want, &s.loaded[l], sizeof want) == 0, "mode %d, run %zu, layer %zu: %zu bytes of keys, expected %zu", mode, run, l,
                       (size_t)s.loaded[l].keys, (size_t)want.keys);

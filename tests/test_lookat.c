@@ -107,12 +107,12 @@ static void one_setting(const struct kernels *k, const struct book *book, size_t
     attn_append(&a, state, 1, T - 3, 3, k_rows[T - 3], v_rows[T - 3], H * MAX_D);
 
     size_t close = 0;
-    CHECK(a.layers[1].key_row == m, "%s: %zu bytes a key", spec, a.layers[1].key_row);
+    CHECK(a.layers[1].keys[0].row == m, "%s: %zu bytes a key", spec, a.layers[1].keys[0].row);
     for (size_t h = 0; h < H; h++)
         for (size_t t = 0; t < T; t++)
             for (size_t j = 0; j < m; j++) {
                 double gap;
-                size_t code = state[a.layers[1].keys_at + (h * T + t) * m + j];
+                size_t code = state[a.layers[1].keys[h].at + t * m + j];
                 size_t want = nearest(s.book, D, 1, h, j, &k_rows[t][h * D + j * (D / m)], &gap);
                 s.codes[h][t][j] = (uint8_t)code;
                 if (gap < 1e-5)

@@ -1,7 +1,7 @@
 /* State layout, and attention over it: the part that is the same for every codec.
  *
- * State of one sequence: uint64 length[L], padded to 64 bytes; then for each layer the T key rows of head 0, of head 1, ...; then its value rows in the
- * same way. Each layer's rows start on a cache line. One head's timeline is contiguous, so that decoding reads it as a stream. */
+ * State of one sequence: uint64 length[L], padded to 64 bytes; then for each layer the T keys of head 0, of head 1, ...; then its values in the
+ * same way. Each timeline starts on a cache line and is contiguous, so that decoding reads it as a stream. */
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
@@ -22,21 +22,15 @@ static int set_up(struct attn *a, struct codec *c, size_t layer, bool values, co
     return rc || !c->ops->setup ? rc : c->ops->setup(c, &s, e);
 }
 
-/* Where each layer's rows lie. */
-static void lay_out(struct attn *a) {
+/* The timelines of one side of a layer, from a->state_bytes on. */
+static void lay_out(struct attn *a, const struct codec *c, struct attn_timeline *heads) {
     const struct attn_shape *s = &a->shape;
-    size_t at = size_align(s->n_layer * sizeof(uint64_t), 64);
-    for (size_t l = 0; l < s->n_layer; l++) {
-        struct attn_layer *y = &a->layers[l];
-        y->key_row = y->key.ops->row_bytes(&y->key, s->head_dim);
-        y->value_row = y->value.ops->row_bytes(&y->value, s->head_dim);
-        y->keys_at = at;
-        y->values_at = at + size_align(s->n_head * s->n_ctx * y->key_row, 64);
-        at = y->values_at + size_align(s->n_head * s->n_ctx * y->value_row, 64);
-        size_t work = y->key.ops->work_floats(&y->key, s->head_dim) * sizeof(float);
+    for (size_t h = 0; h < s->n_head; h++) {
+        heads[h] = (struct attn_timeline){a->state_bytes, c->ops->row_bytes(c, s->head_dim, h), c->ops->scale_bytes(c, s->head_dim, h)};
+        a->state_bytes += size_align(codec_timeline_bytes(c, s->head_dim, h, s->n_ctx), 64);
+        size_t work = c->ops->work_floats(c, s->head_dim, h) * sizeof(float);
         if (work > a->work_bytes) a->work_bytes = work;
     }
-    a->state_bytes = at;
 }
 
 static bool same(const struct codec *a, const struct codec *b) { return a->ops == b->ops && memcmp(&a->o, &b->o, sizeof a->o) == 0; }
@@ -63,7 +57,8 @@ int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec, 
     *a = (struct attn){.k = k, .shape = *shape};
     a->layers = arena_zalloc(&a->arena, L, sizeof *a->layers);
     struct codec *keys = arena_zalloc(&a->arena, L, sizeof *keys), *values = arena_zalloc(&a->arena, L, sizeof *values);
-    int rc = a->layers && keys && values ? spec_parse(spec, L, keys, values, e) : err_set(e, ERR_FAILED, "out of memory for the attention backend");
+    struct attn_timeline *timelines = arena_alloc(&a->arena, 2 * L * shape->n_head, sizeof *timelines);
+    int rc = a->layers && keys && values && timelines ? spec_parse(spec, L, keys, values, e) : err_set(e, ERR_FAILED, "out of memory for the attention backend");
     for (size_t l = 0; l < L && !rc; l++) {
         a->layers[l].key = keys[l];
         a->layers[l].value = values[l];
@@ -74,7 +69,14 @@ int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec, 
         attn_free(a);
         return rc;
     }
-    lay_out(a);
+    a->state_bytes = size_align(L * sizeof(uint64_t), 64);
+    for (size_t l = 0; l < L; l++) {
+        struct attn_layer *y = &a->layers[l];
+        y->keys = timelines + 2 * l * shape->n_head;
+        y->values = y->keys + shape->n_head;
+        lay_out(a, &y->key, y->keys);
+        lay_out(a, &y->value, y->values);
+    }
     name_it(a);
     return OK;
 }
@@ -93,21 +95,15 @@ size_t attn_state_bytes(const struct attn *a) { return a->state_bytes; }
 
 size_t attn_key_bytes_per_token(const struct attn *a) {
     size_t sum = 0;
-    for (size_t l = 0; l < a->shape.n_layer; l++) sum += a->shape.n_head * a->layers[l].key_row;
+    for (size_t l = 0; l < a->shape.n_layer; l++)
+        for (size_t h = 0; h < a->shape.n_head; h++) sum += a->layers[l].keys[h].row;
     return sum;
 }
 size_t attn_value_bytes_per_token(const struct attn *a) {
     size_t sum = 0;
-    for (size_t l = 0; l < a->shape.n_layer; l++) sum += a->shape.n_head * a->layers[l].value_row;
+    for (size_t l = 0; l < a->shape.n_layer; l++)
+        for (size_t h = 0; h < a->shape.n_head; h++) sum += a->layers[l].values[h].row;
     return sum;
-}
-
-/* Offset in the state of row `pos` of a head. */
-static size_t key_at(const struct attn *a, size_t layer, size_t head, size_t pos) {
-    return a->layers[layer].keys_at + (head * a->shape.n_ctx + pos) * a->layers[layer].key_row;
-}
-static size_t value_at(const struct attn *a, size_t layer, size_t head, size_t pos) {
-    return a->layers[layer].values_at + (head * a->shape.n_ctx + pos) * a->layers[layer].value_row;
 }
 
 void attn_clear(const struct attn *a, void *state) { memset(state, 0, a->shape.n_layer * sizeof(uint64_t)); }
@@ -118,15 +114,20 @@ void attn_truncate(const struct attn *a, void *state, size_t n) {
         if (length[l] > n) length[l] = n;
 }
 
+/* One head's first n rows. */
+static void copy_timeline(const struct attn *a, const struct codec *c, const struct attn_timeline *y, size_t head, void *dst, const void *src, size_t n) {
+    memcpy((uint8_t *)dst + y->at, (const uint8_t *)src + y->at, codec_timeline_bytes(c, a->shape.head_dim, head, n));
+}
+
 void attn_copy(const struct attn *a, void *dst, const void *src, size_t n) {
     uint64_t *length = dst;
     for (size_t l = 0; l < a->shape.n_layer; l++) {
         assert(((const uint64_t *)src)[l] >= n);
         length[l] = n;
+        const struct attn_layer *y = &a->layers[l];
         for (size_t h = 0; h < a->shape.n_head; h++) {
-            size_t kat = key_at(a, l, h, 0), vat = value_at(a, l, h, 0);
-            memcpy((uint8_t *)dst + kat, (const uint8_t *)src + kat, n * a->layers[l].key_row);
-            memcpy((uint8_t *)dst + vat, (const uint8_t *)src + vat, n * a->layers[l].value_row);
+            copy_timeline(a, &y->key, &y->keys[h], h, dst, src, n);
+            copy_timeline(a, &y->value, &y->values[h], h, dst, src, n);
         }
     }
 }
@@ -149,9 +150,10 @@ static void append_heads(void *ctx, size_t begin, size_t end, int thread) {
     (void)thread;
     for (size_t h = begin; h < end; h++) {
         struct codec_head key = head_of(j->a, j->layer, h, false), value = head_of(j->a, j->layer, h, true);
+        const struct attn_layer *y = &j->a->layers[j->layer];
         size_t D = j->a->shape.head_dim;
-        key.codec->ops->store(&key, j->state + key_at(j->a, j->layer, h, j->pos), j->k + h * D, j->stride, j->n);
-        value.codec->ops->store(&value, j->state + value_at(j->a, j->layer, h, j->pos), j->v + h * D, j->stride, j->n);
+        key.codec->ops->store(&key, j->state + y->keys[h].at, j->pos, j->k + h * D, j->stride, j->n);
+        value.codec->ops->store(&value, j->state + y->values[h].at, j->pos, j->v + h * D, j->stride, j->n);
     }
 }
 
@@ -165,17 +167,19 @@ void attn_append(const struct attn *a, void *state, size_t layer, size_t pos, si
 
 /* ---- attention ---- */
 
-/* Scratch of one thread: its counters; then work of the key codec; scores[T] (a copy for the probe), probabilities[T]; a decoded tile of keys[T][D] and
- * of values[T][D]. Whole cache lines. */
+/* Scratch of one thread: its counters; then work of the codecs; scores[T] (a copy for the probe), probabilities[T]; a decoded tile of keys[T][D] and
+ * of values[T][D]. Whole cache lines; T rounded up to whole blocks. */
 struct worker {
     struct attn_counters counters;
     float *work, *scores, *probs, *keys, *values;
 };
 
+static size_t padded(size_t rows) { return size_align(rows, KV_BLOCK_MAX); }
+
 static size_t lines(size_t floats) { return size_align(floats * sizeof(float), 64); }
 
 static size_t worker_stride(const struct attn *a) {
-    return size_align(sizeof(struct worker), 64) + size_align(a->work_bytes, 64) + 2 * lines(a->shape.n_ctx) +
+    return size_align(sizeof(struct worker), 64) + size_align(a->work_bytes, 64) + 2 * lines(padded(a->shape.n_ctx)) +
            2 * lines(a->shape.n_ctx * a->shape.head_dim);
 }
 
@@ -190,9 +194,9 @@ static void worker_init(const struct attn *a, struct worker *w) {
     *w = (struct worker){.work = (float *)(void *)at};
     at += size_align(a->work_bytes, 64);
     w->scores = (float *)(void *)at;
-    at += lines(a->shape.n_ctx);
+    at += lines(padded(a->shape.n_ctx));
     w->probs = (float *)(void *)at;
-    at += lines(a->shape.n_ctx);
+    at += lines(padded(a->shape.n_ctx));
     w->keys = (float *)(void *)at;
     at += lines(a->shape.n_ctx * a->shape.head_dim);
     w->values = (float *)(void *)at;
@@ -222,6 +226,7 @@ static void show(const struct attend_job *job, const struct worker *w, size_t he
 /* The one query of an item, straight from the stored rows. */
 static void decode_one(const struct attend_job *job, const struct attn_query *item, size_t head, size_t query, struct worker *w) {
     const struct attn *a = job->a;
+    const struct attn_layer *y = &a->layers[job->layer];
     size_t D = a->shape.head_dim, n = item->pos + 1;
     const uint8_t *state = item->state;
     const float *q = item->q + head * D;
@@ -230,10 +235,11 @@ static void decode_one(const struct attend_job *job, const struct attn_query *it
     const struct kv_codec *kc = key.codec->ops, *vc = value.codec->ops;
 
     kc->prepare(&key, w->work, q, &w->counters);
-    kc->score(&key, w->work, w->probs, state + key_at(a, job->layer, head, 0), n, &w->counters);
+    kc->score(&key, w->work, w->probs, state + y->keys[head].at, n, &w->counters);
     probabilities(job, w, n);
+    memset(w->probs + n, 0, (padded(n) - n) * sizeof *w->probs);
     memset(out, 0, D * sizeof *out);
-    vc->mix(&value, out, state + value_at(a, job->layer, head, 0), w->probs, n, &w->counters);
+    vc->mix(&value, w->work, out, state + y->values[head].at, w->probs, n, &w->counters);
     if (vc->finish) vc->finish(&value, out);
     show(job, w, head, query, n, q, out);
 }
@@ -246,13 +252,13 @@ static void prefill_tile(const struct attend_job *job, const struct attn_query *
     size_t D = a->shape.head_dim, rows = item->pos + end;
     const uint8_t *state = item->state;
     struct codec_head key = head_of(a, job->layer, head, false), value = head_of(a, job->layer, head, true);
-    size_t key_scales = key.codec->ops->scale_bytes(key.codec, D), value_scales = value.codec->ops->scale_bytes(value.codec, D);
+    const struct attn_timeline *ky = &y->keys[head], *vy = &y->values[head];
 
-    key.codec->ops->decode(&key, w->keys, state + key_at(a, job->layer, head, 0), rows);
-    value.codec->ops->decode(&value, w->values, state + value_at(a, job->layer, head, 0), rows);
-    w->counters.keys += rows * (y->key_row - key_scales);
-    w->counters.values += rows * (y->value_row - value_scales);
-    w->counters.scales += rows * (key_scales + value_scales);
+    key.codec->ops->decode(&key, w->keys, state + ky->at, 0, rows);
+    value.codec->ops->decode(&value, w->values, state + vy->at, 0, rows);
+    w->counters.keys += rows * (ky->row - ky->scales);
+    w->counters.values += rows * (vy->row - vy->scales);
+    w->counters.scales += rows * (ky->scales + vy->scales);
     for (size_t i = begin; i < end; i++) {
         size_t n = item->pos + i + 1;
         const float *q = item->q + i * item->q_stride + head * D;

@@ -20,10 +20,15 @@ struct attn_shape {
     size_t n_layer, n_head, head_dim, n_ctx; /* L, H, D, T */
 };
 
+/* Where one head's keys or values of a layer lie. */
+struct attn_timeline {
+    size_t at;          /* offset in the state */
+    size_t row, scales; /* bytes of a row; of them, scales */
+};
+
 struct attn_layer {
     struct codec key, value;
-    size_t key_row, value_row;     /* bytes of one stored row */
-    size_t keys_at, values_at;     /* offset in the state of head 0's first row */
+    struct attn_timeline *keys, *values; /* [H] */
 };
 
 struct attn {
@@ -50,8 +55,8 @@ void attn_free(struct attn *a);
 /* Does a layer's key codec subtract the constant part of the keys? */
 bool attn_wants_center(const struct attn *a);
 
-/* Exact bytes of the state of one sequence: a length per layer, then T key rows and T value rows of every layer and head. The caller owns the memory,
- * aligned to 64 bytes; a state holds no pointers, so it can be copied and kept. */
+/* Exact bytes of the state of one sequence: a length per layer, then timelines of T keys and T values of every layer and head, in whole blocks of their
+ * codecs and whole cache lines. The caller owns the memory, aligned to 64 bytes; a state holds no pointers, so it can be copied and kept. */
 size_t attn_state_bytes(const struct attn *a);
 /* Bytes that one token adds to the state: all layers and heads. */
 size_t attn_key_bytes_per_token(const struct attn *a);

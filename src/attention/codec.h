@@ -1,4 +1,7 @@
-/* A codec: one way to store rows of D floats, and to use them as keys or as values without, or after, decoding them. */
+/* A codec: one way to store rows of D floats, and to use them as keys or as values without, or after, decoding them.
+ *
+ * The rows of one head, oldest first, are its timeline. It is cut into blocks of kv_layout.rows rows, one block after another; inside a block the
+ * codec orders the bytes as its kernels like. Plain rows are blocks of one row. A timeline starts on a cache line and has whole blocks. */
 #ifndef LOOKAT_ATTENTION_CODEC_H
 #define LOOKAT_ATTENTION_CODEC_H
 
@@ -45,7 +48,17 @@ struct codec_setup {
     struct arena *arena;
 };
 
-/* Rows of one layer and head lie one after another, row_bytes apart, without alignment. n rows; nothing here allocates or fails, except setup. */
+/* A block: how many rows, and its bytes: rows times row_bytes. */
+struct kv_layout {
+    size_t rows, bytes;
+};
+
+/* Arrays that run along a timeline (scores, probabilities) have room for its rows rounded up to a multiple of this; so blocks have a divisor of it. */
+enum { KV_BLOCK_MAX = 64 };
+
+/* Nothing here allocates or fails, except setup. A timeline may be used up to row n while its last block has more: those rows hold what was stored
+ * there before a truncate, or what the store that began the block put there (a codec whose kernels could go astray on foreign bytes clears the block
+ * then). Kernels may read them, but nothing of them may reach a result: not a NaN times p = 0 either. */
 struct kv_codec {
     const char *name;    /* as in --attn */
     const char *summary; /* one line for --help and `lookat info` */
@@ -58,30 +71,40 @@ struct kv_codec {
     /* After check: sets c->data. ERR_USAGE where a codebook is missing; NULL: nothing to do. */
     int (*setup)(struct codec *c, const struct codec_setup *s, struct err *e);
 
-    /* Exact bytes of one stored row; of them, scales. */
-    size_t (*row_bytes)(const struct codec *c, size_t head_dim);
-    size_t (*scale_bytes)(const struct codec *c, size_t head_dim);
+    /* Exact bytes of one stored row of a head; of them, scales. */
+    size_t (*row_bytes)(const struct codec *c, size_t head_dim, size_t head);
+    size_t (*scale_bytes)(const struct codec *c, size_t head_dim, size_t head);
 
-    /* rows[n] = x[n][D], the rows of x `stride` floats apart. */
-    void (*store)(const struct codec_head *h, uint8_t *rows, const float *x, size_t stride, size_t n);
+    /* The blocks of a head's timeline; NULL: plain rows. */
+    struct kv_layout (*layout)(const struct codec *c, size_t head_dim, size_t head);
 
-    /* x[n][D] = what the rows stand for (keys stored less their center: without it). */
-    void (*decode)(const struct codec_head *h, float *x, const uint8_t *rows, size_t n);
+    /* Rows pos .. pos + n - 1 of the timeline = x[n][D], the rows of x `stride` floats apart. */
+    void (*store)(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n);
 
-    /* Keys. prepare: once per query, into work (work_floats of them, aligned to 64): the rotated query, lookup tables. score: scores[i] =
-     * q . decoded row i, for i < n, up to a constant that is the same for every row of the head. */
-    size_t (*work_floats)(const struct codec *c, size_t head_dim);
+    /* x[n][D] = what rows begin .. begin + n - 1 stand for (keys stored less their center: without it). */
+    void (*decode)(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin, size_t n);
+
+    /* Memory, aligned to 64, that prepare fills for score, or that mix may use; 0: none. The same memory serves keys, then values. */
+    size_t (*work_floats)(const struct codec *c, size_t head_dim, size_t head);
+
+    /* Keys. prepare: once per query, into work: the rotated query, lookup tables. score: scores[i] = q . decoded row i, for i < n, up to a
+     * constant that is the same for every row of the head; what is left in scores[n] and behind, up to a multiple of KV_BLOCK_MAX, does not matter. */
     void (*prepare)(const struct codec_head *h, float *work, const float *q, struct attn_counters *c);
-    void (*score)(const struct codec_head *h, const float *work, float *scores, const uint8_t *rows, size_t n, struct attn_counters *c);
+    void (*score)(const struct codec_head *h, const float *work, float *scores, const uint8_t *timeline, size_t n, struct attn_counters *c);
 
-    /* Values. mix: out[D] += sum_i p[i] row i, in the space the rows are stored in. finish: out from that space to the model's; NULL: the same. */
-    void (*mix)(const struct codec_head *h, float *out, const uint8_t *rows, const float *p, size_t n, struct attn_counters *c);
+    /* Values. mix: out[D] += sum_i p[i] row i, i < n, in the space the rows are stored in; p is 0 from p[n] up to a multiple of KV_BLOCK_MAX.
+     * finish: out from that space to the model's; NULL: the same. */
+    void (*mix)(const struct codec_head *h, float *work, float *out, const uint8_t *timeline, const float *p, size_t n, struct attn_counters *c);
     void (*finish)(const struct codec_head *h, float *out);
 
-    /* The closed form: adds to *c what one query over n rows reads, as keys or as values. The functions above count the same, and a test holds
-     * them to it. */
-    void (*reads)(const struct codec *c, size_t head_dim, size_t n, bool as_values, struct attn_counters *count);
+    /* The closed form: adds to *c what one query of a head over n rows reads, as keys or as values. Rows count as n row_bytes, whatever the blocks.
+     * The functions above count the same, and a test holds them to it. */
+    void (*reads)(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values, struct attn_counters *count);
 };
+
+/* c's layout of a head, and the bytes of its first n rows: whole blocks. */
+struct kv_layout codec_layout(const struct codec *c, size_t head_dim, size_t head);
+size_t codec_timeline_bytes(const struct codec *c, size_t head_dim, size_t head, size_t n);
 
 /* The registry: codec number index, NULL past the last. */
 const struct kv_codec *kv_codec_at(size_t index);

@@ -8,15 +8,21 @@
 
 static enum dtype type_of(const struct codec *c) { return c->ops == &codec_fp32 ? DTYPE_F32 : DTYPE_F16; }
 
-static size_t fp_row_bytes(const struct codec *c, size_t head_dim) { return dtype_bytes(type_of(c), head_dim); }
+static size_t row_of(const struct codec *c, size_t head_dim) { return dtype_bytes(type_of(c), head_dim); }
 
-static size_t fp_scale_bytes(const struct codec *c, size_t head_dim) {
-    (void)c, (void)head_dim;
+static size_t fp_row_bytes(const struct codec *c, size_t head_dim, size_t head) {
+    (void)head;
+    return row_of(c, head_dim);
+}
+
+static size_t fp_scale_bytes(const struct codec *c, size_t head_dim, size_t head) {
+    (void)c, (void)head_dim, (void)head;
     return 0;
 }
 
-static void fp_store(const struct codec_head *h, uint8_t *rows, const float *x, size_t stride, size_t n) {
-    size_t D = h->head_dim, row = fp_row_bytes(h->codec, D);
+static void fp_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
+    size_t D = h->head_dim, row = row_of(h->codec, D);
+    uint8_t *rows = timeline + pos * row;
     for (size_t i = 0; i < n; i++) {
         if (type_of(h->codec) == DTYPE_F32)
             memcpy(rows + i * row, x + i * stride, row);
@@ -25,13 +31,13 @@ static void fp_store(const struct codec_head *h, uint8_t *rows, const float *x, 
     }
 }
 
-static void fp_decode(const struct codec_head *h, float *x, const uint8_t *rows, size_t n) {
-    h->k->to_f32(type_of(h->codec), x, rows, n * h->head_dim);
+static void fp_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin, size_t n) {
+    h->k->to_f32(type_of(h->codec), x, timeline + begin * row_of(h->codec, h->head_dim), n * h->head_dim);
 }
 
-static size_t fp_work_floats(const struct codec *c, size_t head_dim) {
-    (void)c;
-    return head_dim;
+static size_t fp_work_floats(const struct codec *c, size_t head_dim, size_t head) {
+    (void)head;
+    return c->for_values ? 0 : head_dim;
 }
 
 static void fp_prepare(const struct codec_head *h, float *work, const float *q, struct attn_counters *c) {
@@ -39,20 +45,22 @@ static void fp_prepare(const struct codec_head *h, float *work, const float *q, 
     memcpy(work, q, h->head_dim * sizeof *work);
 }
 
-static void fp_score(const struct codec_head *h, const float *work, float *scores, const uint8_t *rows, size_t n, struct attn_counters *c) {
-    size_t row = fp_row_bytes(h->codec, h->head_dim);
-    h->k->matvec(type_of(h->codec), scores, rows, row, n, work, h->head_dim);
+static void fp_score(const struct codec_head *h, const float *work, float *scores, const uint8_t *timeline, size_t n, struct attn_counters *c) {
+    size_t row = row_of(h->codec, h->head_dim);
+    h->k->matvec(type_of(h->codec), scores, timeline, row, n, work, h->head_dim);
     c->keys += n * row;
 }
 
-static void fp_mix(const struct codec_head *h, float *out, const uint8_t *rows, const float *p, size_t n, struct attn_counters *c) {
-    size_t row = fp_row_bytes(h->codec, h->head_dim);
-    h->k->vecmat(type_of(h->codec), out, rows, row, n, p, h->head_dim);
+static void fp_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline, const float *p, size_t n, struct attn_counters *c) {
+    size_t row = row_of(h->codec, h->head_dim);
+    (void)work;
+    h->k->vecmat(type_of(h->codec), out, timeline, row, n, p, h->head_dim);
     c->values += n * row;
 }
 
-static void fp_reads(const struct codec *c, size_t head_dim, size_t n, bool as_values, struct attn_counters *count) {
-    *(as_values ? &count->values : &count->keys) += n * fp_row_bytes(c, head_dim);
+static void fp_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values, struct attn_counters *count) {
+    (void)head;
+    *(as_values ? &count->values : &count->keys) += n * row_of(c, head_dim);
 }
 
 #define FP(n, s)                                                                                                                      \

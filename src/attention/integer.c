@@ -38,11 +38,21 @@ static int int_check(struct codec *c, size_t head_dim, struct err *e) {
     return packed_check(c, head_dim, e);
 }
 
-static size_t int_scale_bytes(const struct codec *c, size_t head_dim) { return head_dim / c->o.group * 2; }
+static size_t scales_of(const struct codec *c, size_t head_dim) { return head_dim / c->o.group * 2; }
 
 static size_t integer_bytes(const struct codec *c, size_t head_dim) { return is_int4(c) ? head_dim / 2 : head_dim; }
 
-static size_t int_row_bytes(const struct codec *c, size_t head_dim) { return int_scale_bytes(c, head_dim) + integer_bytes(c, head_dim); }
+static size_t row_of(const struct codec *c, size_t head_dim) { return scales_of(c, head_dim) + integer_bytes(c, head_dim); }
+
+static size_t int_scale_bytes(const struct codec *c, size_t head_dim, size_t head) {
+    (void)head;
+    return scales_of(c, head_dim);
+}
+
+static size_t int_row_bytes(const struct codec *c, size_t head_dim, size_t head) {
+    (void)head;
+    return row_of(c, head_dim);
+}
 
 /* ---- storing ---- */
 
@@ -72,9 +82,10 @@ static void pack_int4(uint8_t *scale, uint8_t *to, const float *x, size_t group)
         to[i] = (uint8_t)(nearest(x[i] * inverse + 8, 0, 15) | nearest(high[i] * inverse + 8, 0, 15) << 4);
 }
 
-static void int_store(const struct codec_head *h, uint8_t *rows, const float *x, size_t stride, size_t n) {
-    size_t D = h->head_dim, group = h->codec->o.group, scales = int_scale_bytes(h->codec, D), row = int_row_bytes(h->codec, D);
+static void int_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
+    size_t D = h->head_dim, group = h->codec->o.group, scales = scales_of(h->codec, D), row = row_of(h->codec, D);
     bool int4 = is_int4(h->codec), center = h->codec->o.center && h->center;
+    uint8_t *rows = timeline + pos * row;
     float y[PACKED_MAX_DIM];
     for (size_t i = 0; i < n; i++, x += stride, rows += row) {
         for (size_t d = 0; d < D; d++) y[d] = center ? x[d] - h->center[d] : x[d];
@@ -92,7 +103,7 @@ static void int_store(const struct codec_head *h, uint8_t *rows, const float *x,
 
 static void unpack_int8(const struct codec *c, float *x, const uint8_t *row, size_t D) {
     size_t group = c->o.group;
-    const int8_t *from = (const int8_t *)row + int_scale_bytes(c, D);
+    const int8_t *from = (const int8_t *)row + scales_of(c, D);
     for (size_t g = 0; g < D / group; g++, x += group, from += group) {
         float d = packed_scale(row + 2 * g);
         for (size_t i = 0; i < group; i++) x[i] = d * (float)from[i];
@@ -101,7 +112,7 @@ static void unpack_int8(const struct codec *c, float *x, const uint8_t *row, siz
 
 static void unpack_int4(const struct codec *c, float *x, const uint8_t *row, size_t D) {
     size_t group = c->o.group, half = group / 2;
-    const uint8_t *from = row + int_scale_bytes(c, D);
+    const uint8_t *from = row + scales_of(c, D);
     for (size_t g = 0; g < D / group; g++, x += group, from += half) {
         float d = packed_scale(row + 2 * g);
         for (size_t i = 0; i < half; i++) x[i] = d * (float)((from[i] & 15) - 8);
@@ -111,8 +122,9 @@ static void unpack_int4(const struct codec *c, float *x, const uint8_t *row, siz
 
 static packed_unpack *unpack_of(const struct codec *c) { return is_int4(c) ? unpack_int4 : unpack_int8; }
 
-static void int_decode(const struct codec_head *h, float *x, const uint8_t *rows, size_t n) {
-    size_t D = h->head_dim, row = int_row_bytes(h->codec, D);
+static void int_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin, size_t n) {
+    size_t D = h->head_dim, row = row_of(h->codec, D);
+    const uint8_t *rows = timeline + begin * row;
     packed_unpack *unpack = unpack_of(h->codec);
     for (size_t i = 0; i < n; i++, x += D, rows += row) {
         unpack(h->codec, x, rows, D);
@@ -120,9 +132,9 @@ static void int_decode(const struct codec_head *h, float *x, const uint8_t *rows
     }
 }
 
-static size_t int_work_floats(const struct codec *c, size_t head_dim) {
-    (void)c;
-    return head_dim;
+static size_t int_work_floats(const struct codec *c, size_t head_dim, size_t head) {
+    (void)head;
+    return c->for_values ? 0 : head_dim;
 }
 
 static void int_prepare(const struct codec_head *h, float *work, const float *q, struct attn_counters *c) {
@@ -131,25 +143,27 @@ static void int_prepare(const struct codec_head *h, float *work, const float *q,
     if (h->codec->o.rotate) rotate_hadamard(work, h->head_dim);
 }
 
-static void int_score(const struct codec_head *h, const float *work, float *scores, const uint8_t *rows, size_t n, struct attn_counters *c) {
-    packed_score(h, unpack_of(h->codec), work, scores, rows, n);
+static void int_score(const struct codec_head *h, const float *work, float *scores, const uint8_t *timeline, size_t n, struct attn_counters *c) {
+    packed_score(h, unpack_of(h->codec), work, scores, timeline, n);
     c->keys += n * integer_bytes(h->codec, h->head_dim);
-    c->scales += n * int_scale_bytes(h->codec, h->head_dim);
+    c->scales += n * scales_of(h->codec, h->head_dim);
 }
 
-static void int_mix(const struct codec_head *h, float *out, const uint8_t *rows, const float *p, size_t n, struct attn_counters *c) {
-    packed_mix(h, unpack_of(h->codec), out, rows, p, n);
+static void int_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline, const float *p, size_t n, struct attn_counters *c) {
+    (void)work;
+    packed_mix(h, unpack_of(h->codec), out, timeline, p, n);
     c->values += n * integer_bytes(h->codec, h->head_dim);
-    c->scales += n * int_scale_bytes(h->codec, h->head_dim);
+    c->scales += n * scales_of(h->codec, h->head_dim);
 }
 
 static void int_finish(const struct codec_head *h, float *out) {
     if (h->codec->o.rotate) rotate_hadamard(out, h->head_dim);
 }
 
-static void int_reads(const struct codec *c, size_t head_dim, size_t n, bool as_values, struct attn_counters *count) {
+static void int_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values, struct attn_counters *count) {
+    (void)head;
     *(as_values ? &count->values : &count->keys) += n * integer_bytes(c, head_dim);
-    count->scales += n * int_scale_bytes(c, head_dim);
+    count->scales += n * scales_of(c, head_dim);
 }
 
 #define INTEGER(n, s)                                                                                                                   \

@@ -76,21 +76,22 @@ static const uint16_t *centroids_of(const struct codec_head *h) {
     return y->centroids + h->head * h->head_dim * h->codec->o.k;
 }
 
-static size_t lookat_row_bytes(const struct codec *c, size_t head_dim) {
-    (void)head_dim;
+static size_t lookat_row_bytes(const struct codec *c, size_t head_dim, size_t head) {
+    (void)head_dim, (void)head;
     return c->o.m;
 }
 
-static size_t lookat_scale_bytes(const struct codec *c, size_t head_dim) {
-    (void)c, (void)head_dim;
+static size_t lookat_scale_bytes(const struct codec *c, size_t head_dim, size_t head) {
+    (void)c, (void)head_dim, (void)head;
     return 0;
 }
 
 /* The nearest centroid has the largest x . c - |c|^2 / 2; of equally near ones the first is taken. */
-static void lookat_store(const struct codec_head *h, uint8_t *rows, const float *x, size_t stride, size_t n) {
+static void lookat_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
     const struct layer_books *y = h->codec->data;
     size_t M = h->codec->o.m, K = h->codec->o.k, d = h->head_dim / M;
     const uint16_t *centroids = centroids_of(h);
+    uint8_t *rows = timeline + pos * M;
     float score[K_MAX];
     for (size_t j = 0; j < M; j++) {
         const float *bias = y->bias + (h->head * M + j) * K;
@@ -102,23 +103,24 @@ static void lookat_store(const struct codec_head *h, uint8_t *rows, const float 
     }
 }
 
-static void lookat_decode(const struct codec_head *h, float *x, const uint8_t *rows, size_t n) {
+static void lookat_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin, size_t n) {
     size_t D = h->head_dim, M = h->codec->o.m, K = h->codec->o.k, d = D / M;
     const uint16_t *centroids = centroids_of(h);
+    const uint8_t *rows = timeline + begin * M;
     uint16_t gathered[GATHERED];
     for (size_t i = 0; i < n; i++)
-        for (size_t begin = 0; begin < D; begin += GATHERED) {
-            size_t count = D - begin < GATHERED ? D - begin : GATHERED;
-            for (size_t r = 0, j = begin / d, left = (j + 1) * d - begin; r < count; j++, left = d) {
-                const uint16_t *column = centroids + (begin + r) * K + rows[i * M + j];
+        for (size_t first = 0; first < D; first += GATHERED) {
+            size_t count = D - first < GATHERED ? D - first : GATHERED;
+            for (size_t r = 0, j = first / d, left = (j + 1) * d - first; r < count; j++, left = d) {
+                const uint16_t *column = centroids + (first + r) * K + rows[i * M + j];
                 for (; left && r < count; left--, r++, column += K) gathered[r] = *column;
             }
-            h->k->to_f32(DTYPE_F16, x + i * D + begin, gathered, count);
+            h->k->to_f32(DTYPE_F16, x + i * D + first, gathered, count);
         }
 }
 
-static size_t lookat_work_floats(const struct codec *c, size_t head_dim) {
-    (void)head_dim;
+static size_t lookat_work_floats(const struct codec *c, size_t head_dim, size_t head) {
+    (void)head_dim, (void)head;
     return c->o.m * c->o.k;
 }
 
@@ -140,22 +142,22 @@ static inline void score_m(size_t M, size_t K, const float *table, float *scores
     }
 }
 
-static void lookat_score(const struct codec_head *h, const float *work, float *scores, const uint8_t *rows, size_t n, struct attn_counters *c) {
+static void lookat_score(const struct codec_head *h, const float *work, float *scores, const uint8_t *timeline, size_t n, struct attn_counters *c) {
     size_t M = h->codec->o.m, K = h->codec->o.k;
     switch (M) {
-    case 1: score_m(1, K, work, scores, rows, n); break;
-    case 2: score_m(2, K, work, scores, rows, n); break;
-    case 4: score_m(4, K, work, scores, rows, n); break;
-    case 8: score_m(8, K, work, scores, rows, n); break;
-    case 16: score_m(16, K, work, scores, rows, n); break;
-    default: score_m(32, K, work, scores, rows, n);
+    case 1: score_m(1, K, work, scores, timeline, n); break;
+    case 2: score_m(2, K, work, scores, timeline, n); break;
+    case 4: score_m(4, K, work, scores, timeline, n); break;
+    case 8: score_m(8, K, work, scores, timeline, n); break;
+    case 16: score_m(16, K, work, scores, timeline, n); break;
+    default: score_m(32, K, work, scores, timeline, n);
     }
     c->keys += n * M;
     c->tables += n * M * sizeof *work;
 }
 
-static void lookat_reads(const struct codec *c, size_t head_dim, size_t n, bool as_values, struct attn_counters *count) {
-    (void)as_values;
+static void lookat_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values, struct attn_counters *count) {
+    (void)as_values, (void)head;
     count->keys += n * c->o.m;
     count->tables += n * 4 * c->o.m;
     count->codebooks += 2 * head_dim * c->o.k;

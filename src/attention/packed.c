@@ -33,7 +33,7 @@ static size_t unpack_some(const struct codec_head *h, packed_unpack *unpack, flo
 
 void packed_score(const struct codec_head *h, packed_unpack *unpack, const float *q, float *scores, const uint8_t *rows, size_t n) {
     float x[TILE];
-    size_t D = h->head_dim, row = h->codec->ops->row_bytes(h->codec, D);
+    size_t D = h->head_dim, row = h->codec->ops->row_bytes(h->codec, D, h->head);
     for (size_t done = 0, take; done < n; done += take) {
         take = unpack_some(h, unpack, x, rows + done * row, row, n - done);
         h->k->matvec(DTYPE_F32, scores + done, x, D * sizeof *x, take, q, D);
@@ -42,7 +42,7 @@ void packed_score(const struct codec_head *h, packed_unpack *unpack, const float
 
 void packed_mix(const struct codec_head *h, packed_unpack *unpack, float *out, const uint8_t *rows, const float *p, size_t n) {
     float x[TILE];
-    size_t D = h->head_dim, row = h->codec->ops->row_bytes(h->codec, D);
+    size_t D = h->head_dim, row = h->codec->ops->row_bytes(h->codec, D, h->head);
     for (size_t done = 0, take; done < n; done += take) {
         take = unpack_some(h, unpack, x, rows + done * row, row, n - done);
         h->k->vecmat(DTYPE_F32, out, x, D * sizeof *x, take, p + done, D);

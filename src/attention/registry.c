@@ -1,4 +1,4 @@
-/* The registry: every codec, and the other names they go by. */
+/* The registry: every codec, and the other names they go by; and what all of them answer alike. */
 #include "attention/codecs.h"
 
 static const struct kv_codec *const registry[] = {
@@ -21,6 +21,15 @@ enum { N_ALIASES = sizeof aliases / sizeof *aliases };
 
 static const char *const listed[] = {"fp32", "fp16", "int8", "int4", "int4:rotate", "int4:center", "turbo:bits=4", "turbo:bits=3", "turbo:bits=2",
                                      "lookat2", "lookat4", "lookat8", "lookat16"};
+
+struct kv_layout codec_layout(const struct codec *c, size_t head_dim, size_t head) {
+    return c->ops->layout ? c->ops->layout(c, head_dim, head) : (struct kv_layout){1, c->ops->row_bytes(c, head_dim, head)};
+}
+
+size_t codec_timeline_bytes(const struct codec *c, size_t head_dim, size_t head, size_t n) {
+    struct kv_layout l = codec_layout(c, head_dim, head);
+    return (n + l.rows - 1) / l.rows * l.bytes;
+}
 
 const char *kv_codec_listed(size_t index) { return index < sizeof listed / sizeof *listed ? listed[index] : NULL; }
 

@@ -52,12 +52,17 @@ static int turbo_setup(struct codec *c, const struct codec_setup *s, struct err 
 
 static size_t code_bytes(const struct codec *c, size_t head_dim) { return head_dim * c->o.bits / 8; }
 
-static size_t turbo_scale_bytes(const struct codec *c, size_t head_dim) {
-    (void)c, (void)head_dim;
+static size_t turbo_scale_bytes(const struct codec *c, size_t head_dim, size_t head) {
+    (void)c, (void)head_dim, (void)head;
     return 2;
 }
 
-static size_t turbo_row_bytes(const struct codec *c, size_t head_dim) { return 2 + code_bytes(c, head_dim); }
+static size_t row_of(const struct codec *c, size_t head_dim) { return 2 + code_bytes(c, head_dim); }
+
+static size_t turbo_row_bytes(const struct codec *c, size_t head_dim, size_t head) {
+    (void)head;
+    return row_of(c, head_dim);
+}
 
 /* y[D] = W S x; x may be y. */
 static void rotate(const struct codec_head *h, float *y, const float *x) {
@@ -99,8 +104,9 @@ static void pack_row(const struct codec *c, uint8_t *row, const float *y, size_t
     packed_put_scale(row, (float)sqrt(squares / quantised));
 }
 
-static void turbo_store(const struct codec_head *h, uint8_t *rows, const float *x, size_t stride, size_t n) {
-    size_t D = h->head_dim, row = turbo_row_bytes(h->codec, D);
+static void turbo_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
+    size_t D = h->head_dim, row = row_of(h->codec, D);
+    uint8_t *rows = timeline + pos * row;
     float y[PACKED_MAX_DIM];
     for (size_t i = 0; i < n; i++) {
         rotate(h, y, x + i * stride);
@@ -127,17 +133,18 @@ static void unpack_row(const struct codec *c, float *x, const uint8_t *row, size
     }
 }
 
-static void turbo_decode(const struct codec_head *h, float *x, const uint8_t *rows, size_t n) {
-    size_t D = h->head_dim, row = turbo_row_bytes(h->codec, D);
+static void turbo_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin, size_t n) {
+    size_t D = h->head_dim, row = row_of(h->codec, D);
+    const uint8_t *rows = timeline + begin * row;
     for (size_t i = 0; i < n; i++) {
         unpack_row(h->codec, x + i * D, rows + i * row, D);
         rotate_back(h, x + i * D);
     }
 }
 
-static size_t turbo_work_floats(const struct codec *c, size_t head_dim) {
-    (void)c;
-    return head_dim;
+static size_t turbo_work_floats(const struct codec *c, size_t head_dim, size_t head) {
+    (void)head;
+    return c->for_values ? 0 : head_dim;
 }
 
 static void turbo_prepare(const struct codec_head *h, float *work, const float *q, struct attn_counters *c) {
@@ -145,19 +152,21 @@ static void turbo_prepare(const struct codec_head *h, float *work, const float *
     rotate(h, work, q);
 }
 
-static void turbo_score(const struct codec_head *h, const float *work, float *scores, const uint8_t *rows, size_t n, struct attn_counters *c) {
-    packed_score(h, unpack_row, work, scores, rows, n);
+static void turbo_score(const struct codec_head *h, const float *work, float *scores, const uint8_t *timeline, size_t n, struct attn_counters *c) {
+    packed_score(h, unpack_row, work, scores, timeline, n);
     c->keys += n * code_bytes(h->codec, h->head_dim);
     c->scales += 2 * n;
 }
 
-static void turbo_mix(const struct codec_head *h, float *out, const uint8_t *rows, const float *p, size_t n, struct attn_counters *c) {
-    packed_mix(h, unpack_row, out, rows, p, n);
+static void turbo_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline, const float *p, size_t n, struct attn_counters *c) {
+    (void)work;
+    packed_mix(h, unpack_row, out, timeline, p, n);
     c->values += n * code_bytes(h->codec, h->head_dim);
     c->scales += 2 * n;
 }
 
-static void turbo_reads(const struct codec *c, size_t head_dim, size_t n, bool as_values, struct attn_counters *count) {
+static void turbo_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values, struct attn_counters *count) {
+    (void)head;
     *(as_values ? &count->values : &count->keys) += n * code_bytes(c, head_dim);
     count->scales += 2 * n;
 }

@@ -92,11 +92,11 @@ static int explain(const struct kernels *k, struct book *b, struct err *e) {
     rc = attn_init(&a, &shape, "lookat:m=2,k=4/fp32", b, k, e);
     if (rc) return rc;
     struct codec_head h = {.k = k, .codec = &a.layers[0].key, .head_dim = D};
-    uint8_t rows[N * M];
-    float decoded[N][D], table[64], scores[N];
+    _Alignas(64) uint8_t rows[KV_BLOCK_MAX * M];
+    float decoded[N][D], table[64], scores[KV_BLOCK_MAX];
     struct attn_counters read = {0};
-    h.codec->ops->store(&h, rows, keys[0], D, N);
-    h.codec->ops->decode(&h, decoded[0], rows, N);
+    h.codec->ops->store(&h, rows, 0, keys[0], D, N);
+    h.codec->ops->decode(&h, decoded[0], rows, 0, N);
     show_codes(rows, (const float(*)[D])decoded);
 
     printf("\n3. A query comes. Its product with every centroid is computed once: the lookup tables.\n\n");

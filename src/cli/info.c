@@ -21,13 +21,14 @@ struct kv_bytes {
 };
 
 static struct kv_bytes kv_bytes(const char *spec, const struct gpt2_config *s) {
-    uint64_t rows = (uint64_t)s->n_layer * s->n_head;
     size_t D = s->n_embd / s->n_head;
     struct kv_bytes b = {0, 0};
     struct codec c;
     struct err e; /* a codec that this head_dim rules out stores nothing */
-    if (codec_parse(&c, spec, D, false, &e) == OK) b.keys = rows * c.ops->row_bytes(&c, D);
-    if (codec_parse(&c, spec, D, true, &e) == OK) b.values = rows * c.ops->row_bytes(&c, D);
+    bool keys = codec_parse(&c, spec, D, false, &e) == OK;
+    for (size_t h = 0; keys && h < s->n_head; h++) b.keys += s->n_layer * c.ops->row_bytes(&c, D, h);
+    bool values = codec_parse(&c, spec, D, true, &e) == OK;
+    for (size_t h = 0; values && h < s->n_head; h++) b.values += s->n_layer * c.ops->row_bytes(&c, D, h);
     return b;
 }
 
