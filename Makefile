@@ -3,7 +3,7 @@
 # make peer       compares with llama.cpp, where it is set up (tests/README.md)
 # make layers     checks that no folder of src includes from one above it
 #
-# Variables: CC, CFLAGS, OPENMP=1|0 (default: 1 where the compiler has it), BUILD (folder for objects), BIN (the program)
+# Variables: CC, CFLAGS, THREADS=1|0 (0: everything on one thread), BUILD (folder for objects), BIN (the program)
 
 # as many jobs as there are cores, unless -j says otherwise
 ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
@@ -19,15 +19,8 @@ WARN   := -Wall -Wextra -Wpedantic -Wshadow
 ALL    := -std=c11 -D_POSIX_C_SOURCE=200809L $(WARN) -ffp-contract=off -Isrc $(CFLAGS)
 LIBS   := -lm
 
-probe   = $(shell printf '$(1)' | $(CC) $(2) -x c - -o /dev/null 2>/dev/null && echo 1)
-# make 4.3 and later keep the backslash of \# in a call
-HASH   := \#
-OPENMP ?= $(call probe,$(HASH)include <omp.h>\nint main(void){return omp_get_num_procs()<1;}\n,-fopenmp)
-ifeq ($(OPENMP),1)
-ALL    += -fopenmp
-else
-ALL    += -Wno-unknown-pragmas
-endif
+THREADS ?= 1
+ALL    += $(if $(filter 0,$(THREADS)),-DLOOKAT_SERIAL,-pthread)
 
 SRC    := $(wildcard src/*/*.c)
 OBJ    := $(SRC:%.c=$(BUILD)/%.o)

@@ -3,8 +3,6 @@
 BUILD=${BUILD:-.build/default} BIN=${BIN:-lookat}
 case $BIN in /*) ;; *) BIN=$PWD/$BIN ;; esac
 export BUILD BIN
-# waiting threads sleep: the machine may be busy with other things
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 log=$BUILD/tests/log
 mkdir -p "$BUILD/tests"
 : > "$log"

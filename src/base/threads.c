@@ -1,44 +1,6 @@
 #include "base/threads.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-
-static int count;
-
-int threads_allowed(void) { return omp_get_num_procs(); }
-
-void threads_set(int n) { count = n < 1 ? 1 : n; }
-
-int threads_count(void) { return count ? count : threads_allowed(); }
-
-void threads_ranges(size_t n, void (*fn)(void *ctx, size_t begin, size_t end, int thread), void *ctx) {
-    size_t want = (size_t)threads_count();
-    if (want > n) want = n;
-    if (want <= 1) {
-        if (n) fn(ctx, 0, n, 0);
-        return;
-    }
-    #pragma omp parallel num_threads((int)want)
-    {
-        size_t t = (size_t)omp_get_thread_num(), of = (size_t)omp_get_num_threads();
-        size_t begin = n / of * t + (t < n % of ? t : n % of);
-        size_t end = begin + n / of + (t < n % of);
-        if (begin < end) fn(ctx, begin, end, (int)t);
-    }
-}
-
-void threads_tasks(size_t n, void (*fn)(void *ctx, size_t task, int thread), void *ctx) {
-    size_t want = (size_t)threads_count();
-    if (want > n) want = n;
-    if (want <= 1) {
-        for (size_t i = 0; i < n; i++) fn(ctx, i, 0);
-        return;
-    }
-    #pragma omp parallel for num_threads((int)want) schedule(dynamic, 1)
-    for (size_t i = 0; i < n; i++) fn(ctx, i, omp_get_thread_num());
-}
-
-#else
+#ifdef LOOKAT_SERIAL
 
 int threads_allowed(void) { return 1; }
 void threads_set(int n) { (void)n; }
@@ -50,6 +12,284 @@ void threads_ranges(size_t n, void (*fn)(void *ctx, size_t begin, size_t end, in
 
 void threads_tasks(size_t n, void (*fn)(void *ctx, size_t task, int thread), void *ctx) {
     for (size_t i = 0; i < n; i++) fn(ctx, i, 0);
+}
+
+#else
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cpus.h"
+#include "base/process.h"
+
+typedef void range_fn(void *ctx, size_t begin, size_t end, int thread);
+typedef void task_fn(void *ctx, size_t task, int thread);
+
+enum {
+    THREADS_MAX = 1024,
+    LINE = 64,           /* bytes of a cache line: what different threads write lies apart */
+    UNIT = 16,           /* ranges of long jobs begin at multiples of it, a line of floats */
+    STACK_BYTES = 1 << 20
+};
+
+#define SPIN_SECONDS 50e-6 /* a wake-up by the system takes about as long */
+
+/* What is left to claim of one part of a job: the job's number in the upper half, the items left in the lower. Its end is fixed, so that what is left
+ * also says where it begins. */
+struct part {
+    alignas(LINE) _Atomic uint64_t left;
+};
+
+/* One job at a time. How it passes between threads:
+ * - The caller writes the description, then every part's `left` (release), then `number`. A worker that sees the new number or part (acquire) sees
+ *   the description and all that the caller wrote before.
+ * - A claim is a compare-and-swap on `left`. A worker may come late, with what it read of a job that is over, or between the writes of a new one.
+ *   Its claim then fails: a finished part has 0 left, and the number in a new part is another. A claim that succeeds was made while the job had
+ *   unclaimed items, so the caller was inside of it and the description was whole. That is why the description can be read relaxed.
+ * - Each thread adds what it has done to `done` (release); the caller leaves at n (acquire) and sees all that fn wrote. */
+static struct {
+    alignas(LINE) _Atomic uint32_t number; /* of the job; counts up */
+    _Atomic uint32_t n;                    /* items */
+    _Atomic uint32_t n_parts;
+    _Atomic(range_fn *) range;             /* one of these two */
+    _Atomic(task_fn *) task;
+    _Atomic(void *) ctx;
+    alignas(LINE) _Atomic uint32_t done;   /* items */
+    struct part parts[THREADS_MAX];
+} job;
+
+/* Sleepers. Whoever goes to sleep announces it and then looks again at what it waits for; whoever changes that looks for announcements afterwards. All four
+ * are sequentially consistent, so that one of the two sees the other. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t wake, finished; /* of workers: a new job; of the caller: the last item done */
+    _Atomic int sleepers;
+    _Atomic bool caller_sleeps, quit;
+} nap = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER, .finished = PTHREAD_COND_INITIALIZER};
+
+static struct worker {
+    pthread_t id;
+    int thread;    /* 1 .. */
+    uint32_t seen; /* number of the last job it knows of */
+} workers[THREADS_MAX];
+
+static int count, n_workers; /* threads wanted, 0: not set yet; workers running */
+static bool started;         /* with n_workers of count - 1, should the system refuse more */
+static double spin_seconds;
+static _Thread_local int running = -1; /* the thread's number while it is inside of a job */
+
+/* ---- a job's items ---- */
+
+/* Where part p of `of` begins in n items. */
+static uint64_t part_begin(uint64_t n, uint64_t of, uint64_t p) {
+    uint64_t unit = n / of >= 4 * UNIT ? UNIT : 1, begin = (n + unit - 1) / unit * p / of * unit;
+    return begin < n ? begin : n;
+}
+
+/* How much of `left` items to take at once. */
+static uint32_t bite(uint64_t n, uint64_t of, uint32_t left) {
+    uint32_t half = left - left / 2;
+    if (n / of >= 4 * UNIT) half = (half + UNIT - 1) / UNIT * UNIT;
+    return half < left ? half : left;
+}
+
+/* Claims items of part p and runs them; returns how many, 0 when none is left. */
+static uint32_t claim_and_run(size_t p, int thread) {
+    uint64_t state = atomic_load_explicit(&job.parts[p].left, memory_order_acquire);
+    for (;;) {
+        uint32_t left = (uint32_t)state, n = atomic_load_explicit(&job.n, memory_order_relaxed);
+        uint32_t of = atomic_load_explicit(&job.n_parts, memory_order_relaxed);
+        range_fn *range = atomic_load_explicit(&job.range, memory_order_relaxed);
+        task_fn *task = atomic_load_explicit(&job.task, memory_order_relaxed);
+        void *ctx = atomic_load_explicit(&job.ctx, memory_order_relaxed);
+        if (!left || !of) return 0;
+        uint32_t take = range ? bite(n, of, left) : 1;
+        if (!atomic_compare_exchange_weak_explicit(&job.parts[p].left, &state, state - take, memory_order_acq_rel, memory_order_acquire)) continue;
+        size_t begin = (size_t)part_begin(n, of, p + 1) - left;
+        if (range)
+            range(ctx, begin, begin + take, thread);
+        else
+            task(ctx, begin, thread);
+        return take;
+    }
+}
+
+static void take_part(int thread) {
+    size_t of = atomic_load_explicit(&job.n_parts, memory_order_relaxed);
+    uint32_t mine = 0;
+    running = thread;
+    for (size_t i = 0; i < of; i++)
+        for (uint32_t ran; (ran = claim_and_run(((size_t)thread + i) % of, thread)) != 0;) mine += ran;
+    running = -1;
+    if (!mine) return;
+    uint32_t n = atomic_load_explicit(&job.n, memory_order_relaxed); /* the job cannot end before `mine` is added */
+    if (atomic_fetch_add(&job.done, mine) + mine != n || !atomic_load(&nap.caller_sleeps)) return;
+    pthread_mutex_lock(&nap.lock);
+    pthread_cond_signal(&nap.finished);
+    pthread_mutex_unlock(&nap.lock);
+}
+
+/* ---- waiting ---- */
+
+static inline void breathe(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Looks at *x for a while; true as soon as (*x == value) == equal. */
+static bool spin(_Atomic uint32_t *x, uint32_t value, bool equal) {
+    double end = 0;
+    for (;;) {
+        for (int i = 0; i < 32; i++) {
+            if ((atomic_load_explicit(x, memory_order_acquire) == value) == equal) return true;
+            breathe();
+        }
+        double now = clock_now();
+        if (!end) end = now + spin_seconds;
+        if (now >= end) return false;
+    }
+}
+
+static void *work(void *arg) {
+    struct worker *w = arg;
+    for (;;) {
+        if (!spin(&job.number, w->seen, false)) {
+            pthread_mutex_lock(&nap.lock);
+            while (atomic_load(&job.number) == w->seen) {
+                atomic_fetch_add(&nap.sleepers, 1);
+                if (atomic_load(&job.number) == w->seen) pthread_cond_wait(&nap.wake, &nap.lock);
+            }
+            pthread_mutex_unlock(&nap.lock);
+        }
+        w->seen = atomic_load_explicit(&job.number, memory_order_acquire);
+        if (atomic_load(&nap.quit)) return NULL;
+        take_part(w->thread);
+    }
+}
+
+/* To be called after job.number has changed. An announcement made in vain costs the next caller a lock, nothing more. */
+static void wake_sleepers(void) {
+    if (!atomic_load(&nap.sleepers)) return;
+    pthread_mutex_lock(&nap.lock);
+    atomic_store(&nap.sleepers, 0);
+    pthread_cond_broadcast(&nap.wake);
+    pthread_mutex_unlock(&nap.lock);
+}
+
+static void wait_for_others(uint32_t n) {
+    if (spin(&job.done, n, true)) return;
+    pthread_mutex_lock(&nap.lock);
+    atomic_store(&nap.caller_sleeps, true);
+    while (atomic_load(&job.done) != n) pthread_cond_wait(&nap.finished, &nap.lock);
+    atomic_store(&nap.caller_sleeps, false);
+    pthread_mutex_unlock(&nap.lock);
+}
+
+/* ---- the pool ---- */
+
+/* A forked child has no workers, whatever they were doing. */
+static void forget_workers(void) {
+    n_workers = 0;
+    started = false;
+    pthread_mutex_init(&nap.lock, NULL);
+    pthread_cond_init(&nap.wake, NULL);
+    pthread_cond_init(&nap.finished, NULL);
+    atomic_store(&nap.sleepers, 0);
+}
+
+static void start(void) {
+    static bool registered;
+    sigset_t all, before;
+    pthread_attr_t attr;
+    started = true;
+    spin_seconds = count <= threads_allowed() ? SPIN_SECONDS : 0;
+    if (!registered) registered = pthread_atfork(NULL, NULL, forget_workers) == 0;
+    if (pthread_attr_init(&attr) != 0) return;
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the calling thread */
+    while (n_workers < count - 1) {
+        struct worker *w = &workers[n_workers];
+        *w = (struct worker){.thread = n_workers + 1, .seen = atomic_load(&job.number)};
+        if (pthread_create(&w->id, &attr, work, w) != 0) break;
+        n_workers++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+}
+
+static void stop(void) {
+    atomic_store(&nap.quit, true);
+    atomic_fetch_add(&job.number, 1);
+    wake_sleepers();
+    for (int i = 0; i < n_workers; i++) pthread_join(workers[i].id, NULL);
+    atomic_store(&nap.quit, false);
+    n_workers = 0;
+    started = false;
+}
+
+int threads_allowed(void) {
+    static int allowed;
+    if (!allowed) allowed = cpus_allowed();
+    return allowed < THREADS_MAX ? allowed : THREADS_MAX;
+}
+
+void threads_set(int n) {
+    n = n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : n;
+    if (n != count) stop();
+    count = n;
+}
+
+int threads_count(void) {
+    if (!count) count = threads_allowed();
+    return count;
+}
+
+static void run(uint32_t n, uint32_t parts, range_fn *range, task_fn *task, void *ctx) {
+    if (!started) start();
+    uint32_t number = atomic_load_explicit(&job.number, memory_order_relaxed) + 1;
+    atomic_store_explicit(&job.n, n, memory_order_relaxed);
+    atomic_store_explicit(&job.n_parts, parts, memory_order_relaxed);
+    atomic_store_explicit(&job.range, range, memory_order_relaxed);
+    atomic_store_explicit(&job.task, task, memory_order_relaxed);
+    atomic_store_explicit(&job.ctx, ctx, memory_order_relaxed);
+    atomic_store_explicit(&job.done, 0, memory_order_relaxed);
+    for (uint32_t p = 0; p < parts; p++) {
+        uint64_t left = part_begin(n, parts, p + 1) - part_begin(n, parts, p);
+        atomic_store_explicit(&job.parts[p].left, (uint64_t)number << 32 | left, memory_order_release);
+    }
+    atomic_store(&job.number, number);
+    wake_sleepers();
+    take_part(0);
+    wait_for_others(n);
+}
+
+/* Threads for n items; 1 where the call is to run on the thread that makes it. */
+static size_t helpers(size_t n) {
+    size_t want = (size_t)threads_count();
+    return running >= 0 || n > UINT32_MAX ? 1 : want < n ? want : n;
+}
+
+void threads_ranges(size_t n, range_fn *fn, void *ctx) {
+    size_t want = helpers(n);
+    if (want > 1)
+        run((uint32_t)n, (uint32_t)want, fn, NULL, ctx);
+    else if (n)
+        fn(ctx, 0, n, running < 0 ? 0 : running);
+}
+
+void threads_tasks(size_t n, task_fn *fn, void *ctx) {
+    if (helpers(n) > 1)
+        run((uint32_t)n, 1, NULL, fn, ctx);
+    else
+        for (size_t i = 0; i < n; i++) fn(ctx, i, running < 0 ? 0 : running);
 }
 
 #endif

@@ -9,12 +9,19 @@
 
 static void warn(const char *msg) { fprintf(stderr, "lookat: %s\n", msg); }
 
+static void choose_threads(const struct args *args) {
+    int allowed = threads_allowed();
+    threads_set(args->threads ? (int)args->threads : allowed);
+    if (threads_count() > allowed && !args->quiet)
+        fprintf(stderr, "lookat: %d threads on %d processor%s: fewer are faster\n", threads_count(), allowed, allowed == 1 ? "" : "s");
+}
+
 int engine_open(struct engine *g, const struct args *args, struct err *e) {
     *g = (struct engine){0};
     double start = clock_now();
     const char *kernels = args->kernels && strcmp(args->kernels, "auto") != 0 ? args->kernels : NULL, *path;
     int rc = kernels_get(&g->k, kernels, e);
-    threads_set(args->threads ? (int)args->threads : threads_allowed());
+    choose_threads(args);
     if (!rc) rc = find_model(args, &g->arena, &path, e);
     if (!rc) rc = checkpoint_open(&g->model, path, args->tokenizer, args->quiet ? NULL : warn, e);
     if (rc) {
