@@ -50,7 +50,7 @@ static int granted_v1(const char *group) {
 /* The least of a group and its parents, up to `mount`. A path that is not there (it may be the host's, seen from a container) grants nothing by itself. */
 static int least(const char *mount, const char *path, int (*granted)(const char *group)) {
     char group[1100];
-    int n = snprintf(group, sizeof group, "%s%s", mount, path), min = 0;
+    int n = snprintf(group, sizeof group, "%s%s", mount, strcmp(path, "/") == 0 ? "" : path), min = 0;
     size_t top = strlen(mount);
     if (n < 0 || (size_t)n >= sizeof group) return 0;
     for (;;) {
@@ -87,7 +87,7 @@ int cpus_granted(const char *membership, const char *root) {
             snprintf(mount, sizeof mount, "%s/%s", root, names);
             here = least(mount, path, granted_v1);
             snprintf(mount, sizeof mount, "%s/cpu", root);
-            if (!here) here = least(mount, path, granted_v1);
+            if (!here && strcmp(names, "cpu") != 0) here = least(mount, path, granted_v1);
         }
         if (here && (!min || here < min)) min = here;
     }

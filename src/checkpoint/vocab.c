@@ -1,6 +1,5 @@
 #include "checkpoint/vocab.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define SHOWN 40 /* bytes of a token that a message quotes */
@@ -132,12 +131,17 @@ int vocab_builder_merge_ids(struct vocab_builder *b, uint32_t left, uint32_t rig
     return OK;
 }
 
-/* The id of the token raw[n], a part or the result of the next merge; `spelled` is how the message quotes it. Control tokens have no merges. */
-static int merge_part(const struct vocab_builder *b, const uint8_t *raw, size_t n, const char *spelled, size_t n_spelled, uint32_t *id,
-                      struct err *e) {
+/* A spelling in two pieces, for messages. */
+struct spelled {
+    const char *left, *right;
+    size_t n_left, n_right;
+};
+
+/* The id of the token raw[n], a part or the result of the next merge. Control tokens have no merges. */
+static int merge_part(const struct vocab_builder *b, const uint8_t *raw, size_t n, struct spelled s, uint32_t *id, struct err *e) {
     int64_t found = vocab_builder_find(b, raw, n);
     if (found < 0 || b->control[found])
-        return err_file(e, ERR_REFUSED, b->path, "merge %u: \"%.*s\" is not a token", b->n_merges, shown(n_spelled), spelled);
+        return err_file(e, ERR_REFUSED, b->path, "merge %u: \"%.*s%.*s\" is not a token", b->n_merges, shown(s.n_left), s.left, shown(s.n_right), s.right);
     *id = (uint32_t)found;
     return OK;
 }
@@ -148,12 +152,10 @@ static int merge_spelled(struct vocab_builder *b, const char *left, size_t n_lef
     if (nr < 0)
         return err_file(e, ERR_REFUSED, b->path, "merge %u: \"%.*s\" has a character outside the byte-to-unicode alphabet", b->n_merges,
                         shown(nl < 0 ? n_left : n_right), nl < 0 ? left : right);
-    char joined[2 * SHOWN + 1];
-    int n_joined = snprintf(joined, sizeof joined, "%.*s%.*s", shown(n_left), left, shown(n_right), right);
     uint32_t l = 0, r = 0, m = 0;
-    int rc = merge_part(b, raw, (size_t)nl, left, n_left, &l, e);
-    if (!rc) rc = merge_part(b, raw + nl, (size_t)nr, right, n_right, &r, e);
-    if (!rc) rc = merge_part(b, raw, (size_t)(nl + nr), joined, (size_t)n_joined, &m, e);
+    int rc = merge_part(b, raw, (size_t)nl, (struct spelled){left, "", n_left, 0}, &l, e);
+    if (!rc) rc = merge_part(b, raw + nl, (size_t)nr, (struct spelled){right, "", n_right, 0}, &r, e);
+    if (!rc) rc = merge_part(b, raw, (size_t)(nl + nr), (struct spelled){left, right, n_left, n_right}, &m, e);
     return rc ? rc : vocab_builder_merge_ids(b, l, r, m, e);
 }
 
