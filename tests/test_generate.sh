@@ -246,6 +246,28 @@ done
 run b -p "$once" -n 6 -s 5 && same a b
 end
 
+# number KEY FILE: of a JSON file
+number() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$tmp/$2"; }
+# bounded OPTION...: a whole context takes the model, the cache, and 16 MB at most
+bounded() {
+    run a "$@" --ids "$ids" -n 24 --ignore-eos -t 2 -o json
+    bound=$(($(number file_bytes a) + $(number stored_bytes_per_token a) * 1024 + 16000000))
+    [ "$(number peak_bytes a)" -le "$bound" ] || fail "$*: peak memory $(number peak_bytes a), expected at most $bound"
+}
+
+begin memory
+if grep -q __asan_init "$BIN"; then
+    echo "skip $name: the sanitizer needs memory of its own"
+else
+    ids=$(awk 'BEGIN { for (i = 0; i < 1000; i++) printf "%s%d", i ? "," : "", i * 37 % 500 }')
+    bounded
+    bounded -a lookat4/int8
+    "$BIN" convert -q --random 1,16,1600,1024,512 --type q4_0 -o "$tmp/wide.gguf" || fail "convert exits $?"
+    bounded -m "$tmp/wide.gguf"
+    bounded -m "$tmp/wide.gguf" -a int4
+    end
+fi
+
 begin more_threads_than_processors
 "$BIN" -p "$once" -n 6 -s 5 > "$tmp/a" 2> "$tmp/b"
 grep -q "fewer are faster" "$tmp/b" && fail "a warning without -t: $(cat "$tmp/b")"

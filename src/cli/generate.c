@@ -14,9 +14,6 @@
 #include "report/generation_out.h"
 #include "report/text.h"
 
-/* Rows of a prompt that go through the model at once: more use the weights better, but take memory of 9 C floats each. */
-enum { BATCH = 256 };
-
 struct job {
     const struct args *args;
     struct engine g;
@@ -139,7 +136,7 @@ static void on_prefill(void *ctx, size_t done, size_t total) {
     struct events *v = ctx;
     if (done == total) watch_decoding(&v->watch);
     if (!v->show_progress) return;
-    progress_step(&v->progress, done, total);
+    progress_share(&v->progress, done, total);
     if (done == total) progress_end(&v->progress);
 }
 
@@ -204,7 +201,7 @@ static int run(const struct args *args, struct err *e) {
         fprintf(stderr, "prompt: %zu tokens\n", j.n);
     }
     struct gpt2_session s;
-    size_t n_seq = (size_t)args->num_samples, rows = j.n < BATCH ? j.n : BATCH;
+    size_t n_seq = (size_t)args->num_samples, batch = gpt2_prompt_rows(&j.g.model.weights.config), rows = j.n < batch ? j.n : batch;
     const char *spec = args_attn(args);
     const struct book *book = NULL;
     if (!rc) rc = model_book_open(&j.book, &book, args, &j.g.model, &spec, 1, &j.g.arena, e);

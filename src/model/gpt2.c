@@ -43,6 +43,12 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, cons
     return err_set(e, ERR_FAILED, "out of memory for %zu sequences of %zu tokens (%zu bytes each)", n_seq, n_ctx, attn_state_bytes(&s->attn));
 }
 
+size_t gpt2_prompt_rows(const struct gpt2_config *c) {
+    enum { MOST = 256, STEP = 64, BYTES = 15 << 19 };
+    size_t rows = BYTES / ((5 * c->n_embd + c->n_inner) * sizeof(float)) / STEP * STEP;
+    return rows < STEP ? STEP : rows > MOST ? MOST : rows;
+}
+
 void gpt2_session_close(struct gpt2_session *s) {
     attn_free(&s->attn);
     arena_free(&s->arena);
@@ -76,13 +82,31 @@ static int check_rows(const struct gpt2_session *s, const struct gpt2_row *rows,
     return OK;
 }
 
-/* x[n][C] = wte[token] + wpe[pos]; norm serves as the place for a position's row. */
-static void embed(struct gpt2_session *s, const struct gpt2_row *rows, size_t n) {
-    size_t C = s->w->config.n_embd;
-    for (size_t i = 0; i < n; i++) {
-        float *x = s->x + i * C, *position = s->norm;
-        matrix_row(s->k, &s->w->wte, (size_t)rows[i].token, x);
-        matrix_row(s->k, &s->w->wpe, rows[i].pos, position);
+/* What is done to each row apart. */
+struct rows_job {
+    struct gpt2_session *s;
+    const struct gpt2_row *rows;  /* embed_rows */
+    const float *weight, *bias;   /* normalise_rows */
+};
+
+/* Over the threads where that is worth waking them. */
+static void each_row(struct rows_job j, size_t n, void (*fn)(void *ctx, size_t begin, size_t end, int thread)) {
+    enum { FLOATS = 1 << 15 };
+    if (n * j.s->w->config.n_embd < FLOATS)
+        fn(&j, 0, n, 0);
+    else
+        threads_ranges(n, fn, &j);
+}
+
+/* x[n][C] = wte[token] + wpe[pos]; norm serves as the place for the position's row. */
+static void embed_rows(void *ctx, size_t begin, size_t end, int thread) {
+    const struct rows_job *j = ctx;
+    size_t C = j->s->w->config.n_embd;
+    (void)thread;
+    for (size_t i = begin; i < end; i++) {
+        float *x = j->s->x + i * C, *position = j->s->norm + i * C;
+        matrix_row(j->s->k, &j->s->w->wte, (size_t)j->rows[i].token, x);
+        matrix_row(j->s->k, &j->s->w->wpe, j->rows[i].pos, position);
         for (size_t c = 0; c < C; c++) x[c] += position[c];
     }
 }
@@ -104,9 +128,12 @@ static void attention(struct gpt2_session *s, size_t layer, const struct gpt2_ro
     if (s->observer) s->observer->layer(s->observer->ctx, layer, rows, n, s->qkv, s->qkv + C, s->qkv + 2 * C, 3 * C);
 }
 
-static void normalise(struct gpt2_session *s, const float *weight, const float *bias, size_t n) {
-    size_t C = s->w->config.n_embd;
-    for (size_t i = 0; i < n; i++) s->k->layernorm(s->norm + i * C, s->x + i * C, weight, bias, C, s->w->config.norm_eps);
+/* norm[n][C] = layernorm(x) */
+static void normalise_rows(void *ctx, size_t begin, size_t end, int thread) {
+    const struct rows_job *j = ctx;
+    size_t C = j->s->w->config.n_embd;
+    (void)thread;
+    for (size_t i = begin; i < end; i++) j->s->k->layernorm(j->s->norm + i * C, j->s->x + i * C, j->weight, j->bias, C, j->s->w->config.norm_eps);
 }
 
 /* y[n][rows] from x[n][cols], both without gaps. */
@@ -119,12 +146,12 @@ static void layer_forward(struct gpt2_session *s, size_t layer, const struct gpt
     const struct gpt2_layer *w = &s->w->layers[layer];
     enum matrix_after gelu = s->w->config.activation == GELU_ERF ? MATRIX_GELU_ERF : MATRIX_GELU_TANH;
 
-    normalise(s, w->ln1_w, w->ln1_b, n);
+    each_row((struct rows_job){.s = s, .weight = w->ln1_w, .bias = w->ln1_b}, n, normalise_rows);
     linear(s, &w->qkv, w->qkv_b, s->norm, n, s->qkv, MATRIX_SET);
     attention(s, layer, rows, n);
     linear(s, &w->proj, w->proj_b, s->norm, n, s->x, MATRIX_ADD);
 
-    normalise(s, w->ln2_w, w->ln2_b, n);
+    each_row((struct rows_job){.s = s, .weight = w->ln2_w, .bias = w->ln2_b}, n, normalise_rows);
     linear(s, &w->fc, w->fc_b, s->norm, n, s->hidden, gelu);
     linear(s, &w->fcproj, w->fcproj_b, s->hidden, n, s->x, MATRIX_ADD);
 }
@@ -144,7 +171,7 @@ int gpt2_forward(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, 
     assert(threads_count() == s->threads);
     int rc = check_rows(s, rows, n, e);
     if (rc) return rc;
-    embed(s, rows, n);
+    each_row((struct rows_job){.s = s, .rows = rows}, n, embed_rows);
     for (size_t l = 0; l < s->w->config.n_layer; l++) layer_forward(s, l, rows, n);
     head(s, rows, n, logits);
     for (size_t i = 0; i < n; i++) s->length[rows[i].seq] = rows[i].pos + 1;

@@ -56,6 +56,9 @@ struct gpt2_session {
  * n_ctx, ERR_FAILED without memory. */
 int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, const struct kernels *k, const char *attn,
                       const struct book *book, size_t n_seq, size_t n_ctx, size_t max_rows, struct err *e);
+/* Rows of a prompt to run at once: many use the weights better, but each takes (5 C + F) floats of activations; these stay below 7.5 MiB, or are
+ * 64 rows. */
+size_t gpt2_prompt_rows(const struct gpt2_config *c);
 void gpt2_session_close(struct gpt2_session *s);
 
 /* Runs n <= max_rows rows and stores their keys and values. Rows of one sequence stand together, in order. logits receives [V] for each row that

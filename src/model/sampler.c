@@ -13,27 +13,41 @@ bool sampler_init(struct sampler *s, const struct sampler_params *p, size_t n_vo
 /* Higher logit first, then lower id. */
 static bool before(struct candidate a, struct candidate b) { return a.logit > b.logit || (a.logit == b.logit && a.id < b.id); }
 
-/* Candidates come off a heap one by one, best first: V steps to build it and log V for each one taken, so that keeping 40 of 50257 costs no
- * sort of the whole vocabulary. */
-static void sift_down(struct candidate *heap, size_t n, size_t i) {
+/* Puts heap[i] where it belongs below i, in a heap with the best candidate on top, or the worst. */
+static inline void sift_down(struct candidate *heap, size_t n, size_t i, bool best_on_top) {
     struct candidate moving = heap[i];
     for (size_t child; (child = 2 * i + 1) < n; i = child) {
-        if (child + 1 < n && before(heap[child + 1], heap[child])) child++;
-        if (!before(heap[child], moving)) break;
+        if (child + 1 < n && before(heap[child + 1], heap[child]) == best_on_top) child++;
+        if (before(heap[child], moving) != best_on_top) break;
         heap[i] = heap[child];
     }
     heap[i] = moving;
 }
 
-static void heap_build(struct candidate *heap, size_t n) {
-    for (size_t i = n / 2; i-- > 0;) sift_down(heap, n, i);
+static inline void heap_build(struct candidate *heap, size_t n, bool best_on_top) {
+    for (size_t i = n / 2; i-- > 0;) sift_down(heap, n, i, best_on_top);
 }
 
-static struct candidate heap_take(struct candidate *heap, size_t *n) {
-    struct candidate best = heap[0];
+static inline struct candidate heap_take(struct candidate *heap, size_t *n, bool best_on_top) {
+    struct candidate top = heap[0];
     heap[0] = heap[--*n];
-    if (*n) sift_down(heap, *n, 0);
-    return best;
+    if (*n) sift_down(heap, *n, 0, best_on_top);
+    return top;
+}
+
+/* best[k] = the k <= n best of all[n], best first; all is reordered. The k best so far are a heap with the worst of them on top: nearly all the others
+ * are compared with it and no more. */
+static void take_best(struct candidate *all, size_t n, struct candidate *best, size_t k) {
+    heap_build(all, k, false);
+    for (size_t i = k; i < n && k; i++) {
+        if (!before(all[i], all[0])) continue;
+        all[0] = all[i];
+        sift_down(all, k, 0, false);
+    }
+    for (size_t left = k; left;) {
+        size_t last = left - 1;
+        best[last] = heap_take(all, &left, false);
+    }
 }
 
 static void penalise(struct sampler *s, const int32_t *history, size_t n) {
@@ -48,21 +62,18 @@ static void penalise(struct sampler *s, const int32_t *history, size_t n) {
     }
 }
 
-/* Takes candidates off the heap into sorted[] until top-k, top-p or min-p says enough; returns how many. */
+/* Takes candidates into sorted[], best first, until top-k, top-p or min-p says enough; returns how many. */
 static size_t keep_best(struct sampler *s) {
-    size_t left = s->n_vocab, n = 0;
-    size_t k = s->p.top_k > 0 && (size_t)s->p.top_k < left ? (size_t)s->p.top_k : left;
-    double best = s->heap[0].logit, total = 0, kept = 0;
-    for (size_t i = 0; k == left && i < left; i++) total += exp(s->heap[i].logit - best); /* of all; with top-k, of the k */
-    if (k < left) {
-        for (; n < k; n++) {
-            s->sorted[n] = heap_take(s->heap, &left);
-            total += exp(s->sorted[n].logit - best);
-        }
-    }
-    size_t taken = n;
-    for (n = 0; n < k; n++) {
-        if (n >= taken) s->sorted[n] = heap_take(s->heap, &left);
+    size_t V = s->n_vocab, left = V, n = 0, k = s->p.top_k > 0 && (size_t)s->p.top_k < V ? (size_t)s->p.top_k : V;
+    double total = 0, kept = 0;
+    if (k < V)
+        take_best(s->heap, V, s->sorted, k);
+    else
+        heap_build(s->heap, V, true); /* they come off one by one: most are never sorted */
+    double best = k < V ? s->sorted[0].logit : s->heap[0].logit;
+    for (size_t i = 0; i < k; i++) total += exp((k < V ? s->sorted[i] : s->heap[i]).logit - best);
+    for (; n < k; n++) {
+        if (k == V) s->sorted[n] = heap_take(s->heap, &left, true);
         double p = exp(s->sorted[n].logit - best); /* relative to the best one */
         if (n > 0 && ((s->p.top_p < 1 && kept >= s->p.top_p * total) || p < s->p.min_p)) break;
         kept += p;
@@ -80,7 +91,6 @@ int32_t sampler_next(struct sampler *s, struct rng *rng, const float *logits, co
             if (s->heap[i].logit > best.logit) best = s->heap[i];
         return best.id;
     }
-    heap_build(s->heap, s->n_vocab);
     size_t kept = keep_best(s);
     double total = 0;
     for (size_t i = 0; i < kept; i++) total += s->weight[i] = exp(((double)s->sorted[i].logit - s->sorted[0].logit) / s->p.temp);
@@ -100,10 +110,7 @@ double logprobs_top(const float *logits, size_t n_vocab, struct candidate *out, 
     }
     for (size_t i = 0; i < n_vocab; i++) sum += exp(logits[i] - best);
     double log_sum = best + log(sum);
-    if (k) heap_build(work, n_vocab);
-    for (size_t i = 0, left = n_vocab; i < k; i++) {
-        out[i] = heap_take(work, &left);
-        out[i].logit = (float)(out[i].logit - log_sum);
-    }
+    take_best(work, n_vocab, out, k);
+    for (size_t i = 0; i < k; i++) out[i].logit = (float)(out[i].logit - log_sum);
     return log_sum;
 }
