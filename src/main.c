@@ -9,7 +9,7 @@
 #include "cli/suggest.h"
 
 static const struct command *const commands[] = {&generate_command, &compare_command, &eval_command, &calibrate_command, &convert_command,
-                                                &info_command,     &tokenize_command, &explain_command};
+                                                &info_command,     &tokenize_command, &explain_command,  &bench_command};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static const struct command *find_command(const char *name) {

@@ -29,7 +29,7 @@ output() { grep -qF -e "$1" "$tmp/out" || fail "expected '$1' on standard output
 only() { [ "$(cd "$tmp/d" && echo *)" = "$1" ] || fail "files left: $(cd "$tmp/d" && echo *), expected $1"; }
 
 begin help
-for c in generate compare eval calibrate convert info tokenize; do
+for c in generate compare eval calibrate convert info tokenize bench; do
     expect 0 "" "$BIN" $c --help
     output "usage: lookat $c"
     output "Examples:"

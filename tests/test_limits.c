@@ -40,8 +40,8 @@ static void measured_limits(void) {
     CHECK(limits_array_bytes() >= 1 << 20, "an array of %zu bytes", limits_array_bytes());
     int before = threads_count();
     for (int threads = 1; threads <= 3; threads++) {
-        struct limits l = limits_measure(&a, kernels_at(0), threads, 0.001);
-        CHECK(isfinite(l.read_bytes_per_s) && l.read_bytes_per_s > 0 && isfinite(l.flops_per_s) && l.flops_per_s > 0, "%d threads", threads);
+        double read = limits_read(&a, kernels_at(0), threads, 0.001), flops = limits_flops(kernels_at(0), threads, 0.001);
+        CHECK(isfinite(read) && read > 0 && isfinite(flops) && flops > 0, "%d threads: %g and %g", threads, read, flops);
     }
     CHECK(threads_count() == before, "%d threads afterwards, %d before", threads_count(), before);
     limits_array_close(&a);

@@ -149,6 +149,20 @@ int codec_parse(struct codec *c, const char *text, size_t head_dim, bool for_val
     return rc || !c->ops->check ? rc : c->ops->check(c, head_dim, e);
 }
 
+/* Does the text begin with a codec's name, or another name it goes by, as a whole word? */
+static bool begins_with_codec(const char *s) {
+    struct text word = {s, strcspn(s, ":/@+,")};
+    for (size_t i = 0; codec_alias_at(i).name; i++)
+        if (is(word, codec_alias_at(i).name)) return true;
+    return find_codec(word) != NULL;
+}
+
+size_t spec_first(const char *list) {
+    size_t n = strcspn(list, ",");
+    while (list[n] && memchr(list, ':', n) && !begins_with_codec(list + n + 1)) n += 1 + strcspn(list + n + 1, ",");
+    return n;
+}
+
 size_t spec_format(const struct codec *c, char *out, size_t room) {
     const struct codec_options *o = &c->o;
     const struct {

@@ -19,7 +19,7 @@ struct command {
 };
 
 extern const struct command generate_command, compare_command, eval_command, calibrate_command, convert_command, info_command, tokenize_command,
-                            explain_command;
+                            explain_command, bench_command;
 
 /* Help of one command: usage, paragraph, its options by section, examples, exit statuses. Lines of at most 80 columns. */
 void help_command(FILE *fp, const struct command *c);

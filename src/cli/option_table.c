@@ -7,6 +7,7 @@
 #define CONV (1u << CMD_CONVERT)
 #define INFO (1u << CMD_INFO)
 #define TOK (1u << CMD_TOKENIZE)
+#define BENCH (1u << CMD_BENCH)
 #define ALL ((1u << CMD_COUNT) - 1)
 #define AT(field) offsetof(struct args, field)
 #define INT_LIMIT 2147483647.0
@@ -17,6 +18,8 @@ const struct option option_table[] = {
      "GGUF file, Hugging Face folder, .safetensors file or llm.c .bin; without it LOOKAT_MODEL, then weights/stories6M.gguf beside the "
      "program",
      NULL},
+    {"model", 'm', NULL, "MODEL", OPT_LIST, AT(models), 0, 0, BENCH, "Model",
+     "model to measure, in any format; repeat it for several; without it LOOKAT_MODEL, then weights/stories6M.gguf beside the program", NULL},
     {"tokenizer", 'z', NULL, "FILE", OPT_STRING, AT(tokenizer), 0, 0, ALL, "Model",
      "folder or file with a tokenizer (vocab.json + merges.txt, tokenizer.json, llm.c .bin, GGUF), instead of the model's own", NULL},
     {"random", 0, NULL, "SHAPE", OPT_STRING, AT(random), 0, 0, CONV, "Model",
@@ -79,6 +82,17 @@ const struct option option_table[] = {
     {"stride", 0, "ppl-stride", "N", OPT_INT, AT(stride), 0, 1048576, EVAL, "Texts",
      "tokens from one window to the next, of which the last N are scored; 0: windows side by side, the second half scored", "0"},
 
+    {"n-prompt", 'p', NULL, "N,...", OPT_LIST, AT(prompt_lengths), 0, 0, BENCH, "Tests", "lengths of the prompts to run; 0: none", "512"},
+    {"n-gen", 'n', NULL, "N,...", OPT_LIST, AT(gen_lengths), 0, 0, BENCH, "Tests", "tokens to generate; 0: none", "128"},
+    {"n-depth", 'd', NULL, "N,...", OPT_LIST, AT(depths), 0, 0, BENCH, "Tests",
+     "tokens that the cache holds before the generated ones; prompts begin at 0", "0"},
+    {"batch", 'b', NULL, "N,...", OPT_LIST, AT(batches), 0, 0, BENCH, "Tests", "sequences generated together; prompts are of one", "1"},
+    {"ctx-size", 'c', NULL, "N", OPT_INT, AT(n_ctx), 0, 1048576, BENCH, "Tests", "tokens of context of a sequence; 0: as many as the model has", "0"},
+    {"repetitions", 'r', NULL, "N", OPT_INT, AT(repetitions), 1, 1000, BENCH, "Tests",
+     "times that every row is measured, after one that is not; all rows in turn, so that a slow minute hits them alike", "5"},
+    {"roofline", 0, NULL, NULL, OPT_FLAG, AT(roofline), 0, 0, BENCH, "Tests",
+     "measure the machine's limits too, and give each row as a share of the one that binds it", NULL},
+
     {"temp", 0, "temperature", "X", OPT_DOUBLE, AT(temp), 0, 100, GEN, "Sampling", "temperature; 0: always the most likely token", "0.8"},
     {"top-k", 0, NULL, "N", OPT_INT, AT(top_k), 0, INT_LIMIT, GEN, "Sampling", "only the N most likely tokens; 0: all", "40"},
     {"top-p", 0, NULL, "P", OPT_DOUBLE, AT(top_p), 0, 1, GEN, "Sampling", "only the most likely tokens that reach probability P together",
@@ -95,13 +109,19 @@ const struct option option_table[] = {
      "attention backend, KEYS or KEYS/VALUES: how they are stored and read; lookat info lists them", "fp16"},
     {"attn", 'a', NULL, "SPEC", OPT_LIST, AT(attn), 0, 0, COMP, "Engine",
      "attention backend, KEYS or KEYS/VALUES; repeat it: the first is the baseline; without it fp16, int8, int4, lookat4", NULL},
+    {"attn", 'a', NULL, "SPEC,...", OPT_LIST, AT(attn), 0, 0, BENCH, "Engine",
+     "attention backends, KEYS or KEYS/VALUES; a comma followed by a codec's name begins the next one, so int4:rotate,center,lookat4 are two; may be repeated",
+     "fp16"},
     {"cache-type-k", 0, "ctk", "KEYS", OPT_STRING, AT(cache_k), 0, 0, GEN | COMP | EVAL, "Engine",
      "the same in llama.cpp's words, with -ctv: the two halves of one spec", NULL},
     {"cache-type-v", 0, "ctv", "VALUES", OPT_STRING, AT(cache_v), 0, 0, GEN | COMP | EVAL, "Engine", "see -ctk", NULL},
-    {"book", 0, NULL, "FILE", OPT_STRING, AT(book), 0, 0, GEN | COMP | EVAL, "Engine",
+    {"book", 0, NULL, "FILE", OPT_STRING, AT(book), 0, 0, GEN | COMP | EVAL | BENCH, "Engine",
      "codebooks of lookat, instead of those inside the model's file or beside it (MODEL.book.gguf)", NULL},
     {"kernels", 0, NULL, "SET", OPT_STRING, AT(kernels), 0, 0, GEN | COMP | EVAL | CALIB, "Engine",
      "arithmetic: auto, scalar, or the name of an instruction set, such as avx2, avx512 or neon", "auto"},
+    {"kernels", 0, NULL, "SET,...", OPT_STRING, AT(kernels), 0, 0, BENCH, "Engine",
+     "arithmetic: auto (the best of this CPU), all (every set it can run), or names of instruction sets, such as scalar,avx2", "auto"},
+    {"threads", 't', NULL, "N,...", OPT_LIST, AT(thread_counts), 0, 0, BENCH, "Engine", "threads; 0: all that this process may use", "0"},
     {"threads", 't', NULL, "N", OPT_INT, AT(threads), 0, 1024, GEN | COMP | EVAL | CALIB, "Engine", "threads; 0: all that this process may use", "0"},
 
     {"output", 'o', NULL, "FILE", OPT_STRING, AT(output), 0, 0, CALIB | CONV, "Output", "GGUF file to write", NULL},
@@ -113,6 +133,8 @@ const struct option option_table[] = {
      "text as it comes, one JSON object at the end, or a JSON object for each step", "text"},
     {"output", 'o', NULL, "text|md|csv|json|jsonl", OPT_CHOICE, AT(format), 0, 0, COMP, "Output",
      "for a terminal, Markdown, a row for each text, backend and layer, one JSON object, or the raw sums for --merge", "text"},
+    {"output", 'o', NULL, "md|csv|json|jsonl|text", OPT_CHOICE, AT(format), 0, 0, BENCH, "Output",
+     "Markdown, a line of CSV for each row, one JSON object, one for each row and one for the rest, or for a terminal", "md"},
     {"output", 'o', NULL, "text|json", OPT_CHOICE, AT(format), 0, 0, EVAL | INFO | TOK, "Output", "for people or for programs", "text"},
     {"logprobs", 0, NULL, "K", OPT_INT, AT(logprobs), 0, 16777216, GEN, "Output",
      "with json: the K most likely tokens and their log-probabilities at each step", NULL},
@@ -123,7 +145,7 @@ const struct option option_table[] = {
     {"log", 0, NULL, "FILE", OPT_STRING, AT(log), 0, 0, GEN, "Output", "--counters and --fidelity as JSON lines into FILE", NULL},
     {"no-display-prompt", 0, NULL, NULL, OPT_FLAG, AT(no_display_prompt), 0, 0, GEN, "Output", "write only the continuation", NULL},
     {"sha256", 0, NULL, NULL, OPT_FLAG, AT(sha256), 0, 0, INFO, "Output", "also the SHA-256 of the file", NULL},
-    {"quiet", 'q', NULL, NULL, OPT_FLAG, AT(quiet), 0, 0, GEN | COMP | EVAL | CALIB | CONV, "Output", "nothing on standard error but errors", NULL},
+    {"quiet", 'q', NULL, NULL, OPT_FLAG, AT(quiet), 0, 0, GEN | COMP | EVAL | CALIB | CONV | BENCH, "Output", "nothing on standard error but errors", NULL},
     {"verbose", 'v', NULL, NULL, OPT_FLAG, AT(verbose), 0, 0, GEN, "Output", "say more on standard error", NULL},
     {"verbose", 'v', NULL, NULL, OPT_FLAG, AT(verbose), 0, 0, TOK, "Output", "a table of id, bytes (in hex) and text", NULL},
 
@@ -143,7 +165,8 @@ void args_init(struct args *a, enum command_id command) {
         .repeat_penalty = 1,
         .repeat_last_n = 64,
         .seed = command == CMD_COMPARE, /* what is measured twice should be the same twice */
-        .format = "text",
+        .repetitions = 5,
+        .format = command == CMD_BENCH ? "md" : "text",
         .type = "f16",
     };
 }

@@ -8,7 +8,7 @@
 #include "cli/suggest.h"
 
 const char *command_name(enum command_id id) {
-    static const char *const names[CMD_COUNT] = {"generate", "compare", "eval", "calibrate", "convert", "info", "tokenize", "explain"};
+    static const char *const names[CMD_COUNT] = {"generate", "compare", "eval", "calibrate", "convert", "info", "tokenize", "explain", "bench"};
     return names[id];
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 
-enum command_id { CMD_GENERATE, CMD_COMPARE, CMD_EVAL, CMD_CALIBRATE, CMD_CONVERT, CMD_INFO, CMD_TOKENIZE, CMD_EXPLAIN, CMD_COUNT };
+enum command_id { CMD_GENERATE, CMD_COMPARE, CMD_EVAL, CMD_CALIBRATE, CMD_CONVERT, CMD_INFO, CMD_TOKENIZE, CMD_EXPLAIN, CMD_BENCH, CMD_COUNT };
 
 /* "generate", "convert", ... */
 const char *command_name(enum command_id id);
@@ -58,6 +58,10 @@ struct args {
     const char *layers, *lengths, *chunks;
     struct str_list check;
     bool heads, paper, merge;
+
+    struct str_list models, prompt_lengths, gen_lengths, depths, batches, thread_counts; /* bench: lists between commas, as given */
+    int64_t repetitions;
+    bool roofline;
 
     const char *type, *random;
     bool force, embed, sha256, decode;

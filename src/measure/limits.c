@@ -39,7 +39,7 @@ void limits_array_close(struct limits_array *a) {
 struct job {
     const struct limits_array *a;
     const struct kernels *k;
-    size_t threads, rounds;
+    size_t rounds;
     float volatile *sums; /* [threads] where results go, so that they are results */
 };
 
@@ -64,20 +64,29 @@ static double fastest(struct job *j, size_t n, void (*fn)(void *ctx, size_t begi
     return best;
 }
 
-struct limits limits_measure(const struct limits_array *a, const struct kernels *k, int threads, double seconds) {
-    float sums[1024];
-    struct limits l;
-    if (threads > (int)(sizeof sums / sizeof *sums)) threads = sizeof sums / sizeof *sums;
+enum { THREADS_MAX = 1024 };
+
+double limits_read(const struct limits_array *a, const struct kernels *k, int threads, double seconds) {
+    float sums[THREADS_MAX];
+    struct job j = {a, k, 0, sums};
     int before = threads_count();
-    threads_set(threads);
-    struct job j = {a, k, (size_t)threads_count(), 1024, sums};
-    l.read_bytes_per_s = (double)(a->n * sizeof *a->x) / fastest(&j, a->n, read_part, seconds);
-    /* as many rounds as make a run long beside the start of the threads, and short enough for many runs */
-    while (fastest(&j, j.threads, multiply_part, 0) < seconds / SLICES) j.rounds *= 2;
-    double best = fastest(&j, j.threads, multiply_part, seconds);
-    l.flops_per_s = (double)(j.threads * j.rounds * k->fma_flops) / best;
+    threads_set(threads < THREADS_MAX ? threads : THREADS_MAX);
+    double best = fastest(&j, a->n, read_part, seconds);
     threads_set(before);
-    return l;
+    return (double)(a->n * sizeof *a->x) / best;
+}
+
+double limits_flops(const struct kernels *k, int threads, double seconds) {
+    float sums[THREADS_MAX];
+    struct job j = {NULL, k, 1024, sums};
+    int before = threads_count();
+    threads_set(threads < THREADS_MAX ? threads : THREADS_MAX);
+    size_t parts = (size_t)threads_count();
+    /* as many rounds as make a run long beside the start of the threads, and short enough for many runs */
+    while (fastest(&j, parts, multiply_part, 0) < seconds / SLICES) j.rounds *= 2;
+    double best = fastest(&j, parts, multiply_part, seconds);
+    threads_set(before);
+    return (double)(parts * j.rounds * k->fma_flops) / best;
 }
 
 struct limits limits_larger(struct limits a, struct limits b) {

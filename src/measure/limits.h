@@ -24,9 +24,10 @@ struct limits_array {
 int limits_array_open(struct limits_array *a, size_t bytes, struct err *e);
 void limits_array_close(struct limits_array *a);
 
-/* Both limits with `threads` threads, each the best of several passes: the array read through by the kernels `k`, and k's multiply-adds. About `seconds`
- * each. */
-struct limits limits_measure(const struct limits_array *a, const struct kernels *k, int threads, double seconds);
+/* Each the best of several passes in about `seconds`, with `threads` threads: the array read through by k->read_sum, bytes per second; and
+ * k->multiply_add, operations per second. */
+double limits_read(const struct limits_array *a, const struct kernels *k, int threads, double seconds);
+double limits_flops(const struct kernels *k, int threads, double seconds);
 
 /* The larger of each. */
 struct limits limits_larger(struct limits a, struct limits b);

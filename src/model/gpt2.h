@@ -43,7 +43,7 @@ struct gpt2_session {
     struct attn_query *items; /* [max_rows] */
     struct gpt2_row *rows;    /* [max_rows] of prefill */
     void *scratch;     /* of attend */
-    int threads;       /* the count that scratch was made for */
+    int threads;       /* the most that scratch was made for */
     struct attn_counters *counters; /* [L] bytes read by attention since the session began */
     double attention_s;             /* seconds spent storing and attending since the session began */
     const struct attn_probe *probe; /* NULL, or what sees every query's scores; set by the owner */
@@ -52,7 +52,7 @@ struct gpt2_session {
 };
 
 /* Prepares n_seq empty sequences of up to n_ctx tokens (at most T) with the attention backend `attn`, for batches of up to max_rows
- * rows. Fix the thread count before. The weights and the codebooks (`book` may be NULL) must outlive the session. ERR_USAGE for a bad spec or
+ * rows, which run with at most as many threads as are set now. The weights and the codebooks (`book` may be NULL) must outlive the session. ERR_USAGE for a bad spec or
  * n_ctx, ERR_FAILED without memory. */
 int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, const struct kernels *k, const char *attn,
                       const struct book *book, size_t n_seq, size_t n_ctx, size_t max_rows, struct err *e);

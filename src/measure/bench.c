@@ -1,0 +1,233 @@
+#include "measure/bench.h"
+
+#include <stdlib.h>
+
+#include "base/interrupt.h"
+#include "base/process.h"
+#include "base/rng.h"
+#include "base/threads.h"
+
+#define LIMITS_SECONDS 0.25 /* for each limit, before and after */
+
+/* ---- what a run must read and compute ---- */
+
+/* Bytes of the weights that rows go through together, layer by layer. */
+static double layers_bytes(const struct gpt2_weights *w) {
+    const struct gpt2_config *c = &w->config;
+    double bytes = 0;
+    for (size_t l = 0; l < c->n_layer; l++) {
+        const struct gpt2_layer *y = &w->layers[l];
+        bytes += (double)(matrix_bytes(&y->qkv) + matrix_bytes(&y->proj) + matrix_bytes(&y->fc) + matrix_bytes(&y->fcproj));
+        bytes += (double)(sizeof(float) * (9 * c->n_embd + c->n_inner)); /* two norms' weights and biases; biases of 3C, C, F and C */
+    }
+    return bytes;
+}
+
+static double head_bytes(const struct gpt2_weights *w) { return (double)(matrix_bytes(&w->head) + 2 * sizeof(float) * w->config.n_embd); }
+
+/* Of one row's embedding. */
+static double row_bytes(const struct gpt2_weights *w) { return (double)(matrix_row_bytes(&w->wte) + matrix_row_bytes(&w->wpe)); }
+
+static double attention_bytes(const struct gpt2_session *s) {
+    double bytes = 0;
+    for (size_t l = 0; l < s->w->config.n_layer; l++) {
+        const struct attn_counters *c = &s->counters[l];
+        bytes += (double)(c->keys + c->scales + c->codebooks + c->tables + c->values);
+    }
+    return bytes;
+}
+
+/* `attention`: bytes that attention counted during the run. */
+static void account(struct bench_row *r, const struct gpt2_session *s, double attention) {
+    const struct gpt2_weights *w = s->w;
+    const struct gpt2_config *c = &w->config;
+    double C = (double)c->n_embd, n = (double)r->n, tokens = n * (double)r->batch;
+    double passes = r->decode ? n : (double)((r->n + s->max_rows - 1) / s->max_rows);
+    double heads = r->decode ? n : 1, logits = r->decode ? tokens : 1;
+    double keys = n * (double)r->depth + n * (n + 1) / 2; /* of the queries of one sequence and layer, added up */
+    double layers = (double)c->n_layer, per_layer = 2 * (4 * C * C + 2 * C * (double)c->n_inner);
+    r->bytes_per_token = (passes * layers_bytes(w) + heads * head_bytes(w) + tokens * row_bytes(w) + attention) / tokens;
+    r->flops_per_token = layers * per_layer + (logits * 2 * C * (double)c->n_vocab + layers * 4 * C * keys * (double)r->batch) / tokens;
+}
+
+/* ---- the runs ---- */
+
+struct work {
+    struct bench *b;
+    int32_t *tokens;        /* [most n_ctx] */
+    struct gpt2_row *step;  /* [most batch] */
+    float *logits;          /* [most batch][most V] */
+    size_t done, total;     /* fills and runs */
+    struct arena arena;
+};
+
+static void progress(struct work *w) {
+    if (w->b->progress) w->b->progress(w->b->ctx, ++w->done, w->total);
+}
+
+static int decode(struct work *w, struct gpt2_session *s, const struct bench_row *r, double *seconds, struct err *e) {
+    for (size_t i = 0; i < r->batch; i++) gpt2_fork(s, (uint32_t)i + 1, 0, (uint32_t)r->depth);
+    double start = clock_now();
+    for (size_t t = 0; t < r->n; t++) {
+        if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
+        for (size_t i = 0; i < r->batch; i++)
+            w->step[i] = (struct gpt2_row){.seq = (uint32_t)i + 1, .pos = (uint32_t)(r->depth + t), .token = w->tokens[(r->depth + t + i) % s->attn.shape.n_ctx],
+                                           .logits = true};
+        int rc = gpt2_forward(s, w->step, r->batch, w->logits, e);
+        if (rc) return rc;
+    }
+    *seconds = clock_now() - start;
+    return OK;
+}
+
+static int prefill(struct work *w, struct gpt2_session *s, const struct bench_row *r, double *seconds, struct err *e) {
+    gpt2_rewind(s, 1, 0);
+    double start = clock_now();
+    int rc = gpt2_prefill(s, 1, w->tokens, r->n, w->logits, e);
+    *seconds = clock_now() - start;
+    return rc;
+}
+
+static int run_row(struct work *w, struct bench_row *r, double *seconds, struct err *e) {
+    struct gpt2_session *s = &w->b->groups[r->group].s;
+    threads_set(r->threads);
+    double before = attention_bytes(s);
+    int rc = r->decode ? decode(w, s, r, seconds, e) : prefill(w, s, r, seconds, e);
+    if (!rc) account(r, s, attention_bytes(s) - before);
+    progress(w);
+    return rc;
+}
+
+static int run_rows(struct work *w, struct err *e) {
+    struct bench *b = w->b;
+    double warm_up;
+    int rc = OK;
+    for (size_t i = 0; i < b->n_rows && !rc; i++) rc = run_row(w, &b->rows[i], &warm_up, e);
+    for (size_t round = 0; round < b->repeats; round++)
+        for (size_t i = 0; i < b->n_rows && !rc; i++) rc = run_row(w, &b->rows[i], &b->rows[i].seconds[round], e);
+    return rc;
+}
+
+/* ---- sessions ---- */
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+static size_t context_of(const struct bench *b, const struct bench_group *g) { return b->n_ctx ? b->n_ctx : g->model->weights.config.n_ctx; }
+
+static int open_group(const struct bench *b, struct bench_group *g, struct err *e) {
+    const struct gpt2_weights *model = &g->model->weights;
+    size_t n_ctx = context_of(b, g), rows = gpt2_prompt_rows(&model->config);
+    int rc = gpt2_session_open(&g->s, model, g->k, g->attn, g->book, 1 + g->batch, n_ctx, larger(rows < n_ctx ? rows : n_ctx, g->batch), e);
+    g->open = !rc;
+    return rc;
+}
+
+static int fill_group(struct work *w, struct bench_group *g, struct err *e) {
+    int rc = gpt2_prefill(&g->s, 0, w->tokens, g->depth, NULL, e);
+    progress(w);
+    return rc;
+}
+
+/* What the rows need of their groups and of the work space; returns the largest number of threads. */
+static int survey(struct bench *b, size_t *batch, size_t *n_ctx, size_t *vocab) {
+    int threads = 1;
+    for (size_t i = 0; i < b->n_rows; i++) {
+        const struct bench_row *r = &b->rows[i];
+        struct bench_group *g = &b->groups[r->group];
+        g->batch = larger(g->batch, r->batch);
+        g->depth = larger(g->depth, r->depth);
+        *batch = larger(*batch, r->batch);
+        *n_ctx = larger(*n_ctx, context_of(b, g));
+        *vocab = larger(*vocab, g->model->weights.config.n_vocab);
+        if (r->threads > threads) threads = r->threads;
+    }
+    return threads;
+}
+
+static size_t smallest_vocabulary(const struct bench *b) {
+    size_t least = SIZE_MAX;
+    for (size_t i = 0; i < b->n_groups; i++)
+        if (b->groups[i].model->weights.config.n_vocab < least) least = b->groups[i].model->weights.config.n_vocab;
+    return least;
+}
+
+static int prepare(struct work *w, struct err *e) {
+    struct bench *b = w->b;
+    size_t batch = 1, n_ctx = 1, vocab = 1;
+    threads_set(survey(b, &batch, &n_ctx, &vocab));
+    w->total = b->n_groups + b->n_rows * (1 + b->repeats);
+    w->tokens = arena_alloc(&w->arena, n_ctx, sizeof *w->tokens);
+    w->step = arena_alloc(&w->arena, batch, sizeof *w->step);
+    w->logits = arena_alloc(&w->arena, batch * vocab, sizeof *w->logits);
+    if (!w->tokens || !w->step || !w->logits) return err_set(e, ERR_FAILED, "out of memory for the logits of %zu sequences", batch);
+    struct rng rng;
+    rng_seed(&rng, 0, 0);
+    uint64_t most = smallest_vocabulary(b);
+    for (size_t i = 0; i < n_ctx; i++) w->tokens[i] = (int32_t)rng_below(&rng, most);
+    int rc = OK;
+    for (size_t i = 0; i < b->n_groups && !rc; i++) rc = open_group(b, &b->groups[i], e);
+    for (size_t i = 0; i < b->n_groups && !rc; i++) rc = fill_group(w, &b->groups[i], e);
+    return rc;
+}
+
+/* ---- limits ---- */
+
+static int measure_limits(struct bench *b, bool after, struct err *e) {
+    struct limits_array a;
+    const struct kernels *fastest;
+    if (!b->n_limits) return OK;
+    int rc = kernels_get(&fastest, NULL, e);
+    if (!rc) rc = limits_array_open(&a, limits_array_bytes(), e);
+    if (rc) return rc;
+    for (size_t i = 0; i < b->n_limits; i++) {
+        struct bench_limits *l = &b->limits[i];
+        struct limits *to = after ? &l->after : &l->before;
+        to->read_bytes_per_s = limits_read(&a, fastest, l->threads, LIMITS_SECONDS);
+        to->flops_per_s = limits_flops(l->k, l->threads, LIMITS_SECONDS);
+    }
+    limits_array_close(&a);
+    return OK;
+}
+
+int bench_run(struct bench *b, struct err *e) {
+    struct work w = {.b = b};
+    int rc = prepare(&w, e);
+    if (!rc) rc = measure_limits(b, false, e);
+    if (!rc) rc = run_rows(&w, e);
+    if (!rc) rc = measure_limits(b, true, e);
+    arena_free(&w.arena);
+    return rc;
+}
+
+void bench_close(struct bench *b) {
+    for (size_t i = 0; i < b->n_groups; i++)
+        if (b->groups[i].open) gpt2_session_close(&b->groups[i].s);
+}
+
+/* ---- what came out ---- */
+
+double bench_speed(const struct bench_row *r, double seconds) { return (double)(r->n * r->batch) / seconds; }
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+struct bench_speeds bench_speeds(const struct bench *b, const struct bench_row *r) {
+    size_t n = b->repeats;
+    double sorted[BENCH_REPEATS_MAX];
+    for (size_t i = 0; i < n; i++) sorted[i] = bench_speed(r, r->seconds[i]);
+    qsort(sorted, n, sizeof *sorted, ascending);
+    return (struct bench_speeds){(sorted[(n - 1) / 2] + sorted[n / 2]) / 2, sorted[0], sorted[n - 1]};
+}
+
+bool bench_share(const struct bench *b, const struct bench_row *r, struct bench_share *share) {
+    for (size_t i = 0; i < b->n_limits; i++) {
+        if (b->limits[i].k != b->groups[r->group].k || b->limits[i].threads != r->threads) continue;
+        struct limits l = limits_larger(b->limits[i].before, b->limits[i].after);
+        struct limits_bound bound = limits_bound(&l, r->bytes_per_token, r->flops_per_token);
+        *share = (struct bench_share){bound.reading, bound.seconds * bench_speeds(b, r).median};
+        return true;
+    }
+    return false;
+}

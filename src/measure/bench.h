@@ -1,0 +1,76 @@
+/* Speed: prompts and generation at depths, timed in rounds, each with what it must read and compute at least. */
+#ifndef LOOKAT_MEASURE_BENCH_H
+#define LOOKAT_MEASURE_BENCH_H
+
+#include "checkpoint/checkpoint.h"
+#include "measure/limits.h"
+#include "model/gpt2.h"
+
+/* What rows share: a session of one model, with one attention backend and one set of kernels. */
+struct bench_group {
+    const struct checkpoint *model;
+    const struct book *book;    /* or NULL */
+    const struct kernels *k;
+    const char *attn;           /* as given */
+    struct gpt2_session s;      /* sequence 0 holds `depth` tokens and is only copied from; the others are decoded */
+    size_t batch, depth;        /* the most of any row */
+    bool open;
+};
+
+/* Most repetitions. */
+enum { BENCH_REPEATS_MAX = 1000 };
+
+/* One cell of the cross product. */
+struct bench_row {
+    size_t group;
+    int threads;
+    bool decode;                /* n steps of one token for each of `batch` sequences that hold `depth` tokens; else a prompt of n tokens */
+    size_t n, depth, batch;     /* a prompt: depth 0, batch 1 */
+    /* what was measured */
+    double *seconds;            /* [repeats] of n steps, or of the prompt */
+    double bytes_per_token;     /* that a step, or the prompt, must read, divided by its tokens */
+    double flops_per_token;     /* additions and multiplications */
+};
+
+/* The limits of one set of kernels with one number of threads, before and after the rows. The reading is the fastest set's, whatever the set. */
+struct bench_limits {
+    const struct kernels *k;
+    int threads;
+    struct limits before, after;
+};
+
+struct bench {
+    struct bench_group *groups; /* [n_groups] */
+    struct bench_row *rows;     /* [n_rows] */
+    struct bench_limits *limits; /* [n_limits] one for every set and number of threads that the rows have; none without roofline */
+    size_t n_groups, n_rows, n_limits, repeats;
+    size_t n_ctx;               /* of every session; 0: the model's */
+    void (*progress)(void *ctx, uint64_t done, uint64_t total); /* NULL: none */
+    void *ctx;
+};
+
+/* Opens the sessions and fills each to its largest depth with random tokens, runs every row once for warmth and then `repeats` times, all rows
+ * in turn, and measures the limits before and after that. A row's depth is copied, not run again. Only the steps are timed. Bytes: the weights that
+ * the rows of a step use (each matrix once a step, or once for every batch of a prompt's rows; the vocabulary's only where logits are wanted: after
+ * each step, and once after a prompt), and what attention counts. Operations: two for each weight of each product, and 4 C for each key of each query and layer, as
+ * exact attention has them, whatever the backend. ERR_USAGE for a backend or a context that cannot be, ERR_INTERRUPTED after Ctrl-C. */
+int bench_run(struct bench *b, struct err *e);
+/* Closes the sessions. */
+void bench_close(struct bench *b);
+
+/* Tokens per second of the whole batch, for the run that took `seconds`. */
+double bench_speed(const struct bench_row *r, double seconds);
+
+struct bench_speeds {
+    double median, least, most; /* tokens per second */
+};
+struct bench_speeds bench_speeds(const struct bench *b, const struct bench_row *r);
+
+/* How near the median comes to what the limits allow: that time over the measured one. False without limits. */
+struct bench_share {
+    bool reading; /* the limit that binds; else the multiply-adds */
+    double share;
+};
+bool bench_share(const struct bench *b, const struct bench_row *r, struct bench_share *share);
+
+#endif

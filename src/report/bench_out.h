@@ -1,0 +1,23 @@
+/* What `bench` writes: a table for people (text, Markdown), CSV, one JSON object, or JSON lines. */
+#ifndef LOOKAT_REPORT_BENCH_OUT_H
+#define LOOKAT_REPORT_BENCH_OUT_H
+
+#include "base/arena.h"
+#include "measure/bench.h"
+#include "report/text.h"
+
+struct bench_report {
+    const struct bench *bench;             /* that has run */
+    const struct checkpoint *models;       /* [n_models] that the groups point into */
+    size_t n_models;
+    struct arena *arena;
+};
+
+/* The rows as a table, and the limits as another. */
+int bench_put_text(const struct bench_report *r, bool markdown, FILE *fp, struct err *e);
+/* A line with the names, then one for each row. */
+void bench_put_csv(const struct bench_report *r, FILE *fp);
+/* One object; or an object on a line for each row, and at the end one with the rest. */
+void bench_put_json(const struct bench_report *r, bool lines, FILE *fp);
+
+#endif

@@ -1,0 +1,134 @@
+#!/bin/sh
+# lookat bench from outside: the rows of a cross product in every form, bytes and operations by their closed forms, mistakes. No speed is asserted.
+BIN=${BIN:-$PWD/lookat}
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+export LOOKAT_MODEL="$PWD/weights/stories6M.gguf"
+name= why=
+
+begin() { name=$1 why=; }
+fail() { [ -n "$why" ] || why=$*; }
+end() { if [ -n "$why" ]; then echo "FAIL $name: $why"; else echo "ok $name"; fi; }
+bench() { "$BIN" bench -q "$@" > "$tmp/out" 2> "$tmp/err" || fail "bench $*: status $?: $(cat "$tmp/err")"; [ ! -s "$tmp/err" ] || fail "bench -q $*: $(cat "$tmp/err")"; }
+# rows: a line for each row of the JSON; field NAME of such a line
+rows() { sed 's/.*"rows":\[//; s/},{/}\n{/g' "$tmp/out"; }
+field() { sed "s/.*\"$1\":\"*\([^\",}]*\).*/\1/"; }
+# near A B: the same but for the last digits
+near() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a != "" && b != "" && (a - b) <= 1e-9 * b && (b - a) <= 1e-9 * b) }'; }
+
+begin every_combination_once
+bench -r 2 -p 8,20 -n 2 -d 0,5 -b 1,3 -t 1,2 --attn fp16,int4:rotate,center,lookat4 -o json
+grep -q '^{"schema":"lookat.bench/1","model":{"file":".*"models":\[{.*"repetitions":2,"limits":null,"rows":\[' "$tmp/out" || fail "$(head -c 300 "$tmp/out")"
+[ "$(rows | wc -l)" -eq 36 ] || fail "$(rows | wc -l) rows, expected 3 backends x 2 threads x (2 prompts + 2 x 2)"
+[ "$(rows | sed 's/"tokens_per_s".*//' | sort -u | wc -l)" -eq 36 ] || fail "rows are not all different"
+rows | grep -q '"test":"prefill","n":20,"depth":0,"attn":"int4:rotate,center","effective_attn":"int4:group=32,rotate,center/fp16","threads":2,"batch":1,' ||
+    fail "no prefill of 20 with int4: $(rows | head -n 2)"
+rows | grep -q '"test":"decode","n":2,"depth":5,"attn":"lookat4","effective_attn":"lookat:m=4,k=256/fp16","threads":1,"batch":3,' || fail "no decode with lookat4"
+rows | grep -q '"all":\[[0-9.e+]*,[0-9.e+]*\],"bytes_per_token":[0-9.e+]*,.*"gb_per_s":[0-9.e+]*,"gflop_per_s":[0-9.e+]*,"limit":null,"share":null' || fail "$(rows | head -n 1)"
+if command -v node > /dev/null; then
+    node -e 'const b = JSON.parse(require("fs").readFileSync(0)), m = a => { a = [...a].sort((x, y) => x - y); return (a[0] + a[1]) / 2 };
+        for (const r of b.rows) if (Math.abs(r.tokens_per_s - m(r.all)) > 1e-9 * r.tokens_per_s || Math.abs(r.gb_per_s * 1e9 - r.bytes_per_token * r.tokens_per_s) > 1) throw r' \
+        < "$tmp/out" 2> "$tmp/err" || fail "$(head -c 300 "$tmp/err")"
+fi
+end
+
+# closed TEST N DEPTH BATCH KEYS: bytes and operations of a token. The default model has f16 matrices, f32 norms, biases and positions; KEYS is the number of keys
+# that one query of one layer reads on average, and those of fp16 with its values are 512 bytes for a head's 64 dimensions twice
+closed() {
+    awk -v test="$1" -v n="$2" -v d="$3" -v b="$4" 'BEGIN {
+        L = 6; C = 256; F = 1024; V = 4096; H = 4
+        layers = L * (2 * (4 * C * C + 2 * C * F) + 4 * (9 * C + F)); head = 2 * V * C + 8 * C; row = 2 * C + 4 * C
+        keys = d + (n + 1) / 2
+        if (test == "decode") { bytes = (layers + head) / b + row + L * H * 256 * keys; logits = 1 }
+        else { bytes = (layers + head) / n + row + L * H * 256; logits = 1 / n } # one tile of queries: each row is read once
+        printf "%.6f %.6f\n", bytes, L * 2 * (4 * C * C + 2 * C * F) + logits * 2 * V * C + L * 4 * C * keys
+    }'
+}
+begin bytes_and_operations
+bench -r 1 -p 40 -n 3 -d 0,17 -b 1,4 -t 1 -o json
+rows > "$tmp/rows"
+while read -r row; do
+    set -- $(for f in test n depth batch bytes_per_token flops_per_token; do echo "$row" | field $f; done)
+    want=$(closed "$1" "$2" "$3" "$4")
+    near "$5" "${want% *}" && near "$6" "${want#* }" || fail "$1 of $2 at $3, $4 sequences: $5 bytes and $6 operations, expected $want"
+done < "$tmp/rows"
+[ "$(wc -l < "$tmp/rows")" -eq 5 ] || fail "$(wc -l < "$tmp/rows") rows"
+end
+
+begin other_backends_by_the_cache
+# a decoded token of int8/int8 reads 2 x (64 + 4) bytes for a key, its value and their scales, where fp16 reads 256; nothing else differs
+bench -r 1 -p 0 -n 1 -d 30 -t 1 --attn fp16 --attn int8/int8 -o csv
+a=$(sed -n 2p "$tmp/out" | cut -d, -f15) b=$(sed -n 3p "$tmp/out" | cut -d, -f15)
+[ "$(awk -v a="$a" -v b="$b" 'BEGIN { print (a - b) / 31 / 24 }')" = "$(awk 'BEGIN { print 256 - 2 * 68 }')" ] || fail "fp16 $a, int8/int8 $b"
+end
+
+begin forms
+bench -r 2 -p 4 -n 1 -d 0,2 -t 1
+[ "$(wc -l < "$tmp/out")" -eq 5 ] || fail "Markdown: $(cat "$tmp/out")"
+sed -n 1p "$tmp/out" | grep -q '^| model | size | params | kernels | threads | attn | test | t/s | min | max | MB/t | GB/s | GFLOP/s |$' || fail "$(sed -n 1p "$tmp/out")"
+[ "$(awk -F'|' '{ print NF }' "$tmp/out" | sort -u)" = 15 ] || fail "columns: $(cat "$tmp/out")"
+grep -q '^| stories6M f16 | .* | 6.05 M | .* | 1 | fp16 | tg1 @ d2 | ' "$tmp/out" || fail "$(cat "$tmp/out")"
+bench -r 2 -p 4 -n 1 -d 0,2 -t 1 -o csv
+[ "$(wc -l < "$tmp/out")" -eq 4 ] && [ "$(awk -F, '{ print NF }' "$tmp/out" | sort -u)" = 19 ] || fail "CSV: $(cat "$tmp/out")"
+bench -r 2 -p 4 -n 1 -b 2 -t 1 -o jsonl
+[ "$(wc -l < "$tmp/out")" -eq 3 ] && [ "$(grep -c '^{"schema":"lookat.bench/1",' "$tmp/out")" -eq 3 ] || fail "JSON lines: $(cat "$tmp/out")"
+[ "$(sed -n 2p "$tmp/out" | field batch)" = 2 ] && [ "$(sed -n 3p "$tmp/out" | field repetitions)" = 2 ] || fail "JSON lines: $(cat "$tmp/out")"
+bench -r 1 -p 4 -n 0 -t 1 -o text
+sed -n 2p "$tmp/out" | grep -q '^stories6M f16  *[0-9.]* MB  .* pp4 ' || fail "text: $(cat "$tmp/out")"
+end
+
+begin kernel_sets_and_several_models
+"$BIN" convert --random 1,2,8,16,50 -o "$tmp/tiny.gguf" --type f32 -q || fail "convert"
+"$BIN" convert --random 1,1,16,32,90 -o "$tmp/more.gguf" --type f32 -q || fail "convert"
+bench -m "$tmp/tiny.gguf" -m "$tmp/more.gguf" -r 1 -p 16 -n 2 -t 1 --kernels all --attn lookat:m=2,k=16,fp32 -o csv
+sets=$("$BIN" bench --kernels nonsense 2>&1 | sed 's/.*there are //; s/ (.*//; s/, /\n/g' | wc -l)
+n=$(($(wc -l < "$tmp/out") - 1))
+[ $n -ge 8 ] && [ $n -le $((8 * sets)) ] && [ $((n % 8)) -eq 0 ] || fail "$n rows of 2 models, 2 backends, 2 tests and up to $sets sets"
+[ "$(grep -c ',scalar,' "$tmp/out")" -eq 8 ] || fail "$(cat "$tmp/out")"
+[ "$(grep -c '"lookat:m=2,k=16"' "$tmp/out")" -eq $((n / 2)) ] || fail "$(cat "$tmp/out")"
+"$BIN" bench -m "$tmp/tiny.gguf" -r 1 -p 2 -n 0 --attn lookat2 > /dev/null 2> "$tmp/err" || fail "lookat2"
+grep -q 'tiny.gguf: made 1 codebook ' "$tmp/err" || fail "nothing about made codebooks: $(cat "$tmp/err")"
+end
+
+begin roofline
+bench -m "$tmp/tiny.gguf" -r 1 -p 4 -n 2 -t 1 --roofline -o json
+grep -q '"limits":{"read_gb_per_s":[0-9.e+]*,"fma_gflop_per_s":[0-9.e+]*,"measured":\[{"kernels":"[a-z0-9]*","threads":1,"before":{' "$tmp/out" || fail "$(cat "$tmp/out")"
+[ "$(rows | grep -c '"limit":"\(read\|fma\)","share":[0-9.e-]*}')" -eq 2 ] || fail "$(rows)"
+if command -v node > /dev/null; then
+    node -e 'const b = JSON.parse(require("fs").readFileSync(0)), l = b.limits, m = l.measured[0];
+        if (l.read_gb_per_s != Math.max(m.before.read_gb_per_s, m.after.read_gb_per_s)) throw l;
+        for (const r of b.rows) {
+            const read = r.gb_per_s / l.read_gb_per_s, fma = r.gflop_per_s / l.fma_gflop_per_s, most = Math.max(read, fma);
+            if (Math.abs(r.share - most) > 1e-9 * most || r.limit != (read > fma ? "read" : "fma")) throw r
+        }' < "$tmp/out" 2> "$tmp/err" || fail "$(head -c 300 "$tmp/err")"
+fi
+end
+
+# refused TEXT ARGUMENT...
+refused() {
+    text=$1
+    shift
+    "$BIN" bench "$@" > "$tmp/out" 2> "$tmp/err" < /dev/null
+    got=$?
+    [ $got -eq 2 ] || fail "bench $* exits $got, expected 2"
+    grep -qF -e "$text" "$tmp/err" || fail "bench $*: expected '$text', got '$(cat "$tmp/err")'"
+    [ ! -s "$tmp/out" ] || fail "bench $*: something on standard output"
+}
+begin mistakes
+refused "-d 1000: 64 tokens after it end beyond the context of 1024 tokens" -n 64 -d 0,1000
+refused "-d 60: 8 tokens after it end beyond the context of 64 tokens" -c 64 -p 4 -n 8 -d 60
+refused "-p 2000: longer than the context of 1024 tokens" -p 2000
+refused "-c 2000: the context of" -c 2000
+refused "-p: expected whole numbers from 0 to 1048576, separated by commas, got '5x'" -p 5x
+refused "-p: something is missing at a comma in '5,'" -p 5,
+refused "-b: expected whole numbers from 1 to 256, separated by commas, got '0'" -b 0
+refused "-t: expected whole numbers" -t -1
+refused "nothing to measure" -p 0 -n 0
+refused "-d is for generation" -n 0 -d 5
+refused "no kernels are called" --kernels scalar,nonsense
+refused "'nonsense' is not a codec for keys" --attn nonsense
+refused "'nonsense' is not a codec for keys" --attn fp16,nonsense
+refused "int4 has no option 'nonsense'" --attn fp16,int4:rotate,nonsense,fp16
+refused "expected md|csv|json|jsonl|text" -o xml
+refused "unexpected argument" weights
+end
