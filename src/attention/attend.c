@@ -10,6 +10,7 @@
 #include "attention/backend.h"
 #include "attention/codecs.h"
 #include "attention/spec.h"
+#include "base/process.h"
 #include "base/size.h"
 #include "base/threads.h"
 
@@ -223,6 +224,16 @@ static void show(const struct attend_job *job, const struct worker *w, size_t he
     if (job->probe) job->probe->row(job->probe->ctx, job->layer, head, query, n, q, w->scores, w->probs, out);
 }
 
+static double stopwatch(const struct attn *a) { return a->stage_s ? clock_now() : 0; }
+
+/* Adds the time since *last to a stage. */
+static void lap(const struct attn *a, enum attn_stage stage, double *last) {
+    if (!a->stage_s) return;
+    double now = clock_now();
+    a->stage_s[stage] += now - *last;
+    *last = now;
+}
+
 /* The one query of an item, straight from the stored rows. */
 static void decode_one(const struct attend_job *job, const struct attn_query *item, size_t head, size_t query, struct worker *w) {
     const struct attn *a = job->a;
@@ -234,13 +245,18 @@ static void decode_one(const struct attend_job *job, const struct attn_query *it
     struct codec_head key = head_of(a, job->layer, head, false), value = head_of(a, job->layer, head, true);
     const struct kv_codec *kc = key.codec->ops, *vc = value.codec->ops;
 
+    double last = stopwatch(a);
     kc->prepare(&key, w->work, q, &w->counters);
+    lap(a, ATTN_PREPARE, &last);
     kc->score(&key, w->work, w->probs, state + y->keys[head].at, n, &w->counters);
+    lap(a, ATTN_SCORE, &last);
     probabilities(job, w, n);
+    lap(a, ATTN_SOFTMAX, &last);
     memset(w->probs + n, 0, (padded(n) - n) * sizeof *w->probs);
     memset(out, 0, D * sizeof *out);
     vc->mix(&value, w->work, out, state + y->values[head].at, w->probs, n, &w->counters);
     if (vc->finish) vc->finish(&value, out);
+    lap(a, ATTN_MIX, &last);
     show(job, w, head, query, n, q, out);
 }
 

@@ -31,6 +31,9 @@ struct attn_layer {
     struct attn_timeline *keys, *values; /* [H] */
 };
 
+/* The stages of a query's answer: tables or whatever else the codec makes of the query, scores, softmax, values. */
+enum attn_stage { ATTN_PREPARE, ATTN_SCORE, ATTN_SOFTMAX, ATTN_MIX, ATTN_STAGES };
+
 struct attn {
     const struct kernels *k;
     struct attn_shape shape;
@@ -38,6 +41,8 @@ struct attn {
     const float *center;           /* [L][H][D] the constant part of each head's keys: set by the owner before the first append where
                                     * attn_wants_center, else NULL */
     size_t state_bytes, work_bytes;
+    double *stage_s;               /* [ATTN_STAGES] NULL, or where queries of items of one query add the seconds of their stages, each with one reading of the
+                                    * clock in it; set by the owner, and then only one thread may attend */
     char name[128];                /* the effective spec in full, such as "lookat:m=4,k=256/fp16" */
     struct arena arena;
 };
