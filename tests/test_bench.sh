@@ -104,6 +104,20 @@ if command -v node > /dev/null; then
 fi
 end
 
+begin attention_alone
+bench -m "$tmp/tiny.gguf" -r 2 --attention -d 9,1,16 --attn fp16,lookat:m=2,k=16/int8,fp32 -o csv
+[ "$(wc -l < "$tmp/out")" -eq 10 ] && [ "$(awk -F, '{ print NF }' "$tmp/out" | sort -u | tr '\n' ' ')" = "10 11 " ] || fail "CSV: $(cat "$tmp/out")"
+[ "$(grep ',"fp16",' "$tmp/out" | cut -d, -f5 | tr '\n' ' ')" = "1 9 16 " ] || fail "depths of fp16: $(cat "$tmp/out")"
+sed '1d; s/"lookat:m=2,k=16/"lookat/' "$tmp/out" | awk -F, '{ s = $6 + $7 + $8 + $9; if (!(s > 0) || s - $10 > 1e-6 * s || $10 - s > 1e-6 * s) exit 1 }' || fail "the stages are not all: $(cat "$tmp/out")"
+bench -m "$tmp/tiny.gguf" -r 1 --attention --attn fp16,lookat:m=2,k=16,fp32 -o json
+grep -q '"rows":\[\],"attention":\[{"model":0,"kernels":"[a-z0-9]*","attn":"fp16","effective_attn":"fp16/fp16","depth":1,"ns_per_key":{"tables":[0-9.e-]*,"scores":' "$tmp/out" || fail "$(cat "$tmp/out")"
+[ "$(grep -o '"depth":[0-9]*' "$tmp/out" | sort | uniq -c | awk '{ print $1 $2 }' | tr '\n' ' ')" = '3"depth":1 3"depth":16 3"depth":2 3"depth":4 3"depth":8 ' ] || fail "depths: $(cat "$tmp/out")"
+grep -q '"crossovers":\[{"model":0,"kernels":"[a-z0-9]*","attn":"lookat:m=2,k=16","effective_attn":"lookat:m=2,k=16/fp16","keys":[0-9.nul]*},{.*"attn":"fp32".*}\]}$' "$tmp/out" ||
+    fail "$(cat "$tmp/out")"
+bench -m "$tmp/tiny.gguf" -r 1 --attention -d 4 --attn fp16,fp32
+[ "$(grep -c '^| random | [a-z0-9]* | fp[136]*2*6* | 4 | ' "$tmp/out")" -eq 2 ] && grep -q 'tables and scores of fp32 take l' "$tmp/out" || fail "$(cat "$tmp/out")"
+end
+
 # refused TEXT ARGUMENT...
 refused() {
     text=$1
@@ -125,6 +139,9 @@ refused "-b: expected whole numbers from 1 to 256, separated by commas, got '0'"
 refused "-t: expected whole numbers" -t -1
 refused "nothing to measure" -p 0 -n 0
 refused "-d is for generation" -n 0 -d 5
+refused "--attention measures one query at a time on one thread; leave out -b" --attention -b 1,2
+refused "-d: expected whole numbers from 1 to" --attention -d 0
+refused "-d 1025: beyond the context of 1024 tokens" --attention -d 1025
 refused "no kernels are called" --kernels scalar,nonsense
 refused "'nonsense' is not a codec for keys" --attn nonsense
 refused "'nonsense' is not a codec for keys" --attn fp16,nonsense

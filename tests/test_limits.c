@@ -1,7 +1,8 @@
-/* The kernels that reach for the machine's limits do the work they say, and the roofline's arithmetic. No speed is asserted. */
+/* The kernels that reach for the machine's limits do the work they say; the arithmetic of the roofline and of crossovers. No speed is asserted. */
 #include <math.h>
 
 #include "base/threads.h"
+#include "measure/bench.h"
 #include "measure/limits.h"
 #include "test.h"
 
@@ -55,10 +56,38 @@ static void the_slower_limit_binds(void) {
     CHECK(!computing.reading && computing.seconds == 3, "%g s", computing.seconds);
 }
 
+/* Two backends at three depths: ns of tables and scores as given, the median of three repetitions. */
+static double crossing(const double x[3], const double y[3]) {
+    static double ns[6][3][ATTN_STAGES];
+    struct bench_stages stages[6];
+    for (size_t i = 0; i < 6; i++) {
+        double cost = i < 3 ? x[i] : y[i - 3];
+        for (size_t r = 0; r < 3; r++) {
+            ns[i][r][ATTN_PREPARE] = 1 + 50 * (double)(r == 1); /* once much slower */
+            ns[i][r][ATTN_SCORE] = cost - 1;
+            ns[i][r][ATTN_SOFTMAX] = ns[i][r][ATTN_MIX] = 1e6;
+        }
+        stages[i] = (struct bench_stages){.group = i / 3, .depth = 100 * (i % 3 + 1), .ns = ns[i]};
+    }
+    struct bench b = {.stages = stages, .n_stages = 6, .repeats = 3};
+    return bench_crossover(&b, 0, 1);
+}
+
+static void crossovers(void) {
+    const double fp16[3] = {10, 20, 30}, table[3] = {12, 18, 24}, late[3] = {12, 21, 29}, always[3] = {9, 19, 29}, never[3] = {5, 20, 31},
+                 back[3] = {5, 24, 28};
+    CHECK(crossing(table, fp16) == 150, "%g, expected 150", crossing(table, fp16));
+    CHECK(crossing(late, fp16) == 250, "%g, expected 250", crossing(late, fp16));
+    CHECK(crossing(always, fp16) == 100, "%g, expected 100", crossing(always, fp16));
+    CHECK(isinf(crossing(never, fp16)), "%g, expected none", crossing(never, fp16));
+    CHECK(fabs(crossing(back, fp16) - 266.6666667) < 1e-3, "%g, expected 266.7", crossing(back, fp16));
+}
+
 int main(void) {
     RUN(every_chain_is_run);
     RUN(every_number_is_read_once);
     RUN(measured_limits);
     RUN(the_slower_limit_binds);
+    RUN(crossovers);
     return TEST_RESULT;
 }

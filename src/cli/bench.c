@@ -1,5 +1,6 @@
 /* lookat bench: how fast it is, and how fast it could be. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "attention/spec.h"
@@ -11,7 +12,7 @@
 #include "measure/stand_in.h"
 #include "report/bench_out.h"
 
-enum { BATCH_MAX = 256, THREADS_MAX = 1024, LENGTH_MAX = 1 << 20 };
+enum { BATCH_MAX = 256, THREADS_MAX = 1024, LENGTH_MAX = 1 << 20, PARTS = 16 };
 
 struct job {
     const struct args *args;
@@ -70,18 +71,33 @@ static int read_kernels(struct job *j, struct err *e) {
     return rc;
 }
 
+static int ascending(const void *a, const void *b) {
+    size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* What --attention has no use for. */
+static int check_attention(const struct args *a, struct err *e) {
+    const char *given = a->prompt_lengths.n ? "-p" : a->gen_lengths.n ? "-n" : a->batches.n ? "-b" : a->thread_counts.n ? "-t" : a->roofline ? "--roofline" : NULL;
+    return given ? err_set(e, ERR_USAGE, "--attention measures one query at a time on one thread; leave out %s", given) : OK;
+}
+
 static int read_lists(struct job *j, struct err *e) {
     const struct args *a = j->args;
     struct arena *arena = &j->arena;
     int rc = numbers_read(&j->prompts, &a->prompt_lengths, "512", "-p", 0, LENGTH_MAX, arena, e);
     if (!rc) rc = numbers_read(&j->gens, &a->gen_lengths, "128", "-n", 0, LENGTH_MAX, arena, e);
-    if (!rc) rc = numbers_read(&j->depths, &a->depths, "0", "-d", 0, LENGTH_MAX, arena, e);
+    if (!rc) rc = numbers_read(&j->depths, &a->depths, a->attention ? "1" : "0", "-d", a->attention, LENGTH_MAX, arena, e);
     if (!rc) rc = numbers_read(&j->batches, &a->batches, "1", "-b", 1, BATCH_MAX, arena, e);
     if (!rc) rc = numbers_read(&j->threads, &a->thread_counts, "0", "-t", 0, THREADS_MAX, arena, e);
     if (!rc && !a->attn.n) rc = words_add(&j->specs, "fp16", spec_first, "--attn", arena, e);
     for (size_t i = 0; i < a->attn.n && !rc; i++) rc = words_add(&j->specs, a->attn.item[i], spec_first, "--attn", arena, e);
     if (!rc) rc = read_kernels(j, e);
     if (rc) return rc;
+    if (a->attention) {
+        qsort(j->depths.item, j->depths.n, sizeof *j->depths.item, ascending);
+        return check_attention(a, e);
+    }
     drop_zeros(&j->prompts);
     drop_zeros(&j->gens);
     for (size_t i = 0; i < j->threads.n; i++)
@@ -94,10 +110,18 @@ static int read_lists(struct job *j, struct err *e) {
 
 /* ---- models and codebooks ---- */
 
+static size_t context_of(const struct job *j, const struct checkpoint *m) {
+    return j->args->n_ctx ? (size_t)j->args->n_ctx : m->weights.config.n_ctx;
+}
+
 /* Does everything fit the context? */
 static int check_lengths(const struct job *j, const struct checkpoint *m, struct err *e) {
-    size_t most = m->weights.config.n_ctx, n_ctx = j->args->n_ctx ? (size_t)j->args->n_ctx : most;
+    size_t most = m->weights.config.n_ctx, n_ctx = context_of(j, m);
     if (n_ctx > most) return err_set(e, ERR_USAGE, "-c %zu: the context of %.100s is %zu tokens", n_ctx, m->path, most);
+    for (size_t d = 0; d < j->depths.n && j->args->attention; d++)
+        if (j->depths.item[d] > n_ctx)
+            return err_set(e, ERR_USAGE, "-d %zu: beyond the context of %zu tokens (%.100s)", j->depths.item[d], n_ctx, m->path);
+    if (j->args->attention) return OK;
     for (size_t i = 0; i < j->prompts.n; i++)
         if (j->prompts.item[i] > n_ctx)
             return err_set(e, ERR_USAGE, "-p %zu: longer than the context of %zu tokens (%.100s)", j->prompts.item[i], n_ctx, m->path);
@@ -159,6 +183,23 @@ static int add_row(struct job *j, size_t group, size_t threads, bool decode, siz
     return r->seconds ? OK : no_memory(e);
 }
 
+static int add_stage(struct job *j, size_t group, size_t depth, struct err *e) {
+    struct bench_stages *s = &j->bench.stages[j->bench.n_stages++];
+    *s = (struct bench_stages){.group = group, .depth = depth};
+    s->ns = arena_zalloc(&j->arena, j->bench.repeats, sizeof *s->ns);
+    return s->ns ? OK : no_memory(e);
+}
+
+/* Attention at the depths that are asked for, or at a sixteenth, an eighth, ... of the context and at all of it. */
+static int add_stages(struct job *j, size_t group, struct err *e) {
+    size_t n_ctx = context_of(j, j->bench.groups[group].model);
+    int rc = OK;
+    for (size_t d = 0; d < j->depths.n && j->args->depths.n && !rc; d++) rc = add_stage(j, group, j->depths.item[d], e);
+    for (size_t part = PARTS; part > 0 && !j->args->depths.n && !rc; part /= 2)
+        if (n_ctx / part) rc = add_stage(j, group, n_ctx / part, e);
+    return rc;
+}
+
 static int add_tests(struct job *j, size_t group, size_t threads, struct err *e) {
     int rc = OK;
     for (size_t i = 0; i < j->prompts.n && !rc; i++) rc = add_row(j, group, threads, false, j->prompts.item[i], 0, 1, e);
@@ -179,15 +220,18 @@ static int plan(struct job *j, struct err *e) {
     struct bench *b = &j->bench;
     size_t sets = j->n_kernels * j->threads.n, tests = j->prompts.n + j->gens.n * j->batches.n * j->depths.n;
     *b = (struct bench){.repeats = (size_t)j->args->repetitions, .n_ctx = (size_t)j->args->n_ctx, .progress = j->args->quiet ? NULL : show};
-    b->groups = arena_zalloc(&j->arena, j->n_models * j->n_kernels * j->specs.n, sizeof *b->groups);
+    size_t groups = j->n_models * j->n_kernels * j->specs.n;
+    b->groups = arena_zalloc(&j->arena, groups, sizeof *b->groups);
+    b->stages = arena_zalloc(&j->arena, groups * (j->depths.n + PARTS), sizeof *b->stages);
     b->rows = arena_zalloc(&j->arena, j->n_models * sets * j->specs.n * tests, sizeof *b->rows);
     b->limits = arena_zalloc(&j->arena, sets, sizeof *b->limits);
-    int rc = b->groups && b->rows && b->limits ? OK : no_memory(e);
+    int rc = b->groups && b->stages && b->rows && b->limits ? OK : no_memory(e);
     for (size_t m = 0; m < j->n_models; m++)
         for (size_t k = 0; k < j->n_kernels; k++)
             for (size_t s = 0; s < j->specs.n && !rc; s++) {
                 b->groups[b->n_groups] = (struct bench_group){.model = &j->models[m], .book = j->books[m], .k = j->kernels[k], .attn = j->specs.item[s]};
-                for (size_t t = 0; t < j->threads.n && !rc; t++) rc = add_tests(j, b->n_groups, j->threads.item[t], e);
+                if (j->args->attention) rc = add_stages(j, b->n_groups, e);
+                for (size_t t = 0; t < j->threads.n && !j->args->attention && !rc; t++) rc = add_tests(j, b->n_groups, j->threads.item[t], e);
                 b->n_groups++;
             }
     for (size_t k = 0; k < j->n_kernels && j->args->roofline; k++)
@@ -247,6 +291,7 @@ const struct command bench_command = {
              "the share. A small model that stays in the cache can be read faster than memory. A model without codebooks gets some made up, for lookat's speed.",
     .examples = "lookat bench -m gpt2.gguf -p 512 -n 64 -d 0,960 --roofline\ta prompt, and generation with an empty and a full cache\n"
                 "lookat bench -p 0 -n 32 -b 1,2,4,8 --attn fp16,lookat4/int8\tsequences generated together, two backends\n"
+                "lookat bench --attention --attn fp16,int8,lookat4\twhat attention costs by depth, and from where on tables pay\n"
                 "lookat bench --kernels all -t 1 -o csv\tinstruction sets side by side\n",
     .max_args = 0,
     .run = run,

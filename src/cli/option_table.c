@@ -92,6 +92,9 @@ const struct option option_table[] = {
      "times that every row is measured, after one that is not; all rows in turn, so that a slow minute hits them alike", "5"},
     {"roofline", 0, NULL, NULL, OPT_FLAG, AT(roofline), 0, 0, BENCH, "Tests",
      "measure the machine's limits too, and give each row as a share of the one that binds it", NULL},
+    {"attention", 0, NULL, NULL, OPT_FLAG, AT(attention), 0, 0, BENCH, "Tests",
+     "instead of all that, attention alone at the depths (without -d: from a sixteenth of the context to all of it): nanoseconds for a head and key, by stage, on one thread",
+     NULL},
 
     {"temp", 0, "temperature", "X", OPT_DOUBLE, AT(temp), 0, 100, GEN, "Sampling", "temperature; 0: always the most likely token", "0.8"},
     {"top-k", 0, NULL, "N", OPT_INT, AT(top_k), 0, INT_LIMIT, GEN, "Sampling", "only the N most likely tokens; 0: all", "40"},

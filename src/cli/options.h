@@ -61,7 +61,7 @@ struct args {
 
     struct str_list models, prompt_lengths, gen_lengths, depths, batches, thread_counts; /* bench: lists between commas, as given */
     int64_t repetitions;
-    bool roofline;
+    bool roofline, attention;
 
     const char *type, *random;
     bool force, embed, sha256, decode;

@@ -1,13 +1,17 @@
 #include "measure/bench.h"
 
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/interrupt.h"
 #include "base/process.h"
 #include "base/rng.h"
 #include "base/threads.h"
+#include "measure/stages.h"
 
 #define LIMITS_SECONDS 0.25 /* for each limit, before and after */
+#define STAGES_SECONDS 0.02 /* for each repetition of attention alone */
 
 /* ---- what a run must read and compute ---- */
 
@@ -98,13 +102,20 @@ static int run_row(struct work *w, struct bench_row *r, double *seconds, struct 
     return rc;
 }
 
-static int run_rows(struct work *w, struct err *e) {
+static int run_stages(struct work *w, const struct bench_stages *t, double ns[ATTN_STAGES], struct err *e) {
+    if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
+    stages_measure(&w->b->groups[t->group].s, t->depth, STAGES_SECONDS, ns);
+    progress(w);
+    return OK;
+}
+
+/* Everything once. Round 0 is for warmth, and its figures are overwritten. */
+static int run_round(struct work *w, size_t round, struct err *e) {
     struct bench *b = w->b;
-    double warm_up;
+    size_t to = round ? round - 1 : 0;
     int rc = OK;
-    for (size_t i = 0; i < b->n_rows && !rc; i++) rc = run_row(w, &b->rows[i], &warm_up, e);
-    for (size_t round = 0; round < b->repeats; round++)
-        for (size_t i = 0; i < b->n_rows && !rc; i++) rc = run_row(w, &b->rows[i], &b->rows[i].seconds[round], e);
+    for (size_t i = 0; i < b->n_rows && !rc; i++) rc = run_row(w, &b->rows[i], &b->rows[i].seconds[to], e);
+    for (size_t i = 0; i < b->n_stages && !rc; i++) rc = run_stages(w, &b->stages[i], b->stages[i].ns[to], e);
     return rc;
 }
 
@@ -130,7 +141,12 @@ static int fill_group(struct work *w, struct bench_group *g, struct err *e) {
 
 /* What the rows need of their groups and of the work space; returns the largest number of threads. */
 static int survey(struct bench *b, size_t *batch, size_t *n_ctx, size_t *vocab) {
-    int threads = 1;
+    int threads = b->n_stages ? threads_allowed() : 1;
+    for (size_t i = 0; i < b->n_stages; i++) {
+        struct bench_group *g = &b->groups[b->stages[i].group];
+        g->depth = larger(g->depth, b->stages[i].depth);
+        *n_ctx = larger(*n_ctx, context_of(b, g));
+    }
     for (size_t i = 0; i < b->n_rows; i++) {
         const struct bench_row *r = &b->rows[i];
         struct bench_group *g = &b->groups[r->group];
@@ -155,7 +171,7 @@ static int prepare(struct work *w, struct err *e) {
     struct bench *b = w->b;
     size_t batch = 1, n_ctx = 1, vocab = 1;
     threads_set(survey(b, &batch, &n_ctx, &vocab));
-    w->total = b->n_groups + b->n_rows * (1 + b->repeats);
+    w->total = b->n_groups + (b->n_rows + b->n_stages) * (1 + b->repeats);
     w->tokens = arena_alloc(&w->arena, n_ctx, sizeof *w->tokens);
     w->step = arena_alloc(&w->arena, batch, sizeof *w->step);
     w->logits = arena_alloc(&w->arena, batch * vocab, sizeof *w->logits);
@@ -193,7 +209,7 @@ int bench_run(struct bench *b, struct err *e) {
     struct work w = {.b = b};
     int rc = prepare(&w, e);
     if (!rc) rc = measure_limits(b, false, e);
-    if (!rc) rc = run_rows(&w, e);
+    for (size_t round = 0; round <= b->repeats && !rc; round++) rc = run_round(&w, round, e);
     if (!rc) rc = measure_limits(b, true, e);
     arena_free(&w.arena);
     return rc;
@@ -213,12 +229,18 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+/* x[n] is put in order. */
+static double median(double *x, size_t n) {
+    qsort(x, n, sizeof *x, ascending);
+    return (x[(n - 1) / 2] + x[n / 2]) / 2;
+}
+
 struct bench_speeds bench_speeds(const struct bench *b, const struct bench_row *r) {
     size_t n = b->repeats;
-    double sorted[BENCH_REPEATS_MAX];
-    for (size_t i = 0; i < n; i++) sorted[i] = bench_speed(r, r->seconds[i]);
-    qsort(sorted, n, sizeof *sorted, ascending);
-    return (struct bench_speeds){(sorted[(n - 1) / 2] + sorted[n / 2]) / 2, sorted[0], sorted[n - 1]};
+    double speed[BENCH_REPEATS_MAX];
+    for (size_t i = 0; i < n; i++) speed[i] = bench_speed(r, r->seconds[i]);
+    double middle = median(speed, n);
+    return (struct bench_speeds){middle, speed[0], speed[n - 1]};
 }
 
 bool bench_share(const struct bench *b, const struct bench_row *r, struct bench_share *share) {
@@ -230,4 +252,43 @@ bool bench_share(const struct bench *b, const struct bench_row *r, struct bench_
         return true;
     }
     return false;
+}
+
+/* ---- attention alone ---- */
+
+double bench_stage_ns(const struct bench *b, const struct bench_stages *s, enum attn_stage stage) {
+    double x[BENCH_REPEATS_MAX];
+    for (size_t i = 0; i < b->repeats; i++) x[i] = s->ns[i][stage];
+    return median(x, b->repeats);
+}
+
+double bench_score_ns(const struct bench *b, const struct bench_stages *s) {
+    return bench_stage_ns(b, s, ATTN_PREPARE) + bench_stage_ns(b, s, ATTN_SCORE);
+}
+
+size_t bench_fp16_group(const struct bench *b, size_t group) {
+    const struct bench_group *g = &b->groups[group];
+    for (size_t i = 0; i < b->n_groups; i++)
+        if (b->groups[i].model == g->model && b->groups[i].k == g->k && strcmp(b->groups[i].s.attn.layers[0].key.ops->name, "fp16") == 0) return i;
+    return SIZE_MAX;
+}
+
+static const struct bench_stages *first_stages(const struct bench *b, size_t group, size_t *n) {
+    size_t first = 0;
+    while (first < b->n_stages && b->stages[first].group != group) first++;
+    for (*n = 0; first + *n < b->n_stages && b->stages[first + *n].group == group;) ++*n;
+    return &b->stages[first];
+}
+
+double bench_crossover(const struct bench *b, size_t group, size_t other) {
+    size_t n, m;
+    const struct bench_stages *x = first_stages(b, group, &n), *y = first_stages(b, other, &m);
+    for (size_t i = n; i-- > 0;) {
+        double here = bench_score_ns(b, &x[i]) - bench_score_ns(b, &y[i]);
+        if (here < 0) continue;
+        if (i + 1 == n) return INFINITY;
+        double next = bench_score_ns(b, &x[i + 1]) - bench_score_ns(b, &y[i + 1]);
+        return (double)x[i].depth + here / (here - next) * (double)(x[i + 1].depth - x[i].depth);
+    }
+    return (double)x[0].depth;
 }

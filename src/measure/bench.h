@@ -32,6 +32,12 @@ struct bench_row {
     double flops_per_token;     /* additions and multiplications */
 };
 
+/* Attention alone, with one backend at one depth (measure/stages.h). */
+struct bench_stages {
+    size_t group, depth;        /* depth >= 1: the keys that a query sees */
+    double (*ns)[ATTN_STAGES];  /* [repeats] of one query of one head */
+};
+
 /* The limits of one set of kernels with one number of threads, before and after the rows. The reading is the fastest set's, whatever the set. */
 struct bench_limits {
     const struct kernels *k;
@@ -42,14 +48,15 @@ struct bench_limits {
 struct bench {
     struct bench_group *groups; /* [n_groups] */
     struct bench_row *rows;     /* [n_rows] */
+    struct bench_stages *stages; /* [n_stages] depths of a group stand together, ascending */
     struct bench_limits *limits; /* [n_limits] one for every set and number of threads that the rows have; none without roofline */
-    size_t n_groups, n_rows, n_limits, repeats;
+    size_t n_groups, n_rows, n_stages, n_limits, repeats;
     size_t n_ctx;               /* of every session; 0: the model's */
     void (*progress)(void *ctx, uint64_t done, uint64_t total); /* NULL: none */
     void *ctx;
 };
 
-/* Opens the sessions and fills each to its largest depth with random tokens, runs every row once for warmth and then `repeats` times, all rows
+/* Opens the sessions and fills each to its largest depth with random tokens, runs every row (of speed, and of attention alone) once for warmth and then `repeats` times, all rows
  * in turn, and measures the limits before and after that. A row's depth is copied, not run again. Only the steps are timed. Bytes: the weights that
  * the rows of a step use (each matrix once a step, or once for every batch of a prompt's rows; the vocabulary's only where logits are wanted: after
  * each step, and once after a prompt), and what attention counts. Operations: two for each weight of each product, and 4 C for each key of each query and layer, as
@@ -72,5 +79,16 @@ struct bench_share {
     double share;
 };
 bool bench_share(const struct bench *b, const struct bench_row *r, struct bench_share *share);
+
+/* The median of a stage, nanoseconds of one query of one head; and of making the tables and the scores, which is where codecs of keys differ. */
+double bench_stage_ns(const struct bench *b, const struct bench_stages *s, enum attn_stage stage);
+double bench_score_ns(const struct bench *b, const struct bench_stages *s);
+
+/* The first group of the same model and kernels whose keys are fp16 (in layer 0); SIZE_MAX where there is none. */
+size_t bench_fp16_group(const struct bench *b, size_t group);
+
+/* The number of keys from which on `group` makes its scores, tables included, in less time than group `other`: between the largest depth at which it does
+ * not and the next one, on a straight line. The smallest depth where it does at all of them, infinity where it does not at the largest. */
+double bench_crossover(const struct bench *b, size_t group, size_t other);
 
 #endif

@@ -4,9 +4,9 @@
 
 #include "report/compare_table.h"
 #include "report/model_out.h"
+#include "report/stages_out.h"
 
-/* The type of most weights: of the first layer's largest matrix. */
-static const char *type_of(const struct checkpoint *c) { return dtype_name(c->weights.layers[0].fc.type); }
+const char *bench_model_type(const struct checkpoint *c) { return dtype_name(c->weights.layers[0].fc.type); }
 
 /* "pp512", "tg64", "tg64 x8 @ d960" */
 static struct text_number test_name(const struct bench_row *r) {
@@ -51,7 +51,7 @@ static void table_titles(struct text_table *t, const char *const *titles, size_t
 static void table_row(struct text_table *t, const struct bench *b, const struct bench_row *r) {
     struct figures f = figures_of(b, r);
     const struct checkpoint *m = f.g->model;
-    table_cell(t, "%s %s", m->name, type_of(m));
+    table_cell(t, "%s %s", m->name, bench_model_type(m));
     table_cell(t, "%s", text_bytes(m->file_bytes).s);
     table_cell(t, "%s", millions(gpt2_parameters(&m->weights)).s);
     table_cell(t, "%s", f.g->k->name);
@@ -93,6 +93,7 @@ int bench_put_text(const struct bench_report *r, bool markdown, FILE *fp, struct
     const struct bench *b = r->bench;
     struct page p = {fp, markdown, r->arena};
     struct text_table t;
+    if (b->n_stages) return stages_put_text(r, &p, e);
     table_begin(&t, b->n_limits ? "lrrlrllrrrrrrlr" : "lrrlrllrrrrrr", r->arena);
     table_titles(&t, titles, strlen(t.align));
     for (size_t i = 0; i < b->n_rows; i++) table_row(&t, b, &b->rows[i]);
@@ -102,7 +103,7 @@ int bench_put_text(const struct bench_report *r, bool markdown, FILE *fp, struct
 
 /* ---- CSV ---- */
 
-static void text_field(FILE *fp, const char *s) {
+void bench_csv_text(FILE *fp, const char *s) {
     fputc('"', fp);
     for (; *s; s++) fprintf(fp, *s == '"' ? "\"\"" : "%c", *s);
     fputs("\",", fp);
@@ -110,15 +111,19 @@ static void text_field(FILE *fp, const char *s) {
 
 void bench_put_csv(const struct bench_report *r, FILE *fp) {
     const struct bench *b = r->bench;
+    if (b->n_stages) {
+        stages_put_csv(r, fp);
+        return;
+    }
     fputs("model,type,file_bytes,parameters,kernels,threads,attn,test,n,depth,batch,tokens_per_s,min,max,bytes_per_token,gb_per_s,gflop_per_s,limit,share\n",
           fp);
     for (size_t i = 0; i < b->n_rows; i++) {
         const struct bench_row *row = &b->rows[i];
         struct figures f = figures_of(b, row);
         const struct checkpoint *m = f.g->model;
-        text_field(fp, m->path);
-        fprintf(fp, "%s,%zu,%llu,%s,%d,", type_of(m), m->file_bytes, (unsigned long long)gpt2_parameters(&m->weights), f.g->k->name, row->threads);
-        text_field(fp, f.g->attn);
+        bench_csv_text(fp, m->path);
+        fprintf(fp, "%s,%zu,%llu,%s,%d,", bench_model_type(m), m->file_bytes, (unsigned long long)gpt2_parameters(&m->weights), f.g->k->name, row->threads);
+        bench_csv_text(fp, f.g->attn);
         fprintf(fp, "%s,%zu,%zu,%zu,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,", row->decode ? "decode" : "prefill", row->n, row->depth, row->batch, f.speed.median,
                 f.speed.least, f.speed.most, row->bytes_per_token, f.gb_per_s, f.gflop_per_s);
         if (f.limited)
@@ -137,7 +142,7 @@ static void put_row(struct json_out *j, const struct bench_report *r, const stru
     if (alone) json_put_cstr(j, "schema", "lookat.bench/1");
     json_put_uint(j, "model", (uint64_t)(f.g->model - r->models));
     if (alone) json_put_cstr(j, "file", f.g->model->path);
-    json_put_cstr(j, "type", type_of(f.g->model));
+    json_put_cstr(j, "type", bench_model_type(f.g->model));
     json_put_cstr(j, "kernels", f.g->k->name);
     json_put_cstr(j, "test", row->decode ? "decode" : "prefill");
     json_put_uint(j, "n", row->n);
@@ -201,6 +206,10 @@ void bench_put_json(const struct bench_report *r, bool lines, FILE *fp) {
         json_put_begin(&j, fp);
         put_row(&j, r, &b->rows[i], true);
     }
+    for (size_t i = 0; lines && i < b->n_stages; i++) {
+        json_put_begin(&j, fp);
+        stages_put_json(&j, r, &b->stages[i], true);
+    }
     json_put_begin(&j, fp);
     json_put_object(&j, NULL);
     json_put_cstr(&j, "schema", "lookat.bench/1");
@@ -215,5 +224,11 @@ void bench_put_json(const struct bench_report *r, bool lines, FILE *fp) {
         for (size_t i = 0; i < b->n_rows; i++) put_row(&j, r, &b->rows[i], false);
         json_put_close(&j);
     }
+    if (!lines && b->n_stages) {
+        json_put_array(&j, "attention");
+        for (size_t i = 0; i < b->n_stages; i++) stages_put_json(&j, r, &b->stages[i], false);
+        json_put_close(&j);
+    }
+    if (b->n_stages) stages_put_crossovers(&j, r);
     json_put_close(&j);
 }

@@ -1,0 +1,115 @@
+#include "report/stages_out.h"
+
+#include <math.h>
+
+static const char *const stage_names[ATTN_STAGES] = {"tables", "scores", "softmax", "values"};
+
+static double total_ns(const struct bench *b, const struct bench_stages *s) {
+    double sum = 0;
+    for (int i = 0; i < ATTN_STAGES; i++) sum += bench_stage_ns(b, s, (enum attn_stage)i);
+    return sum;
+}
+
+/* The same depth of the group with fp16 keys; NULL without one. */
+static const struct bench_stages *fp16_of(const struct bench *b, const struct bench_stages *s) {
+    size_t group = bench_fp16_group(b, s->group);
+    for (size_t i = 0; i < b->n_stages; i++)
+        if (b->stages[i].group == group && b->stages[i].depth == s->depth) return &b->stages[i];
+    return NULL;
+}
+
+/* The last two columns: how many times faster than fp16; scores together with their tables. */
+static void table_row(struct text_table *t, const struct bench *b, const struct bench_stages *s) {
+    const struct bench_group *g = &b->groups[s->group];
+    const struct bench_stages *fp16 = fp16_of(b, s);
+    table_cell(t, "%s", g->model->name);
+    table_cell(t, "%s", g->k->name);
+    table_cell(t, "%s", g->attn);
+    table_cell(t, "%zu", s->depth);
+    for (int i = 0; i < ATTN_STAGES; i++) table_cell(t, "%.3f", bench_stage_ns(b, s, (enum attn_stage)i) / (double)s->depth);
+    table_cell(t, "%.3f", total_ns(b, s) / (double)s->depth);
+    table_cell(t, "%.2f", total_ns(b, s) / 1000);
+    cell_times(t, fp16 ? bench_score_ns(b, fp16) : NAN, bench_score_ns(b, s));
+    cell_times(t, fp16 ? total_ns(b, fp16) : NAN, total_ns(b, s));
+}
+
+/* Where each backend's scores become cheaper than fp16's. */
+static void put_crossings(const struct bench *b, const struct page *p) {
+    for (size_t g = 0; g < b->n_groups; g++) {
+        size_t other = bench_fp16_group(b, g);
+        if (other == SIZE_MAX || other == g) continue;
+        double keys = bench_crossover(b, g, other);
+        const struct bench_group *x = &b->groups[g];
+        fprintf(p->fp, "%s%s, %s: tables and scores of %s take ", p->markdown ? "\n" : "", x->model->name, x->k->name, x->attn);
+        if (isinf(keys))
+            fprintf(p->fp, "longer than those of fp16 at %zu keys, the most measured\n", x->depth);
+        else
+            fprintf(p->fp, "less time than those of fp16 from %.0f keys on\n", keys);
+    }
+}
+
+int stages_put_text(const struct bench_report *r, const struct page *p, struct err *e) {
+    static const char *const titles[] = {"model",  "kernels",       "attn",       "depth", "tables", "scores", "softmax",
+                                         "values", "ns/(head,key)", "us/head", "scores vs fp16", "all vs fp16"};
+    const struct bench *b = r->bench;
+    struct text_table t;
+    table_begin(&t, "lllrrrrrrrrr", r->arena);
+    for (size_t i = 0; i < sizeof titles / sizeof *titles; i++) table_cell(&t, "%s", titles[i]);
+    for (size_t i = 0; i < b->n_stages; i++) table_row(&t, b, &b->stages[i]);
+    int rc = page_table(p, &t, e);
+    if (rc) return rc;
+    fputc('\n', p->fp);
+    put_crossings(b, p);
+    return OK;
+}
+
+void stages_put_csv(const struct bench_report *r, FILE *fp) {
+    const struct bench *b = r->bench;
+    fputs("model,type,kernels,attn,depth,tables_ns,scores_ns,softmax_ns,values_ns,total_ns\n", fp);
+    for (size_t i = 0; i < b->n_stages; i++) {
+        const struct bench_stages *s = &b->stages[i];
+        const struct bench_group *g = &b->groups[s->group];
+        bench_csv_text(fp, g->model->path);
+        fprintf(fp, "%s,%s,", bench_model_type(g->model), g->k->name);
+        bench_csv_text(fp, g->attn);
+        fprintf(fp, "%zu", s->depth);
+        for (int j = 0; j < ATTN_STAGES; j++) fprintf(fp, ",%.9g", bench_stage_ns(b, s, (enum attn_stage)j) / (double)s->depth);
+        fprintf(fp, ",%.9g\n", total_ns(b, s) / (double)s->depth);
+    }
+}
+
+static void put_group(struct json_out *j, const struct bench_report *r, size_t group) {
+    const struct bench_group *g = &r->bench->groups[group];
+    json_put_uint(j, "model", (uint64_t)(g->model - r->models));
+    json_put_cstr(j, "kernels", g->k->name);
+    json_put_cstr(j, "attn", g->attn);
+    json_put_cstr(j, "effective_attn", g->s.attn.name);
+}
+
+void stages_put_json(struct json_out *j, const struct bench_report *r, const struct bench_stages *s, bool alone) {
+    const struct bench *b = r->bench;
+    json_put_object(j, NULL);
+    if (alone) json_put_cstr(j, "schema", "lookat.bench/1");
+    put_group(j, r, s->group);
+    if (alone) json_put_cstr(j, "file", b->groups[s->group].model->path);
+    json_put_uint(j, "depth", s->depth);
+    json_put_object(j, "ns_per_key");
+    for (int i = 0; i < ATTN_STAGES; i++) json_put_double(j, stage_names[i], bench_stage_ns(b, s, (enum attn_stage)i) / (double)s->depth);
+    json_put_double(j, "total", total_ns(b, s) / (double)s->depth);
+    json_put_close(j);
+    json_put_close(j);
+}
+
+void stages_put_crossovers(struct json_out *j, const struct bench_report *r) {
+    const struct bench *b = r->bench;
+    json_put_array(j, "crossovers");
+    for (size_t g = 0; g < b->n_groups; g++) {
+        size_t other = bench_fp16_group(b, g);
+        if (other == SIZE_MAX || other == g) continue;
+        json_put_object(j, NULL);
+        put_group(j, r, g);
+        json_put_double(j, "keys", bench_crossover(b, g, other)); /* null: not at the depths measured */
+        json_put_close(j);
+    }
+    json_put_close(j);
+}
