@@ -145,43 +145,85 @@ static void vecmat_of_every_shape(void) {
                 check_vecmat(k, types[t], all_rows[r], all_cols[c]);
 }
 
-static void check_matmul(const struct kernels *k, size_t rows, size_t n, size_t cols) {
-    size_t ldw = cols + 3, ldx = cols + 1, ldy = rows + 2;
-    struct weights w = weights_new(DTYPE_F32, rows, cols, 3 * sizeof(float)), x = weights_new(DTYPE_F32, n, cols, sizeof(float));
+/* of a product of several rows with `cols` columns, as a multiple of the sum of magnitudes */
+static double matmul_bound(size_t cols) { return ((cols < 384 ? (double)cols : 384) / 4 + (double)cols / 384 + 6) * U; }
+
+static void check_matmul(const struct kernels *k, enum dtype type, size_t rows, size_t n, size_t cols) {
+    size_t ldx = cols + 1, ldy = rows + 2;
+    struct weights w = weights_new(type, rows, cols, 12), x = weights_new(DTYPE_F32, n, cols, sizeof(float));
     struct room ry = room_new(((n - 1) * ldy + rows) * sizeof(float)), ro = room_new(sizeof(float));
-    const float *wf = (const float *)(const void *)w.room.data, *xf = (const float *)(const void *)x.room.data;
+    const float *xf = (const float *)(const void *)x.room.data;
     float *y = (float *)(void *)ry.data, *one = (float *)(void *)ro.data;
-    for (size_t i = 0; i < n; i++)
-        for (size_t r = 0; r < rows; r++) y[i * ldy + r] = (float)(r % 3) - 1;
-    k->matmul(y, ldy, wf, ldw, rows, xf, ldx, n, cols);
+    k->matmul(type, y, ldy, w.room.data, w.stride, rows, xf, ldx, n, cols);
     for (size_t i = 0; i < n; i++)
         for (size_t r = 0; r < rows; r++) {
-            double start = (double)(r % 3) - 1, sum = start, size = 0;
+            const uint8_t *row = w.room.data + r * w.stride;
+            double sum = 0, size = 0;
             for (size_t c = 0; c < cols; c++) {
-                double p = (double)wf[r * ldw + c] * xf[i * ldx + c];
+                double p = stored(type, row, c) * xf[i * ldx + c];
                 sum += p;
                 size += fabs(p);
             }
             float got = y[i * ldy + r];
-            double bound = ((double)cols / 8 + 16) * U * size + 2 * U * fabs(sum);
-            CHECK(fabs(got - sum) <= bound, "%s %zux%zux%zu (%zu, %zu): %g, not %g", k->name, rows, n, cols, i, r, (double)got, sum);
-            *one = (float)start;
-            k->matmul(one, 1, wf + r * ldw, ldw, 1, xf + i * ldx, ldx, 1, cols);
-            CHECK(same_bits(*one, got), "%s %zux%zux%zu: (%zu, %zu) alone differs", k->name, rows, n, cols, i, r);
+            CHECK(fabs(got - sum) <= matmul_bound(cols) * size, "%s %s %zux%zux%zu (%zu, %zu): %g, not %g", k->name, dtype_name(type),
+                  rows, n, cols, i, r, (double)got, sum);
+            k->matmul(type, one, 1, row, w.stride, 1, xf + i * ldx, ldx, 1, cols);
+            CHECK(same_bits(*one, got), "%s %s %zux%zux%zu: (%zu, %zu) alone differs", k->name, dtype_name(type), rows, n, cols, i, r);
         }
     for (size_t i = 0; i + 1 < n; i++)
         for (size_t b = 0; b < 2 * sizeof(float); b++)
             CHECK(ry.data[(i * ldy + rows) * sizeof(float) + b] == POISON, "%s: wrote into the gap after row %zu of y", k->name, i);
-    CHECK(rooms_end(&ry, &ro), "%s %zux%zux%zu: wrote outside y", k->name, rows, n, cols);
+    CHECK(rooms_end(&ry, &ro), "%s %s %zux%zux%zu: wrote outside y", k->name, dtype_name(type), rows, n, cols);
     room_end(&w.room);
     room_end(&x.room);
 }
 
 static void matmul_of_every_shape(void) {
     EACH_SET(k)
-    for (size_t c = 0; c < COUNT(all_cols); c++)
-        for (size_t r = 1; r <= 9; r++)
-            for (size_t n = 1; n <= 7; n += r % 2 + 1) check_matmul(k, r, n, all_cols[c]);
+    for (size_t t = 0; t < COUNT(types); t++)
+        for (size_t c = 0; c < COUNT(all_cols); c++)
+            for (size_t r = all_cols[c] > 100 ? 17 : 1; r <= 19 && fits(types[t], all_cols[c]); r += 3)
+                for (size_t n = 1; n <= 13; n += 3) check_matmul(k, types[t], r, n, all_cols[c]);
+}
+
+static void check_combine(const struct kernels *k, enum dtype type, size_t rows, size_t n, size_t cols) {
+    size_t lda = rows + 1, ldy = cols + 3;
+    struct weights w = weights_new(type, rows, cols, 12), a = weights_new(DTYPE_F32, n, rows, sizeof(float));
+    struct room ry = room_new(((n - 1) * ldy + cols) * sizeof(float)), ro = room_new(cols * sizeof(float));
+    const float *af = (const float *)(const void *)a.room.data;
+    float *y = (float *)(void *)ry.data, *one = (float *)(void *)ro.data;
+    for (size_t i = 0; i < n; i++)
+        for (size_t c = 0; c < cols; c++) y[i * ldy + c] = (float)(c % 3) - 1;
+    k->combine(type, y, ldy, w.room.data, w.stride, rows, af, lda, n, cols);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t c = 0; c < cols; c++) {
+            double before = (double)(c % 3) - 1, sum = before, size = fabs(sum);
+            for (size_t r = 0; r < rows; r++) {
+                double p = af[i * lda + r] * stored(type, w.room.data + r * w.stride, c);
+                sum += p;
+                size += fabs(p);
+            }
+            CHECK(fabs(y[i * ldy + c] - sum) <= ((double)rows + 2) * U * size, "%s %s %zux%zux%zu (%zu, %zu): %g, not %g", k->name,
+                  dtype_name(type), n, rows, cols, i, c, (double)y[i * ldy + c], sum);
+            one[c] = (float)before;
+        }
+        k->combine(type, one, cols, w.room.data, w.stride, rows, af + i * lda, lda, 1, cols);
+        CHECK(memcmp(one, y + i * ldy, cols * sizeof *one) == 0, "%s %s %zux%zux%zu: row %zu alone differs", k->name, dtype_name(type), n,
+              rows, cols, i);
+        for (size_t b = 0; i + 1 < n && b < 3 * sizeof(float); b++)
+            CHECK(ry.data[(i * ldy + cols) * sizeof(float) + b] == POISON, "%s: wrote into the gap after row %zu of y", k->name, i);
+    }
+    CHECK(rooms_end(&ry, &ro), "%s %s %zux%zux%zu: wrote outside y", k->name, dtype_name(type), n, rows, cols);
+    room_end(&w.room);
+    room_end(&a.room);
+}
+
+static void combine_of_every_shape(void) {
+    EACH_SET(k)
+    for (size_t t = 0; t < COUNT(types); t++)
+        for (size_t c = 0; c < COUNT(all_cols) && all_cols[c] < 800; c++)
+            for (size_t r = 1; r <= 131 && fits(types[t], all_cols[c]); r += 65)
+                for (size_t n = 1; n <= 13; n += 3) check_combine(k, types[t], r, n, all_cols[c]);
 }
 
 static double gelu_tanh_exact(double x) { return x / 2 * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x))); }
@@ -220,7 +262,7 @@ static void check_apply(const struct kernels *k, enum dtype type, size_t rows, s
                     sum += p;
                     size += fabs(p);
                 }
-                double bound = ((double)cols / 8 + 24) * U * size; /* gelu's slope is at most 1.13 */
+                double bound = (matmul_bound(cols) + 8 * U) * size; /* gelu's slope is at most 1.13 */
                 if (after == MATRIX_ADD) bound += U * fabs(sum + before), sum += before;
                 if (after == MATRIX_GELU_TANH) bound = 1.13 * bound + 4e-7 * (1 + fabs(sum)), sum = gelu_tanh_exact(sum);
                 if (after == MATRIX_GELU_ERF) bound = 1.13 * bound + 4e-7 * (1 + fabs(sum)), sum = gelu_erf_exact(sum);
@@ -438,6 +480,7 @@ int main(void) {
     RUN(matvec_of_every_shape);
     RUN(vecmat_of_every_shape);
     RUN(matmul_of_every_shape);
+    RUN(combine_of_every_shape);
     RUN(matrix_rows_and_sizes);
     RUN(matrix_apply_of_every_type);
     RUN(matrix_apply_of_every_count);

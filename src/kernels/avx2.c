@@ -6,7 +6,7 @@
 #include <immintrin.h>
 
 #define LANES 8
-#define SUMS 1 /* 16 registers: 4 x 3 sums, 3 of x and 1 of w */
+#define X_ROWS 3
 typedef __m256 vec;
 
 static inline vec v_set1(float x) { return _mm256_set1_ps(x); }
@@ -65,6 +65,18 @@ static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) {
     _mm_storeu_ps(s, _mm_add_ps(_mm256_castps256_ps128(t), _mm256_extractf128_ps(t, 1)));
 }
 
+/* p[0..3] in every four lanes */
+static inline vec v_broadcast4(const float *p) { return _mm256_broadcast_ps((const __m128 *)(const void *)p); }
+
+/* lanes 4 i to 4 i + 3 to p + i * distance */
+static inline void v_store_fours(float *p, size_t distance, vec v) {
+    _mm_storeu_ps(p, _mm256_castps256_ps128(v));
+    _mm_storeu_ps(p + distance, _mm256_extractf128_ps(v, 1));
+}
+
+/* lane 4 i + j = the sum of lanes 4 i to 4 i + 3 of a, b, c or d for j = 0, 1, 2 or 3 */
+static inline vec v_sum_fours(vec a, vec b, vec c, vec d) { return _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d)); }
+
 static inline float v_most(vec v) {
     __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     m = _mm_max_ps(m, _mm_movehl_ps(m, m));
@@ -95,6 +107,7 @@ static const struct kernels set = {
     .matvec = matvec,
     .vecmat = vecmat,
     .matmul = matmul,
+    .combine = combine,
     .layernorm = layernorm,
     .gelu_tanh = gelu_tanh,
     .gelu_erf = gelu_erf,

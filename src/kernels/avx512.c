@@ -5,7 +5,7 @@
 #include <immintrin.h>
 
 #define LANES 16
-#define SUMS 1
+#define X_ROWS 6
 typedef __m512 vec;
 
 static inline vec v_set1(float x) { return _mm512_set1_ps(x); }
@@ -64,6 +64,24 @@ static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) {
     _mm_storeu_ps(s, _mm_hadd_ps(ab, cd));
 }
 
+/* p[0..3] in every four lanes */
+static inline vec v_broadcast4(const float *p) { return _mm512_broadcast_f32x4(_mm_loadu_ps(p)); }
+
+/* lanes 4 i to 4 i + 3 to p + i * distance */
+static inline void v_store_fours(float *p, size_t distance, vec v) {
+    _mm_storeu_ps(p, _mm512_castps512_ps128(v));
+    _mm_storeu_ps(p + distance, _mm512_extractf32x4_ps(v, 1));
+    _mm_storeu_ps(p + 2 * distance, _mm512_extractf32x4_ps(v, 2));
+    _mm_storeu_ps(p + 3 * distance, _mm512_extractf32x4_ps(v, 3));
+}
+
+/* lane 4 i + j = the sum of lanes 4 i to 4 i + 3 of a, b, c or d for j = 0, 1, 2 or 3 */
+static inline vec v_sum_fours(vec a, vec b, vec c, vec d) {
+    __m512d ab = _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)));
+    __m512d cd = _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)));
+    return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)), _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)));
+}
+
 static inline float v_most(vec v) {
     __m256 h = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
     __m128 m = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
@@ -95,6 +113,7 @@ static const struct kernels set = {
     .matvec = matvec,
     .vecmat = vecmat,
     .matmul = matmul,
+    .combine = combine,
     .layernorm = layernorm,
     .gelu_tanh = gelu_tanh,
     .gelu_erf = gelu_erf,

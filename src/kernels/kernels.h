@@ -1,7 +1,7 @@
 /* The arithmetic of the engine, as one table of functions per instruction set. scalar.c is the readable reference; the other sets
  * match it within the bounds stated here. Let u = 2^-24 (the unit roundoff of float32).
  *
- * Every function's result is fixed by its arguments alone: row r of matvec, element (i, r) of matmul and element c of vecmat come out
+ * Every function's result is fixed by its arguments alone: row r of matvec, element (i, r) of matmul, element c of vecmat and (i, c) of combine come out
  * with the same bits whatever other rows are computed in the same call, so cutting work between threads cannot change a result.
  * Pointers need no alignment beyond their element type's; nothing is read or written outside the stated shapes. */
 #ifndef LOOKAT_KERNELS_KERNELS_H
@@ -27,9 +27,15 @@ struct kernels {
     /* y[c] += sum_r a[r] w[r][c]: w as for matvec. |error| <= (rows + 2) u (|y| + sum_r |a w|). */
     void (*vecmat)(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const float *a, size_t cols);
 
-    /* y[i][r] += sum_c w[r][c] x[i][c] for i < n, r < rows: all float32; ldy, ldw, ldx are the distances between rows in floats.
-     * Error as for matvec, plus one rounding of the addition to y. */
-    void (*matmul)(float *y, size_t ldy, const float *w, size_t ldw, size_t rows, const float *x, size_t ldx, size_t n, size_t cols);
+    /* y[i][r] = sum_c w[r][c] x[i][c] for i < n, r < rows: w as for matvec; ldy and ldx are the distances between the rows of y[n][rows]
+     * and x[n][cols] in floats. |error| <= (min(cols, 384)/4 + cols/384 + 6) u sum_c |w x|. */
+    void (*matmul)(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *x, size_t ldx, size_t n,
+                   size_t cols);
+
+    /* y[i][c] += sum_r a[i][r] w[r][c] for i < n, c < cols: w as for matvec; ldy and lda are the distances between the rows of y[n][cols]
+     * and a[n][rows] in floats. |error| <= (rows + 2) u (|y| + sum_r |a w|). */
+    void (*combine)(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *a, size_t lda, size_t n,
+                    size_t cols);
 
     /* y[n] = (x - mean) / sqrt(variance + eps) * weight + bias, biased variance (Ba, Kiros, Hinton 2016). y may be x. */
     void (*layernorm)(float *y, const float *x, const float *weight, const float *bias, size_t n, float eps);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define LANES 4
-#define SUMS 2 /* 32 registers: 4 x 3 x 2 sums, 3 of x and 1 of w */
+#define X_ROWS 6
 typedef float32x4_t vec;
 
 static inline vec v_set1(float x) { return vdupq_n_f32(x); }
@@ -66,6 +66,18 @@ static inline void v_load_q4(vec q[8], const uint8_t *p) {
 /* s = the sums of the lanes of a, b, c and d */
 static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) { v_store(s, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d))); }
 
+/* p[0..3] in every four lanes */
+static inline vec v_broadcast4(const float *p) { return v_load(p); }
+
+/* lanes 4 i to 4 i + 3 to p + i * distance */
+static inline void v_store_fours(float *p, size_t distance, vec v) {
+    (void)distance;
+    v_store(p, v);
+}
+
+/* lane 4 i + j = the sum of lanes 4 i to 4 i + 3 of a, b, c or d for j = 0, 1, 2 or 3 */
+static inline vec v_sum_fours(vec a, vec b, vec c, vec d) { return vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)); }
+
 static inline float v_most(vec v) { return vmaxvq_f32(v); }
 
 static inline vec v_round(vec v) { return vrndnq_f32(v); }
@@ -88,6 +100,7 @@ static const struct kernels set = {
     .matvec = matvec,
     .vecmat = vecmat,
     .matmul = matmul,
+    .combine = combine,
     .layernorm = layernorm,
     .gelu_tanh = gelu_tanh,
     .gelu_erf = gelu_erf,

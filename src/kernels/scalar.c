@@ -89,13 +89,26 @@ static void vecmat(enum dtype type, float *y, const void *w, size_t stride, size
     }
 }
 
-static void matmul(float *y, size_t ldy, const float *w, size_t ldw, size_t rows, const float *x, size_t ldx, size_t n, size_t cols) {
-    for (size_t i = 0; i < n; i++)
-        for (size_t r = 0; r < rows; r++) {
-            float lane[LANES] = {0};
-            add_products(lane, w + r * ldw, x + i * ldx, cols);
-            y[i * ldy + r] += sum_lanes(lane);
+static void matmul(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *x, size_t ldx, size_t n,
+                   size_t cols) {
+    for (size_t r = 0; r < rows; r++) {
+        const uint8_t *row = (const uint8_t *)w + r * stride;
+        float tile[TILE];
+        for (size_t c = 0; c < cols; c += TILE) {
+            size_t width = cols - c < TILE ? cols - c : TILE;
+            to_f32(type, tile, row + dtype_bytes(type, c), width);
+            for (size_t i = 0; i < n; i++) {
+                float lane[LANES] = {0};
+                add_products(lane, tile, x + i * ldx + c, width);
+                y[i * ldy + r] = (c ? y[i * ldy + r] : 0) + sum_lanes(lane);
+            }
         }
+    }
+}
+
+static void combine(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *a, size_t lda, size_t n,
+                    size_t cols) {
+    for (size_t i = 0; i < n; i++) vecmat(type, y + i * ldy, w, stride, rows, a + i * lda, cols);
 }
 
 static void layernorm(float *y, const float *x, const float *weight, const float *bias, size_t n, float eps) {
@@ -156,6 +169,7 @@ static const struct kernels set = {
     .matvec = matvec,
     .vecmat = vecmat,
     .matmul = matmul,
+    .combine = combine,
     .layernorm = layernorm,
     .gelu_tanh = gelu_tanh,
     .gelu_erf = gelu_erf,
