@@ -99,6 +99,83 @@ static inline vec v_zero_where_less(vec v, vec x, vec least) { return _mm512_mas
 
 #include "kernels/vector.h"
 
+/* ---- tiles ---- */
+
+struct factors {
+    int8_t high[TILE_SIDE], low[TILE_SIDE]; /* a = 256 high + low */
+};
+
+static inline void v_store_whole(int32_t *p, vec v) { _mm512_storeu_si512(p, _mm512_cvtps_epi32(v)); }
+static inline vec v_size(vec v) { return _mm512_abs_ps(v); }
+static inline vec v_larger_size(vec a, vec b) {
+    return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
+static inline float v_most_size(vec v) {
+    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(_mm512_castps_si512(v)))));
+}
+
+static inline void t_factors(struct factors *f, const int32_t a[TILE_SIDE]) {
+    for (int i = 0; i < TILE_SIDE; i += LANES) {
+        __m512i whole = _mm512_loadu_si512(a + i), high = _mm512_srai_epi32(_mm512_add_epi32(whole, _mm512_set1_epi32(128)), 8);
+        _mm_storeu_si128((__m128i *)(void *)(f->low + i), _mm512_cvtepi32_epi8(whole));
+        _mm_storeu_si128((__m128i *)(void *)(f->high + i), _mm512_cvtepi32_epi8(high));
+    }
+}
+
+static inline __m512i four_bytes(const int8_t *p) {
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return _mm512_set1_epi32(four);
+}
+
+/* the codes of quad k of a tile, 16 of its 32 j */
+INLINE __m512i t_codes(size_t bits, const uint8_t *tile, int k, int half) {
+    const uint8_t *at = tile + 64 * half;
+    if (bits == 8) return _mm512_loadu_si512(at + 128 * k);
+    if (bits == 4) return _mm512_and_si512(_mm512_srlv_epi16(_mm512_loadu_si512(at + 128 * (k / 2)), _mm512_set1_epi16((short)(4 * (k % 2)))),
+                                           _mm512_set1_epi8(15));
+    __m512i two = _mm512_and_si512(_mm512_srlv_epi16(_mm512_loadu_si512(at + 128 * (k / 4)), _mm512_set1_epi16((short)(2 * (k % 4)))),
+                                   _mm512_set1_epi8(3));
+    if (bits == 2) return two;
+    return _mm512_mask_add_epi8(two, _mm512_test_epi8_mask(_mm512_loadu_si512(at + 256), _mm512_set1_epi8((char)(1u << k))), two,
+                                _mm512_set1_epi8(4));
+}
+
+INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[2], const uint8_t *tile, const struct factors *f, int32_t middle) {
+    __m512i high[2], low[2], below[2][2], zero = _mm512_setzero_si512(); /* high, low: of the factors; below: with the low bytes of levels */
+    __m512i level_high = zero, level_low = zero;
+    if (levels) {
+        level_high = _mm512_broadcast_i32x4(load_16_bytes(levels->high));
+        level_low = _mm512_broadcast_i32x4(load_16_bytes(levels->low));
+    }
+    for (int h = 0; h < 2; h++) {
+        high[h] = below[0][h] = below[1][h] = zero;
+        low[h] = _mm512_set1_epi32(-middle);
+    }
+#pragma GCC unroll 8
+    for (int k = 0; k < 8; k++) {
+        __m512i a_high = four_bytes(f->high + 4 * k), a_low = four_bytes(f->low + 4 * k);
+        for (int h = 0; h < 2; h++) {
+            __m512i u = t_codes(bits, tile, k, h);
+            if (levels) {
+                __m512i rest = _mm512_shuffle_epi8(level_low, u);
+                below[0][h] = _mm512_dpbusd_epi32(below[0][h], rest, a_high);
+                below[1][h] = _mm512_dpbusd_epi32(below[1][h], rest, a_low);
+                u = _mm512_shuffle_epi8(level_high, u);
+            }
+            high[h] = _mm512_dpbusd_epi32(high[h], u, a_high);
+            low[h] = _mm512_dpbusd_epi32(low[h], u, a_low);
+        }
+    }
+    for (int h = 0; h < 2; h++) {
+        s[h] = _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(high[h], 8), low[h]));
+        if (levels)
+            s[h] = v_fma(s[h], v_set1(256), _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(below[0][h], 8), below[1][h])));
+    }
+}
+
+#include "kernels/vector_tiles.h"
+
 /* The instructions, and that the operating system keeps the registers: __builtin_cpu_supports checks both. */
 static bool supported(void) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
@@ -118,6 +195,8 @@ static const struct kernels set = {
     .gelu_tanh = gelu_tanh,
     .gelu_erf = gelu_erf,
     .softmax = softmax,
+    .tile_scores = tile_scores,
+    .tile_mix = tile_mix,
     .fma_flops = 2 * LANES * CHAINS,
     .multiply_add = multiply_add,
     .read_sum = read_sum,

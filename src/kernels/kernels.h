@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "kernels/dtype.h"
+#include "kernels/tiles.h"
 
 struct kernels {
     const char *name;         /* "scalar", "avx2", "avx512", "neon" */
@@ -49,6 +50,20 @@ struct kernels {
 
     /* x[n] = exp(x - max x) / sum, in place; n >= 1. Relative error of each <= 2e-6 + n u where the result is a normal number. */
     void (*softmax)(float *x, size_t n);
+
+    /* Blocks of tiles (tiles.h) one after another; rows x_i of D = 32 t->n numbers, as stored: scale times what the codes stand for. Sums of products
+     * of codes and whole factors are exact, so equal in every set; a rounding or two, then multiplied by scales and added up in float32.
+     *
+     * scores[i] = q . x_i, i < n, t->keys. Where n is no multiple of 32, scores up to the next one are written, and mean nothing.
+     * |error| <= 1.001 sum over tiles of (max |q_d| / 65278) sum_d |x_id|, q and x of the tile, + (t->n + 8) u sum_d |q_d x_id|; with levels +
+     * sum_d |q_d| times the row's scale times unit / 2 more. Once q is whole, each of the codes' products is exact. */
+    void (*tile_scores)(const struct tiles *t, float *scores, const uint8_t *blocks, size_t n, const struct tile_query *q);
+
+    /* out[D] += sum_i p[i] x_i, i < n, not t->keys. p up to the next multiple of 32 is read, and rows up to there, but they change nothing.
+     * With w_i = p_i times row i's scale for that dimension, and most the largest |w_i| of its block of 32 rows,
+     * |error| of out_d <= 1.001 sum over blocks of (most / 65278) sum_i |what the code stands for| + (n / 32 + 8) u (|out_d| + sum_i |p_i x_id|); with
+     * levels + sum_i |w_i| unit / 2 more. Where most < 2^-100 the block adds nothing. A w that is no number or infinite makes out_d NaN. */
+    void (*tile_mix)(const struct tiles *t, float *out, const uint8_t *blocks, const float *p, size_t n);
 
     /* The two limits of the machine as this set's instructions reach them, for measure/limits.h to time; their values only keep the compiler from
      * leaving the work out.

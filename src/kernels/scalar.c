@@ -161,6 +161,57 @@ static float read_sum(const float *x, size_t n) {
     return sum_lanes(lane);
 }
 
+/* ---- tiles ---- */
+
+/* What codes c[32][32] of a tile stand for as whole numbers, in units. */
+static int32_t whole(const struct tiles *t, uint8_t c) {
+    return t->levels ? 256 * t->levels->high[c] + t->levels->low[c] - 32768 : c - (1 << (t->bits - 1));
+}
+
+static float unit(const struct tiles *t) { return t->levels ? t->levels->unit : 1; }
+
+static float tile_scale(const struct tiles *t, const uint8_t *block, size_t tile, size_t row) {
+    uint16_t h;
+    memcpy(&h, block + tiles_scales_at(t) + 2 * (tile / t->per_scale * TILE_SIDE + row), sizeof h);
+    return f16_to_f32(h);
+}
+
+static void tile_scores(const struct tiles *t, float *scores, const uint8_t *blocks, size_t n, const struct tile_query *q) {
+    uint8_t codes[TILE_SIDE * TILE_SIDE * TILES_MAX];
+    for (size_t row = 0; row < n; row += TILE_SIDE, blocks += tiles_block_bytes(t)) {
+        tiles_codes(t, codes, blocks);
+        const uint8_t *code = codes;
+        for (size_t r = 0; r < TILE_SIDE; r++) {
+            float score = 0;
+            for (size_t k = 0; k < t->n; k++, code += TILE_SIDE) {
+                int64_t sum = 0;
+                for (size_t i = 0; i < TILE_SIDE; i++) sum += (int64_t)q->a[k][i] * whole(t, code[i]);
+                score += (float)sum * (tile_scale(t, blocks, k, r) * (q->scale[k] * unit(t)));
+            }
+            scores[row + r] = score;
+        }
+    }
+}
+
+static void tile_mix(const struct tiles *t, float *out, const uint8_t *blocks, const float *p, size_t n) {
+    uint8_t codes[TILE_SIDE * TILE_SIDE * TILES_MAX];
+    for (size_t row = 0; row < n; row += TILE_SIDE, blocks += tiles_block_bytes(t)) {
+        size_t rows = n - row < TILE_SIDE ? n - row : TILE_SIDE, D = t->n * TILE_SIDE;
+        tiles_codes(t, codes, blocks);
+        for (size_t d = 0; d < D; d += TILE_SIDE) {
+            float weights[TILE_SIDE] = {0};
+            int32_t a[TILE_SIDE];
+            for (size_t r = 0; r < rows; r++) weights[r] = p[row + r] * tile_scale(t, blocks, d / TILE_SIDE, r);
+            float scale = tile_factors(a, weights) * unit(t);
+            for (size_t j = d; j < d + TILE_SIDE; j++) {
+                int64_t sum = 0;
+                for (size_t r = 0; r < TILE_SIDE; r++) sum += (int64_t)a[r] * whole(t, codes[r * D + j]);
+                out[j] += (float)sum * scale;
+            }
+        }
+    }
+}
+
 static const struct kernels set = {
     .name = "scalar",
     .supported = supported,
@@ -174,6 +225,8 @@ static const struct kernels set = {
     .gelu_tanh = gelu_tanh,
     .gelu_erf = gelu_erf,
     .softmax = softmax,
+    .tile_scores = tile_scores,
+    .tile_mix = tile_mix,
     .fma_flops = 2 * LANES,
     .multiply_add = multiply_add,
     .read_sum = read_sum,
