@@ -463,20 +463,19 @@ struct blocks {
     size_t n, count;  /* rows, blocks */
 };
 
-static struct blocks blocks_new(unsigned bits, bool with_levels, unsigned tiles, unsigned per_scale, bool keys, size_t n) {
-    struct blocks b = {.t = {bits, tiles, per_scale, keys, NULL}, .n = n, .count = (n + TILE_SIDE - 1) / TILE_SIDE};
-    for (size_t c = 0; c < 16; c++) b.level[c] = (float)(2 * rng_double(&rng) - 1);
-    tile_levels_set(&b.levels, b.level, (size_t)1 << (with_levels ? bits : 4));
-    if (with_levels) b.t.levels = &b.levels;
-    b.room = room_new(b.count * tiles_block_bytes(&b.t));
-    for (size_t r = 0; r < b.count * TILE_SIDE; r++) {
+static void blocks_new(struct blocks *b, unsigned bits, bool with_levels, unsigned tiles, unsigned per_scale, bool keys, size_t n) {
+    *b = (struct blocks){.t = {bits, tiles, per_scale, keys, NULL}, .n = n, .count = (n + TILE_SIDE - 1) / TILE_SIDE};
+    for (size_t c = 0; c < 16; c++) b->level[c] = (float)(2 * rng_double(&rng) - 1);
+    tile_levels_set(&b->levels, b->level, (size_t)1 << (with_levels ? bits : 4));
+    if (with_levels) b->t.levels = &b->levels;
+    b->room = room_new(b->count * tiles_block_bytes(&b->t));
+    for (size_t r = 0; r < b->count * TILE_SIDE; r++) {
         uint8_t codes[TILE_SIDE * TILES_MAX];
         uint16_t scales[TILES_MAX];
         for (size_t i = 0; i < tiles * TILE_SIDE; i++) codes[i] = (uint8_t)(rng_u64(&rng) >> (64 - bits));
         for (size_t i = 0; i < tiles; i++) scales[i] = r < n ? f32_to_f16((float)rng_normal(&rng)) : 0x7e00;
-        tiles_put(&b.t, b.room.data + r / TILE_SIDE * tiles_block_bytes(&b.t), r % TILE_SIDE, codes, scales);
+        tiles_put(&b->t, b->room.data + r / TILE_SIDE * tiles_block_bytes(&b->t), r % TILE_SIDE, codes, scales);
     }
-    return b;
 }
 
 /* Bit by bit from the description of tiles.h: code (row, d). */
@@ -524,7 +523,7 @@ static void check_tile_scores(const struct kernels *k, struct blocks *b, const f
         for (size_t d = 0; d < D; d++) {
             size_t tile = d / TILE_SIDE;
             double s = scale_at(b, r, d), v = s * level_at(b, r, d), most = 0;
-            for (size_t i = 0; i < TILE_SIDE; i++) most = fmax(most, fabs((double)x[tile * TILE_SIDE + i]));
+            for (size_t i = 0; i < TILE_SIDE; i++) most = fabs((double)x[tile * TILE_SIDE + i]) > most ? fabs((double)x[tile * TILE_SIDE + i]) : most;
             sum += x[d] * v;
             whole += (double)q.scale[tile] * q.a[tile][d % TILE_SIDE] * v;
             size += fabs(x[d] * v);
@@ -553,7 +552,7 @@ static void check_tile_mix(const struct kernels *k, struct blocks *b, const floa
             double most = 0, magnitude = 0;
             for (size_t r = at; r < at + TILE_SIDE && r < b->n; r++) {
                 double w = p[r] * scale_at(b, r, d), v = level_at(b, r, d);
-                most = fmax(most, fabs(w));
+                most = fabs(w) > most ? fabs(w) : most;
                 magnitude += fabs(v);
                 sum += w * v;
                 size += fabs(w * v);
@@ -585,7 +584,8 @@ static void tiles_of_every_shape(void) {
                     float *p = normals(&rp, whole, 1);
                     memset(p + n, 0, (whole - n) * sizeof *p);
                     for (int keys = 0; keys < 2; keys++) {
-                        struct blocks b = blocks_new(tile_kinds[i].bits, tile_kinds[i].levels, tiles, per_scale, keys, n);
+                        struct blocks b;
+                        blocks_new(&b, tile_kinds[i].bits, tile_kinds[i].levels, tiles, per_scale, keys, n);
                         check_tile_codes(&b);
                         EACH_SET(k) {
                             if (keys)
@@ -652,7 +652,8 @@ static void tiles_show_a_nan(void) {
     for (size_t i = 0; i < COUNT(tile_kinds); i++)
         for (size_t w = 0; w < COUNT(wild); w++)
             EACH_SET(k) {
-                struct blocks b = blocks_new(tile_kinds[i].bits, tile_kinds[i].levels, 2, 2, false, 40);
+                struct blocks b;
+                blocks_new(&b, tile_kinds[i].bits, tile_kinds[i].levels, 2, 2, false, 40);
                 float p[64] = {0}, out[64] = {0};
                 for (size_t r = 0; r < 40; r++) p[r] = 1e-30f;
                 p[33] = wild[w];
