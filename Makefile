@@ -1,5 +1,6 @@
 # make            the program: ./lookat
 # make test       builds and runs all tests
+# make bench      measures speed on models of GPT-2's shape, beside this machine's limits
 # make peer       compares with llama.cpp, where it is set up (tests/README.md)
 # make layers     checks that no folder of src includes from one above it
 #
@@ -60,6 +61,9 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
 test: $(BIN) $(TESTS) $(TOOLS)
 	@BUILD=$(BUILD) BIN=$(BIN) RUN='$(RUN)' sh tests/run.sh
 
+bench: $(BIN)
+	@BIN=$(abspath $(BIN)) sh tests/bench.sh
+
 peer: $(BIN)
 	@BIN=$(abspath $(BIN)) sh tests/peer.sh
 
@@ -70,5 +74,5 @@ clean:
 	rm -rf .build lookat
 
 -include $(OBJ:.o=.d) $(MAIN:.o=.d) $(wildcard $(BUILD)/tests/*.d)
-.PHONY: all test peer layers clean always
+.PHONY: all test bench peer layers clean always
 .SECONDARY:
