@@ -125,14 +125,6 @@ static void exact(const struct attn *a, const void *state, size_t layer, float o
 
 static float whole[T][C], other[T][C], reference[T][C];
 
-/* Outputs here are normal numbers, and rounding moves them by some 1e-5. Codecs in blocks of tiles (kernels/tiles.h) also round the query, or the
- * weights of the values, to 16 bits: 1 in 65,278 of the largest, which moves these outputs by 1e-4, a thousandth of what int4 rounds keys by. */
-static double tolerance(const struct attn *a) {
-    const struct attn_layer *y = &a->layers[1];
-    bool whole_query = codec_layout(&y->key, D, 0).rows == TILE_SIDE, whole_weights = codec_layout(&y->value, D, 0).rows == TILE_SIDE;
-    return 1e-4 + (whole_query ? 2e-4 : 0) + (whole_weights ? 1e-4 : 0);
-}
-
 static void check_results(const struct attn *a) {
     struct state s = state_new(a), one = state_new(a);
     struct seen seen = {0};
@@ -152,7 +144,8 @@ static void check_results(const struct attn *a) {
         ask(a, one.mem, 1, t, 1, other, NULL);
     }
     worst = worst_difference(whole, other, 0, T);
-    CHECK(worst <= tolerance(a), "%s: one by one differs from a batch by %g", a->name, worst);
+    /* 16-bit tables move a score by up to M step / 2 / sqrt(D), here 2e-4, and so an output by twice that times the largest value, 3 */
+    CHECK(worst <= (a->layers[1].key.o.table == 16 ? 1.2e-3 : 1e-4), "%s: one by one differs from a batch by %g", a->name, worst);
     state_free(&s);
     state_free(&one);
 }
