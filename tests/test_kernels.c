@@ -145,43 +145,85 @@ static void vecmat_of_every_shape(void) {
                 check_vecmat(k, types[t], all_rows[r], all_cols[c]);
 }
 
-static void check_matmul(const struct kernels *k, size_t rows, size_t n, size_t cols) {
-    size_t ldw = cols + 3, ldx = cols + 1, ldy = rows + 2;
-    struct weights w = weights_new(DTYPE_F32, rows, cols, 3 * sizeof(float)), x = weights_new(DTYPE_F32, n, cols, sizeof(float));
+/* of a product of several rows with `cols` columns, as a multiple of the sum of magnitudes */
+static double matmul_bound(size_t cols) { return ((cols < 384 ? (double)cols : 384) / 4 + (double)cols / 384 + 6) * U; }
+
+static void check_matmul(const struct kernels *k, enum dtype type, size_t rows, size_t n, size_t cols) {
+    size_t ldx = cols + 1, ldy = rows + 2;
+    struct weights w = weights_new(type, rows, cols, 12), x = weights_new(DTYPE_F32, n, cols, sizeof(float));
     struct room ry = room_new(((n - 1) * ldy + rows) * sizeof(float)), ro = room_new(sizeof(float));
-    const float *wf = (const float *)(const void *)w.room.data, *xf = (const float *)(const void *)x.room.data;
+    const float *xf = (const float *)(const void *)x.room.data;
     float *y = (float *)(void *)ry.data, *one = (float *)(void *)ro.data;
-    for (size_t i = 0; i < n; i++)
-        for (size_t r = 0; r < rows; r++) y[i * ldy + r] = (float)(r % 3) - 1;
-    k->matmul(y, ldy, wf, ldw, rows, xf, ldx, n, cols);
+    k->matmul(type, y, ldy, w.room.data, w.stride, rows, xf, ldx, n, cols);
     for (size_t i = 0; i < n; i++)
         for (size_t r = 0; r < rows; r++) {
-            double start = (double)(r % 3) - 1, sum = start, size = 0;
+            const uint8_t *row = w.room.data + r * w.stride;
+            double sum = 0, size = 0;
             for (size_t c = 0; c < cols; c++) {
-                double p = (double)wf[r * ldw + c] * xf[i * ldx + c];
+                double p = stored(type, row, c) * xf[i * ldx + c];
                 sum += p;
                 size += fabs(p);
             }
             float got = y[i * ldy + r];
-            double bound = ((double)cols / 8 + 16) * U * size + 2 * U * fabs(sum);
-            CHECK(fabs(got - sum) <= bound, "%s %zux%zux%zu (%zu, %zu): %g, not %g", k->name, rows, n, cols, i, r, (double)got, sum);
-            *one = (float)start;
-            k->matmul(one, 1, wf + r * ldw, ldw, 1, xf + i * ldx, ldx, 1, cols);
-            CHECK(same_bits(*one, got), "%s %zux%zux%zu: (%zu, %zu) alone differs", k->name, rows, n, cols, i, r);
+            CHECK(fabs(got - sum) <= matmul_bound(cols) * size, "%s %s %zux%zux%zu (%zu, %zu): %g, not %g", k->name, dtype_name(type),
+                  rows, n, cols, i, r, (double)got, sum);
+            k->matmul(type, one, 1, row, w.stride, 1, xf + i * ldx, ldx, 1, cols);
+            CHECK(same_bits(*one, got), "%s %s %zux%zux%zu: (%zu, %zu) alone differs", k->name, dtype_name(type), rows, n, cols, i, r);
         }
     for (size_t i = 0; i + 1 < n; i++)
         for (size_t b = 0; b < 2 * sizeof(float); b++)
             CHECK(ry.data[(i * ldy + rows) * sizeof(float) + b] == POISON, "%s: wrote into the gap after row %zu of y", k->name, i);
-    CHECK(rooms_end(&ry, &ro), "%s %zux%zux%zu: wrote outside y", k->name, rows, n, cols);
+    CHECK(rooms_end(&ry, &ro), "%s %s %zux%zux%zu: wrote outside y", k->name, dtype_name(type), rows, n, cols);
     room_end(&w.room);
     room_end(&x.room);
 }
 
 static void matmul_of_every_shape(void) {
     EACH_SET(k)
-    for (size_t c = 0; c < COUNT(all_cols); c++)
-        for (size_t r = 1; r <= 9; r++)
-            for (size_t n = 1; n <= 7; n += r % 2 + 1) check_matmul(k, r, n, all_cols[c]);
+    for (size_t t = 0; t < COUNT(types); t++)
+        for (size_t c = 0; c < COUNT(all_cols); c++)
+            for (size_t r = all_cols[c] > 100 ? 17 : 1; r <= 19 && fits(types[t], all_cols[c]); r += 3)
+                for (size_t n = 1; n <= 13; n += 3) check_matmul(k, types[t], r, n, all_cols[c]);
+}
+
+static void check_combine(const struct kernels *k, enum dtype type, size_t rows, size_t n, size_t cols) {
+    size_t lda = rows + 1, ldy = cols + 3;
+    struct weights w = weights_new(type, rows, cols, 12), a = weights_new(DTYPE_F32, n, rows, sizeof(float));
+    struct room ry = room_new(((n - 1) * ldy + cols) * sizeof(float)), ro = room_new(cols * sizeof(float));
+    const float *af = (const float *)(const void *)a.room.data;
+    float *y = (float *)(void *)ry.data, *one = (float *)(void *)ro.data;
+    for (size_t i = 0; i < n; i++)
+        for (size_t c = 0; c < cols; c++) y[i * ldy + c] = (float)(c % 3) - 1;
+    k->combine(type, y, ldy, w.room.data, w.stride, rows, af, lda, n, cols);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t c = 0; c < cols; c++) {
+            double before = (double)(c % 3) - 1, sum = before, size = fabs(sum);
+            for (size_t r = 0; r < rows; r++) {
+                double p = af[i * lda + r] * stored(type, w.room.data + r * w.stride, c);
+                sum += p;
+                size += fabs(p);
+            }
+            CHECK(fabs(y[i * ldy + c] - sum) <= ((double)rows + 2) * U * size, "%s %s %zux%zux%zu (%zu, %zu): %g, not %g", k->name,
+                  dtype_name(type), n, rows, cols, i, c, (double)y[i * ldy + c], sum);
+            one[c] = (float)before;
+        }
+        k->combine(type, one, cols, w.room.data, w.stride, rows, af + i * lda, lda, 1, cols);
+        CHECK(memcmp(one, y + i * ldy, cols * sizeof *one) == 0, "%s %s %zux%zux%zu: row %zu alone differs", k->name, dtype_name(type), n,
+              rows, cols, i);
+        for (size_t b = 0; i + 1 < n && b < 3 * sizeof(float); b++)
+            CHECK(ry.data[(i * ldy + cols) * sizeof(float) + b] == POISON, "%s: wrote into the gap after row %zu of y", k->name, i);
+    }
+    CHECK(rooms_end(&ry, &ro), "%s %s %zux%zux%zu: wrote outside y", k->name, dtype_name(type), n, rows, cols);
+    room_end(&w.room);
+    room_end(&a.room);
+}
+
+static void combine_of_every_shape(void) {
+    EACH_SET(k)
+    for (size_t t = 0; t < COUNT(types); t++)
+        for (size_t c = 0; c < COUNT(all_cols) && all_cols[c] < 800; c++)
+            for (size_t r = 1; r <= 131 && fits(types[t], all_cols[c]); r += 65)
+                for (size_t n = 1; n <= 13; n += 3) check_combine(k, types[t], r, n, all_cols[c]);
 }
 
 static double gelu_tanh_exact(double x) { return x / 2 * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x))); }
@@ -220,7 +262,7 @@ static void check_apply(const struct kernels *k, enum dtype type, size_t rows, s
                     sum += p;
                     size += fabs(p);
                 }
-                double bound = ((double)cols / 8 + 24) * U * size; /* gelu's slope is at most 1.13 */
+                double bound = (matmul_bound(cols) + 8 * U) * size; /* gelu's slope is at most 1.13 */
                 if (after == MATRIX_ADD) bound += U * fabs(sum + before), sum += before;
                 if (after == MATRIX_GELU_TANH) bound = 1.13 * bound + 4e-7 * (1 + fabs(sum)), sum = gelu_tanh_exact(sum);
                 if (after == MATRIX_GELU_ERF) bound = 1.13 * bound + 4e-7 * (1 + fabs(sum)), sum = gelu_erf_exact(sum);
@@ -410,6 +452,353 @@ static void layernorm_against_float64(void) {
     }
 }
 
+/* ---- tiles ---- */
+
+/* A shape of blocks with random codes and scales between guards; the last block's rows from n on have NaN scales. */
+struct blocks {
+    struct tiles t;
+    struct tile_levels levels;
+    float level[16]; /* what a code stands for, exactly */
+    struct room room;
+    size_t n, count;  /* rows, blocks */
+};
+
+static void blocks_new(struct blocks *b, unsigned bits, bool with_levels, unsigned tiles, unsigned per_scale, bool keys, size_t n) {
+    *b = (struct blocks){.t = {bits, tiles, per_scale, keys, NULL}, .n = n, .count = (n + TILE_SIDE - 1) / TILE_SIDE};
+    for (size_t c = 0; c < 16; c++) b->level[c] = (float)(2 * rng_double(&rng) - 1);
+    tile_levels_set(&b->levels, b->level, (size_t)1 << (with_levels ? bits : 4));
+    if (with_levels) b->t.levels = &b->levels;
+    b->room = room_new(b->count * tiles_block_bytes(&b->t));
+    for (size_t r = 0; r < b->count * TILE_SIDE; r++) {
+        uint8_t codes[TILE_SIDE * TILES_MAX];
+        uint16_t scales[TILES_MAX];
+        for (size_t i = 0; i < tiles * TILE_SIDE; i++) codes[i] = (uint8_t)(rng_u64(&rng) >> (64 - bits));
+        for (size_t i = 0; i < tiles; i++) scales[i] = r < n ? f32_to_f16((float)rng_normal(&rng)) : 0x7e00;
+        tiles_put(&b->t, b->room.data + r / TILE_SIDE * tiles_block_bytes(&b->t), r % TILE_SIDE, codes, scales);
+    }
+}
+
+/* Bit by bit from the description of tiles.h: code (row, d). */
+static unsigned code_at(const struct blocks *b, size_t row, size_t d) {
+    const uint8_t *tile = b->room.data + row / TILE_SIDE * tiles_block_bytes(&b->t) + d / TILE_SIDE * 128 * b->t.bits;
+    size_t in = d % TILE_SIDE, i = b->t.keys ? in : row % TILE_SIDE, j = b->t.keys ? row % TILE_SIDE : in, k = i / 4, byte = 4 * j + i % 4;
+    switch (b->t.bits) {
+    case 8: return tile[128 * k + byte];
+    case 4: return tile[128 * (k / 2) + byte] >> (k % 2 ? 4 : 0) & 15;
+    case 3: return (tile[128 * (k / 4) + byte] >> k % 4 * 2 & 3) + (tile[256 + byte] >> k & 1) * 4;
+    default: return tile[128 * (k / 4) + byte] >> k % 4 * 2 & 3;
+    }
+}
+
+static double scale_at(const struct blocks *b, size_t row, size_t d) {
+    size_t group = d / TILE_SIDE / b->t.per_scale;
+    const uint8_t *at = b->room.data + row / TILE_SIDE * tiles_block_bytes(&b->t) + b->t.n * 128 * b->t.bits + 64 * group + 2 * (row % TILE_SIDE);
+    return small_float((uint16_t)(at[0] | at[1] << 8), 5, 10);
+}
+
+static double level_at(const struct blocks *b, size_t row, size_t d) {
+    unsigned c = code_at(b, row, d);
+    return b->t.levels ? b->level[c] : (double)c - (1 << (b->t.bits - 1));
+}
+
+static void check_tile_codes(const struct blocks *b) {
+    uint8_t codes[TILE_SIDE * TILE_SIDE * TILES_MAX];
+    size_t D = b->t.n * TILE_SIDE;
+    for (size_t at = 0; at < b->count; at++) {
+        tiles_codes(&b->t, codes, b->room.data + at * tiles_block_bytes(&b->t));
+        for (size_t i = 0; i < TILE_SIDE * D; i++)
+            CHECK(codes[i] == code_at(b, at * TILE_SIDE + i / D, i % D), "%u bits: row %zu, number %zu", b->t.bits, i / D, i % D);
+    }
+}
+
+static void check_tile_scores(const struct kernels *k, struct blocks *b, const float *x) {
+    size_t D = b->t.n * TILE_SIDE;
+    struct room rs = room_new(b->count * TILE_SIDE * sizeof(float));
+    float *scores = (float *)(void *)rs.data;
+    struct tile_query q;
+    tile_query_set(&q, x, b->t.n);
+    k->tile_scores(&b->t, scores, b->room.data, b->n, &q);
+    for (size_t r = 0; r < b->n; r++) {
+        double sum = 0, whole = 0, size = 0, bound = 0;
+        for (size_t d = 0; d < D; d++) {
+            size_t tile = d / TILE_SIDE;
+            double s = scale_at(b, r, d), v = s * level_at(b, r, d), most = 0;
+            for (size_t i = 0; i < TILE_SIDE; i++) most = fabs((double)x[tile * TILE_SIDE + i]) > most ? fabs((double)x[tile * TILE_SIDE + i]) : most;
+            sum += x[d] * v;
+            whole += (double)q.scale[tile] * q.a[tile][d % TILE_SIDE] * v;
+            size += fabs(x[d] * v);
+            bound += 1.001 * most / 65278 * fabs(v);
+            if (b->t.levels) bound += 1.001 * fabs(x[d] * s) * b->levels.unit / 2;
+        }
+        bound += ((double)b->t.n + 8) * U * size;
+        CHECK(fabs(scores[r] - sum) <= bound, "%s %u bits, D %zu: score %zu is %g, not %g +- %g", k->name, b->t.bits, D, r, (double)scores[r], sum,
+              bound);
+        if (!b->t.levels)
+            CHECK(fabs(scores[r] - whole) <= ((double)b->t.n + 8) * U * size, "%s %u bits, D %zu: score %zu of the whole query is %g, not %g", k->name,
+                  b->t.bits, D, r, (double)scores[r], whole);
+    }
+    CHECK(room_end(&rs), "%s %u bits: wrote outside scores", k->name, b->t.bits);
+}
+
+static void check_tile_mix(const struct kernels *k, struct blocks *b, const float *p, const float *before) {
+    size_t D = b->t.n * TILE_SIDE;
+    struct room ro = room_new(D * sizeof(float));
+    float *out = (float *)(void *)ro.data;
+    memcpy(out, before, D * sizeof *out);
+    k->tile_mix(&b->t, out, b->room.data, p, b->n);
+    for (size_t d = 0; d < D; d++) {
+        double sum = before[d], size = fabs(sum), bound = 0;
+        for (size_t at = 0; at < b->n; at += TILE_SIDE) {
+            double most = 0, magnitude = 0;
+            for (size_t r = at; r < at + TILE_SIDE && r < b->n; r++) {
+                double w = p[r] * scale_at(b, r, d), v = level_at(b, r, d);
+                most = fabs(w) > most ? fabs(w) : most;
+                magnitude += fabs(v);
+                sum += w * v;
+                size += fabs(w * v);
+                if (b->t.levels) bound += 1.001 * fabs(w) * b->levels.unit / 2;
+            }
+            bound += 1.001 * most / 65278 * magnitude;
+        }
+        bound += ((double)b->n / 32 + 8) * U * (fabs(sum) + size);
+        CHECK(fabs(out[d] - sum) <= bound, "%s %u bits, D %zu, n %zu: number %zu is %g, not %g +- %g", k->name, b->t.bits, D, b->n, d, (double)out[d],
+              sum, bound);
+    }
+    CHECK(room_end(&ro), "%s %u bits: wrote outside out", k->name, b->t.bits);
+}
+
+static const struct {
+    unsigned bits;
+    bool levels;
+} tile_kinds[] = {{8, false}, {4, false}, {4, true}, {3, true}, {2, true}};
+
+static void tiles_of_every_shape(void) {
+    static const size_t rows[] = {1, 5, 16, 31, 32, 33, 64, 100, 300, 961};
+    for (size_t i = 0; i < COUNT(tile_kinds); i++)
+        for (unsigned tiles = 1; tiles <= TILES_MAX; tiles++)
+            for (unsigned per_scale = 1; per_scale <= tiles; per_scale++)
+                for (size_t r = tiles % 2; r < COUNT(rows) && tiles % per_scale == 0; r += tiles > 2 ? 4 : 1) {
+                    struct room rx, rp;
+                    size_t n = rows[r], whole = (n + TILE_SIDE - 1) / TILE_SIDE * TILE_SIDE;
+                    const float *x = normals(&rx, tiles * TILE_SIDE, 2);
+                    float *p = normals(&rp, whole, 1);
+                    memset(p + n, 0, (whole - n) * sizeof *p);
+                    for (int keys = 0; keys < 2; keys++) {
+                        struct blocks b;
+                        blocks_new(&b, tile_kinds[i].bits, tile_kinds[i].levels, tiles, per_scale, keys, n);
+                        check_tile_codes(&b);
+                        EACH_SET(k) {
+                            if (keys)
+                                check_tile_scores(k, &b, x);
+                            else
+                                check_tile_mix(k, &b, p, x);
+                        }
+                        room_end(&b.room);
+                    }
+                    room_end(&rx);
+                    room_end(&rp);
+                }
+}
+
+/* The extremes of codes and factors, where sums are largest: with scales 1 and whole numbers every set gives the exact sum, rounded. */
+static void tile_sums_are_exact(void) {
+    for (size_t i = 0; i < COUNT(tile_kinds); i++)
+        for (unsigned corner = 0; corner < 8; corner++) {
+            struct tiles t = {tile_kinds[i].bits, 1, 1, true, NULL};
+            struct tile_levels levels;
+            float level[16], p[TILE_SIDE], out[TILE_SIDE], scores[TILE_SIDE];
+            for (int c = 0; c < 16; c++) level[c] = (c % 2 ? 1.0f : -1.0f) * (float)(TILE_FACTOR_MAX - c / 2);
+            tile_levels_set(&levels, level, (size_t)1 << t.bits % 8);
+            if (tile_kinds[i].levels) t.levels = &levels;
+            _Alignas(64) uint8_t block[TILE_SIDE * (TILE_SIDE + 2)];
+            uint8_t codes[TILE_SIDE];
+            const uint16_t one = 0x3c00;
+            for (size_t c = 0; c < TILE_SIDE; c++) {
+                codes[c] = (uint8_t)((1u << t.bits) - 1 - (corner & 1 ? 0 : (corner & 4) ? c % 2 : (1u << t.bits) - 1));
+                p[c] = (float)((corner & 2 ? 1 : -1) * (TILE_FACTOR_MAX - (c == 3)));
+            }
+            double exact = 0;
+            for (size_t c = 0; c < TILE_SIDE; c++)
+                exact += (double)p[c] * (t.levels ? level[codes[c]] : (float)codes[c] - (float)(1 << (t.bits - 1)));
+            EACH_SET(k) {
+                struct tile_query q;
+                tile_query_set(&q, p, 1);
+                CHECK(q.scale[0] == 1 && q.a[0][0] == (int32_t)p[0] && q.a[0][3] == (int32_t)p[3], "factors of whole numbers");
+                for (int keys = 0; keys < 2; keys++) {
+                    memset(block, 0, sizeof block);
+                    memset(out, 0, sizeof out);
+                    t.keys = keys;
+                    for (size_t r = 0; r < TILE_SIDE; r++) {
+                        uint8_t row[TILE_SIDE];
+                        for (size_t c = 0; c < TILE_SIDE; c++) row[c] = keys ? codes[c] : codes[r];
+                        tiles_put(&t, block, r, row, &one);
+                    }
+                    if (keys)
+                        k->tile_scores(&t, scores, block, TILE_SIDE, &q);
+                    else
+                        k->tile_mix(&t, out, block, p, TILE_SIDE);
+                    for (size_t j = 0; j < TILE_SIDE; j++) {
+                        float got = keys ? scores[j] : out[j];
+                        CHECK(t.levels ? fabs(got - exact) <= 4 * U * fabs(exact) + 256 : got == (float)exact, "%s %u bits, corner %u: %.9g, not %.9g",
+                              k->name, t.bits, corner, (double)got, exact);
+                    }
+                }
+            }
+        }
+}
+
+static void tiles_show_a_nan(void) {
+    static const float wild[] = {NAN, INFINITY, -INFINITY};
+    for (size_t i = 0; i < COUNT(tile_kinds); i++)
+        for (size_t w = 0; w < COUNT(wild); w++)
+            EACH_SET(k) {
+                struct blocks b;
+                blocks_new(&b, tile_kinds[i].bits, tile_kinds[i].levels, 2, 2, false, 40);
+                float p[64] = {0}, out[64] = {0};
+                for (size_t r = 0; r < 40; r++) p[r] = 1e-30f;
+                p[33] = wild[w];
+                k->tile_mix(&b.t, out, b.room.data, p, 40);
+                for (size_t d = 0; d < 64; d++) CHECK(isnan(out[d]), "%s: mix with %g gives %g", k->name, (double)wild[w], (double)out[d]);
+                struct tile_query q;
+                tile_query_set(&q, p, 2);
+                b.t.keys = true;
+                k->tile_scores(&b.t, out, b.room.data, 40, &q);
+                for (size_t r = 0; r < 40; r++) CHECK(isnan(out[r]), "%s: score with %g is %g", k->name, (double)wild[w], (double)out[r]);
+                room_end(&b.room);
+            }
+}
+
+/* ---- attention ---- */
+
+static void check_rows(const struct kernels *k, enum dtype type, size_t n, size_t dim) {
+    struct weights w = weights_new(type, n, dim, 0);
+    struct room rx, ra, rb, rs = room_new(n * sizeof(float)), ry, ro = room_new(sizeof(float));
+    const float *x = normals(&rx, dim, 1), *a = normals(&ra, n, 1), *before = normals(&rb, dim, 3);
+    float *s = (float *)(void *)rs.data, *y = normals(&ry, dim, 1), *one = (float *)(void *)ro.data;
+    k->row_dots(type, s, w.room.data, n, x, dim);
+    for (size_t r = 0; r < n; r++) {
+        double sum = 0, size = 0;
+        for (size_t c = 0; c < dim; c++) {
+            double p = stored(type, w.room.data + r * w.stride, c) * x[c];
+            sum += p;
+            size += fabs(p);
+        }
+        CHECK(fabs(s[r] - sum) <= ((double)dim / 8 + 16) * U * size, "%s %s %zux%zu row %zu: %g, not %g", k->name, dtype_name(type), n, dim, r,
+              (double)s[r], sum);
+        k->row_dots(type, one, w.room.data + r * w.stride, 1, x, dim);
+        CHECK(same_bits(*one, s[r]), "%s %s %zux%zu: row %zu alone differs", k->name, dtype_name(type), n, dim, r);
+    }
+    memcpy(y, before, dim * sizeof *y);
+    k->row_sum(type, y, w.room.data, n, a, dim);
+    for (size_t c = 0; c < dim; c++) {
+        double sum = before[c], size = fabs(before[c]);
+        for (size_t r = 0; r < n; r++) {
+            double p = stored(type, w.room.data + r * w.stride, c) * a[r];
+            sum += p;
+            size += fabs(p);
+        }
+        CHECK(fabs(y[c] - sum) <= ((double)n + 2) * U * size, "%s %s %zux%zu column %zu: %g, not %g", k->name, dtype_name(type), n, dim, c,
+              (double)y[c], sum);
+    }
+    CHECK(rooms_end(&rs, &ry) && room_end(&ro), "%s %s %zux%zu: wrote outside", k->name, dtype_name(type), n, dim);
+    room_end(&rx), room_end(&ra), room_end(&rb), room_end(&w.room);
+}
+
+static void rows_of_a_head(void) {
+    static const enum dtype both[] = {DTYPE_F32, DTYPE_F16};
+    static const size_t dims[] = {1, 8, 20, 64, 80, 128, 150}, counts[] = {1, 3, 31, 32, 35, 64, 137};
+    EACH_SET(k)
+    for (size_t t = 0; t < COUNT(both); t++)
+        for (size_t d = 0; d < COUNT(dims); d++)
+            for (size_t n = 0; n < COUNT(counts); n++) check_rows(k, both[t], counts[n], dims[d]);
+}
+
+/* a with its rows, or its columns, one after another */
+static void check_strided_product(const struct kernels *k, size_t rows, size_t depth, size_t cols, bool keeps, bool transposed) {
+    struct room ra, rb, rk, rw, ry = room_new(rows * cols * sizeof(float));
+    const float *a = normals(&ra, rows * depth, 1), *b = normals(&rb, depth * cols, 1), *keep = normals(&rk, rows, 1);
+    const float *before = normals(&rw, rows * cols, 3);
+    size_t row = transposed ? 1 : depth, step = transposed ? rows : 1;
+    float *y = (float *)(void *)ry.data;
+    if (keeps) memcpy(y, before, rows * cols * sizeof *y);
+    k->strided_product(y, cols, keeps ? keep : NULL, a, row, step, rows, b, cols, depth, cols);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < cols; c++) {
+            double sum = keeps ? (double)keep[r] * before[r * cols + c] : 0, size = fabs(sum);
+            for (size_t i = 0; i < depth; i++) {
+                double p = (double)a[r * row + i * step] * b[i * cols + c];
+                sum += p;
+                size += fabs(p);
+            }
+            CHECK(fabs(y[r * cols + c] - sum) <= ((double)depth + 2) * U * size, "%s %zux%zux%zu (%zu, %zu): %g, not %g", k->name, rows, depth, cols, r, c,
+                  (double)y[r * cols + c], sum);
+        }
+    CHECK(room_end(&ry), "%s %zux%zux%zu: wrote outside", k->name, rows, depth, cols);
+    room_end(&ra), room_end(&rb), room_end(&rk), room_end(&rw);
+}
+
+static void strided_products(void) {
+    static const size_t rows[] = {1, 4, 6, 9, 11, 64}, depths[] = {1, 20, 64}, cols[] = {1, 4, 16, 20, 63, 64, 80, 135};
+    EACH_SET(k)
+    for (size_t r = 0; r < COUNT(rows); r++)
+        for (size_t d = 0; d < COUNT(depths); d++)
+            for (size_t c = 0; c < COUNT(cols); c++)
+                for (int how = 0; how < 4; how++) check_strided_product(k, rows[r], depths[d], cols[c], how & 1, how & 2);
+}
+
+/* Steps of 1 to 7 rows, whose whole is the softmax of each column. */
+static void running_softmax_of_columns(void) {
+    enum { ROWS = 64, COLS = 48 };
+    static const double spreads[] = {1e-3, 1, 30, 80, 359};
+    static float x[ROWS][COLS];
+    EACH_SET(k)
+    for (size_t d = 0; d < COUNT(spreads); d++) {
+        struct room rs = room_new(7 * COLS * sizeof(float)), rm = room_new(3 * COLS * sizeof(float));
+        float *s = (float *)(void *)rs.data, *most = (float *)(void *)rm.data, *sum = most + COLS, *keep = sum + COLS;
+        double weight[ROWS][COLS] = {{0}}; /* exp(x - most) by way of the steps */
+        for (size_t i = 0; i < ROWS * COLS; i++) x[i / COLS][i % COLS] = (float)(spreads[d] * (2 * rng_double(&rng) - 1));
+        for (size_t i = COLS; i < ROWS * COLS; i += 5) x[i / COLS][i % COLS] = i / COLS % 7 ? -INFINITY : 0;
+        for (size_t c = 0; c < COLS; c++) most[c] = -INFINITY, sum[c] = 0;
+        for (size_t begin = 0, n; begin < ROWS; begin += n) {
+            n = begin % 7 + 1 < ROWS - begin ? begin % 7 + 1 : ROWS - begin;
+            memcpy(s, x[begin], n * COLS * sizeof *s);
+            k->running_softmax(s, n, COLS, most, sum, keep);
+            for (size_t c = 0; c < COLS; c++) {
+                for (size_t r = 0; r < begin; r++) weight[r][c] *= keep[c];
+                for (size_t r = 0; r < n; r++) weight[begin + r][c] = s[r * COLS + c];
+            }
+        }
+        for (size_t c = 0; c < COLS; c++) {
+            double m = -INFINITY, total = 0;
+            for (size_t r = 0; r < ROWS; r++)
+                if (x[r][c] > m) m = x[r][c];
+            for (size_t r = 0; r < ROWS; r++) total += exp(x[r][c] - m);
+            CHECK((double)most[c] == m, "%s: most %g, not %g", k->name, (double)most[c], m);
+            CHECK(fabs(sum[c] / total - 1) <= 1e-5, "%s, spread %g: sum %g, not %g", k->name, spreads[d], (double)sum[c], total);
+            for (size_t r = 0; r < ROWS; r++) { /* at most ROWS steps, each with an exp; the differences add up to x - most */
+                double want = exp(x[r][c] - m), bound = want < 1e-30 ? 1e-30 : want * (ROWS * 1e-6 + 4 * spreads[d] * U);
+                CHECK(fabs(weight[r][c] - want) <= bound, "%s, spread %g, row %zu: of %g (most %g): %g, not %g", k->name, spreads[d], r, (double)x[r][c], m,
+                      weight[r][c], want);
+            }
+        }
+        CHECK(rooms_end(&rs, &rm), "%s: wrote outside", k->name);
+    }
+}
+
+/* One step: each exp within the bound. */
+static void running_softmax_exps(void) {
+    EACH_SET(k)
+    for (int i = 0; i < 2000; i++) {
+        float s[16] = {0}, most[16], sum[16] = {0}, keep[16], x[16];
+        for (size_t c = 0; c < 16; c++) most[c] = 17.3f, x[c] = s[c] = 17.3f - 0.003f * (float)(16 * i + (int)c);
+        k->running_softmax(s, 1, 16, most, sum, keep);
+        for (size_t c = 0; c < 16; c++) {
+            double d = (double)x[c] - 17.3f, want = exp(d), bound = want < FLT_MIN ? FLT_MIN : want * (1e-6 + fabs(d) * U);
+            CHECK(fabs(s[c] - want) <= bound && keep[c] == 1, "%s: of %g: %g, not %g", k->name, d, (double)s[c], want);
+        }
+    }
+}
+
 static void sets_by_name(void) {
     struct err e;
     const struct kernels *k = NULL, *best = NULL;
@@ -438,6 +827,7 @@ int main(void) {
     RUN(matvec_of_every_shape);
     RUN(vecmat_of_every_shape);
     RUN(matmul_of_every_shape);
+    RUN(combine_of_every_shape);
     RUN(matrix_rows_and_sizes);
     RUN(matrix_apply_of_every_type);
     RUN(matrix_apply_of_every_count);
@@ -448,5 +838,12 @@ int main(void) {
     RUN(softmax_of_far_apart_scores);
     RUN(softmax_shows_a_nan);
     RUN(layernorm_against_float64);
+    RUN(tiles_of_every_shape);
+    RUN(tile_sums_are_exact);
+    RUN(tiles_show_a_nan);
+    RUN(rows_of_a_head);
+    RUN(strided_products);
+    RUN(running_softmax_of_columns);
+    RUN(running_softmax_exps);
     return TEST_RESULT;
 }

@@ -357,7 +357,8 @@ static void chunks_do_not_matter(void) {
             float *logits = malloc(4096 * sizeof *logits);
             CHECK(gpt2_prefill(&s, 0, ids, n, logits, &e) == OK, "%s", e.msg);
             double worst = i ? difference(first, logits, 4096) : 0;
-            CHECK(worst <= 5e-4, "%s: chunks of %zu move a logit by %g", specs[a], chunk[i], worst);
+            /* a row whose last bit differs may lie on the other side between two f16 numbers, 2^-11 of it away */
+            CHECK(worst <= (a ? 2e-3 : 1e-4), "%s: chunks of %zu move a logit by %g", specs[a], chunk[i], worst);
             gpt2_session_close(&s);
             if (i) free(logits);
             else first = logits;

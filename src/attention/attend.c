@@ -9,6 +9,7 @@
 
 #include "attention/backend.h"
 #include "attention/codecs.h"
+#include "attention/prefill.h"
 #include "attention/spec.h"
 #include "base/process.h"
 #include "base/size.h"
@@ -139,40 +140,48 @@ static struct codec_head head_of(const struct attn *a, size_t layer, size_t head
                                .head_dim = D, .center = a->center && !values ? a->center + (layer * H + head) * D : NULL};
 }
 
-struct append_job {
+/* Keys and values to be stored. */
+struct rows {
     const struct attn *a;
-    uint8_t *state;
+    void *state;
     size_t layer, pos, n, stride;
     const float *k, *v;
 };
 
-static void append_heads(void *ctx, size_t begin, size_t end, int thread) {
-    const struct append_job *j = ctx;
+static void store_head(const struct rows *r, size_t h) {
+    struct codec_head key = head_of(r->a, r->layer, h, false), value = head_of(r->a, r->layer, h, true);
+    const struct attn_layer *y = &r->a->layers[r->layer];
+    size_t D = r->a->shape.head_dim;
+    key.codec->ops->store(&key, (uint8_t *)r->state + y->keys[h].at, r->pos, r->k + h * D, r->stride, r->n);
+    value.codec->ops->store(&value, (uint8_t *)r->state + y->values[h].at, r->pos, r->v + h * D, r->stride, r->n);
+}
+
+static void store_heads(void *ctx, size_t begin, size_t end, int thread) {
     (void)thread;
-    for (size_t h = begin; h < end; h++) {
-        struct codec_head key = head_of(j->a, j->layer, h, false), value = head_of(j->a, j->layer, h, true);
-        const struct attn_layer *y = &j->a->layers[j->layer];
-        size_t D = j->a->shape.head_dim;
-        key.codec->ops->store(&key, j->state + y->keys[h].at, j->pos, j->k + h * D, j->stride, j->n);
-        value.codec->ops->store(&value, j->state + y->values[h].at, j->pos, j->v + h * D, j->stride, j->n);
-    }
+    for (size_t h = begin; h < end; h++) store_head(ctx, h);
+}
+
+/* The layer's length grows by n rows, whether they are there yet or not. */
+static void grow(const struct attn *a, void *state, size_t layer, size_t pos, size_t n) {
+    uint64_t *length = state;
+    assert(layer < a->shape.n_layer && length[layer] == pos && pos + n <= a->shape.n_ctx);
+    (void)a;
+    length[layer] = pos + n;
 }
 
 void attn_append(const struct attn *a, void *state, size_t layer, size_t pos, size_t n, const float *k, const float *v, size_t stride) {
-    uint64_t *length = state;
-    assert(layer < a->shape.n_layer && length[layer] == pos && pos + n <= a->shape.n_ctx);
-    struct append_job job = {a, state, layer, pos, n, stride, k, v};
-    threads_ranges(a->shape.n_head, append_heads, &job);
-    length[layer] = pos + n;
+    struct rows rows = {a, state, layer, pos, n, stride, k, v};
+    threads_ranges(a->shape.n_head, store_heads, &rows);
+    grow(a, state, layer, pos, n);
 }
 
 /* ---- attention ---- */
 
-/* Scratch of one thread: its counters; then work of the codecs; scores[T] (a copy for the probe), probabilities[T]; a decoded tile of keys[T][D] and
- * of values[T][D]. Whole cache lines; T rounded up to whole blocks. */
+/* Scratch of one thread: what it counted, then work of the codecs; scores[T] (a copy for the probe) and probabilities[T], T rounded up to whole blocks;
+ * work of prefill. Whole cache lines. */
 struct worker {
     struct attn_counters counters;
-    float *work, *scores, *probs, *keys, *values;
+    float *work, *scores, *probs, *prefill;
 };
 
 static size_t padded(size_t rows) { return size_align(rows, KV_BLOCK_MAX); }
@@ -181,7 +190,7 @@ static size_t lines(size_t floats) { return size_align(floats * sizeof(float), 6
 
 static size_t worker_stride(const struct attn *a) {
     return size_align(sizeof(struct worker), 64) + size_align(a->work_bytes, 64) + 2 * lines(padded(a->shape.n_ctx)) +
-           2 * lines(a->shape.n_ctx * a->shape.head_dim);
+           lines(prefill_work_floats(a->shape.head_dim));
 }
 
 size_t attn_scratch_bytes(const struct attn *a, int threads) { return (size_t)threads * worker_stride(a); }
@@ -198,9 +207,7 @@ static void worker_init(const struct attn *a, struct worker *w) {
     at += lines(padded(a->shape.n_ctx));
     w->probs = (float *)(void *)at;
     at += lines(padded(a->shape.n_ctx));
-    w->keys = (float *)(void *)at;
-    at += lines(a->shape.n_ctx * a->shape.head_dim);
-    w->values = (float *)(void *)at;
+    w->prefill = (float *)(void *)at;
 }
 
 struct attend_job {
@@ -212,18 +219,6 @@ struct attend_job {
     const struct attn_probe *probe;
 };
 
-/* Scaled scores in w->probs to probabilities there. */
-static void probabilities(const struct attend_job *job, struct worker *w, size_t n) {
-    float scale = 1.0f / sqrtf((float)job->a->shape.head_dim);
-    for (size_t t = 0; t < n; t++) w->probs[t] *= scale;
-    if (job->probe) memcpy(w->scores, w->probs, n * sizeof *w->probs);
-    job->a->k->softmax(w->probs, n);
-}
-
-static void show(const struct attend_job *job, const struct worker *w, size_t head, size_t query, size_t n, const float *q, const float *out) {
-    if (job->probe) job->probe->row(job->probe->ctx, job->layer, head, query, n, q, w->scores, w->probs, out);
-}
-
 static double stopwatch(const struct attn *a) { return a->stage_s ? clock_now() : 0; }
 
 /* Adds the time since *last to a stage. */
@@ -234,14 +229,23 @@ static void lap(const struct attn *a, enum attn_stage stage, double *last) {
     *last = now;
 }
 
-/* The one query of an item, straight from the stored rows. */
-static void decode_one(const struct attend_job *job, const struct attn_query *item, size_t head, size_t query, struct worker *w) {
+/* Scaled scores in w->probs to probabilities there, with zeros up to a whole block. */
+static void probabilities(const struct attend_job *job, struct worker *w, size_t n) {
+    float scale = 1.0f / sqrtf((float)job->a->shape.head_dim);
+    for (size_t t = 0; t < n; t++) w->probs[t] *= scale;
+    if (job->probe) memcpy(w->scores, w->probs, n * sizeof *w->probs);
+    job->a->k->softmax(w->probs, n);
+    memset(w->probs + n, 0, (padded(n) - n) * sizeof *w->probs);
+}
+
+/* Query i of an item alone, straight from the stored rows. */
+static void decode_one(const struct attend_job *job, const struct attn_query *item, size_t i, size_t head, size_t query, struct worker *w) {
     const struct attn *a = job->a;
     const struct attn_layer *y = &a->layers[job->layer];
-    size_t D = a->shape.head_dim, n = item->pos + 1;
+    size_t D = a->shape.head_dim, n = item->pos + i + 1;
     const uint8_t *state = item->state;
-    const float *q = item->q + head * D;
-    float *out = item->out + head * D;
+    const float *q = item->q + i * item->q_stride + head * D;
+    float *out = item->out + i * item->out_stride + head * D;
     struct codec_head key = head_of(a, job->layer, head, false), value = head_of(a, job->layer, head, true);
     const struct kv_codec *kc = key.codec->ops, *vc = value.codec->ops;
 
@@ -252,39 +256,27 @@ static void decode_one(const struct attend_job *job, const struct attn_query *it
     lap(a, ATTN_SCORE, &last);
     probabilities(job, w, n);
     lap(a, ATTN_SOFTMAX, &last);
-    memset(w->probs + n, 0, (padded(n) - n) * sizeof *w->probs);
     memset(out, 0, D * sizeof *out);
     vc->mix(&value, w->work, out, state + y->values[head].at, w->probs, n, &w->counters);
     if (vc->finish) vc->finish(&value, out);
     lap(a, ATTN_MIX, &last);
-    show(job, w, head, query, n, q, out);
+    if (job->probe) job->probe->row(job->probe->ctx, job->layer, head, query, n, q, w->scores, w->probs, out);
 }
 
-/* Queries begin .. end - 1 of an item: the rows they need are decoded once, then every query multiplies them. */
-static void prefill_tile(const struct attend_job *job, const struct attn_query *item, size_t begin, size_t end, size_t head,
-                         size_t first_query, struct worker *w) {
-    const struct attn *a = job->a;
-    const struct attn_layer *y = &a->layers[job->layer];
-    size_t D = a->shape.head_dim, rows = item->pos + end;
-    const uint8_t *state = item->state;
-    struct codec_head key = head_of(a, job->layer, head, false), value = head_of(a, job->layer, head, true);
+/* Queries begin .. end - 1 of an item. */
+static void prefill(const struct attend_job *job, const struct attn_query *item, size_t begin, size_t end, size_t head, struct worker *w) {
+    const struct attn_layer *y = &job->a->layers[job->layer];
     const struct attn_timeline *ky = &y->keys[head], *vy = &y->values[head];
-
-    key.codec->ops->decode(&key, w->keys, state + ky->at, 0, rows);
-    value.codec->ops->decode(&value, w->values, state + vy->at, 0, rows);
+    size_t D = job->a->shape.head_dim, rows = item->pos + end;
+    const uint8_t *state = item->state;
+    struct codec_head key = head_of(job->a, job->layer, head, false), value = head_of(job->a, job->layer, head, true);
+    struct prefill_tile t = {.key = &key, .value = &value, .keys = state + ky->at, .values = state + vy->at, .pos = item->pos + begin,
+                             .n = end - begin, .q = item->q + begin * item->q_stride + head * D, .q_stride = item->q_stride,
+                             .out = item->out + begin * item->out_stride + head * D, .out_stride = item->out_stride};
+    prefill_attend(&t, w->prefill);
     w->counters.keys += rows * (ky->row - ky->scales);
     w->counters.values += rows * (vy->row - vy->scales);
     w->counters.scales += rows * (ky->scales + vy->scales);
-    for (size_t i = begin; i < end; i++) {
-        size_t n = item->pos + i + 1;
-        const float *q = item->q + i * item->q_stride + head * D;
-        float *out = item->out + i * item->out_stride + head * D;
-        a->k->matvec(DTYPE_F32, w->probs, w->keys, D * sizeof(float), n, q, D);
-        probabilities(job, w, n);
-        memset(out, 0, D * sizeof *out);
-        a->k->vecmat(DTYPE_F32, out, w->values, D * sizeof(float), n, w->probs, D);
-        show(job, w, head, first_query + i, n, q, out);
-    }
 }
 
 static size_t tiles_of(const struct attn_query *item) { return (item->n + ATTN_TILE_QUERIES - 1) / ATTN_TILE_QUERIES; }
@@ -300,10 +292,23 @@ static void attend_task(void *ctx, size_t task, int thread) {
     }
     struct worker *w = worker_at(job->a, job->scratch, thread);
     size_t head = task % H, begin = task / H * ATTN_TILE_QUERIES;
-    if (item->n == 1)
-        decode_one(job, item, head, first_query, w);
+    size_t end = begin + ATTN_TILE_QUERIES < item->n ? begin + ATTN_TILE_QUERIES : item->n;
+    if (item->k && item->n == 1) store_head(&(struct rows){job->a, item->state, job->layer, item->pos, 1, item->kv_stride, item->k, item->v}, head);
+    if (item->n > 1 && !job->probe)
+        prefill(job, item, begin, end, head, w);
     else
-        prefill_tile(job, item, begin, begin + ATTN_TILE_QUERIES < item->n ? begin + ATTN_TILE_QUERIES : item->n, head, first_query, w);
+        for (size_t i = begin; i < end; i++) decode_one(job, item, i, head, first_query + i, w);
+}
+
+/* What must be there before the tasks begin: all rows of several queries; of a single one each task stores its own head's. */
+static void store_items(const struct attn *a, size_t layer, const struct attn_query *items, size_t n_items) {
+    for (const struct attn_query *item = items; item < items + n_items; item++) {
+        if (item->k && item->n > 1)
+            attn_append(a, item->state, layer, item->pos, item->n, item->k, item->v, item->kv_stride);
+        else if (item->k)
+            grow(a, item->state, layer, item->pos, 1);
+        assert(((const uint64_t *)item->state)[layer] >= item->pos + item->n);
+    }
 }
 
 void attn_attend(const struct attn *a, size_t layer, const struct attn_query *items, size_t n_items, void *scratch,
@@ -311,11 +316,9 @@ void attn_attend(const struct attn *a, size_t layer, const struct attn_query *it
     struct attend_job job = {a, layer, items, n_items, scratch, probe};
     int threads = threads_count();
     for (int t = 0; t < threads; t++) worker_init(a, worker_at(a, scratch, t));
+    store_items(a, layer, items, n_items);
     size_t tasks = 0;
-    for (size_t s = 0; s < n_items; s++) {
-        assert(((const uint64_t *)items[s].state)[layer] >= items[s].pos + items[s].n);
-        tasks += tiles_of(&items[s]) * a->shape.n_head;
-    }
+    for (size_t s = 0; s < n_items; s++) tasks += tiles_of(&items[s]) * a->shape.n_head;
     threads_tasks(tasks, attend_task, &job);
     for (int t = 0; t < threads; t++) attn_counters_add(counters, &worker_at(a, scratch, t)->counters);
 }

@@ -7,7 +7,7 @@
  *     s_i = q . k_i / sqrt(D), i <= t;   p = softmax(s);   out = sum_i p_i v_i        (Vaswani et al. 2017, section 3.2.1)
  *
  * A query sees only what is stored: never a copy of a key that the codec has since rounded. One query alone (decode) is scored straight from the
- * stored rows; several (prefill) share a decoded tile of them. The two agree to rounding.
+ * stored rows; several (prefill) share decoded tiles of them (prefill.h). The two agree to rounding.
  *
  * Dimensions: L layers, H heads, D head_dim, T context. */
 #ifndef LOOKAT_ATTENTION_BACKEND_H
@@ -78,13 +78,15 @@ void attn_copy(const struct attn *a, void *dst, const void *src, size_t n);
  * heads are spread over the threads. */
 void attn_append(const struct attn *a, void *state, size_t layer, size_t pos, size_t n, const float *k, const float *v, size_t stride);
 
-/* Queries of one sequence: n causal queries at positions pos .. pos + n - 1, whose keys are stored already. */
+/* Queries of one sequence: n causal queries at positions pos .. pos + n - 1. Their keys and values are stored first, behind the pos that the layer holds;
+ * with k NULL they are stored already. */
 struct attn_query {
-    const void *state;
+    void *state;         /* where k is NULL it is only read */
     size_t pos, n;
-    const float *q;   /* [n][H][D], rows q_stride floats apart */
-    float *out;       /* [n][H][D], rows out_stride floats apart */
-    size_t q_stride, out_stride;
+    const float *k, *v;  /* [n][H][D], rows kv_stride floats apart */
+    const float *q;      /* [n][H][D], rows q_stride floats apart */
+    float *out;          /* [n][H][D], rows out_stride floats apart */
+    size_t kv_stride, q_stride, out_stride;
 };
 
 /* What measurements see: called for every query and head, from any thread, with D floats of q and out, and n_keys scores (before the
@@ -98,12 +100,13 @@ struct attn_probe {
 /* Bytes of scratch that attend needs for `threads` threads, aligned to 64. */
 size_t attn_scratch_bytes(const struct attn *a, int threads);
 
-/* Queries of prefill that share one decoded tile of keys and values, from a query whose number in its item is a multiple of it. */
+/* Queries of prefill that share decoded tiles of keys and values, from a query whose number in its item is a multiple of it. */
 enum { ATTN_TILE_QUERIES = 64 };
 
 /* Answers the queries of n_items sequences in one layer, heads and queries spread over the threads. Adds to *counters; probe may be NULL.
  * scratch has attn_scratch_bytes(a, threads_count()). Bytes read: for an item of one query, what the codecs' `reads` say for its pos + 1 keys, times
- * H; for more, each tile of queries reads every row up to its last query once, times H. */
+ * H; for more, each tile of queries reads every row up to its last query once, times H. A probe wants the scores and probabilities of each query: with
+ * one, several are answered, and counted, as if each came alone. */
 void attn_attend(const struct attn *a, size_t layer, const struct attn_query *items, size_t n_items, void *scratch,
                  struct attn_counters *counters, const struct attn_probe *probe);
 

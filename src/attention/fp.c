@@ -47,14 +47,14 @@ static void fp_prepare(const struct codec_head *h, float *work, const float *q, 
 
 static void fp_score(const struct codec_head *h, const float *work, float *scores, const uint8_t *timeline, size_t n, struct attn_counters *c) {
     size_t row = row_of(h->codec, h->head_dim);
-    h->k->matvec(type_of(h->codec), scores, timeline, row, n, work, h->head_dim);
+    h->k->row_dots(type_of(h->codec), scores, timeline, n, work, h->head_dim);
     c->keys += n * row;
 }
 
 static void fp_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline, const float *p, size_t n, struct attn_counters *c) {
     size_t row = row_of(h->codec, h->head_dim);
     (void)work;
-    h->k->vecmat(type_of(h->codec), out, timeline, row, n, p, h->head_dim);
+    h->k->row_sum(type_of(h->codec), out, timeline, n, p, h->head_dim);
     c->values += n * row;
 }
 

@@ -6,9 +6,8 @@
  * Numbers are rounded against d as it is stored: |error| <= |d| / 2 while d is a normal f16, and up to |d| (1 + 2^-8) for an int4 whose sign is not
  * that of the largest, since 8 would be needed there and 7 is the most.
  *
- * A row is D / group scales, then the integers: int8 in order; int4 a nibble each, where byte i of a group holds element i in its low nibble and
- * element group/2 + i in its high one. Reads of a query over n rows: 2 n D / group bytes of scales and n D (int8) or n D / 2 (int4) of keys or
- * of values.
+ * Stored codes are n + 128 and n; packed.h says in what order. Reads of a query over n rows: 2 n D / group bytes of scales and n D (int8) or n D / 2 (int4)
+ * of keys or of values.
  *
  * `rotate` stores W x instead of x, W the Hadamard matrix of rotate.h: q . k = W q . W k, and a sum of values is rotated back once. Outliers in
  * a few dimensions, which would make the scale coarse for their neighbours, are spread (QuaRot, arXiv 2404.00456).
@@ -38,20 +37,26 @@ static int int_check(struct codec *c, size_t head_dim, struct err *e) {
     return packed_check(c, head_dim, e);
 }
 
-static size_t scales_of(const struct codec *c, size_t head_dim) { return head_dim / c->o.group * 2; }
-
-static size_t integer_bytes(const struct codec *c, size_t head_dim) { return is_int4(c) ? head_dim / 2 : head_dim; }
-
-static size_t row_of(const struct codec *c, size_t head_dim) { return scales_of(c, head_dim) + integer_bytes(c, head_dim); }
+static struct packed format(const struct codec *c, size_t head_dim) {
+    return (struct packed){.head_dim = head_dim, .group = c->o.group, .bits = is_int4(c) ? 4 : 8, .keys = !c->for_values};
+}
 
 static size_t int_scale_bytes(const struct codec *c, size_t head_dim, size_t head) {
+    struct packed p = format(c, head_dim);
     (void)head;
-    return scales_of(c, head_dim);
+    return packed_scale_bytes(&p);
 }
 
 static size_t int_row_bytes(const struct codec *c, size_t head_dim, size_t head) {
+    struct packed p = format(c, head_dim);
     (void)head;
-    return row_of(c, head_dim);
+    return packed_scale_bytes(&p) + packed_code_bytes(&p);
+}
+
+static struct kv_layout int_layout(const struct codec *c, size_t head_dim, size_t head) {
+    struct packed p = format(c, head_dim);
+    (void)head;
+    return packed_layout(&p);
 }
 
 /* ---- storing ---- */
@@ -70,90 +75,71 @@ static float largest(const float *x, size_t n) {
     return most;
 }
 
-static void pack_int8(uint8_t *scale, uint8_t *to, const float *x, size_t group) {
-    float d = packed_put_scale(scale, fabsf(largest(x, group)) / 127), inverse = d != 0 ? 1 / d : 0;
-    for (size_t i = 0; i < group; i++) to[i] = (uint8_t)nearest(x[i] * inverse, -127, 127);
+/* codes[group] of x[group]; the scale to *scale */
+static void pack_int8(uint8_t *codes, uint16_t *scale, const float *x, size_t group) {
+    float d = packed_scale(scale, fabsf(largest(x, group)) / 127), inverse = d != 0 ? 1 / d : 0;
+    for (size_t i = 0; i < group; i++) codes[i] = (uint8_t)(nearest(x[i] * inverse, -127, 127) + 128);
 }
 
-static void pack_int4(uint8_t *scale, uint8_t *to, const float *x, size_t group) {
-    float d = packed_put_scale(scale, largest(x, group) / -8), inverse = d != 0 ? 1 / d : 0;
-    const float *high = x + group / 2;
-    for (size_t i = 0; i < group / 2; i++)
-        to[i] = (uint8_t)(nearest(x[i] * inverse + 8, 0, 15) | nearest(high[i] * inverse + 8, 0, 15) << 4);
+static void pack_int4(uint8_t *codes, uint16_t *scale, const float *x, size_t group) {
+    float d = packed_scale(scale, largest(x, group) / -8), inverse = d != 0 ? 1 / d : 0;
+    for (size_t i = 0; i < group; i++) codes[i] = (uint8_t)nearest(x[i] * inverse + 8, 0, 15);
 }
 
 static void int_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
-    size_t D = h->head_dim, group = h->codec->o.group, scales = scales_of(h->codec, D), row = row_of(h->codec, D);
-    bool int4 = is_int4(h->codec), center = h->codec->o.center && h->center;
-    uint8_t *rows = timeline + pos * row;
+    size_t D = h->head_dim, group = h->codec->o.group;
+    bool center = h->codec->o.center && h->center;
+    struct packed format_of = format(h->codec, D);
     float y[PACKED_MAX_DIM];
-    for (size_t i = 0; i < n; i++, x += stride, rows += row) {
+    uint8_t codes[PACKED_MAX_DIM];
+    uint16_t scales[PACKED_MAX_DIM];
+    for (size_t i = 0; i < n; i++, x += stride) {
         for (size_t d = 0; d < D; d++) y[d] = center ? x[d] - h->center[d] : x[d];
         if (h->codec->o.rotate) rotate_hadamard(y, D);
-        for (size_t g = 0; g < D / group; g++) {
-            if (int4)
-                pack_int4(rows + 2 * g, rows + scales + g * group / 2, y + g * group, group);
-            else
-                pack_int8(rows + 2 * g, rows + scales + g * group, y + g * group, group);
-        }
+        for (size_t at = 0; at < D; at += group) (is_int4(h->codec) ? pack_int4 : pack_int8)(codes + at, &scales[at / group], y + at, group);
+        packed_put(&format_of, timeline, pos + i, codes, scales);
     }
 }
 
 /* ---- using what is stored ---- */
 
-static void unpack_int8(const struct codec *c, float *x, const uint8_t *row, size_t D) {
-    size_t group = c->o.group;
-    const int8_t *from = (const int8_t *)row + scales_of(c, D);
-    for (size_t g = 0; g < D / group; g++, x += group, from += group) {
-        float d = packed_scale(row + 2 * g);
-        for (size_t i = 0; i < group; i++) x[i] = d * (float)from[i];
-    }
-}
-
-static void unpack_int4(const struct codec *c, float *x, const uint8_t *row, size_t D) {
-    size_t group = c->o.group, half = group / 2;
-    const uint8_t *from = row + scales_of(c, D);
-    for (size_t g = 0; g < D / group; g++, x += group, from += half) {
-        float d = packed_scale(row + 2 * g);
-        for (size_t i = 0; i < half; i++) x[i] = d * (float)((from[i] & 15) - 8);
-        for (size_t i = 0; i < half; i++) x[half + i] = d * (float)((from[i] >> 4) - 8);
-    }
-}
-
-static packed_unpack *unpack_of(const struct codec *c) { return is_int4(c) ? unpack_int4 : unpack_int8; }
-
 static void int_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin, size_t n) {
-    size_t D = h->head_dim, row = row_of(h->codec, D);
-    const uint8_t *rows = timeline + begin * row;
-    packed_unpack *unpack = unpack_of(h->codec);
-    for (size_t i = 0; i < n; i++, x += D, rows += row) {
-        unpack(h->codec, x, rows, D);
-        if (h->codec->o.rotate) rotate_hadamard(x, D);
-    }
+    struct packed p = format(h->codec, h->head_dim);
+    packed_get(&p, x, timeline, begin, n);
+    for (size_t i = 0; i < n && h->codec->o.rotate; i++) rotate_hadamard(x + i * h->head_dim, h->head_dim);
 }
 
 static size_t int_work_floats(const struct codec *c, size_t head_dim, size_t head) {
+    struct packed p = format(c, head_dim);
     (void)head;
-    return c->for_values ? 0 : head_dim;
+    return c->for_values ? 0 : packed_work_floats(&p);
 }
 
 static void int_prepare(const struct codec_head *h, float *work, const float *q, struct attn_counters *c) {
+    struct packed p = format(h->codec, h->head_dim);
+    float rotated[PACKED_MAX_DIM];
     (void)c;
-    memcpy(work, q, h->head_dim * sizeof *work);
-    if (h->codec->o.rotate) rotate_hadamard(work, h->head_dim);
+    if (h->codec->o.rotate) {
+        memcpy(rotated, q, h->head_dim * sizeof *rotated);
+        rotate_hadamard(rotated, h->head_dim);
+    }
+    packed_prepare(&p, work, h->codec->o.rotate ? rotated : q);
 }
 
 static void int_score(const struct codec_head *h, const float *work, float *scores, const uint8_t *timeline, size_t n, struct attn_counters *c) {
-    packed_score(h, unpack_of(h->codec), work, scores, timeline, n);
-    c->keys += n * integer_bytes(h->codec, h->head_dim);
-    c->scales += n * scales_of(h->codec, h->head_dim);
+    struct packed p = format(h->codec, h->head_dim);
+    packed_score(h->k, &p, work, scores, timeline, n);
+    c->keys += n * packed_code_bytes(&p);
+    c->scales += n * packed_scale_bytes(&p);
 }
 
-static void int_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline, const float *p, size_t n, struct attn_counters *c) {
+static void int_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline, const float *weights, size_t n,
+                    struct attn_counters *c) {
+    struct packed p = format(h->codec, h->head_dim);
     (void)work;
-    packed_mix(h, unpack_of(h->codec), out, timeline, p, n);
-    c->values += n * integer_bytes(h->codec, h->head_dim);
-    c->scales += n * scales_of(h->codec, h->head_dim);
+    packed_mix(h->k, &p, out, timeline, weights, n);
+    c->values += n * packed_code_bytes(&p);
+    c->scales += n * packed_scale_bytes(&p);
 }
 
 static void int_finish(const struct codec_head *h, float *out) {
@@ -161,15 +147,16 @@ static void int_finish(const struct codec_head *h, float *out) {
 }
 
 static void int_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values, struct attn_counters *count) {
+    struct packed p = format(c, head_dim);
     (void)head;
-    *(as_values ? &count->values : &count->keys) += n * integer_bytes(c, head_dim);
-    count->scales += n * scales_of(c, head_dim);
+    *(as_values ? &count->values : &count->keys) += n * packed_code_bytes(&p);
+    count->scales += n * packed_scale_bytes(&p);
 }
 
 #define INTEGER(n, s)                                                                                                                   \
     {                                                                                                                                   \
         .name = n, .summary = s, .options = "group rotate center", .keys = true, .values = true, .check = int_check,                    \
-        .row_bytes = int_row_bytes, .scale_bytes = int_scale_bytes, .store = int_store, .decode = int_decode,                           \
+        .row_bytes = int_row_bytes, .scale_bytes = int_scale_bytes, .layout = int_layout, .store = int_store, .decode = int_decode,                           \
         .work_floats = int_work_floats, .prepare = int_prepare, .score = int_score, .mix = int_mix, .finish = int_finish, .reads = int_reads \
     }
 

@@ -9,8 +9,7 @@
  * d makes the length of a decoded row that of x, to f16's rounding: a plain |x| / sqrt(D) leaves rows too short, and scores with them. The error is
  * then 2 (1 - sqrt(1 - e)) of |x|^2, where e is the quantiser's own: 0.1175, 0.03455, 0.009501 for 2, 3, 4 bits.
  *
- * A row is d, then D codes of `bits` bits without gaps, from the lowest bit of each byte up; D bits must fill whole bytes. Reads of a query over n
- * rows: 2 n bytes of scales, n D bits / 8 of keys or of values. The 2^bits levels and D signs are constants, and not counted.
+ * A row is d and D codes of `bits` bits, in the order of packed.h; D bits must fill whole bytes. Reads of a query over n rows: 2 n bytes of scales, n D bits / 8 of keys or of values. The 2^bits levels and D signs are constants, and not counted.
  *
  * This is product quantisation with subspaces of one dimension and a codebook that all of them share. A lookup table of q_i level[c] would have
  * D 2^bits entries, 16 for each multiplication it saves at 4 bits; so levels are looked up, and multiplied by q. */
@@ -42,38 +41,58 @@ static int turbo_check(struct codec *c, size_t head_dim, struct err *e) {
     return packed_check(c, head_dim, e);
 }
 
+/* What a codec's data points to. */
+struct turbo {
+    struct tile_levels levels;
+    float signs[PACKED_MAX_DIM];
+};
+
 static int turbo_setup(struct codec *c, const struct codec_setup *s, struct err *e) {
-    float *signs = arena_alloc(s->arena, s->head_dim, sizeof *signs);
-    if (!signs) return err_set(e, ERR_FAILED, "out of memory for the attention backend");
-    rotate_signs(signs, s->head_dim);
-    c->data = signs;
+    struct turbo *t = arena_alloc(s->arena, 1, sizeof *t);
+    if (!t) return err_set(e, ERR_FAILED, "out of memory for the attention backend");
+    tile_levels_set(&t->levels, turbo_levels(c->o.bits), (size_t)1 << c->o.bits);
+    rotate_signs(t->signs, s->head_dim);
+    c->data = t;
     return OK;
 }
 
-static size_t code_bytes(const struct codec *c, size_t head_dim) { return head_dim * c->o.bits / 8; }
+static struct packed format(const struct codec *c, size_t head_dim) {
+    const struct turbo *t = c->data;
+    return (struct packed){.head_dim = head_dim,
+                           .group = head_dim,
+                           .bits = (unsigned)c->o.bits,
+                           .keys = !c->for_values,
+                           .levels = turbo_levels(c->o.bits),
+                           .tile_levels = t ? &t->levels : NULL};
+}
 
 static size_t turbo_scale_bytes(const struct codec *c, size_t head_dim, size_t head) {
     (void)c, (void)head_dim, (void)head;
     return 2;
 }
 
-static size_t row_of(const struct codec *c, size_t head_dim) { return 2 + code_bytes(c, head_dim); }
-
 static size_t turbo_row_bytes(const struct codec *c, size_t head_dim, size_t head) {
+    struct packed p = format(c, head_dim);
     (void)head;
-    return row_of(c, head_dim);
+    return 2 + packed_code_bytes(&p);
+}
+
+static struct kv_layout turbo_layout(const struct codec *c, size_t head_dim, size_t head) {
+    struct packed p = format(c, head_dim);
+    (void)head;
+    return packed_layout(&p);
 }
 
 /* y[D] = W S x; x may be y. */
 static void rotate(const struct codec_head *h, float *y, const float *x) {
-    const float *signs = h->codec->data;
+    const float *signs = ((const struct turbo *)h->codec->data)->signs;
     for (size_t i = 0; i < h->head_dim; i++) y[i] = signs[i] * x[i];
     rotate_hadamard(y, h->head_dim);
 }
 
 /* x[D] = S W x */
 static void rotate_back(const struct codec_head *h, float *x) {
-    const float *signs = h->codec->data;
+    const float *signs = ((const struct turbo *)h->codec->data)->signs;
     rotate_hadamard(x, h->head_dim);
     for (size_t i = 0; i < h->head_dim; i++) x[i] *= signs[i];
 }
@@ -87,87 +106,73 @@ static unsigned nearest(const float *level, unsigned n, float v) {
     return code;
 }
 
-static void pack_row(const struct codec *c, uint8_t *row, const float *y, size_t D) {
+/* codes[D] of y[D]; the scale to *scale */
+static void pack_row(const struct codec *c, uint8_t *codes, uint16_t *scale, const float *y, size_t D) {
     const float *level = turbo_levels(c->o.bits);
     double squares = 0, quantised = 0;
     for (size_t i = 0; i < D; i++) squares += (double)y[i] * y[i];
     double to_unit = squares > 0 ? sqrt((double)D / squares) : 0;
-    unsigned held = 0; /* the lowest `n_held` bits wait to be written */
-    size_t n_held = 0;
-    uint8_t *to = row + 2;
     for (size_t i = 0; i < D; i++) {
-        unsigned code = nearest(level, 1u << c->o.bits, (float)(y[i] * to_unit));
-        quantised += (double)level[code] * level[code];
-        held |= code << n_held;
-        for (n_held += c->o.bits; n_held >= 8; n_held -= 8, held >>= 8) *to++ = (uint8_t)held;
+        codes[i] = (uint8_t)nearest(level, 1u << c->o.bits, (float)(y[i] * to_unit));
+        quantised += (double)level[codes[i]] * level[codes[i]];
     }
-    packed_put_scale(row, (float)sqrt(squares / quantised));
+    packed_scale(scale, (float)sqrt(squares / quantised));
 }
 
 static void turbo_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
-    size_t D = h->head_dim, row = row_of(h->codec, D);
-    uint8_t *rows = timeline + pos * row;
+    struct packed p = format(h->codec, h->head_dim);
     float y[PACKED_MAX_DIM];
+    uint8_t codes[PACKED_MAX_DIM];
+    uint16_t scale;
     for (size_t i = 0; i < n; i++) {
         rotate(h, y, x + i * stride);
-        pack_row(h->codec, rows + i * row, y, D);
+        pack_row(h->codec, codes, &scale, y, h->head_dim);
+        packed_put(&p, timeline, pos + i, codes, &scale);
     }
 }
 
 /* ---- using what is stored ---- */
 
-static void unpack_row(const struct codec *c, float *x, const uint8_t *row, size_t D) {
-    float d = packed_scale(row), level[16];
-    const uint8_t *from = row + 2;
-    for (size_t i = 0; i < (size_t)1 << c->o.bits; i++) level[i] = d * turbo_levels(c->o.bits)[i];
-    if (c->o.bits == 4) {
-        for (size_t i = 0; i < D; i += 2, from++) x[i] = level[*from & 15], x[i + 1] = level[*from >> 4];
-    } else if (c->o.bits == 2) {
-        for (size_t i = 0; i < D; i += 4, from++)
-            for (size_t j = 0; j < 4; j++) x[i + j] = level[*from >> 2 * j & 3];
-    } else {
-        for (size_t i = 0; i < D; i += 8, from += 3) {
-            unsigned word = (unsigned)from[0] | (unsigned)from[1] << 8 | (unsigned)from[2] << 16;
-            for (size_t j = 0; j < 8; j++) x[i + j] = level[word >> 3 * j & 7];
-        }
-    }
-}
-
 static void turbo_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin, size_t n) {
-    size_t D = h->head_dim, row = row_of(h->codec, D);
-    const uint8_t *rows = timeline + begin * row;
-    for (size_t i = 0; i < n; i++) {
-        unpack_row(h->codec, x + i * D, rows + i * row, D);
-        rotate_back(h, x + i * D);
-    }
+    struct packed p = format(h->codec, h->head_dim);
+    packed_get(&p, x, timeline, begin, n);
+    for (size_t i = 0; i < n; i++) rotate_back(h, x + i * h->head_dim);
 }
 
 static size_t turbo_work_floats(const struct codec *c, size_t head_dim, size_t head) {
+    struct packed p = format(c, head_dim);
     (void)head;
-    return c->for_values ? 0 : head_dim;
+    return c->for_values ? 0 : packed_work_floats(&p);
 }
 
 static void turbo_prepare(const struct codec_head *h, float *work, const float *q, struct attn_counters *c) {
+    struct packed p = format(h->codec, h->head_dim);
+    float rotated[PACKED_MAX_DIM];
     (void)c;
-    rotate(h, work, q);
+    rotate(h, rotated, q);
+    packed_prepare(&p, work, rotated);
 }
 
 static void turbo_score(const struct codec_head *h, const float *work, float *scores, const uint8_t *timeline, size_t n, struct attn_counters *c) {
-    packed_score(h, unpack_row, work, scores, timeline, n);
-    c->keys += n * code_bytes(h->codec, h->head_dim);
+    struct packed p = format(h->codec, h->head_dim);
+    packed_score(h->k, &p, work, scores, timeline, n);
+    c->keys += n * packed_code_bytes(&p);
     c->scales += 2 * n;
 }
 
-static void turbo_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline, const float *p, size_t n, struct attn_counters *c) {
+static void turbo_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline, const float *weights, size_t n,
+                      struct attn_counters *c) {
+    struct packed p = format(h->codec, h->head_dim);
     (void)work;
-    packed_mix(h, unpack_row, out, timeline, p, n);
-    c->values += n * code_bytes(h->codec, h->head_dim);
+    packed_mix(h->k, &p, out, timeline, weights, n);
+    c->values += n * packed_code_bytes(&p);
     c->scales += 2 * n;
 }
 
 static void turbo_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values, struct attn_counters *count) {
+    struct packed p = format(c, head_dim);
     (void)head;
-    *(as_values ? &count->values : &count->keys) += n * code_bytes(c, head_dim);
+    *(as_values ? &count->values : &count->keys) += n * packed_code_bytes(&p);
     count->scales += 2 * n;
 }
 
@@ -181,6 +186,7 @@ const struct kv_codec codec_turbo = {
     .setup = turbo_setup,
     .row_bytes = turbo_row_bytes,
     .scale_bytes = turbo_scale_bytes,
+    .layout = turbo_layout,
     .store = turbo_store,
     .decode = turbo_decode,
     .work_floats = turbo_work_floats,

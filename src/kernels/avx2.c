@@ -6,7 +6,7 @@
 #include <immintrin.h>
 
 #define LANES 8
-#define SUMS 1 /* 16 registers: 4 x 3 sums, 3 of x and 1 of w */
+#define X_ROWS 3
 typedef __m256 vec;
 
 static inline vec v_set1(float x) { return _mm256_set1_ps(x); }
@@ -65,6 +65,18 @@ static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) {
     _mm_storeu_ps(s, _mm_add_ps(_mm256_castps256_ps128(t), _mm256_extractf128_ps(t, 1)));
 }
 
+/* p[0..3] in every four lanes */
+static inline vec v_broadcast4(const float *p) { return _mm256_broadcast_ps((const __m128 *)(const void *)p); }
+
+/* lanes 4 i to 4 i + 3 to p + i * distance */
+static inline void v_store_fours(float *p, size_t distance, vec v) {
+    _mm_storeu_ps(p, _mm256_castps256_ps128(v));
+    _mm_storeu_ps(p + distance, _mm256_extractf128_ps(v, 1));
+}
+
+/* lane 4 i + j = the sum of lanes 4 i to 4 i + 3 of a, b, c or d for j = 0, 1, 2 or 3 */
+static inline vec v_sum_fours(vec a, vec b, vec c, vec d) { return _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d)); }
+
 static inline float v_most(vec v) {
     __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     m = _mm_max_ps(m, _mm_movehl_ps(m, m));
@@ -79,11 +91,81 @@ static inline vec v_pow2(vec k) {
 /* v, but 0 in the lanes where x < least */
 static inline vec v_zero_where_less(vec v, vec x, vec least) { return _mm256_and_ps(v, _mm256_cmp_ps(x, least, _CMP_NLT_UQ)); }
 
-/* x in the lanes where a > b, y elsewhere */
-static inline vec v_where_greater(vec a, vec b, vec x, vec y) { return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_GT_OQ)); }
-
 #include "kernels/vector.h"
-#include "kernels/vector_lookup.h"
+#include "kernels/vector_attention.h"
+
+/* ---- tiles ---- */
+
+/* of quad k: a[0] and a[2] as words of pairs[k][0], a[1] and a[3] of pairs[k][1]; the other two are copies */
+struct factors {
+    int32_t pairs[TILE_SIDE / 4][4];
+};
+
+static inline void v_store_whole(int32_t *p, vec v) { _mm256_storeu_si256((__m256i *)(void *)p, _mm256_cvtps_epi32(v)); }
+static inline vec v_size(vec v) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v); }
+static inline vec v_larger_size(vec a, vec b) {
+    return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+static inline float v_most_size(vec v) {
+    __m128i m = _mm_max_epi32(_mm_castps_si128(_mm256_castps256_ps128(v)), _mm_castps_si128(_mm256_extractf128_ps(v, 1)));
+    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
+    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1))));
+}
+
+static inline void t_factors(struct factors *f, const int32_t a[TILE_SIDE]) {
+    const __m256i order = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 8, 9, 4, 5, 12, 13, 0, 1, 8, 9, 4, 5, 12, 13));
+    for (int k = 0; k < TILE_SIDE / 4; k += 2) {
+        __m256i two = _mm256_loadu_si256((const __m256i *)(const void *)(a + 4 * k));
+        _mm256_storeu_si256((__m256i *)(void *)f->pairs[k], _mm256_shuffle_epi8(two, order));
+    }
+}
+
+/* the codes of quad k of a tile, 8 of its 32 j */
+INLINE __m256i t_codes(size_t bits, const uint8_t *tile, int k, int quarter) {
+    const __m256i *at = (const __m256i *)(const void *)(tile + 32 * quarter);
+    if (bits == 8) return _mm256_loadu_si256(at + 4 * k);
+    if (bits == 4) return _mm256_and_si256(_mm256_srli_epi16(_mm256_loadu_si256(at + 4 * (k / 2)), 4 * (k % 2)), _mm256_set1_epi8(15));
+    __m256i two = _mm256_and_si256(_mm256_srli_epi16(_mm256_loadu_si256(at + 4 * (k / 4)), 2 * (k % 4)), _mm256_set1_epi8(3));
+    if (bits == 2) return two;
+    __m256i bit = _mm256_set1_epi8((char)(1u << k)), third = _mm256_and_si256(_mm256_loadu_si256(at + 8), bit);
+    return _mm256_or_si256(two, _mm256_and_si256(_mm256_cmpeq_epi8(third, bit), _mm256_set1_epi8(4)));
+}
+
+/* sum + the products of the bytes u of a quad with its factors */
+static inline __m256i add_quad(__m256i sum, __m256i u, __m256i even, __m256i odd) {
+    __m256i p = _mm256_madd_epi16(_mm256_and_si256(u, _mm256_set1_epi16(255)), even), r = _mm256_madd_epi16(_mm256_srli_epi16(u, 8), odd);
+    return _mm256_add_epi32(sum, _mm256_add_epi32(p, r));
+}
+
+INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[4], const uint8_t *tile, const struct factors *f, int32_t middle) {
+    __m256i sum[4], below[4], level_high = _mm256_setzero_si256(), level_low = level_high; /* below: with the low bytes of levels */
+    if (levels) {
+        level_high = _mm256_broadcastsi128_si256(load_16_bytes(levels->high));
+        level_low = _mm256_broadcastsi128_si256(load_16_bytes(levels->low));
+    }
+    for (int c = 0; c < 4; c++) {
+        sum[c] = _mm256_set1_epi32(-middle);
+        below[c] = _mm256_setzero_si256();
+    }
+#pragma GCC unroll 8
+    for (int k = 0; k < 8; k++) {
+        __m256i even = _mm256_set1_epi32(f->pairs[k][0]), odd = _mm256_set1_epi32(f->pairs[k][1]);
+        for (int c = 0; c < 4; c++) {
+            __m256i u = t_codes(bits, tile, k, c);
+            if (levels) {
+                below[c] = add_quad(below[c], _mm256_shuffle_epi8(level_low, u), even, odd);
+                u = _mm256_shuffle_epi8(level_high, u);
+            }
+            sum[c] = add_quad(sum[c], u, even, odd);
+        }
+    }
+    for (int c = 0; c < 4; c++) {
+        s[c] = _mm256_cvtepi32_ps(sum[c]);
+        if (levels) s[c] = v_fma(s[c], v_set1(256), _mm256_cvtepi32_ps(below[c]));
+    }
+}
+
+#include "kernels/vector_tiles.h"
 
 /* compilers differ in whether __builtin_cpu_supports knows F16C: leaf 1 of cpuid says it in bit 29 of ecx */
 static bool supported(void) {
@@ -99,14 +181,17 @@ static const struct kernels set = {
     .matvec = matvec,
     .vecmat = vecmat,
     .matmul = matmul,
+    .combine = combine,
     .layernorm = layernorm,
     .gelu_tanh = gelu_tanh,
     .gelu_erf = gelu_erf,
     .softmax = softmax,
-    .nearest = nearest,
-    .lookup = lookup_plain,
-    .lookup_round = lookup_round,
-    .lookup_rounded = lookup_rounded_plain,
+    .tile_scores = tile_scores,
+    .tile_mix = tile_mix,
+    .row_dots = row_dots,
+    .row_sum = row_sum,
+    .strided_product = strided_product,
+    .running_softmax = running_softmax,
     .fma_flops = 2 * LANES * CHAINS,
     .multiply_add = multiply_add,
     .read_sum = read_sum,

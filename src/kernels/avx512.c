@@ -5,7 +5,7 @@
 #include <immintrin.h>
 
 #define LANES 16
-#define SUMS 1
+#define X_ROWS 6
 typedef __m512 vec;
 
 static inline vec v_set1(float x) { return _mm512_set1_ps(x); }
@@ -64,6 +64,24 @@ static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) {
     _mm_storeu_ps(s, _mm_hadd_ps(ab, cd));
 }
 
+/* p[0..3] in every four lanes */
+static inline vec v_broadcast4(const float *p) { return _mm512_broadcast_f32x4(_mm_loadu_ps(p)); }
+
+/* lanes 4 i to 4 i + 3 to p + i * distance */
+static inline void v_store_fours(float *p, size_t distance, vec v) {
+    _mm_storeu_ps(p, _mm512_castps512_ps128(v));
+    _mm_storeu_ps(p + distance, _mm512_extractf32x4_ps(v, 1));
+    _mm_storeu_ps(p + 2 * distance, _mm512_extractf32x4_ps(v, 2));
+    _mm_storeu_ps(p + 3 * distance, _mm512_extractf32x4_ps(v, 3));
+}
+
+/* lane 4 i + j = the sum of lanes 4 i to 4 i + 3 of a, b, c or d for j = 0, 1, 2 or 3 */
+static inline vec v_sum_fours(vec a, vec b, vec c, vec d) {
+    __m512d ab = _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)));
+    __m512d cd = _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)));
+    return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)), _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)));
+}
+
 static inline float v_most(vec v) {
     __m256 h = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
     __m128 m = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
@@ -79,13 +97,85 @@ static inline vec v_pow2(vec k) {
 /* v, but 0 in the lanes where x < least */
 static inline vec v_zero_where_less(vec v, vec x, vec least) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, least, _CMP_NLT_UQ), v); }
 
-/* x in the lanes where a > b, y elsewhere */
-static inline vec v_where_greater(vec a, vec b, vec x, vec y) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x); }
-
 #include "kernels/vector.h"
-#define HAS_LOOKUP_IN_REGISTERS
-#include "kernels/vector_lookup.h"
-#include "kernels/avx512_lookup.h"
+#include "kernels/vector_attention.h"
+
+/* ---- tiles ---- */
+
+struct factors {
+    int8_t high[TILE_SIDE], low[TILE_SIDE]; /* a = 256 high + low */
+};
+
+static inline void v_store_whole(int32_t *p, vec v) { _mm512_storeu_si512(p, _mm512_cvtps_epi32(v)); }
+static inline vec v_size(vec v) { return _mm512_abs_ps(v); }
+static inline vec v_larger_size(vec a, vec b) {
+    return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
+static inline float v_most_size(vec v) {
+    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(_mm512_castps_si512(v)))));
+}
+
+static inline void t_factors(struct factors *f, const int32_t a[TILE_SIDE]) {
+    for (int i = 0; i < TILE_SIDE; i += LANES) {
+        __m512i whole = _mm512_loadu_si512(a + i), high = _mm512_srai_epi32(_mm512_add_epi32(whole, _mm512_set1_epi32(128)), 8);
+        _mm_storeu_si128((__m128i *)(void *)(f->low + i), _mm512_cvtepi32_epi8(whole));
+        _mm_storeu_si128((__m128i *)(void *)(f->high + i), _mm512_cvtepi32_epi8(high));
+    }
+}
+
+static inline __m512i four_bytes(const int8_t *p) {
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return _mm512_set1_epi32(four);
+}
+
+/* the codes of quad k of a tile, 16 of its 32 j */
+INLINE __m512i t_codes(size_t bits, const uint8_t *tile, int k, int half) {
+    const uint8_t *at = tile + 64 * half;
+    if (bits == 8) return _mm512_loadu_si512(at + 128 * k);
+    if (bits == 4) return _mm512_and_si512(_mm512_srlv_epi16(_mm512_loadu_si512(at + 128 * (k / 2)), _mm512_set1_epi16((short)(4 * (k % 2)))),
+                                           _mm512_set1_epi8(15));
+    __m512i two = _mm512_and_si512(_mm512_srlv_epi16(_mm512_loadu_si512(at + 128 * (k / 4)), _mm512_set1_epi16((short)(2 * (k % 4)))),
+                                   _mm512_set1_epi8(3));
+    if (bits == 2) return two;
+    return _mm512_mask_add_epi8(two, _mm512_test_epi8_mask(_mm512_loadu_si512(at + 256), _mm512_set1_epi8((char)(1u << k))), two,
+                                _mm512_set1_epi8(4));
+}
+
+INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[2], const uint8_t *tile, const struct factors *f, int32_t middle) {
+    __m512i high[2], low[2], below[2][2], zero = _mm512_setzero_si512(); /* high, low: of the factors; below: with the low bytes of levels */
+    __m512i level_high = zero, level_low = zero;
+    if (levels) {
+        level_high = _mm512_broadcast_i32x4(load_16_bytes(levels->high));
+        level_low = _mm512_broadcast_i32x4(load_16_bytes(levels->low));
+    }
+    for (int h = 0; h < 2; h++) {
+        high[h] = below[0][h] = below[1][h] = zero;
+        low[h] = _mm512_set1_epi32(-middle);
+    }
+#pragma GCC unroll 8
+    for (int k = 0; k < 8; k++) {
+        __m512i a_high = four_bytes(f->high + 4 * k), a_low = four_bytes(f->low + 4 * k);
+        for (int h = 0; h < 2; h++) {
+            __m512i u = t_codes(bits, tile, k, h);
+            if (levels) {
+                __m512i rest = _mm512_shuffle_epi8(level_low, u);
+                below[0][h] = _mm512_dpbusd_epi32(below[0][h], rest, a_high);
+                below[1][h] = _mm512_dpbusd_epi32(below[1][h], rest, a_low);
+                u = _mm512_shuffle_epi8(level_high, u);
+            }
+            high[h] = _mm512_dpbusd_epi32(high[h], u, a_high);
+            low[h] = _mm512_dpbusd_epi32(low[h], u, a_low);
+        }
+    }
+    for (int h = 0; h < 2; h++) {
+        s[h] = _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(high[h], 8), low[h]));
+        if (levels)
+            s[h] = v_fma(s[h], v_set1(256), _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(below[0][h], 8), below[1][h])));
+    }
+}
+
+#include "kernels/vector_tiles.h"
 
 /* The instructions, and that the operating system keeps the registers: __builtin_cpu_supports checks both. */
 static bool supported(void) {
@@ -101,14 +191,17 @@ static const struct kernels set = {
     .matvec = matvec,
     .vecmat = vecmat,
     .matmul = matmul,
+    .combine = combine,
     .layernorm = layernorm,
     .gelu_tanh = gelu_tanh,
     .gelu_erf = gelu_erf,
     .softmax = softmax,
-    .nearest = nearest,
-    .lookup = lookup_plain,
-    .lookup_round = lookup_round,
-    .lookup_rounded = lookup_rounded,
+    .tile_scores = tile_scores,
+    .tile_mix = tile_mix,
+    .row_dots = row_dots,
+    .row_sum = row_sum,
+    .strided_product = strided_product,
+    .running_softmax = running_softmax,
     .fma_flops = 2 * LANES * CHAINS,
     .multiply_add = multiply_add,
     .read_sum = read_sum,

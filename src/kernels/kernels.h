@@ -1,7 +1,7 @@
 /* The arithmetic of the engine, as one table of functions per instruction set. scalar.c is the readable reference; the other sets
  * match it within the bounds stated here. Let u = 2^-24 (the unit roundoff of float32).
  *
- * Every function's result is fixed by its arguments alone: row r of matvec, element (i, r) of matmul and element c of vecmat come out
+ * Every function's result is fixed by its arguments alone: row r of matvec, element (i, r) of matmul, element c of vecmat and (i, c) of combine come out
  * with the same bits whatever other rows are computed in the same call, so cutting work between threads cannot change a result.
  * Pointers need no alignment beyond their element type's; nothing is read or written outside the stated shapes. */
 #ifndef LOOKAT_KERNELS_KERNELS_H
@@ -9,17 +9,7 @@
 
 #include "base/err.h"
 #include "kernels/dtype.h"
-
-/* Rows of codes lie in blocks of 64: [blocks][m][64] bytes, so that a block's codes of one subspace are a vector. */
-enum { LOOKUP_BLOCK = 64, LOOKUP_MAX_M = 32 };
-
-/* Tables rounded to whole numbers: entry c of table j stands for low_j + step q. low is the sum of the m low_j. */
-struct lookup_scale {
-    float low, step;
-};
-
-/* Bytes of such tables. */
-static inline size_t lookup_entry_bytes(size_t m, size_t k, size_t bits) { return m * (k < 64 ? 64 : k) * bits / 8; }
+#include "kernels/tiles.h"
 
 struct kernels {
     const char *name;         /* "scalar", "avx2", "avx512", "neon" */
@@ -38,9 +28,15 @@ struct kernels {
     /* y[c] += sum_r a[r] w[r][c]: w as for matvec. |error| <= (rows + 2) u (|y| + sum_r |a w|). */
     void (*vecmat)(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const float *a, size_t cols);
 
-    /* y[i][r] += sum_c w[r][c] x[i][c] for i < n, r < rows: all float32; ldy, ldw, ldx are the distances between rows in floats.
-     * Error as for matvec, plus one rounding of the addition to y. */
-    void (*matmul)(float *y, size_t ldy, const float *w, size_t ldw, size_t rows, const float *x, size_t ldx, size_t n, size_t cols);
+    /* y[i][r] = sum_c w[r][c] x[i][c] for i < n, r < rows: w as for matvec; ldy and ldx are the distances between the rows of y[n][rows]
+     * and x[n][cols] in floats. |error| <= (min(cols, 384)/4 + cols/384 + 6) u sum_c |w x|. */
+    void (*matmul)(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *x, size_t ldx, size_t n,
+                   size_t cols);
+
+    /* y[i][c] += sum_r a[i][r] w[r][c] for i < n, c < cols: w as for matvec; ldy and lda are the distances between the rows of y[n][cols]
+     * and a[n][rows] in floats. |error| <= (rows + 2) u (|y| + sum_r |a w|). */
+    void (*combine)(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *a, size_t lda, size_t n,
+                    size_t cols);
 
     /* y[n] = (x - mean) / sqrt(variance + eps) * weight + bias, biased variance (Ba, Kiros, Hinton 2016). y may be x. */
     void (*layernorm)(float *y, const float *x, const float *weight, const float *bias, size_t n, float eps);
@@ -55,24 +51,37 @@ struct kernels {
     /* x[n] = exp(x - max x) / sum, in place; n >= 1. Relative error of each <= 2e-6 + n u where the result is a normal number. */
     void (*softmax)(float *x, size_t n);
 
-    /* ---- product-quantised rows: m <= LOOKUP_MAX_M codes a row, each below k <= 256, a power of two ---- */
+    /* Blocks of tiles (tiles.h) one after another; rows x_i of D = 32 t->n numbers, as stored: scale times what the codes stand for. Sums of products
+     * of codes and whole factors are exact, so equal in every set; a rounding or two, then multiplied by scales and added up in float32.
+     *
+     * scores[i] = q . x_i, i < n, t->keys. Where n is no multiple of 32, scores up to the next one are written, and mean nothing.
+     * |error| <= 1.001 sum over tiles of (max |q_d| / 65278) sum_d |x_id|, q and x of the tile, + (t->n + 8) u sum_d |q_d x_id|; with levels +
+     * sum_d |q_d| times the row's scale times unit / 2 more. Once q is whole, each of the codes' products is exact. */
+    void (*tile_scores)(const struct tiles *t, float *scores, const uint8_t *blocks, size_t n, const struct tile_query *q);
 
-    /* index[i] = the c < k for which bias[c] + sum_r x[i][r] w[r][c] is largest, the lowest of equals, for i < n: w is [d][k] of type f32 or f16, any k >= 1, rows
-     * of x ldx floats apart. The sums are vecmat's, with its bits; NaN is never largest; 0 where there is nothing else. */
-    void (*nearest)(enum dtype type, uint32_t *index, const void *w, const float *bias, size_t d, size_t k, const float *x, size_t ldx, size_t n);
+    /* out[D] += sum_i p[i] x_i, i < n, not t->keys. p up to the next multiple of 32 is read, and rows up to there, but they change nothing.
+     * With w_i = p_i times row i's scale for that dimension, and most the largest |w_i| of its block of 32 rows,
+     * |error| of out_d <= 1.001 sum over blocks of (most / 65278) sum_i |what the code stands for| + (n / 32 + 8) u (|out_d| + sum_i |p_i x_id|); with
+     * levels + sum_i |w_i| unit / 2 more. Where most < 2^-100 the block adds nothing. A w that is no number or infinite makes out_d NaN. */
+    void (*tile_mix)(const struct tiles *t, float *out, const uint8_t *blocks, const float *p, size_t n);
+    /* ---- attention: rows of one head, [n][dim] of f32 or f16 without gaps, which mostly come from memory ---- */
 
-    /* score[i] = sum_j table[j][code_ij], added in the order of j from 0: the same bits in every set. table is [m][k]; codes, and room in score, are for n
-     * rounded up to whole blocks, and all those codes are below k. */
-    void (*lookup)(float *score, const float *table, size_t m, size_t k, const uint8_t *codes, size_t n);
+    /* y[i] = sum_c w[i][c] x[c]. Error as for matvec. */
+    void (*row_dots)(enum dtype type, float *y, const void *w, size_t n, const float *x, size_t dim);
 
-    /* Rounds finite tables [m][k] to entries of 8 or 16 bits: low_j is the least entry of table j, step the widest table's (most - least) / (2^bits - 1).
-     * entries: lookup_entry_bytes, laid out as this set's lookup_rounded reads them. */
-    void (*lookup_round)(struct lookup_scale *s, void *entries, const float *table, size_t m, size_t k, size_t bits);
+    /* y[c] += sum_i a[i] w[i][c]; the order of the sum is fixed by n. Error as for vecmat. */
+    void (*row_sum)(enum dtype type, float *y, const void *w, size_t n, const float *a, size_t dim);
 
-    /* score[i] = low + step sum_j q[j][code_ij], as lookup, the sum in whole numbers: for equal tables the same bits in every set.
-     * |score - sum_j table[j][code_ij]| <= m step (1/2 + 2^-6) + (m + 8) u sum_j max_c |table[j][c]|. */
-    void (*lookup_rounded)(float *score, const void *entries, const struct lookup_scale *s, size_t m, size_t k, size_t bits, const uint8_t *codes,
-                           size_t n);
+    /* y[r][c] = keep[r] y[r][c] + sum_k a[r * a_row + k * a_step] b[k][c] for r < rows, k < depth, c < cols; keep NULL: 0, and y is not read. All
+     * float32; ldy and ldb are the distances between rows. |error| <= (depth + 2) u (|keep y| + sum_k |a b|). */
+    void (*strided_product)(float *y, size_t ldy, const float *keep, const float *a, size_t a_row, size_t a_step, size_t rows, const float *b, size_t ldb,
+                         size_t depth, size_t cols);
+
+    /* A step of a running softmax down the columns of s[rows][cols], without gaps, cols a multiple of 16 (Milakov and Gimelshein 2018). most, sum and keep
+     * are [cols]. With m the larger of most and the column's largest: s = exp(s - m), keep = exp(most - m), sum = keep sum + the column's new sum,
+     * most = m. most is -infinity, sum 0 before the first step; numbers of s may be -infinity, but not a whole column in that step. Relative error of
+     * each exp(x) <= 1e-6 + |x| u, and 0 where it is below the normal numbers. */
+    void (*running_softmax)(float *s, size_t rows, size_t cols, float *most, float *sum, float *keep);
 
     /* The two limits of the machine as this set's instructions reach them, for measure/limits.h to time; their values only keep the compiler from
      * leaving the work out.

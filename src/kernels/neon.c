@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define LANES 4
-#define SUMS 2 /* 32 registers: 4 x 3 x 2 sums, 3 of x and 1 of w */
+#define X_ROWS 6
 typedef float32x4_t vec;
 
 static inline vec v_set1(float x) { return vdupq_n_f32(x); }
@@ -66,6 +66,18 @@ static inline void v_load_q4(vec q[8], const uint8_t *p) {
 /* s = the sums of the lanes of a, b, c and d */
 static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) { v_store(s, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d))); }
 
+/* p[0..3] in every four lanes */
+static inline vec v_broadcast4(const float *p) { return v_load(p); }
+
+/* lanes 4 i to 4 i + 3 to p + i * distance */
+static inline void v_store_fours(float *p, size_t distance, vec v) {
+    (void)distance;
+    v_store(p, v);
+}
+
+/* lane 4 i + j = the sum of lanes 4 i to 4 i + 3 of a, b, c or d for j = 0, 1, 2 or 3 */
+static inline vec v_sum_fours(vec a, vec b, vec c, vec d) { return vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)); }
+
 static inline float v_most(vec v) { return vmaxvq_f32(v); }
 
 static inline vec v_round(vec v) { return vrndnq_f32(v); }
@@ -76,11 +88,69 @@ static inline vec v_zero_where_less(vec v, vec x, vec least) {
     return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(v), vcltq_f32(x, least)));
 }
 
-/* x in the lanes where a > b, y elsewhere */
-static inline vec v_where_greater(vec a, vec b, vec x, vec y) { return vbslq_f32(vcgtq_f32(a, b), x, y); }
-
 #include "kernels/vector.h"
-#include "kernels/vector_lookup.h"
+#include "kernels/vector_attention.h"
+
+/* ---- tiles ---- */
+
+struct factors {
+    int16x4_t quads[TILE_SIDE / 4];
+};
+
+static inline void v_store_whole(int32_t *p, vec v) { vst1q_s32(p, vcvtnq_s32_f32(v)); }
+static inline vec v_size(vec v) { return vabsq_f32(v); }
+static inline vec v_larger_size(vec a, vec b) {
+    return vreinterpretq_f32_u32(vmaxq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)));
+}
+static inline float v_most_size(vec v) {
+    return vgetq_lane_f32(vreinterpretq_f32_u32(vdupq_n_u32(vmaxvq_u32(vreinterpretq_u32_f32(v)))), 0);
+}
+
+static inline void t_factors(struct factors *f, const int32_t a[TILE_SIDE]) {
+    for (int k = 0; k < TILE_SIDE / 4; k++) f->quads[k] = vmovn_s32(vld1q_s32(a + 4 * k));
+}
+
+/* the codes of quad k of a tile, 4 of its 32 j */
+INLINE uint8x16_t t_codes(size_t bits, const uint8_t *tile, int k, int eighth) {
+    const uint8_t *at = tile + 16 * eighth;
+    if (bits == 8) return vld1q_u8(at + 128 * k);
+    if (bits == 4) return vandq_u8(vshlq_u8(vld1q_u8(at + 128 * (k / 2)), vdupq_n_s8((int8_t)(-4 * (k % 2)))), vdupq_n_u8(15));
+    uint8x16_t two = vandq_u8(vshlq_u8(vld1q_u8(at + 128 * (k / 4)), vdupq_n_s8((int8_t)(-2 * (k % 4)))), vdupq_n_u8(3));
+    if (bits == 2) return two;
+    return vorrq_u8(two, vandq_u8(vtstq_u8(vld1q_u8(at + 256), vdupq_n_u8((uint8_t)(1u << k))), vdupq_n_u8(4)));
+}
+
+/* sum[j] + the products of the bytes u of the quads of four j with their factors, one a lane */
+static inline void add_quads(int32x4_t sum[4], uint8x16_t u, int16x4_t a) {
+    int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(u))), high = vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(u)));
+    sum[0] = vmlal_s16(sum[0], vget_low_s16(low), a);
+    sum[1] = vmlal_s16(sum[1], vget_high_s16(low), a);
+    sum[2] = vmlal_s16(sum[2], vget_low_s16(high), a);
+    sum[3] = vmlal_s16(sum[3], vget_high_s16(high), a);
+}
+
+/* the sums of the lanes of s[0], s[1], s[2] and s[3] */
+static inline int32x4_t sum_each(const int32x4_t s[4]) { return vpaddq_s32(vpaddq_s32(s[0], s[1]), vpaddq_s32(s[2], s[3])); }
+
+INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[8], const uint8_t *tile, const struct factors *f, int32_t middle) {
+    uint8x16_t level_high = levels ? vld1q_u8(levels->high) : vdupq_n_u8(0), level_low = levels ? vld1q_u8(levels->low) : level_high;
+    for (int c = 0; c < 8; c++) {
+        int32x4_t sum[4], below[4]; /* below: with the low bytes of levels */
+        for (int j = 0; j < 4; j++) sum[j] = below[j] = vdupq_n_s32(0);
+        for (int k = 0; k < 8; k++) {
+            uint8x16_t u = t_codes(bits, tile, k, c);
+            if (levels) {
+                add_quads(below, vqtbl1q_u8(level_low, u), f->quads[k]);
+                u = vqtbl1q_u8(level_high, u);
+            }
+            add_quads(sum, u, f->quads[k]);
+        }
+        s[c] = vcvtq_f32_s32(vsubq_s32(sum_each(sum), vdupq_n_s32(middle)));
+        if (levels) s[c] = v_fma(s[c], v_set1(256), vcvtq_f32_s32(sum_each(below)));
+    }
+}
+
+#include "kernels/vector_tiles.h"
 
 static bool supported(void) { return true; }
 
@@ -92,14 +162,17 @@ static const struct kernels set = {
     .matvec = matvec,
     .vecmat = vecmat,
     .matmul = matmul,
+    .combine = combine,
     .layernorm = layernorm,
     .gelu_tanh = gelu_tanh,
     .gelu_erf = gelu_erf,
     .softmax = softmax,
-    .nearest = nearest,
-    .lookup = lookup_plain,
-    .lookup_round = lookup_round,
-    .lookup_rounded = lookup_rounded_plain,
+    .tile_scores = tile_scores,
+    .tile_mix = tile_mix,
+    .row_dots = row_dots,
+    .row_sum = row_sum,
+    .strided_product = strided_product,
+    .running_softmax = running_softmax,
     .fma_flops = 2 * LANES * CHAINS,
     .multiply_add = multiply_add,
     .read_sum = read_sum,

@@ -1,4 +1,5 @@
 /* The kernels in plain C: what the other sets are read and tested against. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -89,13 +90,26 @@ static void vecmat(enum dtype type, float *y, const void *w, size_t stride, size
     }
 }
 
-static void matmul(float *y, size_t ldy, const float *w, size_t ldw, size_t rows, const float *x, size_t ldx, size_t n, size_t cols) {
-    for (size_t i = 0; i < n; i++)
-        for (size_t r = 0; r < rows; r++) {
-            float lane[LANES] = {0};
-            add_products(lane, w + r * ldw, x + i * ldx, cols);
-            y[i * ldy + r] += sum_lanes(lane);
+static void matmul(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *x, size_t ldx, size_t n,
+                   size_t cols) {
+    for (size_t r = 0; r < rows; r++) {
+        const uint8_t *row = (const uint8_t *)w + r * stride;
+        float tile[TILE];
+        for (size_t c = 0; c < cols; c += TILE) {
+            size_t width = cols - c < TILE ? cols - c : TILE;
+            to_f32(type, tile, row + dtype_bytes(type, c), width);
+            for (size_t i = 0; i < n; i++) {
+                float lane[LANES] = {0};
+                add_products(lane, tile, x + i * ldx + c, width);
+                y[i * ldy + r] = (c ? y[i * ldy + r] : 0) + sum_lanes(lane);
+            }
         }
+    }
+}
+
+static void combine(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *a, size_t lda, size_t n,
+                    size_t cols) {
+    for (size_t i = 0; i < n; i++) vecmat(type, y + i * ldy, w, stride, rows, a + i * lda, cols);
 }
 
 static void layernorm(float *y, const float *x, const float *weight, const float *bias, size_t n, float eps) {
@@ -148,38 +162,88 @@ static float read_sum(const float *x, size_t n) {
     return sum_lanes(lane);
 }
 
-static void nearest(enum dtype type, uint32_t *index, const void *w, const float *bias, size_t d, size_t k, const float *x, size_t ldx, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        float most = -INFINITY, sum[TILE];
-        index[i] = 0;
-        for (size_t begin = 0; begin < k; begin += TILE) {
-            size_t count = k - begin < TILE ? k - begin : TILE;
-            memcpy(sum, bias + begin, count * sizeof *sum);
-            vecmat(type, sum, (const uint8_t *)w + dtype_bytes(type, begin), dtype_bytes(type, k), d, x + i * ldx, count);
-            for (size_t c = 0; c < count; c++)
-                if (sum[c] > most) most = sum[c], index[i] = (uint32_t)(begin + c);
+/* ---- tiles ---- */
+
+/* What codes c[32][32] of a tile stand for as whole numbers, in units. */
+static int32_t whole(const struct tiles *t, uint8_t c) {
+    return t->levels ? 256 * t->levels->high[c] + t->levels->low[c] - 32768 : c - (1 << (t->bits - 1));
+}
+
+static float unit(const struct tiles *t) { return t->levels ? t->levels->unit : 1; }
+
+static float tile_scale(const struct tiles *t, const uint8_t *block, size_t tile, size_t row) {
+    uint16_t h;
+    memcpy(&h, block + tiles_scales_at(t) + 2 * (tile / t->per_scale * TILE_SIDE + row), sizeof h);
+    return f16_to_f32(h);
+}
+
+static void tile_scores(const struct tiles *t, float *scores, const uint8_t *blocks, size_t n, const struct tile_query *q) {
+    uint8_t codes[TILE_SIDE * TILE_SIDE * TILES_MAX];
+    for (size_t row = 0; row < n; row += TILE_SIDE, blocks += tiles_block_bytes(t)) {
+        tiles_codes(t, codes, blocks);
+        const uint8_t *code = codes;
+        for (size_t r = 0; r < TILE_SIDE; r++) {
+            float score = 0;
+            for (size_t k = 0; k < t->n; k++, code += TILE_SIDE) {
+                int64_t sum = 0;
+                for (size_t i = 0; i < TILE_SIDE; i++) sum += (int64_t)q->a[k][i] * whole(t, code[i]);
+                score += (float)sum * (tile_scale(t, blocks, k, r) * (q->scale[k] * unit(t)));
+            }
+            scores[row + r] = score;
         }
     }
 }
 
-static void lookup_round(struct lookup_scale *s, void *entries, const float *table, size_t m, size_t k, size_t bits) {
-    float least[LOOKUP_MAX_M], widest = 0, low = 0;
-    for (size_t j = 0; j < m; j++) {
-        float most = least[j] = table[j * k];
-        for (size_t c = 1; c < k; c++) {
-            least[j] = fminf(least[j], table[j * k + c]);
-            most = fmaxf(most, table[j * k + c]);
+static void tile_mix(const struct tiles *t, float *out, const uint8_t *blocks, const float *p, size_t n) {
+    uint8_t codes[TILE_SIDE * TILE_SIDE * TILES_MAX];
+    for (size_t row = 0; row < n; row += TILE_SIDE, blocks += tiles_block_bytes(t)) {
+        size_t rows = n - row < TILE_SIDE ? n - row : TILE_SIDE, D = t->n * TILE_SIDE;
+        tiles_codes(t, codes, blocks);
+        for (size_t d = 0; d < D; d += TILE_SIDE) {
+            float weights[TILE_SIDE] = {0};
+            int32_t a[TILE_SIDE];
+            for (size_t r = 0; r < rows; r++) weights[r] = p[row + r] * tile_scale(t, blocks, d / TILE_SIDE, r);
+            float scale = tile_factors(a, weights) * unit(t);
+            for (size_t j = d; j < d + TILE_SIDE; j++) {
+                int64_t sum = 0;
+                for (size_t r = 0; r < TILE_SIDE; r++) sum += (int64_t)a[r] * whole(t, codes[r * D + j]);
+                out[j] += (float)sum * scale;
+            }
         }
-        widest = fmaxf(widest, most - least[j]);
-        low += least[j];
     }
-    float scale = lookup_scale(s, widest, low, bits);
-    for (size_t i = 0; i < m * k; i++) {
-        long whole = lrintf((table[i] - least[i / k]) * scale);
-        if (bits == 8)
-            ((uint8_t *)entries)[i] = (uint8_t)whole;
-        else
-            ((uint16_t *)entries)[i] = (uint16_t)whole;
+}
+
+/* ---- attention ---- */
+
+static void row_dots(enum dtype type, float *y, const void *w, size_t n, const float *x, size_t dim) {
+    matvec(type, y, w, dtype_bytes(type, dim), n, x, dim);
+}
+
+static void row_sum(enum dtype type, float *y, const void *w, size_t n, const float *a, size_t dim) {
+    vecmat(type, y, w, dtype_bytes(type, dim), n, a, dim);
+}
+
+static void strided_product(float *y, size_t ldy, const float *keep, const float *a, size_t a_row, size_t a_step, size_t rows, const float *b, size_t ldb,
+                         size_t depth, size_t cols) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < cols; c++) {
+            float sum = keep ? keep[r] * y[r * ldy + c] : 0;
+            for (size_t k = 0; k < depth; k++) sum += a[r * a_row + k * a_step] * b[k * ldb + c];
+            y[r * ldy + c] = sum;
+        }
+}
+
+static void running_softmax(float *s, size_t rows, size_t cols, float *most, float *sum, float *keep) {
+    for (size_t c = 0; c < cols; c++) {
+        float m = most[c], total = 0;
+        for (size_t r = 0; r < rows; r++) m = s[r * cols + c] > m ? s[r * cols + c] : m;
+        for (size_t r = 0; r < rows; r++) {
+            float e = expf(s[r * cols + c] - m);
+            total += s[r * cols + c] = e < FLT_MIN ? 0 : e;
+        }
+        keep[c] = expf(most[c] - m);
+        sum[c] = keep[c] * sum[c] + total;
+        most[c] = m;
     }
 }
 
@@ -191,14 +255,17 @@ static const struct kernels set = {
     .matvec = matvec,
     .vecmat = vecmat,
     .matmul = matmul,
+    .combine = combine,
     .layernorm = layernorm,
     .gelu_tanh = gelu_tanh,
     .gelu_erf = gelu_erf,
     .softmax = softmax,
-    .nearest = nearest,
-    .lookup = lookup_plain,
-    .lookup_round = lookup_round,
-    .lookup_rounded = lookup_rounded_plain,
+    .tile_scores = tile_scores,
+    .tile_mix = tile_mix,
+    .row_dots = row_dots,
+    .row_sum = row_sum,
+    .strided_product = strided_product,
+    .running_softmax = running_softmax,
     .fma_flops = 2 * LANES,
     .multiply_add = multiply_add,
     .read_sum = read_sum,

@@ -1,6 +1,6 @@
 /* The kernels written once for any vector unit. A set (avx2.c, avx512.c, neon.c) defines
  *   LANES       float32 numbers in a vector: 4, 8 or 16
- *   SUMS        vectors of partial sums per element of matmul, so that LANES * SUMS >= 8 (the error bound of kernels.h)
+ *   X_ROWS      rows of x that meet a panel of weights at once in matmul, 3 or 6: 4 * X_ROWS sums and X_ROWS + 1 more fill the registers
  *   vec and v_* the vector type and the operations on it
  * and then includes this file, which defines the static functions of struct kernels.
  *
@@ -191,48 +191,7 @@ static void vecmat(enum dtype type, float *y, const void *w, size_t stride, size
     }
 }
 
-/* One tile of matmul: rows 1..ROWS of w by n 1..3 rows of x (constants), with all sums in registers. */
-INLINE void matmul_tile(size_t rows, size_t n, float *y, size_t ldy, const float *w, size_t ldw, const float *x, size_t ldx, size_t cols) {
-    vec sum[3][ROWS][SUMS], xv[3];
-    for (int i = 0; i < 3; i++)
-        for (int r = 0; r < ROWS; r++)
-            for (int s = 0; s < SUMS; s++) sum[i][r][s] = v_set1(0);
-    size_t c = 0;
-    while (c + LANES <= cols)
-        for (int s = 0; s < SUMS && c + LANES <= cols; s++, c += LANES) {
-            for (size_t i = 0; i < n; i++) xv[i] = v_load(x + i * ldx + c);
-            for (size_t r = 0; r < rows; r++) {
-                vec wv = v_load(w + r * ldw + c);
-                for (size_t i = 0; i < n; i++) sum[i][r][s] = v_fma(wv, xv[i], sum[i][r][s]);
-            }
-        }
-    if (c < cols)
-        for (size_t r = 0; r < rows; r++) {
-            vec wv = v_load_part(w + r * ldw + c, cols - c);
-            for (size_t i = 0; i < n; i++)
-                sum[i][r][SUMS - 1] = v_fma(wv, v_load_part(x + i * ldx + c, cols - c), sum[i][r][SUMS - 1]);
-        }
-    for (size_t i = 0; i < n; i++) {
-        float total[ROWS];
-        for (int r = 0; r < ROWS && SUMS == 2; r++) sum[i][r][0] = v_add(sum[i][r][0], sum[i][r][SUMS - 1]);
-        v_sum4(total, sum[i][0][0], sum[i][1][0], sum[i][2][0], sum[i][3][0]);
-        for (size_t r = 0; r < rows; r++) y[i * ldy + r] += total[r];
-    }
-}
-
-static void matmul(float *y, size_t ldy, const float *w, size_t ldw, size_t rows, const float *x, size_t ldx, size_t n, size_t cols) {
-    size_t i = 0, r;
-    for (; i + 3 <= n; i += 3) {
-        for (r = 0; r + ROWS <= rows; r += ROWS)
-            matmul_tile(ROWS, 3, y + i * ldy + r, ldy, w + r * ldw, ldw, x + i * ldx, ldx, cols);
-        for (; r < rows; r++) matmul_tile(1, 3, y + i * ldy + r, ldy, w + r * ldw, ldw, x + i * ldx, ldx, cols);
-    }
-    for (; i < n; i++) {
-        for (r = 0; r + ROWS <= rows; r += ROWS)
-            matmul_tile(ROWS, 1, y + i * ldy + r, ldy, w + r * ldw, ldw, x + i * ldx, ldx, cols);
-        for (; r < rows; r++) matmul_tile(1, 1, y + i * ldy + r, ldy, w + r * ldw, ldw, x + i * ldx, ldx, cols);
-    }
-}
+#include "kernels/vector_matmul.h"
 
 /* the sum of all lanes */
 INLINE float sum_of(vec v) {

@@ -117,7 +117,7 @@ static void keep(void *ctx, size_t layer, size_t head, size_t query, size_t n_ke
     memcpy(k->to->probs + at, probs, n_keys * sizeof *probs);
 }
 
-static void ask(struct shadow *s, const struct attn *attn, const void *state, const struct queries *q, struct answers *to, bool probed,
+static void ask(struct shadow *s, const struct attn *attn, void *state, const struct queries *q, struct answers *to, bool probed,
                 struct attn_counters *counters) {
     struct keeper keeper = {s, to};
     struct attn_probe probe = {&keeper, keep};

@@ -117,11 +117,9 @@ static void attention(struct gpt2_session *s, size_t layer, const struct gpt2_ro
     double start = clock_now();
     for (size_t i = 0, run; i < n; i += run) {
         for (run = 1; i + run < n && rows[i + run].seq == rows[i].seq; run++) {}
-        void *state = s->state[rows[i].seq];
         const float *qkv = s->qkv + i * 3 * C;
-        attn_append(&s->attn, state, layer, rows[i].pos, run, qkv + C, qkv + 2 * C, 3 * C);
-        s->items[n_items++] = (struct attn_query){.state = state, .pos = rows[i].pos, .n = run, .q = qkv, .out = s->norm + i * C,
-                                                  .q_stride = 3 * C, .out_stride = C};
+        s->items[n_items++] = (struct attn_query){.state = s->state[rows[i].seq], .pos = rows[i].pos, .n = run, .k = qkv + C, .v = qkv + 2 * C,
+                                                  .q = qkv, .out = s->norm + i * C, .kv_stride = 3 * C, .q_stride = 3 * C, .out_stride = C};
     }
     attn_attend(&s->attn, layer, s->items, n_items, s->scratch, &s->counters[layer], s->probe);
     s->attention_s += clock_now() - start;

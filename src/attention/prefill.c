@@ -1,0 +1,72 @@
+#include "attention/prefill.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Whole vectors of every kernel set. */
+enum { COLUMNS = 16 };
+
+/* cols: queries, rounded up with zeros to whole vectors */
+struct work {
+    float *most, *sum, *keep; /* [cols] */
+    float *q;                 /* [D][cols] / sqrt(D) */
+    float *scores;            /* [PREFILL_KEYS][cols] */
+    float *rows;              /* [PREFILL_KEYS][D] decoded keys, then values */
+    float *out;               /* [cols][D] */
+};
+
+static size_t row_floats(size_t head_dim) { return (head_dim + COLUMNS - 1) / COLUMNS * COLUMNS; }
+
+size_t prefill_work_floats(size_t head_dim) {
+    return 3 * PREFILL_QUERIES + PREFILL_KEYS * PREFILL_QUERIES + (2 * PREFILL_QUERIES + PREFILL_KEYS) * row_floats(head_dim);
+}
+
+static struct work cut(float *at, size_t head_dim) {
+    struct work w;
+    w.most = at;
+    w.sum = w.most + PREFILL_QUERIES;
+    w.keep = w.sum + PREFILL_QUERIES;
+    w.scores = w.keep + PREFILL_QUERIES;
+    w.q = w.scores + PREFILL_KEYS * PREFILL_QUERIES;
+    w.rows = w.q + PREFILL_QUERIES * row_floats(head_dim);
+    w.out = w.rows + PREFILL_KEYS * row_floats(head_dim);
+    return w;
+}
+
+static void load_queries(const struct prefill_tile *t, struct work *w, size_t cols) {
+    size_t D = t->key->head_dim;
+    float scale = 1 / sqrtf((float)D);
+    for (size_t d = 0; d < D; d++) {
+        for (size_t i = 0; i < t->n; i++) w->q[d * cols + i] = scale * t->q[i * t->q_stride + d];
+        for (size_t i = t->n; i < cols; i++) w->q[d * cols + i] = 0;
+    }
+}
+
+/* Keys begin .. begin + n - 1: those behind a query's position do not count for it. */
+static void mask(const struct prefill_tile *t, float *scores, size_t cols, size_t begin, size_t n) {
+    for (size_t j = begin > t->pos ? 0 : t->pos + 1 - begin; j < n; j++) {
+        size_t hidden = begin + j - t->pos; /* queries before the key's position */
+        for (size_t i = 0; i < hidden && i < t->n; i++) scores[j * cols + i] = -INFINITY;
+    }
+}
+
+void prefill_attend(const struct prefill_tile *t, float *work) {
+    const struct kernels *k = t->key->k;
+    size_t D = t->key->head_dim, cols = (t->n + COLUMNS - 1) / COLUMNS * COLUMNS, rows = t->pos + t->n;
+    struct work w = cut(work, D);
+    load_queries(t, &w, cols);
+    for (size_t i = 0; i < cols; i++) w.most[i] = -INFINITY, w.sum[i] = 0;
+    memset(w.out, 0, t->n * D * sizeof *w.out);
+
+    for (size_t begin = 0; begin < rows; begin += PREFILL_KEYS) {
+        size_t n = rows - begin < PREFILL_KEYS ? rows - begin : PREFILL_KEYS;
+        t->key->codec->ops->decode(t->key, w.rows, t->keys, begin, n);
+        k->strided_product(w.scores, cols, NULL, w.rows, D, 1, n, w.q, cols, D, cols);
+        mask(t, w.scores, cols, begin, n);
+        k->running_softmax(w.scores, n, cols, w.most, w.sum, w.keep);
+        t->value->codec->ops->decode(t->value, w.rows, t->values, begin, n);
+        k->strided_product(w.out, D, w.keep, w.scores, 1, cols, t->n, w.rows, D, n, D);
+    }
+    for (size_t i = 0; i < t->n; i++)
+        for (size_t d = 0; d < D; d++) t->out[i * t->out_stride + d] = w.out[i * D + d] / w.sum[i];
+}

@@ -1,0 +1,107 @@
+#include "kernels/tiles.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { QUADS = TILE_SIDE / 4, PLANE = 4 * TILE_SIDE };
+
+size_t tile_bytes(const struct tiles *t) { return (size_t)PLANE * t->bits; }
+
+size_t tiles_scales_at(const struct tiles *t) { return t->n * tile_bytes(t); }
+
+size_t tiles_block_bytes(const struct tiles *t) { return tiles_scales_at(t) + t->n / t->per_scale * TILE_SIDE * sizeof(uint16_t); }
+
+/* `bits` bits at `shift` of a byte = value */
+static void put_bits(uint8_t *at, unsigned bits, unsigned shift, unsigned value) {
+    unsigned mask = ((1u << bits) - 1) << shift;
+    *at = (uint8_t)((*at & ~mask) | (value << shift & mask));
+}
+
+/* code (i, j) of a tile = code; at: the byte of (i % 4, j) in the first plane */
+static void put_code(unsigned bits, uint8_t *at, size_t quad, unsigned code) {
+    if (bits == 8) {
+        at[quad * PLANE] = (uint8_t)code;
+    } else if (bits == 4) {
+        put_bits(at + quad / 2 * PLANE, 4, 4 * (quad % 2), code);
+    } else {
+        put_bits(at + quad / 4 * PLANE, 2, 2 * (quad % 4), code & 3);
+        if (bits == 3) put_bits(at + 2 * PLANE, 1, (unsigned)quad, code >> 2);
+    }
+}
+
+void tiles_put(const struct tiles *t, uint8_t *block, size_t row, const uint8_t *codes, const uint16_t *scales) {
+    size_t bytes = tile_bytes(t);
+    for (size_t d = 0; d < t->n * TILE_SIDE; d++) {
+        size_t in = d % TILE_SIDE, i = t->keys ? in : row, j = t->keys ? row : in;
+        put_code(t->bits, block + d / TILE_SIDE * bytes + 4 * j + i % 4, i / 4, codes[d]);
+    }
+    for (size_t g = 0; g < t->n / t->per_scale; g++)
+        memcpy(block + tiles_scales_at(t) + 2 * (g * TILE_SIDE + row), &scales[g], sizeof *scales);
+}
+
+/* quads[8][32] of a tile, a code in each byte */
+static void unpack_quads(unsigned bits, uint32_t quads[QUADS][TILE_SIDE], const uint8_t *tile) {
+    uint32_t planes[QUADS][TILE_SIDE];
+    memcpy(planes, tile, (size_t)PLANE * bits);
+    for (unsigned k = 0; k < QUADS; k++)
+        for (size_t j = 0; j < TILE_SIDE; j++) {
+            if (bits == 8)
+                quads[k][j] = planes[k][j];
+            else if (bits == 4)
+                quads[k][j] = planes[k / 2][j] >> 4 * (k % 2) & 0x0f0f0f0f;
+            else
+                quads[k][j] = planes[k / 4][j] >> 2 * (k % 4) & 0x03030303;
+            if (bits == 3) quads[k][j] |= (planes[2][j] >> k & 0x01010101) << 2;
+        }
+}
+
+void tiles_codes(const struct tiles *t, uint8_t *codes, const uint8_t *block) {
+    uint32_t quads[QUADS][TILE_SIDE];
+    size_t D = t->n * TILE_SIDE;
+    for (size_t at = 0; at < D; at += TILE_SIDE, block += tile_bytes(t)) {
+        unpack_quads(t->bits, quads, block);
+        for (size_t k = 0; k < QUADS; k++)
+            for (size_t j = 0; j < TILE_SIDE; j++) {
+                if (t->keys)
+                    memcpy(codes + j * D + at + 4 * k, &quads[k][j], 4);
+                else
+                    for (size_t i = 0; i < 4; i++) codes[(4 * k + i) * D + at + j] = (uint8_t)(quads[k][j] >> 8 * i);
+            }
+    }
+}
+
+/* x to the nearest whole number, |x| < 2^22, ties to even: the sum has no bits left for a fraction. */
+static int32_t nearest(float x) {
+    return (int32_t)((x + 0x1.8p23f) - 0x1.8p23f);
+}
+
+float tile_factors(int32_t a[TILE_SIDE], const float x[TILE_SIDE]) {
+    float most = 0;
+    bool finite = true;
+    for (size_t i = 0; i < TILE_SIDE; i++) {
+        float size = fabsf(x[i]);
+        most = size > most ? size : most;
+        finite = finite && size < INFINITY;
+    }
+    memset(a, 0, TILE_SIDE * sizeof *a);
+    if (!finite) return NAN;
+    if (most < 0x1p-100f) return 0;
+    float inverse = TILE_FACTOR_MAX / most;
+    for (size_t i = 0; i < TILE_SIDE; i++) a[i] = nearest(x[i] * inverse);
+    return most * (1.0f / TILE_FACTOR_MAX);
+}
+
+void tile_query_set(struct tile_query *q, const float *x, size_t n) {
+    for (size_t k = 0; k < n; k++) q->scale[k] = tile_factors(q->a[k], x + k * TILE_SIDE);
+}
+
+void tile_levels_set(struct tile_levels *t, const float *levels, size_t n) {
+    float most = 0;
+    for (size_t c = 0; c < n; c++) most = fmaxf(most, fabsf(levels[c]));
+    *t = (struct tile_levels){.unit = most / TILE_FACTOR_MAX};
+    for (size_t c = 0; c < n; c++) {
+        int32_t whole = nearest(levels[c] / t->unit) + 32768;
+        t->high[c] = (uint8_t)(whole >> 8);
+        t->low[c] = (uint8_t)whole;
+    }
+}

@@ -1,0 +1,202 @@
+/* Products with several rows of activations, for vector.h (which see; it includes this file).
+ *
+ * A tile of 4 x 4 numbers is the unit. For a group of LANES rows of w, the panel holds columns c..c+3 of all of them as four vectors:
+ * vector j has rows j, 4 + j, 8 + j, ... with their four columns side by side. To make it, a row of w is widened and its vectors are
+ * cut into fours: nothing is transposed. A row of x needs no packing: its columns c..c+3 are broadcast to all fours of a vector, and
+ * four fused multiply-adds bring LANES rows of w four columns further. Each element so has four partial sums, added up at the end:
+ * v_sum_fours of the four vectors is LANES elements of y, in order. */
+
+/* arrays of vectors become registers only where no loop over them is left */
+#define UNROLL _Pragma("GCC unroll 8")
+
+enum {
+    PANEL_COLS = 384, /* a panel of LANES rows stays in the first cache */
+    COMBINE_ROWS = 64,
+    COMBINE_COLS = 64
+};
+
+/* bytes of n numbers, n a multiple of the block: dtype_bytes as a constant expression */
+INLINE size_t bytes_of(enum dtype type, size_t n) {
+    switch (type) {
+    case DTYPE_F32: return 4 * n;
+    case DTYPE_Q8_0: return n / BLOCK * 34;
+    case DTYPE_Q4_0: return n / BLOCK * 18;
+    default: return 2 * n;
+    }
+}
+
+/* One row of w to a panel. `next`: the address of a row of the same width that will be asked for later. */
+INLINE void pack_row(enum dtype type, float *panel, const uint8_t *row, size_t cols, const uint8_t *next) {
+    size_t c = 0;
+    if (is_block(type)) {
+        for (; c < cols; c += BLOCK) {
+            const uint8_t *block = row + bytes_of(type, c);
+            vec q[BLOCK_VECS], d = v_set1(block_scale(block));
+            __builtin_prefetch(next + bytes_of(type, c), 0, 2);
+            load_block(type, q, block);
+            for (size_t j = 0; j < BLOCK_VECS; j++) v_store_fours(panel + (c + j * LANES) * LANES, 4 * LANES, v_mul(d, q[j]));
+        }
+        return;
+    }
+    for (; c + LANES <= cols; c += LANES) {
+        __builtin_prefetch(next + bytes_of(type, c), 0, 2);
+        v_store_fours(panel + c * LANES, 4 * LANES, load(type, row, c));
+    }
+    if (c < cols) v_store_fours(panel + c * LANES, 4 * LANES, load_part(type, row, c, cols - c));
+}
+
+/* The panel of rows <= LANES rows of w and cols <= PANEL_COLS columns; rows and columns past the end are zeros. */
+INLINE void pack(enum dtype type, float *panel, const uint8_t *w, size_t stride, size_t rows, size_t cols, const uint8_t *next) {
+    static const float zeros[PANEL_COLS];
+    for (size_t r = 0; r < LANES; r++) {
+        float *at = panel + r % 4 * LANES + r / 4 * 4;
+        if (r < rows)
+            pack_row(type, at, w + r * stride, cols, next + r * stride);
+        else
+            pack_row(DTYPE_F32, at, (const uint8_t *)zeros, cols, (const uint8_t *)zeros);
+    }
+}
+
+/* y[n][rows] = x[n][cols] times a panel, or that is added to y; n <= X_ROWS is a constant. */
+INLINE void matmul_rows(size_t n, float *y, size_t ldy, size_t rows, const float *panel, const float *x, size_t ldx, size_t cols, bool more) {
+    vec sum[X_ROWS][4], xv[X_ROWS];
+    float rest[X_ROWS][4];
+    UNROLL for (size_t i = 0; i < n; i++)
+        UNROLL for (int j = 0; j < 4; j++) sum[i][j] = v_set1(0);
+    for (size_t c = 0; c + 4 <= cols; c += 4, panel += 4 * LANES) {
+        UNROLL for (size_t i = 0; i < n; i++) xv[i] = v_broadcast4(x + i * ldx + c);
+        UNROLL for (int j = 0; j < 4; j++) {
+            vec w = v_load(panel + j * LANES);
+            UNROLL for (size_t i = 0; i < n; i++) sum[i][j] = v_fma(w, xv[i], sum[i][j]);
+        }
+    }
+    if (cols % 4) {
+        memset(rest, 0, sizeof rest);
+        for (size_t i = 0; i < n; i++) memcpy(rest[i], x + i * ldx + cols - cols % 4, cols % 4 * sizeof(float));
+        UNROLL for (size_t i = 0; i < n; i++)
+            UNROLL for (int j = 0; j < 4; j++) sum[i][j] = v_fma(v_load(panel + j * LANES), v_broadcast4(rest[i]), sum[i][j]);
+    }
+    UNROLL for (size_t i = 0; i < n; i++) {
+        vec s = v_sum_fours(sum[i][0], sum[i][1], sum[i][2], sum[i][3]);
+        float *to = y + i * ldy;
+        if (rows == LANES)
+            v_store(to, more ? v_add(v_load(to), s) : s);
+        else
+            v_store_part(to, more ? v_add(v_load_part(to, rows), s) : s, rows);
+    }
+}
+
+/* rows of x to take next so that the groups of at most X_ROWS are about the same size */
+static size_t next_group(size_t n) {
+    size_t groups = (n + X_ROWS - 1) / X_ROWS;
+    return (n + groups - 1) / groups;
+}
+
+/* The same for any n. */
+static void matmul_panel(float *y, size_t ldy, size_t rows, const float *panel, const float *x, size_t ldx, size_t n, size_t cols, bool more) {
+    for (size_t take; n; n -= take, y += take * ldy, x += take * ldx) {
+        take = next_group(n);
+        switch (take) {
+        case 1: matmul_rows(1, y, ldy, rows, panel, x, ldx, cols, more); break;
+        case 2: matmul_rows(2, y, ldy, rows, panel, x, ldx, cols, more); break;
+        case 3: matmul_rows(3, y, ldy, rows, panel, x, ldx, cols, more); break;
+#if X_ROWS == 6
+        case 4: matmul_rows(4, y, ldy, rows, panel, x, ldx, cols, more); break;
+        case 5: matmul_rows(5, y, ldy, rows, panel, x, ldx, cols, more); break;
+        case 6: matmul_rows(6, y, ldy, rows, panel, x, ldx, cols, more); break;
+#endif
+        }
+    }
+}
+
+INLINE void matmul_type(enum dtype type, float *y, size_t ldy, const uint8_t *w, size_t stride, size_t rows, const float *x, size_t ldx,
+                        size_t n, size_t cols) {
+    _Alignas(64) float panel[LANES * PANEL_COLS];
+    for (size_t c = 0; c < cols; c += PANEL_COLS) {
+        size_t width = cols - c < PANEL_COLS ? cols - c : PANEL_COLS;
+        for (size_t r = 0; r < rows; r += LANES) {
+            size_t height = rows - r < LANES ? rows - r : LANES;
+            const uint8_t *at = w + r * stride + bytes_of(type, c), *next = at;
+            if (r + LANES < rows)
+                next = at + LANES * stride;
+            else if (c + PANEL_COLS < cols)
+                next = w + bytes_of(type, c + PANEL_COLS);
+            pack(type, panel, at, stride, height, width, next);
+            matmul_panel(y + r, ldy, height, panel, x + c, ldx, n, width, c > 0);
+        }
+    }
+}
+
+static void matmul(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *x, size_t ldx, size_t n,
+                   size_t cols) {
+    switch (type) {
+    case DTYPE_F16: matmul_type(DTYPE_F16, y, ldy, w, stride, rows, x, ldx, n, cols); break;
+    case DTYPE_BF16: matmul_type(DTYPE_BF16, y, ldy, w, stride, rows, x, ldx, n, cols); break;
+    case DTYPE_Q8_0: matmul_type(DTYPE_Q8_0, y, ldy, w, stride, rows, x, ldx, n, cols); break;
+    case DTYPE_Q4_0: matmul_type(DTYPE_Q4_0, y, ldy, w, stride, rows, x, ldx, n, cols); break;
+    default: matmul_type(DTYPE_F32, y, ldy, w, stride, rows, x, ldx, n, cols);
+    }
+}
+
+/* y[n][vecs vectors] += a[n][rows] w[rows][...]; n <= X_ROWS and vecs, 1 or 4, are constants; the last vector has `last` lanes. */
+INLINE void combine_rows(size_t n, size_t vecs, size_t last, float *y, size_t ldy, const float *w, size_t ldw, size_t rows, const float *a,
+                         size_t lda) {
+    vec sum[X_ROWS][4], av[X_ROWS];
+    UNROLL for (size_t i = 0; i < n; i++)
+        UNROLL for (size_t j = 0; j < vecs; j++)
+            sum[i][j] = last < LANES ? v_load_part(y + i * ldy + j * LANES, last) : v_load(y + i * ldy + j * LANES);
+    for (size_t r = 0; r < rows; r++, w += ldw) {
+        UNROLL for (size_t i = 0; i < n; i++) av[i] = v_set1(a[i * lda + r]);
+        UNROLL for (size_t j = 0; j < vecs; j++) {
+            vec wv = v_load(w + j * LANES);
+            UNROLL for (size_t i = 0; i < n; i++) sum[i][j] = v_fma(av[i], wv, sum[i][j]);
+        }
+    }
+    UNROLL for (size_t i = 0; i < n; i++)
+        UNROLL for (size_t j = 0; j < vecs; j++) {
+            if (last < LANES)
+                v_store_part(y + i * ldy + j * LANES, sum[i][j], last);
+            else
+                v_store(y + i * ldy + j * LANES, sum[i][j]);
+        }
+}
+
+INLINE void combine_vecs(size_t vecs, size_t last, float *y, size_t ldy, const float *w, size_t ldw, size_t rows, const float *a, size_t lda,
+                         size_t n) {
+    for (size_t take; n; n -= take, y += take * ldy, a += take * lda) {
+        take = next_group(n);
+        switch (take) {
+        case 1: combine_rows(1, vecs, last, y, ldy, w, ldw, rows, a, lda); break;
+        case 2: combine_rows(2, vecs, last, y, ldy, w, ldw, rows, a, lda); break;
+        case 3: combine_rows(3, vecs, last, y, ldy, w, ldw, rows, a, lda); break;
+#if X_ROWS == 6
+        case 4: combine_rows(4, vecs, last, y, ldy, w, ldw, rows, a, lda); break;
+        case 5: combine_rows(5, vecs, last, y, ldy, w, ldw, rows, a, lda); break;
+        case 6: combine_rows(6, vecs, last, y, ldy, w, ldw, rows, a, lda); break;
+#endif
+        }
+    }
+}
+
+/* A tile of w of at most COMBINE_ROWS x COMBINE_COLS, as float32 on the stack, meets all rows of a. */
+static void combine_tile(float *y, size_t ldy, const float *tile, size_t rows, const float *a, size_t lda, size_t n, size_t cols) {
+    size_t c = 0;
+    for (; c + 4 * LANES <= cols; c += 4 * LANES) combine_vecs(4, LANES, y + c, ldy, tile + c, COMBINE_COLS, rows, a, lda, n);
+    for (; c + LANES <= cols; c += LANES) combine_vecs(1, LANES, y + c, ldy, tile + c, COMBINE_COLS, rows, a, lda, n);
+    if (c < cols) combine_vecs(1, cols - c, y + c, ldy, tile + c, COMBINE_COLS, rows, a, lda, n);
+}
+
+static void combine(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *a, size_t lda, size_t n,
+                    size_t cols) {
+    _Alignas(64) float tile[COMBINE_ROWS * COMBINE_COLS];
+    for (size_t r = 0; r < rows; r += COMBINE_ROWS)
+        for (size_t c = 0; c < cols; c += COMBINE_COLS) {
+            size_t height = rows - r < COMBINE_ROWS ? rows - r : COMBINE_ROWS, width = cols - c < COMBINE_COLS ? cols - c : COMBINE_COLS;
+            for (size_t i = 0; i < height; i++) {
+                float *row = tile + i * COMBINE_COLS;
+                to_f32(type, row, (const uint8_t *)w + (r + i) * stride + dtype_bytes(type, c), width);
+                memset(row + width, 0, (COMBINE_COLS - width) * sizeof *row);
+            }
+            combine_tile(y + c, ldy, tile, height, a + r, lda, n, width);
+        }
+}
