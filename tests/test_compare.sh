@@ -231,7 +231,7 @@ expect 0 "$tmp/one.txt: the codebooks were calibrated on this very text" "$BIN" 
 [ "$(grep -c "very text" "$tmp/err")" -eq 1 ] || fail "warned of the other text too: $(cat "$tmp/err")"
 has "$tmp/out" '"codebook":{"file":"'
 has "$tmp/out" '"corpora":[{"file":"one.txt","sha256":"'
-has "$tmp/out" '"keys":"lookat:m=4,k=16","values":"int8:group=32"'
+has "$tmp/out" '"keys":"lookat:m=4,k=16,table=16","values":"int8:group=32"'
 cp "$tmp/out" "$tmp/book.json"
 expect 0 "" "$BIN" compare $texts $lk --book "$tmp/b.book.gguf" -o jsonl
 cp "$tmp/out" "$tmp/book.jsonl"

@@ -18,7 +18,7 @@ struct attn_counters {
 
 /* What may stand behind a codec's name in a spec. 0 and false: not given, until the codec's `check` puts its default there. */
 struct codec_options {
-    size_t m, k, bits, group;
+    size_t m, k, bits, group, table;
     bool rotate, center;
 };
 

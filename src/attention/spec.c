@@ -68,7 +68,8 @@ static bool listed(const char *list, struct text word) {
 
 /* Where a numeric option is kept; NULL for a flag or an unknown name. */
 static size_t *number_option(struct codec_options *o, struct text name) {
-    return is(name, "m") ? &o->m : is(name, "k") ? &o->k : is(name, "bits") ? &o->bits : is(name, "group") ? &o->group : NULL;
+    return is(name, "m") ? &o->m : is(name, "k") ? &o->k : is(name, "bits") ? &o->bits : is(name, "group") ? &o->group
+           : is(name, "table") ? &o->table : NULL;
 }
 static bool *flag_option(struct codec_options *o, struct text name) {
     return is(name, "rotate") ? &o->rotate : is(name, "center") ? &o->center : NULL;
@@ -169,7 +170,7 @@ size_t spec_format(const struct codec *c, char *out, size_t room) {
         const char *name;
         size_t number;
         bool flag;
-    } all[] = {{"m", o->m, false}, {"k", o->k, false}, {"bits", o->bits, false}, {"group", o->group, false}, {"rotate", 0, o->rotate},
+    } all[] = {{"m", o->m, false}, {"k", o->k, false}, {"bits", o->bits, false}, {"group", o->group, false}, {"table", o->table, false}, {"rotate", 0, o->rotate},
                {"center", 0, o->center}};
     size_t at = (size_t)snprintf(out, room, "%s", c->ops->name);
     char separator = ':';

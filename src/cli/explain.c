@@ -47,12 +47,15 @@ static int learn(const struct kernels *k, struct book *b, struct err *e) {
     return OK;
 }
 
-static void show_codes(const uint8_t *rows, const float decoded[N][D]) {
+/* A timeline's first block: [M][KV_BLOCK_MAX] */
+static int code_of(const uint8_t *codes, size_t key, size_t subspace) { return codes[subspace * KV_BLOCK_MAX + key]; }
+
+static void show_codes(const uint8_t *codes, const float decoded[N][D]) {
     printf("\n2. Each key is stored as %d codes, the nearest centroid in each subspace: %d bytes, where FP16 takes %d.\n\n", M, M, 2 * D);
     for (size_t i = 0; i < N; i++) {
         printf("  key %zu    (%5.2f, %5.2f | %5.2f, %5.2f)  ->  codes", i, (double)keys[i][0], (double)keys[i][1], (double)keys[i][2],
                (double)keys[i][3]);
-        for (size_t j = 0; j < M; j++) printf(" %d", rows[i * M + j]);
+        for (size_t j = 0; j < M; j++) printf(" %d", code_of(codes, i, j));
         printf("  =  (%5.2f, %5.2f | %5.2f, %5.2f)\n", (double)decoded[i][0], (double)decoded[i][1], (double)decoded[i][2],
                (double)decoded[i][3]);
     }
@@ -65,7 +68,7 @@ static void softmax(double *p, const double *s) {
     for (size_t i = 0; i < N; i++) p[i] /= z;
 }
 
-static void show_scores(const uint8_t *rows, const float *table, const float *scores) {
+static void show_scores(const uint8_t *codes, const float *table, const float *scores) {
     double exact[N], looked_up[N], p[N], q[N];
     printf("\n4. A score is a sum of %d looked-up numbers, divided by sqrt(%d): no key is put together again.\n\n", M, D);
     printf("  key   looked up               score   exact q.k   weight   exact weight\n");
@@ -76,9 +79,11 @@ static void show_scores(const uint8_t *rows, const float *table, const float *sc
     }
     softmax(p, exact);
     softmax(q, looked_up);
-    for (size_t i = 0; i < N; i++)
-        printf("  %zu     T0[%d] + T1[%d] = %5.2f   %7.3f   %9.3f   %6.3f   %12.3f\n", i, rows[i * M], rows[i * M + 1],
-               (double)(table[rows[i * M]] + table[K + rows[i * M + 1]]), looked_up[i], exact[i], q[i], p[i]);
+    for (size_t i = 0; i < N; i++) {
+        int c0 = code_of(codes, i, 0), c1 = code_of(codes, i, 1);
+        printf("  %zu     T0[%d] + T1[%d] = %5.2f   %7.3f   %9.3f   %6.3f   %12.3f\n", i, c0, c1, (double)(table[c0] + table[K + c1]), looked_up[i],
+               exact[i], q[i], p[i]);
+    }
 }
 
 static int explain(const struct kernels *k, struct book *b, struct err *e) {
@@ -89,15 +94,15 @@ static int explain(const struct kernels *k, struct book *b, struct err *e) {
 
     struct attn a;
     struct attn_shape shape = {1, 1, D, N};
-    rc = attn_init(&a, &shape, "lookat:m=2,k=4/fp32", b, k, e);
+    rc = attn_init(&a, &shape, "lookat:m=2,k=4,table=32/fp32", b, k, e);
     if (rc) return rc;
     struct codec_head h = {.k = k, .codec = &a.layers[0].key, .head_dim = D};
-    _Alignas(64) uint8_t rows[KV_BLOCK_MAX * M];
+    _Alignas(64) uint8_t codes[KV_BLOCK_MAX * M];
     float decoded[N][D], table[64], scores[KV_BLOCK_MAX];
     struct attn_counters read = {0};
-    h.codec->ops->store(&h, rows, 0, keys[0], D, N);
-    h.codec->ops->decode(&h, decoded[0], rows, 0, N);
-    show_codes(rows, (const float(*)[D])decoded);
+    h.codec->ops->store(&h, codes, 0, keys[0], D, N);
+    h.codec->ops->decode(&h, decoded[0], codes, 0, N);
+    show_codes(codes, (const float(*)[D])decoded);
 
     printf("\n3. A query comes. Its product with every centroid is computed once: the lookup tables.\n\n");
     h.codec->ops->prepare(&h, table, query, &read);
@@ -105,8 +110,8 @@ static int explain(const struct kernels *k, struct book *b, struct err *e) {
     row("table T0", table, K);
     row("table T1", table + K, K);
 
-    h.codec->ops->score(&h, table, scores, rows, N, &read);
-    show_scores(rows, table, scores);
+    h.codec->ops->score(&h, table, scores, codes, N, &read);
+    show_scores(codes, table, scores);
 
     printf("\nRead for this query: %llu bytes of codes, %llu of codebooks, %llu of tables; FP16 keys would be %d bytes.\n"
            "The tables cost K D = %d multiply-adds whatever the number of keys, as much as scoring %d keys exactly: LOOKAT pays for long contexts.\n"

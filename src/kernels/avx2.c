@@ -91,6 +91,9 @@ static inline vec v_pow2(vec k) {
 /* v, but 0 in the lanes where x < least */
 static inline vec v_zero_where_less(vec v, vec x, vec least) { return _mm256_and_ps(v, _mm256_cmp_ps(x, least, _CMP_NLT_UQ)); }
 
+/* x in the lanes where a > b, y elsewhere */
+static inline vec v_where_greater(vec a, vec b, vec x, vec y) { return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_GT_OQ)); }
+
 #include "kernels/vector.h"
 #include "kernels/vector_attention.h"
 
@@ -166,6 +169,7 @@ INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[4], cons
 }
 
 #include "kernels/vector_tiles.h"
+#include "kernels/vector_lookup.h"
 
 /* compilers differ in whether __builtin_cpu_supports knows F16C: leaf 1 of cpuid says it in bit 29 of ecx */
 static bool supported(void) {
@@ -192,6 +196,10 @@ static const struct kernels set = {
     .row_sum = row_sum,
     .strided_product = strided_product,
     .running_softmax = running_softmax,
+    .nearest = nearest,
+    .lookup = lookup_plain,
+    .lookup_round = lookup_round,
+    .lookup_rounded = lookup_rounded_plain,
     .fma_flops = 2 * LANES * CHAINS,
     .multiply_add = multiply_add,
     .read_sum = read_sum,

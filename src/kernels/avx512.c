@@ -97,6 +97,9 @@ static inline vec v_pow2(vec k) {
 /* v, but 0 in the lanes where x < least */
 static inline vec v_zero_where_less(vec v, vec x, vec least) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, least, _CMP_NLT_UQ), v); }
 
+/* x in the lanes where a > b, y elsewhere */
+static inline vec v_where_greater(vec a, vec b, vec x, vec y) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x); }
+
 #include "kernels/vector.h"
 #include "kernels/vector_attention.h"
 
@@ -176,6 +179,9 @@ INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[2], cons
 }
 
 #include "kernels/vector_tiles.h"
+#define HAS_LOOKUP_IN_REGISTERS
+#include "kernels/vector_lookup.h"
+#include "kernels/avx512_lookup.h"
 
 /* The instructions, and that the operating system keeps the registers: __builtin_cpu_supports checks both. */
 static bool supported(void) {
@@ -202,6 +208,10 @@ static const struct kernels set = {
     .row_sum = row_sum,
     .strided_product = strided_product,
     .running_softmax = running_softmax,
+    .nearest = nearest,
+    .lookup = lookup_plain,
+    .lookup_round = lookup_round,
+    .lookup_rounded = lookup_rounded,
     .fma_flops = 2 * LANES * CHAINS,
     .multiply_add = multiply_add,
     .read_sum = read_sum,

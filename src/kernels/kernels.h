@@ -11,6 +11,17 @@
 #include "kernels/dtype.h"
 #include "kernels/tiles.h"
 
+/* Rows of codes lie in blocks of 64: [blocks][m][64] bytes, so that a block's codes of one subspace are a vector. */
+enum { LOOKUP_BLOCK = 64, LOOKUP_MAX_M = 32 };
+
+/* Tables rounded to whole numbers: entry c of table j stands for low_j + step q. low is the sum of the m low_j. */
+struct lookup_scale {
+    float low, step;
+};
+
+/* Bytes of such tables. */
+static inline size_t lookup_entry_bytes(size_t m, size_t k, size_t bits) { return m * (k < 64 ? 64 : k) * bits / 8; }
+
 struct kernels {
     const char *name;         /* "scalar", "avx2", "avx512", "neon" */
     bool (*supported)(void);  /* does this CPU have the instructions? */
@@ -64,6 +75,7 @@ struct kernels {
      * |error| of out_d <= 1.001 sum over blocks of (most / 65278) sum_i |what the code stands for| + (n / 32 + 8) u (|out_d| + sum_i |p_i x_id|); with
      * levels + sum_i |w_i| unit / 2 more. Where most < 2^-100 the block adds nothing. A w that is no number or infinite makes out_d NaN. */
     void (*tile_mix)(const struct tiles *t, float *out, const uint8_t *blocks, const float *p, size_t n);
+
     /* ---- attention: rows of one head, [n][dim] of f32 or f16 without gaps, which mostly come from memory ---- */
 
     /* y[i] = sum_c w[i][c] x[c]. Error as for matvec. */
@@ -82,6 +94,25 @@ struct kernels {
      * most = m. most is -infinity, sum 0 before the first step; numbers of s may be -infinity, but not a whole column in that step. Relative error of
      * each exp(x) <= 1e-6 + |x| u, and 0 where it is below the normal numbers. */
     void (*running_softmax)(float *s, size_t rows, size_t cols, float *most, float *sum, float *keep);
+
+    /* ---- product-quantised rows: m <= LOOKUP_MAX_M codes a row, each below k <= 256, a power of two ---- */
+
+    /* index[i] = the c < k for which bias[c] + sum_r x[i][r] w[r][c] is largest, the lowest of equals, for i < n: w is [d][k] of type f32 or f16, any k >= 1, rows
+     * of x ldx floats apart. The sums are vecmat's, with its bits; NaN is never largest; 0 where there is nothing else. */
+    void (*nearest)(enum dtype type, uint32_t *index, const void *w, const float *bias, size_t d, size_t k, const float *x, size_t ldx, size_t n);
+
+    /* score[i] = sum_j table[j][code_ij], added in the order of j from 0: the same bits in every set. table is [m][k]; codes, and room in score, are for n
+     * rounded up to whole blocks, and all those codes are below k. */
+    void (*lookup)(float *score, const float *table, size_t m, size_t k, const uint8_t *codes, size_t n);
+
+    /* Rounds finite tables [m][k] to entries of 8 or 16 bits: low_j is the least entry of table j, step the widest table's (most - least) / (2^bits - 1).
+     * entries: lookup_entry_bytes, laid out as this set's lookup_rounded reads them. */
+    void (*lookup_round)(struct lookup_scale *s, void *entries, const float *table, size_t m, size_t k, size_t bits);
+
+    /* score[i] = low + step sum_j q[j][code_ij], as lookup, the sum in whole numbers: for equal tables the same bits in every set.
+     * |score - sum_j table[j][code_ij]| <= m step (1/2 + 2^-6) + (m + 8) u sum_j max_c |table[j][c]|. */
+    void (*lookup_rounded)(float *score, const void *entries, const struct lookup_scale *s, size_t m, size_t k, size_t bits, const uint8_t *codes,
+                           size_t n);
 
     /* The two limits of the machine as this set's instructions reach them, for measure/limits.h to time; their values only keep the compiler from
      * leaving the work out.

@@ -88,6 +88,9 @@ static inline vec v_zero_where_less(vec v, vec x, vec least) {
     return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(v), vcltq_f32(x, least)));
 }
 
+/* x in the lanes where a > b, y elsewhere */
+static inline vec v_where_greater(vec a, vec b, vec x, vec y) { return vbslq_f32(vcgtq_f32(a, b), x, y); }
+
 #include "kernels/vector.h"
 #include "kernels/vector_attention.h"
 
@@ -151,6 +154,7 @@ INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[8], cons
 }
 
 #include "kernels/vector_tiles.h"
+#include "kernels/vector_lookup.h"
 
 static bool supported(void) { return true; }
 
@@ -173,6 +177,10 @@ static const struct kernels set = {
     .row_sum = row_sum,
     .strided_product = strided_product,
     .running_softmax = running_softmax,
+    .nearest = nearest,
+    .lookup = lookup_plain,
+    .lookup_round = lookup_round,
+    .lookup_rounded = lookup_rounded_plain,
     .fma_flops = 2 * LANES * CHAINS,
     .multiply_add = multiply_add,
     .read_sum = read_sum,

@@ -247,6 +247,41 @@ static void running_softmax(float *s, size_t rows, size_t cols, float *most, flo
     }
 }
 
+static void nearest(enum dtype type, uint32_t *index, const void *w, const float *bias, size_t d, size_t k, const float *x, size_t ldx, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        float most = -INFINITY, sum[TILE];
+        index[i] = 0;
+        for (size_t begin = 0; begin < k; begin += TILE) {
+            size_t count = k - begin < TILE ? k - begin : TILE;
+            memcpy(sum, bias + begin, count * sizeof *sum);
+            vecmat(type, sum, (const uint8_t *)w + dtype_bytes(type, begin), dtype_bytes(type, k), d, x + i * ldx, count);
+            for (size_t c = 0; c < count; c++)
+                if (sum[c] > most) most = sum[c], index[i] = (uint32_t)(begin + c);
+        }
+    }
+}
+
+static void lookup_round(struct lookup_scale *s, void *entries, const float *table, size_t m, size_t k, size_t bits) {
+    float least[LOOKUP_MAX_M], widest = 0, low = 0;
+    for (size_t j = 0; j < m; j++) {
+        float most = least[j] = table[j * k];
+        for (size_t c = 1; c < k; c++) {
+            least[j] = fminf(least[j], table[j * k + c]);
+            most = fmaxf(most, table[j * k + c]);
+        }
+        widest = fmaxf(widest, most - least[j]);
+        low += least[j];
+    }
+    float scale = lookup_scale(s, widest, low, bits);
+    for (size_t i = 0; i < m * k; i++) {
+        long whole = lrintf((table[i] - least[i / k]) * scale);
+        if (bits == 8)
+            ((uint8_t *)entries)[i] = (uint8_t)whole;
+        else
+            ((uint16_t *)entries)[i] = (uint16_t)whole;
+    }
+}
+
 static const struct kernels set = {
     .name = "scalar",
     .supported = supported,
@@ -266,6 +301,10 @@ static const struct kernels set = {
     .row_sum = row_sum,
     .strided_product = strided_product,
     .running_softmax = running_softmax,
+    .nearest = nearest,
+    .lookup = lookup_plain,
+    .lookup_round = lookup_round,
+    .lookup_rounded = lookup_rounded_plain,
     .fma_flops = 2 * LANES,
     .multiply_add = multiply_add,
     .read_sum = read_sum,

@@ -1,0 +1,137 @@
+/* The nearest centroid, and rounded lookup tables, for any vector unit: included after vector.h. It needs v_where_greater(a, b, x, y) too: x in the
+ * lanes where a > b, y elsewhere, so where either is NaN. */
+#ifndef LOOKAT_KERNELS_VECTOR_LOOKUP_H
+#define LOOKAT_KERNELS_VECTOR_LOOKUP_H
+
+enum { NEAREST_ROWS = 4, NEAREST_VECS = LANES == 8 ? 2 : 4 }; /* 16 sums of 32 registers, 8 of 16 */
+
+INLINE size_t size_of(enum dtype type) { return type == DTYPE_F16 ? 2 : 4; }
+
+INLINE vec lane_numbers(void) {
+    float number[LANES];
+    for (int i = 0; i < LANES; i++) number[i] = (float)i;
+    return v_load(number);
+}
+
+/* The largest sum so far of each lane, and its centroid's number (as a float32, which holds it exactly). */
+struct best {
+    vec sum, at;
+};
+
+INLINE void keep_best(struct best *b, vec sum, vec at) {
+    b->at = v_where_greater(sum, b->sum, at, b->at);
+    b->sum = v_where_greater(sum, b->sum, sum, b->sum);
+}
+
+/* Centroids c .. c + vecs LANES - 1 against `rows` rows (constants). */
+INLINE void nearest_tile(enum dtype type, size_t rows, size_t vecs, struct best *best, const uint8_t *w, const float *bias, size_t d, size_t k,
+                         size_t c, const float *x, size_t ldx) {
+    vec sum[NEAREST_ROWS][8];
+    for (size_t i = 0; i < rows; i++)
+        for (size_t v = 0; v < vecs; v++) sum[i][v] = v_load(bias + c + v * LANES);
+    for (size_t r = 0; r < d; r++, w += k * size_of(type)) {
+        vec wv[8];
+        for (size_t v = 0; v < vecs; v++) wv[v] = load(type, w, c + v * LANES);
+        for (size_t i = 0; i < rows; i++) {
+            vec xv = v_set1(x[i * ldx + r]);
+            for (size_t v = 0; v < vecs; v++) sum[i][v] = v_fma(xv, wv[v], sum[i][v]);
+        }
+    }
+    for (size_t v = 0; v < vecs; v++) {
+        vec at = v_add(lane_numbers(), v_set1((float)(c + v * LANES)));
+        for (size_t i = 0; i < rows; i++) keep_best(&best[i], sum[i][v], at);
+    }
+}
+
+/* The last n < LANES centroids, from c on; lanes past them have minus infinity. */
+INLINE void nearest_last(enum dtype type, size_t rows, struct best *best, const uint8_t *w, const float *bias, size_t d, size_t k, size_t c,
+                         size_t n, const float *x, size_t ldx) {
+    float padded[LANES];
+    for (size_t l = 0; l < LANES; l++) padded[l] = l < n ? bias[c + l] : -INFINITY;
+    for (size_t i = 0; i < rows; i++) {
+        vec sum = v_load(padded);
+        for (size_t r = 0; r < d; r++) sum = v_fma(v_set1(x[i * ldx + r]), load_part(type, w + r * k * size_of(type), c, n), sum);
+        keep_best(&best[i], sum, v_add(lane_numbers(), v_set1((float)c)));
+    }
+}
+
+/* the lowest number among the lanes with the largest sum */
+INLINE uint32_t best_of(const struct best *b) {
+    vec most = v_set1(v_most(b->sum));
+    vec minus = v_where_greater(most, b->sum, v_set1(-INFINITY), v_sub(v_set1(0), b->at));
+    return (uint32_t)-v_most(minus);
+}
+
+INLINE void nearest_rows(enum dtype type, size_t rows, size_t vecs, uint32_t *index, const void *w, const float *bias, size_t d, size_t k,
+                         const float *x, size_t ldx) {
+    struct best best[NEAREST_ROWS];
+    size_t c = 0;
+    for (size_t i = 0; i < rows; i++) best[i] = (struct best){v_set1(-INFINITY), v_set1(0)};
+    for (; c + vecs * LANES <= k; c += vecs * LANES) nearest_tile(type, rows, vecs, best, w, bias, d, k, c, x, ldx);
+    for (; c + LANES <= k; c += LANES) nearest_tile(type, rows, 1, best, w, bias, d, k, c, x, ldx);
+    if (c < k) nearest_last(type, rows, best, w, bias, d, k, c, k - c, x, ldx);
+    for (size_t i = 0; i < rows; i++) index[i] = best_of(&best[i]);
+}
+
+INLINE void nearest_type(enum dtype type, uint32_t *index, const void *w, const float *bias, size_t d, size_t k, const float *x, size_t ldx,
+                         size_t n) {
+    size_t i = 0;
+    for (; i + NEAREST_ROWS <= n; i += NEAREST_ROWS)
+        nearest_rows(type, NEAREST_ROWS, NEAREST_VECS, index + i, w, bias, d, k, x + i * ldx, ldx);
+    for (; i < n; i++) nearest_rows(type, 1, 8, index + i, w, bias, d, k, x + i * ldx, ldx);
+}
+
+static void nearest(enum dtype type, uint32_t *index, const void *w, const float *bias, size_t d, size_t k, const float *x, size_t ldx, size_t n) {
+    if (type == DTYPE_F16)
+        nearest_type(DTYPE_F16, index, w, bias, d, k, x, ldx, n);
+    else
+        nearest_type(DTYPE_F32, index, w, bias, d, k, x, ldx, n);
+}
+
+/* Least entry of each table; returns the widest table's most - least, and the sum of the least ones in *low. */
+INLINE float spans(const float *table, size_t m, size_t k, float least[LOOKUP_MAX_M], float *low) {
+    float widest = 0;
+    *low = 0;
+    for (size_t j = 0; j < m; j++, table += k) {
+        float most = -INFINITY;
+        least[j] = INFINITY;
+        size_t c = 0;
+        if (k >= LANES) {
+            vec few = v_load(table), many = few;
+            for (c = LANES; c + LANES <= k; c += LANES) few = v_min(v_load(table + c), few), many = v_max(v_load(table + c), many);
+            least[j] = -v_most(v_sub(v_set1(0), few));
+            most = v_most(many);
+        }
+        for (; c < k; c++) {
+            least[j] = table[c] < least[j] ? table[c] : least[j];
+            most = table[c] > most ? table[c] : most;
+        }
+        widest = most - least[j] > widest ? most - least[j] : widest;
+        *low += least[j];
+    }
+    return widest;
+}
+
+#ifndef HAS_LOOKUP_IN_REGISTERS
+/* x >= 0 to the nearest whole number, ties to even: it is in the low bits of x + 1.5 2^23. */
+INLINE uint32_t whole(float x) {
+    uint32_t bits;
+    x += 0x1.8p23f;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static void lookup_round(struct lookup_scale *s, void *entries, const float *table, size_t m, size_t k, size_t bits) {
+    float least[LOOKUP_MAX_M], low, widest = spans(table, m, k, least, &low), scale = lookup_scale(s, widest, low, bits);
+    uint8_t *bytes = entries;
+    uint16_t *words = entries;
+    for (size_t j = 0; j < m; j++, table += k, bytes += k, words += k) {
+        if (bits == 8)
+            for (size_t c = 0; c < k; c++) bytes[c] = (uint8_t)whole((table[c] - least[j]) * scale);
+        else
+            for (size_t c = 0; c < k; c++) words[c] = (uint16_t)whole((table[c] - least[j]) * scale);
+    }
+}
+#endif
+
+#endif

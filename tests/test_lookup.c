@@ -1,0 +1,226 @@
+/* The kernels of product-quantised rows: nearest centroid, lookup tables and their rounding, in every set this CPU can run. Inputs end at bytes that are
+ * NaN in every float type, outputs lie between guards. */
+#include <float.h>
+
+#include "base/rng.h"
+#include "kernels/kernels.h"
+#include "stored.h"
+#include "test.h"
+
+#define U 0x1p-24
+enum { GUARD = 64, MAX_M = LOOKUP_MAX_M, MAX_K = 256, MAX_N = 256, MAX_D = 64 };
+static struct rng rng;
+
+/* Memory whose end, `bytes` behind the start, is followed by poison. */
+struct room {
+    uint8_t *all, *data;
+    size_t bytes;
+};
+
+static struct room room_new(size_t bytes) {
+    struct room r = {malloc(bytes + 2 * GUARD), NULL, bytes};
+    if (!r.all) abort();
+    memset(r.all, 0xff, bytes + 2 * GUARD);
+    r.data = r.all + GUARD;
+    return r;
+}
+
+static bool room_end(struct room *r) {
+    bool ok = true;
+    for (size_t i = 0; i < GUARD; i++) ok = ok && r->data[-1 - (ptrdiff_t)i] == 0xff && r->data[r->bytes + i] == 0xff;
+    free(r->all);
+    return ok;
+}
+
+static void normals(float *x, size_t n, double spread) {
+    for (size_t i = 0; i < n; i++) x[i] = (float)(spread * rng_normal(&rng));
+}
+
+/* ---- nearest ---- */
+
+/* Sums against float64; the index must be within two errors of the largest sum, and a row's index the same alone and among others. */
+static void check_nearest(const struct kernels *k, enum dtype type, size_t n_centroids, size_t d, size_t n) {
+    size_t ldx = d + 3;
+    struct room w = room_new(dtype_bytes(type, d * n_centroids)), b = room_new(n_centroids * 4), x = room_new(((n - 1) * ldx + d) * 4),
+                out = room_new(n * 4), one = room_new(4);
+    float centroids[MAX_D * MAX_K], *bias = (float *)(void *)b.data, *rows = (float *)(void *)x.data;
+    uint32_t *index = (uint32_t *)(void *)out.data, *alone = (uint32_t *)(void *)one.data;
+    normals(centroids, d * n_centroids, 1);
+    dtype_from_f32(type, w.data, centroids, d * n_centroids);
+    normals(bias, n_centroids, 1);
+    normals(rows, (n - 1) * ldx + d, 1);
+    k->nearest(type, index, w.data, bias, d, n_centroids, rows, ldx, n);
+    for (size_t i = 0; i < n; i++) {
+        double best = -INFINITY, got = NAN, error = 0;
+        for (size_t c = 0; c < n_centroids; c++) {
+            double sum = bias[c], size = fabs(sum);
+            for (size_t r = 0; r < d; r++) {
+                double p = rows[i * ldx + r] * stored(type, w.data, r * n_centroids + c);
+                sum += p, size += fabs(p);
+            }
+            best = fmax(best, sum), error = fmax(error, (double)(d + 2) * U * size);
+            if (c == index[i]) got = sum;
+        }
+        CHECK(got >= best - 2 * error, "%s %s k %zu d %zu: row %zu: centroid %u has %g, the best %g", k->name, dtype_name(type), n_centroids, d, i,
+              index[i], got, best);
+        k->nearest(type, alone, w.data, bias, d, n_centroids, rows + i * ldx, ldx, 1);
+        CHECK(*alone == index[i], "%s %s k %zu d %zu: row %zu alone has %u, not %u", k->name, dtype_name(type), n_centroids, d, i, *alone, index[i]);
+    }
+    bool outside = room_end(&out) && room_end(&one);
+    CHECK(outside, "%s: wrote outside index", k->name);
+    room_end(&w), room_end(&b), room_end(&x);
+}
+
+static void nearest_of_every_shape(void) {
+    static const size_t ks[] = {1, 3, 4, 15, 16, 17, 31, 64, 100, 256}, ds[] = {1, 2, 5, 16, 64};
+    EACH_SET(k)
+    for (size_t i = 0; i < COUNT(ks); i++)
+        for (size_t j = 0; j < COUNT(ds); j++)
+            for (size_t n = 1; n <= 9; n += n < 5 ? 1 : 4) {
+                check_nearest(k, DTYPE_F32, ks[i], ds[j], n);
+                check_nearest(k, DTYPE_F16, ks[i], ds[j], n);
+            }
+}
+
+/* Equal sums: the lowest number wins wherever it stands; NaN never does. */
+static void nearest_of_equals(void) {
+    EACH_SET(k)
+    for (size_t n_centroids = 1; n_centroids <= 256; n_centroids += n_centroids < 40 ? 1 : 27)
+        for (size_t at = 0; at < n_centroids; at++) {
+            float bias[256], w[256] = {0}, x[5] = {1, 2, 3, 4, 5};
+            uint32_t index[5];
+            for (int with_nan = 0; with_nan < 2; with_nan++)
+                for (size_t n = 1; n <= 5; n += 4) {
+                    for (size_t c = 0; c < n_centroids; c++) bias[c] = c < at ? (with_nan ? NAN : -7) : with_nan && c > at ? -INFINITY : 2;
+                    k->nearest(DTYPE_F32, index, w, bias, 1, n_centroids, x, 1, n);
+                    for (size_t i = 0; i < n; i++) CHECK(index[i] == at, "%s: %u of %zu, expected %zu", k->name, index[i], n_centroids, at);
+                }
+            for (size_t c = 0; c < n_centroids; c++) bias[c] = NAN;
+            k->nearest(DTYPE_F32, index, w, bias, 1, n_centroids, x, 1, 1);
+            CHECK(index[0] == 0, "%s: %u of nothing", k->name, index[0]);
+        }
+}
+
+/* ---- tables ---- */
+
+struct sums {
+    size_t m, k, n;
+    float table[MAX_M * MAX_K];
+    uint8_t codes[MAX_N * MAX_M];
+    double exact[MAX_N], size[MAX_N]; /* the sums, and of the magnitudes */
+    float first[MAX_N];               /* as the first set has them */
+};
+
+static void fill(struct sums *s, size_t m, size_t k, size_t n, double spread) {
+    size_t whole = (n + 63) / 64 * 64;
+    *s = (struct sums){.m = m, .k = k, .n = n};
+    normals(s->table, m * k, spread);
+    for (size_t i = 0; i < whole * m; i++) s->codes[i] = (uint8_t)rng_below(&rng, k);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < m; j++) {
+            double entry = s->table[j * k + s->codes[(i / 64 * m + j) * 64 + i % 64]];
+            s->exact[i] += entry, s->size[i] += fabs(entry);
+        }
+}
+
+static void check_lookup(const struct kernels *k, struct sums *s, bool first) {
+    size_t whole = (s->n + 63) / 64 * 64;
+    struct room table = room_new(s->m * s->k * 4), codes = room_new(whole * s->m), score = room_new(whole * 4);
+    float *y = (float *)(void *)score.data;
+    memcpy(table.data, s->table, s->m * s->k * 4);
+    memcpy(codes.data, s->codes, whole * s->m);
+    k->lookup(y, (const float *)(const void *)table.data, s->m, s->k, codes.data, s->n);
+    for (size_t i = 0; i < s->n; i++)
+        CHECK(fabs(y[i] - s->exact[i]) <= (double)s->m * U * s->size[i], "%s m %zu k %zu: %g, not %g", k->name, s->m, s->k, (double)y[i], s->exact[i]);
+    if (first) memcpy(s->first, y, s->n * 4);
+    CHECK(memcmp(s->first, y, s->n * 4) == 0, "%s m %zu k %zu: other bits than the first set's", k->name, s->m, s->k);
+    CHECK(room_end(&score), "%s m %zu k %zu: wrote outside", k->name, s->m, s->k);
+    room_end(&table), room_end(&codes);
+}
+
+static void check_rounded(const struct kernels *k, struct sums *s, size_t bits, bool first) {
+    size_t whole = (s->n + 63) / 64 * 64;
+    struct room table = room_new(s->m * s->k * 4), codes = room_new(whole * s->m), score = room_new(whole * 4),
+                entries = room_new(lookup_entry_bytes(s->m, s->k, bits));
+    struct lookup_scale scale;
+    float *y = (float *)(void *)score.data;
+    double widest = 0, low = 0, magnitude = 0;
+    memcpy(table.data, s->table, s->m * s->k * 4);
+    memcpy(codes.data, s->codes, whole * s->m);
+    k->lookup_round(&scale, entries.data, (const float *)(const void *)table.data, s->m, s->k, bits);
+    k->lookup_rounded(y, entries.data, &scale, s->m, s->k, bits, codes.data, s->n);
+    for (size_t j = 0; j < s->m; j++) {
+        double least = INFINITY, most = -INFINITY;
+        for (size_t c = 0; c < s->k; c++) { /* gcc 12 for aarch64 crashes on fmin and fmax here */
+            double entry = s->table[j * s->k + c];
+            if (entry < least) least = entry;
+            if (entry > most) most = entry;
+        }
+        widest = fmax(widest, most - least), low += least, magnitude += fmax(fabs(least), fabs(most));
+    }
+    double step = widest / (exp2((double)bits) - 1), bound = (double)s->m * step * (0.5 + 0x1p-6) + (double)(s->m + 8) * U * magnitude, worst = 0;
+    CHECK(fabs(scale.step - step) <= 4 * U * step && fabs(scale.low - low) <= (double)s->m * U * magnitude, "%s: step %g, not %g; low %g, not %g",
+          k->name, (double)scale.step, step, (double)scale.low, low);
+    for (size_t i = 0; i < s->n; i++) {
+        worst = fmax(worst, fabs(y[i] - s->exact[i]));
+        CHECK(fabs(y[i] - s->exact[i]) <= bound, "%s m %zu k %zu, %zu bits: %g, not %g", k->name, s->m, s->k, bits, (double)y[i], s->exact[i]);
+    }
+    CHECK(s->n < 100 || s->k < 64 || worst > bound / 100, "%s m %zu k %zu, %zu bits: the bound of %g is far from %g", k->name, s->m, s->k, bits, bound, worst);
+    if (first) memcpy(s->first, y, s->n * 4);
+    CHECK(memcmp(s->first, y, s->n * 4) == 0, "%s m %zu k %zu, %zu bits: other bits than the first set's", k->name, s->m, s->k, bits);
+    bool outside = room_end(&score) && room_end(&entries);
+    CHECK(outside, "%s m %zu k %zu, %zu bits: wrote outside", k->name, s->m, s->k, bits);
+    room_end(&table), room_end(&codes);
+}
+
+static void tables_of_every_shape(void) {
+    static const size_t ms[] = {1, 2, 3, 4, 8, 16, 32}, ks[] = {4, 16, 64, 256}, ns[] = {1, 63, 64, 65, 200, 256};
+    static struct sums s;
+    for (size_t i = 0; i < COUNT(ms); i++)
+        for (size_t j = 0; j < COUNT(ks); j++)
+            for (size_t l = 0; l < COUNT(ns); l++)
+                for (size_t bits = 8; bits <= 32; bits *= 2) {
+                    fill(&s, ms[i], ks[j], ns[l], l % 2 ? 1 : 1e4);
+                    EACH_SET(k) {
+                        if (bits == 32)
+                            check_lookup(k, &s, k == kernels_at(0));
+                        else
+                            check_rounded(k, &s, bits, k == kernels_at(0));
+                    }
+                }
+}
+
+/* Tables without extent, and the largest sums there are. */
+static void tables_at_the_edges(void) {
+    static struct sums s;
+    for (size_t bits = 8; bits <= 16; bits *= 2)
+        EACH_SET(k) {
+            struct lookup_scale scale;
+            uint8_t entries[MAX_M * MAX_K * 2];
+            float y[64];
+            fill(&s, 4, 16, 64, 0);
+            for (size_t i = 0; i < 4 * 16; i++) s.table[i] = (float)(i / 16) + 0.5f;
+            k->lookup_round(&scale, entries, s.table, 4, 16, bits);
+            k->lookup_rounded(y, entries, &scale, 4, 16, bits, s.codes, 64);
+            for (size_t i = 0; i < 64; i++) CHECK(y[i] == 8, "%s: constant tables give %g", k->name, (double)y[i]);
+            fill(&s, MAX_M, MAX_K, 64, 0);
+            for (size_t i = 0; i < (size_t)MAX_M * MAX_K; i++) s.table[i] = i % MAX_K == 3 ? 0 : (float)(exp2((double)bits) - 1);
+            memset(s.codes, 200, sizeof s.codes);
+            k->lookup_round(&scale, entries, s.table, MAX_M, MAX_K, bits);
+            k->lookup_rounded(y, entries, &scale, MAX_M, MAX_K, bits, s.codes, 64);
+            for (size_t i = 0; i < 64; i++) CHECK(y[i] == (float)(MAX_M * (exp2((double)bits) - 1)), "%s: the largest sum is %g", k->name, (double)y[i]);
+            s.table[7] = INFINITY;
+            k->lookup_round(&scale, entries, s.table, MAX_M, MAX_K, bits);
+            k->lookup_rounded(y, entries, &scale, MAX_M, MAX_K, bits, s.codes, 64);
+            CHECK(isnan(y[0]) && isnan(y[63]), "%s: an infinite table gives %g", k->name, (double)y[0]);
+        }
+}
+
+int main(void) {
+    rng_seed(&rng, 1, 2);
+    RUN(nearest_of_every_shape);
+    RUN(nearest_of_equals);
+    RUN(tables_of_every_shape);
+    RUN(tables_at_the_edges);
+    return TEST_RESULT;
+}
