@@ -78,12 +78,42 @@ static struct weights weights_new(enum dtype type, size_t rows, size_t cols, siz
 
 static bool fits(enum dtype type, size_t cols) { return cols % dtype_block(type) == 0; }
 
+/* The bound's second part for block types: sum_c |w| (m / 64000 + 1e-30), m the largest |x| of the block. */
+static double act_error(enum dtype type, const uint8_t *row, const float *x, size_t cols) {
+    double error = 0;
+    for (size_t from = 0; from < cols && dtype_block(type) > 1; from += 32) {
+        double most = 0, sizes = 0;
+        for (size_t c = from; c < from + 32; c++) {
+            most = fmax(most, fabs((double)x[c]));
+            sizes += fabs(stored(type, row, c));
+        }
+        error += sizes * (most / 64000 + 1e-30);
+    }
+    return error;
+}
+
+/* y[rows] = rows from.. of w times x, through matvec or matvec_blocks; what the latter takes lies between guards at an address aligned to 64. */
+static void times(const struct kernels *k, const struct weights *w, float *y, size_t from, size_t rows, const float *x) {
+    const uint8_t *data = w->room.data + from * w->stride;
+    if (dtype_block(w->type) == 1) {
+        k->matvec(w->type, y, data, w->stride, rows, x, w->cols);
+        return;
+    }
+    size_t bytes = k->act_bytes(w->type, w->cols);
+    struct room room = room_new(bytes + 64);
+    uint8_t *act = room.data + (64 - (uintptr_t)room.data % 64) % 64;
+    k->act_from_f32(w->type, act, x, w->cols);
+    for (uint8_t *at = act + bytes; at < room.data + room.bytes; at++) CHECK(*at == POISON, "%s %s: wrote beyond act_bytes", k->name, dtype_name(w->type));
+    k->matvec_blocks(w->type, y, data, w->stride, rows, act, w->cols);
+    CHECK(room_end(&room), "%s %s: wrote outside the act", k->name, dtype_name(w->type));
+}
+
 static void check_matvec(const struct kernels *k, enum dtype type, size_t rows, size_t cols) {
     struct weights w = weights_new(type, rows, cols, 8);
     struct room rx, ry = room_new(rows * sizeof(float)), ro = room_new(sizeof(float));
     const float *x = normals(&rx, cols, 1);
     float *y = (float *)(void *)ry.data, *one = (float *)(void *)ro.data;
-    k->matvec(type, y, w.room.data, w.stride, rows, x, cols);
+    times(k, &w, y, 0, rows, x);
     for (size_t r = 0; r < rows; r++) {
         const uint8_t *row = w.room.data + r * w.stride;
         double sum = 0, size = 0;
@@ -92,9 +122,9 @@ static void check_matvec(const struct kernels *k, enum dtype type, size_t rows, 
             sum += p;
             size += fabs(p);
         }
-        CHECK(fabs(y[r] - sum) <= ((double)cols / 8 + 16) * U * size, "%s %s %zux%zu row %zu: %g, not %g", k->name, dtype_name(type), rows,
+        CHECK(fabs(y[r] - sum) <= ((double)cols / 8 + 16) * U * size + act_error(type, row, x, cols), "%s %s %zux%zu row %zu: %g, not %g", k->name, dtype_name(type), rows,
               cols, r, (double)y[r], sum);
-        k->matvec(type, one, row, w.stride, 1, x, cols);
+        times(k, &w, one, r, 1, x);
         CHECK(same_bits(*one, y[r]), "%s %s %zux%zu: row %zu alone differs", k->name, dtype_name(type), rows, cols, r);
     }
     CHECK(rooms_end(&ry, &ro), "%s %s %zux%zu: wrote outside y", k->name, dtype_name(type), rows, cols);
@@ -107,6 +137,64 @@ static void matvec_of_every_shape(void) {
     for (size_t t = 0; t < COUNT(types); t++)
         for (size_t c = 0; c < COUNT(all_cols); c++)
             for (size_t r = 0; r < COUNT(all_rows) && fits(types[t], all_cols[c]); r++) check_matvec(k, types[t], all_rows[r], all_cols[c]);
+}
+
+/* Two blocks of activations of one size, from zeros to near the ends of the range, one with an outlier; then one infinity or NaN, which has to show. */
+static void check_blocks_of_extremes(const struct kernels *k, enum dtype type) {
+    enum { ROWS = 3, COLS = 64 };
+    static const float sizes[] = {0, 1e-44f, 1e-38f, 1.1e-30f, 1e-3f, 100, 3e30f};
+    struct weights w = weights_new(type, ROWS, COLS, 2);
+    float x[COLS], y[ROWS];
+    for (size_t s = 0; s < COUNT(sizes); s++) {
+        for (size_t c = 0; c < COLS; c++) x[c] = sizes[s] * (float)rng_normal(&rng);
+        x[COLS - 1] *= 1e4f;
+        times(k, &w, y, 0, ROWS, x);
+        for (size_t r = 0; r < ROWS; r++) {
+            const uint8_t *row = w.room.data + r * w.stride;
+            double sum = 0, size = 0;
+            for (size_t c = 0; c < COLS; c++) sum += stored(type, row, c) * x[c], size += fabs(stored(type, row, c) * x[c]);
+            CHECK(fabs(y[r] - sum) <= (COLS / 8 + 16) * U * size + act_error(type, row, x, COLS), "%s %s size %g row %zu: %g, not %g", k->name,
+                  dtype_name(type), (double)sizes[s], r, (double)y[r], sum);
+        }
+    }
+    for (size_t c = 0; c < COLS; c++) {
+        memset(x, 0, sizeof x);
+        x[c] = c % 2 ? INFINITY : NAN;
+        times(k, &w, y, 0, ROWS, x);
+        CHECK(isnan(y[0]) && isnan(y[1]) && isnan(y[2]), "%s %s: %g at %zu became %g", k->name, dtype_name(type), (double)x[c], c, (double)y[0]);
+    }
+    room_end(&w.room);
+}
+
+/* The integer sums at their greatest: all weights and activations at the ends of their ranges, with one sign and with two. */
+static void check_blocks_at_the_ends(const struct kernels *k, enum dtype type) {
+    uint8_t block[2 * 34];
+    size_t bytes = dtype_bytes(type, 32);
+    for (int sign = -1; sign <= 1; sign += 2)
+        for (int fill = 0; fill < 4; fill++) {
+            static const uint8_t q8[] = {0x80, 0x7f, 0x81, 0}, q4[] = {0x00, 0xff, 0x0f, 0x88};
+            float x[64], y;
+            struct weights w = {.type = type, .rows = 1, .cols = 64, .stride = 2 * bytes, .room = {.data = block}};
+            memset(block, type == DTYPE_Q8_0 ? q8[fill] : q4[fill], sizeof block);
+            for (size_t b = 0; b < 2; b++) block[b * bytes] = 0, block[b * bytes + 1] = 0x3c; /* 1 as f16 */
+            double sum = 0, size = 0;
+            for (size_t c = 0; c < 64; c++) {
+                x[c] = c % 3 ? (float)sign : 1;
+                double p = stored(type, block, c) * x[c];
+                sum += p, size += fabs(p);
+            }
+            times(k, &w, &y, 0, 1, x);
+            CHECK(fabs(y - sum) <= 24 * U * size, "%s %s fill %d sign %d: %g, not %g", k->name, dtype_name(type), fill, sign, (double)y, sum);
+        }
+}
+
+static void matvec_blocks_of_extremes(void) {
+    EACH_SET(k)
+    for (size_t t = 0; t < COUNT(types); t++) {
+        if (dtype_block(types[t]) == 1) continue;
+        check_blocks_of_extremes(k, types[t]);
+        check_blocks_at_the_ends(k, types[t]);
+    }
 }
 
 static void check_vecmat(const struct kernels *k, enum dtype type, size_t rows, size_t cols) {
@@ -263,6 +351,7 @@ static void check_apply(const struct kernels *k, enum dtype type, size_t rows, s
                     size += fabs(p);
                 }
                 double bound = (matmul_bound(cols) + 8 * U) * size; /* gelu's slope is at most 1.13 */
+                if (n == 1) bound = ((double)cols / 8 + 24) * U * size + act_error(type, w.room.data + r * w.stride, xf + i * ldx, cols);
                 if (after == MATRIX_ADD) bound += U * fabs(sum + before), sum += before;
                 if (after == MATRIX_GELU_TANH) bound = 1.13 * bound + 4e-7 * (1 + fabs(sum)), sum = gelu_tanh_exact(sum);
                 if (after == MATRIX_GELU_ERF) bound = 1.13 * bound + 4e-7 * (1 + fabs(sum)), sum = gelu_erf_exact(sum);
@@ -284,6 +373,7 @@ static void matrix_apply_of_every_type(void) {
             check_apply(k, types[t], 37, 96, n, true, MATRIX_SET);
             check_apply(k, types[t], 2, 1056, n, false, MATRIX_SET);
         }
+    for (size_t n = 1; n <= 2; n++) check_apply(kernels_at(0), DTYPE_Q8_0, 2, 1 << 15, n, true, MATRIX_SET); /* too long for act on the stack */
     threads_set(threads);
 }
 
@@ -825,6 +915,7 @@ int main(void) {
     RUN(sets_by_name);
     RUN(to_f16_stays_inside);
     RUN(matvec_of_every_shape);
+    RUN(matvec_blocks_of_extremes);
     RUN(vecmat_of_every_shape);
     RUN(matmul_of_every_shape);
     RUN(combine_of_every_shape);

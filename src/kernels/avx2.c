@@ -1,5 +1,5 @@
 /* AVX2, FMA and F16C: the operations that vector.h builds the kernels from. */
-#include "kernels/sets.h"
+#include "kernels/act.h"
 
 #if defined(__x86_64__) && defined(__AVX2__)
 #include <cpuid.h>
@@ -94,6 +94,38 @@ static inline vec v_zero_where_less(vec v, vec x, vec least) { return _mm256_and
 /* x in the lanes where a > b, y elsewhere */
 static inline vec v_where_greater(vec a, vec b, vec x, vec y) { return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_GT_OQ)); }
 
+/* For Q4_0, `more` is start[blocks][8]: products are formed with n = q + 8, so the sums of a block's lanes begin at -8 times their activations. */
+static inline size_t act_more_bytes(enum dtype type, size_t cols) { return type == DTYPE_Q4_0 ? cols / ACT_BLOCK * sizeof(__m256i) : 0; }
+static inline void act_more(enum dtype type, const struct act *a, size_t cols) {
+    int32_t *start = a->more;
+    if (type != DTYPE_Q4_0) return;
+    for (const int16_t *q = a->q; q < a->q + cols; q += ACT_BLOCK)
+        for (int i = 0; i < 16; i += 2) *start++ = -8 * (q[i] + q[i + 1] + q[16 + i] + q[17 + i]);
+}
+
+static inline size_t act_step(enum dtype type) { return (void)type, 1; }
+static inline vec v_step_scale(enum dtype type, const float *scale) { return (void)type, _mm256_broadcast_ss(scale); }
+
+static inline __m256i load_32_bytes(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+
+/* sums of the products of a block of weights with block b of a, spread over the lanes */
+static inline vec v_block_products(enum dtype type, const uint8_t *block, size_t n, const struct act *a, size_t b) {
+    const int16_t *q = a->q + b * ACT_BLOCK;
+    __m256i low, high, sum = _mm256_setzero_si256();
+    (void)n;
+    if (type == DTYPE_Q8_0) {
+        low = _mm256_cvtepi8_epi16(load_16_bytes(block + 2));
+        high = _mm256_cvtepi8_epi16(load_16_bytes(block + 18));
+    } else {
+        __m256i bytes = _mm256_cvtepu8_epi16(load_16_bytes(block + 2));
+        low = _mm256_and_si256(bytes, _mm256_set1_epi16(15));
+        high = _mm256_srli_epi16(bytes, 4);
+        sum = load_32_bytes((const int32_t *)a->more + b * 8);
+    }
+    __m256i products = _mm256_add_epi32(_mm256_madd_epi16(low, load_32_bytes(q)), _mm256_madd_epi16(high, load_32_bytes(q + 16)));
+    return _mm256_cvtepi32_ps(type == DTYPE_Q8_0 ? products : _mm256_add_epi32(products, sum));
+}
+
 #include "kernels/vector.h"
 #include "kernels/vector_attention.h"
 
@@ -183,6 +215,9 @@ static const struct kernels set = {
     .to_f32 = to_f32,
     .to_f16 = to_f16,
     .matvec = matvec,
+    .act_bytes = act_bytes,
+    .act_from_f32 = act_from_f32,
+    .matvec_blocks = matvec_blocks,
     .vecmat = vecmat,
     .matmul = matmul,
     .combine = combine,

@@ -1,5 +1,5 @@
 /* AVX-512 (F, BW, DQ, VL) with VNNI and VBMI, as in Ice Lake, Zen 4 and what came after: the operations that vector.h builds the kernels from. */
-#include "kernels/sets.h"
+#include "kernels/act.h"
 
 #if defined(__x86_64__) && defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VNNI__) && defined(__AVX512VBMI__)
 #include <immintrin.h>
@@ -100,6 +100,60 @@ static inline vec v_zero_where_less(vec v, vec x, vec least) { return _mm512_mas
 /* x in the lanes where a > b, y elsewhere */
 static inline vec v_where_greater(vec a, vec b, vec x, vec y) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x); }
 
+/* Q4_0 goes two blocks at a time. Four products of bytes make an instruction, so an activation is 256 h + l with h and l signed. Even lanes hold the
+ * first block, odd lanes the second, so that a pair of scales broadcast is what the lanes need; lanes 8 and on hold the high nibbles. Products are
+ * formed with n = q + 8: the sums begin at -8 times the activations of their lane. */
+struct q4_pair {
+    int8_t h[64], l[64];
+    int32_t start[16];
+};
+
+static inline size_t act_more_bytes(enum dtype type, size_t cols) { return type == DTYPE_Q4_0 ? (cols + 63) / 64 * sizeof(struct q4_pair) : 0; }
+static inline void act_more(enum dtype type, const struct act *a, size_t cols) {
+    struct q4_pair *pair = a->more;
+    if (type != DTYPE_Q4_0) return;
+    for (size_t c = 0; c < cols; c += 64, pair++)
+        for (size_t lane = 0; lane < 16; lane++) {
+            size_t from = c + lane % 2 * 32 + lane / 8 * 16 + lane / 2 % 4 * 4;
+            pair->start[lane] = 0;
+            for (size_t i = 0; i < 4; i++) {
+                int q = from + i < cols ? a->q[from + i] : 0, h = (q + 128) >> 8;
+                pair->h[lane * 4 + i] = (int8_t)h;
+                pair->l[lane * 4 + i] = (int8_t)(q - 256 * h);
+                pair->start[lane] -= 8 * q;
+            }
+        }
+}
+
+static inline size_t act_step(enum dtype type) { return type == DTYPE_Q4_0 ? 2 : 1; }
+static inline vec v_step_scale(enum dtype type, const float *scale) {
+    if (type != DTYPE_Q4_0) return _mm512_set1_ps(*scale);
+    double pair;
+    memcpy(&pair, scale, sizeof pair);
+    return _mm512_castpd_ps(_mm512_set1_pd(pair));
+}
+
+/* the nibbles of n = 1 or 2 blocks in the order of q4_pair */
+static inline __m512i load_q4_pair(const uint8_t *block, size_t n) {
+    static const uint8_t order[64] = {2, 3, 4, 5, 20, 21, 22, 23, 6, 7, 8, 9, 24, 25, 26, 27, 10, 11, 12, 13, 28, 29, 30, 31, 14, 15, 16, 17, 32, 33, 34, 35,
+                                      2, 3, 4, 5, 20, 21, 22, 23, 6, 7, 8, 9, 24, 25, 26, 27, 10, 11, 12, 13, 28, 29, 30, 31, 14, 15, 16, 17, 32, 33, 34, 35};
+    __m512i bytes = _mm512_permutexvar_epi8(_mm512_loadu_si512(order), _mm512_maskz_loadu_epi16(n == 2 ? 0x3ffff : 0x1ff, block));
+    __m512i shift = _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi32(4), 1);
+    return _mm512_and_si512(_mm512_srlv_epi32(bytes, shift), _mm512_set1_epi8(15));
+}
+
+/* sums of the products of n blocks of weights with the blocks of a from b, spread over the lanes; n is act_step or what is left at the end of a row */
+static inline vec v_block_products(enum dtype type, const uint8_t *block, size_t n, const struct act *a, size_t b) {
+    if (type == DTYPE_Q8_0) {
+        __m512i q = _mm512_cvtepi8_epi16(load_32_bytes(block + 2));
+        return _mm512_cvtepi32_ps(_mm512_madd_epi16(q, _mm512_loadu_si512(a->q + b * ACT_BLOCK)));
+    }
+    const struct q4_pair *pair = (const struct q4_pair *)a->more + b / 2;
+    __m512i q = load_q4_pair(block, n), high = _mm512_dpbusd_epi32(_mm512_setzero_si512(), q, _mm512_loadu_si512(pair->h));
+    __m512i sum = _mm512_dpbusd_epi32(_mm512_slli_epi32(high, 8), q, _mm512_loadu_si512(pair->l));
+    return _mm512_cvtepi32_ps(_mm512_add_epi32(sum, _mm512_loadu_si512(pair->start)));
+}
+
 #include "kernels/vector.h"
 #include "kernels/vector_attention.h"
 
@@ -195,6 +249,9 @@ static const struct kernels set = {
     .to_f32 = to_f32,
     .to_f16 = to_f16,
     .matvec = matvec,
+    .act_bytes = act_bytes,
+    .act_from_f32 = act_from_f32,
+    .matvec_blocks = matvec_blocks,
     .vecmat = vecmat,
     .matmul = matmul,
     .combine = combine,

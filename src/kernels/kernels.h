@@ -32,19 +32,27 @@ struct kernels {
     /* y[n] = x[n] to nearest-even f16, as f32_to_f16. */
     void (*to_f16)(uint16_t *y, const float *x, size_t n);
 
-    /* y[r] = sum_c w[r][c] x[c] for r < rows: w is [rows][cols] of type, its rows `stride` bytes apart. cols a multiple of the block.
+    /* y[r] = sum_c w[r][c] x[c] for r < rows: w is [rows][cols] of type F32, F16 or BF16, its rows `stride` bytes apart.
      * |error| <= (cols/8 + 16) u sum_c |w x|, against the exact sum over the stored numbers. */
     void (*matvec)(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const float *x, size_t cols);
 
-    /* y[c] += sum_r a[r] w[r][c]: w as for matvec. |error| <= (rows + 2) u (|y| + sum_r |a w|). */
+    /* The same for Q8_0 and Q4_0, in integers: act_from_f32 turns x[cols] into 16-bit whole numbers and a scale per block of 32, once for all rows
+     * and threads; act_bytes tells the size of that form, which is aligned to 64 bytes, private to the set and the type, and goes to
+     * matvec_blocks. Where m is the largest |x| of an element's own block, |error| <= (cols/8 + 16) u sum_c |w x| + sum_c |w| (m / 64000 + 1e-30);
+     * an infinity or NaN in x gives NaN. */
+    size_t (*act_bytes)(enum dtype type, size_t cols);
+    void (*act_from_f32)(enum dtype type, void *act, const float *x, size_t cols);
+    void (*matvec_blocks)(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const void *act, size_t cols);
+
+    /* y[c] += sum_r a[r] w[r][c]: w of any type, its rows `stride` bytes apart. |error| <= (rows + 2) u (|y| + sum_r |a w|). */
     void (*vecmat)(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const float *a, size_t cols);
 
-    /* y[i][r] = sum_c w[r][c] x[i][c] for i < n, r < rows: w as for matvec; ldy and ldx are the distances between the rows of y[n][rows]
+    /* y[i][r] = sum_c w[r][c] x[i][c] for i < n, r < rows: w as for vecmat; ldy and ldx are the distances between the rows of y[n][rows]
      * and x[n][cols] in floats. |error| <= (min(cols, 384)/4 + cols/384 + 6) u sum_c |w x|. */
     void (*matmul)(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *x, size_t ldx, size_t n,
                    size_t cols);
 
-    /* y[i][c] += sum_r a[i][r] w[r][c] for i < n, c < cols: w as for matvec; ldy and lda are the distances between the rows of y[n][cols]
+    /* y[i][c] += sum_r a[i][r] w[r][c] for i < n, c < cols: w as for vecmat; ldy and lda are the distances between the rows of y[n][cols]
      * and a[n][rows] in floats. |error| <= (rows + 2) u (|y| + sum_r |a w|). */
     void (*combine)(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *a, size_t lda, size_t n,
                     size_t cols);

@@ -8,9 +8,12 @@
  * cache, and ROWS passes over them pay for bringing them there. */
 enum { ROWS = 48, TOKENS = 256 };
 
+enum { ACT_BYTES = 1 << 16 }; /* of stack: enough for 12,000 columns and more */
+
 struct job {
     const struct kernels *k;
     const struct matrix_product *p;
+    const void *act; /* the row of x for matvec_blocks, or NULL */
 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -48,7 +51,10 @@ static void apply_one(void *ctx, size_t begin, size_t end, int thread) {
     for (size_t row = begin, rows; row < end; row += rows) {
         float sums[PIECE];
         rows = least(end - row, PIECE);
-        j->k->matvec(w->type, sums, row_at(w, row), matrix_row_bytes(w), rows, j->p->x, w->cols);
+        if (j->act)
+            j->k->matvec_blocks(w->type, sums, row_at(w, row), matrix_row_bytes(w), rows, j->act, w->cols);
+        else
+            j->k->matvec(w->type, sums, row_at(w, row), matrix_row_bytes(w), rows, j->p->x, w->cols);
         finish(j, j->p->y + row, sums, row, rows);
     }
 }
@@ -65,10 +71,24 @@ static void apply_several(void *ctx, size_t task, int thread) {
     for (size_t i = 0; i < n; i++) finish(j, p->y + (token + i) * p->ldy + row, sums + i * ROWS, row, rows);
 }
 
+/* One row of x for weights in blocks: false where it is too long for the stack. */
+static bool apply_one_to_blocks(struct job *j) {
+    _Alignas(64) uint8_t act[ACT_BYTES];
+    const struct matrix *w = j->p->w;
+    if (j->k->act_bytes(w->type, w->cols) > sizeof act) return false;
+    j->k->act_from_f32(w->type, act, j->p->x, w->cols);
+    j->act = act;
+    threads_ranges(w->rows, apply_one, j);
+    j->act = NULL;
+    return true;
+}
+
 void matrix_apply(const struct kernels *k, const struct matrix_product *p) {
-    struct job j = {k, p};
-    if (p->n == 1)
+    struct job j = {k, p, NULL};
+    bool blocks = dtype_block(p->w->type) > 1;
+    if (p->n == 1 && blocks && apply_one_to_blocks(&j)) return;
+    if (p->n == 1 && !blocks)
         threads_ranges(p->w->rows, apply_one, &j);
-    else if (p->n > 1)
+    else if (p->n > 0)
         threads_tasks(pieces(p->w->rows, ROWS) * pieces(p->n, TOKENS), apply_several, &j);
 }

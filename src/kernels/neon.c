@@ -1,5 +1,5 @@
 /* NEON of 64-bit ARM, which every such CPU has: the operations that vector.h builds the kernels from. */
-#include "kernels/sets.h"
+#include "kernels/act.h"
 
 #if defined(__aarch64__)
 #include <arm_neon.h>
@@ -91,6 +91,33 @@ static inline vec v_zero_where_less(vec v, vec x, vec least) {
 /* x in the lanes where a > b, y elsewhere */
 static inline vec v_where_greater(vec a, vec b, vec x, vec y) { return vbslq_f32(vcgtq_f32(a, b), x, y); }
 
+static inline size_t act_more_bytes(enum dtype type, size_t cols) { return (void)type, (void)cols, 0; }
+static inline void act_more(enum dtype type, const struct act *a, size_t cols) { (void)type, (void)a, (void)cols; }
+static inline size_t act_step(enum dtype type) { return (void)type, 1; }
+static inline vec v_step_scale(enum dtype type, const float *scale) { return (void)type, vld1q_dup_f32(scale); }
+
+/* sum + the products of 16 bytes and 16 activations */
+static inline int32x4_t add_products(int32x4_t sum, int8x16_t w, const int16_t *q) {
+    int16x8_t low = vmovl_s8(vget_low_s8(w)), high = vmovl_s8(vget_high_s8(w)), q0 = vld1q_s16(q), q1 = vld1q_s16(q + 8);
+    sum = vmlal_s16(vmlal_s16(sum, vget_low_s16(low), vget_low_s16(q0)), vget_high_s16(low), vget_high_s16(q0));
+    return vmlal_s16(vmlal_s16(sum, vget_low_s16(high), vget_low_s16(q1)), vget_high_s16(high), vget_high_s16(q1));
+}
+
+/* sums of the products of a block of weights with block b of a, spread over the lanes */
+static inline vec v_block_products(enum dtype type, const uint8_t *block, size_t n, const struct act *a, size_t b) {
+    const int16_t *q = a->q + b * ACT_BLOCK;
+    uint8x16_t bytes = vld1q_u8(block + 2);
+    int8x16_t low = vreinterpretq_s8_u8(bytes), high, eight = vdupq_n_s8(8);
+    (void)n;
+    if (type == DTYPE_Q8_0) {
+        high = vreinterpretq_s8_u8(vld1q_u8(block + 18));
+    } else {
+        low = vsubq_s8(vreinterpretq_s8_u8(vandq_u8(bytes, vdupq_n_u8(15))), eight);
+        high = vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(bytes, 4)), eight);
+    }
+    return vcvtq_f32_s32(add_products(add_products(vdupq_n_s32(0), low, q), high, q + 16));
+}
+
 #include "kernels/vector.h"
 #include "kernels/vector_attention.h"
 
@@ -164,6 +191,9 @@ static const struct kernels set = {
     .to_f32 = to_f32,
     .to_f16 = to_f16,
     .matvec = matvec,
+    .act_bytes = act_bytes,
+    .act_from_f32 = act_from_f32,
+    .matvec_blocks = matvec_blocks,
     .vecmat = vecmat,
     .matmul = matmul,
     .combine = combine,

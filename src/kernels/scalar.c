@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/sets.h"
+#include "kernels/act.h"
 
 /* Numbers widened at a time on the stack; a multiple of every block. */
 enum { TILE = 256, LANES = 8 };
@@ -75,6 +75,34 @@ static void matvec(enum dtype type, float *y, const void *w, size_t stride, size
             add_products(lane, tile, x + c, n);
         }
         y[r] = sum_lanes(lane);
+    }
+}
+
+static size_t act_bytes(enum dtype type, size_t cols) { return (void)type, act_common_bytes(cols); }
+
+static void act_from_f32(enum dtype type, void *act, const float *x, size_t cols) {
+    struct act a = act_at(act, cols);
+    (void)type;
+    act_common_from_f32(&a, x, cols);
+}
+
+/* the whole number q[i] of a block */
+static int block_number(enum dtype type, const uint8_t *block, int i) {
+    if (type == DTYPE_Q8_0) return block[2 + i] < 128 ? block[2 + i] : block[2 + i] - 256;
+    return (i < 16 ? block[2 + i] & 15 : block[2 + i - 16] >> 4) - 8;
+}
+
+static void matvec_blocks(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const void *act, size_t cols) {
+    struct act a = act_at(act, cols);
+    for (size_t r = 0; r < rows; r++) {
+        const uint8_t *block = (const uint8_t *)w + r * stride;
+        float total = 0;
+        for (size_t b = 0; b < cols / ACT_BLOCK; b++, block += dtype_bytes(type, ACT_BLOCK)) {
+            int32_t sum = 0;
+            for (int i = 0; i < ACT_BLOCK; i++) sum += block_number(type, block, i) * a.q[b * ACT_BLOCK + (size_t)i];
+            total += (float)sum * (scale_of(block) * a.scale[b]);
+        }
+        y[r] = total;
     }
 }
 
@@ -288,6 +316,9 @@ static const struct kernels set = {
     .to_f32 = to_f32,
     .to_f16 = to_f16,
     .matvec = matvec,
+    .act_bytes = act_bytes,
+    .act_from_f32 = act_from_f32,
+    .matvec_blocks = matvec_blocks,
     .vecmat = vecmat,
     .matmul = matmul,
     .combine = combine,

@@ -8,11 +8,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/sets.h"
+#include "kernels/act.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { BLOCK = 32, BLOCK_VECS = BLOCK / LANES, ROWS = 4, SHORT_COLS = 256 };
+enum { BLOCK = 32, BLOCK_VECS = BLOCK / LANES };
 
 /* numbers c..c+LANES-1 of a row of f32, f16 or bf16 */
 INLINE vec load(enum dtype type, const void *row, size_t c) {
@@ -79,70 +79,7 @@ static void to_f16(uint16_t *y, const float *x, size_t n) {
     for (; i < n; i++) y[i] = f32_to_f16(x[i]);
 }
 
-/* sum + the products of one block with x[BLOCK]: the scale is applied once, to the sum over the block. */
-INLINE vec add_block(enum dtype type, vec sum, const uint8_t *block, const float *x) {
-    vec q[BLOCK_VECS];
-    load_block(type, q, block);
-    vec s = v_mul(q[0], v_load(x));
-    for (int j = 1; j < BLOCK_VECS; j++) s = v_fma(q[j], v_load(x + j * LANES), s);
-    return v_fma(v_set1(block_scale(block)), s, sum);
-}
-
-/* y[rows] = w x for rows 1 or ROWS (a constant): the rows share the loads of x; each has two vectors of partial sums. */
-INLINE void matvec_rows(enum dtype type, size_t rows, float *y, const uint8_t *w, size_t stride, const float *x, size_t cols) {
-    vec sum[ROWS][2];
-    for (int r = 0; r < ROWS; r++) sum[r][0] = sum[r][1] = v_set1(0);
-    size_t c = 0;
-    if (is_block(type)) {
-        for (const uint8_t *at = w; c < cols; c += BLOCK, at += dtype_bytes(type, BLOCK)) {
-            sum[0][0] = add_block(type, sum[0][0], at, x + c);
-            if (rows == 1) continue;
-            sum[1][0] = add_block(type, sum[1][0], at + stride, x + c);
-            sum[2][0] = add_block(type, sum[2][0], at + 2 * stride, x + c);
-            sum[3][0] = add_block(type, sum[3][0], at + 3 * stride, x + c);
-        }
-    } else {
-        for (; c + 2 * LANES <= cols; c += 2 * LANES) {
-            vec x0 = v_load(x + c), x1 = v_load(x + c + LANES);
-            for (size_t r = 0; r < rows; r++) {
-                sum[r][0] = v_fma(load(type, w + r * stride, c), x0, sum[r][0]);
-                sum[r][1] = v_fma(load(type, w + r * stride, c + LANES), x1, sum[r][1]);
-            }
-        }
-        if (c + LANES <= cols) {
-            vec x0 = v_load(x + c);
-            for (size_t r = 0; r < rows; r++) sum[r][0] = v_fma(load(type, w + r * stride, c), x0, sum[r][0]);
-            c += LANES;
-        }
-        if (c < cols) {
-            vec x1 = v_load_part(x + c, cols - c);
-            for (size_t r = 0; r < rows; r++) sum[r][1] = v_fma(load_part(type, w + r * stride, c, cols - c), x1, sum[r][1]);
-        }
-    }
-    float s[ROWS];
-    v_sum4(s, v_add(sum[0][0], sum[0][1]), v_add(sum[1][0], sum[1][1]), v_add(sum[2][0], sum[2][1]), v_add(sum[3][0], sum[3][1]));
-    for (size_t r = 0; r < rows; r++) y[r] = s[r];
-}
-
-/* Several rows at once where arithmetic is the limit: short rows, such as keys, and nibbles to unpack. Long rows come from memory, and
- * one row after the other is the single stream that prefetchers follow best (Zen 3, f16: 79 % of the read bandwidth; four rows 60 %).
- * A row's sum is formed in the same order either way. */
-INLINE void matvec_type(enum dtype type, float *y, const uint8_t *w, size_t stride, size_t rows, const float *x, size_t cols) {
-    size_t r = 0;
-    bool together = cols <= SHORT_COLS || type == DTYPE_Q4_0;
-    for (; together && r + ROWS <= rows; r += ROWS) matvec_rows(type, ROWS, y + r, w + r * stride, stride, x, cols);
-    for (; r < rows; r++) matvec_rows(type, 1, y + r, w + r * stride, stride, x, cols);
-}
-
-static void matvec(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const float *x, size_t cols) {
-    switch (type) {
-    case DTYPE_F16: matvec_type(DTYPE_F16, y, w, stride, rows, x, cols); break;
-    case DTYPE_BF16: matvec_type(DTYPE_BF16, y, w, stride, rows, x, cols); break;
-    case DTYPE_Q8_0: matvec_type(DTYPE_Q8_0, y, w, stride, rows, x, cols); break;
-    case DTYPE_Q4_0: matvec_type(DTYPE_Q4_0, y, w, stride, rows, x, cols); break;
-    default: matvec_type(DTYPE_F32, y, w, stride, rows, x, cols);
-    }
-}
+#include "kernels/vector_matvec.h"
 
 /* `vecs` (a constant) vectors of columns of y stay in registers while all rows pass; each column sums its rows in order. */
 INLINE void vecmat_columns(enum dtype type, size_t vecs, float *y, const uint8_t *w, size_t stride, size_t rows, const float *a, size_t c) {

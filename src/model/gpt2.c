@@ -59,8 +59,8 @@ void gpt2_key_constants(const struct gpt2_weights *w, const struct kernels *k, f
     for (size_t l = 0; l < w->config.n_layer; l++) {
         const struct gpt2_layer *y = &w->layers[l];
         size_t row = matrix_row_bytes(&y->qkv);
-        k->matvec(y->qkv.type, out + l * C, (const uint8_t *)y->qkv.data + C * row, row, C, y->ln1_b, C); /* rows C .. 2C - 1 make k */
-        for (size_t i = 0; i < C; i++) out[l * C + i] += y->qkv_b[C + i];
+        struct matrix keys = {(const uint8_t *)y->qkv.data + C * row, y->qkv.type, C, C}; /* rows C .. 2C - 1 make k */
+        matrix_apply(k, &(struct matrix_product){&keys, y->qkv_b + C, y->ln1_b, out + l * C, .n = 1, .ldx = C, .ldy = C});
     }
 }
 

@@ -1,0 +1,109 @@
+/* matvec and matvec_blocks for any vector unit: a part of vector.h.
+ *
+ * Decoding is bound by reading the weights, so what counts is how the rows arrive. ROWS rows are read side by side; in a matrix they are the next
+ * ones of ROWS streams that lie far apart, each of which a prefetcher can follow from row to row. A row's sum is formed in the same order
+ * whatever stands beside it. */
+enum { ROWS = 4, SHORT_COLS = 256, FETCH = 1024 /* bytes */ };
+
+/* y[i part] = row i part of w times x, for i < rows, 1 or ROWS (a constant): the rows share the loads of x; each has two vectors of partial sums. */
+INLINE void matvec_rows(enum dtype type, size_t rows, size_t part, float *y, const uint8_t *w, size_t stride, const float *x, size_t cols) {
+    vec sum[ROWS][2];
+    const uint8_t *row[ROWS];
+    for (int r = 0; r < ROWS; r++) sum[r][0] = sum[r][1] = v_set1(0), row[r] = w + (size_t)r * part * stride;
+    size_t c = 0;
+    for (; c + 2 * LANES <= cols; c += 2 * LANES) {
+        vec x0 = v_load(x + c), x1 = v_load(x + c + LANES);
+        for (size_t r = 0; r < rows; r++) {
+            if (part > 1) __builtin_prefetch(row[r] + c * (type == DTYPE_F32 ? 4 : 2) + FETCH);
+            sum[r][0] = v_fma(load(type, row[r], c), x0, sum[r][0]);
+            sum[r][1] = v_fma(load(type, row[r], c + LANES), x1, sum[r][1]);
+        }
+    }
+    if (c + LANES <= cols) {
+        vec x0 = v_load(x + c);
+        for (size_t r = 0; r < rows; r++) sum[r][0] = v_fma(load(type, row[r], c), x0, sum[r][0]);
+        c += LANES;
+    }
+    if (c < cols) {
+        vec x1 = v_load_part(x + c, cols - c);
+        for (size_t r = 0; r < rows; r++) sum[r][1] = v_fma(load_part(type, row[r], c, cols - c), x1, sum[r][1]);
+    }
+    float s[ROWS];
+    v_sum4(s, v_add(sum[0][0], sum[0][1]), v_add(sum[1][0], sum[1][1]), v_add(sum[2][0], sum[2][1]), v_add(sum[3][0], sum[3][1]));
+    for (size_t r = 0; r < rows; r++) y[r * part] = s[r];
+}
+
+INLINE void matvec_type(enum dtype type, float *y, const uint8_t *w, size_t stride, size_t rows, const float *x, size_t cols) {
+    size_t r = 0, part = rows / ROWS;
+    if (cols <= SHORT_COLS) /* such as keys: a few of them are in the cache anyway */
+        for (; r + ROWS <= rows; r += ROWS) matvec_rows(type, ROWS, 1, y + r, w + r * stride, stride, x, cols);
+    else
+        for (; r < part; r++) matvec_rows(type, ROWS, part, y + r, w + r * stride, stride, x, cols);
+    for (r = part * ROWS; r < rows; r++) matvec_rows(type, 1, 1, y + r, w + r * stride, stride, x, cols);
+}
+
+static void matvec(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const float *x, size_t cols) {
+    switch (type) {
+    case DTYPE_F16: matvec_type(DTYPE_F16, y, w, stride, rows, x, cols); break;
+    case DTYPE_BF16: matvec_type(DTYPE_BF16, y, w, stride, rows, x, cols); break;
+    default: matvec_type(DTYPE_F32, y, w, stride, rows, x, cols);
+    }
+}
+
+static size_t act_bytes(enum dtype type, size_t cols) { return act_common_bytes(cols) + act_more_bytes(type, cols); }
+
+static void act_from_f32(enum dtype type, void *act, const float *x, size_t cols) {
+    struct act a = act_at(act, cols);
+    act_common_from_f32(&a, x, cols);
+    act_more(type, &a, cols);
+}
+
+/* Blocks whose scales are gathered at a time. Weights' scales lie scattered, one to a block: gathered, they are widened and multiplied by those of the
+ * activations in vectors, and a broadcasting load is all that is left to do for a block. Gathering also calls for every line of the weights early. */
+enum { SCALES = 32 };
+
+/* scale[i] = d s of block i of a row, for i < n; zeros up to the next multiple of LANES. */
+INLINE void block_scales(float scale[SCALES], const uint16_t d[SCALES], const float *s, size_t n) {
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) v_store(scale + i, v_mul(v_load_f16(d + i), v_load(s + i)));
+    if (i < n) v_store(scale + i, v_mul(v_load_f16(d + i), v_load_part(s + i, n - i)));
+}
+
+/* As matvec_rows. Integer products of a block (of a step of blocks) are summed exactly; their sum is widened and scaled. */
+INLINE void matvec_block_rows(enum dtype type, size_t rows, size_t part, float *y, const uint8_t *w, size_t stride, const struct act *a, size_t cols) {
+    const size_t step = act_step(type), bytes = type == DTYPE_Q8_0 ? 34 : 18, blocks = cols / BLOCK;
+    vec sum[ROWS];
+    const uint8_t *row[ROWS];
+    for (int r = 0; r < ROWS; r++) sum[r] = v_set1(0), row[r] = w + (size_t)r * part * stride;
+    for (size_t from = 0; from < blocks; from += SCALES) {
+        uint16_t d[ROWS][SCALES] = {0};
+        float scale[ROWS][SCALES];
+        size_t n = blocks - from < SCALES ? blocks - from : SCALES, i = 0;
+        for (size_t r = 0; r < rows; r++)
+            for (size_t j = 0; j < n; j++) memcpy(&d[r][j], row[r] + (from + j) * bytes, sizeof d[r][j]);
+        for (size_t r = 0; r < rows; r++) block_scales(scale[r], d[r], a->scale + from, n);
+        for (; i + step <= n; i += step)
+            for (size_t r = 0; r < rows; r++)
+                sum[r] = v_fma(v_block_products(type, row[r] + (from + i) * bytes, step, a, from + i), v_step_scale(type, scale[r] + i), sum[r]);
+        if (i < n)
+            for (size_t r = 0; r < rows; r++)
+                sum[r] = v_fma(v_block_products(type, row[r] + (from + i) * bytes, n - i, a, from + i), v_step_scale(type, scale[r] + i), sum[r]);
+    }
+    float s[ROWS];
+    v_sum4(s, sum[0], sum[1], sum[2], sum[3]);
+    for (size_t r = 0; r < rows; r++) y[r * part] = s[r];
+}
+
+INLINE void matvec_blocks_type(enum dtype type, float *y, const uint8_t *w, size_t stride, size_t rows, const struct act *a, size_t cols) {
+    size_t part = rows / ROWS;
+    for (size_t r = 0; r < part; r++) matvec_block_rows(type, ROWS, part, y + r, w + r * stride, stride, a, cols);
+    for (size_t r = part * ROWS; r < rows; r++) matvec_block_rows(type, 1, 1, y + r, w + r * stride, stride, a, cols);
+}
+
+static void matvec_blocks(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const void *act, size_t cols) {
+    struct act a = act_at(act, cols);
+    if (type == DTYPE_Q8_0)
+        matvec_blocks_type(DTYPE_Q8_0, y, w, stride, rows, &a, cols);
+    else
+        matvec_blocks_type(DTYPE_Q4_0, y, w, stride, rows, &a, cols);
+}
