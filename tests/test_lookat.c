@@ -386,19 +386,6 @@ static void empty_clusters_are_reseeded(void) {
     free(work);
 }
 
-static void argmax(void) {
-    float s[300];
-    for (size_t k = 1; k < 300; k += k < 40 ? 1 : 37)
-        for (size_t at = 0; at < k; at++) {
-            for (size_t i = 0; i < k; i++) s[i] = i < at ? -2 : 1;
-            CHECK(kmeans_argmax(s, k) == at, "the first of equals among %zu: %zu, expected %zu", k, kmeans_argmax(s, k), at);
-            for (size_t i = 0; i < k; i++) s[i] = i == at ? -1 : i % 3 ? NAN : -INFINITY;
-            CHECK(kmeans_argmax(s, k) == at, "beside NaN among %zu: %zu, expected %zu", k, kmeans_argmax(s, k), at);
-            s[at] = NAN;
-            CHECK(kmeans_argmax(s, k) < k, "of nothing");
-        }
-}
-
 static void learning_ignores_threads(void) {
     enum { L = 2, D = 16, N = 400 };
     struct book book[3] = {{0}};
@@ -607,7 +594,6 @@ int main(void) {
     RUN(specs);
     RUN(codes_and_scores);
     RUN(enough_centroids_are_exact);
-    RUN(argmax);
     RUN(kmeans_equals_float64);
     RUN(kmeans_finds_clusters);
     RUN(kmeans_of_few_points);

@@ -6,14 +6,13 @@
 #include "base/rng.h"
 #include "base/size.h"
 
-enum { LANES = 16, BLOCK = 256 };
+enum { BLOCK = 256 };
 
 /* Work memory. Seeding needs the points dimension by dimension and each one's squared distance to its nearest seed; Lloyd the rest. */
 struct work {
     float *xt;       /* [d][n] the points */
     float *distance; /* [n] squared, to the nearest seed, or to the own centroid */
     uint32_t *code;  /* [n] the cluster of each point */
-    float *score;    /* [k] */
     float *bias;     /* [k] */
     float *rows;     /* [k][d] the centroids, one after another */
     double *sum;     /* [k][d] of the points of each cluster */
@@ -27,7 +26,6 @@ static uint8_t *work_layout(struct work *w, uint8_t *at, size_t n, size_t d, siz
     w->xt = (float *)(void *)at, at = piece(at, n * d, sizeof(float));
     w->distance = (float *)(void *)at, at = piece(at, n, sizeof(float));
     w->code = (uint32_t *)(void *)at, at = piece(at, n, sizeof(uint32_t));
-    w->score = (float *)(void *)at, at = piece(at, k, sizeof(float));
     w->bias = (float *)(void *)at, at = piece(at, k, sizeof(float));
     w->rows = (float *)(void *)at, at = piece(at, k * d, sizeof(float));
     w->sum = (double *)(void *)at, at = piece(at, k * d, sizeof(double));
@@ -36,27 +34,8 @@ static uint8_t *work_layout(struct work *w, uint8_t *at, size_t n, size_t d, siz
 }
 
 size_t kmeans_work_bytes(size_t n, size_t d, size_t k) {
-    return size_align(n * d * 4, 64) + 2 * size_align(n * 4, 64) + 2 * size_align(k * 4, 64) + size_align(k * d * 4, 64) +
+    return size_align(n * d * 4, 64) + 2 * size_align(n * 4, 64) + size_align(k * 4, 64) + size_align(k * d * 4, 64) +
            size_align(k * d * 8, 64) + size_align(k * sizeof(size_t), 64);
-}
-
-/* Two passes, which compilers turn into vector instructions: the largest, then where it stands first. */
-size_t kmeans_argmax(const float *score, size_t k) {
-    float best[LANES], most = -INFINITY;
-    size_t whole = k - k % LANES, c = 0;
-    for (size_t l = 0; l < LANES; l++) best[l] = -INFINITY;
-    for (c = 0; c < whole; c += LANES)
-        for (size_t l = 0; l < LANES; l++) best[l] = score[c + l] > best[l] ? score[c + l] : best[l];
-    for (; c < k; c++) most = score[c] > most ? score[c] : most;
-    for (size_t l = 0; l < LANES; l++) most = best[l] > most ? best[l] : most;
-    for (c = 0; c < whole; c += LANES) {
-        int any = 0;
-        for (size_t l = 0; l < LANES; l++) any |= score[c + l] == most;
-        if (any) break;
-    }
-    for (; c < k; c++)
-        if (score[c] == most) return c;
-    return 0; /* nothing but NaN */
 }
 
 void kmeans_bias(const float *centroids, size_t d, size_t k, float *bias) {
@@ -121,7 +100,7 @@ size_t kmeans_seed(const struct kmeans_points *p, size_t k, uint64_t seed, uint6
 
 /* ---- Lloyd ---- */
 
-/* Each point to its nearest centroid, by the matrix product x C; sums and counts of the clusters. Returns the inertia. */
+/* Each point to its nearest centroid; sums and counts of the clusters. Returns the inertia. */
 static double assign(const struct kernels *kn, const struct kmeans_points *p, size_t k, const float *centroids, struct work *w) {
     size_t d = p->d;
     double inertia = 0;
@@ -130,19 +109,16 @@ static double assign(const struct kernels *kn, const struct kmeans_points *p, si
         for (size_t r = 0; r < d; r++) w->rows[c * d + r] = centroids[r * k + c];
     memset(w->sum, 0, k * d * sizeof *w->sum);
     memset(w->count, 0, k * sizeof *w->count);
+    kn->nearest(DTYPE_F32, w->code, centroids, w->bias, d, k, p->x, p->stride, p->n);
     for (size_t i = 0; i < p->n; i++) {
-        const float *x = p->x + i * p->stride;
-        memcpy(w->score, w->bias, k * sizeof *w->score);
-        kn->vecmat(DTYPE_F32, w->score, centroids, k * sizeof(float), d, x, k);
-        size_t c = kmeans_argmax(w->score, k);
-        const float *row = w->rows + c * d;
+        const float *x = p->x + i * p->stride, *row = w->rows + w->code[i] * d;
+        size_t c = w->code[i];
         double *sum = w->sum + c * d, distance = 0;
         for (size_t r = 0; r < d; r++) {
             double gap = (double)x[r] - (double)row[r];
             distance += gap * gap;
             sum[r] += (double)x[r];
         }
-        w->code[i] = (uint32_t)c;
         w->count[c]++;
         w->distance[i] = (float)distance;
         inertia += distance;

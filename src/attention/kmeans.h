@@ -41,7 +41,4 @@ double kmeans_inertia(const struct kernels *kn, const struct kmeans_points *p, s
 /* -|c|^2 / 2 of each centroid: the nearest one to x is then where x . c + this is largest. centroids [d][k]. */
 void kmeans_bias(const float *centroids, size_t d, size_t k, float *bias);
 
-/* Index of the largest of score[k], the lowest of equals; k >= 1. */
-size_t kmeans_argmax(const float *score, size_t k);
-
 #endif
