@@ -103,6 +103,36 @@ static void nearest_of_equals(void) {
 
 /* ---- tables ---- */
 
+static void check_tables(const struct kernels *k, size_t m, size_t d, size_t n_centroids) {
+    struct room w = room_new(m * d * n_centroids * 2), x = room_new(m * d * 4), t = room_new(m * n_centroids * 4);
+    float *table = (float *)(void *)t.data, *q = (float *)(void *)x.data;
+    uint16_t *centroids = (uint16_t *)(void *)w.data;
+    for (size_t i = 0; i < m * d * n_centroids; i++) centroids[i] = f32_to_f16((float)rng_normal(&rng));
+    normals(q, m * d, 1);
+    k->lookup_tables(table, centroids, q, m, d, n_centroids);
+    for (size_t j = 0; j < m; j++)
+        for (size_t c = 0; c < n_centroids; c++) {
+            double sum = 0, size = 0;
+            for (size_t r = 0; r < d; r++) {
+                double p = q[j * d + r] * stored(DTYPE_F16, w.data, (j * d + r) * n_centroids + c);
+                sum += p, size += fabs(p);
+            }
+            double got = table[j * n_centroids + c];
+            CHECK(fabs(got - sum) <= (double)(d + 2) * U * size, "%s m %zu d %zu k %zu: entry %zu of %zu: %g, not %g", k->name, m, d, n_centroids, c, j,
+                  got, sum);
+        }
+    CHECK(room_end(&t), "%s m %zu d %zu k %zu: wrote outside", k->name, m, d, n_centroids);
+    room_end(&w), room_end(&x);
+}
+
+static void tables_are_products(void) {
+    static const size_t ks[] = {1, 4, 16, 20, 64, 128, 256};
+    EACH_SET(k)
+    for (size_t i = 0; i < COUNT(ks); i++)
+        for (size_t m = 1; m <= 32; m *= 2)
+            for (size_t d = 1; m * d <= 64; d = d == 2 ? 5 : 2 * d) check_tables(k, m, d, ks[i]);
+}
+
 struct sums {
     size_t m, k, n;
     float table[MAX_M * MAX_K];
@@ -220,6 +250,7 @@ int main(void) {
     rng_seed(&rng, 1, 2);
     RUN(nearest_of_every_shape);
     RUN(nearest_of_equals);
+    RUN(tables_are_products);
     RUN(tables_of_every_shape);
     RUN(tables_at_the_edges);
     return TEST_RESULT;

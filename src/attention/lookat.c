@@ -165,12 +165,9 @@ static bool finite_numbers(const float *x, size_t n) {
 
 static void lookat_prepare(const struct codec_head *h, float *work, const float *q, struct attn_counters *c) {
     const struct codec_options *o = &h->codec->o;
-    size_t M = o->m, K = o->k, D = h->head_dim, d = D / M;
-    const uint16_t *centroids = centroids_of(h);
-    memset(work, 0, M * K * sizeof *work);
-    for (size_t j = 0; j < M; j++)
-        h->k->vecmat(DTYPE_F16, work + j * K, centroids + j * d * K, K * sizeof *centroids, d, q + j * d, K);
-    c->codebooks += D * K * sizeof *centroids;
+    size_t M = o->m, K = o->k, D = h->head_dim;
+    h->k->lookup_tables(work, centroids_of(h), q, M, D / M, K);
+    c->codebooks += D * K * sizeof(uint16_t);
     if (o->table == 32) return;
     struct lookup_scale scale;
     h->k->lookup_round(&scale, work + scale_at(h->codec) + 16, work, M, K, o->table);

@@ -232,6 +232,7 @@ static const struct kernels set = {
     .strided_product = strided_product,
     .running_softmax = running_softmax,
     .nearest = nearest,
+    .lookup_tables = lookup_tables,
     .lookup = lookup_plain,
     .lookup_round = lookup_round,
     .lookup_rounded = lookup_rounded_plain,

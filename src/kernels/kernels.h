@@ -109,6 +109,10 @@ struct kernels {
      * of x ldx floats apart. The sums are vecmat's, with its bits; NaN is never largest; 0 where there is nothing else. */
     void (*nearest)(enum dtype type, uint32_t *index, const void *w, const float *bias, size_t d, size_t k, const float *x, size_t ldx, size_t n);
 
+    /* table[j][c] = sum_r x[j][r] w[j][r][c] for j < m, r < d, c < k, any k: the lookup tables of a query x[m][d] from centroids w[m][d][k], f16.
+     * |error| <= (d + 2) u sum_r |x w|. */
+    void (*lookup_tables)(float *table, const uint16_t *w, const float *x, size_t m, size_t d, size_t k);
+
     /* score[i] = sum_j table[j][code_ij], added in the order of j from 0: the same bits in every set. table is [m][k]; codes, and room in score, are for n
      * rounded up to whole blocks, and all those codes are below k. */
     void (*lookup)(float *score, const float *table, size_t m, size_t k, const uint8_t *codes, size_t n);

@@ -289,6 +289,11 @@ static void nearest(enum dtype type, uint32_t *index, const void *w, const float
     }
 }
 
+static void lookup_tables(float *table, const uint16_t *w, const float *x, size_t m, size_t d, size_t k) {
+    memset(table, 0, m * k * sizeof *table);
+    for (size_t j = 0; j < m; j++) vecmat(DTYPE_F16, table + j * k, w + j * d * k, k * sizeof *w, d, x + j * d, k);
+}
+
 static void lookup_round(struct lookup_scale *s, void *entries, const float *table, size_t m, size_t k, size_t bits) {
     float least[LOOKUP_MAX_M], widest = 0, low = 0;
     for (size_t j = 0; j < m; j++) {
@@ -333,6 +338,7 @@ static const struct kernels set = {
     .strided_product = strided_product,
     .running_softmax = running_softmax,
     .nearest = nearest,
+    .lookup_tables = lookup_tables,
     .lookup = lookup_plain,
     .lookup_round = lookup_round,
     .lookup_rounded = lookup_rounded_plain,
