@@ -63,8 +63,9 @@ static void apply_several(void *ctx, size_t task, int thread) {
     const struct job *j = ctx;
     const struct matrix_product *p = j->p;
     const struct matrix *w = p->w;
-    size_t row = task % pieces(w->rows, ROWS) * ROWS, token = task / pieces(w->rows, ROWS) * TOKENS;
-    size_t rows = least(w->rows - row, ROWS), n = least(p->n - token, TOKENS);
+    size_t row = task % pieces(w->rows, ROWS) * ROWS, rows = least(w->rows - row, ROWS);
+    size_t part = task / pieces(w->rows, ROWS), parts = pieces(p->n, TOKENS); /* of the rows of x, all about the same size */
+    size_t token = p->n * part / parts, n = p->n * (part + 1) / parts - token;
     float sums[TOKENS * ROWS];
     (void)thread;
     j->k->matmul(w->type, sums, ROWS, row_at(w, row), matrix_row_bytes(w), rows, p->x + token * p->ldx, p->ldx, n, w->cols);

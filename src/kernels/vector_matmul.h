@@ -11,6 +11,9 @@
 
 enum {
     PANEL_COLS = 384, /* a panel of LANES rows stays in the first cache */
+    FEW = 8,
+    FEW_COLS = LANES < 8 ? 384 : 768, /* at most 96 additions to a lane; eight rows of x stay in the first cache */
+    ROWS_AHEAD = 2,                   /* rows of w from the one multiplied to the one asked for */
     COMBINE_ROWS = 64,
     COMBINE_COLS = 64
 };
@@ -109,8 +112,62 @@ static void matmul_panel(float *y, size_t ldy, size_t rows, const float *panel, 
     }
 }
 
+/* One row of w for n <= FEW rows of x, n a constant: y[i] = the row times x[i], or that is added to y[i]. One chain of sums for each. */
+INLINE void few_row(enum dtype type, size_t n, float *y, size_t ldy, const uint8_t *row, const float *x, size_t ldx, size_t cols, bool more,
+                    const uint8_t *next) {
+    vec sum[FEW];
+    UNROLL for (int i = 0; i < FEW; i++) sum[i] = v_set1(0);
+    size_t c = 0;
+    if (is_block(type)) {
+        for (; c < cols; c += BLOCK) {
+            const uint8_t *block = row + bytes_of(type, c);
+            vec q[BLOCK_VECS], d = v_set1(block_scale(block));
+            __builtin_prefetch(next + bytes_of(type, c));
+            load_block(type, q, block);
+            UNROLL for (size_t j = 0; j < BLOCK_VECS; j++) {
+                vec w = v_mul(d, q[j]);
+                UNROLL for (size_t i = 0; i < n; i++) sum[i] = v_fma(w, v_load(x + i * ldx + c + j * LANES), sum[i]);
+            }
+        }
+    } else {
+        for (; c + LANES <= cols; c += LANES) {
+            vec w = load(type, row, c);
+            __builtin_prefetch(next + bytes_of(type, c));
+            UNROLL for (size_t i = 0; i < n; i++) sum[i] = v_fma(w, v_load(x + i * ldx + c), sum[i]);
+        }
+        if (c < cols) {
+            vec w = load_part(type, row, c, cols - c);
+            UNROLL for (size_t i = 0; i < n; i++) sum[i] = v_fma(w, v_load_part(x + i * ldx + c, cols - c), sum[i]);
+        }
+    }
+    float total[FEW];
+    UNROLL for (size_t i = 0; i < n; i += 4) v_sum4(total + i, sum[i], sum[i + 1], sum[i + 2], sum[i + 3]);
+    for (size_t i = 0; i < n; i++) y[i * ldy] = more ? y[i * ldy] + total[i] : total[i];
+}
+
+/* n <= FEW rows of x, n a constant: too few to pay for a panel. Weights come from memory, row after row. */
+INLINE void matmul_few(enum dtype type, size_t n, float *y, size_t ldy, const uint8_t *w, size_t stride, size_t rows, const float *x,
+                       size_t ldx, size_t cols) {
+    for (size_t c = 0; c < cols; c += FEW_COLS) {
+        size_t width = cols - c < FEW_COLS ? cols - c : FEW_COLS;
+        const uint8_t *row = w + bytes_of(type, c);
+        for (size_t r = 0; r < rows; r++, row += stride)
+            few_row(type, n, y + r, ldy, row, x + c, ldx, width, c > 0, r + ROWS_AHEAD < rows ? row + ROWS_AHEAD * stride : row);
+    }
+}
+
 INLINE void matmul_type(enum dtype type, float *y, size_t ldy, const uint8_t *w, size_t stride, size_t rows, const float *x, size_t ldx,
                         size_t n, size_t cols) {
+    switch (n) {
+    case 1: matmul_few(type, 1, y, ldy, w, stride, rows, x, ldx, cols); return;
+    case 2: matmul_few(type, 2, y, ldy, w, stride, rows, x, ldx, cols); return;
+    case 3: matmul_few(type, 3, y, ldy, w, stride, rows, x, ldx, cols); return;
+    case 4: matmul_few(type, 4, y, ldy, w, stride, rows, x, ldx, cols); return;
+    case 5: matmul_few(type, 5, y, ldy, w, stride, rows, x, ldx, cols); return;
+    case 6: matmul_few(type, 6, y, ldy, w, stride, rows, x, ldx, cols); return;
+    case 7: matmul_few(type, 7, y, ldy, w, stride, rows, x, ldx, cols); return;
+    case 8: matmul_few(type, 8, y, ldy, w, stride, rows, x, ldx, cols); return;
+    }
     _Alignas(64) float panel[LANES * PANEL_COLS];
     for (size_t c = 0; c < cols; c += PANEL_COLS) {
         size_t width = cols - c < PANEL_COLS ? cols - c : PANEL_COLS;
