@@ -68,10 +68,11 @@ static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) {
 /* p[0..3] in every four lanes */
 static inline vec v_broadcast4(const float *p) { return _mm256_broadcast_ps((const __m128 *)(const void *)p); }
 
-/* lanes 4 i to 4 i + 3 to p + i * distance */
-static inline void v_store_fours(float *p, size_t distance, vec v) {
-    _mm_storeu_ps(p, _mm256_castps256_ps128(v));
-    _mm_storeu_ps(p + distance, _mm256_extractf128_ps(v, 1));
+/* four i of v[j] = four j of v[i] */
+static inline void v_transpose_fours(vec v[2]) {
+    vec a = v[0];
+    v[0] = _mm256_permute2f128_ps(a, v[1], 0x20);
+    v[1] = _mm256_permute2f128_ps(a, v[1], 0x31);
 }
 
 /* lane 4 i + j = the sum of lanes 4 i to 4 i + 3 of a, b, c or d for j = 0, 1, 2 or 3 */

@@ -67,12 +67,14 @@ static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) {
 /* p[0..3] in every four lanes */
 static inline vec v_broadcast4(const float *p) { return _mm512_broadcast_f32x4(_mm_loadu_ps(p)); }
 
-/* lanes 4 i to 4 i + 3 to p + i * distance */
-static inline void v_store_fours(float *p, size_t distance, vec v) {
-    _mm_storeu_ps(p, _mm512_castps512_ps128(v));
-    _mm_storeu_ps(p + distance, _mm512_extractf32x4_ps(v, 1));
-    _mm_storeu_ps(p + 2 * distance, _mm512_extractf32x4_ps(v, 2));
-    _mm_storeu_ps(p + 3 * distance, _mm512_extractf32x4_ps(v, 3));
+/* four i of v[j] = four j of v[i] */
+static inline void v_transpose_fours(vec v[4]) {
+    vec a = _mm512_shuffle_f32x4(v[0], v[1], 0x44), b = _mm512_shuffle_f32x4(v[0], v[1], 0xee);
+    vec c = _mm512_shuffle_f32x4(v[2], v[3], 0x44), d = _mm512_shuffle_f32x4(v[2], v[3], 0xee);
+    v[0] = _mm512_shuffle_f32x4(a, c, 0x88);
+    v[1] = _mm512_shuffle_f32x4(a, c, 0xdd);
+    v[2] = _mm512_shuffle_f32x4(b, d, 0x88);
+    v[3] = _mm512_shuffle_f32x4(b, d, 0xdd);
 }
 
 /* lane 4 i + j = the sum of lanes 4 i to 4 i + 3 of a, b, c or d for j = 0, 1, 2 or 3 */

@@ -69,11 +69,8 @@ static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) { v_store(s, v
 /* p[0..3] in every four lanes */
 static inline vec v_broadcast4(const float *p) { return v_load(p); }
 
-/* lanes 4 i to 4 i + 3 to p + i * distance */
-static inline void v_store_fours(float *p, size_t distance, vec v) {
-    (void)distance;
-    v_store(p, v);
-}
+/* four i of v[j] = four j of v[i]: there is one */
+static inline void v_transpose_fours(vec v[1]) { (void)v; }
 
 /* lane 4 i + j = the sum of lanes 4 i to 4 i + 3 of a, b, c or d for j = 0, 1, 2 or 3 */
 static inline vec v_sum_fours(vec a, vec b, vec c, vec d) { return vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)); }

@@ -1,8 +1,8 @@
 /* Products with several rows of activations, for vector.h (which see; it includes this file).
  *
  * A tile of 4 x 4 numbers is the unit. For a group of LANES rows of w, the panel holds columns c..c+3 of all of them as four vectors:
- * vector j has rows j, 4 + j, 8 + j, ... with their four columns side by side. To make it, a row of w is widened and its vectors are
- * cut into fours: nothing is transposed. A row of x needs no packing: its columns c..c+3 are broadcast to all fours of a vector, and
+ * vector j has rows j, 4 + j, 8 + j, ... with their four columns side by side. To make it, rows of w are widened
+ * and their fours exchanged: numbers within a four stay where they are. A row of x needs no packing: its columns c..c+3 are broadcast to all fours of a vector, and
  * four fused multiply-adds bring LANES rows of w four columns further. Each element so has four partial sums, added up at the end:
  * v_sum_fours of the four vectors is LANES elements of y, in order. */
 
@@ -10,6 +10,7 @@
 #define UNROLL _Pragma("GCC unroll 8")
 
 enum {
+    GROUPS = LANES / 4, /* fours in a vector */
     PANEL_COLS = 384, /* a panel of LANES rows stays in the first cache */
     FEW = 8,
     FEW_COLS = LANES < 8 ? 384 : 768, /* at most 96 additions to a lane; eight rows of x stay in the first cache */
@@ -17,6 +18,12 @@ enum {
     COMBINE_ROWS = 64,
     COMBINE_COLS = 64
 };
+
+/* v[g] = LANES columns of row g: the fours that lie in the same columns go to one vector of a panel, 4 * LANES floats before the next. */
+INLINE void store_fours(float *panel, vec v[GROUPS]) {
+    v_transpose_fours(v);
+    UNROLL for (int k = 0; k < GROUPS; k++) v_store(panel + k * 4 * LANES, v[k]);
+}
 
 /* bytes of n numbers, n a multiple of the block: dtype_bytes as a constant expression */
 INLINE size_t bytes_of(enum dtype type, size_t n) {
@@ -28,35 +35,47 @@ INLINE size_t bytes_of(enum dtype type, size_t n) {
     }
 }
 
-/* One row of w to a panel. `next`: the address of a row of the same width that will be asked for later. */
-INLINE void pack_row(enum dtype type, float *panel, const uint8_t *row, size_t cols, const uint8_t *next) {
-    size_t c = 0;
+/* Rows row[0 .. LANES / 4 - 1] of w to vector 0 of a panel's tiles. They are g = 0, 1, ... in 4 g + j, so vector j holds them side by side;
+ * next[g]: the row that will come after row[g]. */
+INLINE void pack_rows(enum dtype type, float *panel, const uint8_t *const row[GROUPS], size_t cols, const uint8_t *const next[GROUPS]) {
     if (is_block(type)) {
-        for (; c < cols; c += BLOCK) {
-            const uint8_t *block = row + bytes_of(type, c);
-            vec q[BLOCK_VECS], d = v_set1(block_scale(block));
-            __builtin_prefetch(next + bytes_of(type, c), 0, 2);
-            load_block(type, q, block);
-            for (size_t j = 0; j < BLOCK_VECS; j++) v_store_fours(panel + (c + j * LANES) * LANES, 4 * LANES, v_mul(d, q[j]));
+        for (size_t c = 0; c < cols; c += BLOCK) {
+            vec v[GROUPS][BLOCK_VECS], piece[GROUPS];
+            UNROLL for (int g = 0; g < GROUPS; g++) {
+                const uint8_t *block = row[g] + bytes_of(type, c);
+                __builtin_prefetch(next[g] + bytes_of(type, c), 0, 2);
+                load_block(type, v[g], block);
+                vec d = v_set1(block_scale(block));
+                UNROLL for (int i = 0; i < BLOCK_VECS; i++) v[g][i] = v_mul(d, v[g][i]);
+            }
+            UNROLL for (int i = 0; i < BLOCK_VECS; i++) {
+                UNROLL for (int g = 0; g < GROUPS; g++) piece[g] = v[g][i];
+                store_fours(panel + (c + (size_t)i * LANES) * LANES, piece);
+            }
         }
         return;
     }
-    for (; c + LANES <= cols; c += LANES) {
-        __builtin_prefetch(next + bytes_of(type, c), 0, 2);
-        v_store_fours(panel + c * LANES, 4 * LANES, load(type, row, c));
+    for (size_t c = 0; c < cols; c += LANES) {
+        vec v[GROUPS];
+        UNROLL for (int g = 0; g < GROUPS; g++) {
+            __builtin_prefetch(next[g] + bytes_of(type, c), 0, 2);
+            v[g] = c + LANES <= cols ? load(type, row[g], c) : load_part(type, row[g], c, cols - c);
+        }
+        store_fours(panel + c * LANES, v);
     }
-    if (c < cols) v_store_fours(panel + c * LANES, 4 * LANES, load_part(type, row, c, cols - c));
 }
 
-/* The panel of rows <= LANES rows of w and cols <= PANEL_COLS columns; rows and columns past the end are zeros. */
+/* The panel of rows <= LANES rows of w and cols <= PANEL_COLS columns; rows and columns past the end are zeros. next: w of the next call. */
 INLINE void pack(enum dtype type, float *panel, const uint8_t *w, size_t stride, size_t rows, size_t cols, const uint8_t *next) {
-    static const float zeros[PANEL_COLS];
-    for (size_t r = 0; r < LANES; r++) {
-        float *at = panel + r % 4 * LANES + r / 4 * 4;
-        if (r < rows)
-            pack_row(type, at, w + r * stride, cols, next + r * stride);
-        else
-            pack_row(DTYPE_F32, at, (const uint8_t *)zeros, cols, (const uint8_t *)zeros);
+    static const float zeros[PANEL_COLS]; /* all bits zero: so many zeros in any type */
+    for (size_t j = 0; j < 4; j++) {
+        const uint8_t *row[GROUPS], *after[GROUPS];
+        UNROLL for (size_t g = 0; g < GROUPS; g++) {
+            bool there = 4 * g + j < rows;
+            row[g] = there ? w + (4 * g + j) * stride : (const uint8_t *)zeros;
+            after[g] = there ? next + (4 * g + j) * stride : row[g];
+        }
+        pack_rows(type, panel + j * LANES, row, cols, after);
     }
 }
 
