@@ -275,46 +275,6 @@ static void matmul_of_every_shape(void) {
                 for (size_t n = 1; n <= 13; n += 3) check_matmul(k, types[t], r, n, all_cols[c]);
 }
 
-static void check_combine(const struct kernels *k, enum dtype type, size_t rows, size_t n, size_t cols) {
-    size_t lda = rows + 1, ldy = cols + 3;
-    struct weights w = weights_new(type, rows, cols, 12), a = weights_new(DTYPE_F32, n, rows, sizeof(float));
-    struct room ry = room_new(((n - 1) * ldy + cols) * sizeof(float)), ro = room_new(cols * sizeof(float));
-    const float *af = (const float *)(const void *)a.room.data;
-    float *y = (float *)(void *)ry.data, *one = (float *)(void *)ro.data;
-    for (size_t i = 0; i < n; i++)
-        for (size_t c = 0; c < cols; c++) y[i * ldy + c] = (float)(c % 3) - 1;
-    k->combine(type, y, ldy, w.room.data, w.stride, rows, af, lda, n, cols);
-    for (size_t i = 0; i < n; i++) {
-        for (size_t c = 0; c < cols; c++) {
-            double before = (double)(c % 3) - 1, sum = before, size = fabs(sum);
-            for (size_t r = 0; r < rows; r++) {
-                double p = af[i * lda + r] * stored(type, w.room.data + r * w.stride, c);
-                sum += p;
-                size += fabs(p);
-            }
-            CHECK(fabs(y[i * ldy + c] - sum) <= ((double)rows + 2) * U * size, "%s %s %zux%zux%zu (%zu, %zu): %g, not %g", k->name,
-                  dtype_name(type), n, rows, cols, i, c, (double)y[i * ldy + c], sum);
-            one[c] = (float)before;
-        }
-        k->combine(type, one, cols, w.room.data, w.stride, rows, af + i * lda, lda, 1, cols);
-        CHECK(memcmp(one, y + i * ldy, cols * sizeof *one) == 0, "%s %s %zux%zux%zu: row %zu alone differs", k->name, dtype_name(type), n,
-              rows, cols, i);
-        for (size_t b = 0; i + 1 < n && b < 3 * sizeof(float); b++)
-            CHECK(ry.data[(i * ldy + cols) * sizeof(float) + b] == POISON, "%s: wrote into the gap after row %zu of y", k->name, i);
-    }
-    CHECK(rooms_end(&ry, &ro), "%s %s %zux%zux%zu: wrote outside y", k->name, dtype_name(type), n, rows, cols);
-    room_end(&w.room);
-    room_end(&a.room);
-}
-
-static void combine_of_every_shape(void) {
-    EACH_SET(k)
-    for (size_t t = 0; t < COUNT(types); t++)
-        for (size_t c = 0; c < COUNT(all_cols) && all_cols[c] < 800; c++)
-            for (size_t r = 1; r <= 131 && fits(types[t], all_cols[c]); r += 65)
-                for (size_t n = 1; n <= 13; n += 3) check_combine(k, types[t], r, n, all_cols[c]);
-}
-
 static double gelu_tanh_exact(double x) { return x / 2 * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x))); }
 static double gelu_erf_exact(double x) { return x / 2 * erfc(-x / sqrt(2)); }
 
@@ -376,6 +336,22 @@ static void matrix_apply_of_every_type(void) {
         }
     for (size_t n = 1; n <= 2; n++) check_apply(kernels_at(0), DTYPE_Q8_0, 2, 1 << 15, n, true, MATRIX_SET); /* too long for act on the stack */
     threads_set(threads);
+}
+
+/* A row of x comes to the same bits in batches of different sizes: 2..8 rows, and more than 8. */
+static void matrix_apply_of_part_of_a_batch(void) {
+    static const size_t counts[] = {8, 2, 5, 600, 9, 257, 64};
+    static float x[600 * 40], y[600 * 70], whole[600 * 70];
+    struct weights w = weights_new(DTYPE_F16, 70, 40, 0);
+    struct matrix m = {w.room.data, DTYPE_F16, 70, 40};
+    for (size_t i = 0; i < COUNT(x); i++) x[i] = (float)rng_normal(&rng);
+    EACH_SET(k)
+    for (size_t i = 0; i < COUNT(counts); i++) {
+        bool first = counts[i] == 8 || counts[i] == 600;
+        matrix_apply(k, &(struct matrix_product){&m, NULL, x, first ? whole : y, counts[i], 40, 70, MATRIX_SET});
+        CHECK(first || memcmp(y, whole, counts[i] * 70 * sizeof *y) == 0, "%s: a batch of %zu", k->name, counts[i]);
+    }
+    room_end(&w.room);
 }
 
 static void matrix_apply_of_every_count(void) {
@@ -919,10 +895,10 @@ int main(void) {
     RUN(matvec_blocks_of_extremes);
     RUN(vecmat_of_every_shape);
     RUN(matmul_of_every_shape);
-    RUN(combine_of_every_shape);
     RUN(matrix_rows_and_sizes);
     RUN(matrix_apply_of_every_type);
     RUN(matrix_apply_of_every_count);
+    RUN(matrix_apply_of_part_of_a_batch);
     RUN(matrix_apply_and_what_follows);
     RUN(gelu_tanh_against_libm);
     RUN(gelu_erf_against_libm);

@@ -221,7 +221,6 @@ static const struct kernels set = {
     .matvec_blocks = matvec_blocks,
     .vecmat = vecmat,
     .matmul = matmul,
-    .combine = combine,
     .layernorm = layernorm,
     .gelu_tanh = gelu_tanh,
     .gelu_erf = gelu_erf,

@@ -1,8 +1,9 @@
 /* The arithmetic of the engine, as one table of functions per instruction set. scalar.c is the readable reference; the other sets
  * match it within the bounds stated here. Let u = 2^-24 (the unit roundoff of float32).
  *
- * Every function's result is fixed by its arguments alone: row r of matvec, element (i, r) of matmul, element c of vecmat and (i, c) of combine come out
- * with the same bits whatever other rows are computed in the same call, so cutting work between threads cannot change a result.
+ * Every function's result is fixed by its arguments alone: row r of matvec, element (i, r) of matmul and element c of vecmat come out
+ * with the same bits whatever other rows are computed in the same call, so cutting work between threads cannot change a result. One
+ * exception: matmul sums in another order when n <= 8 than when n > 8.
  * Pointers need no alignment beyond their element type's; nothing is read or written outside the stated shapes. */
 #ifndef LOOKAT_KERNELS_KERNELS_H
 #define LOOKAT_KERNELS_KERNELS_H
@@ -51,11 +52,6 @@ struct kernels {
      * and x[n][cols] in floats. |error| <= (min(cols, 384)/4 + cols/384 + 6) u sum_c |w x|. */
     void (*matmul)(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *x, size_t ldx, size_t n,
                    size_t cols);
-
-    /* y[i][c] += sum_r a[i][r] w[r][c] for i < n, c < cols: w as for vecmat; ldy and lda are the distances between the rows of y[n][cols]
-     * and a[n][rows] in floats. |error| <= (rows + 2) u (|y| + sum_r |a w|). */
-    void (*combine)(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *a, size_t lda, size_t n,
-                    size_t cols);
 
     /* y[n] = (x - mean) / sqrt(variance + eps) * weight + bias, biased variance (Ba, Kiros, Hinton 2016). y may be x. */
     void (*layernorm)(float *y, const float *x, const float *weight, const float *bias, size_t n, float eps);

@@ -6,7 +6,7 @@
 
 /* A task of several rows of x: ROWS rows of w by TOKENS of x. The rows of x it works on, TOKENS times 384 columns at a time, fit the second
  * cache, and ROWS passes over them pay for bringing them there. */
-enum { ROWS = 48, TOKENS = 256 };
+enum { ROWS = 64, TOKENS = 256 };
 
 enum { ACT_BYTES = 1 << 16 }; /* of stack: enough for 12,000 columns and more */
 

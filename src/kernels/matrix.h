@@ -36,9 +36,9 @@ struct matrix_product {
     enum matrix_after after;
 };
 
-/* Runs the product, spread over the threads. n = 1 streams the weights once through matvec, or matvec_blocks (rows of a dozen thousand columns and more
- * excepted); n > 1 widens tiles of them to float32 and multiplies those. Both give the same result within the bounds of kernels.h, and each
- * gives the same bits for any number of threads and, while n > 1, whatever the other rows of x are and how many. */
+/* Runs the product, spread over the threads; up to 100 KB of each one's stack. n = 1 streams the weights once through matvec, n <= 8
+ * once through matmul row by row, more through its panels: the same to rounding. Any number of threads gives the same bits, and so do
+ * other values or numbers of the other rows of x, as long as n stays 1, within 2..8 or above 8. */
 void matrix_apply(const struct kernels *k, const struct matrix_product *p);
 
 #endif

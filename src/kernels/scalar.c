@@ -135,11 +135,6 @@ static void matmul(enum dtype type, float *y, size_t ldy, const void *w, size_t 
     }
 }
 
-static void combine(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *a, size_t lda, size_t n,
-                    size_t cols) {
-    for (size_t i = 0; i < n; i++) vecmat(type, y + i * ldy, w, stride, rows, a + i * lda, cols);
-}
-
 static void layernorm(float *y, const float *x, const float *weight, const float *bias, size_t n, float eps) {
     double sum = 0, squares = 0;
     for (size_t i = 0; i < n; i++) sum += x[i];
@@ -326,7 +321,6 @@ static const struct kernels set = {
     .matvec_blocks = matvec_blocks,
     .vecmat = vecmat,
     .matmul = matmul,
-    .combine = combine,
     .layernorm = layernorm,
     .gelu_tanh = gelu_tanh,
     .gelu_erf = gelu_erf,

@@ -15,8 +15,6 @@ enum {
     FEW = 8,
     FEW_COLS = LANES < 8 ? 384 : 768, /* at most 96 additions to a lane; eight rows of x stay in the first cache */
     ROWS_AHEAD = 2,                   /* rows of w from the one multiplied to the one asked for */
-    COMBINE_ROWS = 64,
-    COMBINE_COLS = 64
 };
 
 /* v[g] = LANES columns of row g: the fours that lie in the same columns go to one vector of a panel, 4 * LANES floats before the next. */
@@ -212,67 +210,4 @@ static void matmul(enum dtype type, float *y, size_t ldy, const void *w, size_t 
     case DTYPE_Q4_0: matmul_type(DTYPE_Q4_0, y, ldy, w, stride, rows, x, ldx, n, cols); break;
     default: matmul_type(DTYPE_F32, y, ldy, w, stride, rows, x, ldx, n, cols);
     }
-}
-
-/* y[n][vecs vectors] += a[n][rows] w[rows][...]; n <= X_ROWS and vecs, 1 or 4, are constants; the last vector has `last` lanes. */
-INLINE void combine_rows(size_t n, size_t vecs, size_t last, float *y, size_t ldy, const float *w, size_t ldw, size_t rows, const float *a,
-                         size_t lda) {
-    vec sum[X_ROWS][4], av[X_ROWS];
-    UNROLL for (size_t i = 0; i < n; i++)
-        UNROLL for (size_t j = 0; j < vecs; j++)
-            sum[i][j] = last < LANES ? v_load_part(y + i * ldy + j * LANES, last) : v_load(y + i * ldy + j * LANES);
-    for (size_t r = 0; r < rows; r++, w += ldw) {
-        UNROLL for (size_t i = 0; i < n; i++) av[i] = v_set1(a[i * lda + r]);
-        UNROLL for (size_t j = 0; j < vecs; j++) {
-            vec wv = v_load(w + j * LANES);
-            UNROLL for (size_t i = 0; i < n; i++) sum[i][j] = v_fma(av[i], wv, sum[i][j]);
-        }
-    }
-    UNROLL for (size_t i = 0; i < n; i++)
-        UNROLL for (size_t j = 0; j < vecs; j++) {
-            if (last < LANES)
-                v_store_part(y + i * ldy + j * LANES, sum[i][j], last);
-            else
-                v_store(y + i * ldy + j * LANES, sum[i][j]);
-        }
-}
-
-INLINE void combine_vecs(size_t vecs, size_t last, float *y, size_t ldy, const float *w, size_t ldw, size_t rows, const float *a, size_t lda,
-                         size_t n) {
-    for (size_t take; n; n -= take, y += take * ldy, a += take * lda) {
-        take = next_group(n);
-        switch (take) {
-        case 1: combine_rows(1, vecs, last, y, ldy, w, ldw, rows, a, lda); break;
-        case 2: combine_rows(2, vecs, last, y, ldy, w, ldw, rows, a, lda); break;
-        case 3: combine_rows(3, vecs, last, y, ldy, w, ldw, rows, a, lda); break;
-#if X_ROWS == 6
-        case 4: combine_rows(4, vecs, last, y, ldy, w, ldw, rows, a, lda); break;
-        case 5: combine_rows(5, vecs, last, y, ldy, w, ldw, rows, a, lda); break;
-        case 6: combine_rows(6, vecs, last, y, ldy, w, ldw, rows, a, lda); break;
-#endif
-        }
-    }
-}
-
-/* A tile of w of at most COMBINE_ROWS x COMBINE_COLS, as float32 on the stack, meets all rows of a. */
-static void combine_tile(float *y, size_t ldy, const float *tile, size_t rows, const float *a, size_t lda, size_t n, size_t cols) {
-    size_t c = 0;
-    for (; c + 4 * LANES <= cols; c += 4 * LANES) combine_vecs(4, LANES, y + c, ldy, tile + c, COMBINE_COLS, rows, a, lda, n);
-    for (; c + LANES <= cols; c += LANES) combine_vecs(1, LANES, y + c, ldy, tile + c, COMBINE_COLS, rows, a, lda, n);
-    if (c < cols) combine_vecs(1, cols - c, y + c, ldy, tile + c, COMBINE_COLS, rows, a, lda, n);
-}
-
-static void combine(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *a, size_t lda, size_t n,
-                    size_t cols) {
-    _Alignas(64) float tile[COMBINE_ROWS * COMBINE_COLS];
-    for (size_t r = 0; r < rows; r += COMBINE_ROWS)
-        for (size_t c = 0; c < cols; c += COMBINE_COLS) {
-            size_t height = rows - r < COMBINE_ROWS ? rows - r : COMBINE_ROWS, width = cols - c < COMBINE_COLS ? cols - c : COMBINE_COLS;
-            for (size_t i = 0; i < height; i++) {
-                float *row = tile + i * COMBINE_COLS;
-                to_f32(type, row, (const uint8_t *)w + (r + i) * stride + dtype_bytes(type, c), width);
-                memset(row + width, 0, (COMBINE_COLS - width) * sizeof *row);
-            }
-            combine_tile(y + c, ldy, tile, height, a + r, lda, n, width);
-        }
 }
