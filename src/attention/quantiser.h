@@ -1,0 +1,60 @@
+/* A quantiser of rows of D numbers (the keys or the values of one head) into n codes of one byte each, by stages: sums of centroids that lie in ranges of
+ * the dimensions of a learned space.
+ *
+ *     yhat  = sum over stages j of centroid[j][code_j], which is 0 outside the range at_j .. at_j + width_j - 1
+ *     xhat  = mean + B^T yhat              what a row stands for: the definition, in the f16 numbers of the file
+ *     q . xhat = q . mean + (B q) . yhat   so a query's tables are made from B q, and rows are never put together
+ *     y     = A (x - mean), A = B^-T       what is encoded: the stages in order, each the nearest centroid to what those before it left
+ *
+ * Ranges that do not overlap make a product quantiser (of uneven widths, where they differ), equal ones a residual quantiser; dimensions of no range are
+ * left at the mean. Without B and mean (NULL: the identity and 0) and with D/n dimensions for each stage it is LOOKAT's published method. */
+#ifndef LOOKAT_ATTENTION_QUANTISER_H
+#define LOOKAT_ATTENTION_QUANTISER_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "kernels/kernels.h"
+
+/* Stages of a quantiser, and dimensions of one with B, at most. */
+enum { QUANTISER_STAGES = 64, QUANTISER_DIM = 256 };
+
+struct quantiser_stage {
+    size_t at, width;          /* the range: width >= 1, at + width <= D */
+    const uint16_t *centroids; /* [width][K] f16, finite */
+    const float *bias;         /* [K] -|centroid|^2 / 2: of quantiser_prepare */
+};
+
+struct quantiser {
+    size_t dim, k, n;               /* D; K centroids a stage, at most 256; n stages */
+    const uint16_t *inverse;        /* B [D][D] f16, row after row; or NULL */
+    const uint16_t *mean;           /* [D] f16; or NULL. Both or none */
+    struct quantiser_stage *stages; /* [n] */
+    const float *transform;         /* A [D][D]: of quantiser_prepare; NULL without B */
+    bool residual;                  /* do ranges overlap? of quantiser_prepare */
+};
+
+/* Works out bias, transform and residual, with memory from the arena. ERR_REFUSED, with only "its transform has no inverse" or the like for a message,
+ * where B is singular, or so nearly that float32 cannot hold A; ERR_FAILED without memory. */
+int quantiser_prepare(struct quantiser *z, struct arena *a, struct err *e);
+
+/* Numbers of all centroids: the sum of widths times K. */
+size_t quantiser_numbers(const struct quantiser *z);
+
+/* y[n][D] = A (x - mean) without gaps, the rows of x `stride` floats apart; copies without B. */
+void quantiser_transform(const struct kernels *k, const struct quantiser *z, float *y, const float *x, size_t stride, size_t n);
+
+/* The code of row i and stage j goes to codes[i row_step + j stage_step], i < n. Independent of how rows are cut into calls. */
+void quantiser_encode(const struct kernels *k, const struct quantiser *z, uint8_t *codes, size_t row_step, size_t stage_step, const float *x,
+                      size_t stride, size_t n);
+
+/* xhat[n][D] of such codes. */
+void quantiser_decode(const struct kernels *k, const struct quantiser *z, float *xhat, const uint8_t *codes, size_t row_step, size_t stage_step,
+                      size_t n);
+
+/* table[n stages][K]: table[j][c] = (B q)_range_j . centroid[j][c]. Returns q . mean, which every row's score has in common. Reads quantiser_bytes. */
+float quantiser_tables(const struct kernels *k, const struct quantiser *z, float *table, const float *q);
+
+/* Bytes that a query reads of the quantiser: centroids, B and mean once. */
+size_t quantiser_bytes(const struct quantiser *z);
+
+#endif

@@ -1,0 +1,32 @@
+/* Learning a quantiser (quantiser.h) from a head's rows: a metric, weights, principal directions, ranges of uneven widths, and centroids by k-means and
+ * Procrustes rotations in turn. Everything runs on the calling thread; the result depends on the arguments alone. */
+#ifndef LOOKAT_ATTENTION_QUANTISER_LEARN_H
+#define LOOKAT_ATTENTION_QUANTISER_LEARN_H
+
+#include "attention/quantiser.h"
+
+struct learn_rows {
+    const float *x;       /* [n][D] finite */
+    const float *weight;  /* [n] >= 0, not all 0 */
+    const double *metric; /* H [D][D], symmetric and positive definite: the error of a row is (x - xhat)^T H (x - xhat) */
+    size_t n, dim;
+};
+
+/* What is learned: in memory of the caller's arena. */
+struct learned_quantiser {
+    uint16_t *inverse, *mean;       /* [D][D], [D] */
+    struct quantiser_stage *stages; /* [codes] */
+    double error, variance;         /* sums over the rows, weighted, in the metric: of what codes lose, and about the mean */
+};
+
+/* `codes` stages of k centroids in codes / depth ranges, each of which has `depth` stages one after another (depth divides codes; 1: a product
+ * quantiser); codes / depth <= D. ERR_FAILED without memory or for numbers that f16 cannot hold; ERR_INTERRUPTED after Ctrl-C. */
+int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows, size_t codes, size_t depth, size_t k, uint64_t seed, uint64_t stream,
+                    const struct kernels *kernels, struct arena *arena, struct err *e);
+
+/* Cuts variance[n], falling, into `ranges` pieces, width[ranges] >= 1 each, such that the sum over the pieces of the distortion that `bits` bits leave of
+ * independent normal numbers of these variances (reverse water-filling: Cover and Thomas, Elements of Information Theory, 10.3) is least.
+ * Dynamic programming over the ends of pieces: n^2 ranges / 2 steps of it, and n^2 / 2 distortions. Returns the sum. */
+double quantiser_ranges(const double *variance, size_t n, size_t ranges, double bits, size_t *width);
+
+#endif
