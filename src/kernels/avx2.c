@@ -132,12 +132,12 @@ static inline vec v_block_products(enum dtype type, const uint8_t *block, size_t
 
 /* ---- tiles ---- */
 
-/* of quad k: a[0] and a[2] as words of pairs[k][0], a[1] and a[3] of pairs[k][1]; the other two are copies */
+/* Of each quad, as words, a[0] and a[2], then a[1] and a[3]; quads 0, 2, 1, 3, 4, 6, 5, 7. */
 struct factors {
-    int32_t pairs[TILE_SIDE / 4][4];
+    int32_t pairs[2][4][2];
 };
 
-static inline void v_store_whole(int32_t *p, vec v) { _mm256_storeu_si256((__m256i *)(void *)p, _mm256_cvtps_epi32(v)); }
+static inline vec v_load_whole(const int32_t *p) { return _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(const void *)p)); }
 static inline vec v_size(vec v) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v); }
 static inline vec v_larger_size(vec a, vec b) {
     return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
@@ -148,12 +148,17 @@ static inline float v_most_size(vec v) {
     return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1))));
 }
 
-static inline void t_factors(struct factors *f, const int32_t a[TILE_SIDE]) {
-    const __m256i order = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 8, 9, 4, 5, 12, 13, 0, 1, 8, 9, 4, 5, 12, 13));
-    for (int k = 0; k < TILE_SIDE / 4; k += 2) {
-        __m256i two = _mm256_loadu_si256((const __m256i *)(const void *)(a + 4 * k));
-        _mm256_storeu_si256((__m256i *)(void *)f->pairs[k], _mm256_shuffle_epi8(two, order));
+static inline int32_t t_factors(struct factors *f, const vec w[4]) {
+    const __m256i order = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));
+    __m256i sum = _mm256_setzero_si256();
+    for (int h = 0; h < 2; h++) {
+        __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(w[2 * h]), _mm256_cvtps_epi32(w[2 * h + 1]));
+        _mm256_storeu_si256((__m256i *)(void *)f->pairs[h], _mm256_shuffle_epi8(words, order));
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(words, _mm256_set1_epi16(1)));
     }
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
 }
 
 /* the codes of quad k of a tile, 8 of its 32 j */
@@ -167,10 +172,13 @@ INLINE __m256i t_codes(size_t bits, const uint8_t *tile, int k, int quarter) {
     return _mm256_or_si256(two, _mm256_and_si256(_mm256_cmpeq_epi8(third, bit), _mm256_set1_epi8(4)));
 }
 
-/* sum + the products of the bytes u of a quad with its factors */
+/* sum + the products of the bytes u of a quad with its factors. The empty asm keeps gcc from adding up all quads of a tile as a tree, whose leaves
+ * do not fit into 16 registers (twice the time). */
 static inline __m256i add_quad(__m256i sum, __m256i u, __m256i even, __m256i odd) {
     __m256i p = _mm256_madd_epi16(_mm256_and_si256(u, _mm256_set1_epi16(255)), even), r = _mm256_madd_epi16(_mm256_srli_epi16(u, 8), odd);
-    return _mm256_add_epi32(sum, _mm256_add_epi32(p, r));
+    sum = _mm256_add_epi32(sum, _mm256_add_epi32(p, r));
+    __asm__("" : "+x"(sum));
+    return sum;
 }
 
 INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[4], const uint8_t *tile, const struct factors *f, int32_t middle) {
@@ -180,12 +188,13 @@ INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[4], cons
         level_low = _mm256_broadcastsi128_si256(load_16_bytes(levels->low));
     }
     for (int c = 0; c < 4; c++) {
-        sum[c] = _mm256_set1_epi32(-middle);
+        sum[c] = _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_set1_epi32(middle));
         below[c] = _mm256_setzero_si256();
     }
 #pragma GCC unroll 8
     for (int k = 0; k < 8; k++) {
-        __m256i even = _mm256_set1_epi32(f->pairs[k][0]), odd = _mm256_set1_epi32(f->pairs[k][1]);
+        const int32_t *pair = f->pairs[k / 4][k % 4 / 2 + k % 2 * 2];
+        __m256i even = _mm256_set1_epi32(pair[0]), odd = _mm256_set1_epi32(pair[1]);
         for (int c = 0; c < 4; c++) {
             __m256i u = t_codes(bits, tile, k, c);
             if (levels) {

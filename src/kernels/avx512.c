@@ -161,11 +161,12 @@ static inline vec v_block_products(enum dtype type, const uint8_t *block, size_t
 
 /* ---- tiles ---- */
 
+/* a = 256 high + low, signed bytes. In 16 bytes: the lows of quads k and k + 4, then their highs, for k = 0 .. 3. */
 struct factors {
-    int8_t high[TILE_SIDE], low[TILE_SIDE]; /* a = 256 high + low */
+    int8_t quads[4][4][4];
 };
 
-static inline void v_store_whole(int32_t *p, vec v) { _mm512_storeu_si512(p, _mm512_cvtps_epi32(v)); }
+static inline vec v_load_whole(const int32_t *p) { return _mm512_cvtepi32_ps(_mm512_loadu_si512(p)); }
 static inline vec v_size(vec v) { return _mm512_abs_ps(v); }
 static inline vec v_larger_size(vec a, vec b) {
     return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
@@ -174,12 +175,11 @@ static inline float v_most_size(vec v) {
     return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(_mm512_castps_si512(v)))));
 }
 
-static inline void t_factors(struct factors *f, const int32_t a[TILE_SIDE]) {
-    for (int i = 0; i < TILE_SIDE; i += LANES) {
-        __m512i whole = _mm512_loadu_si512(a + i), high = _mm512_srai_epi32(_mm512_add_epi32(whole, _mm512_set1_epi32(128)), 8);
-        _mm_storeu_si128((__m128i *)(void *)(f->low + i), _mm512_cvtepi32_epi8(whole));
-        _mm_storeu_si128((__m128i *)(void *)(f->high + i), _mm512_cvtepi32_epi8(high));
-    }
+static inline int32_t t_factors(struct factors *f, const vec w[2]) {
+    __m512i words = _mm512_packs_epi32(_mm512_cvtps_epi32(w[0]), _mm512_cvtps_epi32(w[1])); /* of quads 0, 4, 1, 5, 2, 6, 3, 7 */
+    __m512i low = _mm512_srai_epi16(_mm512_slli_epi16(words, 8), 8), high = _mm512_srai_epi16(_mm512_sub_epi16(words, low), 8);
+    _mm512_storeu_si512(f, _mm512_packs_epi16(low, high));
+    return _mm512_reduce_add_epi32(_mm512_madd_epi16(words, _mm512_set1_epi16(1)));
 }
 
 static inline __m512i four_bytes(const int8_t *p) {
@@ -210,11 +210,11 @@ INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[2], cons
     }
     for (int h = 0; h < 2; h++) {
         high[h] = below[0][h] = below[1][h] = zero;
-        low[h] = _mm512_set1_epi32(-middle);
+        low[h] = _mm512_sub_epi32(zero, _mm512_set1_epi32(middle));
     }
 #pragma GCC unroll 8
     for (int k = 0; k < 8; k++) {
-        __m512i a_high = four_bytes(f->high + 4 * k), a_low = four_bytes(f->low + 4 * k);
+        __m512i a_low = four_bytes(f->quads[k % 4][k / 4]), a_high = four_bytes(f->quads[k % 4][2 + k / 4]);
         for (int h = 0; h < 2; h++) {
             __m512i u = t_codes(bits, tile, k, h);
             if (levels) {

@@ -124,7 +124,7 @@ struct factors {
     int16x4_t quads[TILE_SIDE / 4];
 };
 
-static inline void v_store_whole(int32_t *p, vec v) { vst1q_s32(p, vcvtnq_s32_f32(v)); }
+static inline vec v_load_whole(const int32_t *p) { return vcvtq_f32_s32(vld1q_s32(p)); }
 static inline vec v_size(vec v) { return vabsq_f32(v); }
 static inline vec v_larger_size(vec a, vec b) {
     return vreinterpretq_f32_u32(vmaxq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)));
@@ -133,8 +133,14 @@ static inline float v_most_size(vec v) {
     return vgetq_lane_f32(vreinterpretq_f32_u32(vdupq_n_u32(vmaxvq_u32(vreinterpretq_u32_f32(v)))), 0);
 }
 
-static inline void t_factors(struct factors *f, const int32_t a[TILE_SIDE]) {
-    for (int k = 0; k < TILE_SIDE / 4; k++) f->quads[k] = vmovn_s32(vld1q_s32(a + 4 * k));
+static inline int32_t t_factors(struct factors *f, const vec w[8]) {
+    int32x4_t sum = vdupq_n_s32(0);
+    for (int k = 0; k < TILE_SIDE / 4; k++) {
+        int32x4_t whole = vcvtnq_s32_f32(w[k]);
+        f->quads[k] = vmovn_s32(whole);
+        sum = vaddq_s32(sum, whole);
+    }
+    return vaddvq_s32(sum);
 }
 
 /* the codes of quad k of a tile, 4 of its 32 j */
