@@ -61,28 +61,45 @@ static struct kv_layout int_layout(const struct codec *c, size_t head_dim, size_
 
 /* ---- storing ---- */
 
-/* The integer lo .. hi next to v; NaN gives lo. */
-static int nearest(float v, int lo, int hi) {
-    v = floorf(v + 0.5f);
-    return v > (float)lo ? v < (float)hi ? (int)v : hi : lo;
+/* The integer lo .. hi next to v, the upper of two; NaN gives lo. (floorf would be a call.) */
+static inline int nearest(float v, int lo, int hi) {
+    v += 0.5f;
+    v = v > (float)lo ? v : (float)lo;
+    v = v < (float)hi ? v : (float)hi;
+    int whole = (int)v;
+    return whole - ((float)whole > v);
 }
 
-/* The x[n] of largest magnitude, the first of equal ones; NaN where there is one. */
+/* Of the magnitudes of x[n] the largest, or a NaN where there is one: floats without sign are in the order of their bits. */
 static float largest(const float *x, size_t n) {
-    float most = 0;
+    int32_t most = 0;
+    float size;
+    for (size_t i = 0; i < n; i++) {
+        int32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        bits &= 0x7fffffff;
+        most = bits > most ? bits : most;
+    }
+    memcpy(&size, &most, sizeof size);
+    return size;
+}
+
+/* The same with the sign of the first number of that magnitude. */
+static float largest_signed(const float *x, size_t n) {
+    float size = largest(x, n);
     for (size_t i = 0; i < n; i++)
-        if (fabsf(x[i]) > fabsf(most) || x[i] != x[i]) most = x[i];
-    return most;
+        if (fabsf(x[i]) == size) return x[i];
+    return size;
 }
 
 /* codes[group] of x[group]; the scale to *scale */
 static void pack_int8(uint8_t *codes, uint16_t *scale, const float *x, size_t group) {
-    float d = packed_scale(scale, fabsf(largest(x, group)) / 127), inverse = d != 0 ? 1 / d : 0;
+    float d = packed_scale(scale, largest(x, group) / 127), inverse = d != 0 ? 1 / d : 0;
     for (size_t i = 0; i < group; i++) codes[i] = (uint8_t)(nearest(x[i] * inverse, -127, 127) + 128);
 }
 
 static void pack_int4(uint8_t *codes, uint16_t *scale, const float *x, size_t group) {
-    float d = packed_scale(scale, largest(x, group) / -8), inverse = d != 0 ? 1 / d : 0;
+    float d = packed_scale(scale, largest_signed(x, group) / -8), inverse = d != 0 ? 1 / d : 0;
     for (size_t i = 0; i < group; i++) codes[i] = (uint8_t)nearest(x[i] * inverse + 8, 0, 15);
 }
 

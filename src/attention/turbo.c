@@ -99,23 +99,25 @@ static void rotate_back(const struct codec_head *h, float *x) {
 
 /* ---- storing ---- */
 
-/* The level next to v, the lower of two equally near: the number of midpoints below it; 0 for NaN. */
-static unsigned nearest(const float *level, unsigned n, float v) {
-    unsigned code = 0;
-    for (unsigned i = 0; i + 1 < n; i++) code += v > (level[i] + level[i + 1]) / 2;
-    return code;
+/* codes[n] = the levels next to y[n], the lower of two equally near: the number of midpoints below it; 0 for NaN. */
+static void nearest(uint8_t *codes, size_t bits, const float *y, size_t n) {
+    const float *level = turbo_levels(bits);
+    memset(codes, 0, n);
+    for (size_t c = 0; c + 1 < (size_t)1 << bits; c++) {
+        float middle = (level[c] + level[c + 1]) / 2;
+        for (size_t i = 0; i < n; i++) codes[i] += y[i] > middle;
+    }
 }
 
-/* codes[D] of y[D]; the scale to *scale */
-static void pack_row(const struct codec *c, uint8_t *codes, uint16_t *scale, const float *y, size_t D) {
+/* codes[D] of y[D], which becomes y in units of its root mean square; the scale to *scale */
+static void pack_row(const struct codec *c, uint8_t *codes, uint16_t *scale, float *y, size_t D) {
     const float *level = turbo_levels(c->o.bits);
     double squares = 0, quantised = 0;
     for (size_t i = 0; i < D; i++) squares += (double)y[i] * y[i];
     double to_unit = squares > 0 ? sqrt((double)D / squares) : 0;
-    for (size_t i = 0; i < D; i++) {
-        codes[i] = (uint8_t)nearest(level, 1u << c->o.bits, (float)(y[i] * to_unit));
-        quantised += (double)level[codes[i]] * level[codes[i]];
-    }
+    for (size_t i = 0; i < D; i++) y[i] = (float)(y[i] * to_unit);
+    nearest(codes, c->o.bits, y, D);
+    for (size_t i = 0; i < D; i++) quantised += (double)level[codes[i]] * level[codes[i]];
     packed_scale(scale, (float)sqrt(squares / quantised));
 }
 

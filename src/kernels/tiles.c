@@ -11,30 +11,48 @@ size_t tiles_scales_at(const struct tiles *t) { return t->n * tile_bytes(t); }
 
 size_t tiles_block_bytes(const struct tiles *t) { return tiles_scales_at(t) + t->n / t->per_scale * TILE_SIDE * sizeof(uint16_t); }
 
-/* `bits` bits at `shift` of a byte = value */
-static void put_bits(uint8_t *at, unsigned bits, unsigned shift, unsigned value) {
-    unsigned mask = ((1u << bits) - 1) << shift;
-    *at = (uint8_t)((*at & ~mask) | (value << shift & mask));
+/* The planes of one j: word[k] = its quads as they share bytes. Returns how many planes there are. */
+static size_t pack_quads(unsigned bits, uint32_t word[QUADS], const uint32_t quads[QUADS]) {
+    size_t share = bits == 8 ? 1 : bits == 4 ? 2 : 4, planes = QUADS / share;
+    for (size_t k = 0; k < planes; k++) {
+        word[k] = 0;
+        for (size_t i = 0; i < share; i++) word[k] |= (bits == 3 ? quads[k * share + i] & 0x03030303 : quads[k * share + i]) << 8 / share * i;
+    }
+    if (bits != 3) return planes;
+    word[planes] = 0;
+    for (size_t k = 0; k < QUADS; k++) word[planes] |= (quads[k] >> 2 & 0x01010101) << k;
+    return planes + 1;
 }
 
-/* code (i, j) of a tile = code; at: the byte of (i % 4, j) in the first plane */
-static void put_code(unsigned bits, uint8_t *at, size_t quad, unsigned code) {
-    if (bits == 8) {
-        at[quad * PLANE] = (uint8_t)code;
-    } else if (bits == 4) {
-        put_bits(at + quad / 2 * PLANE, 4, 4 * (quad % 2), code);
-    } else {
-        put_bits(at + quad / 4 * PLANE, 2, 2 * (quad % 4), code & 3);
-        if (bits == 3) put_bits(at + 2 * PLANE, 1, (unsigned)quad, code >> 2);
-    }
+/* column j of a tile = codes[32] */
+static void put_column(unsigned bits, uint8_t *tile, size_t j, const uint8_t codes[TILE_SIDE]) {
+    uint32_t quads[QUADS], word[QUADS];
+    memcpy(quads, codes, sizeof quads);
+    size_t planes = pack_quads(bits, word, quads);
+    for (size_t k = 0; k < planes; k++) memcpy(tile + k * PLANE + 4 * j, &word[k], 4);
+}
+
+/* at[4 j] = the bits of codes[j] that mask selects, shifted up by `up`, for j < 32; the byte's other bits stay. */
+static void put_bits(uint8_t *at, const uint8_t codes[TILE_SIDE], unsigned mask, unsigned down, unsigned up) {
+    for (size_t j = 0; j < TILE_SIDE; j++) at[4 * j] = (uint8_t)((at[4 * j] & ~(mask << up)) | (codes[j] >> down & mask) << up);
+}
+
+/* row i of a tile = codes[32] */
+static void put_row(unsigned bits, uint8_t *tile, size_t i, const uint8_t codes[TILE_SIDE]) {
+    unsigned quad = (unsigned)i / 4;
+    uint8_t *at = tile + i % 4;
+    if (bits == 8)
+        for (size_t j = 0; j < TILE_SIDE; j++) at[quad * PLANE + 4 * j] = codes[j];
+    else if (bits == 4)
+        put_bits(at + quad / 2 * PLANE, codes, 15, 0, 4 * (quad % 2));
+    else
+        put_bits(at + quad / 4 * PLANE, codes, 3, 0, 2 * (quad % 4));
+    if (bits == 3) put_bits(at + 2 * PLANE, codes, 1, 2, quad);
 }
 
 void tiles_put(const struct tiles *t, uint8_t *block, size_t row, const uint8_t *codes, const uint16_t *scales) {
     size_t bytes = tile_bytes(t);
-    for (size_t d = 0; d < t->n * TILE_SIDE; d++) {
-        size_t in = d % TILE_SIDE, i = t->keys ? in : row, j = t->keys ? row : in;
-        put_code(t->bits, block + d / TILE_SIDE * bytes + 4 * j + i % 4, i / 4, codes[d]);
-    }
+    for (size_t k = 0; k < t->n; k++) (t->keys ? put_column : put_row)(t->bits, block + k * bytes, row, codes + k * TILE_SIDE);
     for (size_t g = 0; g < t->n / t->per_scale; g++)
         memcpy(block + tiles_scales_at(t) + 2 * (g * TILE_SIDE + row), &scales[g], sizeof *scales);
 }
