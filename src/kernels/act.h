@@ -17,7 +17,7 @@ enum { ACT_BLOCK = 32, ACT_MOST = 32639 };
 /* Where the parts of an act of `cols` columns lie, each at a multiple of 64 bytes: x[c] ~ scale[c / 32] * q[c]; `more` is the set's own. */
 struct act {
     int16_t *q;   /* [cols] */
-    float *scale; /* [cols / 32] */
+    float *scale; /* [cols / 32], then zeros up to a multiple of 16 */
     void *more;
 };
 
@@ -31,12 +31,12 @@ static inline struct act act_at(const void *base, size_t cols) {
 /* One block; returns its scale. The greatest magnitude is found among the bit patterns, in whose order infinity and then NaN are above all numbers.
  * 1.5 * 2^23 added and taken away rounds to a whole number, ties to even. */
 static inline float act_block_from_f32(int16_t q[ACT_BLOCK], const float x[ACT_BLOCK]) {
-    uint32_t most = 0, bits[ACT_BLOCK];
+    uint32_t most = 0, bits;
     float size;
-    memcpy(bits, x, sizeof bits);
     for (int i = 0; i < ACT_BLOCK; i++) {
-        uint32_t magnitude = bits[i] & 0x7fffffff;
-        most = magnitude > most ? magnitude : most;
+        memcpy(&bits, x + i, sizeof bits);
+        bits &= 0x7fffffff;
+        most = bits > most ? bits : most;
     }
     memcpy(&size, &most, sizeof size);
     if (!(size >= 1e-30f && size < INFINITY)) {
@@ -49,6 +49,7 @@ static inline float act_block_from_f32(int16_t q[ACT_BLOCK], const float x[ACT_B
 }
 
 static inline void act_common_from_f32(const struct act *a, const float *x, size_t cols) {
+    memset(a->scale, 0, act_common_bytes(cols) - cols * sizeof *a->q);
     for (size_t b = 0; b < cols / ACT_BLOCK; b++) a->scale[b] = act_block_from_f32(a->q + b * ACT_BLOCK, x + b * ACT_BLOCK);
 }
 

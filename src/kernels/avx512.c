@@ -102,46 +102,81 @@ static inline vec v_zero_where_less(vec v, vec x, vec least) { return _mm512_mas
 /* x in the lanes where a > b, y elsewhere */
 static inline vec v_where_greater(vec a, vec b, vec x, vec y) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x); }
 
-/* Q4_0 goes two blocks at a time. Four products of bytes make an instruction, so an activation is 256 h + l with h and l signed. Even lanes hold the
- * first block, odd lanes the second, so that a pair of scales broadcast is what the lanes need; lanes 8 and on hold the high nibbles. Products are
- * formed with n = q + 8: the sums begin at -8 times the activations of their lane. */
-struct q4_pair {
-    int8_t h[64], l[64];
+/* Q4_0 goes four blocks at a time: a lane holds four bytes of a block, so eight of its weights n = q + 8 and eight activations. Four products of bytes
+ * make an instruction, so an activation is 256 h + l with h and l signed; [0] meets the low nibbles, [1] the high ones, which stay where they are: all
+ * sums are 16 times what they stand for, and the scales a sixteenth. They begin at 16 * -8 times the activations of their lane. */
+struct q4_step {
+    int8_t h[2][64], l[2][64];
     int32_t start[16];
+    float scale[16];
 };
 
-static inline size_t act_more_bytes(enum dtype type, size_t cols) { return type == DTYPE_Q4_0 ? (cols + 63) / 64 * sizeof(struct q4_pair) : 0; }
+static inline size_t act_more_bytes(enum dtype type, size_t cols) { return type == DTYPE_Q4_0 ? (cols + 127) / 128 * sizeof(struct q4_step) : 0; }
+/* Block b % 4 of a step from q[32]. The low byte of q, taken as signed, is q - 256 h where h = (q + 128) >> 8. */
+static inline void q4_step_block(struct q4_step *s, size_t b, __m512i q, float scale) {
+    __m256i h = _mm512_cvtepi16_epi8(_mm512_srai_epi16(_mm512_add_epi16(q, _mm512_set1_epi16(128)), 8)), l = _mm512_cvtepi16_epi8(q);
+    __m512i pairs = _mm512_madd_epi16(q, _mm512_set1_epi16(-128));
+    __m256i sums = _mm256_add_epi32(_mm512_castsi512_si256(pairs), _mm512_extracti64x4_epi64(pairs, 1));
+    __m128i start = _mm_hadd_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    _mm_storeu_si128((__m128i *)(void *)(s->h[0] + 16 * b), _mm256_castsi256_si128(h));
+    _mm_storeu_si128((__m128i *)(void *)(s->h[1] + 16 * b), _mm256_extracti128_si256(h, 1));
+    _mm_storeu_si128((__m128i *)(void *)(s->l[0] + 16 * b), _mm256_castsi256_si128(l));
+    _mm_storeu_si128((__m128i *)(void *)(s->l[1] + 16 * b), _mm256_extracti128_si256(l, 1));
+    _mm_storeu_si128((__m128i *)(void *)(s->start + 4 * b), start);
+    _mm_storeu_ps(s->scale + 4 * b, _mm_set1_ps(scale));
+}
+
 static inline void act_more(enum dtype type, const struct act *a, size_t cols) {
-    struct q4_pair *pair = a->more;
     if (type != DTYPE_Q4_0) return;
-    for (size_t c = 0; c < cols; c += 64, pair++)
-        for (size_t lane = 0; lane < 16; lane++) {
-            size_t from = c + lane % 2 * 32 + lane / 8 * 16 + lane / 2 % 4 * 4;
-            pair->start[lane] = 0;
-            for (size_t i = 0; i < 4; i++) {
-                int q = from + i < cols ? a->q[from + i] : 0, h = (q + 128) >> 8;
-                pair->h[lane * 4 + i] = (int8_t)h;
-                pair->l[lane * 4 + i] = (int8_t)(q - 256 * h);
-                pair->start[lane] -= 8 * q;
-            }
-        }
+    struct q4_step *steps = a->more;
+    for (size_t b = 0; b < (cols + 127) / 128 * 4; b++) {
+        bool there = b < cols / ACT_BLOCK;
+        __m512i q = there ? _mm512_loadu_si512(a->q + b * ACT_BLOCK) : _mm512_setzero_si512();
+        q4_step_block(steps + b / 4, b % 4, q, there ? a->scale[b] / 16 : 0);
+    }
 }
 
-static inline size_t act_step(enum dtype type) { return type == DTYPE_Q4_0 ? 2 : 1; }
-static inline vec v_step_scale(enum dtype type, const float *scale) {
+/* eight f16 that lie `bytes` apart */
+static inline __m128i gather_8(const uint8_t *p, size_t bytes) {
+    uint16_t h[8];
+    for (size_t i = 0; i < 8; i++) memcpy(&h[i], p + i * bytes, sizeof h[i]);
+    __m128i v = _mm_cvtsi32_si128(h[0]);
+    v = _mm_insert_epi16(v, h[1], 1);
+    v = _mm_insert_epi16(v, h[2], 2);
+    v = _mm_insert_epi16(v, h[3], 3);
+    v = _mm_insert_epi16(v, h[4], 4);
+    v = _mm_insert_epi16(v, h[5], 5);
+    v = _mm_insert_epi16(v, h[6], 6);
+    return _mm_insert_epi16(v, h[7], 7);
+}
+
+/* scale[i] = the scale of block i, of `bytes` bytes, times s[i] */
+static inline void v_scales(float scale[8], const uint8_t *block, size_t bytes, const float s[8]) {
+    _mm256_storeu_ps(scale, _mm256_mul_ps(_mm256_cvtph_ps(gather_8(block, bytes)), _mm256_loadu_ps(s)));
+}
+
+static inline size_t act_step(enum dtype type) { return type == DTYPE_Q4_0 ? 4 : 1; }
+
+/* 64 bytes of n blocks of Q4_0 from byte 8 k on, zeros past the end */
+static inline __m512i load_q4(const uint8_t *block, size_t n, int k) {
+    if (n == 4) return _mm512_loadu_si512(block + 8 * k);
+    return _mm512_maskz_loadu_epi16(k ? 0 : ((__mmask32)1 << 9 * n) - 1, block);
+}
+
+/* the nibbles of n = 1 to 4 blocks, a block to four lanes: three from the first 64 bytes, the fourth from the last 64 */
+static inline __m512i load_q4_step(const uint8_t *block, size_t n) {
+    static const uint8_t order[64] = {2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35,
+                                      38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+    __m512i from = _mm512_loadu_si512(order), three = _mm512_permutexvar_epi8(from, load_q4(block, n, 0));
+    return _mm512_mask_permutexvar_epi8(three, (__mmask64)0xffff << 48, from, load_q4(block, n, 1));
+}
+
+/* The factors of the lanes of v_block_products: Q4_0 takes its own scales from the weights, four lanes each; others are in *scale. */
+static inline vec v_step_scale(enum dtype type, const float *scale, const uint8_t *block, size_t n, const struct act *a, size_t b) {
+    static const uint8_t order[64] = {0,  1,  0,  1,  0,  1,  0,  1,  18, 19, 18, 19, 18, 19, 18, 19, 36, 37, 36, 37, 36, 37, 36, 37, 54, 55, 54, 55, 54, 55, 54, 55};
     if (type != DTYPE_Q4_0) return _mm512_set1_ps(*scale);
-    double pair;
-    memcpy(&pair, scale, sizeof pair);
-    return _mm512_castpd_ps(_mm512_set1_pd(pair));
-}
-
-/* the nibbles of n = 1 or 2 blocks in the order of q4_pair */
-static inline __m512i load_q4_pair(const uint8_t *block, size_t n) {
-    static const uint8_t order[64] = {2, 3, 4, 5, 20, 21, 22, 23, 6, 7, 8, 9, 24, 25, 26, 27, 10, 11, 12, 13, 28, 29, 30, 31, 14, 15, 16, 17, 32, 33, 34, 35,
-                                      2, 3, 4, 5, 20, 21, 22, 23, 6, 7, 8, 9, 24, 25, 26, 27, 10, 11, 12, 13, 28, 29, 30, 31, 14, 15, 16, 17, 32, 33, 34, 35};
-    __m512i bytes = _mm512_permutexvar_epi8(_mm512_loadu_si512(order), _mm512_maskz_loadu_epi16(n == 2 ? 0x3ffff : 0x1ff, block));
-    __m512i shift = _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi32(4), 1);
-    return _mm512_and_si512(_mm512_srlv_epi32(bytes, shift), _mm512_set1_epi8(15));
+    __m512i d = _mm512_permutexvar_epi8(_mm512_loadu_si512(order), load_q4(block, n, 0));
+    return _mm512_mul_ps(_mm512_cvtph_ps(_mm512_castsi512_si256(d)), _mm512_loadu_ps(((const struct q4_step *)a->more + b / 4)->scale));
 }
 
 /* sums of the products of n blocks of weights with the blocks of a from b, spread over the lanes; n is act_step or what is left at the end of a row */
@@ -150,10 +185,14 @@ static inline vec v_block_products(enum dtype type, const uint8_t *block, size_t
         __m512i q = _mm512_cvtepi8_epi16(load_32_bytes(block + 2));
         return _mm512_cvtepi32_ps(_mm512_madd_epi16(q, _mm512_loadu_si512(a->q + b * ACT_BLOCK)));
     }
-    const struct q4_pair *pair = (const struct q4_pair *)a->more + b / 2;
-    __m512i q = load_q4_pair(block, n), high = _mm512_dpbusd_epi32(_mm512_setzero_si512(), q, _mm512_loadu_si512(pair->h));
-    __m512i sum = _mm512_dpbusd_epi32(_mm512_slli_epi32(high, 8), q, _mm512_loadu_si512(pair->l));
-    return _mm512_cvtepi32_ps(_mm512_add_epi32(sum, _mm512_loadu_si512(pair->start)));
+    const struct q4_step *s = (const struct q4_step *)a->more + b / 4;
+    __m512i bytes = load_q4_step(block, n), top = _mm512_set1_epi8((char)0xf0);
+    __m512i w0 = _mm512_and_si512(_mm512_slli_epi16(bytes, 4), top), w1 = _mm512_and_si512(bytes, top);
+    __m512i high = _mm512_dpbusd_epi32(_mm512_setzero_si512(), w0, _mm512_loadu_si512(s->h[0]));
+    high = _mm512_dpbusd_epi32(high, w1, _mm512_loadu_si512(s->h[1]));
+    __m512i low = _mm512_dpbusd_epi32(_mm512_loadu_si512(s->start), w0, _mm512_loadu_si512(s->l[0]));
+    low = _mm512_dpbusd_epi32(low, w1, _mm512_loadu_si512(s->l[1]));
+    return _mm512_cvtepi32_ps(_mm512_add_epi32(low, _mm512_slli_epi32(high, 8)));
 }
 
 #include "kernels/vector.h"

@@ -90,8 +90,18 @@ static inline vec v_where_greater(vec a, vec b, vec x, vec y) { return vbslq_f32
 
 static inline size_t act_more_bytes(enum dtype type, size_t cols) { return (void)type, (void)cols, 0; }
 static inline void act_more(enum dtype type, const struct act *a, size_t cols) { (void)type, (void)a, (void)cols; }
+/* scale[i] = the scale of block i, of `bytes` bytes, times s[i] */
+static inline void v_scales(float scale[8], const uint8_t *block, size_t bytes, const float s[8]) {
+    uint16_t h[8];
+    for (size_t i = 0; i < 8; i++) memcpy(&h[i], block + i * bytes, sizeof h[i]);
+    for (size_t i = 0; i < 8; i += 4) v_store(scale + i, v_mul(v_load_f16(h + i), v_load(s + i)));
+}
+
 static inline size_t act_step(enum dtype type) { return (void)type, 1; }
-static inline vec v_step_scale(enum dtype type, const float *scale) { return (void)type, vld1q_dup_f32(scale); }
+static inline vec v_step_scale(enum dtype type, const float *scale, const uint8_t *block, size_t n, const struct act *a, size_t b) {
+    (void)type, (void)block, (void)n, (void)a, (void)b;
+    return vld1q_dup_f32(scale);
+}
 
 /* sum + the products of 16 bytes and 16 activations */
 static inline int32x4_t add_products(int32x4_t sum, int8x16_t w, const int16_t *q) {

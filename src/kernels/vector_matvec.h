@@ -58,37 +58,39 @@ static void act_from_f32(enum dtype type, void *act, const float *x, size_t cols
     act_more(type, &a, cols);
 }
 
-/* Blocks whose scales are gathered at a time. Weights' scales lie scattered, one to a block: gathered, they are widened and multiplied by those of the
- * activations in vectors, and a broadcasting load is all that is left to do for a block. Gathering also calls for every line of the weights early. */
-enum { SCALES = 32 };
+/* Blocks whose scales are gathered at a time: they lie scattered among the weights, one to a block, and are widened and multiplied by those of the
+ * activations as vectors. */
+enum { GROUP = 8 };
 
-/* scale[i] = d s of block i of a row, for i < n; zeros up to the next multiple of LANES. */
-INLINE void block_scales(float scale[SCALES], const uint16_t d[SCALES], const float *s, size_t n) {
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES) v_store(scale + i, v_mul(v_load_f16(d + i), v_load(s + i)));
-    if (i < n) v_store(scale + i, v_mul(v_load_f16(d + i), v_load_part(s + i, n - i)));
+/* sum[r] += the products of n blocks of each row with the blocks of a from b; n is GROUP (a constant) or less. Integer products of a block, or of a
+ * step of blocks, are summed exactly; their sum is widened and scaled. */
+INLINE void add_group(enum dtype type, size_t rows, vec sum[ROWS], const uint8_t *const row[ROWS], const struct act *a, size_t b, size_t n) {
+    const size_t step = act_step(type), bytes = type == DTYPE_Q8_0 ? 34 : 18;
+    float scale[ROWS][GROUP];
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t line = 0; rows > 1 && n == GROUP && line < GROUP * bytes; line += 64) __builtin_prefetch(row[r] + b * bytes + line + FETCH);
+        if (n == GROUP)
+            v_scales(scale[r], row[r] + b * bytes, bytes, a->scale + b);
+        else
+            for (size_t i = 0; i < GROUP; i++) scale[r][i] = i < n ? block_scale(row[r] + (b + i) * bytes) * a->scale[b + i] : 0;
+    }
+    for (size_t i = 0; i < n; i += step)
+        for (size_t r = 0; r < rows; r++) {
+            const uint8_t *block = row[r] + (b + i) * bytes;
+            size_t some = n - i < step ? n - i : step;
+            vec products = v_block_products(type, block, some, a, b + i);
+            sum[r] = v_fma(products, v_step_scale(type, scale[r] + i, block, some, a, b + i), sum[r]);
+        }
 }
 
-/* As matvec_rows. Integer products of a block (of a step of blocks) are summed exactly; their sum is widened and scaled. */
+/* As matvec_rows. */
 INLINE void matvec_block_rows(enum dtype type, size_t rows, size_t part, float *y, const uint8_t *w, size_t stride, const struct act *a, size_t cols) {
-    const size_t step = act_step(type), bytes = type == DTYPE_Q8_0 ? 34 : 18, blocks = cols / BLOCK;
+    size_t blocks = cols / BLOCK, b = 0;
     vec sum[ROWS];
     const uint8_t *row[ROWS];
     for (int r = 0; r < ROWS; r++) sum[r] = v_set1(0), row[r] = w + (size_t)r * part * stride;
-    for (size_t from = 0; from < blocks; from += SCALES) {
-        uint16_t d[ROWS][SCALES] = {0};
-        float scale[ROWS][SCALES];
-        size_t n = blocks - from < SCALES ? blocks - from : SCALES, i = 0;
-        for (size_t r = 0; r < rows; r++)
-            for (size_t j = 0; j < n; j++) memcpy(&d[r][j], row[r] + (from + j) * bytes, sizeof d[r][j]);
-        for (size_t r = 0; r < rows; r++) block_scales(scale[r], d[r], a->scale + from, n);
-        for (; i + step <= n; i += step)
-            for (size_t r = 0; r < rows; r++)
-                sum[r] = v_fma(v_block_products(type, row[r] + (from + i) * bytes, step, a, from + i), v_step_scale(type, scale[r] + i), sum[r]);
-        if (i < n)
-            for (size_t r = 0; r < rows; r++)
-                sum[r] = v_fma(v_block_products(type, row[r] + (from + i) * bytes, n - i, a, from + i), v_step_scale(type, scale[r] + i), sum[r]);
-    }
+    for (; b + GROUP <= blocks; b += GROUP) add_group(type, rows, sum, row, a, b, GROUP);
+    if (b < blocks) add_group(type, rows, sum, row, a, b, blocks - b);
     float s[ROWS];
     v_sum4(s, sum[0], sum[1], sum[2], sum[3]);
     for (size_t r = 0; r < rows; r++) y[r * part] = s[r];
