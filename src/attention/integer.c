@@ -9,6 +9,9 @@
  * Stored codes are n + 128 and n; packed.h says in what order. Reads of a query over n rows: 2 n D / group bytes of scales and n D (int8) or n D / 2 (int4)
  * of keys or of values.
  *
+ * A query's numbers are rounded to 16 bits before they meet the integers, and so are the products of probabilities and scales of 32 rows: some 250
+ * times finer than int8 rounds what is stored (kernels.tile_scores and tile_mix state the bounds).
+ *
  * `rotate` stores W x instead of x, W the Hadamard matrix of rotate.h: q . k = W q . W k, and a sum of values is rotated back once. Outliers in
  * a few dimensions, which would make the scale coarse for their neighbours, are spread (QuaRot, arXiv 2404.00456).
  * `center` (keys) stores k - c, c the part of a head's keys that is the same for every token: a query's scores are all off by q . c, which

@@ -16,6 +16,21 @@ enum { TILE_VECS = TILE_SIDE / LANES };
 /* What a tile's factors are to be summed with for `middle`: codes are stored with this added, and high bytes of levels. */
 INLINE int32_t middle_code(size_t bits, bool levels) { return levels ? 128 : 1 << (bits - 1); }
 
+/* Blocks come from memory, and a core keeps more lines under way for several streams than for one: a timeline is read in TILE_PARTS parts side by side,
+ * a block of each in turn, and while one is used the next of its part is fetched; what is left over comes last. */
+enum { TILE_PARTS = 8 };
+
+/* The block that is visited as number i of count. */
+static inline size_t visited(size_t i, size_t count) {
+    size_t part = count / TILE_PARTS;
+    return i < TILE_PARTS * part ? i % TILE_PARTS * part + i / TILE_PARTS : i;
+}
+
+/* Fetches the lines of `bytes` bytes at p, which may lie outside any object. */
+INLINE void fetch(const uint8_t *p, size_t ahead, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const void *)((uintptr_t)p + ahead + i));
+}
+
 INLINE void tile_scores_bits(size_t bits, bool levels, const struct tiles *t, float *scores, const uint8_t *blocks, size_t n,
                              const struct tile_query *q) {
     struct factors factors[TILES_MAX];
@@ -28,16 +43,21 @@ INLINE void tile_scores_bits(size_t bits, bool levels, const struct tiles *t, fl
         scale[k] = levels ? q->scale[k] * t->levels->unit : q->scale[k];
     }
     size_t bytes = 128 * bits, scales_at = tiles_scales_at(t), block = tiles_block_bytes(t);
-    for (size_t row = 0; row < n; row += TILE_SIDE, blocks += block) {
+    size_t count = (n + TILE_SIDE - 1) / TILE_SIDE;
+    for (size_t i = 0; i < count; i++) {
+        size_t b = visited(i, count);
+        const uint8_t *at = blocks + b * block;
         vec sum[TILE_VECS], s[TILE_VECS];
         for (int v = 0; v < TILE_VECS; v++) sum[v] = v_set1(0);
-        const uint16_t *scales = (const uint16_t *)(const void *)(blocks + scales_at);
+        const uint16_t *scales = (const uint16_t *)(const void *)(at + scales_at);
+        fetch(at + scales_at, block, block - scales_at);
         for (size_t k = 0; k < t->n; scales += TILE_SIDE)
             for (size_t end = k + t->per_scale; k < end; k++) {
-                t_sums(bits, levels ? t->levels : NULL, s, blocks + k * bytes, &factors[k], middle[k]);
+                fetch(at + k * bytes, block, bytes);
+                t_sums(bits, levels ? t->levels : NULL, s, at + k * bytes, &factors[k], middle[k]);
                 for (int v = 0; v < TILE_VECS; v++) sum[v] = v_fma(s[v], v_mul(v_load_f16(scales + v * LANES), v_set1(scale[k])), sum[v]);
             }
-        for (int v = 0; v < TILE_VECS; v++) v_store(scores + row + v * LANES, sum[v]);
+        for (int v = 0; v < TILE_VECS; v++) v_store(scores + b * TILE_SIDE + v * LANES, sum[v]);
     }
 }
 
@@ -63,32 +83,40 @@ INLINE void weigh(struct weights *to, const float *p, const uint8_t *scales, siz
     to->middle = (int32_t)((uint32_t)t_factors(&to->f, w) * (uint32_t)middle);
 }
 
-/* Blocks that are weighed at once: a weight waits for the largest of its tile, many tiles wait together. */
-enum { TILE_AHEAD = 8 };
+/* The weights of a block: p times its scales. */
+INLINE void weigh_block(const struct tiles *t, struct weights *to, const float *p, const uint8_t *scales, size_t rows, int32_t middle) {
+    for (size_t g = 0; g < t->n / t->per_scale; g++, scales += TILE_SIDE * sizeof(uint16_t)) {
+        if (rows >= TILE_SIDE)
+            weigh(&to[g], p, scales, TILE_SIDE, middle);
+        else
+            weigh(&to[g], p, scales, rows, middle);
+    }
+}
 
+/* A block of each part is weighed before the first is used: a weight waits for the largest of its tile, and many tiles wait together. */
 INLINE void tile_mix_bits(size_t bits, bool levels, const struct tiles *t, float *out, const uint8_t *blocks, const float *p, size_t n) {
-    size_t bytes = 128 * bits, scales_at = tiles_scales_at(t), block = tiles_block_bytes(t), n_scales = t->n / t->per_scale;
-    struct weights weights[TILE_AHEAD][TILES_MAX];
-    for (size_t row = 0; row < n;) {
-        size_t ahead = 0;
-        for (; ahead < TILE_AHEAD && row < n; ahead++, row += TILE_SIDE)
-            for (size_t g = 0; g < n_scales; g++) {
-                const uint8_t *scales = blocks + ahead * block + scales_at + g * TILE_SIDE * sizeof(uint16_t);
-                if (n - row >= TILE_SIDE)
-                    weigh(&weights[ahead][g], p + row, scales, TILE_SIDE, middle_code(bits, levels));
-                else
-                    weigh(&weights[ahead][g], p + row, scales, n - row, middle_code(bits, levels));
-            }
-        for (size_t b = 0; b < ahead; b++, blocks += block)
-            for (size_t g = 0, k = 0; g < n_scales; g++) {
-                const struct weights *w = &weights[b][g];
+    size_t bytes = 128 * bits, scales_at = tiles_scales_at(t), block = tiles_block_bytes(t), count = (n + TILE_SIDE - 1) / TILE_SIDE;
+    struct weights weights[TILE_PARTS][TILES_MAX];
+    for (size_t i = 0; i < count; i += TILE_PARTS) {
+        size_t together = count - i < TILE_PARTS ? count - i : TILE_PARTS;
+        for (size_t j = 0; j < together; j++) {
+            size_t b = visited(i + j, count);
+            fetch(blocks + b * block + scales_at, block, block - scales_at);
+            weigh_block(t, weights[j], p + b * TILE_SIDE, blocks + b * block + scales_at, n - b * TILE_SIDE, middle_code(bits, levels));
+        }
+        for (size_t j = 0; j < together; j++) {
+            const uint8_t *tile = blocks + visited(i + j, count) * block;
+            const struct weights *w = weights[j];
+            float *y = out;
+            for (size_t k = 0; k < t->n; w++) {
                 vec s[TILE_VECS], scale = v_set1(levels ? w->scale * t->levels->unit : w->scale);
-                for (size_t end = k + t->per_scale; k < end; k++) {
-                    float *y = out + k * TILE_SIDE;
-                    t_sums(bits, levels ? t->levels : NULL, s, blocks + k * bytes, &w->f, w->middle);
+                for (size_t end = k + t->per_scale; k < end; k++, tile += bytes, y += TILE_SIDE) {
+                    fetch(tile, block, bytes);
+                    t_sums(bits, levels ? t->levels : NULL, s, tile, &w->f, w->middle);
                     for (int v = 0; v < TILE_VECS; v++) v_store(y + v * LANES, v_fma(s[v], scale, v_load(y + v * LANES)));
                 }
             }
+        }
     }
 }
 
