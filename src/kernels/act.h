@@ -1,7 +1,7 @@
 /* A row of activations as whole numbers, for products with weights stored in blocks of 32: the part that is the same in every set. For sets only.
  *
- * Sixteen bits: eight, as other engines use, make the error of q8_0 weights forty times as large (KL to f32 weights), and reading the weights is
- * what takes the time either way. */
+ * Sixteen bits: eight, as in other engines, would round 257 times as coarsely, and reading the weights is what takes the time either way.
+ */
 #ifndef LOOKAT_KERNELS_ACT_H
 #define LOOKAT_KERNELS_ACT_H
 
