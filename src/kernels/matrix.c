@@ -8,7 +8,10 @@
  * cache, and ROWS passes over them pay for bringing them there. */
 enum { ROWS = 64, TOKENS = 256 };
 
-enum { ACT_BYTES = 1 << 16 }; /* of stack: enough for 12,000 columns and more */
+enum {
+    ACT_BYTES = 1 << 16, /* of stack for one row of x: enough for 12,000 columns and more */
+    UNIT = 16            /* rows of w that one row of x meets at least: streams of weights are slow to begin */
+};
 
 struct job {
     const struct kernels *k;
@@ -42,15 +45,15 @@ static void finish(const struct job *j, float *y, float *sums, size_t row, size_
     memcpy(y, sums, rows * sizeof *y);
 }
 
-/* Rows begin..end-1 for one row of x. */
+/* Rows for one row of x, from begin * UNIT up to end * UNIT. */
 static void apply_one(void *ctx, size_t begin, size_t end, int thread) {
-    enum { PIECE = 256 };
+    enum { PIECE = 512 };
     const struct job *j = ctx;
     const struct matrix *w = j->p->w;
     (void)thread;
-    for (size_t row = begin, rows; row < end; row += rows) {
+    for (size_t row = begin * UNIT, last = least(end * UNIT, w->rows), rows; row < last; row += rows) {
         float sums[PIECE];
-        rows = least(end - row, PIECE);
+        rows = least(last - row, PIECE);
         if (j->act)
             j->k->matvec_blocks(w->type, sums, row_at(w, row), matrix_row_bytes(w), rows, j->act, w->cols);
         else
@@ -79,7 +82,7 @@ static bool apply_one_to_blocks(struct job *j) {
     if (j->k->act_bytes(w->type, w->cols) > sizeof act) return false;
     j->k->act_from_f32(w->type, act, j->p->x, w->cols);
     j->act = act;
-    threads_ranges(w->rows, apply_one, j);
+    threads_ranges(pieces(w->rows, UNIT), apply_one, j);
     j->act = NULL;
     return true;
 }
@@ -89,7 +92,7 @@ void matrix_apply(const struct kernels *k, const struct matrix_product *p) {
     bool blocks = dtype_block(p->w->type) > 1;
     if (p->n == 1 && blocks && apply_one_to_blocks(&j)) return;
     if (p->n == 1 && !blocks)
-        threads_ranges(p->w->rows, apply_one, &j);
+        threads_ranges(pieces(p->w->rows, UNIT), apply_one, &j);
     else if (p->n > 0)
         threads_tasks(pieces(p->w->rows, ROWS) * pieces(p->n, TOKENS), apply_several, &j);
 }
