@@ -74,6 +74,16 @@ static struct attn_counters ask(const struct attn *a, void *state, size_t layer,
     return c;
 }
 
+/* The same of queries whose keys and values are new. */
+static void ask_new(const struct attn *a, void *state, size_t layer, size_t pos, size_t n, float out[][C]) {
+    void *scratch = aligned_alloc(64, (attn_scratch_bytes(a, threads_count()) + 63) / 64 * 64);
+    struct attn_counters c = {0};
+    struct attn_query item = {.state = state, .pos = pos, .n = n, .k = k_rows[pos], .v = v_rows[pos], .q = q_rows[pos], .out = out[pos],
+                              .kv_stride = C, .q_stride = C, .out_stride = C};
+    attn_attend(a, layer, &item, 1, scratch, &c, NULL);
+    free(scratch);
+}
+
 static void append(const struct attn *a, void *state, size_t layer, size_t pos, size_t n) {
     attn_append(a, state, layer, pos, n, k_rows[pos], v_rows[pos], C);
 }
@@ -95,18 +105,34 @@ static bool same(float a[][C], float b[][C], size_t n) {
     return true;
 }
 
+/* k[T][D] = what a query at t of a state that holds T tokens scores: keys as the codec gives them back, or the few's where the ring still has them. */
+static void keys_seen(const struct attn *a, const uint8_t *state, size_t layer, size_t h, size_t t, float *k) {
+    const struct attn_layer *y = &a->layers[layer];
+    const float *center = a->center ? a->center + (layer * H + h) * D : NULL;
+    struct codec_head key = {a->k, &y->key, layer, h, D, center}, few = {a->k, &y->few.codec, layer, h, D, NULL};
+    const size_t sink = y->few.sink, window = y->few.window;
+    y->key.ops->decode(&key, k, state + y->keys[h].at, 0, T);
+    if (!few.codec->ops) return;
+    for (size_t x = 0; x < T; x++) {
+        for (size_t d = 0; y->key.o.center && center && d < D; d++) k[x * D + d] += center[d];
+        if (x < sink)
+            few.codec->ops->decode(&few, k + x * D, state + y->exact[h].at, x, 1);
+        else if (x + window > t && x + window >= T)
+            few.codec->ops->decode(&few, k + x * D, state + y->exact[h].at, sink + (x - sink) % window, 1);
+    }
+}
+
 /* float64 attention over the rows as the codecs give them back: what every backend must match to rounding. */
 static void exact(const struct attn *a, const void *state, size_t layer, float out[][C]) {
     const struct attn_layer *y = &a->layers[layer];
     const uint8_t *base = state;
     for (size_t h = 0; h < H; h++) {
         float k[T * MAX_D], v[T * MAX_D];
-        const float *center = a->center ? a->center + (layer * H + h) * D : NULL;
-        struct codec_head key = {a->k, &y->key, layer, h, D, center}, value = {a->k, &y->value, layer, h, D, NULL};
-        y->key.ops->decode(&key, k, base + y->keys[h].at, 0, T);
+        struct codec_head value = {a->k, &y->value, layer, h, D, NULL};
         y->value.ops->decode(&value, v, base + y->values[h].at, 0, T);
         for (size_t t = 0; t < T; t++) {
             double s[T], best = -INFINITY, z = 0;
+            keys_seen(a, base, layer, h, t, k);
             for (size_t i = 0; i <= t; i++) {
                 s[i] = 0;
                 for (size_t d = 0; d < D; d++) s[i] += (double)q_rows[t][h * D + d] * k[i * D + d];
@@ -130,7 +156,8 @@ static float whole[T][C], other[T][C], reference[T][C];
  * score by up to M step / 2 / sqrt(D), here 2e-4, and so an output by twice that times the largest value, 3. */
 static double tolerance(const struct attn *a) {
     const struct attn_layer *y = &a->layers[0];
-    bool whole_query = codec_layout(&y->key, D, 0).rows == TILE_SIDE, whole_weights = codec_layout(&y->value, D, 0).rows == TILE_SIDE;
+    bool int8_few = y->few.codec.ops && codec_layout(&y->few.codec, D, 0).rows == TILE_SIDE;
+    bool whole_query = codec_layout(&y->key, D, 0).rows == TILE_SIDE || int8_few, whole_weights = codec_layout(&y->value, D, 0).rows == TILE_SIDE;
     double tables = y->key.o.table == 16 ? 1.1e-3 : 0;
     return 1e-4 + (whole_query ? 2e-4 : 0) + (whole_weights ? 1e-4 : 0) + tables;
 }
@@ -156,6 +183,8 @@ static void check_results(const struct attn *a) {
         append(a, one.mem, 1, t, 1);
         ask(a, one.mem, 1, t, 1, other, NULL);
     }
+    attn_clear(a, s.mem);
+    ask_new(a, s.mem, 1, 0, T, whole);
     worst = worst_difference(whole, other, 0, T);
     CHECK(worst <= tolerance(a), "%s: one by one differs from a batch by %g", a->name, worst);
     state_free(&s);
@@ -164,20 +193,23 @@ static void check_results(const struct attn *a) {
 
 static void check_future(const struct attn *a) {
     struct state s = state_new(a);
-    size_t n = 11;
+    size_t n = 11, window = a->layers[0].few.window;
     append(a, s.mem, 0, 0, n);
     ask(a, s.mem, 0, 0, n, whole, NULL);
     float nan_rows[T][C];
     memset(nan_rows, 0xff, sizeof nan_rows);
     attn_append(a, s.mem, 0, n, T - n, nan_rows[0], nan_rows[0], C);
     ask(a, s.mem, 0, 0, n, other, NULL);
-    CHECK(same(whole, other, n), "%s: a poisoned future reaches the past", a->name);
+    if (!window || window + a->layers[0].few.sink >= T) CHECK(same(whole, other, n), "%s: a poisoned future reaches the past", a->name);
+    for (size_t t = 0; t < n; t++)
+        for (size_t i = 0; i < H * D; i++) CHECK(isfinite(other[t][i]), "%s: a poisoned future reaches the past", a->name);
 
     attn_truncate(a, s.mem, 5);
     append(a, s.mem, 0, 5, T - 5);
     ask(a, s.mem, 0, 5, T - 5, whole, NULL);
     struct state fresh = state_new(a);
     append(a, fresh.mem, 0, 0, 5);
+    if (window) append(a, fresh.mem, 0, 5, T - 5), attn_truncate(a, fresh.mem, 5); /* what left the window is not in it again */
     append(a, fresh.mem, 0, 5, T - 5);
     ask(a, fresh.mem, 0, 5, T - 5, other, NULL);
     CHECK(same(whole + 5, other + 5, T - 5), "%s: append, truncate, append differs from append", a->name);
@@ -189,6 +221,7 @@ static void check_future(const struct attn *a) {
         attn_truncate(a, s.mem, n_left);
         struct state clean = state_new(a);
         append(a, clean.mem, 0, 0, n_left);
+        if (window) append(a, clean.mem, 0, n_left, T - n_left), attn_truncate(a, clean.mem, n_left);
         ask(a, s.mem, 0, n_left - 1, 1, whole, NULL);
         ask(a, clean.mem, 0, n_left - 1, 1, other, NULL);
         CHECK(same(whole + n_left - 1, other + n_left - 1, 1), "%s: forgotten rows reach the %zu left", a->name, n_left);
@@ -203,6 +236,8 @@ static void check_future(const struct attn *a) {
     attn_copy(a, copy.mem, s.mem, 9);
     append(a, copy.mem, 0, 9, 1);
     ask(a, copy.mem, 0, 9, 1, other, NULL);
+    attn_truncate(a, s.mem, 9);
+    append(a, s.mem, 0, 9, 1);
     ask(a, s.mem, 0, 9, 1, whole, NULL);
     CHECK(same(whole + 9, other + 9, 1), "%s: a copy answers differently", a->name);
     state_free(&copy);
@@ -234,10 +269,14 @@ static void check_threads(const struct attn *a) {
     state_free(&t);
 }
 
+/* Bytes of scales of the value rows left out. */
+static uint64_t skipped(const struct attn *a, const struct attn_counters *c) { return c->skipped_rows * a->layers[0].values[0].scales; }
+
 /* The closed forms of backend.h: one query reads what the codecs say; several read each row up to a tile's last query once. */
 static void check_counters(const struct attn *a) {
     const struct attn_layer *y = &a->layers[0];
     size_t key_scales = y->keys[0].scales, value_scales = y->values[0].scales;
+    size_t sink = y->few.sink, window = y->few.window, slots = sink + window, exact_row = y->exact[0].row, exact_scales = y->exact[0].scales;
     struct state s = state_new(a);
     append(a, s.mem, 0, 0, T);
     for (size_t pos = 0; pos < T; pos++)
@@ -245,20 +284,46 @@ static void check_counters(const struct attn *a) {
             struct attn_counters c = ask(a, s.mem, 0, pos, n, other, NULL), x = {0};
             if (n == 1) {
                 y->key.ops->reads(&y->key, D, 0, pos + 1, false, &x);
+                if (y->few.codec.ops) y->few.codec.ops->reads(&y->few.codec, D, 0, pos + 1 < slots ? pos + 1 : slots, false, &x);
                 y->value.ops->reads(&y->value, D, 0, pos + 1, true, &x);
             }
             for (size_t begin = 0; n > 1 && begin < n; begin += ATTN_TILE_QUERIES) {
                 size_t rows = pos + (begin + ATTN_TILE_QUERIES < n ? begin + ATTN_TILE_QUERIES : n);
-                x.keys += rows * (y->keys[0].row - key_scales);
+                size_t first = pos + begin + 1 > window ? pos + begin + 1 - window : 0, exact;
+                if (first < T - window) first = T - window; /* the ring holds no older ones */
+                if (first < sink) first = sink;
+                exact = (rows < sink ? rows : sink) + (window && rows > first ? rows - first : 0);
+                x.keys += rows * (y->keys[0].row - key_scales) + exact * (exact_row - exact_scales);
                 x.values += rows * (y->values[0].row - value_scales);
-                x.scales += rows * (key_scales + value_scales);
+                x.scales += rows * (key_scales + value_scales) + exact * exact_scales;
             }
-            CHECK(c.keys == H * x.keys && c.values == H * x.values && c.scales == H * x.scales && c.codebooks == H * x.codebooks &&
+            CHECK(c.keys == H * x.keys && c.values + c.skipped_rows * (y->values[0].row - value_scales) == H * x.values && c.scales + skipped(a, &c) == H * x.scales && c.codebooks == H * x.codebooks &&
                   c.tables == H * x.tables, "%s: pos %zu, n %zu: not the closed form", a->name, pos, n);
         }
     size_t rows = (size_t)L * H;
     CHECK(attn_key_bytes_per_token(a) == rows * y->keys[0].row && attn_value_bytes_per_token(a) == rows * y->values[0].row, "%s", a->name);
     state_free(&s);
+}
+
+/* Codecs with the exact few or with skipping; over_some checks them where over_pairs does the plain ones. */
+static const char *const optional[] = {"int4:sink=1,window=8", "lookat4:sink=2,window=5/int8", "int4:center,window=40", "turbo:bits=4,sink=3,window=3,exact=8/int4",
+                                       "fp32:sink=4/fp16:skip=0", "fp16/int4:skip=1e-7", "int8:window=6,exact=8/fp16:skip=1e-7"};
+
+static void over_some(void (*check)(const struct attn *a), const struct kernels *k, const float *center) {
+    struct attn_shape shape = {L, H, D, T};
+    struct book book = {0};
+    random_book(&book, L, H, D, 256, 3);
+    for (size_t i = 0; i < sizeof optional / sizeof *optional; i++) {
+        struct attn a;
+        struct err e;
+        int rc = attn_init(&a, &shape, optional[i], &book, k, &e);
+        CHECK(rc == OK, "%s: %s", optional[i], e.msg);
+        if (rc) continue;
+        if (attn_wants_center(&a)) a.center = center;
+        check(&a);
+        attn_free(&a);
+    }
+    book_close(&book);
 }
 
 /* Every codec that lists show as keys x every one as values, for every kernel set; a codec that refuses a head_dim is left out there. */
@@ -298,6 +363,7 @@ static void over_registry(void (*check)(const struct attn *a)) {
         size_t pairs = over_pairs(check, kernels_at(set), center);
         D = MAX_D;
         CHECK(over_pairs(check, kernels_at(set), center) > pairs && pairs >= 4, "few pairs: %zu", pairs);
+        over_some(check, kernels_at(set), center);
     }
 }
 
@@ -377,6 +443,10 @@ static void specs(void) {
         {"int8/int4:rotate", "int8:group=4/int4:group=4,rotate"},
         {"q4_0:group=10,center", "int4:group=10,center/fp16"},
         {"turbo2/turbo", "turbo:bits=2/turbo:bits=4"},
+        {"fp16:sink=1,window=32,exact=16", "fp16:sink=1,window=32/fp16"},
+        {"q4_0:window=65536,exact=8,sink=0/q8_0:skip=1e-4", "int4:group=4,window=65536,exact=8/int8:group=4,skip=0.0001"},
+        {"fp16/fp16:skip=0.02@1-+fp32@0", "fp32/fp32@0+fp16/fp16:skip=0.02@1-"},
+        {"fp16:sink=0/fp16:skip=0", "fp16/fp16"},
     };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         int rc = attn_init(&a, &shape, good[i].spec, NULL, k, &e);
@@ -386,7 +456,7 @@ static void specs(void) {
         attn_free(&a);
     }
     CHECK(attn_init(&a, &shape, "fp32/fp16@1-+fp16@0", NULL, k, &e) == OK, "%s", e.msg);
-    size_t bytes = 64;
+    size_t bytes = 128;
     for (size_t l = 0; l < 5; l++)
         for (size_t h = 0; h < H; h++) {
             bytes += (codec_timeline_bytes(&a.layers[l].key, D, h, T) + 63) / 64 * 64;
@@ -403,7 +473,7 @@ static void specs(void) {
         {"/fp16", "'' is not a codec for keys"},
         {"fp16/fp16/fp16", "'fp16/fp16' is not a codec for values"},
         {"FP16", "'FP16' is not a codec"},
-        {"fp16:m=4", "fp16 has no option 'm'; it takes: none"},
+        {"fp16:m=4", "fp16 has no option 'm'; it takes: sink window exact"},
         {"fp16:", "fp16 has no option ''"},
         {"fp16@5", "'5' are not layers, expected FIRST or FIRST-LAST of 0 to 4"},
         {"fp16@3-1", "'3-1' are not layers"},
@@ -414,6 +484,18 @@ static void specs(void) {
         {"int4:group=5", "group=5; two numbers share a byte"},
         {"int8/int8:center", "int8: center is for keys"},
         {"turbo:bits=5", "bits=5; known: 2, 3, 4"},
+        {"fp16:sink=65537", "sink=65537, expected 0 to 65536 keys"},
+        {"fp16:window", "window=, expected 0 to 65536 keys"},
+        {"fp16:window=-1", "window=-1, expected 0 to 65536 keys"},
+        {"fp16:sink=1,exact=4", "exact=4, expected 8 or 16 bits"},
+        {"fp16:exact=8", "exact=8 says how the keys of sink= and window= are kept, and there are none"},
+        {"fp16/fp16:sink=1", "fp16 has no option 'sink' for values; it takes: skip"},
+        {"fp16:skip=1e-4", "fp16 has no option 'skip'; it takes: sink window exact"},
+        {"fp16/fp16:skip=1", "skip=1, expected a probability below 1, as in skip=1e-4"},
+        {"fp16/fp16:skip=", "skip=, expected a probability"},
+        {"fp16/fp16:skip=nan", "skip=nan, expected a probability"},
+        {"fp16/fp16:skip=-1e-4", "skip=-1e-4, expected a probability"},
+        {"fp16/fp16:skip=1e", "skip=1e, expected a probability"},
         {"turbo3", "20 codes of 3 bits do not fill whole bytes: bits=3 needs a multiple of 8 dimensions a head"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

@@ -192,6 +192,18 @@ expect 2 "leave out --paper and --lengths" "$BIN" compare $texts --lengths 16 -o
 expect 2 "are less than a window" "$BIN" compare $texts $specs --lengths 512
 end
 
+begin options
+"$BIN" compare -f "$tmp/one.txt" -n 256 -c 128 -t 1 -q -a fp16 -a int4:sink=1,window=8/fp16:skip=0.2 > "$tmp/out" 2> "$tmp/err" || fail "$(cat "$tmp/err")"
+has "$tmp/out" "with 128 tokens stored"
+has "$tmp/out" "int4:group=32,sink=1,window=8"
+has "$tmp/out" "  1,080  " # 24 heads of 36 bytes, and 9 keys of 128 over 128 tokens
+has "$tmp/out" "Values not read"
+"$BIN" compare -f "$tmp/one.txt" -n 256 -c 128 -t 1 -q -a fp16 -a int4:sink=1,window=128 --check "1.kld<=0" --check "1.worst_cosine>=1" > "$tmp/out" 2> "$tmp/err" ||
+    fail "a window of all keys: $(cat "$tmp/err")"
+"$BIN" compare -f "$tmp/one.txt" -n 256 -c 128 -t 1 -q -a int4:sink=1,window=16 -a int4:sink=1,window=16 --check "1.kld<=0" --check "1.worst_cosine>=0.9999999" > "$tmp/out" 2> "$tmp/err" ||
+    fail "a baseline with exact keys: $(cat "$tmp/err")"
+end
+
 begin checks
 expect 0 "" "$BIN" compare $texts $specs --check "fp16.kld<0.01" --check "1.same_top1>=0.9" --check "int4.stored_keys<=864" --check "fp16.worst_cosine>0.99"
 expect 4 "check not met: int4.kld<=0 is " "$BIN" compare $texts $specs --check "fp16.kld<0.01" --check "int4.kld<=0"

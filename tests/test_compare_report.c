@@ -35,7 +35,7 @@ static void fill_chunk(struct comparison_chunk *x, struct rng *r) {
     x->shadow = arena_zalloc(&arena, L * H * FIDELITIES, sizeof *x->shadow);
     for (int i = 0; i < L * H * FIDELITIES; i++) x->shadow[i] = (struct moments){rng_u64(r) >> 40, odd_number(r), odd_number(r)};
     x->loaded = arena_zalloc(&arena, L, sizeof *x->loaded);
-    for (int l = 0; l < L; l++) x->loaded[l] = (struct attn_counters){rng_u64(r), rng_u64(r), 0, UINT64_MAX, rng_u64(r)};
+    for (int l = 0; l < L; l++) x->loaded[l] = (struct attn_counters){rng_u64(r), rng_u64(r), 0, UINT64_MAX, rng_u64(r), rng_u64(r) >> 40, rng_u64(r) >> 20};
     x->decoded = 1;
     x->attention_s = rng_double(r);
 }

@@ -13,7 +13,7 @@
 #ifndef LOOKAT_ATTENTION_BACKEND_H
 #define LOOKAT_ATTENTION_BACKEND_H
 
-#include "attention/codec.h"
+#include "attention/exact.h"
 #include "base/arena.h"
 
 struct attn_shape {
@@ -28,7 +28,8 @@ struct attn_timeline {
 
 struct attn_layer {
     struct codec key, value;
-    struct attn_timeline *keys, *values; /* [H] */
+    struct exact_few few;                        /* of the keys */
+    struct attn_timeline *keys, *values, *exact; /* [H]; exact: of the few */
 };
 
 /* The stages of a query's answer: tables or whatever else the codec makes of the query, scores, softmax, values. */
@@ -51,6 +52,7 @@ struct attn {
  *     SPEC  = PART ["+" PART]...                "fp16+lookat4@2-"
  *     PART  = KEYS ["/" VALUES] ["@" LAYERS]    LAYERS = FIRST | FIRST "-" [LAST]; without it every layer
  *     KEYS, VALUES = NAME [":" OPTION ["," OPTION]...]    OPTION = NAME | NAME "=" NUMBER
+ * Keys of every codec take sink=, window=, exact= (exact.h), values of every codec skip= (skip.h).
  * VALUES default to fp16 (to fp32 for fp32 keys). ERR_USAGE, naming what is known, for another spec; with which command makes one where a
  * codebook is needed and missing. `book` (may be NULL) holds the model's codebooks and must outlive the attn. */
 int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec, const struct book *book, const struct kernels *k,
@@ -60,16 +62,20 @@ void attn_free(struct attn *a);
 /* Does a layer's key codec subtract the constant part of the keys? */
 bool attn_wants_center(const struct attn *a);
 
-/* Exact bytes of the state of one sequence: a length per layer, then timelines of T keys and T values of every layer and head, in whole blocks of their
- * codecs and whole cache lines. The caller owns the memory, aligned to 64 bytes; a state holds no pointers, so it can be copied and kept. */
+/* Exact bytes of the state of one sequence: two positions per layer, then timelines of T keys, the exact few and T values of every layer and head, in whole
+ * blocks of their codecs and whole cache lines. The caller owns the memory, aligned to 64 bytes; a state holds no pointers, so it can be copied and kept. */
 size_t attn_state_bytes(const struct attn *a);
-/* Bytes that one token adds to the state: all layers and heads. */
+/* Bytes that one token adds to the state: all layers and heads, without exact few. */
 size_t attn_key_bytes_per_token(const struct attn *a);
 size_t attn_value_bytes_per_token(const struct attn *a);
+/* Bytes of the keys of a sequence of n tokens, exact few included; the same for each token, rounded up. */
+size_t attn_key_bytes(const struct attn *a, size_t n);
+size_t attn_key_bytes_per_token_at(const struct attn *a, size_t n);
 
 /* Makes the state that of an empty sequence; the rest of the memory is not touched. */
 void attn_clear(const struct attn *a, void *state);
-/* Forgets all tokens from position n on, in every layer. */
+/* Forgets all tokens from position n on, in every layer. Keys that had left the window do not come back: until the window has moved past n, positions in it
+ * that the ring no longer held are scored by their codes. */
 void attn_truncate(const struct attn *a, void *state, size_t n);
 /* dst becomes the first n tokens of src; n at most what src holds. */
 void attn_copy(const struct attn *a, void *dst, const void *src, size_t n);
@@ -79,7 +85,7 @@ void attn_copy(const struct attn *a, void *dst, const void *src, size_t n);
 void attn_append(const struct attn *a, void *state, size_t layer, size_t pos, size_t n, const float *k, const float *v, size_t stride);
 
 /* Queries of one sequence: n causal queries at positions pos .. pos + n - 1. Their keys and values are stored first, behind the pos that the layer holds;
- * with k NULL they are stored already. */
+ * with k NULL they are stored already, and of the exact few a query sees what is left in the ring at the end of the sequence. */
 struct attn_query {
     void *state;         /* where k is NULL it is only read */
     size_t pos, n;
@@ -105,7 +111,8 @@ enum { ATTN_TILE_QUERIES = 64 };
 
 /* Answers the queries of n_items sequences in one layer, heads and queries spread over the threads. Adds to *counters; probe may be NULL.
  * scratch has attn_scratch_bytes(a, threads_count()). Bytes read: for an item of one query, what the codecs' `reads` say for its pos + 1 keys, times
- * H; for more, each tile of queries reads every row up to its last query once, times H. A probe wants the scores and probabilities of each query: with
+ * H, and min(n, sink + window) rows of the exact few; with skip= the value rows left out are counted apart. For more queries, each tile of them reads every
+ * row up to its last query once, and once those of the exact few that one of its queries sees, times H. A probe wants the scores and probabilities of each query: with
  * one, several are answered, and counted, as if each came alone. */
 void attn_attend(const struct attn *a, size_t layer, const struct attn_query *items, size_t n_items, void *scratch,
                  struct attn_counters *counters, const struct attn_probe *probe);

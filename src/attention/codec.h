@@ -11,15 +11,19 @@
 struct book;
 
 /* Bytes read by attention, counted where they are read. keys and values: packed rows (codes, integers, floats); scales: their scales and norms,
- * of keys and of values; codebooks: centroids; tables: entries of lookup tables. */
+ * of keys and of values; codebooks: centroids; tables: entries of lookup tables. And what skipping (skip.h) left out: value rows of heads, and
+ * the sum of their probabilities in units of 2^-40 (whole numbers, so that any order of adding gives the same). */
 struct attn_counters {
     uint64_t keys, scales, codebooks, tables, values;
+    uint64_t skipped_rows, skipped_mass;
 };
 
 /* What may stand behind a codec's name in a spec. 0 and false: not given, until the codec's `check` puts its default there. */
 struct codec_options {
     size_t m, k, bits, group, table;
     bool rotate, center;
+    size_t sink, window, exact; /* of every key codec: exact.h; not the codec's business */
+    double skip;                /* of every value codec: skip.h; likewise */
 };
 
 /* A codec as one layer uses it. */
@@ -62,7 +66,7 @@ enum { KV_BLOCK_MAX = 64 };
 struct kv_codec {
     const char *name;    /* as in --attn */
     const char *summary; /* one line for --help and `lookat info` */
-    const char *options; /* names of the options it takes, separated by spaces; "" for none */
+    const char *options; /* names of the options of its own, separated by spaces; "" for none */
     bool keys, values;   /* what it can store */
 
     /* Checks the options and fills in defaults. ERR_USAGE with what is wrong; NULL: nothing to do. */
@@ -87,12 +91,11 @@ struct kv_codec {
     /* Memory, aligned to 64, that prepare fills for score, or that mix may use; 0: none. The same memory serves keys, then values. */
     size_t (*work_floats)(const struct codec *c, size_t head_dim, size_t head);
 
-    /* Keys. prepare: once per query, into work: the rotated query, lookup tables. score: scores[i] = q . decoded row i, for i < n, up to a
-     * constant that is the same for every row of the head; what is left in scores[n] and behind, up to a multiple of KV_BLOCK_MAX, does not matter. */
+    /* Keys. prepare: once per query, into work: the rotated query, lookup tables. score: scores[i] = q . decoded row i, for i < n; what is left in scores[n] and behind, up to a multiple of KV_BLOCK_MAX, does not matter. */
     void (*prepare)(const struct codec_head *h, float *work, const float *q, struct attn_counters *c);
     void (*score)(const struct codec_head *h, const float *work, float *scores, const uint8_t *timeline, size_t n, struct attn_counters *c);
 
-    /* Values. mix: out[D] += sum_i p[i] row i, i < n, in the space the rows are stored in; p is 0 from p[n] up to a multiple of KV_BLOCK_MAX.
+    /* Values. mix: out[D] += sum_i p[i] row i, i < n, in the space the rows are stored in; p is 0 from p[n] up to a whole block.
      * finish: out from that space to the model's; NULL: the same. */
     void (*mix)(const struct codec_head *h, float *work, float *out, const uint8_t *timeline, const float *p, size_t n, struct attn_counters *c);
     void (*finish)(const struct codec_head *h, float *out);

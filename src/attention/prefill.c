@@ -13,12 +13,13 @@ struct work {
     float *scores;            /* [PREFILL_KEYS][cols] */
     float *rows;              /* [PREFILL_KEYS][D] decoded keys, then values */
     float *out;               /* [cols][D] */
+    float *exact_scores, *exact; /* as scores and rows, of exact keys */
 };
 
 static size_t row_floats(size_t head_dim) { return (head_dim + COLUMNS - 1) / COLUMNS * COLUMNS; }
 
 size_t prefill_work_floats(size_t head_dim) {
-    return 3 * PREFILL_QUERIES + PREFILL_KEYS * PREFILL_QUERIES + (2 * PREFILL_QUERIES + PREFILL_KEYS) * row_floats(head_dim);
+    return 3 * PREFILL_QUERIES + 2 * PREFILL_KEYS * PREFILL_QUERIES + 2 * (PREFILL_QUERIES + PREFILL_KEYS) * row_floats(head_dim);
 }
 
 static struct work cut(float *at, size_t head_dim) {
@@ -30,6 +31,8 @@ static struct work cut(float *at, size_t head_dim) {
     w.q = w.scores + PREFILL_KEYS * PREFILL_QUERIES;
     w.rows = w.q + PREFILL_QUERIES * row_floats(head_dim);
     w.out = w.rows + PREFILL_KEYS * row_floats(head_dim);
+    w.exact = w.out + PREFILL_QUERIES * row_floats(head_dim);
+    w.exact_scores = w.exact + PREFILL_KEYS * row_floats(head_dim);
     return w;
 }
 
@@ -50,9 +53,39 @@ static void mask(const struct prefill_tile *t, float *scores, size_t cols, size_
     }
 }
 
-void prefill_attend(const struct prefill_tile *t, float *work) {
+/* Keys stored less their center, and exact ones with it, meet in one softmax. */
+static void add_center(const struct codec_head *key, float *rows, size_t n) {
+    if (!key->codec->o.center || !key->center) return;
+    for (size_t i = 0; i < n; i++)
+        for (size_t d = 0; d < key->head_dim; d++) rows[i * key->head_dim + d] += key->center[d];
+}
+
+/* Exact scores over those of codes, where a key is exact for a query. */
+static void choose(const struct prefill_tile *t, struct work *w, size_t cols, size_t begin, size_t n) {
+    for (size_t i = 0; i < t->n; i++) {
+        size_t first = exact_begin(t->exact, t->pos + i);
+        for (size_t j = 0; j < n; j++)
+            if (begin + j < t->exact->few->sink || begin + j >= first) w->scores[j * cols + i] = w->exact_scores[j * cols + i];
+    }
+}
+
+/* w->scores of keys begin .. begin + n - 1; returns how many exact ones were read. */
+static size_t score(const struct prefill_tile *t, struct work *w, size_t cols, size_t begin, size_t n) {
     const struct kernels *k = t->key->k;
-    size_t D = t->key->head_dim, cols = (t->n + COLUMNS - 1) / COLUMNS * COLUMNS, rows = t->pos + t->n;
+    size_t D = t->key->head_dim, exact = 0;
+    if (t->exact) exact = exact_decode(t->exact, w->exact, w->rows, begin, n, t->pos);
+    if (exact) k->strided_product(w->exact_scores, cols, NULL, w->exact, D, 1, n, w->q, cols, D, cols);
+    t->key->codec->ops->decode(t->key, w->rows, t->keys, begin, n);
+    if (t->exact) add_center(t->key, w->rows, n);
+    k->strided_product(w->scores, cols, NULL, w->rows, D, 1, n, w->q, cols, D, cols);
+    if (exact) choose(t, w, cols, begin, n);
+    mask(t, w->scores, cols, begin, n);
+    return exact;
+}
+
+size_t prefill_attend(const struct prefill_tile *t, float *work) {
+    const struct kernels *k = t->key->k;
+    size_t D = t->key->head_dim, cols = (t->n + COLUMNS - 1) / COLUMNS * COLUMNS, rows = t->pos + t->n, exact = 0;
     struct work w = cut(work, D);
     load_queries(t, &w, cols);
     for (size_t i = 0; i < cols; i++) w.most[i] = -INFINITY, w.sum[i] = 0;
@@ -60,13 +93,12 @@ void prefill_attend(const struct prefill_tile *t, float *work) {
 
     for (size_t begin = 0; begin < rows; begin += PREFILL_KEYS) {
         size_t n = rows - begin < PREFILL_KEYS ? rows - begin : PREFILL_KEYS;
-        t->key->codec->ops->decode(t->key, w.rows, t->keys, begin, n);
-        k->strided_product(w.scores, cols, NULL, w.rows, D, 1, n, w.q, cols, D, cols);
-        mask(t, w.scores, cols, begin, n);
+        exact += score(t, &w, cols, begin, n);
         k->running_softmax(w.scores, n, cols, w.most, w.sum, w.keep);
         t->value->codec->ops->decode(t->value, w.rows, t->values, begin, n);
         k->strided_product(w.out, D, w.keep, w.scores, 1, cols, t->n, w.rows, D, n, D);
     }
     for (size_t i = 0; i < t->n; i++)
         for (size_t d = 0; d < D; d++) t->out[i * t->out_stride + d] = w.out[i * D + d] / w.sum[i];
+    return exact;
 }

@@ -5,11 +5,13 @@
  *
  *     m' = max(m, S);   P = exp(S - m');   sum = exp(m - m') sum + P 1;   out = exp(m - m') out + P V        and at the end out / sum
  *
- * Scores are kept transposed, a row for each key: then K Q^T and P^T V take both operands as they lie, and the softmax runs down columns. */
+ * Scores are kept transposed, a row for each key: then K Q^T and P^T V take both operands as they lie, and the softmax runs down columns.
+ *
+ * A tile in which some key is exact for some query (exact.h) has a second S, of the exact keys, and each pair of key and query takes its own. */
 #ifndef LOOKAT_ATTENTION_PREFILL_H
 #define LOOKAT_ATTENTION_PREFILL_H
 
-#include "attention/codec.h"
+#include "attention/exact.h"
 
 enum { PREFILL_QUERIES = 64, PREFILL_KEYS = 64 };
 
@@ -21,12 +23,13 @@ struct prefill_tile {
     const float *q;
     float *out;
     size_t q_stride, out_stride;
+    const struct exact_view *exact; /* or NULL */
 };
 
 /* Floats of memory, aligned to 64, that it works in. */
 size_t prefill_work_floats(size_t head_dim);
 
-/* Reads each of the pos + n rows of keys and of values once. */
-void prefill_attend(const struct prefill_tile *t, float *work);
+/* Reads each of the pos + n rows of keys and of values once, and the exact few of these positions once; returns how many those are. */
+size_t prefill_attend(const struct prefill_tile *t, float *work);
 
 #endif

@@ -66,6 +66,35 @@ static bool listed(const char *list, struct text word) {
     return false;
 }
 
+/* The options that every codec for keys takes, or every one for values, besides its own. */
+static const char *common_options(const struct codec *c) { return c->for_values ? "skip" : "sink window exact"; }
+
+enum { KEYS_MAX = 65536 };
+
+/* sink=, window=, exact= */
+static int read_few(const struct reader *r, struct codec_options *o, struct text name, struct text value) {
+    size_t x = 0, *to = is(name, "sink") ? &o->sink : is(name, "window") ? &o->window : &o->exact;
+    bool ok = read_number(value, &x);
+    if (to == &o->exact && !(ok && (x == 8 || x == 16)))
+        return err_set(r->e, ERR_USAGE, "--attn %.40s: exact=%.*s, expected 8 or 16 bits", r->spec, shown(value), value.s);
+    if (!ok || x > KEYS_MAX)
+        return err_set(r->e, ERR_USAGE, "--attn %.40s: %.*s=%.*s, expected 0 to %d keys", r->spec, shown(name), name.s, shown(value), value.s, (int)KEYS_MAX);
+    *to = to == &o->exact && x == 16 ? 0 : x;
+    return OK;
+}
+
+/* skip= */
+static int read_skip(const struct reader *r, struct codec_options *o, struct text value) {
+    char digits[32] = "", *end = digits;
+    if (value.n < sizeof digits) memcpy(digits, value.s, value.n);
+    bool plain = digits[0] && strspn(digits, "0123456789.eE-") == value.n;
+    double x = plain ? strtod(digits, &end) : -1;
+    if (end == digits || *end || !(x >= 0 && x < 1))
+        return err_set(r->e, ERR_USAGE, "--attn %.40s: skip=%.*s, expected a probability below 1, as in skip=1e-4", r->spec, shown(value), value.s);
+    o->skip = x;
+    return OK;
+}
+
 /* Where a numeric option is kept; NULL for a flag or an unknown name. */
 static size_t *number_option(struct codec_options *o, struct text name) {
     return is(name, "m") ? &o->m : is(name, "k") ? &o->k : is(name, "bits") ? &o->bits : is(name, "group") ? &o->group
@@ -78,9 +107,10 @@ static bool *flag_option(struct codec_options *o, struct text name) {
 static int read_option(const struct reader *r, struct codec *c, struct text option) {
     bool has_value;
     struct text name = cut(&option, '=', &has_value);
+    if (name.n && listed(common_options(c), name)) return c->for_values ? read_skip(r, &c->o, option) : read_few(r, &c->o, name, option);
     if (!name.n || !listed(c->ops->options, name))
-        return err_set(r->e, ERR_USAGE, "--attn %.40s: %s has no option '%.*s'; it takes: %s", r->spec, c->ops->name, shown(name), name.s,
-                       c->ops->options[0] ? c->ops->options : "none");
+        return err_set(r->e, ERR_USAGE, "--attn %.40s: %s has no option '%.*s'%s; it takes: %s%s%s", r->spec, c->ops->name, shown(name), name.s,
+                       c->for_values ? " for values" : "", c->ops->options, c->ops->options[0] ? " " : "", common_options(c));
     size_t *number = number_option(&c->o, name);
     if (number) {
         if (has_value && read_number(option, number) && *number) return OK;
@@ -171,7 +201,7 @@ size_t spec_format(const struct codec *c, char *out, size_t room) {
         size_t number;
         bool flag;
     } all[] = {{"m", o->m, false}, {"k", o->k, false}, {"bits", o->bits, false}, {"group", o->group, false}, {"table", o->table, false}, {"rotate", 0, o->rotate},
-               {"center", 0, o->center}};
+               {"center", 0, o->center}, {"sink", o->sink, false}, {"window", o->window, false}, {"exact", o->exact, false}};
     size_t at = (size_t)snprintf(out, room, "%s", c->ops->name);
     char separator = ':';
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -180,5 +210,6 @@ size_t spec_format(const struct codec *c, char *out, size_t room) {
                                      : snprintf(out + at, room - at, "%c%s", separator, all[i].name));
         separator = ',';
     }
+    if (o->skip > 0 && at < room) at += (size_t)snprintf(out + at, room - at, "%cskip=%g", separator, o->skip);
     return at < room ? at : room - 1;
 }

@@ -114,7 +114,7 @@ static int watch_report(struct watch *w, const struct args *args, size_t decoded
     struct attn_counters *loaded = arena_alloc(a, L, sizeof *loaded);
     if (!loaded) return err_set(e, ERR_FAILED, "out of memory for the counters");
     for (size_t l = 0; l < L; l++) loaded[l] = attn_counters_less(&w->s->counters[l], &w->before[l]);
-    struct attention_log log = {w->s->attn.name, L, decoded, args->counters ? loaded : NULL, w->monitored ? w->monitor.layers : NULL};
+    struct attention_log log = {w->s->attn.name, L, w->s->attn.shape.n_head, decoded, args->counters ? loaded : NULL, w->monitored ? w->monitor.layers : NULL};
     if (args->log) return write_log(args->log, &log, e);
     return attention_log_print(stderr, &log, a, e);
 }
@@ -156,7 +156,7 @@ static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
     };
     struct generation_events events = {&v, on_step, on_stopped, on_prefill};
     struct generation_figures f = {.load_s = j->g.load_s, .threads = threads_count(), .kernels = j->g.k->name};
-    f.stored_bytes_per_token = attn_key_bytes_per_token(&s->attn) + attn_value_bytes_per_token(&s->attn);
+    f.stored_bytes_per_token = attn_key_bytes_per_token_at(&s->attn, s->attn.shape.n_ctx) + attn_value_bytes_per_token(&s->attn);
 
     int rc = generation_out_open(&v.out, j->limit, e);
     if (!rc) rc = watch_open(&v.watch, args, s, &j->g.arena, e);

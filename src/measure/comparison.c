@@ -43,7 +43,7 @@ static int describe(const struct comparison *c, struct comparison_run *r, struct
     spec_format(&a.layers[0].key, r->keys, sizeof r->keys);
     spec_format(&a.layers[0].value, r->values, sizeof r->values);
     snprintf(r->name, sizeof r->name, "%s", a.name);
-    r->stored_keys = attn_key_bytes_per_token(&a);
+    r->stored_keys = attn_key_bytes_per_token_at(&a, c->window);
     r->stored_values = attn_value_bytes_per_token(&a);
     attn_free(&a);
     return OK;

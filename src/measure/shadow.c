@@ -16,8 +16,8 @@ struct shadow {
     struct gpt2_session *baseline;
     struct gpt2_observer observer;
     bool decode;
-    struct attn *attn;   /* [n_runs], of the first nothing */
-    void **state;        /* [n_runs] */
+    struct attn *attn;   /* [n_runs] */
+    void **state;        /* [n_runs] the baseline's too: its session's may have moved on from what a query saw */
     void *scratch;       /* of attend */
     struct answers base, other;
     float *base_rank;    /* [slots][T] */
@@ -43,8 +43,8 @@ static int open_backends(struct shadow *s, const float *center, struct arena *a,
     const struct comparison *c = s->c;
     const struct gpt2_config *g = &c->w->config;
     struct attn_shape shape = {g->n_layer, g->n_head, g->n_embd / g->n_head, c->window};
-    size_t scratch = attn_scratch_bytes(&s->baseline->attn, threads_count());
-    for (size_t r = 1; r < c->n_runs; r++) {
+    size_t scratch = 64;
+    for (size_t r = 0; r < c->n_runs; r++) {
         int rc = attn_init(&s->attn[r], &shape, c->runs[r].spec, c->book, c->k, e);
         if (rc) return rc;
         s->attn[r].center = center;
@@ -87,20 +87,20 @@ int shadow_open(struct shadow **out, const struct comparison *c, struct gpt2_ses
 void shadow_close(struct shadow *s) {
     if (!s || !s->attn) return;
     s->baseline->observer = NULL;
-    for (size_t r = 1; r < s->c->n_runs; r++) attn_free(&s->attn[r]);
+    for (size_t r = 0; r < s->c->n_runs; r++) attn_free(&s->attn[r]);
 }
 
 void shadow_begin(struct shadow *s, struct comparison_chunk *const *chunks) {
     s->chunks = chunks;
-    for (size_t r = 1; r < s->c->n_runs; r++) attn_clear(&s->attn[r], s->state[r]);
+    for (size_t r = 0; r < s->c->n_runs; r++) attn_clear(&s->attn[r], s->state[r]);
 }
 
 /* ---- one batch of one layer ---- */
 
-/* The queries that a batch asks: rows of [H][D], `stride` floats apart. */
+/* Queries of a batch, and their keys and values: rows of [H][D], `stride` floats apart. k NULL: they are stored already. */
 struct queries {
     size_t pos, n, stride;
-    const float *q;
+    const float *q, *k, *v;
 };
 
 struct keeper {
@@ -117,13 +117,12 @@ static void keep(void *ctx, size_t layer, size_t head, size_t query, size_t n_ke
     memcpy(k->to->probs + at, probs, n_keys * sizeof *probs);
 }
 
-static void ask(struct shadow *s, const struct attn *attn, void *state, const struct queries *q, struct answers *to, bool probed,
-                struct attn_counters *counters) {
+static void ask(struct shadow *s, size_t run, const struct queries *q, struct answers *to, bool probed, struct attn_counters *counters) {
     struct keeper keeper = {s, to};
     struct attn_probe probe = {&keeper, keep};
-    struct attn_query item = {.state = state, .pos = q->pos, .n = q->n, .q = q->q, .out = to->out, .q_stride = q->stride,
-                              .out_stride = s->c->w->config.n_embd};
-    attn_attend(attn, s->layer, &item, 1, s->scratch, counters, probed ? &probe : NULL);
+    struct attn_query item = {.state = s->state[run], .pos = q->pos, .n = q->n, .k = q->k, .v = q->v, .q = q->q, .out = to->out,
+                              .kv_stride = q->stride, .q_stride = q->stride, .out_stride = s->c->w->config.n_embd};
+    attn_attend(&s->attn[run], s->layer, &item, 1, s->scratch, counters, probed ? &probe : NULL);
 }
 
 /* The baseline's ranks serve all backends. */
@@ -162,35 +161,47 @@ static void compare(struct shadow *s, const struct queries *q) {
     for (size_t slot = 0; slot < slots; slot++) memcpy(s->fidelity + slot * FIDELITIES, exact, sizeof exact);
     add_up(s, slots, s->chunks[0]->shadow);
     if (s->c->n_runs == 1) return;
-    ask(s, &s->baseline->attn, s->baseline->state[0], q, &s->base, true, &ignored);
+    ask(s, 0, q, &s->base, true, &ignored);
     threads_tasks(slots, rank_slot, s);
     for (size_t r = 1; r < s->c->n_runs; r++) {
-        ask(s, &s->attn[r], s->state[r], q, &s->other, true, &ignored);
+        ask(s, r, q, &s->other, true, &ignored);
         threads_tasks(slots, compare_slot, s);
         add_up(s, slots, s->chunks[r]->shadow);
     }
 }
 
-/* The backends store the batch; a batch of one row is a token decoded. */
-static void store(struct shadow *s, const struct queries *q, const float *k, const float *v) {
+static void store(struct shadow *s, const struct queries *q) {
+    for (size_t r = 0; r < s->c->n_runs; r++) attn_append(&s->attn[r], s->state[r], s->layer, q->pos, q->n, q->k, q->v, q->stride);
+}
+
+/* A batch of one row is a token decoded: what the backends store and read for it is counted. */
+static void decode(struct shadow *s, const struct queries *q) {
+    attn_append(&s->attn[0], s->state[0], s->layer, q->pos, 1, q->k, q->v, q->stride);
     for (size_t r = 1; r < s->c->n_runs; r++) {
         struct comparison_chunk *chunk = s->chunks[r];
         double start = clock_now();
-        attn_append(&s->attn[r], s->state[r], s->layer, q->pos, q->n, k, v, q->stride);
-        if (!s->decode || q->n > 1) continue;
-        ask(s, &s->attn[r], s->state[r], q, &s->other, false, &chunk->loaded[s->layer]);
+        ask(s, r, q, &s->other, false, &chunk->loaded[s->layer]);
         chunk->attention_s += clock_now() - start;
         chunk->decoded += s->layer == 0;
     }
 }
 
+/* Queries of the second half of the window are compared, in the layers asked for. */
 static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v, size_t stride) {
     struct shadow *s = ctx;
-    struct queries all = {rows[0].pos, n, stride, q};
-    size_t half = s->c->window / 2;
+    struct queries all = {rows[0].pos, n, stride, q, k, v};
+    size_t half = s->c->window / 2, skip = all.pos < half ? half - all.pos : 0;
     s->layer = layer;
-    store(s, &all, k, v);
-    if (layer < s->c->first_layer || layer > s->c->last_layer || all.pos + n <= half) return;
-    size_t skip = all.pos < half ? half - all.pos : 0;
-    compare(s, &(struct queries){all.pos + skip, n - skip, stride, q + skip * stride});
+    if (layer < s->c->first_layer || layer > s->c->last_layer || skip > n) skip = n;
+    struct queries before = {all.pos, skip, stride, q, k, v};
+    struct queries rest = {all.pos + skip, n - skip, stride, q + skip * stride, k + skip * stride, v + skip * stride};
+    if (s->c->n_runs == 1) {
+        /* nobody to store for */
+    } else if (s->decode && n == 1) {
+        decode(s, &all);
+        rest.k = rest.v = NULL;
+    } else if (skip) {
+        store(s, &before);
+    }
+    if (rest.n) compare(s, &rest);
 }

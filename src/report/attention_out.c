@@ -1,5 +1,6 @@
 #include "report/attention_out.h"
 
+#include "attention/skip.h"
 #include "report/json_out.h"
 #include "report/text.h"
 
@@ -8,6 +9,11 @@ static const char *const metrics[FIDELITIES] = {"cosine", "kl", "spearman", "top
 static double per_token(uint64_t bytes, size_t decoded) { return decoded ? (double)bytes / (double)decoded : 0; }
 
 static uint64_t total(const struct attn_counters *c) { return c->keys + c->scales + c->codebooks + c->tables + c->values; }
+
+/* Probability of the rows that were not read, in the mean of a query and head. */
+static double mean_mass(const struct attention_log *log, const struct attn_counters *c, size_t layers) {
+    return log->decoded ? (double)c->skipped_mass / SKIP_MASS_UNIT / (double)(log->decoded * layers * log->n_head) : 0;
+}
 
 static void bytes_row(struct text_table *t, const struct attn_counters *c, size_t decoded) {
     const uint64_t parts[] = {c->keys, c->scales, c->codebooks, c->tables, c->values, total(c)};
@@ -29,7 +35,11 @@ static int print_bytes(FILE *fp, const struct attention_log *log, struct arena *
     table_cell(&t, "all");
     bytes_row(&t, &all, log->decoded);
     fprintf(fp, "\nbytes loaded by attention %s per decoded token (mean of %zu):\n", log->attn, log->decoded);
-    return table_print(&t, fp, e);
+    int rc = table_print(&t, fp, e);
+    if (!rc && all.skipped_rows)
+        fprintf(fp, "values not read: %s rows per decoded token, %.2e of a query's probability in the mean\n",
+                text_count((uint64_t)(per_token(all.skipped_rows, log->decoded) + 0.5)).s, mean_mass(log, &all, log->n_layer));
+    return rc;
 }
 
 static int print_fidelity(FILE *fp, const struct attention_log *log, struct arena *a, struct err *e) {
@@ -76,6 +86,10 @@ void attention_log_json(FILE *fp, const struct attention_log *log) {
             json_put_double(&j, "tables", per_token(c->tables, log->decoded));
             json_put_double(&j, "values", per_token(c->values, log->decoded));
             json_put_double(&j, "total", per_token(total(c), log->decoded));
+            json_put_close(&j);
+            json_put_object(&j, "skipped_values");
+            json_put_double(&j, "rows_per_token", per_token(c->skipped_rows, log->decoded));
+            json_put_double(&j, "mean_mass", mean_mass(log, c, 1));
             json_put_close(&j);
         }
         for (size_t m = 0; log->fidelity && m < FIDELITIES; m++) {

@@ -92,6 +92,10 @@ static void costs(struct json_out *j, const struct compare_report *r, const stru
     json_put_close(j);
     struct compare_bytes all = compare_loaded(r, s, SIZE_MAX);
     bytes(j, "loaded_bytes_per_token", &all);
+    json_put_object(j, "skipped_values");
+    json_put_double(j, "rows_per_token", all.skipped_rows);
+    json_put_double(j, "mean_mass", all.skipped_mass);
+    json_put_close(j);
     json_put_array(j, "loaded_bytes_by_layer");
     for (size_t l = 0; s->decoded && l < r->model.config.n_layer; l++) {
         struct compare_bytes one = compare_loaded(r, s, l);

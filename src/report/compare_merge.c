@@ -318,7 +318,8 @@ static bool read_loaded(struct merger *g, struct json *j, struct comparison_chun
     if (!json_enter_array(j)) return false;
     for (size_t l = 0; l < L; l++) {
         struct attn_counters *b = &x->loaded[l];
-        if (!(u64_item(j, &b->keys) && u64_item(j, &b->scales) && u64_item(j, &b->codebooks) && u64_item(j, &b->tables) && u64_item(j, &b->values)))
+        if (!(u64_item(j, &b->keys) && u64_item(j, &b->scales) && u64_item(j, &b->codebooks) && u64_item(j, &b->tables) && u64_item(j, &b->values) &&
+              u64_item(j, &b->skipped_rows) && u64_item(j, &b->skipped_mass)))
             return json_fail(j, "fewer numbers than expected");
     }
     return end_array(j);

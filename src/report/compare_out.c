@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "attention/skip.h"
+
 static int sum_all(const struct compare_report *r, const struct comparison *c, struct comparison_summary *to, struct err *e) {
     for (size_t run = 0; run < c->n_runs; run++)
         for (size_t text = 0; text < c->n_texts; text++) {
@@ -31,13 +33,16 @@ const struct comparison_summary *compare_length_sum(const struct compare_report 
 
 struct compare_bytes compare_loaded(const struct compare_report *r, const struct comparison_summary *s, size_t layer) {
     struct attn_counters sum = {0};
-    struct compare_bytes b = {NAN, NAN, NAN, NAN, NAN, NAN};
+    struct compare_bytes b = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    size_t layers = layer == SIZE_MAX ? r->model.config.n_layer : 1;
     if (!s->decoded || !s->loaded) return b;
     for (size_t l = 0; l < r->model.config.n_layer; l++)
         if (layer == SIZE_MAX || layer == l) attn_counters_add(&sum, &s->loaded[l]);
     double n = (double)s->decoded;
     b = (struct compare_bytes){.keys = (double)sum.keys / n, .scales = (double)sum.scales / n, .codebooks = (double)sum.codebooks / n,
                                .tables = (double)sum.tables / n, .values = (double)sum.values / n};
+    b.skipped_rows = (double)sum.skipped_rows / n;
+    b.skipped_mass = (double)sum.skipped_mass / SKIP_MASS_UNIT / (n * (double)(layers * r->model.config.n_head));
     b.total = (double)(sum.keys + sum.scales + sum.codebooks + sum.tables + sum.values) / n;
     return b;
 }

@@ -69,6 +69,7 @@ const struct comparison_summary *compare_length_sum(const struct compare_report 
 /* Bytes that one decoded token read, all layers (layer SIZE_MAX) or one. */
 struct compare_bytes {
     double keys, scales, codebooks, tables, values, total;
+    double skipped_rows, skipped_mass; /* value rows not read per token; their probability in the mean of a query and head */
 };
 struct compare_bytes compare_loaded(const struct compare_report *r, const struct comparison_summary *s, size_t layer);
 /* Milliseconds of attention per decoded token; NAN where none was decoded. */

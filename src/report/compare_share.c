@@ -143,10 +143,10 @@ static void put_chunk(FILE *fp, const struct compare_report *r, size_t run, cons
         json_put_close(&j);
     }
     if (x->loaded) {
-        json_put_array(&j, "loaded"); /* [L][5] */
+        json_put_array(&j, "loaded"); /* [L][7] */
         for (size_t l = 0; l < L; l++) {
             const struct attn_counters *b = &x->loaded[l];
-            const uint64_t all[] = {b->keys, b->scales, b->codebooks, b->tables, b->values};
+            const uint64_t all[] = {b->keys, b->scales, b->codebooks, b->tables, b->values, b->skipped_rows, b->skipped_mass};
             for (size_t i = 0; i < sizeof all / sizeof *all; i++) json_put_uint(&j, NULL, all[i]);
         }
         json_put_close(&j);

@@ -16,7 +16,7 @@ static double stored(const struct comparison_run *run) { return (double)(run->st
 static int stored_table(const struct compare_report *r, const struct page *p, struct err *e) {
     const struct comparison_run *base = &r->main->runs[0];
     struct text_table t;
-    page_heading(p, 2, "Bytes stored per token, all layers and heads; how many times less than the baseline");
+    page_heading(p, 2, "Bytes stored per token, all layers and heads, with %zu tokens stored; how many times less than the baseline", r->main->window);
     table_begin(&t, "lllrrrrr", p->arena);
     HEADINGS(&t, "attention", "keys", "values", "keys", "values", "both", "keys alone", "everything");
     for (size_t i = 0; i < r->main->n_runs; i++) {
@@ -30,6 +30,25 @@ static int stored_table(const struct compare_report *r, const struct page *p, st
         cell_times(&t, (double)base->stored_keys, (double)run->stored_keys);
         cell_times(&t, stored(base), stored(run));
     }
+    return page_table(p, &t, e);
+}
+
+/* Where some backend left values out. */
+static int skipped_table(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
+    struct text_table t;
+    bool any = false;
+    table_begin(&t, "lrr", p->arena);
+    HEADINGS(&t, "attention", "rows", "probability");
+    for (size_t i = 0; i < r->main->n_runs; i++) {
+        struct compare_bytes b = compare_loaded(r, compare_sum(r, i, text), SIZE_MAX);
+        if (!(b.skipped_rows > 0)) continue;
+        any = true;
+        table_cell(&t, "%s", r->main->runs[i].spec);
+        cell_bytes(&t, b.skipped_rows);
+        table_cell(&t, "%.2e", b.skipped_mass);
+    }
+    if (!any) return OK;
+    page_heading(p, 2, "Values not read: rows per decoded token, all layers and heads, and their probability in the mean of a query and head");
     return page_table(p, &t, e);
 }
 
@@ -209,6 +228,7 @@ int compare_put_text(const struct compare_report *r, bool markdown, FILE *fp, st
         if (!rc && !r->paper) rc = shadow_table(r, text, &p, e);
         if (!rc) rc = length_tables(r, text, &p, e);
         if (!rc) rc = loaded_table(r, text, &p, e);
+        if (!rc) rc = skipped_table(r, text, &p, e);
         if (!rc) rc = free_texts(r, text, &p, e);
     }
     return rc ? rc : r->paper ? paper_law(r, &p, e) : OK;

@@ -1,0 +1,63 @@
+#include "attention/exact.h"
+
+#include <string.h>
+
+int exact_init(struct exact_few *x, const struct codec *key, size_t head_dim, size_t n_ctx, struct err *e) {
+    const struct codec_options *o = &key->o;
+    *x = (struct exact_few){{0}, 0, 0};
+    if (!o->sink && !o->window)
+        return o->exact ? err_set(e, ERR_USAGE, "--attn %s: exact=%zu says how the keys of sink= and window= are kept, and there are none", key->ops->name,
+                                  o->exact) : OK;
+    x->sink = o->sink < n_ctx ? o->sink : n_ctx;
+    x->window = o->window < n_ctx - x->sink ? o->window : n_ctx - x->sink;
+    return codec_parse(&x->codec, o->exact == 8 ? "int8" : "fp16", head_dim, false, e);
+}
+
+size_t exact_slots(const struct exact_few *x) { return x->sink + x->window; }
+
+static size_t slot_of(const struct exact_few *x, size_t pos) { return pos < x->sink ? pos : x->sink + (pos - x->sink) % x->window; }
+
+void exact_store(const struct codec_head *h, const struct exact_few *x, uint8_t *timeline, size_t pos, const float *k, size_t stride, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (pos + i < x->sink || n - i <= x->window) x->codec.ops->store(h, timeline, slot_of(x, pos + i), k + i * stride, stride, 1);
+}
+
+size_t exact_begin(const struct exact_view *v, size_t p) {
+    if (!v->few->window) return SIZE_MAX;
+    size_t begin = p + 1 > v->few->window ? p + 1 - v->few->window : 0;
+    if (begin < v->from) begin = v->from;
+    return begin > v->few->sink ? begin : v->few->sink;
+}
+
+void exact_place(const struct exact_view *v, float *scores, const float *slots, size_t n) {
+    size_t sink = v->few->sink, slot, run;
+    memcpy(scores, slots, (n < sink ? n : sink) * sizeof *scores);
+    for (size_t x = exact_begin(v, n - 1); x < n; x += run) { /* the ring in at most two pieces */
+        slot = slot_of(v->few, x);
+        run = exact_slots(v->few) - slot;
+        if (run > n - x) run = n - x;
+        memcpy(scores + x, slots + slot, run * sizeof *scores);
+    }
+}
+
+/* y[n][D] = keys of the batch, rounded as they will be when they are stored. */
+static void round_batch(const struct exact_view *v, float *y, void *room, size_t begin, size_t n) {
+    const struct kv_codec *ops = v->few->codec.ops;
+    ops->store(v->head, room, 0, v->k + (begin - v->batch) * v->stride, v->stride, n);
+    ops->decode(v->head, y, room, 0, n);
+}
+
+size_t exact_decode(const struct exact_view *v, float *y, void *room, size_t begin, size_t n, size_t p) {
+    size_t D = v->head->head_dim, end = begin + n, first = exact_begin(v, p), found = 0;
+    memset(y, 0, n * D * sizeof *y);
+    for (size_t x = begin, run; x < end; x += run) {
+        run = 1;
+        if (x >= v->few->sink && x < first) continue;
+        if (v->k && x >= v->batch)
+            round_batch(v, y + (x - begin) * D, room, x, run = x < first ? 1 : end - x);
+        else
+            v->few->codec.ops->decode(v->head, y + (x - begin) * D, v->timeline, slot_of(v->few, x), 1);
+        found += run;
+    }
+    return found;
+}

@@ -1,0 +1,40 @@
+#include "attention/skip.h"
+
+#include <math.h>
+
+enum { LEAST_ROWS = 16, POWERS = 64 /* sums below 2^-63 count as one power */ };
+
+size_t skip_rows(const struct kv_layout *layout) {
+    return layout->rows >= LEAST_ROWS ? layout->rows : LEAST_ROWS / layout->rows * layout->rows;
+}
+
+size_t skip_work_floats(size_t n) { return n / LEAST_ROWS + 1; }
+
+/* x < 2^-power, the largest such power below POWERS; no power: POWERS */
+static int power_of(float x) {
+    int e;
+    if (!(x >= 0 && x <= 1)) return POWERS;
+    frexpf(x, &e);
+    return x == 0 || -e >= POWERS - 1 ? POWERS - 1 : e > 0 ? 0 : -e;
+}
+
+double skip_choose(float *marks, const float *p, size_t n, size_t rows, double bound) {
+    size_t blocks = (n + rows - 1) / rows;
+    double sums[POWERS + 1] = {0}, left_out = 0;
+    for (size_t b = 0; b < blocks; b++) {
+        double sum = 0;
+        for (size_t i = b * rows; i < n && i < (b + 1) * rows; i++) sum += p[i];
+        marks[b] = (float)sum;
+        if ((double)marks[b] < sum) marks[b] = nextafterf(marks[b], INFINITY);
+        sums[power_of(marks[b])] += marks[b];
+    }
+    int power = POWERS - 1; /* whole powers first, then as many of the next as go in */
+    for (; power >= 0 && left_out + sums[power] <= bound; power--) left_out += sums[power];
+    for (size_t b = 0; b < blocks; b++) {
+        int own = power_of(marks[b]);
+        bool whole = own > power && own < POWERS, some = own == power && left_out + marks[b] <= bound;
+        if (some) left_out += marks[b];
+        if (whole || some) marks[b] = -1;
+    }
+    return left_out;
+}
