@@ -18,12 +18,24 @@ static int power_of(float x) {
     return x == 0 || -e >= POWERS - 1 ? POWERS - 1 : e > 0 ? 0 : -e;
 }
 
+/* In eight chains: one would wait for each addition. */
+static double sum_of(const float *p, size_t n) {
+    enum { CHAINS = 8 };
+    double chain[CHAINS] = {0}, sum = 0;
+    size_t i = 0;
+    for (; i + CHAINS <= n; i += CHAINS)
+        for (size_t c = 0; c < CHAINS; c++) chain[c] += p[i + c];
+    for (; i < n; i++) sum += p[i];
+    for (size_t c = 0; c < CHAINS; c++) sum += chain[c];
+    return sum;
+}
+
 double skip_choose(float *marks, const float *p, size_t n, size_t rows, double bound) {
     size_t blocks = (n + rows - 1) / rows;
     double sums[POWERS + 1] = {0}, left_out = 0;
     for (size_t b = 0; b < blocks; b++) {
-        double sum = 0;
-        for (size_t i = b * rows; i < n && i < (b + 1) * rows; i++) sum += p[i];
+        size_t begin = b * rows;
+        double sum = sum_of(p + begin, n - begin < rows ? n - begin : rows);
         marks[b] = (float)sum;
         if ((double)marks[b] < sum) marks[b] = nextafterf(marks[b], INFINITY);
         sums[power_of(marks[b])] += marks[b];
