@@ -122,7 +122,7 @@ static void one_setting(const struct kernels *k, const struct book *book, size_t
     CHECK(attn_init(&a, &shape, spec, book, k, &e) == OK, "%s", e.msg);
     uint8_t *state = aligned_alloc(64, (attn_state_bytes(&a) + 63) / 64 * 64);
     attn_clear(&a, state);
-    struct scores s = {.D = D, .book = book_find(book, m, n_centroids), .table = table};
+    struct scores s = {.D = D, .book = book_find(book, m, n_centroids, false), .table = table};
     struct attn_probe probe = {&s, check_scores};
     attn_append(&a, state, 1, 0, T - 3, k_rows[0], v_rows[0], H * MAX_D);
     attn_append(&a, state, 1, T - 3, 3, k_rows[T - 3], v_rows[T - 3], H * MAX_D);
@@ -303,7 +303,7 @@ static void kmeans_equals_float64(void) {
         size_t set = 0, iterations;
         blobs(x, N, d, 5, 1, 1, d);
         void *work = aligned_alloc(64, kmeans_work_bytes(N, d, K));
-        struct kmeans_points p = {x, d, N, d};
+        struct kmeans_points p = {.x = x, .stride = d, .n = N, .d = d};
         for (const struct kernels *k; (k = each_set(&set));) {
             CHECK(kmeans_seed(&p, K, 7, d, centroids, work) == K, "seeds");
             for (size_t i = 0; i < d * K; i++) reference[i] = (double)centroids[i];
@@ -335,7 +335,7 @@ static void kmeans_finds_clusters(void) {
             for (size_t i = j; i < N; i += K) optimum += ((double)x[i * D + r] - mean) * ((double)x[i * D + r] - mean);
         }
     void *work = aligned_alloc(64, kmeans_work_bytes(N, D, K));
-    struct kmeans_points p = {x, D, N, D};
+    struct kmeans_points p = {.x = x, .stride = D, .n = N, .d = D};
     for (uint64_t seed = 0; seed < 5; seed++) {
         struct kmeans_result r = kmeans(kernels_at(0), &p, K, seed, 0, centroids, work);
         CHECK(fabs(r.inertia - optimum) < 1e-6 * optimum, "seed %d: %g, the optimum is %g", (int)seed, r.inertia, optimum);
@@ -349,7 +349,7 @@ static void kmeans_of_few_points(void) {
     float centroids[D * K];
     void *work = aligned_alloc(64, kmeans_work_bytes(7, D, K));
     for (size_t n = 1; n <= 7; n++) {
-        struct kmeans_points p = {x[0], D, n, D};
+        struct kmeans_points p = {.x = x[0], .stride = D, .n = n, .d = D};
         struct kmeans_result r = kmeans(kernels_at(0), &p, K, n, 0, centroids, work);
         CHECK(r.inertia == 0, "%zu points: inertia %g", n, r.inertia);
         for (size_t i = 0; i < n; i++) {
@@ -371,7 +371,7 @@ static void empty_clusters_are_reseeded(void) {
     const float x[8] = {0, 1, 2, 3, 100, 101, 102, 110};
     float centroids[4] = {0, 0, 0, 0};
     void *work = aligned_alloc(64, kmeans_work_bytes(8, 1, 4));
-    struct kmeans_points p = {x, 1, 8, 1};
+    struct kmeans_points p = {.x = x, .stride = 1, .n = 8, .d = 1};
     struct kmeans_result r = kmeans_lloyd(kernels_at(0), &p, 4, centroids, work);
     size_t used[4] = {0};
     for (size_t i = 0; i < 8; i++) {
@@ -444,11 +444,11 @@ static void book_round_trip(void) {
         CHECK(strcmp(c.corpora[i].name, b.corpora[i].name) == 0 && strcmp(c.corpora[i].sha256, b.corpora[i].sha256) == 0, "corpus %zu", i);
     CHECK(c.n == b.n && c.n == 5, "%zu settings", c.n);
     for (size_t i = 0; i < b.n; i++) {
-        const struct codebook *y = book_find(&c, b.books[i].m, b.books[i].k);
+        const struct codebook *y = book_find(&c, b.books[i].m, b.books[i].k, false);
         CHECK(y && memcmp(y->centroids, b.books[i].centroids, 2 * H * 16 * 16 * 2) == 0, "setting %zu", i);
         CHECK(y && (uintptr_t)y->centroids % 64 == 0, "alignment");
     }
-    CHECK(!book_find(&c, 4, 64), "a setting that is not there");
+    CHECK(!book_find(&c, 4, 64, false), "a setting that is not there");
     CHECK(book_check(&c, b.fingerprint, 2, H, 16, &e) == OK, "%s", e.msg);
     CHECK(book_check(&c, b.fingerprint, 3, H, 16, &e) == ERR_REFUSED && strstr(e.msg, "another model: 2 layers, 2 heads of 16; this one has 3, 2 of 16"),
           "%s", e.msg);

@@ -1,10 +1,15 @@
 /* Keys of a book in a GGUF file:
- *     lookat.book.version                 u32, 1
+ *     lookat.book.version                 u32: 1, or 2 with learned settings
  *     lookat.book.fingerprint             string, 64 hex digits: gpt2_fingerprint
  *     lookat.book.shape                   i32 [3]: L, H, D
  *     lookat.book.corpus.names, .sha256   strings, one of each for a text
  *     lookat.book.tokens, .samples, .seed u64
  *     lookat.codebook.mM.kK               u16 [L H D K]: f16 bits, [L][H][M][D/M][K]
+ * and of a learned setting, whose name begins with lookat.learned.mM.kK (quantiser.h), all heads [L][H] one after another:
+ *     .stages                             i32 [L H]: stages n of the head
+ *     .ranges                             i32 [sum of n][2]: at, width of each stage
+ *     .centroids                          u16: f16 bits, of each stage [width][K]
+ *     .inverse, .mean                     u16 [L H D D], [L H D]: f16 bits of B and the mean
  * Keys and not tensors, because other programs refuse a model with a tensor they do not know. */
 #include "attention/book.h"
 
@@ -14,15 +19,18 @@
 #include "base/size.h"
 
 #define PREFIX "lookat.codebook."
-enum { SETTINGS = 24 };
+#define LEARNED "lookat.learned."
 
-/* The settings that a codec can ask for: number `i` of SETTINGS. */
+/* The settings that a codec can ask for: number `i` of BOOK_SETTINGS. */
 static struct codebook setting(size_t i) {
     static const size_t ks[] = {4, 16, 64, 256};
-    return (struct codebook){.m = (size_t)1 << i % 6, .k = ks[i / 6]};
+    return (struct codebook){.m = (size_t)1 << i % 6, .k = ks[i / 6 % 4], .learned = i >= BOOK_SETTINGS / 2};
 }
 
-static void setting_key(char key[48], size_t m, size_t k) { snprintf(key, 48, PREFIX "m%zu.k%zu", m, k); }
+/* The key of a setting; of a learned one's part, such as ".ranges". */
+static void setting_key(char key[48], const struct codebook *y, const char *part) {
+    snprintf(key, 48, "%sm%zu.k%zu%s", y->learned ? LEARNED : PREFIX, y->m, y->k, y->learned ? part : "");
+}
 
 struct reader {
     const struct gguf *g;
@@ -94,16 +102,9 @@ static int read_corpora(const struct reader *r) {
     return rc;
 }
 
-/* [L H D K] f16 bits out of the file. */
-static int read_centroids(const struct reader *r, const char *key, struct codebook *y) {
-    const struct book *b = r->b;
+/* An array of n finite f16 numbers out of the file. */
+static int read_f16(const struct reader *r, const char *key, size_t n, const uint16_t **out) {
     const struct gguf_kv *kv;
-    size_t n;
-    if (b->head_dim % y->m)
-        return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\": %zu subspaces do not divide the head dimension of %zu", key, y->m, b->head_dim);
-    if (!size_mul(b->n_layer, b->n_head, &n) || !size_mul(n, b->head_dim, &n) || !size_mul(n, y->k, &n))
-        return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\": the size of %zu x %zu x %zu x %zu overflows", key, b->n_layer, b->n_head,
-                        b->head_dim, y->k);
     int rc = find_array(r, key, GGUF_U16, n, &kv);
     if (rc) return rc;
     uint16_t *bits = arena_alloc(&r->b->arena, n, sizeof *bits);
@@ -113,28 +114,137 @@ static int read_centroids(const struct reader *r, const char *key, struct codebo
         if ((bits[i] & 0x7c00) == 0x7c00)
             return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\": number %zu of %zu is %s, expected a finite one", key, i, n,
                             bits[i] & 0x3ff ? "NaN" : "infinite");
-    y->centroids = bits;
+    *out = bits;
     return OK;
 }
 
+/* *n = L H a b */
+static int sized(const struct reader *r, const char *key, size_t a, size_t b, size_t *n) {
+    if (size_mul(r->b->n_layer, r->b->n_head, n) && size_mul(*n, a, n) && size_mul(*n, b, n)) return OK;
+    return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\": the size of %zu x %zu x %zu x %zu overflows", key, r->b->n_layer, r->b->n_head, a, b);
+}
+
+/* [L H D K] f16 bits out of the file. */
+static int read_plain(const struct reader *r, const char *key, struct codebook *y) {
+    size_t n = 0, D = r->b->head_dim;
+    if (D % y->m) return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\": %zu subspaces do not divide the head dimension of %zu", key, y->m, D);
+    int rc = sized(r, key, D, y->k, &n);
+    return rc ? rc : read_f16(r, key, n, &y->centroids);
+}
+
+/* Number `i` of an i32 array, which has to lie in low .. high. */
+static int read_count(const struct reader *r, const char *key, const struct gguf_kv *kv, size_t i, size_t low, size_t high, size_t *out) {
+    int64_t x = gguf_item(kv, i);
+    if (x < (int64_t)low || x > (int64_t)high)
+        return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\": number %zu is %lld, expected %zu to %zu", key, i, (long long)x, low, high);
+    *out = (size_t)x;
+    return OK;
+}
+
+/* heads[L H]: the number of stages of each, and how many there are of all heads. */
+static int read_stage_counts(const struct reader *r, const struct codebook *y, struct quantiser *heads, size_t n_heads, size_t *total) {
+    const struct gguf_kv *kv;
+    char key[48];
+    setting_key(key, y, ".stages");
+    int rc = find_array(r, key, GGUF_I32, n_heads, &kv);
+    for (size_t h = 0; h < n_heads && !rc; h++) {
+        rc = read_count(r, key, kv, h, 1, LOOKUP_MAX_M, &heads[h].n);
+        *total += rc ? 0 : heads[h].n;
+    }
+    return rc;
+}
+
+/* stages[total]: their ranges; *numbers: of all their centroids. */
+static int read_ranges(const struct reader *r, const struct codebook *y, struct quantiser_stage *stages, size_t total, size_t *numbers) {
+    const struct gguf_kv *kv;
+    char key[48];
+    setting_key(key, y, ".ranges");
+    int rc = find_array(r, key, GGUF_I32, 2 * total, &kv);
+    for (size_t i = 0; i < total && !rc; i++) {
+        rc = read_count(r, key, kv, 2 * i, 0, r->b->head_dim - 1, &stages[i].at);
+        if (!rc) rc = read_count(r, key, kv, 2 * i + 1, 1, r->b->head_dim - stages[i].at, &stages[i].width);
+        *numbers += rc ? 0 : stages[i].width * y->k;
+    }
+    return rc;
+}
+
+/* A transform that cannot be turned round is found out here, and not when it is used. */
+static int check_transforms(const struct reader *r, const char *key, struct quantiser *heads, size_t n_heads) {
+    int rc = OK;
+    for (size_t h = 0; h < n_heads && !rc; h++) {
+        struct arena scratch = {0};
+        struct quantiser z = heads[h];
+        struct err why = {0};
+        rc = quantiser_prepare(&z, &scratch, &why);
+        if (rc) rc = err_file(r->e, rc, r->path, "key \"%s\": head %zu of %zu: %s", key, h, n_heads, why.msg);
+        arena_free(&scratch);
+    }
+    return rc;
+}
+
+static int read_learned(const struct reader *r, struct codebook *y) {
+    size_t D = r->b->head_dim, n_heads = 0, squares = 0, means = 0, total = 0, numbers = 0;
+    const uint16_t *inverse = NULL, *mean = NULL, *centroids = NULL;
+    char key[48];
+    setting_key(key, y, ".inverse");
+    if (D > QUANTISER_DIM)
+        return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\": heads of %zu dimensions, expected %d at most", key, D, QUANTISER_DIM);
+    int rc = sized(r, key, D, D, &squares);
+    if (!rc) rc = read_f16(r, key, squares, &inverse);
+    setting_key(key, y, ".mean");
+    if (!rc) rc = sized(r, key, D, 1, &means);
+    if (!rc) rc = read_f16(r, key, means, &mean);
+    if (rc) return rc;
+    n_heads = r->b->n_layer * r->b->n_head;
+    struct quantiser *heads = arena_zalloc(&r->b->arena, n_heads, sizeof *heads);
+    if (!heads) return no_memory(r);
+    rc = read_stage_counts(r, y, heads, n_heads, &total);
+    struct quantiser_stage *stages = rc ? NULL : arena_zalloc(&r->b->arena, total, sizeof *stages);
+    if (!rc && !stages) return no_memory(r);
+    if (!rc) rc = read_ranges(r, y, stages, total, &numbers);
+    setting_key(key, y, ".centroids");
+    if (!rc) rc = read_f16(r, key, numbers, &centroids);
+    if (rc) return rc;
+    for (size_t i = 0; i < total; centroids += stages[i++].width * y->k) stages[i].centroids = centroids;
+    for (size_t h = 0; h < n_heads; stages += heads[h++].n) {
+        heads[h].dim = D, heads[h].k = y->k;
+        heads[h].inverse = inverse + h * D * D, heads[h].mean = mean + h * D;
+        heads[h].stages = stages;
+    }
+    y->heads = heads;
+    setting_key(key, y, ".inverse");
+    return check_transforms(r, key, heads, n_heads);
+}
+
+/* Keys whose name begins with `prefix`. */
+static size_t named(const struct reader *r, const char *prefix) {
+    size_t sum = 0, n = strlen(prefix);
+    for (size_t i = 0; i < r->g->n_kv; i++) sum += r->g->kv[i].key.n >= n && memcmp(r->g->kv[i].key.s, prefix, n) == 0;
+    return sum;
+}
+
+enum { LEARNED_PARTS = 5 };
+
 static int read_codebooks(const struct reader *r) {
-    size_t named = 0, prefix = strlen(PREFIX);
-    r->b->books = arena_zalloc(&r->b->arena, SETTINGS, sizeof *r->b->books);
+    size_t plain = 0, learned = 0;
+    r->b->books = arena_zalloc(&r->b->arena, BOOK_SETTINGS, sizeof *r->b->books);
     if (!r->b->books) return no_memory(r);
-    for (size_t i = 0; i < SETTINGS; i++) {
+    for (size_t i = 0; i < BOOK_SETTINGS; i++) {
         struct codebook y = setting(i);
         char key[48];
-        setting_key(key, y.m, y.k);
+        setting_key(key, &y, ".stages");
         if (!gguf_find(r->g, key)) continue;
-        int rc = read_centroids(r, key, &y);
+        int rc = y.learned ? read_learned(r, &y) : read_plain(r, key, &y);
         if (rc) return rc;
         r->b->books[r->b->n++] = y;
+        plain += !y.learned, learned += y.learned ? LEARNED_PARTS : 0;
     }
-    for (size_t i = 0; i < r->g->n_kv; i++)
-        named += r->g->kv[i].key.n >= prefix && memcmp(r->g->kv[i].key.s, PREFIX, prefix) == 0;
+    if (named(r, PREFIX) != plain)
+        return err_file(r->e, ERR_REFUSED, r->path, "%zu keys " PREFIX "* are not of m 1, 2, 4, 8, 16, 32 and k 4, 16, 64, 256", named(r, PREFIX) - plain);
+    if (named(r, LEARNED) != learned)
+        return err_file(r->e, ERR_REFUSED, r->path, "%zu keys " LEARNED "* are of no setting, m 1, 2, 4, 8, 16, 32 and k 4, 16, 64, 256 with its stages",
+                        named(r, LEARNED) - learned);
     if (!r->b->n) return err_file(r->e, ERR_REFUSED, r->path, "the book has no codebooks, no key " PREFIX "mM.kK");
-    if (named != r->b->n)
-        return err_file(r->e, ERR_REFUSED, r->path, "%zu keys " PREFIX "* are not of m 1, 2, 4, 8, 16, 32 and k 4, 16, 64, 256", named - r->b->n);
     return OK;
 }
 
@@ -143,8 +253,8 @@ static int read_book(const struct reader *r) {
     struct gguf_str fingerprint = {0};
     uint64_t version = 0;
     int rc = gguf_uint(r->g, "lookat.book.version", &version, r->e);
-    if (!rc && version != 1)
-        rc = err_file(r->e, ERR_REFUSED, r->path, "lookat.book.version is %llu, expected 1", (unsigned long long)version);
+    if (!rc && version != 1 && version != 2)
+        rc = err_file(r->e, ERR_REFUSED, r->path, "lookat.book.version is %llu, expected 1 or 2", (unsigned long long)version);
     if (!rc) rc = gguf_string(r->g, key, &fingerprint, r->e);
     if (!rc) rc = copy_hex(r, key, fingerprint, r->b->fingerprint);
     if (!rc) rc = gguf_uint(r->g, "lookat.book.tokens", &r->b->tokens, r->e);
@@ -184,9 +294,9 @@ int book_check(const struct book *b, const char *fingerprint, size_t n_layer, si
     return OK;
 }
 
-const struct codebook *book_find(const struct book *b, size_t m, size_t k) {
+const struct codebook *book_find(const struct book *b, size_t m, size_t k, bool learned) {
     for (size_t i = 0; i < b->n; i++)
-        if (b->books[i].m == m && b->books[i].k == k) return &b->books[i];
+        if (b->books[i].m == m && b->books[i].k == k && b->books[i].learned == learned) return &b->books[i];
     return NULL;
 }
 
@@ -217,21 +327,64 @@ static void add_corpora(const struct book *b, struct gguf_writer *w) {
     arena_free(&a);
 }
 
+/* What the heads of a learned setting have, put together. */
+static void add_learned(const struct book *b, const struct codebook *y, struct gguf_writer *w) {
+    struct arena a = {0};
+    size_t n_heads = b->n_layer * b->n_head, D = b->head_dim, total = 0, numbers = 0, at = 0, stage = 0;
+    for (size_t h = 0; h < n_heads; h++) total += y->heads[h].n, numbers += quantiser_numbers(&y->heads[h]);
+    int32_t *counts = arena_alloc(&a, n_heads, sizeof *counts), *ranges = arena_alloc(&a, 2 * total, sizeof *ranges);
+    uint16_t *centroids = arena_alloc(&a, numbers, sizeof *centroids), *inverse = arena_alloc(&a, n_heads * D * D, sizeof *inverse);
+    uint16_t *mean = arena_alloc(&a, n_heads * D, sizeof *mean);
+    if (!counts || !ranges || !centroids || !inverse || !mean) {
+        w->failed = 1;
+        arena_free(&a);
+        return;
+    }
+    for (size_t h = 0; h < n_heads; h++) {
+        const struct quantiser *z = &y->heads[h];
+        counts[h] = (int32_t)z->n;
+        memcpy(inverse + h * D * D, z->inverse, D * D * sizeof *inverse);
+        memcpy(mean + h * D, z->mean, D * sizeof *mean);
+        for (size_t j = 0; j < z->n; j++, stage++) {
+            const struct quantiser_stage *s = &z->stages[j];
+            ranges[2 * stage] = (int32_t)s->at, ranges[2 * stage + 1] = (int32_t)s->width;
+            memcpy(centroids + at, s->centroids, s->width * z->k * sizeof *centroids);
+            at += s->width * z->k;
+        }
+    }
+    char key[48];
+    setting_key(key, y, ".stages"), gguf_add_i32s(w, key, counts, n_heads);
+    setting_key(key, y, ".ranges"), gguf_add_i32s(w, key, ranges, 2 * total);
+    setting_key(key, y, ".centroids"), gguf_add_u16s(w, key, centroids, numbers);
+    setting_key(key, y, ".inverse"), gguf_add_u16s(w, key, inverse, n_heads * D * D);
+    setting_key(key, y, ".mean"), gguf_add_u16s(w, key, mean, n_heads * D);
+    arena_free(&a);
+}
+
+static uint32_t version_of(const struct book *b) {
+    for (size_t i = 0; i < b->n; i++)
+        if (b->books[i].learned) return 2;
+    return 1;
+}
+
 void book_add(const struct book *b, struct gguf_writer *w) {
     const int32_t shape[3] = {(int32_t)b->n_layer, (int32_t)b->n_head, (int32_t)b->head_dim};
-    gguf_add_u32(w, "lookat.book.version", 1);
+    gguf_add_u32(w, "lookat.book.version", version_of(b));
     gguf_add_string(w, "lookat.book.fingerprint", b->fingerprint, 64);
     gguf_add_i32s(w, "lookat.book.shape", shape, 3);
     add_corpora(b, w);
     gguf_add_u64(w, "lookat.book.tokens", b->tokens);
     gguf_add_u64(w, "lookat.book.samples", b->samples);
     gguf_add_u64(w, "lookat.book.seed", b->seed);
-    for (size_t i = 0; i < SETTINGS; i++) { /* always in this order: the same book makes the same bytes */
+    for (size_t i = 0; i < BOOK_SETTINGS; i++) { /* always in this order: the same book makes the same bytes */
         struct codebook s = setting(i);
-        const struct codebook *y = book_find(b, s.m, s.k);
+        const struct codebook *y = book_find(b, s.m, s.k, s.learned);
         char key[48];
-        setting_key(key, s.m, s.k);
-        if (y) gguf_add_u16s(w, key, y->centroids, b->n_layer * b->n_head * b->head_dim * s.k);
+        setting_key(key, &s, "");
+        if (y && y->learned)
+            add_learned(b, y, w);
+        else if (y)
+            gguf_add_u16s(w, key, y->centroids, b->n_layer * b->n_head * b->head_dim * s.k);
     }
 }
 

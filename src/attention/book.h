@@ -3,16 +3,22 @@
 #ifndef LOOKAT_ATTENTION_BOOK_H
 #define LOOKAT_ATTENTION_BOOK_H
 
+#include "attention/quantiser.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "checkpoint/gguf.h"
 
-/* One setting's centroids, for every layer and head. Subspace j of a head is dimensions j D/M .. (j + 1) D/M - 1 of its keys. Dimension before centroid,
- * so that a lookup table is D/M passes over K consecutive numbers. */
+/* One setting, for every layer and head. Plain, as published: subspace j of a head is dimensions j D/M .. (j + 1) D/M - 1 of its keys; dimension
+ * before centroid, so that a lookup table is D/M passes over K consecutive numbers. Learned: a quantiser for each head, with M codes on average. */
 struct codebook {
-    size_t m, k;               /* M subspaces, K centroids */
-    const uint16_t *centroids; /* [L][H][M][D/M][K] f16, finite */
+    size_t m, k;                   /* M subspaces, K centroids */
+    bool learned;
+    const uint16_t *centroids;     /* plain: [L][H][M][D/M][K] f16, finite */
+    const struct quantiser *heads; /* learned: [L][H], not prepared */
 };
+
+/* M in 1, 2, 4, 8, 16, 32, K in 4, 16, 64, 256, plain and learned */
+enum { BOOK_SETTINGS = 48 };
 
 struct book_corpus {
     const char *name;  /* file name without folder */
@@ -26,7 +32,7 @@ struct book {
     struct book_corpus *corpora;  /* [n_corpora] the texts it was calibrated on */
     size_t n_corpora;
     uint64_t tokens, samples, seed; /* tokens run, keys kept per head, seed of k-means */
-    struct codebook *books;       /* [n] */
+    struct codebook *books;       /* [n], at most BOOK_SETTINGS */
     size_t n;
     struct arena arena;
 };
@@ -39,8 +45,8 @@ void book_close(struct book *b);
 /* ERR_REFUSED, naming both, where the book is not of the model with this fingerprint and shape. */
 int book_check(const struct book *b, const char *fingerprint, size_t n_layer, size_t n_head, size_t head_dim, struct err *e);
 
-/* The codebooks of M subspaces and K centroids; NULL where there are none. */
-const struct codebook *book_find(const struct book *b, size_t m, size_t k);
+/* The plain or the learned codebooks of M subspaces and K centroids; NULL where there are none. */
+const struct codebook *book_find(const struct book *b, size_t m, size_t k, bool learned);
 
 /* Adds the book's keys to a file that is being written: a book of its own, or a model's. */
 void book_add(const struct book *b, struct gguf_writer *w);

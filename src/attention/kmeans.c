@@ -17,6 +17,7 @@ struct work {
     float *rows;     /* [k][d] the centroids, one after another */
     double *sum;     /* [k][d] of the points of each cluster */
     size_t *count;   /* [k] */
+    double *mass;    /* [k] the weights of each cluster */
 };
 
 static uint8_t *piece(uint8_t *at, size_t count, size_t size) { return at + size_align(count * size, 64); }
@@ -30,12 +31,13 @@ static uint8_t *work_layout(struct work *w, uint8_t *at, size_t n, size_t d, siz
     w->rows = (float *)(void *)at, at = piece(at, k * d, sizeof(float));
     w->sum = (double *)(void *)at, at = piece(at, k * d, sizeof(double));
     w->count = (size_t *)(void *)at, at = piece(at, k, sizeof(size_t));
+    w->mass = (double *)(void *)at, at = piece(at, k, sizeof(double));
     return at;
 }
 
 size_t kmeans_work_bytes(size_t n, size_t d, size_t k) {
     return size_align(n * d * 4, 64) + 2 * size_align(n * 4, 64) + size_align(k * 4, 64) + size_align(k * d * 4, 64) +
-           size_align(k * d * 8, 64) + size_align(k * sizeof(size_t), 64);
+           size_align(k * d * 8, 64) + size_align(k * sizeof(size_t), 64) + size_align(k * 8, 64);
 }
 
 void kmeans_bias(const float *centroids, size_t d, size_t k, float *bias) {
@@ -45,6 +47,8 @@ void kmeans_bias(const float *centroids, size_t d, size_t k, float *bias) {
         bias[c] = (float)(-sum / 2);
     }
 }
+
+static double weight_of(const struct kmeans_points *p, size_t i) { return p->weight ? (double)p->weight[i] : 1; }
 
 /* ---- seeding ---- */
 
@@ -60,18 +64,19 @@ static double nearer(const struct kmeans_points *p, struct work *w, size_t seed,
         }
         double sum = 0;
         for (size_t i = 0; i < n; i++) old[i] = first || d2[i] < old[i] ? d2[i] : old[i];
-        for (size_t i = 0; i < n; i++) sum += (double)old[i];
+        for (size_t i = 0; i < n; i++) sum += weight_of(p, begin + i) * (double)old[i];
         total += sum;
     }
     return total;
 }
 
 /* The point where the running sum of distances passes `target`; the last that is no seed, should rounding keep the sum below it. */
-static size_t pick(const float *distance, size_t n, double target) {
+static size_t pick(const struct kmeans_points *p, const float *distance, double target) {
     size_t at = 0;
-    for (size_t i = 0; i < n && target >= 0; i++) {
-        if (distance[i] <= 0) continue;
-        target -= (double)distance[i];
+    for (size_t i = 0; i < p->n && target >= 0; i++) {
+        double share = weight_of(p, i) * (double)distance[i];
+        if (share <= 0) continue;
+        target -= share;
         at = i;
     }
     return at;
@@ -91,7 +96,7 @@ size_t kmeans_seed(const struct kmeans_points *p, size_t k, uint64_t seed, uint6
         found++;
         double total = nearer(p, &w, at, c == 0);
         if (!(total > 0)) break; /* every point is a seed */
-        at = pick(w.distance, p->n, rng_double(&rng) * total);
+        at = pick(p, w.distance, rng_double(&rng) * total);
     }
     for (size_t c = found; c < k; c++)
         for (size_t r = 0; r < p->d; r++) centroids[r * k + c] = centroids[r * k];
@@ -109,19 +114,21 @@ static double assign(const struct kernels *kn, const struct kmeans_points *p, si
         for (size_t r = 0; r < d; r++) w->rows[c * d + r] = centroids[r * k + c];
     memset(w->sum, 0, k * d * sizeof *w->sum);
     memset(w->count, 0, k * sizeof *w->count);
+    memset(w->mass, 0, k * sizeof *w->mass);
     kn->nearest(DTYPE_F32, w->code, centroids, w->bias, d, k, p->x, p->stride, p->n);
     for (size_t i = 0; i < p->n; i++) {
         const float *x = p->x + i * p->stride, *row = w->rows + w->code[i] * d;
         size_t c = w->code[i];
-        double *sum = w->sum + c * d, distance = 0;
+        double *sum = w->sum + c * d, distance = 0, weight = weight_of(p, i);
         for (size_t r = 0; r < d; r++) {
             double gap = (double)x[r] - (double)row[r];
             distance += gap * gap;
-            sum[r] += (double)x[r];
+            sum[r] += weight * (double)x[r];
         }
         w->count[c]++;
+        w->mass[c] += weight;
         w->distance[i] = (float)distance;
-        inertia += distance;
+        inertia += weight * distance;
     }
     return inertia;
 }
@@ -137,16 +144,19 @@ double kmeans_inertia(const struct kernels *kn, const struct kmeans_points *p, s
 static bool reseed(const struct kmeans_points *p, struct work *w, size_t empty) {
     size_t far = SIZE_MAX, d = p->d;
     for (size_t i = 0; i < p->n; i++)
-        if (w->distance[i] > 0 && w->count[w->code[i]] > 1 && (far == SIZE_MAX || w->distance[i] > w->distance[far])) far = i;
+        if (w->distance[i] > 0 && weight_of(p, i) > 0 && w->count[w->code[i]] > 1 && (far == SIZE_MAX || w->distance[i] > w->distance[far])) far = i;
     if (far == SIZE_MAX) return false;
     size_t old = w->code[far];
+    double weight = weight_of(p, far);
     for (size_t r = 0; r < d; r++) {
-        double x = (double)p->x[far * p->stride + r];
+        double x = weight * (double)p->x[far * p->stride + r];
         w->sum[old * d + r] -= x;
         w->sum[empty * d + r] = x;
     }
     w->count[old]--;
     w->count[empty] = 1;
+    w->mass[old] -= weight;
+    w->mass[empty] = weight;
     w->code[far] = (uint32_t)empty;
     w->distance[far] = 0;
     return true;
@@ -163,10 +173,10 @@ struct kmeans_result kmeans_lloyd(const struct kernels *kn, const struct kmeans_
         bool first = result.iterations == 1, moved = false;
         for (size_t c = 0; c < k && result.inertia > 0; c++)
             if (!w.count[c] && reseed(p, &w, c)) moved = true, result.reseeded++;
-        again = result.inertia > 0 && result.iterations < KMEANS_ITERATIONS &&
+        again = result.inertia > 0 && result.iterations < (p->iterations ? p->iterations : KMEANS_ITERATIONS) &&
                 (first || moved || before - result.inertia > KMEANS_TOLERANCE * before);
         for (size_t c = 0; c < k && again; c++)
-            for (size_t r = 0; r < p->d && w.count[c]; r++) centroids[r * k + c] = (float)(w.sum[c * p->d + r] / (double)w.count[c]);
+            for (size_t r = 0; r < p->d && w.mass[c] > 0; r++) centroids[r * k + c] = (float)(w.sum[c * p->d + r] / w.mass[c]);
     }
     return result;
 }

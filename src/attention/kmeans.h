@@ -9,10 +9,12 @@
 struct kmeans_points {
     const float *x; /* [n][d] finite */
     size_t stride, n, d;
+    const float *weight; /* [n] >= 0, not all 0: a squared distance counts as so many; NULL: 1 each */
+    size_t iterations;   /* assignments at most; 0: KMEANS_ITERATIONS */
 };
 
 struct kmeans_result {
-    double inertia;              /* sum over the points of the squared distance to their centroid */
+    double inertia;              /* sum over the points of the squared distance to their centroid, weighted */
     size_t iterations, reseeded; /* assignments made; empty clusters given a new centroid */
 };
 

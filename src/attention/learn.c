@@ -1,17 +1,23 @@
 #include "attention/learn.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "attention/kmeans.h"
+#include "attention/quantiser_learn.h"
 #include "base/interrupt.h"
 #include "base/threads.h"
 
 /* What one thread works in. */
 struct bench {
-    float *points;    /* [n][d] one subspace's share of the keys */
+    float *points;    /* [n][d] one subspace's share of the keys, or [n][D] */
     float *centroids; /* [d][k] */
     void *work;       /* of kmeans */
+    float *weight;    /* [n] of a head's keys */
+    double *metric;   /* [D][D] */
+    struct arena learned; /* what quantiser_learn made */
+    struct err err;   /* of it */
 };
 
 struct job {
@@ -21,7 +27,9 @@ struct job {
     uint64_t seed;
     const struct kernels *k;
     struct bench *benches;  /* [threads] */
+    size_t threads;
     double *squared;        /* [tasks] */
+    struct learned_quantiser *learned; /* [n_books][L H] */
     double *variance;       /* [L][H] */
     uint16_t **centroids;   /* [n_books] */
     atomic_uint_fast64_t done; /* dimensions times centroids */
@@ -30,10 +38,15 @@ struct job {
     void *ctx;
 };
 
-/* Task number -> book and number in the book, (layer H + head) M + subspace. */
+/* Tasks of a book: one for each head, or for each of its subspaces. */
+static size_t tasks_of(const struct job *j, size_t b) {
+    return j->sample->n_layer * j->sample->n_head * (j->books[b].learned ? 1 : j->books[b].m);
+}
+
+/* Task number -> book and number in the book, (layer H + head) M + subspace; learned: layer H + head. */
 static size_t book_of(const struct job *j, size_t *task) {
-    size_t heads = j->sample->n_layer * j->sample->n_head, b = 0;
-    for (; *task >= heads * j->books[b].m; b++) *task -= heads * j->books[b].m;
+    size_t b = 0;
+    for (; *task >= tasks_of(j, b); b++) *task -= tasks_of(j, b);
     return b;
 }
 
@@ -46,23 +59,70 @@ static void gather(const struct job *j, size_t head, size_t first, size_t d, flo
 /* The sum of squared distances to the points' centroids as f16 holds them: what attention will see. */
 static double squared_error(const struct job *j, const struct bench *w, size_t n, size_t d, size_t k, const uint16_t *bits) {
     for (size_t i = 0; i < d * k; i++) w->centroids[i] = f16_to_f32(bits[i]);
-    struct kmeans_points p = {w->points, d, n, d};
+    struct kmeans_points p = {.x = w->points, .stride = d, .n = n, .d = d};
     return kmeans_inertia(j->k, &p, k, w->centroids, w->work);
 }
 
-static void learn_task(void *ctx, size_t number, int thread) {
-    struct job *j = ctx;
-    if (interrupt_pending()) return;
-    size_t task = number, b = book_of(j, &task), m = j->books[b].m, k = j->books[b].k, D = j->sample->head_dim, d = D / m;
+float key_share(double importance, double mean) {
+    return importance > 0 && mean > 0 ? (float)(sqrt(importance / mean) + 0.1) : 0;
+}
+
+/* weight[n] of a head's keys; 1 each where none matters. */
+static void share_weights(const struct key_sample *s, size_t head, float *weight) {
+    const float *importance = s->weights + head * s->n;
+    double sum = 0;
+    for (size_t i = 0; i < s->n; i++) sum += (double)importance[i];
+    for (size_t i = 0; i < s->n; i++) weight[i] = sum > 0 ? key_share((double)importance[i], sum / (double)s->n) : 1;
+}
+
+/* metric[D][D]: the queries' moments with METRIC_FLOOR; the identity for queries that are all 0. */
+static void floor_metric(const double *moments, size_t D, double *metric) {
+    double trace = 0;
+    for (size_t i = 0; i < D; i++) trace += moments[i * D + i];
+    for (size_t i = 0; i < D * D; i++) metric[i] = trace > 0 ? moments[i] : 0;
+    for (size_t i = 0; i < D; i++) metric[i * D + i] += trace > 0 ? METRIC_FLOOR * trace / (double)D : 1;
+}
+
+static void step(struct job *j, int thread, uint64_t work) {
+    uint64_t done = atomic_fetch_add(&j->done, work) + work;
+    if (thread == 0 && j->progress) j->progress(j->ctx, done, j->total);
+}
+
+static int learn_head(struct job *j, size_t b, size_t head, int thread) {
+    const struct key_sample *s = j->sample;
+    struct bench *w = &j->benches[thread];
+    const struct codebook *y = &j->books[b];
+    size_t D = s->head_dim, heads = s->n_layer * s->n_head;
+    gather(j, head, 0, D, w->points);
+    share_weights(s, head, w->weight);
+    floor_metric(s->queries + head * D * D, D, w->metric);
+    struct learn_rows rows = {.x = w->points, .weight = w->weight, .metric = w->metric, .n = s->n, .dim = D};
+    return quantiser_learn(&j->learned[b * heads + head], &rows, y->m, 1, y->k, j->seed, head * 64 + y->m, j->k, &w->learned, &w->err);
+}
+
+static void learn_plain(struct job *j, size_t number, size_t b, size_t task, int thread) {
+    size_t m = j->books[b].m, k = j->books[b].k, D = j->sample->head_dim, d = D / m;
     const struct bench *w = &j->benches[thread];
     gather(j, task / m, task % m * d, d, w->points);
-    struct kmeans_points p = {w->points, d, j->sample->n, d};
+    struct kmeans_points p = {.x = w->points, .stride = d, .n = j->sample->n, .d = d};
     kmeans(j->k, &p, k, j->seed, task * 64 + m, w->centroids, w->work);
     uint16_t *bits = j->centroids[b] + task * d * k;
     for (size_t i = 0; i < d * k; i++) bits[i] = f32_to_f16(w->centroids[i]);
     j->squared[number] = squared_error(j, w, p.n, d, k, bits);
-    uint64_t done = atomic_fetch_add(&j->done, d * k) + d * k;
-    if (thread == 0 && j->progress) j->progress(j->ctx, done, j->total);
+    step(j, thread, d * k);
+}
+
+static void learn_task(void *ctx, size_t number, int thread) {
+    struct job *j = ctx;
+    if (interrupt_pending() || j->benches[thread].err.code) return;
+    size_t task = number, b = book_of(j, &task);
+    if (!j->books[b].learned) {
+        learn_plain(j, number, b, task, thread);
+        return;
+    }
+    if (learn_head(j, b, task, thread)) return;
+    j->squared[number] = j->learned[b * j->sample->n_layer * j->sample->n_head + task].error;
+    step(j, thread, j->sample->head_dim * j->books[b].k);
 }
 
 static void variance_task(void *ctx, size_t head, int thread) {
@@ -86,22 +146,27 @@ static bool allocate(struct job *j, struct book *book, struct arena *a, size_t t
     const struct key_sample *s = j->sample;
     size_t heads = s->n_layer * s->n_head, threads = (size_t)threads_count(), points = 0, centroids = 0, work = 0;
     for (size_t b = 0; b < j->n_books; b++) {
-        size_t d = s->head_dim / j->books[b].m, k = j->books[b].k, need = kmeans_work_bytes(s->n, d, k);
+        size_t d = j->books[b].learned ? s->head_dim : s->head_dim / j->books[b].m, k = j->books[b].k, need = kmeans_work_bytes(s->n, d, k);
         if (s->n * d > points) points = s->n * d;
         if (d * k > centroids) centroids = d * k;
         if (need > work) work = need;
     }
-    j->benches = arena_alloc(a, threads, sizeof *j->benches);
+    j->benches = arena_zalloc(a, threads, sizeof *j->benches);
+    j->threads = threads;
     j->squared = arena_zalloc(a, tasks, sizeof *j->squared);
     j->variance = arena_zalloc(a, heads, sizeof *j->variance);
     j->centroids = arena_zalloc(a, j->n_books, sizeof *j->centroids);
-    bool ok = j->benches && j->squared && j->variance && j->centroids;
+    j->learned = arena_zalloc(a, j->n_books * heads, sizeof *j->learned);
+    bool ok = j->benches && j->squared && j->variance && j->centroids && j->learned;
     for (size_t t = 0; ok && t < threads; t++) {
         struct bench *w = &j->benches[t];
-        *w = (struct bench){arena_alloc(a, points, sizeof(float)), arena_alloc(a, centroids, sizeof(float)), arena_alloc(a, work, 1)};
-        ok = w->points && w->centroids && w->work;
+        *w = (struct bench){.points = arena_alloc(a, points, sizeof(float)), .centroids = arena_alloc(a, centroids, sizeof(float)),
+                            .work = arena_alloc(a, work, 1), .weight = arena_alloc(a, s->n, sizeof(float)),
+                            .metric = arena_alloc(a, s->head_dim * s->head_dim, sizeof(double))};
+        ok = w->points && w->centroids && w->work && w->weight && w->metric;
     }
     for (size_t b = 0; ok && b < j->n_books; b++) {
+        if (j->books[b].learned) continue;
         j->centroids[b] = arena_alloc(&book->arena, heads * s->head_dim * j->books[b].k, sizeof(uint16_t));
         j->books[b].centroids = j->centroids[b];
         ok = j->centroids[b] != NULL;
@@ -115,9 +180,49 @@ static void sum_errors(const struct job *j, struct learn_error *errors) {
         for (size_t l = 0; l < L; l++) {
             struct learn_error *y = &errors[b * L + l];
             *y = (struct learn_error){0};
-            for (size_t i = 0; i < H * j->books[b].m; i++) y->squared += j->squared[task++];
-            for (size_t h = 0; h < H; h++) y->variance += j->variance[l * H + h];
+            for (size_t i = 0; i < tasks_of(j, b) / L; i++) y->squared += j->squared[task++];
+            for (size_t h = l * H; h < (l + 1) * H; h++) {
+                y->variance += j->books[b].learned ? j->learned[b * L * H + h].variance : j->variance[h];
+                y->keys += j->variance[h];
+            }
         }
+}
+
+static void *keep(struct arena *a, const void *x, size_t n, size_t size) {
+    void *copy = arena_alloc(a, n, size);
+    if (copy) memcpy(copy, x, n * size);
+    return copy;
+}
+
+/* A head's quantiser in the book's memory. */
+static bool keep_quantiser(struct quantiser *z, const struct learned_quantiser *y, size_t D, const struct codebook *book, struct arena *a) {
+    *z = (struct quantiser){.dim = D, .k = book->k, .n = book->m, .inverse = keep(a, y->inverse, D * D, sizeof *y->inverse),
+                            .mean = keep(a, y->mean, D, sizeof *y->mean), .stages = keep(a, y->stages, book->m, sizeof *y->stages)};
+    bool ok = z->inverse && z->mean && z->stages;
+    for (size_t j = 0; ok && j < z->n; j++) {
+        z->stages[j].centroids = keep(a, y->stages[j].centroids, y->stages[j].width * z->k, sizeof(uint16_t));
+        ok = z->stages[j].centroids != NULL;
+    }
+    return ok;
+}
+
+/* What the threads learned into the book. */
+static int keep_learned(const struct job *j, struct book *book, struct err *e) {
+    size_t heads = j->sample->n_layer * j->sample->n_head;
+    for (size_t t = 0; t < j->threads; t++)
+        if (j->benches[t].err.code) {
+            *e = j->benches[t].err;
+            return e->code;
+        }
+    for (size_t b = 0; b < j->n_books; b++) {
+        if (!j->books[b].learned) continue;
+        struct quantiser *z = arena_zalloc(&book->arena, heads, sizeof *z);
+        bool ok = z != NULL;
+        for (size_t h = 0; h < heads && ok; h++) ok = keep_quantiser(&z[h], &j->learned[b * heads + h], j->sample->head_dim, &j->books[b], &book->arena);
+        if (!ok) return err_set(e, ERR_FAILED, "out of memory for codebooks");
+        j->books[b].heads = z;
+    }
+    return OK;
 }
 
 int book_learn(struct book *book, const struct key_sample *sample, uint64_t seed, const struct kernels *k, struct learn_error *errors,
@@ -126,7 +231,7 @@ int book_learn(struct book *book, const struct key_sample *sample, uint64_t seed
     struct arena a = {0};
     size_t heads = sample->n_layer * sample->n_head, tasks = 0;
     for (size_t b = 0; b < book->n; b++) {
-        tasks += heads * book->books[b].m;
+        tasks += tasks_of(&j, b);
         j.total += (uint64_t)(heads * sample->head_dim * book->books[b].k);
     }
     int rc = allocate(&j, book, &a, tasks) ? OK : err_set(e, ERR_FAILED, "out of memory for learning codebooks from %zu keys a head", sample->n);
@@ -135,10 +240,12 @@ int book_learn(struct book *book, const struct key_sample *sample, uint64_t seed
         threads_tasks(tasks, learn_task, &j);
         if (interrupt_pending())
             rc = err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written");
-        else if (progress)
-            progress(ctx, j.total, j.total);
-        sum_errors(&j, errors);
+        else
+            rc = keep_learned(&j, book, e);
+        if (!rc && progress) progress(ctx, j.total, j.total);
+        if (!rc) sum_errors(&j, errors);
     }
+    for (size_t t = 0; t < j.threads && j.benches; t++) arena_free(&j.benches[t].learned);
     arena_free(&a);
     return rc;
 }

@@ -9,16 +9,26 @@ struct key_sample {
     size_t n_layer, n_head, head_dim; /* L, H, D */
     size_t n;                         /* keys of each head */
     uint16_t *keys;                   /* [L][H][n][D] f16, finite */
+    float *weights;                   /* [L][H][n] how much each one's score matters: key_importance; or NULL, where nothing learned is wanted */
+    double *queries;                  /* [L][H][D][D] mean of q q^T over the queries of the head; or NULL */
 };
+
+/* A key's share in the learning, of the sum S over the queries of p (1 - p), p the probability of the key, and the mean of S over the head's keys:
+ * sqrt(S / mean) + 1/10. 0 stays 0: of keys that no query sees but in its exact window. */
+float key_share(double importance, double mean);
+
+/* The metric of a head adds this share of its mean eigenvalue to every one. */
+#define METRIC_FLOOR 0.01
 
 /* How well a codebook stands for the keys it was learned from. */
 struct learn_error {
-    double squared;  /* sum over a layer's keys of the squared distance to what their codes stand for */
-    double variance; /* sum of the squared distance to the mean key of their head */
+    double squared;  /* sum over a layer's keys of the squared distance to what their codes stand for; learned: in the metric, weighted */
+    double variance; /* sum of the squared distance to the mean key of their head; likewise */
+    double keys;     /* that sum, never weighted */
 };
 
-/* Fills in the centroids of book->books[0 .. n - 1], whose m and k are set, with memory from the book's arena: k-means for each layer, head and subspace
- * as a task, the tasks spread over the threads; the result depends on the sample and the seed alone. errors is [n][L]. `progress` (NULL: none) is called
+/* Fills in book->books[0 .. n - 1], whose m, k and learned are set, with memory from the book's arena. Plain ones: k-means for each layer, head and subspace
+ * as a task; learned ones: quantiser_learn for each layer and head, in the metric of its queries; the tasks are spread over the threads; the result depends on the sample and the seed alone. errors is [n][L]. `progress` (NULL: none) is called
  * on the calling thread with done of total, in any unit. ERR_INTERRUPTED after Ctrl-C. */
 int book_learn(struct book *book, const struct key_sample *sample, uint64_t seed, const struct kernels *k, struct learn_error *errors,
                void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct err *e);

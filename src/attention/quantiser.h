@@ -29,11 +29,11 @@ struct quantiser {
     const uint16_t *inverse;        /* B [D][D] f16, row after row; or NULL */
     const uint16_t *mean;           /* [D] f16; or NULL. Both or none */
     struct quantiser_stage *stages; /* [n] */
-    const float *transform;         /* A [D][D]: of quantiser_prepare; NULL without B */
+    const float *forth, *back;      /* A^T and B [D][D]: of quantiser_prepare; NULL without B */
     bool residual;                  /* do ranges overlap? of quantiser_prepare */
 };
 
-/* Works out bias, transform and residual, with memory from the arena. ERR_REFUSED, with only "its transform has no inverse" or the like for a message,
+/* Works out bias, forth, back and residual, with memory from the arena. ERR_REFUSED, with only "its transform has no inverse" or the like for a message,
  * where B is singular, or so nearly that float32 cannot hold A; ERR_FAILED without memory. */
 int quantiser_prepare(struct quantiser *z, struct arena *a, struct err *e);
 

@@ -101,7 +101,7 @@ static size_t *number_option(struct codec_options *o, struct text name) {
            : is(name, "table") ? &o->table : NULL;
 }
 static bool *flag_option(struct codec_options *o, struct text name) {
-    return is(name, "rotate") ? &o->rotate : is(name, "center") ? &o->center : NULL;
+    return is(name, "rotate") ? &o->rotate : is(name, "center") ? &o->center : is(name, "plain") ? &o->plain : is(name, "learned") ? &o->learned : NULL;
 }
 
 static int read_option(const struct reader *r, struct codec *c, struct text option) {
@@ -201,7 +201,8 @@ size_t spec_format(const struct codec *c, char *out, size_t room) {
         size_t number;
         bool flag;
     } all[] = {{"m", o->m, false}, {"k", o->k, false}, {"bits", o->bits, false}, {"group", o->group, false}, {"table", o->table, false}, {"rotate", 0, o->rotate},
-               {"center", 0, o->center}, {"sink", o->sink, false}, {"window", o->window, false}, {"exact", o->exact, false}};
+               {"center", 0, o->center}, {"plain", 0, o->plain}, {"learned", 0, o->learned}, {"sink", o->sink, false}, {"window", o->window, false},
+               {"exact", o->exact, false}};
     size_t at = (size_t)snprintf(out, room, "%s", c->ops->name);
     char separator = ':';
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {

@@ -4,13 +4,14 @@
 
 #include "attention/codec.h"
 #include "attention/learn.h"
+#include "attention/spec.h"
 #include "cli/book.h"
 #include "cli/command.h"
 #include "cli/texts.h"
 #include "model/key_sampling.h"
 #include "report/text.h"
 
-enum { SETTINGS_MAX = 24, FEW = 4 };
+enum { FEW = 4 };
 
 struct job {
     const struct args *args;
@@ -49,22 +50,18 @@ static int add_setting(struct job *j, const char *spec, struct err *e) {
     int rc = codec_parse(&c, spec, b->head_dim, false, e);
     if (rc) return rc;
     if (strcmp(c.ops->name, "lookat") != 0) return err_set(e, ERR_USAGE, "--attn %.40s: only lookat has codebooks", spec);
-    if (!book_find(b, c.o.m, c.o.k)) b->books[b->n++] = (struct codebook){.m = c.o.m, .k = c.o.k};
+    if (!c.o.plain && b->head_dim > QUANTISER_DIM)
+        return err_set(e, ERR_USAGE, "--attn %.40s: heads of %zu dimensions, %d at most can be learned; plain has no limit", spec, b->head_dim, QUANTISER_DIM);
+    bool learned = !c.o.plain;
+    if (!book_find(b, c.o.m, c.o.k, learned)) b->books[b->n++] = (struct codebook){.m = c.o.m, .k = c.o.k, .learned = learned};
     return OK;
-}
-
-/* Is this piece of a list, up to the next comma, an option of the codec before it, as in lookat:m=4,k=64? */
-static bool is_option(const char *piece) {
-    size_t n = strcspn(piece, ",");
-    return memchr(piece, '=', n) && !memchr(piece, ':', n);
 }
 
 /* A list of specs between commas. */
 static int add_settings(struct job *j, const char *list, struct err *e) {
     int rc = OK;
     for (const char *end = list; !rc && *end; list = end + 1) {
-        end = list + strcspn(list, ",");
-        while (*end && is_option(end + 1)) end += 1 + strcspn(end + 1, ",");
+        end = list + spec_first(list);
         char *spec = arena_copy(&j->g.arena, list, (size_t)(end - list));
         rc = spec ? add_setting(j, spec, e) : no_memory(e);
     }
@@ -76,7 +73,7 @@ static int plan(struct job *j, struct err *e) {
     const struct gpt2_config *c = &j->g.model.weights.config;
     struct book *b = &j->book;
     *b = (struct book){.path = a->output, .n_layer = c->n_layer, .n_head = c->n_head, .head_dim = c->n_embd / c->n_head, .seed = a->seed};
-    b->books = arena_zalloc(&b->arena, SETTINGS_MAX, sizeof *b->books); /* one of each m and k at most */
+    b->books = arena_zalloc(&b->arena, BOOK_SETTINGS, sizeof *b->books); /* one of each at most */
     if (!b->books) return no_memory(e);
     int rc = a->attn.n ? OK : add_setting(j, "lookat4", e);
     for (size_t i = 0; i < a->attn.n && !rc; i++) rc = add_settings(j, a->attn.item[i], e);
@@ -115,12 +112,18 @@ static int read_texts(struct job *j, struct err *e) {
 
 /* ---- the work ---- */
 
+static bool any_learned(const struct book *b) {
+    for (size_t i = 0; i < b->n; i++)
+        if (b->books[i].learned) return true;
+    return false;
+}
+
 static int collect(struct job *j, struct err *e) {
     size_t run = 0, most = 0;
     bool quiet = j->args->quiet;
     progress_begin(&progress, "running the model");
     int rc = key_sample_collect(&j->sample, &j->g.model.weights, j->g.k, j->texts, j->args->files.n, j->tokens, j->window, j->args->seed,
-                                &j->g.arena, &run, quiet ? NULL : show, NULL, e);
+                                any_learned(&j->book), &j->g.arena, &run, quiet ? NULL : show, NULL, e);
     progress_end(&progress);
     if (rc) return rc;
     j->book.tokens = run;
@@ -157,17 +160,20 @@ static int write_out(struct job *j, struct err *e) {
 static int print_table(struct job *j, struct err *e) {
     const struct book *b = &j->book;
     struct text_table t;
-    char align[2 + 2 * SETTINGS_MAX + 1] = {0};
+    char align[2 + 2 * BOOK_SETTINGS + 1] = {0};
     memset(align, 'r', 2 + 2 * b->n);
     double numbers = (double)(b->n_head * b->head_dim * j->sample.n);
     table_begin(&t, align, &j->g.arena);
     table_cell(&t, "layer");
     table_cell(&t, "variance");
     for (size_t i = 0; i < b->n; i++) {
-        table_cell(&t, b->books[i].k == 256 ? "lookat%zu" : "lookat:m=%zu,k=%zu", b->books[i].m, b->books[i].k);
+        const struct codebook *y = &b->books[i];
+        char name[48];
+        snprintf(name, sizeof name, y->k == 256 ? "lookat%zu" : "lookat:m=%zu,k=%zu", y->m, y->k);
+        table_cell(&t, "%s%s%s", name, y->k == 256 ? ":" : ",", y->learned ? "learned" : "plain");
         table_cell(&t, "share");
     }
-    struct learn_error all[SETTINGS_MAX] = {{0, 0}};
+    struct learn_error all[BOOK_SETTINGS] = {{0, 0, 0}};
     for (size_t l = 0; l <= b->n_layer; l++) {
         bool sum = l == b->n_layer;
         double rows = sum ? numbers * (double)b->n_layer : numbers;
@@ -177,12 +183,13 @@ static int print_table(struct job *j, struct err *e) {
             table_cell(&t, "%zu", l);
         for (size_t i = 0; i < b->n; i++) {
             const struct learn_error *y = sum ? &all[i] : &j->errors[i * b->n_layer + l];
-            if (i == 0) table_cell(&t, "%.4g", y->variance / rows);
+            if (i == 0) table_cell(&t, "%.4g", y->keys / rows);
             table_cell(&t, "%.4g", y->squared / rows);
             table_cell(&t, "%.1f %%", y->variance > 0 ? 100 * y->squared / y->variance : 0);
             if (sum) continue;
             all[i].squared += y->squared;
             all[i].variance += y->variance;
+            all[i].keys += y->keys;
         }
     }
     printf("mean squared error of a number of a key, and its share of the variance (%s keys a head, of %s tokens)\n",

@@ -149,22 +149,23 @@ static bool add_run(struct job *j, const char *spec) {
     return copy != NULL;
 }
 
-/* The paper's LOOKAT-m, K = 256, as far as there are codebooks, then the other codebooks, for the law. */
+/* The paper's LOOKAT-m, K = 256, as far as there are codebooks, then the other plain codebooks, for the law. */
 static int paper_runs(struct job *j, struct err *e) {
     static const size_t subspaces[] = {2, 4, 8, 16};
     char spec[48];
     bool ok = add_run(j, "fp16") && add_run(j, "int8") && add_run(j, "int4");
     for (size_t i = 0; ok && i < sizeof subspaces / sizeof *subspaces; i++) {
-        snprintf(spec, sizeof spec, "lookat%zu", subspaces[i]);
-        if (!j->main.book || book_find(&j->book, subspaces[i], 256))
+        snprintf(spec, sizeof spec, "lookat%zu:plain", subspaces[i]);
+        if (!j->main.book || book_find(&j->book, subspaces[i], 256, false))
             ok = add_run(j, spec);
         else if (!j->args->quiet)
             fprintf(stderr, "lookat: no codebooks for %s: it is left out\n", spec);
     }
     for (size_t i = 0; ok && i < j->book.n && j->main.n_runs < STR_LIST_MAX; i++) {
         size_t m = j->book.books[i].m, k = j->book.books[i].k;
+        if (j->book.books[i].learned) continue;
         if (k == 256 && (m == 2 || m == 4 || m == 8 || m == 16)) continue;
-        snprintf(spec, sizeof spec, "lookat:m=%zu,k=%zu", m, k);
+        snprintf(spec, sizeof spec, "lookat:m=%zu,k=%zu,plain", m, k);
         ok = add_run(j, spec);
     }
     return ok ? OK : no_memory(e);
@@ -291,7 +292,8 @@ static int collect_law(struct job *j, struct err *e) {
     for (size_t i = 1; i < j->main.n_runs; i++) {
         struct comparison_summary s;
         size_t m, k;
-        if (sscanf(j->main.runs[i].keys, "lookat:m=%zu,k=%zu", &m, &k) != 2) continue;
+        const char *keys = j->main.runs[i].keys;
+        if (sscanf(keys, "lookat:m=%zu,k=%zu", &m, &k) != 2 || strstr(keys, "learned")) continue;
         int rc = comparison_summarise(&j->main, i, SIZE_MAX, &j->arena, &s, e);
         if (rc) return rc;
         points[j->r.n_law++] = (struct compare_law_point){m, k, s.all[FIDELITY_SPEARMAN]};

@@ -31,7 +31,7 @@ static int learn(const struct kernels *k, struct book *b, struct err *e) {
     if (!centroids || !work || !b->books) return err_set(e, ERR_FAILED, "out of memory");
     for (size_t j = 0; j < M; j++) {
         float found[SUB][K];
-        struct kmeans_points half = {keys[0] + j * SUB, D, N, SUB};
+        struct kmeans_points half = {.x = keys[0] + j * SUB, .stride = D, .n = N, .d = SUB};
         struct kmeans_result r = kmeans(k, &half, K, 1, j, found[0], work);
         printf("  subspace %zu, dimensions %zu and %zu (squared error %.3f after %zu iterations):\n", j, j * SUB, j * SUB + 1, r.inertia,
                r.iterations);

@@ -6,9 +6,13 @@
 #include "base/rng.h"
 #include "model/key_sampling.h"
 
-enum { TOKENS = 512, SETTINGS_MAX = 64 };
+enum { TOKENS = 512 };
 
-static bool has(const struct book *b, const struct codec *c) { return book_find(b, c->o.m, c->o.k) != NULL; }
+/* What the codec would take: the learned codebooks where it may and there are some. */
+static const struct codebook *find(const struct book *b, const struct codec *c) {
+    const struct codebook *learned = c->o.plain ? NULL : book_find(b, c->o.m, c->o.k, true);
+    return learned || c->o.learned ? learned : book_find(b, c->o.m, c->o.k, false);
+}
 
 /* Notes the settings that one spec names and b lacks; own ones with their centroids. */
 static int add_spec(struct book *b, const struct book *own, const char *spec, struct arena *a, struct err *e) {
@@ -19,10 +23,27 @@ static int add_spec(struct book *b, const struct book *own, const char *spec, st
     for (size_t l = 0; l < b->n_layer; l++) {
         struct codec *c = &keys[l];
         bool good = strcmp(c->ops->name, "lookat") == 0 && (!c->ops->check || c->ops->check(c, b->head_dim, &unread) == OK);
-        if (!good || has(b, c) || b->n == SETTINGS_MAX) continue;
-        const struct codebook *known = own ? book_find(own, c->o.m, c->o.k) : NULL;
-        b->books[b->n++] = known ? *known : (struct codebook){.m = c->o.m, .k = c->o.k};
+        if (!good || find(b, c) || b->n == BOOK_SETTINGS) continue;
+        const struct codebook *known = own ? find(own, c) : NULL;
+        b->books[b->n++] = known ? *known : (struct codebook){.m = c->o.m, .k = c->o.k, .learned = c->o.learned};
     }
+    return OK;
+}
+
+/* Such centroids as a learned setting of equal widths whose transform is the identity: it costs what a learned one costs. */
+static int dress(struct codebook *c, const uint16_t *centroids, const struct key_sample *s, struct arena *a, struct err *e) {
+    size_t D = s->head_dim, heads = s->n_layer * s->n_head, width = D / c->m;
+    uint16_t *identity = arena_zalloc(a, D * D, sizeof *identity), *mean = arena_zalloc(a, D, sizeof *mean);
+    struct quantiser *z = arena_zalloc(a, heads, sizeof *z);
+    struct quantiser_stage *stages = arena_zalloc(a, heads * c->m, sizeof *stages);
+    if (!identity || !mean || !z || !stages) return err_set(e, ERR_FAILED, "out of memory for codebooks");
+    for (size_t d = 0; d < D; d++) identity[d * D + d] = f32_to_f16(1);
+    for (size_t h = 0; h < heads; h++, stages += c->m) {
+        z[h] = (struct quantiser){.dim = D, .k = c->k, .n = c->m, .inverse = identity, .mean = mean, .stages = stages};
+        for (size_t j = 0; j < c->m; j++, centroids += width * c->k)
+            stages[j] = (struct quantiser_stage){.at = j * width, .width = width, .centroids = centroids};
+    }
+    c->heads = z;
     return OK;
 }
 
@@ -34,6 +55,7 @@ static int make(struct codebook *c, const struct key_sample *s, struct arena *a,
     for (size_t h = 0; h < heads; h++)
         for (size_t d = 0; d < D; d++)
             for (size_t i = 0; i < c->k; i++) to[(h * D + d) * c->k + i] = s->keys[(h * s->n + i % s->n) * D + d];
+    if (c->learned) return dress(c, to, s, a, e);
     c->centroids = to;
     return OK;
 }
@@ -45,7 +67,7 @@ static int sample(struct key_sample *s, const struct gpt2_weights *w, const stru
     rng_seed(&rng, 0, 0);
     for (size_t i = 0; i < n; i++) ids[i] = (int32_t)rng_below(&rng, w->config.n_vocab);
     struct sampled_text text = {ids, n};
-    return key_sample_collect(s, w, k, &text, 1, n, n, 0, a, &run, NULL, NULL, e);
+    return key_sample_collect(s, w, k, &text, 1, n, n, 0, false, a, &run, NULL, NULL, e);
 }
 
 int stand_in_book(struct book *b, size_t *made, const struct book *own, const struct gpt2_weights *w, const struct kernels *k,
@@ -55,11 +77,11 @@ int stand_in_book(struct book *b, size_t *made, const struct book *own, const st
     struct arena a = {0};
     *b = (struct book){.path = "codebooks for the benchmark", .n_layer = c->n_layer, .n_head = c->n_head, .head_dim = c->n_embd / c->n_head};
     *made = 0;
-    b->books = arena_zalloc(&b->arena, SETTINGS_MAX, sizeof *b->books);
+    b->books = arena_zalloc(&b->arena, BOOK_SETTINGS, sizeof *b->books);
     int rc = b->books ? OK : err_set(e, ERR_FAILED, "out of memory");
     for (size_t i = 0; i < n_specs && !rc; i++) rc = add_spec(b, own, specs[i], &a, e);
     for (size_t i = 0; i < b->n && !rc; i++) {
-        if (b->books[i].centroids) continue;
+        if (b->books[i].centroids || b->books[i].heads) continue;
         if (!*made) rc = sample(&s, w, k, &a, e);
         if (!rc) rc = make(&b->books[i], &s, &b->arena, e);
         ++*made;

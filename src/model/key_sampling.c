@@ -1,9 +1,15 @@
 #include "model/key_sampling.h"
 
+#include <math.h>
+#include <string.h>
+
 #include "base/rng.h"
+#include "base/threads.h"
 #include "model/gpt2.h"
 
-enum { BATCH = 256 };
+/* QUERIES: whose probabilities are worked out together. SINK, WINDOW: keys that a query sees exactly where exact few are kept, as they best are with
+ * codecs this small; how its score is rounded does not matter then. */
+enum { BATCH = 256, QUERIES = 16, SINK = 1, WINDOW = 32 };
 #define NOT_KEPT UINT32_MAX
 
 struct collector {
@@ -11,6 +17,17 @@ struct collector {
     const struct kernels *k;
     uint32_t *slot;  /* [window] where each position's keys go, or NOT_KEPT */
     size_t bad_layer; /* of a key that f16 cannot hold; SIZE_MAX: none */
+    size_t window, n; /* positions: most, and of this window */
+    float *q, *rows;  /* [L][H][window][D] of this window, where importance is wanted; or NULL */
+    struct bench *benches; /* [threads] */
+    uint64_t queries; /* of each head, summed so far */
+};
+
+/* What one thread works in. */
+struct bench {
+    float *probs;      /* [QUERIES][window] */
+    float *moments;    /* [D][D] */
+    double *importance; /* [window] */
 };
 
 static bool finite_f16(const uint16_t *x, size_t n) {
@@ -23,8 +40,13 @@ static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t
     struct collector *c = ctx;
     const struct key_sample *s = c->sample;
     size_t D = s->head_dim;
-    (void)q, (void)v;
+    (void)v;
     for (size_t i = 0; i < n; i++) {
+        for (size_t h = 0; c->q && h < s->n_head; h++) {
+            size_t at = ((layer * s->n_head + h) * c->window + rows[i].pos) * D;
+            memcpy(c->q + at, q + i * stride + h * D, D * sizeof *q);
+            memcpy(c->rows + at, k + i * stride + h * D, D * sizeof *k);
+        }
         uint32_t slot = c->slot[rows[i].pos];
         if (slot == NOT_KEPT) continue;
         for (size_t h = 0; h < s->n_head; h++) {
@@ -33,6 +55,36 @@ static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t
             if (!finite_f16(to, D) && c->bad_layer == SIZE_MAX) c->bad_layer = layer;
         }
     }
+}
+
+/* importance[i] += p (1 - p) of the key at each position that is no exact one of this query's; p[pos + 1]. */
+static void add_importance(double *importance, const float *p, size_t pos) {
+    for (size_t i = SINK; i + WINDOW <= pos; i++) importance[i] += (double)(p[i] * (1 - p[i]));
+}
+
+/* Of a head in this window: the queries' second moments, and the importance of the keys that are kept. */
+static void weigh_head(void *ctx, size_t head, int thread) {
+    struct collector *c = ctx;
+    const struct key_sample *s = c->sample;
+    const struct bench *w = &c->benches[thread];
+    size_t D = s->head_dim;
+    const float *q = c->q + head * c->window * D, *k = c->rows + head * c->window * D;
+    float scale = 1 / sqrtf((float)D);
+    memset(w->importance, 0, c->n * sizeof *w->importance);
+    for (size_t begin = 0, end; begin < c->n; begin = end) {
+        end = begin + QUERIES < c->n ? begin + QUERIES : c->n;
+        c->k->matmul(DTYPE_F32, w->probs, c->window, k, D * sizeof *k, end, q + begin * D, D, end - begin, D);
+        for (size_t i = begin; i < end; i++) {
+            float *p = w->probs + (i - begin) * c->window;
+            for (size_t t = 0; t <= i; t++) p[t] *= scale;
+            c->k->softmax(p, i + 1);
+            add_importance(w->importance, p, i);
+        }
+        c->k->strided_product(w->moments, D, NULL, q + begin * D, 1, D, D, q + begin * D, D, end - begin, D);
+        for (size_t i = 0; i < D * D; i++) s->queries[head * D * D + i] += (double)w->moments[i];
+    }
+    for (size_t i = 0; i < c->n; i++)
+        if (c->slot[i] != NOT_KEPT) s->weights[head * s->n + c->slot[i]] = (float)w->importance[i];
 }
 
 /* How many tokens each text gives: equal shares, what a short text lacks made up by the longer ones. */
@@ -70,6 +122,9 @@ static int run_window(struct run *r, const int32_t *ids, size_t n, struct err *e
     int rc = gpt2_prefill(&r->s, 0, ids, n, NULL, e);
     if (!rc && r->c.bad_layer != SIZE_MAX)
         rc = err_set(e, ERR_FAILED, "layer %zu of the model makes keys that f16 cannot hold", r->c.bad_layer);
+    r->c.n = n;
+    if (!rc && r->c.q) threads_tasks(r->c.sample->n_layer * r->c.sample->n_head, weigh_head, &r->c);
+    r->c.queries += n;
     r->done += n;
     if (!rc && r->progress) r->progress(r->ctx, r->done, r->total);
     return rc;
@@ -87,11 +142,29 @@ static int run_text(struct run *r, const struct sampled_text *t, size_t take, si
     return rc;
 }
 
+/* Memory for what matters of the keys: the results from `a`, the rest from `scratch`. */
+static bool want_importance(struct collector *c, struct key_sample *s, size_t window, struct arena *a, struct arena *scratch) {
+    size_t heads = s->n_layer * s->n_head, D = s->head_dim, threads = (size_t)threads_count();
+    c->window = window;
+    s->weights = arena_zalloc(a, heads * s->n, sizeof *s->weights);
+    s->queries = arena_zalloc(a, heads * D * D, sizeof *s->queries);
+    c->q = arena_alloc(scratch, heads * window * D, sizeof *c->q);
+    c->rows = arena_alloc(scratch, heads * window * D, sizeof *c->rows);
+    c->benches = arena_alloc(scratch, threads, sizeof *c->benches);
+    bool ok = s->weights && s->queries && c->q && c->rows && c->benches;
+    for (size_t t = 0; t < threads && ok; t++) {
+        c->benches[t] = (struct bench){arena_alloc(scratch, QUERIES * window, sizeof(float)), arena_alloc(scratch, D * D, sizeof(float)),
+                                       arena_alloc(scratch, window, sizeof(double))};
+        ok = c->benches[t].probs && c->benches[t].moments && c->benches[t].importance;
+    }
+    return ok;
+}
+
 int key_sample_collect(struct key_sample *s, const struct gpt2_weights *w, const struct kernels *k, const struct sampled_text *texts,
-                       size_t n_texts, size_t tokens, size_t window, uint64_t seed, struct arena *a, size_t *run,
+                       size_t n_texts, size_t tokens, size_t window, uint64_t seed, bool importance, struct arena *a, size_t *run,
                        void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct err *e) {
     const struct gpt2_config *c = &w->config;
-    struct run r = {.c = {s, k, NULL, SIZE_MAX}, .progress = progress, .ctx = ctx};
+    struct run r = {.c = {.sample = s, .k = k, .bad_layer = SIZE_MAX}, .progress = progress, .ctx = ctx};
     struct arena scratch = {0};
     size_t *take = arena_alloc(&scratch, n_texts, sizeof *take), per_key = c->n_layer * c->n_embd * sizeof(uint16_t);
     r.c.slot = arena_alloc(&scratch, window, sizeof *r.c.slot);
@@ -101,7 +174,8 @@ int key_sample_collect(struct key_sample *s, const struct gpt2_weights *w, const
     if (s->n > r.total) s->n = r.total;
     if (s->n == 0) s->n = 1;
     s->keys = arena_alloc(a, s->n, per_key);
-    int rc = take && r.c.slot && s->keys ? OK : err_set(e, ERR_FAILED, "out of memory for %zu keys of each head", s->n);
+    bool enough = take && r.c.slot && s->keys && (!importance || want_importance(&r.c, s, window, a, &scratch));
+    int rc = enough ? OK : err_set(e, ERR_FAILED, "out of memory for %zu keys of each head", s->n);
     if (!rc && !r.total) rc = err_set(e, ERR_USAGE, "the texts have no tokens");
     if (!rc) rc = gpt2_session_open(&r.s, w, k, "fp32", NULL, 1, window, window < BATCH ? window : BATCH, e);
     if (!rc) {
@@ -111,6 +185,7 @@ int key_sample_collect(struct key_sample *s, const struct gpt2_weights *w, const
         for (size_t i = 0; i < n_texts && !rc; i++) rc = run_text(&r, &texts[i], take[i], window, e);
         gpt2_session_close(&r.s);
     }
+    for (size_t i = 0; !rc && importance && i < s->n_layer * s->n_head * s->head_dim * s->head_dim; i++) s->queries[i] /= (double)r.c.queries;
     arena_free(&scratch);
     return rc;
 }

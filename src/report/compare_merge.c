@@ -163,8 +163,12 @@ static bool read_book(struct merger *g, struct json *j, const char *file) {
     b->n = count_items(*j);
     struct codebook *books = arena_zalloc(g->r->arena, b->n, sizeof *books);
     if (!books || !json_enter_array(j)) return json_fail(j, "expected codebooks");
-    for (size_t i = 0; i < b->n; i++)
-        if (!(json_next_item(j) && json_enter_array(j) && size_item(j, &books[i].m) && size_item(j, &books[i].k) && end_array(j))) return false;
+    for (size_t i = 0; i < b->n; i++) {
+        size_t learned = 0;
+        bool ok = json_next_item(j) && json_enter_array(j) && size_item(j, &books[i].m) && size_item(j, &books[i].k) && size_item(j, &learned);
+        if (!ok || !end_array(j)) return false;
+        books[i].learned = learned != 0;
+    }
     if (!end_array(j) || !json_next_item(j)) return json_fail(j, "expected the corpora");
     b->n_corpora = count_items(*j);
     struct book_corpus *corpora = arena_zalloc(g->r->arena, b->n_corpora, sizeof *corpora);

@@ -1,0 +1,155 @@
+#include "attention/quantiser.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "attention/linalg.h"
+
+enum { ROWS = 16 }; /* encoded together */
+
+static bool overlap(const struct quantiser_stage *a, const struct quantiser_stage *b) {
+    return a->at < b->at + b->width && b->at < a->at + a->width;
+}
+
+/* A^T = B^-1 */
+static int invert(struct quantiser *z, struct arena *a, struct err *e) {
+    struct arena scratch = {0};
+    size_t n = z->dim * z->dim;
+    double *b = arena_alloc(&scratch, n, sizeof *b), *inverse = arena_alloc(&scratch, n, sizeof *inverse);
+    float *forth = arena_alloc(a, n, sizeof *forth), *back = arena_alloc(a, n, sizeof *back);
+    int rc = b && inverse && forth && back ? OK : err_set(e, ERR_FAILED, "out of memory for a transform");
+    for (size_t i = 0; i < n && !rc; i++) b[i] = (double)(back[i] = f16_to_f32(z->inverse[i]));
+    if (!rc && !linalg_inverse(z->dim, b, inverse)) rc = err_set(e, ERR_REFUSED, "its transform has no inverse");
+    for (size_t i = 0; i < n && !rc; i++) {
+        if (!(fabs(inverse[i]) <= 1e15)) rc = err_set(e, ERR_REFUSED, "its transform has no inverse in float32");
+        forth[i] = (float)inverse[i];
+    }
+    z->forth = forth;
+    z->back = back;
+    arena_free(&scratch);
+    return rc;
+}
+
+int quantiser_prepare(struct quantiser *z, struct arena *a, struct err *e) {
+    float *bias = arena_alloc(a, z->n * z->k, sizeof *bias);
+    if (!bias) return err_set(e, ERR_FAILED, "out of memory for a codebook");
+    z->residual = false;
+    for (size_t j = 0; j < z->n; j++, bias += z->k) {
+        struct quantiser_stage *s = &z->stages[j];
+        for (size_t i = 0; i < j; i++) z->residual |= overlap(&z->stages[i], s);
+        for (size_t c = 0; c < z->k; c++) {
+            double sum = 0;
+            for (size_t r = 0; r < s->width; r++) {
+                double x = (double)f16_to_f32(s->centroids[r * z->k + c]);
+                sum += x * x;
+            }
+            bias[c] = (float)(-sum / 2);
+        }
+        s->bias = bias;
+    }
+    return z->inverse ? invert(z, a, e) : OK;
+}
+
+size_t quantiser_numbers(const struct quantiser *z) {
+    size_t sum = 0;
+    for (size_t j = 0; j < z->n; j++) sum += z->stages[j].width * z->k;
+    return sum;
+}
+
+size_t quantiser_bytes(const struct quantiser *z) {
+    return sizeof(uint16_t) * (quantiser_numbers(z) + (z->inverse ? z->dim * z->dim + z->dim : 0));
+}
+
+void quantiser_transform(const struct kernels *k, const struct quantiser *z, float *y, const float *x, size_t stride, size_t n) {
+    float mean[QUANTISER_DIM], centred[ROWS * QUANTISER_DIM];
+    size_t D = z->dim;
+    if (z->inverse) k->to_f32(DTYPE_F16, mean, z->mean, D);
+    for (size_t count; n; n -= count, x += count * stride, y += count * D) {
+        count = n < ROWS ? n : ROWS;
+        float *to = z->inverse ? centred : y;
+        for (size_t i = 0; i < count; i++)
+            for (size_t d = 0; d < D; d++) to[i * D + d] = z->inverse ? x[i * stride + d] - mean[d] : x[i * stride + d];
+        if (z->inverse) k->strided_product(y, D, NULL, centred, D, 1, count, z->forth, D, D, D);
+    }
+}
+
+/* Rows y, `stride` floats apart, of the learned space; with `residual` they become what is left of them. */
+static void encode_stages(const struct kernels *k, const struct quantiser *z, uint8_t *codes, size_t row_step, size_t stage_step, const float *y,
+                          float *left, size_t stride, size_t n) {
+    uint32_t nearest[ROWS];
+    for (size_t j = 0; j < z->n; j++) {
+        const struct quantiser_stage *s = &z->stages[j];
+        k->nearest(DTYPE_F16, nearest, s->centroids, s->bias, s->width, z->k, y + s->at, stride, n);
+        for (size_t i = 0; i < n; i++) {
+            codes[i * row_step + j * stage_step] = (uint8_t)nearest[i];
+            for (size_t r = 0; z->residual && r < s->width; r++)
+                left[i * stride + s->at + r] -= f16_to_f32(s->centroids[r * z->k + nearest[i]]);
+        }
+    }
+}
+
+void quantiser_encode(const struct kernels *k, const struct quantiser *z, uint8_t *codes, size_t row_step, size_t stage_step, const float *x,
+                      size_t stride, size_t n) {
+    float y[ROWS * QUANTISER_DIM];
+    for (size_t count; n; n -= count, x += count * stride, codes += count * row_step) {
+        count = n < ROWS ? n : ROWS;
+        if (z->inverse || z->residual) {
+            quantiser_transform(k, z, y, x, stride, count);
+            encode_stages(k, z, codes, row_step, stage_step, y, y, z->dim, count);
+        } else
+            encode_stages(k, z, codes, row_step, stage_step, x, NULL, stride, count);
+    }
+}
+
+/* x[D] = yhat of one row: the centroids' numbers are gathered as f16 and turned into float32 together. */
+static void add_centroids(const struct kernels *k, const struct quantiser *z, float *x, const uint8_t *codes, size_t stage_step) {
+    uint16_t gathered[QUANTISER_DIM];
+    float part[QUANTISER_DIM];
+    memset(x, 0, z->dim * sizeof *x);
+    for (size_t j = 0; j < z->n; j++) {
+        const struct quantiser_stage *s = &z->stages[j];
+        const uint16_t *column = s->centroids + codes[j * stage_step];
+        for (size_t first = 0, count; first < s->width; first += count) {
+            count = s->width - first < QUANTISER_DIM ? s->width - first : QUANTISER_DIM;
+            for (size_t r = 0; r < count; r++, column += z->k) gathered[r] = *column;
+            float *to = x + s->at + first;
+            k->to_f32(DTYPE_F16, z->residual ? part : to, gathered, count);
+            for (size_t r = 0; z->residual && r < count; r++) to[r] += part[r];
+        }
+    }
+}
+
+void quantiser_decode(const struct kernels *k, const struct quantiser *z, float *xhat, const uint8_t *codes, size_t row_step, size_t stage_step,
+                      size_t n) {
+    static const float keep[ROWS] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    float y[ROWS * QUANTISER_DIM];
+    size_t D = z->dim;
+    for (size_t count; n; n -= count, xhat += count * D, codes += count * row_step) {
+        count = n < ROWS ? n : ROWS;
+        for (size_t i = 0; i < count; i++) add_centroids(k, z, (z->inverse ? y : xhat) + i * D, codes + i * row_step, stage_step);
+        if (!z->inverse) continue;
+        for (size_t i = 0; i < count; i++) k->to_f32(DTYPE_F16, xhat + i * D, z->mean, D);
+        k->strided_product(xhat, D, keep, y, D, 1, count, z->back, D, D, D);
+    }
+}
+
+/* Does stage b lie behind a, in the space and in memory, and is it as wide? */
+static bool follows(const struct quantiser_stage *a, const struct quantiser_stage *b, size_t k) {
+    return b->width == a->width && b->at == a->at + a->width && b->centroids == a->centroids + a->width * k;
+}
+
+float quantiser_tables(const struct kernels *k, const struct quantiser *z, float *table, const float *q) {
+    float turned[QUANTISER_DIM], common = 0;
+    size_t D = z->dim;
+    if (z->inverse) {
+        k->matvec(DTYPE_F16, turned, z->inverse, D * sizeof(uint16_t), D, q, D);
+        k->matvec(DTYPE_F16, &common, z->mean, D * sizeof(uint16_t), 1, q, D);
+        q = turned;
+    }
+    for (size_t j = 0, n; j < z->n; j += n, table += n * z->k) {
+        const struct quantiser_stage *s = &z->stages[j];
+        for (n = 1; j + n < z->n && follows(&s[n - 1], &s[n], z->k); n++) {}
+        k->lookup_tables(table, s->centroids, q + s->at, n, s->width, z->k);
+    }
+    return common;
+}

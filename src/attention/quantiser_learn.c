@@ -1,0 +1,327 @@
+#include "attention/quantiser_learn.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "attention/kmeans.h"
+#include "attention/linalg.h"
+#include "base/interrupt.h"
+
+/* SEEDED: assignments of k-means before the rounds; a round: codes, centroids, and but for the last FIXED a rotation. BLOCK: rows summed in float32. */
+enum { SEEDED = 6, ROUNDS = 12, FIXED = 2, SWEEPS = 3, BLOCK = 256 };
+
+struct learner {
+    const struct learn_rows *rows;
+    const struct kernels *k;
+    size_t codes, depth, K;
+    size_t at[QUANTISER_STAGES], width[QUANTISER_STAGES];
+    double *a, *b;                      /* [D][D] A and B so far */
+    double *s, *t, *u, *v;              /* [D][D] work */
+    float *mean;                        /* [D] as f16 holds it */
+    float *x, *y, *left;                /* [n][D] rows less the mean; in the learned space; what codes leave of that */
+    float *small;                       /* [D][D] */
+    float *centroids[QUANTISER_STAGES]; /* [width][K] */
+    float *bias;                        /* [K] */
+    double *sum, *mass;                 /* [D][K], [K] */
+    uint32_t *code;                     /* [codes][n] */
+    void *kmeans;
+};
+
+/* ---- ranges ---- */
+
+/* What `bits` bits leave of normal numbers of variances e[n], falling: the m strongest all at the water level, the rest whole. */
+static double distortion(const double *e, size_t n, double bits) {
+    double best = 0, logs = 0, rest = 0;
+    for (size_t i = 0; i < n; i++) best += e[i];
+    rest = best;
+    for (size_t m = 1; m <= n; m++) {
+        logs += log2(e[m - 1] > 1e-30 ? e[m - 1] : 1e-30);
+        rest -= e[m - 1];
+        double level = exp2((logs - 2 * bits) / (double)m);
+        if (level > e[m - 1]) break;
+        best = (double)m * level + (rest > 0 ? rest : 0);
+    }
+    return best;
+}
+
+double quantiser_ranges(const double *variance, size_t n, size_t ranges, double bits, size_t *width) {
+    double cost[QUANTISER_STAGES + 1][QUANTISER_DIM + 1];
+    size_t cut[QUANTISER_STAGES + 1][QUANTISER_DIM + 1];
+    for (size_t g = 0; g <= ranges; g++)
+        for (size_t i = 0; i <= n; i++) cost[g][i] = g == 0 && i == 0 ? 0 : HUGE_VAL;
+    for (size_t j = 0; j < n; j++)
+        for (size_t i = j + 1; i <= n; i++) {
+            double piece = distortion(variance + j, i - j, bits);
+            for (size_t g = 1; g <= ranges; g++)
+                if (cost[g - 1][j] + piece < cost[g][i]) cost[g][i] = cost[g - 1][j] + piece, cut[g][i] = j;
+        }
+    for (size_t g = ranges, end = n; g > 0; end = cut[g][end], g--) width[g - 1] = end - cut[g][end];
+    return cost[ranges][n];
+}
+
+/* ---- the space ---- */
+
+/* root = H^(1/2), inverse = H^(-1/2), of the metric scaled to a mean eigenvalue of 1 */
+static void roots(const struct learner *l, double *root, double *inverse) {
+    size_t D = l->rows->dim;
+    double trace = 0, e[QUANTISER_DIM];
+    for (size_t i = 0; i < D; i++) trace += l->rows->metric[i * D + i];
+    for (size_t i = 0; i < D * D; i++) l->s[i] = l->rows->metric[i] * (double)D / trace;
+    linalg_eigen(D, l->s, e, l->t);
+    memset(root, 0, D * D * sizeof *root);
+    memset(inverse, 0, D * D * sizeof *inverse);
+    for (size_t r = 0; r < D; r++) {
+        const double *v = l->t + r * D, x = sqrt(e[r] > 1e-9 ? e[r] : 1e-9);
+        for (size_t i = 0; i < D; i++)
+            for (size_t j = 0; j < D; j++) root[i * D + j] += v[i] * v[j] * x, inverse[i * D + j] += v[i] * v[j] / x;
+    }
+}
+
+static void subtract_mean(struct learner *l) {
+    const struct learn_rows *r = l->rows;
+    size_t D = r->dim;
+    double mean[QUANTISER_DIM] = {0}, sum = 0;
+    for (size_t i = 0; i < r->n; i++) {
+        sum += (double)r->weight[i];
+        for (size_t d = 0; d < D; d++) mean[d] += (double)r->weight[i] * (double)r->x[i * D + d];
+    }
+    for (size_t d = 0; d < D; d++) l->mean[d] = f16_to_f32(f32_to_f16((float)(mean[d] / sum)));
+    for (size_t i = 0; i < r->n; i++)
+        for (size_t d = 0; d < D; d++) l->x[i * D + d] = r->x[i * D + d] - l->mean[d];
+}
+
+/* s[D][D] = sum_i weight_i a_i b_i^T over rows a, b [n][D] */
+static void moments(const struct learner *l, const float *a, const float *b, double *s) {
+    size_t D = l->rows->dim;
+    float *weighted = l->left; /* the first BLOCK rows: b is not there */
+    memset(s, 0, D * D * sizeof *s);
+    for (size_t begin = 0; begin < l->rows->n; begin += BLOCK) {
+        size_t n = l->rows->n - begin < BLOCK ? l->rows->n - begin : BLOCK;
+        for (size_t i = 0; i < n * D; i++) weighted[i] = l->rows->weight[begin + i / D] * a[begin * D + i];
+        l->k->strided_product(l->small, D, NULL, weighted, 1, D, D, b + begin * D, D, n, D);
+        for (size_t i = 0; i < D * D; i++) s[i] += (double)l->small[i];
+    }
+}
+
+static void transpose(size_t n, double *a) {
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < i; j++) {
+            double t = a[i * n + j];
+            a[i * n + j] = a[j * n + i];
+            a[j * n + i] = t;
+        }
+}
+
+/* A = U H^(1/2), B = U H^(-1/2), the rows of U the principal directions of the rows in the metric, strongest first; ranges to match. */
+static void find_space(struct learner *l) {
+    size_t D = l->rows->dim, ranges = l->codes / l->depth, width[QUANTISER_STAGES], at = 0;
+    double e[QUANTISER_DIM];
+    roots(l, l->u, l->v);
+    moments(l, l->x, l->x, l->t);
+    linalg_product(D, l->u, l->t, l->s);
+    linalg_product(D, l->s, l->u, l->t);
+    for (size_t i = 0; i < D; i++)
+        for (size_t j = 0; j < i; j++) l->t[j * D + i] = l->t[i * D + j];
+    linalg_eigen(D, l->t, e, l->s);
+    linalg_product(D, l->s, l->u, l->a);
+    linalg_product(D, l->s, l->v, l->b);
+    for (size_t i = 0; i < D; i++) e[i] = e[i] > 0 ? e[i] : 0;
+    quantiser_ranges(e, D, ranges, (double)l->depth * log2((double)l->K), width);
+    for (size_t g = 0; g < ranges; at += width[g++])
+        for (size_t i = 0; i < l->depth; i++) l->at[g * l->depth + i] = at, l->width[g * l->depth + i] = width[g];
+}
+
+/* y = A x */
+static void transform(struct learner *l) {
+    size_t D = l->rows->dim;
+    for (size_t i = 0; i < D * D; i++) l->small[i] = (float)l->a[i % D * D + i / D];
+    l->k->strided_product(l->y, D, NULL, l->x, D, 1, l->rows->n, l->small, D, D, D);
+}
+
+/* ---- codes and centroids ---- */
+
+static void assign(struct learner *l, size_t j) {
+    size_t D = l->rows->dim, n = l->rows->n;
+    kmeans_bias(l->centroids[j], l->width[j], l->K, l->bias);
+    l->k->nearest(DTYPE_F32, l->code + j * n, l->centroids[j], l->bias, l->width[j], l->K, l->left + l->at[j], D, n);
+}
+
+/* left -= the centroids of stage j */
+static void subtract(struct learner *l, size_t j) {
+    size_t D = l->rows->dim, n = l->rows->n;
+    for (size_t i = 0; i < n; i++) {
+        const float *c = l->centroids[j] + l->code[j * n + i];
+        float *x = l->left + i * D + l->at[j];
+        for (size_t r = 0; r < l->width[j]; r++) x[r] -= c[r * l->K];
+    }
+}
+
+static void start_over(struct learner *l) { memcpy(l->left, l->y, l->rows->n * l->rows->dim * sizeof *l->left); }
+
+static void seed(struct learner *l, uint64_t seed, uint64_t stream) {
+    start_over(l);
+    for (size_t j = 0; j < l->codes; j++) {
+        struct kmeans_points p = {.x = l->left + l->at[j], .stride = l->rows->dim, .n = l->rows->n, .d = l->width[j], .weight = l->rows->weight,
+                                  .iterations = SEEDED};
+        kmeans(l->k, &p, l->K, seed, stream * QUANTISER_STAGES + j, l->centroids[j], l->kmeans);
+        assign(l, j);
+        subtract(l, j);
+    }
+}
+
+static void encode(struct learner *l) {
+    start_over(l);
+    for (size_t j = 0; j < l->codes; j++) {
+        assign(l, j);
+        subtract(l, j);
+    }
+}
+
+/* Centroids of stage j move by the mean of what is left of their rows, and with them what is left. A centroid without rows stays. */
+static void move(struct learner *l, size_t j) {
+    size_t D = l->rows->dim, n = l->rows->n, K = l->K, width = l->width[j];
+    memset(l->sum, 0, width * K * sizeof *l->sum);
+    memset(l->mass, 0, K * sizeof *l->mass);
+    for (size_t i = 0; i < n; i++) {
+        size_t c = l->code[j * n + i];
+        const float *x = l->left + i * D + l->at[j];
+        double w = (double)l->rows->weight[i];
+        l->mass[c] += w;
+        for (size_t r = 0; r < width; r++) l->sum[c * width + r] += w * (double)x[r];
+    }
+    for (size_t c = 0; c < K; c++)
+        for (size_t r = 0; r < width; r++) {
+            double step = l->mass[c] > 0 ? l->sum[c * width + r] / l->mass[c] : 0;
+            l->centroids[j][r * K + c] += (float)step;
+            l->sum[c * width + r] = step;
+        }
+    for (size_t i = 0; i < n; i++)
+        for (size_t r = 0; r < width; r++) l->left[i * D + l->at[j] + r] -= (float)l->sum[l->code[j * n + i] * width + r];
+}
+
+static void move_all(struct learner *l) {
+    for (int sweep = 0; sweep < (l->depth > 1 ? SWEEPS : 1); sweep++)
+        for (size_t j = 0; j < l->codes; j++) move(l, j);
+}
+
+/* The rotation that brings the rows nearest to what their codes stand for: A and B are turned by it. */
+static void rotate(struct learner *l) {
+    size_t D = l->rows->dim, n = l->rows->n * D;
+    for (size_t i = 0; i < n; i++) l->y[i] -= l->left[i]; /* yhat */
+    moments(l, l->x, l->y, l->s); /* left is overwritten from here on */
+    linalg_product(D, l->a, l->s, l->t); /* sum y yhat^T */
+    linalg_procrustes(D, l->t, l->u, l->v);
+    transpose(D, l->u);
+    linalg_product(D, l->u, l->a, l->s);
+    memcpy(l->a, l->s, D * D * sizeof *l->a);
+    linalg_product(D, l->u, l->b, l->s);
+    memcpy(l->b, l->s, D * D * sizeof *l->b);
+    transform(l);
+}
+
+/* ---- */
+
+static int no_memory(struct err *e) { return err_set(e, ERR_FAILED, "out of memory for learning a codebook"); }
+
+static bool allocate(struct learner *l, struct arena *a) {
+    size_t D = l->rows->dim, n = l->rows->n;
+    double **squares[] = {&l->a, &l->b, &l->s, &l->t, &l->u, &l->v};
+    float **all[] = {&l->x, &l->y, &l->left};
+    bool ok = true;
+    for (size_t i = 0; i < sizeof squares / sizeof *squares; i++) ok = (*squares[i] = arena_alloc(a, D * D, sizeof(double))) && ok;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) ok = (*all[i] = arena_alloc(a, (n < BLOCK ? BLOCK : n) * D, sizeof(float))) && ok;
+    l->mean = arena_alloc(a, D, sizeof *l->mean);
+    l->small = arena_alloc(a, D * D, sizeof *l->small);
+    l->bias = arena_alloc(a, l->K, sizeof *l->bias);
+    l->sum = arena_alloc(a, D * l->K, sizeof *l->sum);
+    l->mass = arena_alloc(a, l->K, sizeof *l->mass);
+    l->code = arena_alloc(a, n * l->codes, sizeof *l->code);
+    l->kmeans = arena_alloc(a, kmeans_work_bytes(n, D, l->K), 1);
+    return ok && l->mean && l->small && l->bias && l->sum && l->mass && l->code && l->kmeans;
+}
+
+static bool to_f16(uint16_t *bits, const float *x, size_t n) {
+    bool finite = true;
+    for (size_t i = 0; i < n; i++) {
+        bits[i] = f32_to_f16(x[i]);
+        finite = finite && (bits[i] & 0x7c00) != 0x7c00;
+    }
+    return finite;
+}
+
+/* B as f16 holds it, and A to match. */
+static int settle(struct learner *l, struct learned_quantiser *out, struct arena *a, struct err *e) {
+    size_t D = l->rows->dim;
+    out->inverse = arena_alloc(a, D * D, sizeof *out->inverse);
+    out->mean = arena_alloc(a, D, sizeof *out->mean);
+    if (!out->inverse || !out->mean) return no_memory(e);
+    for (size_t i = 0; i < D * D; i++) l->small[i] = (float)l->b[i];
+    bool finite = to_f16(out->inverse, l->small, D * D) && to_f16(out->mean, l->mean, D);
+    for (size_t i = 0; i < D * D; i++) l->s[i] = (double)f16_to_f32(out->inverse[i]);
+    if (!finite || !linalg_inverse(D, l->s, l->a)) return err_set(e, ERR_FAILED, "f16 cannot hold the transform of the keys");
+    transpose(D, l->a);
+    transform(l);
+    return OK;
+}
+
+static int copy_centroids(struct learner *l, struct learned_quantiser *out, struct arena *a, struct err *e) {
+    out->stages = arena_zalloc(a, l->codes, sizeof *out->stages);
+    if (!out->stages) return no_memory(e);
+    for (size_t j = 0; j < l->codes; j++) {
+        size_t n = l->width[j] * l->K;
+        uint16_t *bits = arena_alloc(a, n, sizeof *bits);
+        if (!bits) return no_memory(e);
+        if (!to_f16(bits, l->centroids[j], n)) return err_set(e, ERR_FAILED, "f16 cannot hold the centroids of the keys");
+        for (size_t i = 0; i < n; i++) l->centroids[j][i] = f16_to_f32(bits[i]);
+        out->stages[j] = (struct quantiser_stage){.at = l->at[j], .width = l->width[j], .centroids = bits};
+    }
+    return OK;
+}
+
+static double weighted_square(const struct learner *l, const float *rows) {
+    size_t D = l->rows->dim;
+    double sum = 0;
+    for (size_t i = 0; i < l->rows->n; i++) {
+        double square = 0;
+        for (size_t d = 0; d < D; d++) square += (double)rows[i * D + d] * (double)rows[i * D + d];
+        sum += (double)l->rows->weight[i] * square;
+    }
+    return sum;
+}
+
+static int learn(struct learner *l, struct learned_quantiser *out, uint64_t seed_number, uint64_t stream, struct arena *a, struct err *e) {
+    subtract_mean(l);
+    find_space(l);
+    transform(l);
+    seed(l, seed_number, stream);
+    for (int round = 0; round < ROUNDS; round++) {
+        if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written");
+        int rc = round == ROUNDS - FIXED ? settle(l, out, a, e) : OK;
+        if (rc) return rc;
+        encode(l);
+        move_all(l);
+        if (round < ROUNDS - FIXED) rotate(l);
+    }
+    int rc = copy_centroids(l, out, a, e);
+    if (rc) return rc;
+    encode(l);
+    out->error = weighted_square(l, l->left);
+    out->variance = weighted_square(l, l->y);
+    return OK;
+}
+
+int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows, size_t codes, size_t depth, size_t k, uint64_t seed_number,
+                    uint64_t stream, const struct kernels *kernels, struct arena *arena, struct err *e) {
+    struct arena scratch = {0};
+    struct learner l = {.rows = rows, .k = kernels, .codes = codes, .depth = depth, .K = k};
+    int rc = allocate(&l, &scratch) ? OK : no_memory(e);
+    if (!rc) {
+        for (size_t j = 0; j < codes && !rc; j++) { /* of any width that may come */
+            l.centroids[j] = arena_alloc(&scratch, rows->dim * k, sizeof(float));
+            if (!l.centroids[j]) rc = no_memory(e);
+        }
+    }
+    if (!rc) rc = learn(&l, out, seed_number, stream, arena, e);
+    arena_free(&scratch);
+    return rc;
+}
