@@ -14,7 +14,7 @@ static inline void random_book(struct book *b, size_t L, size_t H, size_t D, siz
     if (!b->n) {
         *b = (struct book){.path = "random book", .n_layer = L, .n_head = H, .head_dim = D, .tokens = 1000, .samples = 500, .seed = seed};
         memset(b->fingerprint, 'a', 64);
-        b->books = arena_zalloc(&b->arena, 18, sizeof *b->books);
+        b->books = arena_zalloc(&b->arena, BOOK_SETTINGS, sizeof *b->books);
     }
     for (size_t m = 1; m <= 32; m *= 2) {
         if (D % m) continue;
@@ -22,6 +22,30 @@ static inline void random_book(struct book *b, size_t L, size_t H, size_t D, siz
         for (size_t i = 0; i < L * H * D * k; i++) bits[i] = f32_to_f16((float)rng_normal(&r));
         b->books[b->n++] = (struct codebook){.m = m, .k = k, .centroids = bits};
     }
+}
+
+/* Learned settings of m codes with k centroids, ranges of uneven widths, B near the identity and a mean. Odd heads have one code more, over all dimensions. */
+static inline void random_learned(struct book *b, size_t m, size_t k, uint64_t seed) {
+    size_t D = b->head_dim, heads = b->n_layer * b->n_head;
+    struct quantiser *z = arena_zalloc(&b->arena, heads, sizeof *z);
+    struct rng r;
+    rng_seed(&r, seed, m);
+    for (size_t h = 0; h < heads; h++) {
+        struct quantiser_stage *s = arena_zalloc(&b->arena, m + 1, sizeof *s);
+        uint16_t *inverse = arena_alloc(&b->arena, D * D, sizeof *inverse), *mean = arena_alloc(&b->arena, D, sizeof *mean);
+        for (size_t i = 0; i < D * D; i++) inverse[i] = f32_to_f16((i % (D + 1) == 0) + 0.3f / (float)D * (float)rng_normal(&r));
+        for (size_t i = 0; i < D; i++) mean[i] = f32_to_f16((float)rng_normal(&r));
+        z[h] = (struct quantiser){.dim = D, .k = k, .n = m + h % 2, .inverse = inverse, .mean = mean, .stages = s};
+        for (size_t j = 0, at = 0; j < z[h].n; at += s[j++].width) {
+            s[j].width = j + 1 < m ? 1 + (j + h) % 3 : D - at; /* m <= D / 3 */
+            if (j == m) at = 0, s[j].width = D;
+            s[j].at = at;
+            uint16_t *bits = arena_alloc(&b->arena, s[j].width * k, sizeof *bits);
+            for (size_t i = 0; i < s[j].width * k; i++) bits[i] = f32_to_f16((float)rng_normal(&r) * (j == m ? 0.3f : 1));
+            s[j].centroids = bits;
+        }
+    }
+    b->books[b->n++] = (struct codebook){.m = m, .k = k, .learned = true, .heads = z};
 }
 
 #endif

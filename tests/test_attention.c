@@ -275,33 +275,36 @@ static uint64_t skipped(const struct attn *a, const struct attn_counters *c) { r
 /* The closed forms of backend.h: one query reads what the codecs say; several read each row up to a tile's last query once. */
 static void check_counters(const struct attn *a) {
     const struct attn_layer *y = &a->layers[0];
-    size_t key_scales = y->keys[0].scales, value_scales = y->values[0].scales;
-    size_t sink = y->few.sink, window = y->few.window, slots = sink + window, exact_row = y->exact[0].row, exact_scales = y->exact[0].scales;
+    size_t sink = y->few.sink, window = y->few.window, slots = sink + window;
     struct state s = state_new(a);
     append(a, s.mem, 0, 0, T);
     for (size_t pos = 0; pos < T; pos++)
         for (size_t n = 1; pos + n <= T; n += n == 1 ? 1 : 5) {
             struct attn_counters c = ask(a, s.mem, 0, pos, n, other, NULL), x = {0};
-            if (n == 1) {
-                y->key.ops->reads(&y->key, D, 0, pos + 1, false, &x);
-                if (y->few.codec.ops) y->few.codec.ops->reads(&y->few.codec, D, 0, pos + 1 < slots ? pos + 1 : slots, false, &x);
-                y->value.ops->reads(&y->value, D, 0, pos + 1, true, &x);
+            for (size_t h = 0; h < H; h++) {
+                if (n == 1) {
+                    y->key.ops->reads(&y->key, D, h, pos + 1, false, &x);
+                    if (y->few.codec.ops) y->few.codec.ops->reads(&y->few.codec, D, h, pos + 1 < slots ? pos + 1 : slots, false, &x);
+                    y->value.ops->reads(&y->value, D, h, pos + 1, true, &x);
+                }
+                for (size_t begin = 0; n > 1 && begin < n; begin += ATTN_TILE_QUERIES) {
+                    size_t rows = pos + (begin + ATTN_TILE_QUERIES < n ? begin + ATTN_TILE_QUERIES : n);
+                    size_t first = pos + begin + 1 > window ? pos + begin + 1 - window : 0, exact;
+                    if (first < T - window) first = T - window; /* the ring holds no older ones */
+                    if (first < sink) first = sink;
+                    exact = (rows < sink ? rows : sink) + (window && rows > first ? rows - first : 0);
+                    x.keys += rows * (y->keys[h].row - y->keys[h].scales) + exact * (y->exact[h].row - y->exact[h].scales);
+                    x.values += rows * (y->values[h].row - y->values[h].scales);
+                    x.scales += rows * (y->keys[h].scales + y->values[h].scales) + exact * y->exact[h].scales;
+                }
             }
-            for (size_t begin = 0; n > 1 && begin < n; begin += ATTN_TILE_QUERIES) {
-                size_t rows = pos + (begin + ATTN_TILE_QUERIES < n ? begin + ATTN_TILE_QUERIES : n);
-                size_t first = pos + begin + 1 > window ? pos + begin + 1 - window : 0, exact;
-                if (first < T - window) first = T - window; /* the ring holds no older ones */
-                if (first < sink) first = sink;
-                exact = (rows < sink ? rows : sink) + (window && rows > first ? rows - first : 0);
-                x.keys += rows * (y->keys[0].row - key_scales) + exact * (exact_row - exact_scales);
-                x.values += rows * (y->values[0].row - value_scales);
-                x.scales += rows * (key_scales + value_scales) + exact * exact_scales;
-            }
-            CHECK(c.keys == H * x.keys && c.values + c.skipped_rows * (y->values[0].row - value_scales) == H * x.values && c.scales + skipped(a, &c) == H * x.scales && c.codebooks == H * x.codebooks &&
-                  c.tables == H * x.tables, "%s: pos %zu, n %zu: not the closed form", a->name, pos, n);
+            CHECK(c.keys == x.keys && c.values + c.skipped_rows * (y->values[0].row - y->values[0].scales) == x.values &&
+                      c.scales + skipped(a, &c) == x.scales && c.codebooks == x.codebooks && c.tables == x.tables,
+                  "%s: pos %zu, n %zu: not the closed form", a->name, pos, n);
         }
-    size_t rows = (size_t)L * H;
-    CHECK(attn_key_bytes_per_token(a) == rows * y->keys[0].row && attn_value_bytes_per_token(a) == rows * y->values[0].row, "%s", a->name);
+    size_t key_bytes = 0, value_bytes = 0;
+    for (size_t i = 0; i < L * H; i++) key_bytes += a->layers[i / H].keys[i % H].row, value_bytes += a->layers[i / H].values[i % H].row;
+    CHECK(attn_key_bytes_per_token(a) == key_bytes && attn_value_bytes_per_token(a) == value_bytes, "%s", a->name);
     state_free(&s);
 }
 
@@ -313,6 +316,7 @@ static void over_some(void (*check)(const struct attn *a), const struct kernels 
     struct attn_shape shape = {L, H, D, T};
     struct book book = {0};
     random_book(&book, L, H, D, 256, 3);
+    random_learned(&book, 4, 256, 3);
     for (size_t i = 0; i < sizeof optional / sizeof *optional; i++) {
         struct attn a;
         struct err e;
@@ -332,6 +336,7 @@ static size_t over_pairs(void (*check)(const struct attn *a), const struct kerne
     struct book book = {0};
     size_t pairs = 0;
     random_book(&book, L, H, D, 256, 3);
+    random_learned(&book, 4, 256, 3); /* lookat4; the others are plain */
     for (size_t i = 0; kv_codec_listed(i); i++)
         for (size_t j = 0; kv_codec_listed(j); j++) {
             char spec[128];
@@ -376,7 +381,7 @@ static void counters_equal_closed_form(void) { over_registry(check_counters); }
 static void long_prompts(void) {
     enum { N = 210 };
     static const size_t cuts[][6] = {{N}, {1, 64, 145}, {63, 2, 80, 65}, {130, 1, 1, 1, 77}};
-    static const char *const some[] = {"fp32", "fp16", "int8/int4", "turbo:bits=4/turbo:bits=3", "lookat4/fp16"};
+    static const char *const some[] = {"fp32", "fp16", "int8/int4", "turbo:bits=4/turbo:bits=3", "lookat4/fp16", "lookat8/fp16"};
     struct attn_shape shape = {1, 1, 32, N};
     struct book book = {0};
     float *x = malloc(N * 96 * sizeof *x), *out = malloc(2 * N * 32 * sizeof *out);
@@ -385,6 +390,7 @@ static void long_prompts(void) {
     D = 32;
     for (size_t i = 0; i < N * 96; i++) x[i] = (float)rng_normal(&r) * (i % 96 < 32 ? 2 : 1);
     random_book(&book, 1, 1, 32, 256, 3);
+    random_learned(&book, 8, 256, 3);
     for (size_t set = 0; kernels_at(set); set++)
         for (size_t i = 0; kernels_at(set)->supported() && i < sizeof some / sizeof *some; i++) {
             struct attn a;

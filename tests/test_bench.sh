@@ -23,7 +23,7 @@ grep -q '^{"schema":"lookat.bench/1","model":{"file":".*"models":\[{.*"repetitio
 [ "$(rows | sed 's/"tokens_per_s".*//' | sort -u | wc -l)" -eq 36 ] || fail "rows are not all different"
 rows | grep -q '"test":"prefill","n":20,"depth":0,"attn":"int4:rotate,center","effective_attn":"int4:group=32,rotate,center/fp16","threads":2,"batch":1,' ||
     fail "no prefill of 20 with int4: $(rows | head -n 2)"
-rows | grep -q '"test":"decode","n":2,"depth":5,"attn":"lookat4","effective_attn":"lookat:m=4,k=256,table=16/fp16","threads":1,"batch":3,' || fail "no decode with lookat4"
+rows | grep -q '"test":"decode","n":2,"depth":5,"attn":"lookat4","effective_attn":"lookat:m=4,k=256,table=16,plain/fp16","threads":1,"batch":3,' || fail "no decode with lookat4"
 rows | grep -q '"all":\[[0-9.e+]*,[0-9.e+]*\],"bytes_per_token":[0-9.e+]*,.*"gb_per_s":[0-9.e+]*,"gflop_per_s":[0-9.e+]*,"limit":null,"share":null' || fail "$(rows | head -n 1)"
 if command -v node > /dev/null; then
     node -e 'const b = JSON.parse(require("fs").readFileSync(0)), m = a => { a = [...a].sort((x, y) => x - y); return (a[0] + a[1]) / 2 };
@@ -112,7 +112,7 @@ sed '1d; s/"lookat:m=2,k=16/"lookat/' "$tmp/out" | awk -F, '{ s = $6 + $7 + $8 +
 bench -m "$tmp/tiny.gguf" -r 1 --attention --attn fp16,lookat:m=2,k=16,fp32 -o json
 grep -q '"rows":\[\],"attention":\[{"model":0,"kernels":"[a-z0-9]*","attn":"fp16","effective_attn":"fp16/fp16","depth":1,"ns_per_key":{"tables":[0-9.e-]*,"scores":' "$tmp/out" || fail "$(cat "$tmp/out")"
 [ "$(grep -o '"depth":[0-9]*' "$tmp/out" | sort | uniq -c | awk '{ print $1 $2 }' | tr '\n' ' ')" = '3"depth":1 3"depth":16 3"depth":2 3"depth":4 3"depth":8 ' ] || fail "depths: $(cat "$tmp/out")"
-grep -q '"crossovers":\[{"model":0,"kernels":"[a-z0-9]*","attn":"lookat:m=2,k=16","effective_attn":"lookat:m=2,k=16,table=16/fp16","keys":[0-9.nul]*},{.*"attn":"fp32".*}\]}$' "$tmp/out" ||
+grep -q '"crossovers":\[{"model":0,"kernels":"[a-z0-9]*","attn":"lookat:m=2,k=16","effective_attn":"lookat:m=2,k=16,table=16,plain/fp16","keys":[0-9.nul]*},{.*"attn":"fp32".*}\]}$' "$tmp/out" ||
     fail "$(cat "$tmp/out")"
 bench -m "$tmp/tiny.gguf" -r 1 --attention -d 4 --attn fp16,fp32
 [ "$(grep -c '^| random | [a-z0-9]* | fp[136]*2*6* | 4 | ' "$tmp/out")" -eq 2 ] && grep -q 'tables and scores of fp32 take l' "$tmp/out" || fail "$(cat "$tmp/out")"

@@ -31,7 +31,7 @@ cal="$BIN calibrate -m $m -f $tmp/code.txt -f $tmp/headers.txt"
 begin calibrate
 expect 0 "" $cal -n 2048 --attn lookat4,lookat:m=2,k=16 -t 1 -q -o "$tmp/one.gguf"
 output '2,048 keys a head, of 2,048 tokens'
-output '^layer +variance +lookat4 +share +lookat:m=2,k=16 +share$'
+output "^layer +variance +lookat4:learned +share +lookat:m=2,k=16,learned +share$"
 output '^ +0 .* %$'
 output '^ +all .* %$'
 [ ! -s "$tmp/err" ] || fail "--quiet: $(cat "$tmp/err")"
@@ -122,9 +122,9 @@ expect 0 "" $cal -n 400 -a lookat:m=4,k=16 --embed -q -o "$tmp/with.gguf"
 mkdir "$tmp/folder" && ln -s ../with.gguf "$tmp/folder/model.gguf"
 for model in "$tmp/with.gguf" "$tmp/folder"; do
     expect 0 "" "$BIN" info "$model"
-    output '^codebooks +lookat:m=4,k=16; 400 tokens of code.txt, headers.txt$'
+    output '^codebooks +lookat:m=4,k=16,learned; 400 tokens of code.txt, headers.txt$'
     expect 0 "" "$BIN" info "$model" -o json
-    output '"codebooks":\[\{"m":4,"k":16\}\]'
+    output '"codebooks":\[\{"m":4,"k":16,"learned":true\}\]'
     expect 0 "" "$BIN" generate -m "$model" -p "int" -n 3 -q -a lookat:m=4,k=16
 done
 expect 0 "" "$BIN" info "$m" -o json

@@ -59,7 +59,7 @@ static void keeps_every_key(void) {
     struct sampled_text text = {random_ids(&a, N, 2), N};
     for (int threads = 1; threads <= 2; threads++) {
         threads_set(threads);
-        CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &text, 1, RUN_TOKENS, WINDOW, 5, &a, &run, NULL, NULL, &e) == OK, "%s", e.msg);
+        CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &text, 1, RUN_TOKENS, WINDOW, 5, false, &a, &run, NULL, NULL, &e) == OK, "%s", e.msg);
         CHECK(run == RUN_TOKENS && s.n == RUN_TOKENS && s.n_layer == L && s.n_head == H && s.head_dim == D, "%zu run, %zu kept", run, s.n);
         for (size_t i = 0; i < 3; i++) { /* 40 tokens from 0, 40 from 40 + 100, 20 from 80 + 200: gaps of (400 - 100) / 3 */
             size_t begin = i * (WINDOW + 100), n = i < 2 ? WINDOW : 20;
@@ -85,11 +85,11 @@ static void shares_of_texts(void) {
         size_t tokens, n_texts, run;
     } cases[] = {{90, 3, 90}, {300, 3, 300}, {5000, 3, 1130}, {100, 2, 100}, {529, 2, 529}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int rc = key_sample_collect(&s, &c.weights, kernels_at(0), texts, cases[i].n_texts, cases[i].tokens, WINDOW, 5, &a, &run, NULL, NULL, &e);
+        int rc = key_sample_collect(&s, &c.weights, kernels_at(0), texts, cases[i].n_texts, cases[i].tokens, WINDOW, 5, false, &a, &run, NULL, NULL, &e);
         CHECK(rc == OK && run == cases[i].run && s.n == run, "%zu tokens: %zu run, %s", cases[i].tokens, run, rc ? e.msg : "");
     }
     struct sampled_text nothing = {NULL, 0};
-    CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &nothing, 1, 10, WINDOW, 5, &a, &run, NULL, NULL, &e) == ERR_USAGE, "no tokens");
+    CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &nothing, 1, 10, WINDOW, 5, false, &a, &run, NULL, NULL, &e) == ERR_USAGE, "no tokens");
     checkpoint_close(&c);
     arena_free(&a);
 }
@@ -106,13 +106,13 @@ static void keeps_a_random_choice(void) {
     struct sampled_text text = {random_ids(&a, N, 2), N};
     uint16_t *all = arena_alloc(&a, (size_t)N * D, sizeof *all);
     for (size_t i = 0; i < N; i += 50) stored_keys(&c, text.ids + i, 50, all + i * D);
-    CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &text, 1, N, 50, 5, &a, &run, NULL, NULL, &e) == OK, "%s", e.msg);
+    CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &text, 1, N, 50, 5, false, &a, &run, NULL, NULL, &e) == OK, "%s", e.msg);
     CHECK(run == N && s.n == SAMPLE_KEYS, "%zu run, %zu kept", run, s.n);
     for (size_t i = 0; i < N && at < s.n; i++)
         if (!different(s.keys + at * D, all + i * D, D)) at++, kept_early += i < N / 2;
     CHECK(at == s.n, "only %zu of %zu keys are the text's, in order", at, s.n);
     CHECK(kept_early > s.n * 48 / 100 && kept_early < s.n * 52 / 100, "%zu of %zu from the first half", kept_early, s.n);
-    CHECK(key_sample_collect(&again, &c.weights, kernels_at(0), &text, 1, N, 50, 6, &a, &run, NULL, NULL, &e) == OK, "%s", e.msg);
+    CHECK(key_sample_collect(&again, &c.weights, kernels_at(0), &text, 1, N, 50, 6, false, &a, &run, NULL, NULL, &e) == OK, "%s", e.msg);
     CHECK(memcmp(s.keys, again.keys, s.n * D * 2) != 0, "another seed keeps the same keys");
     checkpoint_close(&c);
     arena_free(&a);
@@ -129,7 +129,7 @@ static void refuses_keys_beyond_f16(void) {
     for (size_t i = 0; i < 24; i++) bias[i] = i == 11 ? 70000.0f : 0;
     c.weights.layers[1].qkv_b = bias;
     struct sampled_text text = {random_ids(&a, 60, 2), 60};
-    CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &text, 1, 60, WINDOW, 5, &a, &run, NULL, NULL, &e) == ERR_FAILED &&
+    CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &text, 1, 60, WINDOW, 5, false, &a, &run, NULL, NULL, &e) == ERR_FAILED &&
               strstr(e.msg, "layer 1 of the model makes keys that f16 cannot hold"),
           "%s", e.msg);
     checkpoint_close(&c);

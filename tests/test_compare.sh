@@ -235,7 +235,7 @@ expect 2 "leave out --attn" "$BIN" compare $texts --paper -a fp16
 end
 
 begin codebooks
-"$BIN" calibrate -q -f "$tmp/one.txt" -n 240 -c 24 -t 1 -a lookat:m=2,k=16,lookat:m=4,k=16,lookat:m=8,k=16 -o "$tmp/b.book.gguf" > "$tmp/out" 2>&1 ||
+"$BIN" calibrate -q -f "$tmp/one.txt" -n 240 -c 24 -t 1 -a lookat:m=2,k=16,plain,lookat:m=4,k=16,plain,lookat:m=8,k=16,plain -o "$tmp/b.book.gguf" > "$tmp/out" 2>&1 ||
     fail "calibrate: $(cat "$tmp/out")"
 loud="-f $tmp/one.txt -f $tmp/two.txt -n 110 -c 24 -t 1"
 lk="-a fp16 -a lookat:m=2,k=16 -a lookat:m=4,k=16/int8"
@@ -243,7 +243,7 @@ expect 0 "$tmp/one.txt: the codebooks were calibrated on this very text" "$BIN" 
 [ "$(grep -c "very text" "$tmp/err")" -eq 1 ] || fail "warned of the other text too: $(cat "$tmp/err")"
 has "$tmp/out" '"codebook":{"file":"'
 has "$tmp/out" '"corpora":[{"file":"one.txt","sha256":"'
-has "$tmp/out" '"keys":"lookat:m=4,k=16,table=16","values":"int8:group=32"'
+has "$tmp/out" '"keys":"lookat:m=4,k=16,table=16,plain","values":"int8:group=32"'
 cp "$tmp/out" "$tmp/book.json"
 expect 0 "" "$BIN" compare $texts $lk --book "$tmp/b.book.gguf" -o jsonl
 cp "$tmp/out" "$tmp/book.jsonl"
@@ -258,7 +258,7 @@ end
 
 begin paper
 expect 0 "" "$BIN" compare -q -f "$tmp/two.txt" -c 64 -n 130 -t 1 --paper --book "$tmp/b.book.gguf"
-for t in "The table of arXiv 2601.10155: layer 0, n = 256 queries a text" "int4                 0.987" "published" "lookat:m=4,k=16" \
+for t in "The table of arXiv 2601.10155: layer 0, n = 256 queries a text" "int4                       0.987" "published" "lookat:m=4,k=16" \
     "The law 1 - rho = O(d/(mK)), layer 0" "By length of the window: cosine" "The law asks for the exponent 1: " "lookat calibrate" "lookat:m=8,k=16"; do has "$tmp/out" "$t"; done
 expect 0 "" "$BIN" compare -q -f "$tmp/two.txt" -c 64 -n 130 -t 1 --paper --book "$tmp/b.book.gguf" -o json
 has "$tmp/out" '"law":{"points":[{"m":2,"k":16,"spearman":['

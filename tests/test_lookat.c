@@ -189,7 +189,7 @@ static void enough_centroids_are_exact(void) {
     fill(D, 4);
     for (size_t t = 0; t < T; t++)
         for (size_t i = 0; i < H * D; i++) k_rows[t][i] = f16_to_f32(f32_to_f16(k_rows[t % KEYS][i]));
-    struct key_sample sample = {2, H, D, T, NULL};
+    struct key_sample sample = {.n_layer = 2, .n_head = H, .head_dim = D, .n = T};
     sample.keys = arena_alloc(&book.arena, 2 * H * T * D, sizeof *sample.keys);
     for (size_t head = 0; head < 2 * H; head++)
         for (size_t t = 0; t < T; t++)
@@ -234,11 +234,14 @@ static void specs(void) {
     struct attn a;
     struct err e;
     random_book(&book, 2, H, 20, 256, 1);
+    random_learned(&book, 1, 256, 1);
     const struct {
         const char *spec, *name;
-    } good[] = {{"lookat4", "lookat:m=4,k=256,table=16/fp16"}, {"lookat", "lookat:m=4,k=256,table=16/fp16"},
-                {"lookat2:table=8/fp32", "lookat:m=2,k=256,table=8/fp32"},
-                {"fp16+lookat:m=1@1", "fp16/fp16@0+lookat:m=1,k=256,table=16/fp16@1-"}};
+    } good[] = {{"lookat4", "lookat:m=4,k=256,table=16,plain/fp16"}, {"lookat", "lookat:m=4,k=256,table=16,plain/fp16"},
+                {"lookat2:table=8/fp32", "lookat:m=2,k=256,table=8,plain/fp32"},
+                {"fp16+lookat:m=2@1", "fp16/fp16@0+lookat:m=2,k=256,table=16,plain/fp16@1-"},
+                {"lookat1", "lookat:m=1,k=256,table=16,learned/fp16"}, {"lookat1:plain", "lookat:m=1,k=256,table=16,plain/fp16"},
+                {"lookat1:learned/fp32", "lookat:m=1,k=256,table=16,learned/fp32"}};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         CHECK(attn_init(&a, &shape, good[i].spec, &book, kernels_at(0), &e) == OK && strcmp(a.name, good[i].name) == 0, "%s: %s", good[i].spec, e.msg);
         attn_free(&a);
@@ -252,8 +255,11 @@ static void specs(void) {
         {"lookat8", "8 subspaces do not divide the head dimension of 20", &book},
         {"lookat:m=3", "m=3, expected 1, 2, 4, 8, 16 or 32", &book},
         {"lookat:m=4,k=100", "k=100, expected 4, 16, 64 or 256", &book},
-        {"lookat:bits=4", "lookat has no option 'bits'; it takes: m k table", &book},
+        {"lookat:bits=4", "lookat has no option 'bits'; it takes: m k table plain learned", &book},
         {"lookat4:table=4", "table=4, expected 8, 16 or 32 bits", &book},
+        {"lookat4:plain,learned", "plain and learned exclude each other", &book},
+        {"lookat4:learned", "no such codebooks; to make them: lookat calibrate -m MODEL -f TEXT --attn lookat4:learned -o BOOK.gguf", &book},
+        {"lookat:m=4,k=64,plain", "--attn lookat:m=4,k=64,plain -o BOOK.gguf", &book},
         {"fp16/lookat4", "is not a codec for values", &book},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -389,20 +395,24 @@ static void empty_clusters_are_reseeded(void) {
 static void learning_ignores_threads(void) {
     enum { L = 2, D = 16, N = 400 };
     struct book book[3] = {{0}};
-    struct key_sample sample = {L, H, D, N, NULL};
+    struct key_sample sample = {.n_layer = L, .n_head = H, .head_dim = D, .n = N};
     struct arena a = {0};
     struct err e;
     float x[D];
     sample.keys = arena_alloc(&a, L * H * N * D, sizeof *sample.keys);
+    sample.weights = arena_zalloc(&a, L * H * N, sizeof *sample.weights);
+    sample.queries = arena_zalloc(&a, L * H * D * D, sizeof *sample.queries);
+    for (size_t i = 0; i < L * H * N; i++) sample.weights[i] = (float)(i % 5);
+    for (size_t i = 0; i < L * H * D * D; i += D + 1) sample.queries[i] = 1 + (double)(i % 7);
     for (size_t i = 0; i < L * H * N; i++) {
         blobs(x, 1, D, 1, 1, 1, i);
         for (size_t r = 0; r < D; r++) sample.keys[i * D + r] = f32_to_f16(x[r]);
     }
     for (int t = 0; t < 3; t++) {
-        struct codebook all[] = {{.m = 2, .k = 64}, {.m = 8, .k = 16}};
-        struct learn_error errors[2 * L];
-        book[t] = (struct book){.n_layer = L, .n_head = H, .head_dim = D, .n = 2};
-        book[t].books = arena_alloc(&book[t].arena, 2, sizeof all[0]);
+        struct codebook all[] = {{.m = 2, .k = 64}, {.m = 8, .k = 16}, {.m = 4, .k = 16, .learned = true}};
+        struct learn_error errors[3 * L];
+        book[t] = (struct book){.n_layer = L, .n_head = H, .head_dim = D, .n = 3};
+        book[t].books = arena_alloc(&book[t].arena, 3, sizeof all[0]);
         memcpy(book[t].books, all, sizeof all);
         threads_set(t + 1);
         CHECK(book_learn(&book[t], &sample, 9, kernels_at(0), errors, NULL, NULL, &e) == OK, "%s", e.msg);
@@ -410,6 +420,13 @@ static void learning_ignores_threads(void) {
             CHECK(memcmp(book[t].books[b].centroids, book[0].books[b].centroids, L * H * D * all[b].k * 2) == 0, "%d threads", t + 1);
             CHECK(errors[b * L].squared > 0 && errors[b * L].squared < errors[b * L].variance, "error %g of %g", errors[b * L].squared,
                   errors[b * L].variance);
+        }
+        for (size_t h = 0; h < L * H; h++) {
+            const struct quantiser *got = &book[t].books[2].heads[h], *want = &book[0].books[2].heads[h];
+            CHECK(!memcmp(got->inverse, want->inverse, D * D * 2) && !memcmp(got->mean, want->mean, D * 2), "%d threads, head %zu", t + 1, h);
+            for (size_t j = 0; j < 4; j++)
+                CHECK(got->stages[j].width == want->stages[j].width &&
+                          !memcmp(got->stages[j].centroids, want->stages[j].centroids, got->stages[j].width * 32), "%d threads, head %zu, stage %zu", t + 1, h, j);
         }
     }
     threads_set(1);
@@ -435,6 +452,7 @@ static void book_round_trip(void) {
     bool found;
     const char *path = folder_path("round.gguf");
     named_book(&b);
+    random_learned(&b, 4, 16, 7);
     CHECK(book_write(&b, path, false, &e) == OK, "%s", e.msg);
     CHECK(book_write(&b, path, false, &e) == ERR_USAGE && strstr(e.msg, "--force"), "%s", e.msg);
     CHECK(book_open(&c, path, &found, &e) == OK && found, "%s", e.msg);
@@ -442,8 +460,17 @@ static void book_round_trip(void) {
     CHECK(strcmp(c.fingerprint, b.fingerprint) == 0 && c.n_corpora == 2, "fingerprint");
     for (size_t i = 0; i < 2; i++)
         CHECK(strcmp(c.corpora[i].name, b.corpora[i].name) == 0 && strcmp(c.corpora[i].sha256, b.corpora[i].sha256) == 0, "corpus %zu", i);
-    CHECK(c.n == b.n && c.n == 5, "%zu settings", c.n);
-    for (size_t i = 0; i < b.n; i++) {
+    CHECK(c.n == b.n && c.n == 6, "%zu settings", c.n);
+    const struct codebook *learned = book_find(&c, 4, 16, true);
+    for (size_t h = 0; learned && h < 2 * H; h++) {
+        const struct quantiser *x = &b.books[5].heads[h], *y = &learned->heads[h];
+        CHECK(y->n == x->n && y->dim == 16 && y->k == 16 && !memcmp(y->inverse, x->inverse, 512) && !memcmp(y->mean, x->mean, 32), "head %zu", h);
+        for (size_t j = 0; j < x->n; j++)
+            CHECK(y->stages[j].at == x->stages[j].at && y->stages[j].width == x->stages[j].width &&
+                      !memcmp(y->stages[j].centroids, x->stages[j].centroids, x->stages[j].width * 32), "head %zu, stage %zu", h, j);
+    }
+    CHECK(learned != NULL, "the learned setting");
+    for (size_t i = 0; i < b.n - 1; i++) {
         const struct codebook *y = book_find(&c, b.books[i].m, b.books[i].k, false);
         CHECK(y && memcmp(y->centroids, b.books[i].centroids, 2 * H * 16 * 16 * 2) == 0, "setting %zu", i);
         CHECK(y && (uintptr_t)y->centroids % 64 == 0, "alignment");
@@ -519,7 +546,7 @@ static void broken_books(void) {
     } files[] = {
         {NULL, {.drop = NULL}},
         {NULL, {.last = 0x7bff}},
-        {"lookat.book.version is 2, expected 1", {.version = 2}},
+        {"lookat.book.version is 3, expected 1 or 2", {.version = 3}},
         {"\"lookat.book.fingerprint\" is missing", {.drop = "fingerprint"}},
         {"\"lookat.book.fingerprint\" is no SHA-256", {.fingerprint = "abc"}},
         {"\"lookat.book.corpus.sha256\" is no SHA-256", {.sha = "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"}},
@@ -535,7 +562,7 @@ static void broken_books(void) {
         {"\"lookat.book.samples\" is missing", {.drop = "samples"}},
         {"\"lookat.book.seed\" is missing", {.drop = "seed"}},
         {"the book has no codebooks", {.drop = "centroids"}},
-        {"the book has no codebooks", {.key = "lookat.codebook.m3.k16"}},
+        {"1 keys lookat.codebook.* are not of m 1, 2, 4", {.key = "lookat.codebook.m3.k16"}},
         {"\"lookat.codebook.m4.k16\" has 1023 items, expected 1024", {.numbers = 1023}},
         {"\"lookat.codebook.m4.k16\" has 1025 items, expected 1024", {.numbers = 1025}},
         {"\"lookat.codebook.m4.k16\" is not an array of u16", {.as_i32 = true}},
@@ -562,6 +589,94 @@ static void broken_books(void) {
     bool found = true;
     CHECK(book_open(&b, write_parts((struct parts){.drop = "version"}), &found, &e) == OK && !found && b.n == 0, "a file without a book");
     book_close(&b);
+}
+
+/* A book of one learned setting, something changed in its parts. */
+struct learned_parts {
+    const char *drop, *extra; /* a part left out; a further key */
+    int32_t stages, at, width; /* of head 1, of its stage 2; -9: as it is */
+    uint16_t inverse, mean, centroid; /* in place of the first number, where not 0 */
+    size_t fewer;              /* numbers of .centroids left out */
+    bool singular;
+};
+
+static const char *write_learned(struct learned_parts changes) {
+    const struct learned_parts *p = &changes;
+    enum { HEADS = 2, M = 3, WIDTH = 4, DIM = 12, KS = 16 };
+    static uint16_t inverse[HEADS * DIM * DIM], mean[HEADS * DIM], centroids[HEADS * DIM * KS + KS * DIM];
+    const int32_t shape[3] = {1, HEADS, DIM};
+    int32_t stages[HEADS] = {M, M}, ranges[2 * HEADS * M];
+    struct gguf_writer w = {0};
+    struct out_file o;
+    struct err e;
+    const char *path = folder_path("learned.gguf");
+    for (size_t i = 0; i < HEADS * DIM * DIM; i++) inverse[i] = i % (DIM * DIM) % (DIM + 1) == 0 ? f32_to_f16(1) : 0;
+    for (size_t i = 0; i < HEADS * M; i++) ranges[2 * i] = (int32_t)(i % M * WIDTH), ranges[2 * i + 1] = WIDTH;
+    if (p->stages != -9) stages[1] = p->stages;
+    if (p->at != -9) ranges[10] = p->at;
+    if (p->width != -9) ranges[11] = p->width;
+    if (p->inverse) inverse[0] = p->inverse;
+    if (p->singular) memset(inverse + DIM * DIM, 0, DIM * sizeof *inverse);
+    mean[0] = p->mean, centroids[0] = p->centroid;
+    gguf_add_u32(&w, "lookat.book.version", 2);
+    gguf_add_string(&w, "lookat.book.fingerprint", sum64, 64);
+    gguf_add_i32s(&w, "lookat.book.shape", shape, 3);
+    gguf_add_strings(&w, "lookat.book.corpus.names", (const uint8_t *)"", (const size_t[2]){0, 0}, 0);
+    gguf_add_u64(&w, "lookat.book.tokens", 10);
+    gguf_add_u64(&w, "lookat.book.samples", 10);
+    gguf_add_u64(&w, "lookat.book.seed", 10);
+    ADD("stages", gguf_add_i32s(&w, "lookat.learned.m4.k16.stages", stages, HEADS));
+    ADD("ranges", gguf_add_i32s(&w, "lookat.learned.m4.k16.ranges", ranges, 2 * HEADS * M));
+    ADD("centroids", gguf_add_u16s(&w, "lookat.learned.m4.k16.centroids", centroids, HEADS * DIM * KS - p->fewer));
+    ADD("inverse", gguf_add_u16s(&w, "lookat.learned.m4.k16.inverse", inverse, HEADS * DIM * DIM));
+    ADD("mean", gguf_add_u16s(&w, "lookat.learned.m4.k16.mean", mean, HEADS * DIM));
+    if (p->extra) gguf_add_u32(&w, p->extra, 1);
+    CHECK(out_open(&o, path, true, &e) == OK && gguf_write_header(&w, &o, &e) == OK && out_commit(&o, &e) == OK, "%s", e.msg);
+    gguf_writer_free(&w);
+    return path;
+}
+
+static void broken_learned_books(void) {
+#define AS_IT_IS .stages = -9, .at = -9, .width = -9
+    const struct {
+        const char *expect;
+        struct learned_parts p;
+    } files[] = {
+        {NULL, {AS_IT_IS, .drop = ""}},
+        {"5 keys lookat.learned.* are of no setting", {AS_IT_IS, .drop = "stages", .extra = "lookat.learned.m3.k16.stages"}},
+        {"m4.k16.ranges\" is missing", {AS_IT_IS, .drop = "ranges"}},
+        {"m4.k16.centroids\" is missing", {AS_IT_IS, .drop = "centroids"}},
+        {"m4.k16.inverse\" is missing", {AS_IT_IS, .drop = "inverse"}},
+        {"m4.k16.mean\" is missing", {AS_IT_IS, .drop = "mean"}},
+        {"1 keys lookat.learned.* are of no setting", {AS_IT_IS, .extra = "lookat.learned.m4.k16.more"}},
+        {"stages\": number 1 is 0, expected 1 to 32", {.stages = 0, .at = -9, .width = -9}},
+        {"stages\": number 1 is -1, expected 1 to 32", {.stages = -1, .at = -9, .width = -9}},
+        {"stages\": number 1 is 33, expected 1 to 32", {.stages = 33, .at = -9, .width = -9}},
+        {"ranges\" has 12 items, expected 10", {.stages = 2, .at = -9, .width = -9}},
+        {"ranges\": number 10 is -1, expected 0 to 11", {.stages = -9, .at = -1, .width = -9}},
+        {"ranges\": number 10 is 12, expected 0 to 11", {.stages = -9, .at = 12, .width = -9}},
+        {"ranges\": number 11 is 0, expected 1 to 4", {.stages = -9, .at = -9, .width = 0}},
+        {"ranges\": number 11 is 5, expected 1 to 4", {.stages = -9, .at = -9, .width = 5}},
+        {"ranges\": number 11 is 2147483647, expected 1 to 4", {.stages = -9, .at = -9, .width = INT32_MAX}},
+        {"centroids\" has 384 items, expected 368", {.stages = -9, .at = -9, .width = 3}},
+        {"centroids\" has 383 items, expected 384", {AS_IT_IS, .fewer = 1}},
+        {"centroids\": number 0 of 384 is NaN", {AS_IT_IS, .centroid = 0x7e00}},
+        {"inverse\": number 0 of 288 is infinite", {AS_IT_IS, .inverse = 0x7c00}},
+        {"mean\": number 0 of 24 is NaN", {AS_IT_IS, .mean = 0xfe00}},
+        {"inverse\": head 1 of 2: its transform has no inverse", {AS_IT_IS, .singular = true}},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct book b;
+        struct err e;
+        bool found;
+        int rc = book_open(&b, write_learned(files[i].p), &found, &e);
+        if (files[i].expect)
+            CHECK(rc == ERR_REFUSED && strstr(e.msg, files[i].expect) && strstr(e.msg, "learned.gguf"), "file %zu: %d \"%s\" does not say \"%s\"", i, rc,
+                  rc ? e.msg : "", files[i].expect);
+        else
+            CHECK(rc == OK && found && b.n == 1 && b.books[0].learned, "file %zu: %s", i, rc ? e.msg : "");
+        if (!rc) book_close(&b);
+    }
 }
 
 /* Cut off anywhere, or any byte changed: refused, or a book that is in order (the sanitizers see the rest). */
@@ -601,6 +716,7 @@ int main(void) {
     RUN(learning_ignores_threads);
     RUN(book_round_trip);
     RUN(broken_books);
+    RUN(broken_learned_books);
     RUN(damaged_books);
     folder_remove();
     return TEST_RESULT;

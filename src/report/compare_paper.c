@@ -111,6 +111,6 @@ int paper_law(const struct compare_report *r, const struct page *p, struct err *
     for (size_t i = 1; i < r->n_law; i++) one_k = one_k && r->law[i].k == r->law[0].k;
     if (one_k)
         fprintf(p->fp, "The codebooks have one K, so the fit is over m alone. More come from: lookat calibrate -m MODEL -f TEXT --attn "
-                       "lookat2,lookat4,lookat:m=4,k=16,lookat:m=4,k=64 -o BOOK.gguf, then --book BOOK.gguf\n");
+                       "lookat2:plain,lookat4:plain,lookat:m=4,k=16,plain,lookat:m=4,k=64,plain -o BOOK.gguf, then --book BOOK.gguf\n");
     return OK;
 }

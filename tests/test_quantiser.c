@@ -1,0 +1,254 @@
+/* Learned quantisers: the linear algebra, the ranges, what is learned, and scores against float64. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attention/linalg.h"
+#include "attention/quantiser_learn.h"
+#include "base/rng.h"
+#include "test.h"
+
+enum { N = 40 };
+
+static void random_square(double *a, size_t n, uint64_t seed) {
+    struct rng r;
+    rng_seed(&r, seed, n);
+    for (size_t i = 0; i < n * n; i++) a[i] = rng_normal(&r);
+}
+
+static void transposed(const double *a, double *t, size_t n) {
+    for (size_t i = 0; i < n * n; i++) t[i] = a[i % n * n + i / n];
+}
+
+static double from_identity(const double *a, size_t n) {
+    double worst = 0;
+    for (size_t i = 0; i < n * n; i++) worst = fmax(worst, fabs(a[i] - (i % (n + 1) == 0)));
+    return worst;
+}
+
+static double difference(const double *a, const double *b, size_t n) {
+    double worst = 0;
+    for (size_t i = 0; i < n; i++) worst = fmax(worst, fabs(a[i] - b[i]));
+    return worst;
+}
+
+static void eigenvectors_make_the_matrix(void) {
+    static double a[N * N], t[N * N], s[N * N], v[N * N], e[N], w[N * N], x[N * N];
+    for (size_t n = 1; n <= N; n += 13) {
+        random_square(a, n, 1);
+        transposed(a, t, n);
+        linalg_product(n, a, t, s);
+        memcpy(x, s, n * n * sizeof *x);
+        linalg_eigen(n, x, e, v);
+        transposed(v, t, n);
+        linalg_product(n, v, t, w);
+        CHECK(from_identity(w, n) < 1e-12, "n %zu: vectors are off orthogonal by %g", n, from_identity(w, n));
+        for (size_t i = 0; i < n * n; i++) w[i] = v[i] * e[i / n];
+        linalg_product(n, t, w, x);
+        CHECK(difference(x, s, n * n) < 1e-10 * e[0], "n %zu: off by %g", n, difference(x, s, n * n));
+        for (size_t i = 1; i < n; i++) CHECK(e[i] <= e[i - 1], "n %zu: values do not fall", n);
+    }
+}
+
+/* U V^T of U S V^T, for matrices of full rank and less: R is orthogonal and R^T M is symmetric with no negative eigenvalue. */
+static void procrustes_is_the_nearest_rotation(void) {
+    static double m[N * N], t[N * N], r[N * N], w[N * N], s[N * N], v[N * N], e[N];
+    for (size_t rank = N; rank > 0; rank /= 3) {
+        random_square(m, N, 2 + rank);
+        for (size_t i = rank * N; i < N * N; i++) m[i] = m[i % (rank * N)];
+        memcpy(w, m, sizeof w);
+        linalg_procrustes(N, w, r, v);
+        transposed(r, t, N);
+        linalg_product(N, r, t, w);
+        CHECK(from_identity(w, N) < 1e-11, "rank %zu: off orthogonal by %g", rank, from_identity(w, N));
+        linalg_product(N, t, m, s);
+        transposed(s, w, N);
+        CHECK(difference(s, w, N * N) < 1e-9, "rank %zu: off symmetric by %g", rank, difference(s, w, N * N));
+        linalg_eigen(N, s, e, v);
+        CHECK(e[N - 1] > -1e-9, "rank %zu: eigenvalue %g", rank, e[N - 1]);
+    }
+}
+
+static void inverses(void) {
+    static double a[N * N], b[N * N], c[N * N], work[N * N];
+    random_square(a, N, 3);
+    memcpy(work, a, sizeof work);
+    CHECK(linalg_inverse(N, work, b), "no inverse");
+    linalg_product(N, a, b, c);
+    CHECK(from_identity(c, N) < 1e-9, "off by %g", from_identity(c, N));
+    memcpy(a + N, a, N * sizeof *a);
+    for (size_t i = 0; i < N; i++) a[i] = 0;
+    CHECK(!linalg_inverse(N, a, b), "a singular matrix");
+}
+
+/* Reverse water-filling by bisection of the level. */
+static double distortion64(const double *e, size_t n, double bits) {
+    double low = 0, high = e[0];
+    for (int i = 0; i < 200; i++) {
+        double level = (low + high) / 2, rate = 0;
+        for (size_t d = 0; d < n; d++) rate += e[d] > level ? 0.5 * log2(e[d] / level) : 0;
+        if (rate > bits)
+            low = level;
+        else
+            high = level;
+    }
+    double sum = 0;
+    for (size_t d = 0; d < n; d++) sum += e[d] < high ? e[d] : high;
+    return sum;
+}
+
+static double best_ranges(const double *e, size_t n, size_t ranges, double bits) {
+    if (ranges == 1) return distortion64(e, n, bits);
+    double best = HUGE_VAL;
+    for (size_t first = 1; first + ranges - 1 <= n; first++)
+        best = fmin(best, distortion64(e, first, bits) + best_ranges(e + first, n - first, ranges - 1, bits));
+    return best;
+}
+
+static void ranges_are_the_best(void) {
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        enum { DIM = 12 };
+        struct rng r;
+        double e[DIM], x = 100, bits = seed % 2 ? 8 : 4;
+        size_t width[4], ranges = 1 + seed % 4, sum = 0;
+        rng_seed(&r, seed, 0);
+        for (size_t i = 0; i < DIM; i++) e[i] = x *= 0.3 + 0.7 * rng_double(&r);
+        double got = quantiser_ranges(e, DIM, ranges, bits, width), want = best_ranges(e, DIM, ranges, bits), have = 0;
+        for (size_t g = 0; g < ranges; sum += width[g++]) have += distortion64(e + sum, width[g], bits);
+        CHECK(sum == DIM && fabs(got - want) < 1e-9 * want && fabs(have - want) < 1e-9 * want, "seed %d: %.12g, %.12g, expected %.12g", (int)seed, got,
+              have, want);
+    }
+}
+
+/* ---- learning ---- */
+
+enum { D = 16, ROWS = 1500, K = 64 };
+
+struct data {
+    float x[ROWS * D], weight[ROWS];
+    double metric[D * D];
+};
+
+/* Rows of correlated, uneven dimensions about a mean; `distinct` of them. */
+static void make_data(struct data *y, size_t distinct) {
+    struct rng r;
+    double mix[D * D], t[D * D];
+    random_square(mix, D, 4);
+    transposed(mix, t, D);
+    linalg_product(D, mix, t, y->metric);
+    for (size_t i = 0; i < D; i++) y->metric[i * D + i] += 0.5;
+    rng_seed(&r, 5, 0);
+    for (size_t i = 0; i < ROWS; i++) {
+        float *x = y->x + i * D;
+        y->weight[i] = i % 7 ? (float)rng_double(&r) : 0;
+        for (size_t d = 0; d < D; d++) x[d] = f16_to_f32(f32_to_f16(3 + (float)(rng_normal(&r) * pow(0.7, (double)d) * 4)));
+        if (i >= distinct) memcpy(x, y->x + i % distinct * D, D * sizeof *x);
+    }
+}
+
+static struct quantiser learn(const struct data *y, size_t codes, size_t depth, const struct kernels *k, struct arena *a, struct learned_quantiser *out) {
+    struct learn_rows rows = {y->x, y->weight, y->metric, ROWS, D};
+    struct err e;
+    int rc = quantiser_learn(out, &rows, codes, depth, K, 1, 2, k, a, &e);
+    struct quantiser z = {.dim = D, .k = K, .n = codes, .inverse = out->inverse, .mean = out->mean, .stages = out->stages};
+    CHECK(rc == OK && quantiser_prepare(&z, a, &e) == OK, "%s", e.msg);
+    return z;
+}
+
+/* xhat = mean + B^T yhat in float64 */
+static void decode64(const struct quantiser *z, const uint8_t *codes, double *x) {
+    double y[D] = {0};
+    for (size_t j = 0; j < z->n; j++)
+        for (size_t r = 0; r < z->stages[j].width; r++) y[z->stages[j].at + r] += (double)f16_to_f32(z->stages[j].centroids[r * K + codes[j]]);
+    for (size_t d = 0; d < D; d++) {
+        x[d] = (double)f16_to_f32(z->mean[d]);
+        for (size_t r = 0; r < D; r++) x[d] += y[r] * (double)f16_to_f32(z->inverse[r * D + d]);
+    }
+}
+
+static void one_shape(const struct kernels *k, const struct data *y, size_t codes, size_t depth) {
+    enum { SOME = 100 };
+    struct arena a = {0};
+    struct learned_quantiser l;
+    struct quantiser z = learn(y, codes, depth, k, &a, &l);
+    static uint8_t code[SOME * 8], again[8];
+    static float xhat[SOME * D], table[8 * K];
+    double product[D * D] = {0}, want[D];
+    for (size_t i = 0; i < D * D; i++)
+        for (size_t r = 0; r < D; r++) product[i] += (double)z.forth[i / D * D + r] * (double)z.back[r * D + i % D];
+    CHECK(from_identity(product, D) < 1e-4, "A^T B is off the identity by %g", from_identity(product, D));
+    CHECK(l.error < (codes == 2 ? 0.3 : 0.1) * l.variance && l.error > 0, "%zu codes: error %g of %g", codes, l.error, l.variance);
+    CHECK(z.residual == (depth > 1), "residual");
+    quantiser_encode(k, &z, code, codes, 1, y->x, D, SOME);
+    quantiser_decode(k, &z, xhat, code, codes, 1, SOME);
+    const float *q = y->x + 1000 * D;
+    double common = (double)quantiser_tables(k, &z, table, q);
+    for (size_t i = 0; i < SOME; i++) {
+        double score = common, exact = 0, scale = 0;
+        quantiser_encode(k, &z, again, 1, 1, y->x + i * D, D, 1);
+        CHECK(memcmp(again, code + i * codes, codes) == 0, "codes depend on the rows beside");
+        decode64(&z, code + i * codes, want);
+        for (size_t j = 0; j < codes; j++) score += (double)table[j * K + code[i * codes + j]];
+        for (size_t d = 0; d < D; d++) {
+            CHECK(fabs((double)xhat[i * D + d] - want[d]) < 1e-5 * (1 + fabs(want[d])) * 10, "row %zu: %g, expected %g", i, (double)xhat[i * D + d], want[d]);
+            exact += (double)q[d] * want[d];
+            scale += fabs((double)q[d] * want[d]);
+        }
+        CHECK(fabs(score - exact) < 1e-5 * scale, "%s: score %g, expected %g", k->name, score, exact);
+    }
+    arena_free(&a);
+}
+
+static void scores_equal_float64(void) {
+    static struct data y;
+    struct err e;
+    make_data(&y, ROWS);
+    for (size_t i = 0; kernels_at(i); i++) {
+        const struct kernels *k = kernels_at(i);
+        if (!k->supported() || kernels_get(&k, k->name, &e)) continue;
+        one_shape(k, &y, 2, 1);
+        one_shape(k, &y, 4, 1);
+        one_shape(k, &y, 4, 2);
+    }
+}
+
+/* Never more error than plain k-means of equal widths would need: with as many centroids as rows there is none. */
+static void few_rows_are_kept(void) {
+    static struct data y;
+    struct arena a = {0};
+    struct learned_quantiser l;
+    make_data(&y, K);
+    for (size_t i = 0; i < ROWS; i++) y.weight[i] = 1;
+    struct quantiser z = learn(&y, 4, 1, kernels_at(0), &a, &l);
+    static uint8_t code[K * 4];
+    static float xhat[K * D];
+    quantiser_encode(kernels_at(0), &z, code, 4, 1, y.x, D, K);
+    quantiser_decode(kernels_at(0), &z, xhat, code, 4, 1, K);
+    double worst = 0;
+    for (size_t i = 0; i < K * D; i++) worst = fmax(worst, fabs((double)(xhat[i] - y.x[i])));
+    CHECK(worst < 0.02, "off by %g: more than f16 of centroids explains", worst);
+    arena_free(&a);
+}
+
+static void bad_transforms_are_refused(void) {
+    static uint16_t inverse[D * D], mean[D], centroids[D * K];
+    struct quantiser_stage stage = {.at = 0, .width = D, .centroids = centroids};
+    struct quantiser z = {.dim = D, .k = K, .n = 1, .inverse = inverse, .mean = mean, .stages = &stage};
+    struct arena a = {0};
+    struct err e;
+    CHECK(quantiser_prepare(&z, &a, &e) == ERR_REFUSED && strstr(e.msg, "no inverse"), "zeros");
+    for (size_t d = 0; d < D; d++) inverse[d * D + d] = f32_to_f16(1);
+    CHECK(quantiser_prepare(&z, &a, &e) == OK && !z.residual, "the identity");
+    arena_free(&a);
+}
+
+int main(void) {
+    RUN(eigenvectors_make_the_matrix);
+    RUN(procrustes_is_the_nearest_rotation);
+    RUN(inverses);
+    RUN(ranges_are_the_best);
+    RUN(scores_equal_float64);
+    RUN(few_rows_are_kept);
+    RUN(bad_transforms_are_refused);
+    return TEST_RESULT;
+}
