@@ -46,7 +46,7 @@ static void name_it(struct attn *a) {
     for (size_t first = 0, next; first < L; first = next) {
         const struct attn_layer *y = &a->layers[first];
         for (next = first + 1; next < L && same(&a->layers[next].key, &y->key) && same(&a->layers[next].value, &y->value); next++) {}
-        char keys[64], values[64], part[160];
+        char keys[96], values[96], part[224];
         spec_format(&y->key, keys, sizeof keys);
         spec_format(&y->value, values, sizeof values);
         int n = snprintf(part, sizeof part, "%s%s/%s", first ? "+" : "", keys, values);
