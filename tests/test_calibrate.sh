@@ -83,6 +83,11 @@ expect 0 "" "$BIN" generate -m "$tmp/q8.gguf" -p "a text" -n 20 --attn lookat4
 expect 0 "wrote" $cal -n 500 --attn lookat:m=4,k=16 --embed -m "$tmp/q8.gguf" -o "$tmp/q8.gguf" --force
 expect 0 "" "$BIN" info "$tmp/q8.gguf" -o json
 output '"type":"q8_0"'
+expect 0 "wrote" $cal -n 400 --attn lookat4:plain,lookat:m=2,k=16 --add --embed -m "$tmp/embedded.gguf" -o "$tmp/added.gguf"
+expect 0 "" "$BIN" info "$tmp/added.gguf"
+output '^codebooks +lookat:m=4,k=256,plain lookat:m=2,k=16,learned lookat:m=4,k=256,learned; 400 tokens of code.txt, headers.txt$'
+"$BIN" generate -m "$tmp/added.gguf" -p "a text" -n 20 --temp 0 --attn lookat4 -q > "$tmp/kept"
+cmp -s "$tmp/apart" "$tmp/kept" || fail "--add changes codebooks that it keeps"
 end
 
 begin mistakes

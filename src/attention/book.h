@@ -31,7 +31,7 @@ struct book {
     char fingerprint[65];         /* gpt2_fingerprint of the model */
     struct book_corpus *corpora;  /* [n_corpora] the texts it was calibrated on */
     size_t n_corpora;
-    uint64_t tokens, samples, seed; /* tokens run, keys kept per head, seed of k-means */
+    uint64_t tokens, samples, seed; /* tokens run, keys kept per head, seed of k-means: of the latest calibration, where it added to a book */
     struct codebook *books;       /* [n], at most BOOK_SETTINGS */
     size_t n;
     struct arena arena;

@@ -17,6 +17,7 @@ struct job {
     const struct args *args;
     struct engine g;
     struct book book;
+    struct book inside; /* the model's own, of which --add keeps some */
     struct sampled_text *texts; /* [files.n] */
     struct key_sample sample;
     struct learn_error *errors; /* [book.n][L] */
@@ -143,6 +144,31 @@ static int learn(struct job *j, struct err *e) {
     return rc;
 }
 
+static bool named_already(const struct book *b, const struct book_corpus *c) {
+    for (size_t i = 0; i < b->n_corpora; i++)
+        if (strcmp(b->corpora[i].sha256, c->sha256) == 0) return true;
+    return false;
+}
+
+/* What the model's own book has besides. */
+static int add_inside(struct job *j, struct err *e) {
+    struct book *b = &j->book;
+    const struct book *own;
+    int rc = model_book_inside(&j->inside, &own, &j->g.model, e);
+    if (rc || !own) return rc;
+    struct book_corpus *all = arena_zalloc(&b->arena, b->n_corpora + own->n_corpora, sizeof *all);
+    if (!all) return no_memory(e);
+    memcpy(all, b->corpora, b->n_corpora * sizeof *all);
+    b->corpora = all;
+    for (size_t i = 0; i < own->n_corpora; i++)
+        if (!named_already(b, &own->corpora[i])) all[b->n_corpora++] = own->corpora[i];
+    for (size_t i = 0; i < own->n; i++) {
+        const struct codebook *y = &own->books[i];
+        if (!book_find(b, y->m, y->k, y->learned)) b->books[b->n++] = *y;
+    }
+    return OK;
+}
+
 static void add_book(const void *ctx, struct gguf_writer *w) { book_add(ctx, w); }
 
 static int write_out(struct job *j, struct err *e) {
@@ -206,10 +232,14 @@ static int run(const struct args *a, struct err *e) {
     if (!rc) rc = read_texts(&j, e);
     if (!rc) rc = collect(&j, e);
     if (!rc) rc = learn(&j, e);
+    size_t learned = j.book.n;
+    if (!rc && a->add) rc = add_inside(&j, e);
     if (!rc) rc = write_out(&j, e);
+    j.book.n = learned;
     if (!rc) rc = print_table(&j, e);
     if (!rc && !a->quiet) fprintf(stderr, "wrote %s\n", a->output);
     book_close(&j.book);
+    book_close(&j.inside);
     engine_close(&j.g);
     return rc;
 }
@@ -219,8 +249,10 @@ const struct command calibrate_command = {
     .summary = "learn the codebooks that lookat keys need",
     .usage = "-f TEXT... -o BOOK.gguf [OPTION]...\n-f TEXT... --embed -o MODEL.gguf [OPTION]...",
     .about = "Runs the model over texts, keeps a random sample of the keys of every layer and head (at most 16384 of each, 256 MB in all), and "
-             "learns their codebooks by k-means: seeds by k-means++, then Lloyd's iterations until one improves the error by less than 0.01 %. "
-             "The result depends on the texts, the options and the seed, not on the threads. The table at the end is of the "
+             "learns their codebooks. lookat4 and its like learn a quantiser for each head: in the metric of its queries, keys weighted by what they matter "
+             "to attention, along principal directions cut into uneven ranges, rotated. lookat4:plain learns the published method's: k-means of equal cuts, "
+             "seeds by k-means++, then Lloyd's iterations until one improves the error by less than 0.01 %. For learned ones the table's errors are in "
+             "that metric, weighted. The result depends on the texts, the options and the seed, not on the threads. The table at the end is of the "
              "keys the codebooks were learned from. Take texts like those the model will read, but not the ones it will be measured on.",
     .examples = "lookat calibrate -f prose.txt -f code.txt --attn lookat4 -o stories6M.book.gguf\tfor the default model\n"
                 "lookat calibrate -m gpt2.gguf -f text.txt --attn lookat2,lookat4,lookat8 -o gpt2.book.gguf\tseveral settings in one file\n"

@@ -131,6 +131,8 @@ const struct option option_table[] = {
     {"output", 'o', NULL, "FILE", OPT_STRING, AT(output), 0, 0, CALIB | CONV, "Output", "GGUF file to write", NULL},
     {"type", 0, "outtype", "f32|f16|bf16|q8_0|q4_0", OPT_CHOICE, AT(type), 0, 0, CONV, "Output", "number type of the matrices", "f16"},
     {"force", 0, NULL, NULL, OPT_FLAG, AT(force), 0, 0, CALIB | CONV, "Output", "overwrite an existing file", NULL},
+    {"add", 0, NULL, NULL, OPT_FLAG, AT(add), 0, 0, CALIB, "Output",
+     "keep the codebooks inside the model that are not learned anew; their texts are named beside the new ones", NULL},
     {"embed", 0, NULL, NULL, OPT_FLAG, AT(embed), 0, 0, CALIB, "Output",
      "write a copy of the model with the codebooks inside, instead of a file with codebooks alone", NULL},
     {"output", 'o', NULL, "text|json|jsonl", OPT_CHOICE, AT(format), 0, 0, GEN, "Output",

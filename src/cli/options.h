@@ -64,7 +64,7 @@ struct args {
     bool roofline, attention;
 
     const char *type, *random;
-    bool force, embed, sha256, decode;
+    bool force, embed, add, sha256, decode;
 
     bool help, version;
 
