@@ -233,6 +233,56 @@ static void few_rows_are_kept(void) {
     arena_free(&a);
 }
 
+/* |x - yhat|^2 of a row in the learned space */
+static double left64(const struct quantiser *z, const float *x, const uint8_t *code) {
+    double sum = 0;
+    for (size_t d = 0; d < D; d++) {
+        double left = (double)x[d];
+        for (size_t j = 0; j < z->n; j++) {
+            const struct quantiser_stage *s = &z->stages[j];
+            if (d >= s->at && d < s->at + s->width) left -= (double)f16_to_f32(s->centroids[(d - s->at) * z->k + code[j]]);
+        }
+        sum += left * left;
+    }
+    return sum;
+}
+
+/* Codes of a pair of stages: no other pair of codes has less error, so the greedy one has not. */
+static void pairs_are_the_best(void) {
+    enum { FEW = 16, STAGES = 6, SOME = 40 };
+    static const size_t width[STAGES / 2] = {1, 5, 10};
+    static uint16_t centroids[2 * D * FEW];
+    static float x[SOME * D];
+    static uint8_t code[SOME * STAGES], other[STAGES];
+    struct quantiser_stage stages[STAGES];
+    struct quantiser z = {.dim = D, .k = FEW, .n = STAGES, .stages = stages};
+    struct arena a = {0};
+    struct rng r;
+    struct err e;
+    rng_seed(&r, 6, 0);
+    for (size_t i = 0; i < sizeof centroids / sizeof *centroids; i++) centroids[i] = f32_to_f16((float)rng_normal(&r));
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++) x[i] = (float)rng_normal(&r);
+    for (size_t j = 0, at = 0, used = 0; j < STAGES; used += width[j / 2] * FEW, at += j % 2 ? width[j / 2] : 0, j++)
+        stages[j] = (struct quantiser_stage){.at = at, .width = width[j / 2], .centroids = centroids + used};
+    CHECK(quantiser_prepare(&z, &a, &e) == OK && z.n_searches == STAGES / 2 && z.residual && !z.in_turn, "searches");
+    for (size_t s = 0; kernels_at(s); s++) {
+        const struct kernels *k = kernels_at(s);
+        if (!k->supported()) continue;
+        quantiser_encode(k, &z, code, STAGES, 1, x, D, SOME);
+        for (size_t i = 0; i < SOME; i++)
+            for (size_t j = 0; j < STAGES; j += 2) {
+                double got = left64(&z, x + i * D, code + i * STAGES);
+                memcpy(other, code + i * STAGES, STAGES);
+                for (size_t c = 0; c < (size_t)FEW * FEW; c++) {
+                    other[j] = (uint8_t)(c / FEW), other[j + 1] = (uint8_t)(c % FEW);
+                    CHECK(got <= left64(&z, x + i * D, other) + 1e-4, "%s: row %zu has %d, %d for stages %zu, worse than %d, %d", k->name, i,
+                          code[i * STAGES + j], code[i * STAGES + j + 1], j, other[j], other[j + 1]);
+                }
+            }
+    }
+    arena_free(&a);
+}
+
 static void bad_transforms_are_refused(void) {
     static uint16_t inverse[D * D], mean[D], centroids[D * K];
     struct quantiser_stage stage = {.at = 0, .width = D, .centroids = centroids};
@@ -252,6 +302,7 @@ int main(void) {
     RUN(ranges_are_the_best);
     RUN(scores_equal_float64);
     RUN(few_rows_are_kept);
+    RUN(pairs_are_the_best);
     RUN(bad_transforms_are_refused);
     return TEST_RESULT;
 }

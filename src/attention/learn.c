@@ -88,6 +88,9 @@ static void step(struct job *j, int thread, uint64_t work) {
     if (thread == 0 && j->progress) j->progress(j->ctx, done, j->total);
 }
 
+/* 16 centroids are few for a range of several dimensions: two stages share each. */
+static size_t depth_of(const struct codebook *y) { return y->k <= 16 && y->m % 2 == 0 ? 2 : 1; }
+
 static int learn_head(struct job *j, size_t b, size_t head, int thread) {
     const struct key_sample *s = j->sample;
     struct bench *w = &j->benches[thread];
@@ -97,7 +100,7 @@ static int learn_head(struct job *j, size_t b, size_t head, int thread) {
     share_weights(s, head, w->weight);
     floor_metric(s->queries + head * D * D, D, w->metric);
     struct learn_rows rows = {.x = w->points, .weight = w->weight, .metric = w->metric, .n = s->n, .dim = D};
-    return quantiser_learn(&j->learned[b * heads + head], &rows, y->m, 1, y->k, j->seed, head * 64 + y->m, j->k, &w->learned, &w->err);
+    return quantiser_learn(&j->learned[b * heads + head], &rows, y->m, depth_of(y), y->k, j->seed, head * 64 + y->m, j->k, &w->learned, &w->err);
 }
 
 static void learn_plain(struct job *j, size_t number, size_t b, size_t task, int thread) {

@@ -3,11 +3,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "attention/kmeans.h"
 #include "attention/linalg.h"
 
-enum { ROWS = 16 }; /* encoded together */
+enum { ROWS = 16 /* encoded together */, POINTS = 256 /* of a search, at most */ };
 
-static bool overlap(const struct quantiser_stage *a, const struct quantiser_stage *b) {
+static bool overlap(const struct quantiser_search *a, const struct quantiser_search *b) {
     return a->at < b->at + b->width && b->at < a->at + a->width;
 }
 
@@ -30,23 +31,52 @@ static int invert(struct quantiser *z, struct arena *a, struct err *e) {
     return rc;
 }
 
-int quantiser_prepare(struct quantiser *z, struct arena *a, struct err *e) {
-    float *bias = arena_alloc(a, z->n * z->k, sizeof *bias);
-    if (!bias) return err_set(e, ERR_FAILED, "out of memory for a codebook");
-    z->residual = false;
-    for (size_t j = 0; j < z->n; j++, bias += z->k) {
-        struct quantiser_stage *s = &z->stages[j];
-        for (size_t i = 0; i < j; i++) z->residual |= overlap(&z->stages[i], s);
-        for (size_t c = 0; c < z->k; c++) {
-            double sum = 0;
-            for (size_t r = 0; r < s->width; r++) {
-                double x = (double)f16_to_f32(s->centroids[r * z->k + c]);
-                sum += x * x;
-            }
-            bias[c] = (float)(-sum / 2);
-        }
-        s->bias = bias;
+bool quantiser_pairs(size_t at, size_t width, size_t next_at, size_t next_width, size_t k) {
+    return at == next_at && width == next_width && k * k <= POINTS;
+}
+
+void quantiser_sums(float *sums, const float *a, const float *b, size_t width, size_t k) {
+    for (size_t r = 0; r < width; r++, a += k, b += k)
+        for (size_t c = 0; c < k; c++)
+            for (size_t i = 0; i < k; i++) *sums++ = a[c] + b[i];
+}
+
+/* The search of stage j, and of the next with `pair`. */
+static int make_search(const struct quantiser *z, size_t j, bool pair, struct quantiser_search *to, struct arena *a, struct err *e) {
+    const struct quantiser_stage *s = &z->stages[j];
+    struct arena scratch = {0};
+    size_t n = s->width * z->k, points = pair ? z->k * z->k : z->k;
+    float *centroids = arena_alloc(&scratch, 2 * n, sizeof *centroids);
+    float *sums = pair ? arena_alloc(a, s->width * points, sizeof *sums) : centroids, *bias = arena_alloc(a, points, sizeof *bias);
+    int rc = centroids && sums && bias ? OK : err_set(e, ERR_FAILED, "out of memory for a codebook");
+    if (!rc) {
+        for (size_t i = 0; i < n; i++) centroids[i] = f16_to_f32(s->centroids[i]);
+        for (size_t i = 0; i < n && pair; i++) centroids[n + i] = f16_to_f32(s[1].centroids[i]);
+        if (pair) quantiser_sums(sums, centroids, centroids + n, s->width, z->k);
+        kmeans_bias(sums, s->width, points, bias);
+        *to = (struct quantiser_search){.first = j, .at = s->at, .width = s->width, .k = points, .type = pair ? DTYPE_F32 : DTYPE_F16,
+                                        .centroids = pair ? (const void *)sums : s->centroids, .bias = bias};
     }
+    arena_free(&scratch);
+    return rc;
+}
+
+int quantiser_prepare(struct quantiser *z, struct arena *a, struct err *e) {
+    z->searches = arena_alloc(a, z->n, sizeof *z->searches);
+    if (!z->searches) return err_set(e, ERR_FAILED, "out of memory for a codebook");
+    z->residual = z->in_turn = false;
+    z->n_searches = 0;
+    for (size_t j = 0; j < z->n;) {
+        const struct quantiser_stage *s = &z->stages[j];
+        struct quantiser_search *last = &z->searches[z->n_searches++];
+        bool pair = j + 1 < z->n && quantiser_pairs(s->at, s->width, s[1].at, s[1].width, z->k);
+        int rc = make_search(z, j, pair, last, a, e);
+        if (rc) return rc;
+        for (const struct quantiser_search *before = z->searches; before < last; before++) z->in_turn |= overlap(before, last);
+        z->residual |= pair;
+        j += pair ? 2 : 1;
+    }
+    z->residual |= z->in_turn;
     return z->inverse ? invert(z, a, e) : OK;
 }
 
@@ -73,17 +103,25 @@ void quantiser_transform(const struct kernels *k, const struct quantiser *z, flo
     }
 }
 
-/* Rows y, `stride` floats apart, of the learned space; with `residual` they become what is left of them. */
+/* left -= the point of search s that a row got. */
+static void subtract(const struct quantiser_search *s, float *left, uint32_t point) {
+    for (size_t r = 0; r < s->width; r++) {
+        size_t at = r * s->k + point;
+        left[s->at + r] -= s->type == DTYPE_F16 ? f16_to_f32(((const uint16_t *)s->centroids)[at]) : ((const float *)s->centroids)[at];
+    }
+}
+
+/* Rows y, `stride` floats apart, of the learned space; with `in_turn` they become what is left of them. */
 static void encode_stages(const struct kernels *k, const struct quantiser *z, uint8_t *codes, size_t row_step, size_t stage_step, const float *y,
                           float *left, size_t stride, size_t n) {
     uint32_t nearest[ROWS];
-    for (size_t j = 0; j < z->n; j++) {
-        const struct quantiser_stage *s = &z->stages[j];
-        k->nearest(DTYPE_F16, nearest, s->centroids, s->bias, s->width, z->k, y + s->at, stride, n);
+    for (const struct quantiser_search *s = z->searches; s < z->searches + z->n_searches; s++) {
+        k->nearest(s->type, nearest, s->centroids, s->bias, s->width, s->k, y + s->at, stride, n);
         for (size_t i = 0; i < n; i++) {
-            codes[i * row_step + j * stage_step] = (uint8_t)nearest[i];
-            for (size_t r = 0; z->residual && r < s->width; r++)
-                left[i * stride + s->at + r] -= f16_to_f32(s->centroids[r * z->k + nearest[i]]);
+            uint8_t *code = codes + i * row_step + s->first * stage_step;
+            *code = (uint8_t)(s->k > z->k ? nearest[i] / z->k : nearest[i]);
+            if (s->k > z->k) code[stage_step] = (uint8_t)(nearest[i] % z->k);
+            if (z->in_turn) subtract(s, left + i * stride, nearest[i]);
         }
     }
 }
@@ -93,7 +131,7 @@ void quantiser_encode(const struct kernels *k, const struct quantiser *z, uint8_
     float y[ROWS * QUANTISER_DIM];
     for (size_t count; n; n -= count, x += count * stride, codes += count * row_step) {
         count = n < ROWS ? n : ROWS;
-        if (z->inverse || z->residual) {
+        if (z->inverse || z->in_turn) {
             quantiser_transform(k, z, y, x, stride, count);
             encode_stages(k, z, codes, row_step, stage_step, y, y, z->dim, count);
         } else

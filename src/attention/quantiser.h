@@ -6,6 +6,9 @@
  *     q . xhat = q . mean + (B q) . yhat   so a query's tables are made from B q, and rows are never put together
  *     y     = A (x - mean), A = B^-T       what is encoded: the stages in order, each the nearest centroid to what those before it left
  *
+ * Two stages in a row with the same range and at most 256 sums of a centroid of each are searched together: the nearest sum, so that neither code is
+ * chosen without the other. That is what makes codes of 4 bits (K = 16, a residual pair for each range) lose little to codes of 8.
+ *
  * Ranges that do not overlap make a product quantiser (of uneven widths, where they differ), equal ones a residual quantiser; dimensions of no range are
  * left at the mean. Without B and mean (NULL: the identity and 0) and with D/n dimensions for each stage it is LOOKAT's published method. */
 #ifndef LOOKAT_ATTENTION_QUANTISER_H
@@ -21,7 +24,15 @@ enum { QUANTISER_STAGES = 64, QUANTISER_DIM = 256 };
 struct quantiser_stage {
     size_t at, width;          /* the range: width >= 1, at + width <= D */
     const uint16_t *centroids; /* [width][K] f16, finite */
-    const float *bias;         /* [K] -|centroid|^2 / 2: of quantiser_prepare */
+};
+
+/* What finds the codes of stage `first`, or of it and the next: the nearest of k points in their range. */
+struct quantiser_search {
+    size_t first, at, width;
+    size_t k;              /* K, or K^2 for two stages: sum number c is of centroids c / K and c % K */
+    enum dtype type;       /* of the points: f16, or f32 for sums */
+    const void *centroids; /* [width][k] */
+    const float *bias;     /* [k] -|point|^2 / 2 */
 };
 
 struct quantiser {
@@ -30,12 +41,20 @@ struct quantiser {
     const uint16_t *mean;           /* [D] f16; or NULL. Both or none */
     struct quantiser_stage *stages; /* [n] */
     const float *forth, *back;      /* A^T and B [D][D]: of quantiser_prepare; NULL without B */
-    bool residual;                  /* do ranges overlap? of quantiser_prepare */
+    struct quantiser_search *searches; /* [n_searches], and all that follows: of quantiser_prepare */
+    size_t n_searches;
+    bool residual, in_turn;         /* do ranges overlap? those of different searches? */
 };
 
-/* Works out bias, forth, back and residual, with memory from the arena. ERR_REFUSED, with only "its transform has no inverse" or the like for a message,
+/* Works out searches, forth, back and what depends on them, with memory from the arena. ERR_REFUSED, with only "its transform has no inverse" or the like for a message,
  * where B is singular, or so nearly that float32 cannot hold A; ERR_FAILED without memory. */
 int quantiser_prepare(struct quantiser *z, struct arena *a, struct err *e);
+
+/* sums[width][K K] of a[width][K] and b[width][K]: number c is a's c / K and b's c % K. */
+void quantiser_sums(float *sums, const float *a, const float *b, size_t width, size_t k);
+
+/* Are two stages of these ranges searched together? */
+bool quantiser_pairs(size_t at, size_t width, size_t next_at, size_t next_width, size_t k);
 
 /* Numbers of all centroids: the sum of widths times K. */
 size_t quantiser_numbers(const struct quantiser *z);

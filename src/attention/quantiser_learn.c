@@ -21,7 +21,7 @@ struct learner {
     float *x, *y, *left;                /* [n][D] rows less the mean; in the learned space; what codes leave of that */
     float *small;                       /* [D][D] */
     float *centroids[QUANTISER_STAGES]; /* [width][K] */
-    float *bias;                        /* [K] */
+    float *sums, *bias;                 /* [D][points], [points] of a search: up to 256, or K */
     double *sum, *mass;                 /* [D][K], [K] */
     uint32_t *code;                     /* [codes][n] */
     void *kmeans;
@@ -140,10 +140,21 @@ static void transform(struct learner *l) {
 
 /* ---- codes and centroids ---- */
 
-static void assign(struct learner *l, size_t j) {
-    size_t D = l->rows->dim, n = l->rows->n;
-    kmeans_bias(l->centroids[j], l->width[j], l->K, l->bias);
-    l->k->nearest(DTYPE_F32, l->code + j * n, l->centroids[j], l->bias, l->width[j], l->K, l->left + l->at[j], D, n);
+/* The codes of stage j that are nearest to what is left; with it those of the next where quantiser_encode searches both together. Returns how many. */
+static size_t assign(struct learner *l, size_t j, bool pairs) {
+    size_t D = l->rows->dim, n = l->rows->n, K = l->K, width = l->width[j];
+    uint32_t *code = l->code + j * n;
+    bool pair = pairs && j + 1 < l->codes && quantiser_pairs(l->at[j], width, l->at[j + 1], l->width[j + 1], K);
+    const float *points = pair ? l->sums : l->centroids[j];
+    size_t count = pair ? K * K : K;
+    if (pair) quantiser_sums(l->sums, l->centroids[j], l->centroids[j + 1], width, K);
+    kmeans_bias(points, width, count, l->bias);
+    l->k->nearest(DTYPE_F32, code, points, l->bias, width, count, l->left + l->at[j], D, n);
+    for (size_t i = 0; i < n && pair; i++) {
+        code[n + i] = code[i] % (uint32_t)K;
+        code[i] /= (uint32_t)K;
+    }
+    return pair ? 2 : 1;
 }
 
 /* left -= the centroids of stage j */
@@ -164,17 +175,15 @@ static void seed(struct learner *l, uint64_t seed, uint64_t stream) {
         struct kmeans_points p = {.x = l->left + l->at[j], .stride = l->rows->dim, .n = l->rows->n, .d = l->width[j], .weight = l->rows->weight,
                                   .iterations = SEEDED};
         kmeans(l->k, &p, l->K, seed, stream * QUANTISER_STAGES + j, l->centroids[j], l->kmeans);
-        assign(l, j);
+        assign(l, j, false);
         subtract(l, j);
     }
 }
 
 static void encode(struct learner *l) {
     start_over(l);
-    for (size_t j = 0; j < l->codes; j++) {
-        assign(l, j);
-        subtract(l, j);
-    }
+    for (size_t j = 0; j < l->codes;)
+        for (size_t count = assign(l, j, true); count; count--) subtract(l, j++);
 }
 
 /* Centroids of stage j move by the mean of what is left of their rows, and with them what is left. A centroid without rows stays. */
@@ -224,7 +233,7 @@ static void rotate(struct learner *l) {
 static int no_memory(struct err *e) { return err_set(e, ERR_FAILED, "out of memory for learning a codebook"); }
 
 static bool allocate(struct learner *l, struct arena *a) {
-    size_t D = l->rows->dim, n = l->rows->n;
+    size_t D = l->rows->dim, n = l->rows->n, points = l->K > 256 ? l->K : 256;
     double **squares[] = {&l->a, &l->b, &l->s, &l->t, &l->u, &l->v};
     float **all[] = {&l->x, &l->y, &l->left};
     bool ok = true;
@@ -232,12 +241,13 @@ static bool allocate(struct learner *l, struct arena *a) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) ok = (*all[i] = arena_alloc(a, (n < BLOCK ? BLOCK : n) * D, sizeof(float))) && ok;
     l->mean = arena_alloc(a, D, sizeof *l->mean);
     l->small = arena_alloc(a, D * D, sizeof *l->small);
-    l->bias = arena_alloc(a, l->K, sizeof *l->bias);
+    l->bias = arena_alloc(a, points, sizeof *l->bias);
+    l->sums = arena_alloc(a, D * points, sizeof *l->sums);
     l->sum = arena_alloc(a, D * l->K, sizeof *l->sum);
     l->mass = arena_alloc(a, l->K, sizeof *l->mass);
     l->code = arena_alloc(a, n * l->codes, sizeof *l->code);
     l->kmeans = arena_alloc(a, kmeans_work_bytes(n, D, l->K), 1);
-    return ok && l->mean && l->small && l->bias && l->sum && l->mass && l->code && l->kmeans;
+    return ok && l->mean && l->small && l->bias && l->sums && l->sum && l->mass && l->code && l->kmeans;
 }
 
 static bool to_f16(uint16_t *bits, const float *x, size_t n) {
