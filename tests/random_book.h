@@ -24,8 +24,9 @@ static inline void random_book(struct book *b, size_t L, size_t H, size_t D, siz
     }
 }
 
-/* Learned settings of m codes with k centroids, ranges of uneven widths, B near the identity and a mean. Odd heads have one code more, over all dimensions. */
-static inline void random_learned(struct book *b, size_t m, size_t k, uint64_t seed) {
+/* A learned setting of m codes with k centroids, ranges of uneven widths, B near the identity and a mean. Odd heads have one code more, over all dimensions. */
+static inline void random_quantisers(struct book *b, struct codebook y, uint64_t seed) {
+    size_t m = y.m, k = y.k;
     size_t D = b->head_dim, heads = b->n_layer * b->n_head;
     struct quantiser *z = arena_zalloc(&b->arena, heads, sizeof *z);
     struct rng r;
@@ -37,7 +38,7 @@ static inline void random_learned(struct book *b, size_t m, size_t k, uint64_t s
         for (size_t i = 0; i < D; i++) mean[i] = f32_to_f16((float)rng_normal(&r));
         z[h] = (struct quantiser){.dim = D, .k = k, .n = m + h % 2, .inverse = inverse, .mean = mean, .stages = s};
         for (size_t j = 0, at = 0; j < z[h].n; at += s[j++].width) {
-            s[j].width = j + 1 < m ? 1 + (j + h) % 3 : D - at; /* m <= D / 3 */
+            s[j].width = j + 1 < m ? 1 + (3 * m <= D ? (j + h) % 3 : 0) : D - at;
             if (j == m) at = 0, s[j].width = D;
             s[j].at = at;
             uint16_t *bits = arena_alloc(&b->arena, s[j].width * k, sizeof *bits);
@@ -45,7 +46,16 @@ static inline void random_learned(struct book *b, size_t m, size_t k, uint64_t s
             s[j].centroids = bits;
         }
     }
-    b->books[b->n++] = (struct codebook){.m = m, .k = k, .learned = true, .heads = z};
+    y.heads = z;
+    b->books[b->n++] = y;
+}
+
+static inline void random_learned(struct book *b, size_t m, size_t k, uint64_t seed) {
+    random_quantisers(b, (struct codebook){.m = m, .k = k, .learned = true}, seed);
+}
+
+static inline void random_values(struct book *b, size_t m, uint64_t seed) {
+    random_quantisers(b, (struct codebook){.m = m, .k = 256, .learned = true, .values = true}, seed);
 }
 
 #endif

@@ -199,7 +199,7 @@ static void awkward_names(void) {
     CHECK(strstr(printed, "\"file\":\"a \\\"quoted\\\", name|.txt\""), "the name in JSON");
     CHECK(strstr(printed, "\"text\":\"caf\xC3\xA9 \xEF\xBF\xBD\\n|x\",\"bytes\":\"Y2Fmw6kg/wp8eA==\",\"ids\":[5,6,7],\"first_difference\":2"),
           "text that is not UTF-8");
-    CHECK(strstr(printed, "\"codebook\":{\"file\":\"x.book.gguf\",\"codebooks\":[{\"m\":4,\"k\":256,\"learned\":false}],\"corpora\":[{\"file\":\"calibration.txt\""), "book");
+    CHECK(strstr(printed, "\"codebook\":{\"file\":\"x.book.gguf\",\"codebooks\":[{\"m\":4,\"k\":256,\"learned\":false,\"values\":false}],\"corpora\":[{\"file\":\"calibration.txt\""), "book");
     print(put_markdown, &r);
     CHECK(strstr(printed, "| caf?>>>? ?<br>\\|x |"), "the mark within a character: %s", strstr(printed, "| caf"));
 }

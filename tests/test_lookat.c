@@ -122,7 +122,7 @@ static void one_setting(const struct kernels *k, const struct book *book, size_t
     CHECK(attn_init(&a, &shape, spec, book, k, &e) == OK, "%s", e.msg);
     uint8_t *state = aligned_alloc(64, (attn_state_bytes(&a) + 63) / 64 * 64);
     attn_clear(&a, state);
-    struct scores s = {.D = D, .book = book_find(book, m, n_centroids, false), .table = table};
+    struct scores s = {.D = D, .book = book_find(book, m, n_centroids, CODEBOOK_PLAIN), .table = table};
     struct attn_probe probe = {&s, check_scores};
     attn_append(&a, state, 1, 0, T - 3, k_rows[0], v_rows[0], H * MAX_D);
     attn_append(&a, state, 1, T - 3, 3, k_rows[T - 3], v_rows[T - 3], H * MAX_D);
@@ -446,6 +446,17 @@ static void named_book(struct book *b) {
     memset(b->corpora[1].sha256, 'f', 64);
 }
 
+static void same_quantisers(const struct codebook *want, const struct codebook *got) {
+    CHECK(got && got->m == want->m && got->learned && got->values == want->values, "m=%zu is there", want->m);
+    for (size_t h = 0; got && h < 2 * H; h++) {
+        const struct quantiser *x = &want->heads[h], *y = &got->heads[h];
+        CHECK(y->n == x->n && y->dim == 16 && y->k == want->k && !memcmp(y->inverse, x->inverse, 512) && !memcmp(y->mean, x->mean, 32), "head %zu", h);
+        for (size_t j = 0; j < x->n; j++)
+            CHECK(y->stages[j].at == x->stages[j].at && y->stages[j].width == x->stages[j].width &&
+                      !memcmp(y->stages[j].centroids, x->stages[j].centroids, x->stages[j].width * x->k * 2), "head %zu, stage %zu", h, j);
+    }
+}
+
 static void book_round_trip(void) {
     struct book b = {0}, c;
     struct err e;
@@ -453,6 +464,7 @@ static void book_round_trip(void) {
     const char *path = folder_path("round.gguf");
     named_book(&b);
     random_learned(&b, 4, 16, 7);
+    random_values(&b, 16, 8);
     CHECK(book_write(&b, path, false, &e) == OK, "%s", e.msg);
     CHECK(book_write(&b, path, false, &e) == ERR_USAGE && strstr(e.msg, "--force"), "%s", e.msg);
     CHECK(book_open(&c, path, &found, &e) == OK && found, "%s", e.msg);
@@ -460,22 +472,15 @@ static void book_round_trip(void) {
     CHECK(strcmp(c.fingerprint, b.fingerprint) == 0 && c.n_corpora == 2, "fingerprint");
     for (size_t i = 0; i < 2; i++)
         CHECK(strcmp(c.corpora[i].name, b.corpora[i].name) == 0 && strcmp(c.corpora[i].sha256, b.corpora[i].sha256) == 0, "corpus %zu", i);
-    CHECK(c.n == b.n && c.n == 6, "%zu settings", c.n);
-    const struct codebook *learned = book_find(&c, 4, 16, true);
-    for (size_t h = 0; learned && h < 2 * H; h++) {
-        const struct quantiser *x = &b.books[5].heads[h], *y = &learned->heads[h];
-        CHECK(y->n == x->n && y->dim == 16 && y->k == 16 && !memcmp(y->inverse, x->inverse, 512) && !memcmp(y->mean, x->mean, 32), "head %zu", h);
-        for (size_t j = 0; j < x->n; j++)
-            CHECK(y->stages[j].at == x->stages[j].at && y->stages[j].width == x->stages[j].width &&
-                      !memcmp(y->stages[j].centroids, x->stages[j].centroids, x->stages[j].width * 32), "head %zu, stage %zu", h, j);
-    }
-    CHECK(learned != NULL, "the learned setting");
-    for (size_t i = 0; i < b.n - 1; i++) {
-        const struct codebook *y = book_find(&c, b.books[i].m, b.books[i].k, false);
+    CHECK(c.n == b.n && c.n == 7, "%zu settings", c.n);
+    same_quantisers(&b.books[5], book_find(&c, 4, 16, CODEBOOK_LEARNED));
+    same_quantisers(&b.books[6], book_find(&c, 16, 256, CODEBOOK_VALUES));
+    for (size_t i = 0; i < b.n - 2; i++) {
+        const struct codebook *y = book_find(&c, b.books[i].m, b.books[i].k, CODEBOOK_PLAIN);
         CHECK(y && memcmp(y->centroids, b.books[i].centroids, 2 * H * 16 * 16 * 2) == 0, "setting %zu", i);
         CHECK(y && (uintptr_t)y->centroids % 64 == 0, "alignment");
     }
-    CHECK(!book_find(&c, 4, 64, false), "a setting that is not there");
+    CHECK(!book_find(&c, 4, 64, CODEBOOK_PLAIN), "a setting that is not there");
     CHECK(book_check(&c, b.fingerprint, 2, H, 16, &e) == OK, "%s", e.msg);
     CHECK(book_check(&c, b.fingerprint, 3, H, 16, &e) == ERR_REFUSED && strstr(e.msg, "another model: 2 layers, 2 heads of 16; this one has 3, 2 of 16"),
           "%s", e.msg);
@@ -562,7 +567,7 @@ static void broken_books(void) {
         {"\"lookat.book.samples\" is missing", {.drop = "samples"}},
         {"\"lookat.book.seed\" is missing", {.drop = "seed"}},
         {"the book has no codebooks", {.drop = "centroids"}},
-        {"1 keys lookat.codebook.* are not of m 1, 2, 4", {.key = "lookat.codebook.m3.k16"}},
+        {"1 keys lookat.codebook.* are of no setting, m 1, 2, 4", {.key = "lookat.codebook.m3.k16"}},
         {"\"lookat.codebook.m4.k16\" has 1023 items, expected 1024", {.numbers = 1023}},
         {"\"lookat.codebook.m4.k16\" has 1025 items, expected 1024", {.numbers = 1025}},
         {"\"lookat.codebook.m4.k16\" is not an array of u16", {.as_i32 = true}},
@@ -591,7 +596,7 @@ static void broken_books(void) {
     book_close(&b);
 }
 
-/* A book of one learned setting, something changed in its parts. */
+/* A book of one learned setting, of keys or of values, something changed in its parts. */
 struct learned_parts {
     const char *drop, *extra; /* a part left out; a further key */
     int32_t stages, at, width; /* of head 1, of its stage 2; -9: as it is */
@@ -600,8 +605,9 @@ struct learned_parts {
     bool singular;
 };
 
-static const char *write_learned(struct learned_parts changes) {
+static const char *write_learned(struct learned_parts changes, const char *prefix) {
     const struct learned_parts *p = &changes;
+    char stages_key[48], ranges_key[48], centroids_key[48], inverse_key[48], mean_key[48];
     enum { HEADS = 2, M = 3, WIDTH = 4, DIM = 12, KS = 16 };
     static uint16_t inverse[HEADS * DIM * DIM], mean[HEADS * DIM], centroids[HEADS * DIM * KS + KS * DIM];
     const int32_t shape[3] = {1, HEADS, DIM};
@@ -618,6 +624,9 @@ static const char *write_learned(struct learned_parts changes) {
     if (p->inverse) inverse[0] = p->inverse;
     if (p->singular) memset(inverse + DIM * DIM, 0, DIM * sizeof *inverse);
     mean[0] = p->mean, centroids[0] = p->centroid;
+    snprintf(stages_key, sizeof stages_key, "%sm4.k16.stages", prefix), snprintf(ranges_key, sizeof ranges_key, "%sm4.k16.ranges", prefix);
+    snprintf(centroids_key, sizeof centroids_key, "%sm4.k16.centroids", prefix), snprintf(mean_key, sizeof mean_key, "%sm4.k16.mean", prefix);
+    snprintf(inverse_key, sizeof inverse_key, "%sm4.k16.inverse", prefix);
     gguf_add_u32(&w, "lookat.book.version", 2);
     gguf_add_string(&w, "lookat.book.fingerprint", sum64, 64);
     gguf_add_i32s(&w, "lookat.book.shape", shape, 3);
@@ -625,12 +634,14 @@ static const char *write_learned(struct learned_parts changes) {
     gguf_add_u64(&w, "lookat.book.tokens", 10);
     gguf_add_u64(&w, "lookat.book.samples", 10);
     gguf_add_u64(&w, "lookat.book.seed", 10);
-    ADD("stages", gguf_add_i32s(&w, "lookat.learned.m4.k16.stages", stages, HEADS));
-    ADD("ranges", gguf_add_i32s(&w, "lookat.learned.m4.k16.ranges", ranges, 2 * HEADS * M));
-    ADD("centroids", gguf_add_u16s(&w, "lookat.learned.m4.k16.centroids", centroids, HEADS * DIM * KS - p->fewer));
-    ADD("inverse", gguf_add_u16s(&w, "lookat.learned.m4.k16.inverse", inverse, HEADS * DIM * DIM));
-    ADD("mean", gguf_add_u16s(&w, "lookat.learned.m4.k16.mean", mean, HEADS * DIM));
-    if (p->extra) gguf_add_u32(&w, p->extra, 1);
+    ADD("stages", gguf_add_i32s(&w, stages_key, stages, HEADS));
+    ADD("ranges", gguf_add_i32s(&w, ranges_key, ranges, 2 * HEADS * M));
+    ADD("centroids", gguf_add_u16s(&w, centroids_key, centroids, HEADS * DIM * KS - p->fewer));
+    ADD("inverse", gguf_add_u16s(&w, inverse_key, inverse, HEADS * DIM * DIM));
+    ADD("mean", gguf_add_u16s(&w, mean_key, mean, HEADS * DIM));
+    char extra[64];
+    snprintf(extra, sizeof extra, "%s%s", prefix, p->extra ? p->extra : "");
+    if (p->extra) gguf_add_u32(&w, extra, 1);
     CHECK(out_open(&o, path, true, &e) == OK && gguf_write_header(&w, &o, &e) == OK && out_commit(&o, &e) == OK, "%s", e.msg);
     gguf_writer_free(&w);
     return path;
@@ -643,12 +654,12 @@ static void broken_learned_books(void) {
         struct learned_parts p;
     } files[] = {
         {NULL, {AS_IT_IS, .drop = ""}},
-        {"5 keys lookat.learned.* are of no setting", {AS_IT_IS, .drop = "stages", .extra = "lookat.learned.m3.k16.stages"}},
+        {"are of no setting", {AS_IT_IS, .drop = "stages", .extra = "m3.k16.stages"}},
         {"m4.k16.ranges\" is missing", {AS_IT_IS, .drop = "ranges"}},
         {"m4.k16.centroids\" is missing", {AS_IT_IS, .drop = "centroids"}},
         {"m4.k16.inverse\" is missing", {AS_IT_IS, .drop = "inverse"}},
         {"m4.k16.mean\" is missing", {AS_IT_IS, .drop = "mean"}},
-        {"1 keys lookat.learned.* are of no setting", {AS_IT_IS, .extra = "lookat.learned.m4.k16.more"}},
+        {"1 keys lookat.", {AS_IT_IS, .extra = "m4.k16.more"}},
         {"stages\": number 1 is 0, expected 1 to 32", {.stages = 0, .at = -9, .width = -9}},
         {"stages\": number 1 is -1, expected 1 to 32", {.stages = -1, .at = -9, .width = -9}},
         {"stages\": number 1 is 33, expected 1 to 32", {.stages = 33, .at = -9, .width = -9}},
@@ -665,16 +676,18 @@ static void broken_learned_books(void) {
         {"mean\": number 0 of 24 is NaN", {AS_IT_IS, .mean = 0xfe00}},
         {"inverse\": head 1 of 2: its transform has no inverse", {AS_IT_IS, .singular = true}},
     };
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    const char *const prefixes[] = {"lookat.learned.", "lookat.values."};
+    for (size_t i = 0; i < 2 * (sizeof files / sizeof *files); i++) {
+        const char *expect = files[i / 2].expect;
         struct book b;
         struct err e;
         bool found;
-        int rc = book_open(&b, write_learned(files[i].p), &found, &e);
-        if (files[i].expect)
-            CHECK(rc == ERR_REFUSED && strstr(e.msg, files[i].expect) && strstr(e.msg, "learned.gguf"), "file %zu: %d \"%s\" does not say \"%s\"", i, rc,
-                  rc ? e.msg : "", files[i].expect);
+        int rc = book_open(&b, write_learned(files[i / 2].p, prefixes[i % 2]), &found, &e);
+        if (expect)
+            CHECK(rc == ERR_REFUSED && strstr(e.msg, expect) && strstr(e.msg, "learned.gguf"), "file %zu: %d \"%s\" does not say \"%s\"", i, rc,
+                  rc ? e.msg : "", expect);
         else
-            CHECK(rc == OK && found && b.n == 1 && b.books[0].learned, "file %zu: %s", i, rc ? e.msg : "");
+            CHECK(rc == OK && found && b.n == 1 && b.books[0].learned && b.books[0].values == (i % 2 == 1), "file %zu: %s", i, rc ? e.msg : "");
         if (!rc) book_close(&b);
     }
 }

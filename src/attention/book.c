@@ -5,7 +5,7 @@
  *     lookat.book.corpus.names, .sha256   strings, one of each for a text
  *     lookat.book.tokens, .samples, .seed u64
  *     lookat.codebook.mM.kK               u16 [L H D K]: f16 bits, [L][H][M][D/M][K]
- * and of a learned setting, whose name begins with lookat.learned.mM.kK (quantiser.h), all heads [L][H] one after another:
+ * and of a learned setting, whose name begins with lookat.learned.mM.kK for keys or lookat.values.mM.kK for values (quantiser.h), all heads [L][H] one after another:
  *     .stages                             i32 [L H]: stages n of the head
  *     .ranges                             i32 [sum of n][2]: at, width of each stage
  *     .centroids                          u16: f16 bits, of each stage [width][K]
@@ -18,18 +18,24 @@
 
 #include "base/size.h"
 
-#define PREFIX "lookat.codebook."
-#define LEARNED "lookat.learned."
+/* What the keys of a kind's settings begin with, and how many keys one has. */
+static const struct {
+    const char *prefix;
+    size_t parts;
+} kinds[CODEBOOK_KINDS] = {{"lookat.codebook.", 1}, {"lookat.learned.", 5}, {"lookat.values.", 5}};
+
+enum codebook_kind codebook_kind(const struct codebook *y) { return y->values ? CODEBOOK_VALUES : y->learned ? CODEBOOK_LEARNED : CODEBOOK_PLAIN; }
 
 /* The settings that a codec can ask for: number `i` of BOOK_SETTINGS. */
 static struct codebook setting(size_t i) {
     static const size_t ks[] = {4, 16, 64, 256};
-    return (struct codebook){.m = (size_t)1 << i % 6, .k = ks[i / 6 % 4], .learned = i >= BOOK_SETTINGS / 2};
+    size_t kind = i / (BOOK_SETTINGS / CODEBOOK_KINDS);
+    return (struct codebook){.m = (size_t)1 << i % 6, .k = ks[i / 6 % 4], .learned = kind != CODEBOOK_PLAIN, .values = kind == CODEBOOK_VALUES};
 }
 
 /* The key of a setting; of a learned one's part, such as ".ranges". */
 static void setting_key(char key[48], const struct codebook *y, const char *part) {
-    snprintf(key, 48, "%sm%zu.k%zu%s", y->learned ? LEARNED : PREFIX, y->m, y->k, y->learned ? part : "");
+    snprintf(key, 48, "%sm%zu.k%zu%s", kinds[codebook_kind(y)].prefix, y->m, y->k, y->learned ? part : "");
 }
 
 struct reader {
@@ -223,10 +229,18 @@ static size_t named(const struct reader *r, const char *prefix) {
     return sum;
 }
 
-enum { LEARNED_PARTS = 5 };
+/* Every key under a kind's prefix has to be one of a setting that was read. */
+static int check_names(const struct reader *r, enum codebook_kind kind) {
+    const char *prefix = kinds[kind].prefix;
+    size_t known = 0, all = named(r, prefix);
+    for (size_t i = 0; i < r->b->n; i++) known += codebook_kind(&r->b->books[i]) == kind ? kinds[kind].parts : 0;
+    if (all == known) return OK;
+    return err_file(r->e, ERR_REFUSED, r->path, "%zu keys %s* are of no setting, m 1, 2, 4, 8, 16, 32 and k 4, 16, 64, 256%s", all - known, prefix,
+                    kind == CODEBOOK_PLAIN ? "" : " with its stages");
+}
 
 static int read_codebooks(const struct reader *r) {
-    size_t plain = 0, learned = 0;
+    int rc = OK;
     r->b->books = arena_zalloc(&r->b->arena, BOOK_SETTINGS, sizeof *r->b->books);
     if (!r->b->books) return no_memory(r);
     for (size_t i = 0; i < BOOK_SETTINGS; i++) {
@@ -234,18 +248,13 @@ static int read_codebooks(const struct reader *r) {
         char key[48];
         setting_key(key, &y, ".stages");
         if (!gguf_find(r->g, key)) continue;
-        int rc = y.learned ? read_learned(r, &y) : read_plain(r, key, &y);
+        rc = y.learned ? read_learned(r, &y) : read_plain(r, key, &y);
         if (rc) return rc;
         r->b->books[r->b->n++] = y;
-        plain += !y.learned, learned += y.learned ? LEARNED_PARTS : 0;
     }
-    if (named(r, PREFIX) != plain)
-        return err_file(r->e, ERR_REFUSED, r->path, "%zu keys " PREFIX "* are not of m 1, 2, 4, 8, 16, 32 and k 4, 16, 64, 256", named(r, PREFIX) - plain);
-    if (named(r, LEARNED) != learned)
-        return err_file(r->e, ERR_REFUSED, r->path, "%zu keys " LEARNED "* are of no setting, m 1, 2, 4, 8, 16, 32 and k 4, 16, 64, 256 with its stages",
-                        named(r, LEARNED) - learned);
-    if (!r->b->n) return err_file(r->e, ERR_REFUSED, r->path, "the book has no codebooks, no key " PREFIX "mM.kK");
-    return OK;
+    for (size_t kind = 0; kind < CODEBOOK_KINDS && !rc; kind++) rc = check_names(r, (enum codebook_kind)kind);
+    if (!rc && !r->b->n) rc = err_file(r->e, ERR_REFUSED, r->path, "the book has no codebooks, no key %smM.kK", kinds[CODEBOOK_PLAIN].prefix);
+    return rc;
 }
 
 static int read_book(const struct reader *r) {
@@ -294,9 +303,9 @@ int book_check(const struct book *b, const char *fingerprint, size_t n_layer, si
     return OK;
 }
 
-const struct codebook *book_find(const struct book *b, size_t m, size_t k, bool learned) {
+const struct codebook *book_find(const struct book *b, size_t m, size_t k, enum codebook_kind kind) {
     for (size_t i = 0; i < b->n; i++)
-        if (b->books[i].m == m && b->books[i].k == k && b->books[i].learned == learned) return &b->books[i];
+        if (b->books[i].m == m && b->books[i].k == k && codebook_kind(&b->books[i]) == kind) return &b->books[i];
     return NULL;
 }
 
@@ -378,7 +387,7 @@ void book_add(const struct book *b, struct gguf_writer *w) {
     gguf_add_u64(w, "lookat.book.seed", b->seed);
     for (size_t i = 0; i < BOOK_SETTINGS; i++) { /* always in this order: the same book makes the same bytes */
         struct codebook s = setting(i);
-        const struct codebook *y = book_find(b, s.m, s.k, s.learned);
+        const struct codebook *y = book_find(b, s.m, s.k, codebook_kind(&s));
         char key[48];
         setting_key(key, &s, "");
         if (y && y->learned)

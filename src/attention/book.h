@@ -9,16 +9,22 @@
 #include "checkpoint/gguf.h"
 
 /* One setting, for every layer and head. Plain, as published: subspace j of a head is dimensions j D/M .. (j + 1) D/M - 1 of its keys; dimension
- * before centroid, so that a lookup table is D/M passes over K consecutive numbers. Learned: a quantiser for each head, with M codes on average. */
+ * before centroid, so that a lookup table is D/M passes over K consecutive numbers. Learned, of keys or values: a quantiser for each head, with M codes on
+ * average. */
 struct codebook {
     size_t m, k;                   /* M subspaces, K centroids */
     bool learned;
+    bool values;                   /* of values, and learned; else of keys */
     const uint16_t *centroids;     /* plain: [L][H][M][D/M][K] f16, finite */
     const struct quantiser *heads; /* learned: [L][H], not prepared */
 };
 
-/* M in 1, 2, 4, 8, 16, 32, K in 4, 16, 64, 256, plain and learned */
-enum { BOOK_SETTINGS = 48 };
+/* What a setting is of and how it came about: keys as published, keys learned, values learned. */
+enum codebook_kind { CODEBOOK_PLAIN, CODEBOOK_LEARNED, CODEBOOK_VALUES, CODEBOOK_KINDS };
+enum codebook_kind codebook_kind(const struct codebook *y);
+
+/* M in 1, 2, 4, 8, 16, 32, K in 4, 16, 64, 256, of every kind */
+enum { BOOK_SETTINGS = 24 * CODEBOOK_KINDS };
 
 struct book_corpus {
     const char *name;  /* file name without folder */
@@ -45,8 +51,8 @@ void book_close(struct book *b);
 /* ERR_REFUSED, naming both, where the book is not of the model with this fingerprint and shape. */
 int book_check(const struct book *b, const char *fingerprint, size_t n_layer, size_t n_head, size_t head_dim, struct err *e);
 
-/* The plain or the learned codebooks of M subspaces and K centroids; NULL where there are none. */
-const struct codebook *book_find(const struct book *b, size_t m, size_t k, bool learned);
+/* The codebooks of a kind, of M subspaces and K centroids; NULL where there are none. */
+const struct codebook *book_find(const struct book *b, size_t m, size_t k, enum codebook_kind kind);
 
 /* Adds the book's keys to a file that is being written: a book of its own, or a model's. */
 void book_add(const struct book *b, struct gguf_writer *w);

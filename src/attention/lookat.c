@@ -83,8 +83,8 @@ static int set_up_head(struct quantiser *z, const struct codebook *y, const stru
 /* c->data: the quantiser of each head */
 static int lookat_setup(struct codec *c, const struct codec_setup *s, struct err *e) {
     const struct codebook *y = NULL;
-    if (s->book && !c->o.plain) y = book_find(s->book, c->o.m, c->o.k, true);
-    if (s->book && !c->o.learned && !y) y = book_find(s->book, c->o.m, c->o.k, false);
+    if (s->book && !c->o.plain) y = book_find(s->book, c->o.m, c->o.k, CODEBOOK_LEARNED);
+    if (s->book && !c->o.learned && !y) y = book_find(s->book, c->o.m, c->o.k, CODEBOOK_PLAIN);
     if (!y) return no_codebook(c, s->book, e);
     c->o.learned = y->learned, c->o.plain = !y->learned;
     struct quantiser *heads = arena_alloc(s->arena, s->n_head, sizeof *heads);

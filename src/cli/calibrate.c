@@ -54,7 +54,7 @@ static int add_setting(struct job *j, const char *spec, struct err *e) {
     if (!c.o.plain && b->head_dim > QUANTISER_DIM)
         return err_set(e, ERR_USAGE, "--attn %.40s: heads of %zu dimensions, %d at most can be learned; plain has no limit", spec, b->head_dim, QUANTISER_DIM);
     bool learned = !c.o.plain;
-    if (!book_find(b, c.o.m, c.o.k, learned)) b->books[b->n++] = (struct codebook){.m = c.o.m, .k = c.o.k, .learned = learned};
+    if (!book_find(b, c.o.m, c.o.k, learned ? CODEBOOK_LEARNED : CODEBOOK_PLAIN)) b->books[b->n++] = (struct codebook){.m = c.o.m, .k = c.o.k, .learned = learned};
     return OK;
 }
 
@@ -164,7 +164,7 @@ static int add_inside(struct job *j, struct err *e) {
         if (!named_already(b, &own->corpora[i])) all[b->n_corpora++] = own->corpora[i];
     for (size_t i = 0; i < own->n; i++) {
         const struct codebook *y = &own->books[i];
-        if (!book_find(b, y->m, y->k, y->learned)) b->books[b->n++] = *y;
+        if (!book_find(b, y->m, y->k, codebook_kind(y))) b->books[b->n++] = *y;
     }
     return OK;
 }

@@ -156,7 +156,7 @@ static int paper_runs(struct job *j, struct err *e) {
     bool ok = add_run(j, "fp16") && add_run(j, "int8") && add_run(j, "int4");
     for (size_t i = 0; ok && i < sizeof subspaces / sizeof *subspaces; i++) {
         snprintf(spec, sizeof spec, "lookat%zu:plain", subspaces[i]);
-        if (!j->main.book || book_find(&j->book, subspaces[i], 256, false))
+        if (!j->main.book || book_find(&j->book, subspaces[i], 256, CODEBOOK_PLAIN))
             ok = add_run(j, spec);
         else if (!j->args->quiet)
             fprintf(stderr, "lookat: no codebooks for %s: it is left out\n", spec);

@@ -80,6 +80,7 @@ static void json_codebooks(struct json_out *j, const struct book *b) {
         json_put_uint(j, "m", b->books[i].m);
         json_put_uint(j, "k", b->books[i].k);
         json_put_bool(j, "learned", b->books[i].learned);
+        json_put_bool(j, "values", b->books[i].values);
         json_put_close(j);
     }
     json_put_close(j);
@@ -126,8 +127,8 @@ static void codebooks(struct text_table *t, const struct book *b) {
     char text[512];
     size_t at = 0;
     for (size_t i = 0; i < b->n && at < sizeof text; i++)
-        at += (size_t)snprintf(text + at, sizeof text - at, "%slookat:m=%zu,k=%zu,%s", i ? " " : "", b->books[i].m, b->books[i].k,
-                               b->books[i].learned ? "learned" : "plain");
+        at += (size_t)snprintf(text + at, sizeof text - at, b->books[i].values ? "%s/pq:m=%zu" : "%slookat:m=%zu,k=%zu,%s", i ? " " : "", b->books[i].m,
+                               b->books[i].k, b->books[i].learned ? "learned" : "plain");
     if (at < sizeof text) at += (size_t)snprintf(text + at, sizeof text - at, "; %s tokens of", text_count(b->tokens).s);
     for (size_t i = 0; i < b->n_corpora && at < sizeof text; i++)
         at += (size_t)snprintf(text + at, sizeof text - at, "%s %s", i ? "," : "", b->corpora[i].name);

@@ -10,8 +10,8 @@ enum { TOKENS = 512 };
 
 /* What the codec would take: the learned codebooks where it may and there are some. */
 static const struct codebook *find(const struct book *b, const struct codec *c) {
-    const struct codebook *learned = c->o.plain ? NULL : book_find(b, c->o.m, c->o.k, true);
-    return learned || c->o.learned ? learned : book_find(b, c->o.m, c->o.k, false);
+    const struct codebook *learned = c->o.plain ? NULL : book_find(b, c->o.m, c->o.k, CODEBOOK_LEARNED);
+    return learned || c->o.learned ? learned : book_find(b, c->o.m, c->o.k, CODEBOOK_PLAIN);
 }
 
 /* Notes the settings that one spec names and b lacks; own ones with their centroids. */

@@ -45,6 +45,7 @@ static void codebook(struct json_out *j, const struct compare_book *b) {
         json_put_uint(j, "m", b->books[i].m);
         json_put_uint(j, "k", b->books[i].k);
         json_put_bool(j, "learned", b->books[i].learned);
+        json_put_bool(j, "values", b->books[i].values);
         json_put_close(j);
     }
     json_put_close(j);

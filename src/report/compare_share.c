@@ -49,7 +49,7 @@ static void put_setup(struct json_out *j, const struct compare_report *r) {
         json_put_uint(j, NULL, r->seed);
     }
     json_put_close(j);
-    json_put_array(j, "codebook"); /* [] or tokens, samples, seed, [[m,k,learned]...], [[name,sha256]...] */
+    json_put_array(j, "codebook"); /* [] or tokens, samples, seed, [[m,k,learned,values]...], [[name,sha256]...] */
     if (r->book) {
         json_put_uint(j, NULL, r->book->tokens);
         json_put_uint(j, NULL, r->book->samples);
@@ -60,6 +60,7 @@ static void put_setup(struct json_out *j, const struct compare_report *r) {
             json_put_uint(j, NULL, r->book->books[i].m);
             json_put_uint(j, NULL, r->book->books[i].k);
             json_put_uint(j, NULL, r->book->books[i].learned);
+            json_put_uint(j, NULL, r->book->books[i].values);
             json_put_close(j);
         }
         json_put_close(j);
