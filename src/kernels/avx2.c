@@ -12,6 +12,11 @@ typedef __m256 vec;
 static inline vec v_set1(float x) { return _mm256_set1_ps(x); }
 static inline vec v_load(const float *p) { return _mm256_loadu_ps(p); }
 static inline void v_store(float *p, vec v) { _mm256_storeu_ps(p, v); }
+/* v, in a register: else the compiler reads it from memory for each use */
+static inline vec v_keep(vec v) {
+    __asm__("" : "+x"(v));
+    return v;
+}
 static inline vec v_add(vec a, vec b) { return _mm256_add_ps(a, b); }
 static inline vec v_sub(vec a, vec b) { return _mm256_sub_ps(a, b); }
 static inline vec v_mul(vec a, vec b) { return _mm256_mul_ps(a, b); }

@@ -11,6 +11,11 @@ typedef __m512 vec;
 static inline vec v_set1(float x) { return _mm512_set1_ps(x); }
 static inline vec v_load(const float *p) { return _mm512_loadu_ps(p); }
 static inline void v_store(float *p, vec v) { _mm512_storeu_ps(p, v); }
+/* v, in a register: else the compiler reads it from memory for each use */
+static inline vec v_keep(vec v) {
+    __asm__("" : "+v"(v));
+    return v;
+}
 static inline vec v_add(vec a, vec b) { return _mm512_add_ps(a, b); }
 static inline vec v_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
 static inline vec v_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
@@ -58,12 +63,6 @@ static inline __m128 sum_quarters(vec v) {
     return _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
 }
 
-/* s = the sums of the lanes of a, b, c and d */
-static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) {
-    __m128 ab = _mm_hadd_ps(sum_quarters(a), sum_quarters(b)), cd = _mm_hadd_ps(sum_quarters(c), sum_quarters(d));
-    _mm_storeu_ps(s, _mm_hadd_ps(ab, cd));
-}
-
 /* p[0..3] in every four lanes */
 static inline vec v_broadcast4(const float *p) { return _mm512_broadcast_f32x4(_mm_loadu_ps(p)); }
 
@@ -83,6 +82,9 @@ static inline vec v_sum_fours(vec a, vec b, vec c, vec d) {
     __m512d cd = _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)));
     return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)), _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)));
 }
+
+/* s = the sums of the lanes of a, b, c and d */
+static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) { _mm_storeu_ps(s, sum_quarters(v_sum_fours(a, b, c, d))); }
 
 static inline float v_most(vec v) {
     __m256 h = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));

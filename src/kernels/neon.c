@@ -12,6 +12,11 @@ typedef float32x4_t vec;
 static inline vec v_set1(float x) { return vdupq_n_f32(x); }
 static inline vec v_load(const float *p) { return vld1q_f32(p); }
 static inline void v_store(float *p, vec v) { vst1q_f32(p, v); }
+/* v, in a register: else the compiler reads it from memory for each use */
+static inline vec v_keep(vec v) {
+    __asm__("" : "+w"(v));
+    return v;
+}
 static inline vec v_add(vec a, vec b) { return vaddq_f32(a, b); }
 static inline vec v_sub(vec a, vec b) { return vsubq_f32(a, b); }
 static inline vec v_mul(vec a, vec b) { return vmulq_f32(a, b); }

@@ -7,14 +7,14 @@
  * v_sum_fours of the four vectors is LANES elements of y, in order. */
 
 /* arrays of vectors become registers only where no loop over them is left */
-#define UNROLL _Pragma("GCC unroll 8")
+#define UNROLL _Pragma("GCC unroll 16")
 
 enum {
     GROUPS = LANES / 4, /* fours in a vector */
     PANEL_COLS = 384, /* a panel of LANES rows stays in the first cache */
     FEW = 8,
     FEW_COLS = LANES < 8 ? 384 : 768, /* at most 96 additions to a lane; eight rows of x stay in the first cache */
-    ROWS_AHEAD = 2,                   /* rows of w from the one multiplied to the one asked for */
+    ROWS_AHEAD = 4,                   /* rows of w from the first of those multiplied to the one asked for */
 };
 
 /* v[g] = LANES columns of row g: the fours that lie in the same columns go to one vector of a panel, 4 * LANES floats before the next. */
@@ -129,47 +129,67 @@ static void matmul_panel(float *y, size_t ldy, size_t rows, const float *panel, 
     }
 }
 
-/* One row of w for n <= FEW rows of x, n a constant: y[i] = the row times x[i], or that is added to y[i]. One chain of sums for each. */
-INLINE void few_row(enum dtype type, size_t n, float *y, size_t ldy, const uint8_t *row, const float *x, size_t ldx, size_t cols, bool more,
-                    const uint8_t *next) {
-    vec sum[FEW];
-    UNROLL for (int i = 0; i < FEW; i++) sum[i] = v_set1(0);
+/* Rows of w that meet n <= FEW rows of x at once, so that x is loaded once for all of them: their sums fill half the registers or more. */
+INLINE size_t few_rows_of(size_t n) { return (LANES == 8 ? 8 : 16) / (n > 4 ? 8 : 4); }
+
+/* `rows` rows of w for n <= FEW rows of x, both constants: y[i][h] = row h times x[i], or that is added to y. One chain of sums for each. */
+INLINE void few_rows(enum dtype type, size_t rows, size_t n, float *y, size_t ldy, const uint8_t *w, size_t stride, const float *x, size_t ldx,
+                     size_t cols, bool more, const uint8_t *next) {
+    vec sum[16], v[4];
+    UNROLL for (int i = 0; i < 16; i++) sum[i] = v_set1(0);
     size_t c = 0;
     if (is_block(type)) {
         for (; c < cols; c += BLOCK) {
-            const uint8_t *block = row + bytes_of(type, c);
-            vec q[BLOCK_VECS], d = v_set1(block_scale(block));
-            __builtin_prefetch(next + bytes_of(type, c));
-            load_block(type, q, block);
+            vec q[4][BLOCK_VECS], d[4];
+            UNROLL for (size_t h = 0; h < rows; h++) {
+                const uint8_t *block = w + h * stride + bytes_of(type, c);
+                __builtin_prefetch(next + h * stride + bytes_of(type, c));
+                d[h] = v_set1(block_scale(block));
+                load_block(type, q[h], block);
+            }
             UNROLL for (size_t j = 0; j < BLOCK_VECS; j++) {
-                vec w = v_mul(d, q[j]);
-                UNROLL for (size_t i = 0; i < n; i++) sum[i] = v_fma(w, v_load(x + i * ldx + c + j * LANES), sum[i]);
+                UNROLL for (size_t h = 0; h < rows; h++) v[h] = v_mul(d[h], q[h][j]);
+                UNROLL for (size_t i = 0; i < n; i++) {
+                    vec xv = v_keep(v_load(x + i * ldx + c + j * LANES));
+                    UNROLL for (size_t h = 0; h < rows; h++) sum[h * n + i] = v_fma(v[h], xv, sum[h * n + i]);
+                }
             }
         }
     } else {
         for (; c + LANES <= cols; c += LANES) {
-            vec w = load(type, row, c);
-            __builtin_prefetch(next + bytes_of(type, c));
-            UNROLL for (size_t i = 0; i < n; i++) sum[i] = v_fma(w, v_load(x + i * ldx + c), sum[i]);
+            UNROLL for (size_t h = 0; h < rows; h++) {
+                v[h] = load(type, w + h * stride, c);
+                __builtin_prefetch(next + h * stride + bytes_of(type, c));
+            }
+            UNROLL for (size_t i = 0; i < n; i++) {
+                vec xv = v_keep(v_load(x + i * ldx + c));
+                UNROLL for (size_t h = 0; h < rows; h++) sum[h * n + i] = v_fma(v[h], xv, sum[h * n + i]);
+            }
         }
         if (c < cols) {
-            vec w = load_part(type, row, c, cols - c);
-            UNROLL for (size_t i = 0; i < n; i++) sum[i] = v_fma(w, v_load_part(x + i * ldx + c, cols - c), sum[i]);
+            UNROLL for (size_t h = 0; h < rows; h++) v[h] = load_part(type, w + h * stride, c, cols - c);
+            UNROLL for (size_t i = 0; i < n; i++) {
+                vec xv = v_load_part(x + i * ldx + c, cols - c);
+                UNROLL for (size_t h = 0; h < rows; h++) sum[h * n + i] = v_fma(v[h], xv, sum[h * n + i]);
+            }
         }
     }
-    float total[FEW];
-    UNROLL for (size_t i = 0; i < n; i += 4) v_sum4(total + i, sum[i], sum[i + 1], sum[i + 2], sum[i + 3]);
-    for (size_t i = 0; i < n; i++) y[i * ldy] = more ? y[i * ldy] + total[i] : total[i];
+    float total[16];
+    UNROLL for (size_t i = 0; i < rows * n; i += 4) v_sum4(total + i, sum[i], sum[i + 1], sum[i + 2], sum[i + 3]);
+    UNROLL for (size_t i = 0; i < n; i++)
+        UNROLL for (size_t h = 0; h < rows; h++) y[i * ldy + h] = more ? y[i * ldy + h] + total[h * n + i] : total[h * n + i];
 }
 
-/* n <= FEW rows of x, n a constant: too few to pay for a panel. Weights come from memory, row after row. */
+/* n <= FEW rows of x, n a constant: too few to pay for a panel. Weights come from memory, a few rows after the other. */
 INLINE void matmul_few(enum dtype type, size_t n, float *y, size_t ldy, const uint8_t *w, size_t stride, size_t rows, const float *x,
                        size_t ldx, size_t cols) {
+    const size_t some = few_rows_of(n), ahead = some < ROWS_AHEAD ? ROWS_AHEAD : some;
     for (size_t c = 0; c < cols; c += FEW_COLS) {
-        size_t width = cols - c < FEW_COLS ? cols - c : FEW_COLS;
+        size_t width = cols - c < FEW_COLS ? cols - c : FEW_COLS, r = 0;
         const uint8_t *row = w + bytes_of(type, c);
-        for (size_t r = 0; r < rows; r++, row += stride)
-            few_row(type, n, y + r, ldy, row, x + c, ldx, width, c > 0, r + ROWS_AHEAD < rows ? row + ROWS_AHEAD * stride : row);
+        for (; r + some <= rows; r += some, row += some * stride)
+            few_rows(type, some, n, y + r, ldy, row, stride, x + c, ldx, width, c > 0, r + ahead + some <= rows ? row + ahead * stride : row);
+        for (; r < rows; r++, row += stride) few_rows(type, 1, n, y + r, ldy, row, stride, x + c, ldx, width, c > 0, row);
     }
 }
 
