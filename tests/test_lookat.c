@@ -127,13 +127,14 @@ static void one_setting(const struct kernels *k, const struct book *book, size_t
     attn_append(&a, state, 1, 0, T - 3, k_rows[0], v_rows[0], H * MAX_D);
     attn_append(&a, state, 1, T - 3, 3, k_rows[T - 3], v_rows[T - 3], H * MAX_D);
 
-    size_t close = 0;
-    CHECK(a.layers[1].keys[0].row == m, "%s: %zu bytes a key", spec, a.layers[1].keys[0].row);
+    size_t close = 0, row = n_centroids == 16 ? (m + 1) / 2 : m;
+    CHECK(a.layers[1].keys[0].row == row, "%s: %zu bytes a key", spec, a.layers[1].keys[0].row);
     for (size_t h = 0; h < H; h++)
         for (size_t t = 0; t < T; t++)
             for (size_t j = 0; j < m; j++) {
                 double gap;
-                size_t code = state[a.layers[1].keys[h].at + (t / 64 * m + j) * 64 + t % 64];
+                size_t byte = n_centroids == 16 ? j / 2 : j, code = state[a.layers[1].keys[h].at + (t / 64 * row + byte) * 64 + t % 64];
+                if (n_centroids == 16) code = code >> (j % 2 ? 4 : 0) & 15;
                 size_t want = nearest(s.book, D, 1, h, j, &k_rows[t][h * D + j * (D / m)], &gap);
                 s.codes[h][t][j] = (uint8_t)code;
                 if (gap < 1e-5)
@@ -151,7 +152,7 @@ static void one_setting(const struct kernels *k, const struct book *book, size_t
         struct attn_counters c = {0};
         size_t n = t + 1;
         ask(&a, state, t, 1, other_rows, &c, &probe);
-        CHECK(c.keys == H * n * m && c.tables == H * n * m * table / 8 && c.codebooks == H * 2 * D * n_centroids && c.scales == 0, "%s: counters", spec);
+        CHECK(c.keys == H * n * row && c.tables == H * n * m * table / 8 && c.codebooks == H * 2 * D * n_centroids && c.scales == 0, "%s: counters", spec);
     }
     CHECK(s.worst <= 1, "%s: decode's scores are off by %g", spec, s.worst);
     double worst = 0;

@@ -10,10 +10,11 @@
  * at most M step / 2 (kernels.h has the bound with its roundings), at 16 bits less than f16 keys are. Registers hold such tables where the CPU can look
  * up bytes in them.
  *
- * Codes lie in blocks of 64 keys, [M][64]: a block's codes of one subspace are one vector.
+ * Codes lie in blocks of 64 keys, [M][64]: a block's codes of one subspace are one vector. With K = 16 two codes share a byte, M/2 bytes a key (a whole
+ * number: of an odd M rounded up); kernels.h has where.
  *
  * Reads of a query over n keys:
- *     keys       n M       the codes
+ *     keys       n M       the codes; K = 16: n M/2
  *     tables     n M B/8   one entry a code
  *     codebooks  2 D K     every centroid once, in f16, to make the tables; learned: 2 (sum of widths) K + 2 D D + 2 D, with B and the mean
  * where n M is n codes of the head. Building the tables takes D K multiply-adds whatever M is: as many as scoring K keys exactly; learned D D more. */
@@ -101,7 +102,7 @@ static size_t codes_of(const struct codec *c, size_t head) { return c->data ? ((
 
 static size_t lookat_row_bytes(const struct codec *c, size_t head_dim, size_t head) {
     (void)head_dim;
-    return codes_of(c, head);
+    return lookup_row_bytes(codes_of(c, head), c->o.k);
 }
 
 static size_t lookat_scale_bytes(const struct codec *c, size_t head_dim, size_t head) {
@@ -110,30 +111,53 @@ static size_t lookat_scale_bytes(const struct codec *c, size_t head_dim, size_t 
 }
 
 static struct kv_layout lookat_layout(const struct codec *c, size_t head_dim, size_t head) {
-    (void)head_dim;
-    return (struct kv_layout){LOOKUP_BLOCK, LOOKUP_BLOCK * codes_of(c, head)};
+    return (struct kv_layout){LOOKUP_BLOCK, LOOKUP_BLOCK * lookat_row_bytes(c, head_dim, head)};
 }
 
-/* Row pos of a timeline: its code of subspace j is j LOOKUP_BLOCK bytes further. */
-static size_t row_at(size_t pos, size_t M) { return pos / LOOKUP_BLOCK * LOOKUP_BLOCK * M + pos % LOOKUP_BLOCK; }
+/* Row pos of a timeline of rows of so many bytes: a row's next byte is LOOKUP_BLOCK further. */
+static size_t row_at(size_t pos, size_t bytes) { return pos / LOOKUP_BLOCK * LOOKUP_BLOCK * bytes + pos % LOOKUP_BLOCK; }
+
+/* n rows with two codes a byte, and apart, a byte each: both as in a block. */
+static void pack(uint8_t *rows, const uint8_t *apart, size_t M, size_t n) {
+    for (size_t j = 0; j < M; j += 2)
+        for (size_t i = 0; i < n; i++) {
+            const uint8_t *code = apart + j * LOOKUP_BLOCK + i;
+            rows[j / 2 * LOOKUP_BLOCK + i] = (uint8_t)(code[0] | (j + 1 < M ? code[LOOKUP_BLOCK] << 4 : 0));
+        }
+}
+
+static void unpack(uint8_t *apart, const uint8_t *rows, size_t M, size_t n) {
+    for (size_t j = 0; j < M; j++)
+        for (size_t i = 0; i < n; i++) apart[j * LOOKUP_BLOCK + i] = rows[j / 2 * LOOKUP_BLOCK + i] >> j % 2 * 4 & 15;
+}
 
 /* A block that is begun is cleared, so that every byte of it is a code. */
 static void lookat_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
     const struct quantiser *z = quantiser_of(h);
+    uint8_t apart[LOOKUP_MAX_M * LOOKUP_BLOCK];
+    size_t bytes = lookup_row_bytes(z->n, z->k);
+    bool packed = bytes < z->n;
     for (size_t count; n; pos += count, x += count * stride, n -= count) {
         size_t room = LOOKUP_BLOCK - pos % LOOKUP_BLOCK;
+        uint8_t *rows = timeline + row_at(pos, bytes);
         count = n < room ? n : room;
-        if (room == LOOKUP_BLOCK) memset(timeline + row_at(pos, z->n), 0, LOOKUP_BLOCK * z->n);
-        quantiser_encode(h->k, z, timeline + row_at(pos, z->n), 1, LOOKUP_BLOCK, x, stride, count);
+        if (room == LOOKUP_BLOCK) memset(rows, 0, LOOKUP_BLOCK * bytes);
+        quantiser_encode(h->k, z, packed ? apart : rows, 1, LOOKUP_BLOCK, x, stride, count);
+        if (packed) pack(rows, apart, z->n, count);
     }
 }
 
 static void lookat_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin, size_t n) {
     const struct quantiser *z = quantiser_of(h);
+    uint8_t apart[LOOKUP_MAX_M * LOOKUP_BLOCK];
+    size_t bytes = lookup_row_bytes(z->n, z->k);
+    bool packed = bytes < z->n;
     for (size_t count; n; begin += count, x += count * h->head_dim, n -= count) {
         size_t room = LOOKUP_BLOCK - begin % LOOKUP_BLOCK;
+        const uint8_t *rows = timeline + row_at(begin, bytes);
         count = n < room ? n : room;
-        quantiser_decode(h->k, z, x, timeline + row_at(begin, z->n), 1, LOOKUP_BLOCK, count);
+        if (packed) unpack(apart, rows, z->n, count);
+        quantiser_decode(h->k, z, x, packed ? apart : rows, 1, LOOKUP_BLOCK, count);
     }
 }
 
@@ -180,7 +204,7 @@ static void lookat_score(const struct codec_head *h, const float *work, float *s
     else
         h->k->lookup(scores, work, z->n, z->k, timeline, n);
     for (size_t i = 0; bits == 32 && z->mean && i < n; i++) scores[i] += scale.low;
-    c->keys += n * z->n;
+    c->keys += n * lookup_row_bytes(z->n, z->k);
     c->tables += n * z->n * bits / 8;
 }
 
@@ -189,14 +213,14 @@ static void lookat_reads(const struct codec *c, size_t head_dim, size_t head, si
     (void)as_values;
     size_t widths = 0;
     for (size_t j = 0; j < z->n; j++) widths += z->stages[j].width;
-    count->keys += n * z->n;
+    count->keys += n * lookup_row_bytes(z->n, z->k);
     count->tables += n * z->n * c->o.table / 8;
     count->codebooks += 2 * widths * c->o.k + (c->o.learned ? 2 * head_dim * head_dim + 2 * head_dim : 0);
 }
 
 const struct kv_codec codec_lookat = {
     .name = "lookat",
-    .summary = "product-quantised keys scored from lookup tables: m bytes a key; needs codebooks (lookat calibrate)",
+    .summary = "product-quantised keys scored from lookup tables: m bytes a key, with k=16 half of that; needs codebooks (lookat calibrate)",
     .options = "m k table plain learned",
     .keys = true,
     .check = lookat_check,

@@ -16,6 +16,7 @@ static const struct codec_alias aliases[] = {
     {"turbo2", "turbo:bits=2"}, {"turbo3", "turbo:bits=3"}, {"turbo4", "turbo:bits=4"},
     {"lookat1", "lookat:m=1"}, {"lookat2", "lookat:m=2"}, {"lookat4", "lookat:m=4"}, {"lookat8", "lookat:m=8"},
     {"lookat16", "lookat:m=16"}, {"lookat32", "lookat:m=32"},
+    {"lookat4x4", "lookat:m=4,k=16"}, {"lookat8x4", "lookat:m=8,k=16"}, {"lookat16x4", "lookat:m=16,k=16"}, {"lookat32x4", "lookat:m=32,k=16"}, /* codes x bits */
 };
 enum { N_ALIASES = sizeof aliases / sizeof *aliases };
 

@@ -240,6 +240,31 @@ INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[4], cons
 #include "kernels/vector_tiles.h"
 #include "kernels/vector_lookup.h"
 
+enum { BYTES = 32 };
+typedef __m256i byte_vec;
+static inline byte_vec b_load(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
+static inline byte_vec b_low(byte_vec b) { return _mm256_and_si256(b, _mm256_set1_epi8(15)); }
+static inline byte_vec b_high(byte_vec b) { return b_low(_mm256_srli_epi16(b, 4)); }
+static inline byte_vec b_lookup(const uint8_t *table, byte_vec codes) { return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load_16_bytes(table)), codes); }
+
+/* Sums of bytes in words: of all bytes as words (bytes of even rows + 256 those of odd ones), and of those of odd rows. */
+typedef struct {
+    byte_vec all, odd;
+} words;
+static inline words w_zero(void) { return (words){_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+static inline void w_add(words *s, byte_vec b) {
+    s->all = _mm256_add_epi16(s->all, b);
+    s->odd = _mm256_add_epi16(s->odd, _mm256_srli_epi16(b, 8));
+}
+static inline void w_store(uint16_t *y, words s) {
+    __m256i even = _mm256_sub_epi16(s.all, _mm256_slli_epi16(s.odd, 8));
+    __m256i first = _mm256_unpacklo_epi16(even, s.odd), second = _mm256_unpackhi_epi16(even, s.odd);
+    _mm256_storeu_si256((__m256i *)(void *)y, _mm256_permute2x128_si256(first, second, 0x20));
+    _mm256_storeu_si256((__m256i *)(void *)(y + 16), _mm256_permute2x128_si256(first, second, 0x31));
+}
+
+#include "kernels/vector_nibbles.h"
+
 /* compilers differ in whether __builtin_cpu_supports knows F16C: leaf 1 of cpuid says it in bit 29 of ecx */
 static bool supported(void) {
     unsigned a, b, c, d;
@@ -271,7 +296,7 @@ static const struct kernels set = {
     .lookup_tables = lookup_tables,
     .lookup = lookup_plain,
     .lookup_round = lookup_round,
-    .lookup_rounded = lookup_rounded_plain,
+    .lookup_rounded = lookup_rounded,
     .fma_flops = 2 * LANES * CHAINS,
     .multiply_add = multiply_add,
     .read_sum = read_sum,

@@ -278,6 +278,35 @@ INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[2], cons
 #include "kernels/vector_tiles.h"
 #define HAS_LOOKUP_IN_REGISTERS
 #include "kernels/vector_lookup.h"
+
+enum { BYTES = 64 };
+typedef __m512i byte_vec;
+static inline byte_vec b_load(const uint8_t *p) { return _mm512_loadu_si512(p); }
+static inline byte_vec b_low(byte_vec b) { return _mm512_and_si512(b, _mm512_set1_epi8(15)); }
+static inline byte_vec b_high(byte_vec b) { return b_low(_mm512_srli_epi16(b, 4)); }
+static inline byte_vec b_lookup(const uint8_t *table, byte_vec codes) {
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)table)), codes);
+}
+
+/* Sums of bytes in words: of all bytes as words (bytes of even rows + 256 those of odd ones), and of those of odd rows. */
+typedef struct {
+    byte_vec all, odd;
+} words;
+static inline words w_zero(void) { return (words){_mm512_setzero_si512(), _mm512_setzero_si512()}; }
+static inline void w_add(words *s, byte_vec b) {
+    s->all = _mm512_add_epi16(s->all, b);
+    s->odd = _mm512_add_epi16(s->odd, _mm512_srli_epi16(b, 8));
+}
+/* Unpacking works in quarters of a register: rows 16 i .. 16 i + 7 come to quarter i of one result, the next eight to that of the other. */
+static inline void w_store(uint16_t *y, words s) {
+    const __m512i front = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), back = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    __m512i even = _mm512_sub_epi16(s.all, _mm512_slli_epi16(s.odd, 8));
+    __m512i first = _mm512_unpacklo_epi16(even, s.odd), second = _mm512_unpackhi_epi16(even, s.odd);
+    _mm512_storeu_si512(y, _mm512_permutex2var_epi64(first, front, second));
+    _mm512_storeu_si512(y + 32, _mm512_permutex2var_epi64(first, back, second));
+}
+
+#include "kernels/vector_nibbles.h"
 #include "kernels/avx512_lookup.h"
 
 /* The instructions, and that the operating system keeps the registers: __builtin_cpu_supports checks both. */

@@ -64,6 +64,10 @@ INLINE void lookup_blocks(float *score, const uint8_t *entries, const struct loo
 
 static void lookup_rounded(float *score, const void *entries, const struct lookup_scale *s, size_t m, size_t k, size_t bits, const uint8_t *codes,
                            size_t n) {
+    if (k == 16) {
+        nibbles_rounded(score, entries, s, m, bits, codes, n);
+        return;
+    }
     if (k <= 64 && bits == 8) lookup_blocks(score, entries, s, m, 64, 8, codes, n);
     if (k <= 64 && bits == 16) lookup_blocks(score, entries, s, m, 64, 16, codes, n);
     if (k > 64 && bits == 8) lookup_blocks(score, entries, s, m, 256, 8, codes, n);
@@ -89,6 +93,10 @@ INLINE void round_entries(__m512i *low, __m512i *high, const float *table, size_
 }
 
 static void lookup_round(struct lookup_scale *s, void *entries, const float *table, size_t m, size_t k, size_t bits) {
+    if (k == 16) {
+        nibbles_round(s, entries, table, m, bits);
+        return;
+    }
     float least[LOOKUP_MAX_M], low, widest = spans(table, m, k, least, &low), scale = lookup_scale(s, widest, low, bits);
     uint8_t *out = entries;
     for (size_t j = 0; j < m; j++, out += plane_bytes(k) * bits / 8)

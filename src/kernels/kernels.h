@@ -12,8 +12,10 @@
 #include "kernels/dtype.h"
 #include "kernels/tiles.h"
 
-/* Rows of codes lie in blocks of 64: [blocks][m][64] bytes, so that a block's codes of one subspace are a vector. */
+/* Rows of codes lie in blocks of 64: [blocks][m][64] bytes, so that a block's codes of one subspace are a vector. With k = 16 two codes share a byte,
+ * [blocks][(m + 1)/2][64]: those of an even subspace are its low 4 bits, of the next one the high 4. */
 enum { LOOKUP_BLOCK = 64, LOOKUP_MAX_M = 32 };
+static inline size_t lookup_row_bytes(size_t m, size_t k) { return k == 16 ? (m + 1) / 2 : m; }
 
 /* Tables rounded to whole numbers: entry c of table j stands for low_j + step q. low is the sum of the m low_j. */
 struct lookup_scale {
@@ -109,8 +111,8 @@ struct kernels {
      * |error| <= (d + 2) u sum_r |x w|. */
     void (*lookup_tables)(float *table, const uint16_t *w, const float *x, size_t m, size_t d, size_t k);
 
-    /* score[i] = sum_j table[j][code_ij], added in the order of j from 0: the same bits in every set. table is [m][k]; codes, and room in score, are for n
-     * rounded up to whole blocks, and all those codes are below k. */
+    /* score[i] = sum_j table[j][code_ij], added in the order of j from 0: the same bits in every set. table is [m][k]; codes (LOOKUP_BLOCK), and
+     * room in score, are for n rounded up to whole blocks, and all those codes are below k. */
     void (*lookup)(float *score, const float *table, size_t m, size_t k, const uint8_t *codes, size_t n);
 
     /* Rounds finite tables [m][k] to entries of 8 or 16 bits: low_j is the least entry of table j, step the widest table's (most - least) / (2^bits - 1).

@@ -7,17 +7,29 @@
 
 enum { GROUP = 8 }; /* rows whose sums are in registers */
 
-void lookup_plain(float *score, const float *table, size_t m, size_t k, const uint8_t *codes, size_t n) {
-    for (size_t i = 0; i < n; i += LOOKUP_BLOCK, codes += m * LOOKUP_BLOCK)
+/* Where the code of subspace j is: `packed` is k where a byte has two, else 0. */
+static inline size_t code_in(uint8_t byte, size_t j, size_t packed) { return packed ? byte >> j % 2 * 4 & 15 : byte; }
+static inline size_t byte_of(size_t j, size_t packed) { return packed ? j / 2 : j; }
+
+/* packed is a constant: no test of it is left in the loop. */
+static inline void sums_of(float *score, const float *table, size_t m, size_t k, size_t packed, const uint8_t *codes, size_t n) {
+    for (size_t i = 0; i < n; i += LOOKUP_BLOCK, codes += lookup_row_bytes(m, packed) * LOOKUP_BLOCK)
         for (size_t g = 0; g < LOOKUP_BLOCK; g += GROUP) {
             float sum[GROUP] = {0};
             for (size_t j = 0; j < m; j++) {
-                const uint8_t *code = codes + j * LOOKUP_BLOCK + g;
+                const uint8_t *code = codes + byte_of(j, packed) * LOOKUP_BLOCK + g;
                 const float *t = table + j * k;
-                for (size_t l = 0; l < GROUP; l++) sum[l] += t[code[l]];
+                for (size_t l = 0; l < GROUP; l++) sum[l] += t[code_in(code[l], j, packed)];
             }
             memcpy(score + i + g, sum, sizeof sum);
         }
+}
+
+void lookup_plain(float *score, const float *table, size_t m, size_t k, const uint8_t *codes, size_t n) {
+    if (k == 16)
+        sums_of(score, table, m, 16, 16, codes, n);
+    else
+        sums_of(score, table, m, k, 0, codes, n);
 }
 
 float lookup_scale(struct lookup_scale *s, float widest, float low, size_t bits) {
@@ -27,28 +39,28 @@ float lookup_scale(struct lookup_scale *s, float widest, float low, size_t bits)
     return flat || !(widest <= 3e38f) ? 0 : top / widest;
 }
 
-/* Entry sums of GROUP rows, bits a constant: no test of it is left in the loop. */
-static inline void rounded_group(float *score, const void *entries, const struct lookup_scale *s, size_t m, size_t k, size_t bits,
+/* Entry sums of GROUP rows, bits and packed constants. */
+static inline void rounded_group(float *score, const void *entries, const struct lookup_scale *s, size_t m, size_t k, size_t packed, size_t bits,
                                  const uint8_t *codes) {
     uint32_t sum[GROUP] = {0};
     for (size_t j = 0; j < m; j++) {
-        const uint8_t *code = codes + j * LOOKUP_BLOCK, *bytes = (const uint8_t *)entries + j * k;
+        const uint8_t *code = codes + byte_of(j, packed) * LOOKUP_BLOCK, *bytes = (const uint8_t *)entries + j * k;
         const uint16_t *words = (const uint16_t *)entries + j * k;
-        for (size_t l = 0; l < GROUP; l++) sum[l] += bits == 8 ? bytes[code[l]] : words[code[l]];
+        for (size_t l = 0; l < GROUP; l++) sum[l] += bits == 8 ? bytes[code_in(code[l], j, packed)] : words[code_in(code[l], j, packed)];
     }
     for (size_t l = 0; l < GROUP; l++) score[l] = s->step * (float)(int32_t)sum[l] + s->low;
 }
 
-static inline void rounded_bits(float *score, const void *entries, struct lookup_scale s, size_t m, size_t k, size_t bits, const uint8_t *codes,
-                                size_t n) {
-    for (size_t i = 0; i < n; i += LOOKUP_BLOCK, codes += m * LOOKUP_BLOCK)
-        for (size_t g = 0; g < LOOKUP_BLOCK; g += GROUP) rounded_group(score + i + g, entries, &s, m, k, bits, codes + g);
+static inline void rounded_bits(float *score, const void *entries, struct lookup_scale s, size_t m, size_t k, size_t packed, size_t bits,
+                                const uint8_t *codes, size_t n) {
+    for (size_t i = 0; i < n; i += LOOKUP_BLOCK, codes += lookup_row_bytes(m, packed) * LOOKUP_BLOCK)
+        for (size_t g = 0; g < LOOKUP_BLOCK; g += GROUP) rounded_group(score + i + g, entries, &s, m, k, packed, bits, codes + g);
 }
 
 void lookup_rounded_plain(float *score, const void *entries, const struct lookup_scale *s, size_t m, size_t k, size_t bits, const uint8_t *codes,
                           size_t n) {
-    if (bits == 8)
-        rounded_bits(score, entries, *s, m, k, 8, codes, n);
-    else
-        rounded_bits(score, entries, *s, m, k, 16, codes, n);
+    if (k == 16 && bits == 8) rounded_bits(score, entries, *s, m, 16, 16, 8, codes, n);
+    if (k == 16 && bits == 16) rounded_bits(score, entries, *s, m, 16, 16, 16, codes, n);
+    if (k != 16 && bits == 8) rounded_bits(score, entries, *s, m, k, 0, 8, codes, n);
+    if (k != 16 && bits == 16) rounded_bits(score, entries, *s, m, k, 0, 16, codes, n);
 }

@@ -201,6 +201,28 @@ INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[8], cons
 #include "kernels/vector_tiles.h"
 #include "kernels/vector_lookup.h"
 
+enum { BYTES = 16 };
+typedef uint8x16_t byte_vec;
+static inline byte_vec b_load(const uint8_t *p) { return vld1q_u8(p); }
+static inline byte_vec b_low(byte_vec b) { return vandq_u8(b, vdupq_n_u8(15)); }
+static inline byte_vec b_high(byte_vec b) { return vshrq_n_u8(b, 4); }
+static inline byte_vec b_lookup(const uint8_t *table, byte_vec codes) { return vqtbl1q_u8(vld1q_u8(table), codes); }
+
+typedef struct {
+    uint16x8_t first, second;
+} words;
+static inline words w_zero(void) { return (words){vdupq_n_u16(0), vdupq_n_u16(0)}; }
+static inline void w_add(words *s, byte_vec b) {
+    s->first = vaddw_u8(s->first, vget_low_u8(b));
+    s->second = vaddw_high_u8(s->second, b);
+}
+static inline void w_store(uint16_t *y, words s) {
+    vst1q_u16(y, s.first);
+    vst1q_u16(y + 8, s.second);
+}
+
+#include "kernels/vector_nibbles.h"
+
 static bool supported(void) { return true; }
 
 static const struct kernels set = {
@@ -228,7 +250,7 @@ static const struct kernels set = {
     .lookup_tables = lookup_tables,
     .lookup = lookup_plain,
     .lookup_round = lookup_round,
-    .lookup_rounded = lookup_rounded_plain,
+    .lookup_rounded = lookup_rounded,
     .fma_flops = 2 * LANES * CHAINS,
     .multiply_add = multiply_add,
     .read_sum = read_sum,

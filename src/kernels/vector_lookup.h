@@ -139,7 +139,6 @@ INLINE float spans(const float *table, size_t m, size_t k, float least[LOOKUP_MA
     return widest;
 }
 
-#ifndef HAS_LOOKUP_IN_REGISTERS
 /* x >= 0 to the nearest whole number, ties to even: it is in the low bits of x + 1.5 2^23. */
 INLINE uint32_t whole(float x) {
     uint32_t bits;
@@ -148,7 +147,8 @@ INLINE uint32_t whole(float x) {
     return bits;
 }
 
-static void lookup_round(struct lookup_scale *s, void *entries, const float *table, size_t m, size_t k, size_t bits) {
+#ifndef HAS_LOOKUP_IN_REGISTERS
+static void bytes_round(struct lookup_scale *s, void *entries, const float *table, size_t m, size_t k, size_t bits) {
     float least[LOOKUP_MAX_M], low, widest = spans(table, m, k, least, &low), scale = lookup_scale(s, widest, low, bits);
     uint8_t *bytes = entries;
     uint16_t *words = entries;
