@@ -314,6 +314,7 @@ int main(void) {
     fill_rows();
     CHECK(kernels_get(&best, NULL, &e) == OK, "%s", e.msg);
     random_book(&books, L, H, D, 256, 3);
+    random_book(&books, L, H, D, 16, 3);
     threads_set(1);
     RUN(wide_windows);
     RUN(rolling);

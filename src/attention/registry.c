@@ -21,7 +21,7 @@ static const struct codec_alias aliases[] = {
 enum { N_ALIASES = sizeof aliases / sizeof *aliases };
 
 static const char *const listed[] = {"fp32", "fp16", "int8", "int4", "int4:rotate", "int4:center", "turbo:bits=4", "turbo:bits=3", "turbo:bits=2",
-                                     "lookat2", "lookat4", "lookat8", "lookat16"};
+                                     "lookat2", "lookat4", "lookat8", "lookat16", "lookat16x4"};
 
 struct kv_layout codec_layout(const struct codec *c, size_t head_dim, size_t head) {
     return c->ops->layout ? c->ops->layout(c, head_dim, head) : (struct kv_layout){1, c->ops->row_bytes(c, head_dim, head)};
