@@ -311,7 +311,8 @@ static void check_counters(const struct attn *a) {
 /* Codecs with the exact few or with skipping; over_some checks them where over_pairs does the plain ones. */
 static const char *const optional[] = {"int4:sink=1,window=8", "lookat4:sink=2,window=5/int8", "int4:center,window=40", "turbo:bits=4,sink=3,window=3,exact=8/int4",
                                        "fp32:sink=4/fp16:skip=0", "lookat8x4/fp16", "lookat8x4:table=32,sink=1,window=6/int8", "lookat16x4:plain",
-                                       "fp16/int4:skip=1e-7", "int8:window=6,exact=8/fp16:skip=1e-7"};
+                                       "fp16/int4:skip=1e-7", "int8:window=6,exact=8/fp16:skip=1e-7",
+                                       "lookat:bytes=3", "lookat:bytes=3,sink=1,window=8,table=32/int8"};
 
 static void over_some(void (*check)(const struct attn *a), const struct kernels *k, const float *center) {
     struct attn_shape shape = {L, H, D, T};
@@ -320,6 +321,7 @@ static void over_some(void (*check)(const struct attn *a), const struct kernels 
     random_learned(&book, 4, 256, 3);
     random_book(&book, L, H, D, 16, 3);
     random_learned(&book, 8, 16, 3);
+    random_uneven(&book, 3, 256, 3);
     for (size_t i = 0; i < sizeof optional / sizeof *optional; i++) {
         struct attn a;
         struct err e;

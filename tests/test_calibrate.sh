@@ -44,6 +44,23 @@ expect 0 "" $cal -n 500 --attn lookat:m=4,k=16 -q -o "$tmp/other_seed.gguf"
 cmp -s "$tmp/other_seed.gguf" "$tmp/seed.gguf" && fail "another seed makes the same codebooks"
 end
 
+begin bytes
+expect 0 "" $cal -n 1024 --attn lookat:bytes=3,k=64 -t 1 -q -o "$tmp/uneven.gguf"
+output '^layer +lookat:bytes=3,k=64$'
+[ "$(sed -n '/^bytes of a key/,$p' "$tmp/out" | awk 'NR > 2 { for (i = 2; i <= NF; i++) sum += $i } END { print sum }')" = 12 ] || fail "not 3 bytes a key: $(cat "$tmp/out")"
+cp "$tmp/out" "$tmp/uneven.table"
+expect 0 "wrote" $cal -n 1024 --attn lookat:bytes=3,k=64 -t 2 -o "$tmp/uneven2.gguf"
+cmp -s "$tmp/uneven.gguf" "$tmp/uneven2.gguf" || fail "two threads allot other codes than one"
+cmp -s "$tmp/out" "$tmp/uneven.table" || fail "two threads print another table"
+expect 0 "" "$BIN" generate -m "$m" --book "$tmp/uneven.gguf" -p "a text" -n 20 --temp 0 --attn lookat:bytes=3,k=64,sink=1,window=4
+expect 2 "has no such codebooks" "$BIN" generate -m "$m" --book "$tmp/uneven.gguf" -p a -n 2 --attn lookat:bytes=2,k=64
+expect 2 "bytes and m exclude each other" "$BIN" generate -m "$m" --book "$tmp/uneven.gguf" -p a -n 2 --attn lookat4:bytes=3
+expect 2 "bytes=3 with k=16, expected 64 or 256" $cal --attn lookat:bytes=3,k=16 -o "$tmp/x.gguf"
+expect 2 "bytes=17, expected 1 to 16" "$BIN" generate -m "$m" --book "$tmp/uneven.gguf" -p a -n 2 --attn lookat:bytes=17
+head -c 30 "$tmp/code.txt" > "$tmp/short.txt"
+expect 2 "the texts are too short for that" "$BIN" calibrate -m "$m" -f "$tmp/short.txt" --attn lookat:bytes=3,k=64 -o "$tmp/x.gguf"
+end
+
 begin use
 for a in lookat4 lookat:m=2,k=16/int8 fp16+lookat4@1; do
     expect 0 "" "$BIN" generate -m "$m" --book "$tmp/one.gguf" -p "a text" -n 20 --temp 0 --attn "$a"
@@ -129,7 +146,7 @@ for model in "$tmp/with.gguf" "$tmp/folder"; do
     expect 0 "" "$BIN" info "$model"
     output '^codebooks +lookat:m=4,k=16,learned; 400 tokens of code.txt, headers.txt$'
     expect 0 "" "$BIN" info "$model" -o json
-    output '"codebooks":\[\{"m":4,"k":16,"learned":true\}\]'
+    output '"codebooks":\[\{"m":4,"k":16,"learned":true,"values":false\}\]'
     expect 0 "" "$BIN" generate -m "$model" -p "int" -n 3 -q -a lookat:m=4,k=16
 done
 expect 0 "" "$BIN" info "$m" -o json

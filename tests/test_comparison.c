@@ -8,7 +8,9 @@
 #include "base/threads.h"
 #include "checkpoint/checkpoint.h"
 #include "measure/comparison.h"
+#include "measure/damage.h"
 #include "measure/forced.h"
+#include "random_book.h"
 #include "tokenizer/bpe.h"
 
 #define DEFAULT_MODEL "weights/stories6M.gguf"
@@ -433,6 +435,101 @@ static void divergence_equals_its_definition(void) {
     CHECK(kld[1][0] == 0 && same[1][0] == 1 && dp[1][0] == 0, "equal rows");
 }
 
+/* ---- damage of a head ---- */
+
+enum { TINY_L = 2, TINY_H = 3, TINY_D = 8, TINY_V = 50, LONG = 40 };
+
+static float entering[TINY_L][LONG * TINY_H * TINY_D];
+
+static void note_x(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v, size_t stride) {
+    const struct gpt2_session *s = ctx;
+    (void)rows, (void)q, (void)k, (void)v, (void)stride;
+    memcpy(entering[layer], s->x, n * TINY_H * TINY_D * sizeof(float));
+}
+
+static void window_rows(struct gpt2_row *rows, const int32_t *ids, size_t n) {
+    for (size_t i = 0; i < n; i++) rows[i] = (struct gpt2_row){.pos = (uint32_t)i, .token = ids[i], .logits = true};
+}
+
+static void layers_can_be_run_again(void) {
+    struct gpt2_session s;
+    static float first[LONG * TINY_V], again[LONG * TINY_V];
+    struct gpt2_row rows[LONG];
+    window_rows(rows, random_ids(LONG, TINY_V), LONG);
+    CHECK(gpt2_session_open(&s, tiny_model(), best_kernels(), "fp32", NULL, 1, LONG, LONG, &e) == OK, "%s", e.msg);
+    const struct gpt2_observer observer = {&s, note_x};
+    s.observer = &observer;
+    CHECK(gpt2_forward(&s, rows, LONG, first, &e) == OK, "%s", e.msg);
+    s.observer = NULL;
+    for (size_t l = 0; l < TINY_L; l++) {
+        gpt2_rewind(&s, 0, 0);
+        memset(again, 0, sizeof again);
+        CHECK(gpt2_forward_from(&s, l, entering[l], rows, LONG, again, &e) == OK, "%s", e.msg);
+        CHECK(memcmp(first, again, sizeof first) == 0, "from layer %zu on: other logits", l);
+    }
+    gpt2_session_close(&s);
+}
+
+struct one_head {
+    size_t layer, head;
+    const struct quantiser *z;
+};
+
+static void by_its_codes(void *ctx, size_t layer, float *k, size_t n, size_t stride) {
+    const struct one_head *o = ctx;
+    uint8_t codes[LOOKUP_MAX_M];
+    for (size_t i = 0; i < n && layer == o->layer; i++) {
+        float *row = k + i * stride + o->head * TINY_D, decoded[TINY_D];
+        quantiser_encode(best_kernels(), o->z, codes, 0, 1, row, TINY_D, 1);
+        quantiser_decode(best_kernels(), o->z, decoded, codes, 0, 1, 1);
+        memcpy(row, decoded, sizeof decoded);
+    }
+}
+
+/* The mean divergence of a window's second half, in float64 from logits of whole passes. */
+static double divergence_of_head(const struct one_head *o, const int32_t *ids, size_t n) {
+    static float exact[LONG * TINY_V], other[LONG * TINY_V];
+    struct gpt2_row rows[LONG];
+    struct gpt2_session s;
+    const struct gpt2_key_filter filter = {(void *)(uintptr_t)o, by_its_codes};
+    double sum = 0, p[TINY_V], q[TINY_V];
+    window_rows(rows, ids, n);
+    CHECK(gpt2_session_open(&s, tiny_model(), best_kernels(), "fp32", NULL, 1, n, n, &e) == OK, "%s", e.msg);
+    CHECK(gpt2_forward(&s, rows, n, exact, &e) == OK, "%s", e.msg);
+    gpt2_rewind(&s, 0, 0);
+    s.filter = &filter;
+    CHECK(gpt2_forward(&s, rows, n, other, &e) == OK, "%s", e.msg);
+    for (size_t i = n / 2; i + 1 < n; i++) {
+        softmax_of(p, exact + i * TINY_V, TINY_V);
+        softmax_of(q, other + i * TINY_V, TINY_V);
+        for (size_t v = 0; v < TINY_V; v++) sum += p[v] * log(p[v] / q[v]);
+    }
+    gpt2_session_close(&s);
+    return sum;
+}
+
+static void damage_equals_its_definition(void) {
+    struct book b = {.n_layer = TINY_L, .n_head = TINY_H, .head_dim = TINY_D};
+    struct damage_window windows[] = {{random_ids(LONG, TINY_V), LONG}, {random_ids(31, TINY_V), 31}};
+    double damage[2][TINY_L * TINY_H];
+    b.books = arena_zalloc(&b.arena, 1, sizeof *b.books);
+    random_learned(&b, 2, 16, 5);
+    for (int t = 0; t < 2; t++) {
+        threads_set(t ? 3 : 1);
+        CHECK(damage_measure(damage[t], tiny_model(), best_kernels(), b.books[0].heads, windows, 2, NULL, NULL, &e) == OK, "%s", e.msg);
+    }
+    CHECK(memcmp(damage[0], damage[1], sizeof damage[0]) == 0, "three threads measure other damage than one");
+    threads_set(threads_allowed());
+    for (size_t h = 0; h < TINY_L * TINY_H; h++) {
+        struct quantiser z = b.books[0].heads[h];
+        struct one_head o = {h / TINY_H, h % TINY_H, &z};
+        CHECK(quantiser_prepare(&z, &b.arena, &e) == OK, "%s", e.msg);
+        double want = (divergence_of_head(&o, windows[0].ids, LONG) + divergence_of_head(&o, windows[1].ids, 31)) / (19 + 15);
+        CHECK(want > 1e-4 && fabs(damage[0][h] - want) <= 1e-5 * (1 + want), "head %zu: %g, expected %g", h, damage[0][h], want);
+    }
+    arena_free(&b.arena);
+}
+
 static void summary_equals_its_definitions(void) {
     struct trial t;
     two_texts(&t, random_ids(700, 50));
@@ -573,6 +670,8 @@ int main(void) {
     RUN(threads_change_nothing);
     RUN(shadow_equals_float64);
     RUN(divergence_equals_its_definition);
+    RUN(layers_can_be_run_again);
+    RUN(damage_equals_its_definition);
     RUN(summary_equals_its_definitions);
     RUN(decoded_tokens_are_counted);
     RUN(modes_are_independent);

@@ -256,7 +256,7 @@ static void specs(void) {
         {"lookat8", "8 subspaces do not divide the head dimension of 20", &book},
         {"lookat:m=3", "m=3, expected 1, 2, 4, 8, 16 or 32", &book},
         {"lookat:m=4,k=100", "k=100, expected 4, 16, 64 or 256", &book},
-        {"lookat:bits=4", "lookat has no option 'bits'; it takes: m k table plain learned", &book},
+        {"lookat:bits=4", "lookat has no option 'bits'; it takes: m bytes k table plain learned", &book},
         {"lookat4:table=4", "table=4, expected 8, 16 or 32 bits", &book},
         {"lookat4:plain,learned", "plain and learned exclude each other", &book},
         {"lookat4:learned", "no such codebooks; to make them: lookat calibrate -m MODEL -f TEXT --attn lookat4:learned -o BOOK.gguf", &book},
@@ -396,6 +396,7 @@ static void empty_clusters_are_reseeded(void) {
 static void learning_ignores_threads(void) {
     enum { L = 2, D = 16, N = 400 };
     struct book book[3] = {{0}};
+    struct quantiser counts[L * H] = {{0}};
     struct key_sample sample = {.n_layer = L, .n_head = H, .head_dim = D, .n = N};
     struct arena a = {0};
     struct err e;
@@ -409,11 +410,13 @@ static void learning_ignores_threads(void) {
         blobs(x, 1, D, 1, 1, 1, i);
         for (size_t r = 0; r < D; r++) sample.keys[i * D + r] = f32_to_f16(x[r]);
     }
+    for (size_t h = 0; h < L * H; h++) counts[h].n = 3 + h % 2 - (h % 4) / 2; /* 3 4 2 3 */
     for (int t = 0; t < 3; t++) {
-        struct codebook all[] = {{.m = 2, .k = 64}, {.m = 8, .k = 16}, {.m = 4, .k = 16, .learned = true}};
-        struct learn_error errors[3 * L];
-        book[t] = (struct book){.n_layer = L, .n_head = H, .head_dim = D, .n = 3};
-        book[t].books = arena_alloc(&book[t].arena, 3, sizeof all[0]);
+        struct codebook all[] = {{.m = 2, .k = 64}, {.m = 8, .k = 16}, {.m = 4, .k = 16, .learned = true},
+                                 {.m = 3, .k = 16, .learned = true, .uneven = true, .heads = counts}};
+        struct learn_error errors[4 * L];
+        book[t] = (struct book){.n_layer = L, .n_head = H, .head_dim = D, .n = 4};
+        book[t].books = arena_alloc(&book[t].arena, 4, sizeof all[0]);
         memcpy(book[t].books, all, sizeof all);
         threads_set(t + 1);
         CHECK(book_learn(&book[t], &sample, 9, kernels_at(0), errors, NULL, NULL, &e) == OK, "%s", e.msg);
@@ -425,6 +428,10 @@ static void learning_ignores_threads(void) {
         for (size_t h = 0; h < L * H; h++) {
             const struct quantiser *got = &book[t].books[2].heads[h], *want = &book[0].books[2].heads[h];
             CHECK(!memcmp(got->inverse, want->inverse, D * D * 2) && !memcmp(got->mean, want->mean, D * 2), "%d threads, head %zu", t + 1, h);
+            CHECK(book[t].books[3].heads[h].n == counts[h].n, "%zu codes", book[t].books[3].heads[h].n);
+            for (size_t j = 0; j < counts[h].n; j++)
+                CHECK(!memcmp(book[t].books[3].heads[h].stages[j].centroids, book[0].books[3].heads[h].stages[j].centroids,
+                              book[0].books[3].heads[h].stages[j].width * 32), "%d threads, uneven head %zu, stage %zu", t + 1, h, j);
             for (size_t j = 0; j < 4; j++)
                 CHECK(got->stages[j].width == want->stages[j].width &&
                           !memcmp(got->stages[j].centroids, want->stages[j].centroids, got->stages[j].width * 32), "%d threads, head %zu, stage %zu", t + 1, h, j);
@@ -466,6 +473,7 @@ static void book_round_trip(void) {
     named_book(&b);
     random_learned(&b, 4, 16, 7);
     random_values(&b, 16, 8);
+    random_uneven(&b, 2, 64, 9);
     CHECK(book_write(&b, path, false, &e) == OK, "%s", e.msg);
     CHECK(book_write(&b, path, false, &e) == ERR_USAGE && strstr(e.msg, "--force"), "%s", e.msg);
     CHECK(book_open(&c, path, &found, &e) == OK && found, "%s", e.msg);
@@ -473,10 +481,12 @@ static void book_round_trip(void) {
     CHECK(strcmp(c.fingerprint, b.fingerprint) == 0 && c.n_corpora == 2, "fingerprint");
     for (size_t i = 0; i < 2; i++)
         CHECK(strcmp(c.corpora[i].name, b.corpora[i].name) == 0 && strcmp(c.corpora[i].sha256, b.corpora[i].sha256) == 0, "corpus %zu", i);
-    CHECK(c.n == b.n && c.n == 7, "%zu settings", c.n);
+    CHECK(c.n == b.n && c.n == 8, "%zu settings", c.n);
     same_quantisers(&b.books[5], book_find(&c, 4, 16, CODEBOOK_LEARNED));
     same_quantisers(&b.books[6], book_find(&c, 16, 256, CODEBOOK_VALUES));
-    for (size_t i = 0; i < b.n - 2; i++) {
+    same_quantisers(&b.books[7], book_find(&c, 2, 64, CODEBOOK_UNEVEN));
+    CHECK(!book_find(&c, 2, 64, CODEBOOK_LEARNED) && b.books[7].heads[0].n == 1 && b.books[7].heads[1].n == 3, "the uneven setting");
+    for (size_t i = 0; i < b.n - 3; i++) {
         const struct codebook *y = book_find(&c, b.books[i].m, b.books[i].k, CODEBOOK_PLAIN);
         CHECK(y && memcmp(y->centroids, b.books[i].centroids, 2 * H * 16 * 16 * 2) == 0, "setting %zu", i);
         CHECK(y && (uintptr_t)y->centroids % 64 == 0, "alignment");
@@ -490,6 +500,9 @@ static void book_round_trip(void) {
     CHECK(book_check(&c, other, 2, H, 16, &e) == ERR_REFUSED && strstr(e.msg, "another model: fingerprint aaaaaaaaaaaaaaaa..., this one's is bbbb"),
           "%s", e.msg);
     book_close(&c);
+    b.books[7].m = 3; /* of 2 codes on average */
+    CHECK(book_write(&b, path, true, &e) == OK, "%s", e.msg);
+    CHECK(book_open(&c, path, &found, &e) == ERR_REFUSED && strstr(e.msg, "uneven.m3.k64.stages\": 8 stages of 4 heads, expected 3 on average"), "%s", e.msg);
     book_close(&b);
 }
 

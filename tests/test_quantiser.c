@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attention/learn.h"
 #include "attention/linalg.h"
 #include "attention/quantiser_learn.h"
 #include "base/rng.h"
@@ -118,6 +119,42 @@ static void ranges_are_the_best(void) {
         CHECK(sum == DIM && fabs(got - want) < 1e-9 * want && fabs(have - want) < 1e-9 * want, "seed %d: %.12g, %.12g, expected %.12g", (int)seed, got,
               have, want);
     }
+}
+
+/* ---- codes of each head ---- */
+
+/* The least sum of damages over all ways to hand out `left` codes to the heads from number h on. */
+static double best_allotment(const double *damage, const double *cost, size_t heads, size_t mean, size_t most, size_t h, size_t left) {
+    if (h == heads) return left ? HUGE_VAL : 0;
+    double best = HUGE_VAL;
+    for (size_t m = 1; m <= most && m <= left; m++)
+        best = fmin(best, damage[h] * cost[h * most + m - 1] / cost[h * most + mean - 1] + best_allotment(damage, cost, heads, mean, most, h + 1, left - m));
+    return best;
+}
+
+static void codes_go_where_they_save_most(void) {
+    enum { HEADS = 4, MOST = 6 };
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        double damage[HEADS], cost[HEADS * MOST], have = 0;
+        size_t codes[HEADS], mean = 1 + seed % 4, sum = 0;
+        struct rng r;
+        rng_seed(&r, seed, 1);
+        for (size_t h = 0; h < HEADS; h++) {
+            double fall = 0.2 + 0.7 * rng_double(&r);
+            damage[h] = exp(6 * rng_double(&r));
+            for (size_t m = 0; m < MOST; m++) cost[h * MOST + m] = 5 * pow(fall, (double)m); /* convex: the least sum is found */
+        }
+        book_allot(codes, damage, cost, HEADS, mean, MOST);
+        for (size_t h = 0; h < HEADS; sum += codes[h++]) {
+            CHECK(codes[h] >= 1 && codes[h] <= MOST, "seed %d: %zu codes", (int)seed, codes[h]);
+            have += damage[h] * cost[h * MOST + codes[h] - 1] / cost[h * MOST + mean - 1];
+        }
+        double want = best_allotment(damage, cost, HEADS, mean, MOST, 0, mean * HEADS);
+        CHECK(sum == mean * HEADS && fabs(have - want) <= 1e-9 * want, "seed %d: %zu codes, damage %g, expected %g", (int)seed, sum, have, want);
+    }
+    size_t codes[2];
+    book_allot(codes, (const double[]){0, 0}, (const double[]){0, 0, 0, 0, 0, 0}, 2, 3, 3);
+    CHECK(codes[0] == 3 && codes[1] == 3, "without damage: %zu and %zu codes", codes[0], codes[1]);
 }
 
 /* ---- learning ---- */
@@ -300,6 +337,7 @@ int main(void) {
     RUN(procrustes_is_the_nearest_rotation);
     RUN(inverses);
     RUN(ranges_are_the_best);
+    RUN(codes_go_where_they_save_most);
     RUN(scores_equal_float64);
     RUN(few_rows_are_kept);
     RUN(pairs_are_the_best);

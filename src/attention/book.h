@@ -15,16 +15,17 @@ struct codebook {
     size_t m, k;                   /* M subspaces, K centroids */
     bool learned;
     bool values;                   /* of values, and learned; else of keys */
+    bool uneven;                   /* of keys, and learned: each head has a number of codes of its own, M on average over all heads */
     const uint16_t *centroids;     /* plain: [L][H][M][D/M][K] f16, finite */
     const struct quantiser *heads; /* learned: [L][H], not prepared */
 };
 
-/* What a setting is of and how it came about: keys as published, keys learned, values learned. */
-enum codebook_kind { CODEBOOK_PLAIN, CODEBOOK_LEARNED, CODEBOOK_VALUES, CODEBOOK_KINDS };
+/* What a setting is of and how it came about: keys as published, keys learned, values learned, keys learned with codes given to the heads that need them. */
+enum codebook_kind { CODEBOOK_PLAIN, CODEBOOK_LEARNED, CODEBOOK_VALUES, CODEBOOK_UNEVEN, CODEBOOK_KINDS };
 enum codebook_kind codebook_kind(const struct codebook *y);
 
-/* M in 1, 2, 4, 8, 16, 32, K in 4, 16, 64, 256, of every kind */
-enum { BOOK_SETTINGS = 24 * CODEBOOK_KINDS };
+/* M in 1, 2, 4, 8, 16, 32, K in 4, 16, 64, 256, of every kind; uneven: M in 1 .. LOOKUP_MAX_M, K in 64, 256 */
+enum { BOOK_SETTINGS = 24 * CODEBOOK_UNEVEN + 2 * LOOKUP_MAX_M };
 
 struct book_corpus {
     const char *name;  /* file name without folder */

@@ -20,7 +20,7 @@ struct attn_counters {
 
 /* What may stand behind a codec's name in a spec. 0 and false: not given, until the codec's `check` puts its default there. */
 struct codec_options {
-    size_t m, k, bits, group, table;
+    size_t m, bytes, k, bits, group, table;
     bool rotate, center, plain, learned;
     size_t sink, window, exact; /* of every key codec: exact.h; not the codec's business */
     double skip;                /* of every value codec: skip.h; likewise */

@@ -38,6 +38,9 @@ struct job {
     void *ctx;
 };
 
+/* Codes of a head of a learned book. */
+static size_t codes_of(const struct codebook *y, size_t head) { return y->uneven && y->heads ? y->heads[head].n : y->m; }
+
 /* Tasks of a book: one for each head, or for each of its subspaces. */
 static size_t tasks_of(const struct job *j, size_t b) {
     return j->sample->n_layer * j->sample->n_head * (j->books[b].learned ? 1 : j->books[b].m);
@@ -91,16 +94,23 @@ static void step(struct job *j, int thread, uint64_t work) {
 /* 16 centroids are few for a range of several dimensions: two stages share each. */
 static size_t depth_of(const struct codebook *y) { return y->k <= 16 && y->m % 2 == 0 ? 2 : 1; }
 
-static int learn_head(struct job *j, size_t b, size_t head, int thread) {
+/* What a head's quantiser is learned from. */
+static struct learn_rows rows_of(const struct job *j, size_t head, struct bench *w) {
     const struct key_sample *s = j->sample;
-    struct bench *w = &j->benches[thread];
-    const struct codebook *y = &j->books[b];
-    size_t D = s->head_dim, heads = s->n_layer * s->n_head;
+    size_t D = s->head_dim;
     gather(j, head, 0, D, w->points);
     share_weights(s, head, w->weight);
     floor_metric(s->queries + head * D * D, D, w->metric);
-    struct learn_rows rows = {.x = w->points, .weight = w->weight, .metric = w->metric, .n = s->n, .dim = D};
-    return quantiser_learn(&j->learned[b * heads + head], &rows, y->m, depth_of(y), y->k, j->seed, head * 64 + y->m, j->k, &w->learned, &w->err);
+    return (struct learn_rows){.x = w->points, .weight = w->weight, .metric = w->metric, .n = s->n, .dim = D};
+}
+
+static int learn_head(struct job *j, size_t b, size_t head, int thread) {
+    struct bench *w = &j->benches[thread];
+    const struct codebook *y = &j->books[b];
+    size_t heads = j->sample->n_layer * j->sample->n_head;
+    struct learn_rows rows = rows_of(j, head, w);
+    return quantiser_learn(&j->learned[b * heads + head], &rows, codes_of(y, head), depth_of(y), y->k, j->seed, head * 64 + y->m, j->k, &w->learned,
+                           &w->err);
 }
 
 static void learn_plain(struct job *j, size_t number, size_t b, size_t task, int thread) {
@@ -198,9 +208,9 @@ static void *keep(struct arena *a, const void *x, size_t n, size_t size) {
 }
 
 /* A head's quantiser in the book's memory. */
-static bool keep_quantiser(struct quantiser *z, const struct learned_quantiser *y, size_t D, const struct codebook *book, struct arena *a) {
-    *z = (struct quantiser){.dim = D, .k = book->k, .n = book->m, .inverse = keep(a, y->inverse, D * D, sizeof *y->inverse),
-                            .mean = keep(a, y->mean, D, sizeof *y->mean), .stages = keep(a, y->stages, book->m, sizeof *y->stages)};
+static bool keep_quantiser(struct quantiser *z, const struct learned_quantiser *y, size_t D, size_t codes, size_t k, struct arena *a) {
+    *z = (struct quantiser){.dim = D, .k = k, .n = codes, .inverse = keep(a, y->inverse, D * D, sizeof *y->inverse),
+                            .mean = keep(a, y->mean, D, sizeof *y->mean), .stages = keep(a, y->stages, codes, sizeof *y->stages)};
     bool ok = z->inverse && z->mean && z->stages;
     for (size_t j = 0; ok && j < z->n; j++) {
         z->stages[j].centroids = keep(a, y->stages[j].centroids, y->stages[j].width * z->k, sizeof(uint16_t));
@@ -221,7 +231,8 @@ static int keep_learned(const struct job *j, struct book *book, struct err *e) {
         if (!j->books[b].learned) continue;
         struct quantiser *z = arena_zalloc(&book->arena, heads, sizeof *z);
         bool ok = z != NULL;
-        for (size_t h = 0; h < heads && ok; h++) ok = keep_quantiser(&z[h], &j->learned[b * heads + h], j->sample->head_dim, &j->books[b], &book->arena);
+        for (size_t h = 0; h < heads && ok; h++)
+            ok = keep_quantiser(&z[h], &j->learned[b * heads + h], j->sample->head_dim, codes_of(&j->books[b], h), j->books[b].k, &book->arena);
         if (!ok) return err_set(e, ERR_FAILED, "out of memory for codebooks");
         j->books[b].heads = z;
     }
@@ -251,4 +262,53 @@ int book_learn(struct book *book, const struct key_sample *sample, uint64_t seed
     for (size_t t = 0; t < j.threads && j.benches; t++) arena_free(&j.benches[t].learned);
     arena_free(&a);
     return rc;
+}
+
+/* ---- codes of each head ---- */
+
+struct cost_job {
+    struct job j;
+    size_t k, most;
+    double *cost;
+};
+
+static void cost_task(void *ctx, size_t head, int thread) {
+    struct cost_job *c = ctx;
+    struct bench *w = &c->j.benches[thread];
+    if (interrupt_pending() || w->err.code) return;
+    struct learn_rows rows = rows_of(&c->j, head, w);
+    quantiser_costs(c->cost + head * c->most, &rows, c->most, c->k, c->j.k, &w->err);
+}
+
+int book_costs(double *cost, const struct key_sample *sample, size_t k_centroids, size_t most, const struct kernels *k, struct err *e) {
+    struct codebook book = {.m = 1, .k = k_centroids, .learned = true};
+    struct cost_job c = {.j = {.sample = sample, .books = &book, .n_books = 1, .k = k}, .k = k_centroids, .most = most, .cost = cost};
+    struct book none = {0};
+    struct arena a = {0};
+    int rc = allocate(&c.j, &none, &a, 1) ? OK : err_set(e, ERR_FAILED, "out of memory for learning codebooks from %zu keys a head", sample->n);
+    if (!rc) threads_tasks(sample->n_layer * sample->n_head, cost_task, &c);
+    if (!rc && interrupt_pending()) rc = err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written");
+    for (size_t t = 0; t < c.j.threads && !rc; t++)
+        if (c.j.benches[t].err.code) *e = c.j.benches[t].err, rc = e->code;
+    arena_free(&a);
+    return rc;
+}
+
+/* What one code more of a head is taken to save. */
+static double gain(const double *cost, double damage, size_t mean, size_t codes) {
+    double at_mean = cost[mean - 1];
+    return at_mean > 0 && damage > 0 ? damage * (cost[codes - 1] - cost[codes]) / at_mean : 0;
+}
+
+void book_allot(size_t *codes, const double *damage, const double *cost, size_t n_heads, size_t mean, size_t most) {
+    for (size_t h = 0; h < n_heads; h++) codes[h] = 1;
+    for (size_t left = (mean - 1) * n_heads; left > 0; left--) {
+        size_t best = n_heads;
+        double most_gain = -1;
+        for (size_t h = 0; h < n_heads; h++) {
+            double x = codes[h] < most ? gain(cost + h * most, damage[h], mean, codes[h]) : -1;
+            if (x > most_gain) most_gain = x, best = h;
+        }
+        codes[best]++;
+    }
 }

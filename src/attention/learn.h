@@ -27,10 +27,19 @@ struct learn_error {
     double keys;     /* that sum, never weighted */
 };
 
-/* Fills in book->books[0 .. n - 1], whose m, k and learned are set, with memory from the book's arena. Plain ones: k-means for each layer, head and subspace
+/* Fills in book->books[0 .. n - 1], whose m, k, learned and uneven are set, with memory from the book's arena; of an uneven one,
+ * heads[i].n is the number of codes of head i, or every head gets m where heads is NULL. Plain ones: k-means for each layer, head and subspace
  * as a task; learned ones: quantiser_learn for each layer and head, in the metric of its queries; the tasks are spread over the threads; the result depends on the sample and the seed alone. errors is [n][L]. `progress` (NULL: none) is called
  * on the calling thread with done of total, in any unit. ERR_INTERRUPTED after Ctrl-C. */
 int book_learn(struct book *book, const struct key_sample *sample, uint64_t seed, const struct kernels *k, struct learn_error *errors,
                void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct err *e);
+
+/* cost[L H][most]: of m = 1 .. most codes for each head, as quantiser_costs has them. */
+int book_costs(double *cost, const struct key_sample *sample, size_t k_centroids, size_t most, const struct kernels *k, struct err *e);
+
+/* codes[n_heads], 1 to `most` each and `mean` on average (1 <= mean <= most), that make the sum of damages small: damage[h] is what head h costs the text
+ * when it alone has `mean` codes (measure/damage.h), with m codes it is taken to be damage[h] cost[h][m] / cost[h][mean], and every code in turn goes where
+ * it saves most. The cost's falls are convex enough that this is the least sum, or nearly. */
+void book_allot(size_t *codes, const double *damage, const double *cost, size_t n_heads, size_t mean, size_t most);
 
 #endif

@@ -3,7 +3,9 @@
  * A key of D dimensions is cut into M subvectors of D/M. Each has a codebook of K centroids; the stored key is the number of the nearest centroid of
  * each subvector: M bytes. For a query, table[j][c] = q_j . centroid[j][c] is computed once, and the score of a key is sum_j table[j][code_j]: exactly
  * q . (its centroids put together), without putting them together. That is the published method, option `plain`. Option `learned`: a learned quantiser
- * (quantiser.h) for each head: subvectors of uneven widths of A (key - mean), tables from B q. Without either: learned where the book has it, else plain.
+ * (quantiser.h) for each head: subvectors of uneven widths of A (key - mean), tables from B q. Option bytes=N instead of m: learned, each head with a
+ * number of codes of its own, N on average over the heads of all layers (book.h, quantiser_allot). m with none of the three: bytes=M where the book
+ * has that, else learned, else plain.
  *
  * Option table=B, bits of a table entry. 32: float32. 16 and 8: a query's tables are rounded to whole numbers q of B bits,
  * table[j][c] = low_j + step q[j][c] with step = max_j (max_c table[j][c] - min_c table[j][c]) / (2^B - 1), and summed as such: a score q . k is off by
@@ -36,24 +38,31 @@ static bool is_one_of(size_t x, const size_t *list, size_t n) {
 
 static int lookat_check(struct codec *c, size_t head_dim, struct err *e) {
     static const size_t ms[] = {1, 2, 4, 8, 16, 32}, ks[] = {4, 16, 64, 256} /* 4: small enough to follow by hand */, bits[] = {8, 16, 32};
-    if (!c->o.m) c->o.m = 4;
+    if (c->o.bytes && (c->o.m || c->o.plain)) return err_set(e, ERR_USAGE, "lookat: bytes and %s exclude each other", c->o.m ? "m" : "plain");
+    if (c->o.bytes > LOOKUP_MAX_M || c->o.bytes > head_dim)
+        return err_set(e, ERR_USAGE, "lookat: bytes=%zu, expected 1 to %zu", c->o.bytes, head_dim < LOOKUP_MAX_M ? head_dim : LOOKUP_MAX_M);
+    if (!c->o.bytes && !c->o.m) c->o.m = 4;
     if (!c->o.k) c->o.k = 256;
     if (!c->o.table) c->o.table = TABLE_BITS;
-    if (!is_one_of(c->o.m, ms, sizeof ms / sizeof *ms))
+    if (!c->o.bytes && !is_one_of(c->o.m, ms, sizeof ms / sizeof *ms))
         return err_set(e, ERR_USAGE, "lookat: m=%zu, expected 1, 2, 4, 8, 16 or 32 subspaces", c->o.m);
+    if (c->o.bytes && c->o.k < 64) return err_set(e, ERR_USAGE, "lookat: bytes=%zu with k=%zu, expected 64 or 256 centroids", c->o.bytes, c->o.k);
     if (!is_one_of(c->o.k, ks, sizeof ks / sizeof *ks))
         return err_set(e, ERR_USAGE, "lookat: k=%zu, expected 4, 16, 64 or 256 centroids", c->o.k);
     if (!is_one_of(c->o.table, bits, sizeof bits / sizeof *bits))
         return err_set(e, ERR_USAGE, "lookat: table=%zu, expected 8, 16 or 32 bits", c->o.table);
     if (c->o.plain && c->o.learned) return err_set(e, ERR_USAGE, "lookat: plain and learned exclude each other");
-    if (head_dim % c->o.m) return err_set(e, ERR_USAGE, "lookat: %zu subspaces do not divide the head dimension of %zu", c->o.m, head_dim);
+    if (!c->o.bytes && head_dim % c->o.m)
+        return err_set(e, ERR_USAGE, "lookat: %zu subspaces do not divide the head dimension of %zu", c->o.m, head_dim);
     return OK;
 }
 
 static int no_codebook(const struct codec *c, const struct book *b, struct err *e) {
     const char *kind = c->o.plain ? "plain" : c->o.learned ? "learned" : NULL;
     char name[40], where[96] = "it needs codebooks";
-    if (c->o.k == K_MAX)
+    if (c->o.bytes)
+        snprintf(name, sizeof name, "lookat:bytes=%zu,k=%zu", c->o.bytes, c->o.k);
+    else if (c->o.k == K_MAX)
         snprintf(name, sizeof name, "lookat%zu%s%s", c->o.m, kind ? ":" : "", kind ? kind : "");
     else
         snprintf(name, sizeof name, "lookat:m=%zu,k=%zu%s%s", c->o.m, c->o.k, kind ? "," : "", kind ? kind : "");
@@ -81,13 +90,21 @@ static int set_up_head(struct quantiser *z, const struct codebook *y, const stru
     return quantiser_prepare(z, s->arena, e);
 }
 
+/* What the options mean in this book; the options then name it. NULL: it has no such. */
+static const struct codebook *choose(struct codec_options *o, const struct book *b) {
+    const struct codebook *y = o->bytes || !(o->plain || o->learned) ? book_find(b, o->bytes ? o->bytes : o->m, o->k, CODEBOOK_UNEVEN) : NULL;
+    if (!y && !o->bytes && !o->plain) y = book_find(b, o->m, o->k, CODEBOOK_LEARNED);
+    if (!y && !o->bytes && !o->learned) y = book_find(b, o->m, o->k, CODEBOOK_PLAIN);
+    if (!y) return NULL;
+    o->learned = y->learned && !y->uneven, o->plain = !y->learned;
+    o->m = y->uneven ? 0 : y->m, o->bytes = y->uneven ? y->m : 0;
+    return y;
+}
+
 /* c->data: the quantiser of each head */
 static int lookat_setup(struct codec *c, const struct codec_setup *s, struct err *e) {
-    const struct codebook *y = NULL;
-    if (s->book && !c->o.plain) y = book_find(s->book, c->o.m, c->o.k, CODEBOOK_LEARNED);
-    if (s->book && !c->o.learned && !y) y = book_find(s->book, c->o.m, c->o.k, CODEBOOK_PLAIN);
+    const struct codebook *y = s->book ? choose(&c->o, s->book) : NULL;
     if (!y) return no_codebook(c, s->book, e);
-    c->o.learned = y->learned, c->o.plain = !y->learned;
     struct quantiser *heads = arena_alloc(s->arena, s->n_head, sizeof *heads);
     int rc = heads ? OK : err_set(e, ERR_FAILED, "out of memory for the codebooks of layer %zu", s->layer);
     for (size_t h = 0; h < s->n_head && !rc; h++) rc = set_up_head(&heads[h], y, s, h, e);
@@ -97,8 +114,10 @@ static int lookat_setup(struct codec *c, const struct codec_setup *s, struct err
 
 static const struct quantiser *quantiser_of(const struct codec_head *h) { return (const struct quantiser *)h->codec->data + h->head; }
 
-/* Codes of a row; before setup what the options promise. */
-static size_t codes_of(const struct codec *c, size_t head) { return c->data ? ((const struct quantiser *)c->data)[head].n : c->o.m; }
+/* Codes of a row; before setup what the options promise, of bytes= the average. */
+static size_t codes_of(const struct codec *c, size_t head) {
+    return c->data ? ((const struct quantiser *)c->data)[head].n : c->o.bytes ? c->o.bytes : c->o.m;
+}
 
 static size_t lookat_row_bytes(const struct codec *c, size_t head_dim, size_t head) {
     (void)head_dim;
@@ -215,13 +234,13 @@ static void lookat_reads(const struct codec *c, size_t head_dim, size_t head, si
     for (size_t j = 0; j < z->n; j++) widths += z->stages[j].width;
     count->keys += n * lookup_row_bytes(z->n, z->k);
     count->tables += n * z->n * c->o.table / 8;
-    count->codebooks += 2 * widths * c->o.k + (c->o.learned ? 2 * head_dim * head_dim + 2 * head_dim : 0);
+    count->codebooks += 2 * widths * c->o.k + (z->inverse ? 2 * head_dim * head_dim + 2 * head_dim : 0);
 }
 
 const struct kv_codec codec_lookat = {
     .name = "lookat",
-    .summary = "product-quantised keys scored from lookup tables: m bytes a key, with k=16 half of that; needs codebooks (lookat calibrate)",
-    .options = "m k table plain learned",
+    .summary = "product-quantised keys scored from lookup tables: m bytes a key (with k=16 half of that), or bytes= on average; needs codebooks",
+    .options = "m bytes k table plain learned",
     .keys = true,
     .check = lookat_check,
     .setup = lookat_setup,

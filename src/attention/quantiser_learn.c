@@ -44,19 +44,28 @@ static double distortion(const double *e, size_t n, double bits) {
     return best;
 }
 
-double quantiser_ranges(const double *variance, size_t n, size_t ranges, double bits, size_t *width) {
+/* cost[g][i]: of the first i in g pieces, the last of which begins at cut[g][i]. */
+struct cuts {
     double cost[QUANTISER_STAGES + 1][QUANTISER_DIM + 1];
     size_t cut[QUANTISER_STAGES + 1][QUANTISER_DIM + 1];
+};
+
+static void find_cuts(struct cuts *c, const double *variance, size_t n, size_t ranges, double bits) {
     for (size_t g = 0; g <= ranges; g++)
-        for (size_t i = 0; i <= n; i++) cost[g][i] = g == 0 && i == 0 ? 0 : HUGE_VAL;
+        for (size_t i = 0; i <= n; i++) c->cost[g][i] = g == 0 && i == 0 ? 0 : HUGE_VAL;
     for (size_t j = 0; j < n; j++)
         for (size_t i = j + 1; i <= n; i++) {
             double piece = distortion(variance + j, i - j, bits);
             for (size_t g = 1; g <= ranges; g++)
-                if (cost[g - 1][j] + piece < cost[g][i]) cost[g][i] = cost[g - 1][j] + piece, cut[g][i] = j;
+                if (c->cost[g - 1][j] + piece < c->cost[g][i]) c->cost[g][i] = c->cost[g - 1][j] + piece, c->cut[g][i] = j;
         }
-    for (size_t g = ranges, end = n; g > 0; end = cut[g][end], g--) width[g - 1] = end - cut[g][end];
-    return cost[ranges][n];
+}
+
+double quantiser_ranges(const double *variance, size_t n, size_t ranges, double bits, size_t *width) {
+    struct cuts c;
+    find_cuts(&c, variance, n, ranges, bits);
+    for (size_t g = ranges, end = n; g > 0; end = c.cut[g][end], g--) width[g - 1] = end - c.cut[g][end];
+    return c.cost[ranges][n];
 }
 
 /* ---- the space ---- */
@@ -112,10 +121,10 @@ static void transpose(size_t n, double *a) {
         }
 }
 
-/* A = U H^(1/2), B = U H^(-1/2), the rows of U the principal directions of the rows in the metric, strongest first; ranges to match. */
-static void find_space(struct learner *l) {
-    size_t D = l->rows->dim, ranges = l->codes / l->depth, width[QUANTISER_STAGES], at = 0;
-    double e[QUANTISER_DIM];
+/* A = U H^(1/2), B = U H^(-1/2), the rows of U the principal directions of the rows in the metric, strongest first; e[D] their variances, times the
+ * rows' weights. */
+static void find_directions(struct learner *l, double *e) {
+    size_t D = l->rows->dim;
     roots(l, l->u, l->v);
     moments(l, l->x, l->x, l->t);
     linalg_product(D, l->u, l->t, l->s);
@@ -126,6 +135,13 @@ static void find_space(struct learner *l) {
     linalg_product(D, l->s, l->u, l->a);
     linalg_product(D, l->s, l->v, l->b);
     for (size_t i = 0; i < D; i++) e[i] = e[i] > 0 ? e[i] : 0;
+}
+
+/* The directions, and ranges to match. */
+static void find_space(struct learner *l) {
+    size_t D = l->rows->dim, ranges = l->codes / l->depth, width[QUANTISER_STAGES], at = 0;
+    double e[QUANTISER_DIM];
+    find_directions(l, e);
     quantiser_ranges(e, D, ranges, (double)l->depth * log2((double)l->K), width);
     for (size_t g = 0; g < ranges; at += width[g++])
         for (size_t i = 0; i < l->depth; i++) l->at[g * l->depth + i] = at, l->width[g * l->depth + i] = width[g];
@@ -332,6 +348,22 @@ int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows
         }
     }
     if (!rc) rc = learn(&l, out, seed_number, stream, arena, e);
+    arena_free(&scratch);
+    return rc;
+}
+
+int quantiser_costs(double *cost, const struct learn_rows *rows, size_t most, size_t k, const struct kernels *kernels, struct err *e) {
+    struct arena scratch = {0};
+    struct learner l = {.rows = rows, .k = kernels, .codes = 1, .depth = 1, .K = k};
+    double variance[QUANTISER_DIM];
+    struct cuts *c = arena_alloc(&scratch, 1, sizeof *c);
+    int rc = c && allocate(&l, &scratch) ? OK : no_memory(e);
+    if (!rc) {
+        subtract_mean(&l);
+        find_directions(&l, variance);
+        find_cuts(c, variance, rows->dim, most, log2((double)k));
+        for (size_t m = 0; m < most; m++) cost[m] = c->cost[m + 1][rows->dim];
+    }
     arena_free(&scratch);
     return rc;
 }

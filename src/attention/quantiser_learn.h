@@ -24,6 +24,10 @@ struct learned_quantiser {
 int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows, size_t codes, size_t depth, size_t k, uint64_t seed, uint64_t stream,
                     const struct kernels *kernels, struct arena *arena, struct err *e);
 
+/* cost[m - 1], m = 1 .. most <= D: what m codes leave of the rows by that bound, the sum of quantiser_ranges for m ranges of the principal directions'
+ * variances, in one unit for all m. ERR_FAILED without memory. */
+int quantiser_costs(double *cost, const struct learn_rows *rows, size_t most, size_t k, const struct kernels *kernels, struct err *e);
+
 /* Cuts variance[n], falling, into `ranges` pieces, width[ranges] >= 1 each, such that the sum over the pieces of the distortion that `bits` bits leave of
  * independent normal numbers of these variances (reverse water-filling: Cover and Thomas, Elements of Information Theory, 10.3) is least.
  * Dynamic programming over the ends of pieces: n^2 ranges / 2 steps of it, and n^2 / 2 distortions. Returns the sum. */

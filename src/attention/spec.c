@@ -97,7 +97,7 @@ static int read_skip(const struct reader *r, struct codec_options *o, struct tex
 
 /* Where a numeric option is kept; NULL for a flag or an unknown name. */
 static size_t *number_option(struct codec_options *o, struct text name) {
-    return is(name, "m") ? &o->m : is(name, "k") ? &o->k : is(name, "bits") ? &o->bits : is(name, "group") ? &o->group
+    return is(name, "m") ? &o->m : is(name, "bytes") ? &o->bytes : is(name, "k") ? &o->k : is(name, "bits") ? &o->bits : is(name, "group") ? &o->group
            : is(name, "table") ? &o->table : NULL;
 }
 static bool *flag_option(struct codec_options *o, struct text name) {
@@ -200,7 +200,7 @@ size_t spec_format(const struct codec *c, char *out, size_t room) {
         const char *name;
         size_t number;
         bool flag;
-    } all[] = {{"m", o->m, false}, {"k", o->k, false}, {"bits", o->bits, false}, {"group", o->group, false}, {"table", o->table, false}, {"rotate", 0, o->rotate},
+    } all[] = {{"m", o->m, false}, {"bytes", o->bytes, false}, {"k", o->k, false}, {"bits", o->bits, false}, {"group", o->group, false}, {"table", o->table, false}, {"rotate", 0, o->rotate},
                {"center", 0, o->center}, {"plain", 0, o->plain}, {"learned", 0, o->learned}, {"sink", o->sink, false}, {"window", o->window, false},
                {"exact", o->exact, false}};
     size_t at = (size_t)snprintf(out, room, "%s", c->ops->name);

@@ -5,6 +5,7 @@
 #include "attention/codec.h"
 #include "attention/learn.h"
 #include "attention/spec.h"
+#include "cli/allot.h"
 #include "cli/book.h"
 #include "cli/command.h"
 #include "cli/texts.h"
@@ -19,6 +20,7 @@ struct job {
     struct book book;
     struct book inside; /* the model's own, of which --add keeps some */
     struct sampled_text *texts; /* [files.n] */
+    struct allot_text kept_apart; /* of the texts, where there are uneven settings */
     struct key_sample sample;
     struct learn_error *errors; /* [book.n][L] */
     size_t window, tokens;      /* of a window; in all */
@@ -53,8 +55,8 @@ static int add_setting(struct job *j, const char *spec, struct err *e) {
     if (strcmp(c.ops->name, "lookat") != 0) return err_set(e, ERR_USAGE, "--attn %.40s: only lookat has codebooks", spec);
     if (!c.o.plain && b->head_dim > QUANTISER_DIM)
         return err_set(e, ERR_USAGE, "--attn %.40s: heads of %zu dimensions, %d at most can be learned; plain has no limit", spec, b->head_dim, QUANTISER_DIM);
-    bool learned = !c.o.plain;
-    if (!book_find(b, c.o.m, c.o.k, learned ? CODEBOOK_LEARNED : CODEBOOK_PLAIN)) b->books[b->n++] = (struct codebook){.m = c.o.m, .k = c.o.k, .learned = learned};
+    struct codebook y = {.m = c.o.bytes ? c.o.bytes : c.o.m, .k = c.o.k, .learned = !c.o.plain, .uneven = c.o.bytes != 0};
+    if (!book_find(b, y.m, y.k, codebook_kind(&y))) b->books[b->n++] = y;
     return OK;
 }
 
@@ -88,6 +90,12 @@ static int plan(struct job *j, struct err *e) {
 
 /* ---- texts ---- */
 
+static bool any_uneven(const struct book *b) {
+    for (size_t i = 0; i < b->n; i++)
+        if (b->books[i].uneven) return true;
+    return false;
+}
+
 static int read_text(struct job *j, size_t i, struct err *e) {
     struct book_corpus *corpus = &j->book.corpora[i];
     struct token_text t;
@@ -108,6 +116,7 @@ static int read_texts(struct job *j, struct err *e) {
     j->book.n_corpora = n;
     if (!j->texts || !j->book.corpora) return no_memory(e);
     for (size_t i = 0; i < n && !rc; i++) rc = read_text(j, i, e);
+    if (!rc && any_uneven(&j->book)) rc = allot_hold_out(&j->kept_apart, j->texts, n, j->window, e);
     return rc;
 }
 
@@ -138,8 +147,10 @@ static int collect(struct job *j, struct err *e) {
 static int learn(struct job *j, struct err *e) {
     j->errors = arena_zalloc(&j->g.arena, j->book.n * j->book.n_layer, sizeof *j->errors);
     if (!j->errors) return no_memory(e);
+    int rc = any_uneven(&j->book) ? allot_codes(&j->book, &j->sample, &j->g, &j->kept_apart, j->args->quiet, e) : OK;
+    if (rc) return rc;
     progress_begin(&progress, "learning codebooks");
-    int rc = book_learn(&j->book, &j->sample, j->args->seed, j->g.k, j->errors, j->args->quiet ? NULL : show, NULL, e);
+    rc = book_learn(&j->book, &j->sample, j->args->seed, j->g.k, j->errors, j->args->quiet ? NULL : show, NULL, e);
     progress_end(&progress);
     return rc;
 }
@@ -182,6 +193,44 @@ static int write_out(struct job *j, struct err *e) {
     return rc;
 }
 
+static void setting_name(char *out, size_t room, const struct codebook *y) {
+    const char *kind = y->learned ? "learned" : "plain";
+    if (y->uneven)
+        snprintf(out, room, y->k == 256 ? "lookat:bytes=%zu" : "lookat:bytes=%zu,k=%zu", y->m, y->k);
+    else if (y->k == 256)
+        snprintf(out, room, "lookat%zu:%s", y->m, kind);
+    else
+        snprintf(out, room, "lookat:m=%zu,k=%zu,%s", y->m, y->k, kind);
+}
+
+/* The codes of each head of the uneven settings, a row for each layer. */
+static int print_codes(struct job *j, struct err *e) {
+    const struct book *b = &j->book;
+    struct text_table t;
+    char align[1 + BOOK_SETTINGS + 1] = {0}, name[64];
+    size_t columns = 0;
+    for (size_t i = 0; i < b->n; i++) columns += b->books[i].uneven;
+    memset(align, 'r', 1 + columns);
+    table_begin(&t, align, &j->g.arena);
+    table_cell(&t, "layer");
+    for (size_t i = 0; i < b->n; i++) {
+        setting_name(name, sizeof name, &b->books[i]);
+        if (b->books[i].uneven) table_cell(&t, "%s", name);
+    }
+    for (size_t l = 0; l < b->n_layer; l++) {
+        table_cell(&t, "%zu", l);
+        for (size_t i = 0; i < b->n; i++) {
+            char text[512] = "";
+            size_t at = 0;
+            for (size_t h = 0; b->books[i].uneven && h < b->n_head && at < sizeof text; h++)
+                at += (size_t)snprintf(text + at, sizeof text - at, "%s%zu", h ? " " : "", b->books[i].heads[l * b->n_head + h].n);
+            if (b->books[i].uneven) table_cell(&t, "%s", text);
+        }
+    }
+    printf("\nbytes of a key, head after head\n");
+    return table_print(&t, stdout, e);
+}
+
 /* Per layer, and over all: the mean squared error of one number of a key, and its share of the keys' variance. */
 static int print_table(struct job *j, struct err *e) {
     const struct book *b = &j->book;
@@ -194,9 +243,9 @@ static int print_table(struct job *j, struct err *e) {
     table_cell(&t, "variance");
     for (size_t i = 0; i < b->n; i++) {
         const struct codebook *y = &b->books[i];
-        char name[48];
-        snprintf(name, sizeof name, y->k == 256 ? "lookat%zu" : "lookat:m=%zu,k=%zu", y->m, y->k);
-        table_cell(&t, "%s%s%s", name, y->k == 256 ? ":" : ",", y->learned ? "learned" : "plain");
+        char name[64];
+        setting_name(name, sizeof name, y);
+        table_cell(&t, "%s", name);
         table_cell(&t, "share");
     }
     struct learn_error all[BOOK_SETTINGS] = {{0, 0, 0}};
@@ -220,7 +269,8 @@ static int print_table(struct job *j, struct err *e) {
     }
     printf("mean squared error of a number of a key, and its share of the variance (%s keys a head, of %s tokens)\n",
            text_count(b->samples).s, text_count(b->tokens).s);
-    return table_print(&t, stdout, e);
+    int rc = table_print(&t, stdout, e);
+    return rc || !any_uneven(b) ? rc : print_codes(j, e);
 }
 
 static int run(const struct args *a, struct err *e) {
@@ -250,12 +300,14 @@ const struct command calibrate_command = {
     .usage = "-f TEXT... -o BOOK.gguf [OPTION]...\n-f TEXT... --embed -o MODEL.gguf [OPTION]...",
     .about = "Runs the model over texts, keeps a random sample of the keys of every layer and head (at most 16384 of each, 256 MB in all), and "
              "learns their codebooks. lookat4 and its like learn a quantiser for each head: in the metric of its queries, keys weighted by what they matter "
-             "to attention, along principal directions cut into uneven ranges, rotated. lookat4:plain learns the published method's: k-means of equal cuts, "
+             "to attention, along principal directions cut into uneven ranges, rotated. lookat:bytes=4 gives each head as many bytes as lower the damage to "
+             "the text most, 4 on average: each head's is measured on four windows at the texts' ends that nothing is learned from. lookat4:plain learns the published method's: k-means of equal cuts, "
              "seeds by k-means++, then Lloyd's iterations until one improves the error by less than 0.01 %. For learned ones the table's errors are in "
              "that metric, weighted. The result depends on the texts, the options and the seed, not on the threads. The table at the end is of the "
              "keys the codebooks were learned from. Take texts like those the model will read, but not the ones it will be measured on.",
     .examples = "lookat calibrate -f prose.txt -f code.txt --attn lookat4 -o stories6M.book.gguf\tfor the default model\n"
                 "lookat calibrate -m gpt2.gguf -f text.txt --attn lookat2,lookat4,lookat8 -o gpt2.book.gguf\tseveral settings in one file\n"
+                "lookat calibrate -m gpt2.gguf -f text.txt --attn lookat:bytes=4 -o gpt2.book.gguf\tbytes given to the heads that need them\n"
                 "lookat calibrate -m gpt2.gguf -f text.txt --embed -o gpt2-lookat.gguf\ta copy of the model with codebooks inside\n",
     .max_args = 0,
     .run = run,

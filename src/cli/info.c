@@ -77,7 +77,7 @@ static void json_codebooks(struct json_out *j, const struct book *b) {
     json_put_array(j, "codebooks");
     for (size_t i = 0; b && i < b->n; i++) {
         json_put_object(j, NULL);
-        json_put_uint(j, "m", b->books[i].m);
+        json_put_uint(j, b->books[i].uneven ? "bytes" : "m", b->books[i].m);
         json_put_uint(j, "k", b->books[i].k);
         json_put_bool(j, "learned", b->books[i].learned);
         json_put_bool(j, "values", b->books[i].values);
@@ -122,13 +122,22 @@ static void print_json(const struct checkpoint *c, const struct book *book, cons
 
 /* ---- text ---- */
 
-/* "m=2 m=4 (k=256), from 65,536 tokens of a.txt, b.txt" */
+/* As in --attn; of values "/pq:m=16". */
+static size_t setting_name(char *out, size_t room, const struct codebook *y) {
+    int n = y->values   ? snprintf(out, room, "/pq:m=%zu", y->m)
+            : y->uneven ? snprintf(out, room, "lookat:bytes=%zu,k=%zu", y->m, y->k)
+                        : snprintf(out, room, "lookat:m=%zu,k=%zu,%s", y->m, y->k, y->learned ? "learned" : "plain");
+    return (size_t)n;
+}
+
+/* "lookat:m=2,k=256,learned lookat:m=4,k=256,plain; 65,536 tokens of a.txt, b.txt" */
 static void codebooks(struct text_table *t, const struct book *b) {
     char text[512];
     size_t at = 0;
-    for (size_t i = 0; i < b->n && at < sizeof text; i++)
-        at += (size_t)snprintf(text + at, sizeof text - at, b->books[i].values ? "%s/pq:m=%zu" : "%slookat:m=%zu,k=%zu,%s", i ? " " : "", b->books[i].m,
-                               b->books[i].k, b->books[i].learned ? "learned" : "plain");
+    for (size_t i = 0; i < b->n && at < sizeof text - 1; i++) {
+        if (i) text[at++] = ' ';
+        at += setting_name(text + at, sizeof text - at, &b->books[i]);
+    }
     if (at < sizeof text) at += (size_t)snprintf(text + at, sizeof text - at, "; %s tokens of", text_count(b->tokens).s);
     for (size_t i = 0; i < b->n_corpora && at < sizeof text; i++)
         at += (size_t)snprintf(text + at, sizeof text - at, "%s %s", i ? "," : "", b->corpora[i].name);

@@ -10,6 +10,8 @@ enum { TOKENS = 512 };
 
 /* What the codec would take: the learned codebooks where it may and there are some. */
 static const struct codebook *find(const struct book *b, const struct codec *c) {
+    const struct codebook *uneven = book_find(b, c->o.bytes ? c->o.bytes : c->o.m, c->o.k, CODEBOOK_UNEVEN);
+    if (c->o.bytes || (uneven && !c->o.plain && !c->o.learned)) return uneven;
     const struct codebook *learned = c->o.plain ? NULL : book_find(b, c->o.m, c->o.k, CODEBOOK_LEARNED);
     return learned || c->o.learned ? learned : book_find(b, c->o.m, c->o.k, CODEBOOK_PLAIN);
 }
@@ -25,14 +27,15 @@ static int add_spec(struct book *b, const struct book *own, const char *spec, st
         bool good = strcmp(c->ops->name, "lookat") == 0 && (!c->ops->check || c->ops->check(c, b->head_dim, &unread) == OK);
         if (!good || find(b, c) || b->n == BOOK_SETTINGS) continue;
         const struct codebook *known = own ? find(own, c) : NULL;
-        b->books[b->n++] = known ? *known : (struct codebook){.m = c->o.m, .k = c->o.k, .learned = c->o.learned};
+        b->books[b->n++] = known ? *known : (struct codebook){.m = c->o.bytes ? c->o.bytes : c->o.m, .k = c->o.k, .learned = c->o.learned || c->o.bytes,
+                                                                          .uneven = c->o.bytes != 0};
     }
     return OK;
 }
 
-/* Such centroids as a learned setting of equal widths whose transform is the identity: it costs what a learned one costs. */
+/* Such centroids as a learned setting of about equal widths whose transform is the identity: it costs what a learned one costs. */
 static int dress(struct codebook *c, const uint16_t *centroids, const struct key_sample *s, struct arena *a, struct err *e) {
-    size_t D = s->head_dim, heads = s->n_layer * s->n_head, width = D / c->m;
+    size_t D = s->head_dim, heads = s->n_layer * s->n_head;
     uint16_t *identity = arena_zalloc(a, D * D, sizeof *identity), *mean = arena_zalloc(a, D, sizeof *mean);
     struct quantiser *z = arena_zalloc(a, heads, sizeof *z);
     struct quantiser_stage *stages = arena_zalloc(a, heads * c->m, sizeof *stages);
@@ -40,8 +43,11 @@ static int dress(struct codebook *c, const uint16_t *centroids, const struct key
     for (size_t d = 0; d < D; d++) identity[d * D + d] = f32_to_f16(1);
     for (size_t h = 0; h < heads; h++, stages += c->m) {
         z[h] = (struct quantiser){.dim = D, .k = c->k, .n = c->m, .inverse = identity, .mean = mean, .stages = stages};
-        for (size_t j = 0; j < c->m; j++, centroids += width * c->k)
-            stages[j] = (struct quantiser_stage){.at = j * width, .width = width, .centroids = centroids};
+        for (size_t j = 0; j < c->m; j++) {
+            size_t at = D * j / c->m, width = D * (j + 1) / c->m - at;
+            stages[j] = (struct quantiser_stage){.at = at, .width = width, .centroids = centroids};
+            centroids += width * c->k;
+        }
     }
     c->heads = z;
     return OK;

@@ -115,6 +115,7 @@ static void embed_rows(void *ctx, size_t begin, size_t end, int thread) {
 static void attention(struct gpt2_session *s, size_t layer, const struct gpt2_row *rows, size_t n) {
     size_t C = s->w->config.n_embd, n_items = 0;
     double start = clock_now();
+    if (s->filter) s->filter->keys(s->filter->ctx, layer, s->qkv + C, n, 3 * C);
     for (size_t i = 0, run; i < n; i += run) {
         for (run = 1; i + run < n && rows[i + run].seq == rows[i].seq; run++) {}
         const float *qkv = s->qkv + i * 3 * C;
@@ -165,14 +166,28 @@ static void head(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, 
     if (wanted) linear(s, &s->w->head, NULL, s->norm, wanted, logits, MATRIX_SET);
 }
 
+/* The layers from `first` on, from x. */
+static void layers(struct gpt2_session *s, size_t first, const struct gpt2_row *rows, size_t n, float *logits) {
+    for (size_t l = first; l < s->w->config.n_layer; l++) layer_forward(s, l, rows, n);
+    head(s, rows, n, logits);
+    for (size_t i = 0; i < n; i++) s->length[rows[i].seq] = rows[i].pos + 1;
+}
+
 int gpt2_forward(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, float *logits, struct err *e) {
     assert(threads_count() <= s->threads);
     int rc = check_rows(s, rows, n, e);
     if (rc) return rc;
     each_row((struct rows_job){.s = s, .rows = rows}, n, embed_rows);
-    for (size_t l = 0; l < s->w->config.n_layer; l++) layer_forward(s, l, rows, n);
-    head(s, rows, n, logits);
-    for (size_t i = 0; i < n; i++) s->length[rows[i].seq] = rows[i].pos + 1;
+    layers(s, 0, rows, n, logits);
+    return OK;
+}
+
+int gpt2_forward_from(struct gpt2_session *s, size_t first, const float *x, const struct gpt2_row *rows, size_t n, float *logits, struct err *e) {
+    assert(threads_count() <= s->threads && first < s->w->config.n_layer);
+    int rc = check_rows(s, rows, n, e);
+    if (rc) return rc;
+    memcpy(s->x, x, n * s->w->config.n_embd * sizeof *x);
+    layers(s, first, rows, n, logits);
     return OK;
 }
 

@@ -28,6 +28,12 @@ struct gpt2_observer {
     void (*layer)(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v, size_t stride);
 };
 
+/* Changes the keys k[n][H][D] of every layer and batch, their rows `stride` floats apart, before they are stored. */
+struct gpt2_key_filter {
+    void *ctx;
+    void (*keys)(void *ctx, size_t layer, float *k, size_t n, size_t stride);
+};
+
 struct gpt2_session {
     const struct gpt2_weights *w;
     const struct kernels *k;
@@ -48,6 +54,7 @@ struct gpt2_session {
     double attention_s;             /* seconds spent storing and attending since the session began */
     const struct attn_probe *probe; /* NULL, or what sees every query's scores; set by the owner */
     const struct gpt2_observer *observer; /* NULL, or what sees every layer's rows; set by the owner */
+    const struct gpt2_key_filter *filter; /* NULL, or what changes every layer's keys; set by the owner */
     struct arena arena;
 };
 
@@ -65,6 +72,9 @@ void gpt2_session_close(struct gpt2_session *s);
  * wants them, in order. ERR_USAGE, with nothing stored, for a token outside the vocabulary, a position that is not the next, or one
  * beyond the context. */
 int gpt2_forward(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, float *logits, struct err *e);
+/* The same from layer `first` on, which x[n][C] enter, as an observer of that layer found it in s->x. The layers before it store nothing: the rows are of
+ * empty sequences, and a rewind to 0 comes next. */
+int gpt2_forward_from(struct gpt2_session *s, size_t first, const float *x, const struct gpt2_row *rows, size_t n, float *logits, struct err *e);
 
 /* Appends n tokens to a sequence in batches of max_rows; logits[V] are those after the last token (NULL: none). ERR_INTERRUPTED after Ctrl-C. */
 int gpt2_prefill(struct gpt2_session *s, uint32_t seq, const int32_t *tokens, size_t n, float *logits, struct err *e);

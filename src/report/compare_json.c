@@ -42,7 +42,7 @@ static void codebook(struct json_out *j, const struct compare_book *b) {
     json_put_array(j, "codebooks");
     for (size_t i = 0; i < b->n; i++) {
         json_put_object(j, NULL);
-        json_put_uint(j, "m", b->books[i].m);
+        json_put_uint(j, b->books[i].uneven ? "bytes" : "m", b->books[i].m);
         json_put_uint(j, "k", b->books[i].k);
         json_put_bool(j, "learned", b->books[i].learned);
         json_put_bool(j, "values", b->books[i].values);

@@ -168,7 +168,7 @@ static bool read_book(struct merger *g, struct json *j, const char *file) {
         bool ok = json_next_item(j) && json_enter_array(j) && size_item(j, &books[i].m) && size_item(j, &books[i].k) && size_item(j, &learned) &&
                   size_item(j, &values);
         if (!ok || !end_array(j)) return false;
-        books[i].learned = learned != 0, books[i].values = values != 0;
+        books[i].learned = learned != 0, books[i].uneven = learned == 2, books[i].values = values != 0;
     }
     if (!end_array(j) || !json_next_item(j)) return json_fail(j, "expected the corpora");
     b->n_corpora = count_items(*j);

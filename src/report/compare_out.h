@@ -22,7 +22,7 @@ struct compare_book {
     const char *file;
     const struct book_corpus *corpora; /* [n_corpora] */
     size_t n_corpora;
-    const struct codebook *books;      /* [n] m, k, learned and values only */
+    const struct codebook *books;      /* [n] m, k, learned, values and uneven only */
     size_t n;
     uint64_t tokens, samples, seed;
 };

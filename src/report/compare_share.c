@@ -49,7 +49,7 @@ static void put_setup(struct json_out *j, const struct compare_report *r) {
         json_put_uint(j, NULL, r->seed);
     }
     json_put_close(j);
-    json_put_array(j, "codebook"); /* [] or tokens, samples, seed, [[m,k,learned,values]...], [[name,sha256]...] */
+    json_put_array(j, "codebook"); /* [] or tokens, samples, seed, [[m,k,learned (2: uneven),values]...], [[name,sha256]...] */
     if (r->book) {
         json_put_uint(j, NULL, r->book->tokens);
         json_put_uint(j, NULL, r->book->samples);
@@ -59,7 +59,7 @@ static void put_setup(struct json_out *j, const struct compare_report *r) {
             json_put_array(j, NULL);
             json_put_uint(j, NULL, r->book->books[i].m);
             json_put_uint(j, NULL, r->book->books[i].k);
-            json_put_uint(j, NULL, r->book->books[i].learned);
+            json_put_uint(j, NULL, (unsigned)r->book->books[i].learned + r->book->books[i].uneven);
             json_put_uint(j, NULL, r->book->books[i].values);
             json_put_close(j);
         }

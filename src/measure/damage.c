@@ -1,0 +1,143 @@
+#include "measure/damage.h"
+
+#include <string.h>
+
+#include "base/interrupt.h"
+#include "base/threads.h"
+#include "measure/forced.h"
+
+enum { BYTES = 128 << 20 };
+
+struct measuring {
+    struct gpt2_session s;
+    const struct kernels *k;
+    const struct quantiser *heads;
+    size_t n_heads, n;       /* L H; tokens of this window */
+    struct gpt2_row *rows;   /* [most n] */
+    int32_t *targets;        /* [scored] */
+    size_t scored, every;    /* predictions of this window; one in `every` positions */
+    float *entering;         /* [L][most n][C] x of the exact pass, as it enters each layer */
+    size_t most, width;      /* n of the longest window; C */
+    struct forced forced;
+    struct comparison_chunk base, other;
+    size_t layer, head;      /* the one with quantised keys */
+    struct quantiser prepared; /* its quantiser */
+    uint8_t *codes;          /* [most n][LOOKUP_MAX_M] */
+    float *decoded;          /* [most n][D] */
+    struct arena arena;
+};
+
+static void keep_entering(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v, size_t stride) {
+    struct measuring *m = ctx;
+    (void)rows, (void)q, (void)k, (void)v, (void)stride;
+    memcpy(m->entering + layer * m->most * m->width, m->s.x, n * m->width * sizeof(float));
+}
+
+struct key_rows {
+    const struct measuring *m;
+    float *k;
+    size_t stride;
+};
+
+static void quantise_rows(void *ctx, size_t begin, size_t end, int thread) {
+    const struct key_rows *r = ctx;
+    const struct measuring *m = r->m;
+    const struct quantiser *z = &m->prepared;
+    uint8_t *codes = m->codes + begin * LOOKUP_MAX_M;
+    float *decoded = m->decoded + begin * z->dim;
+    (void)thread;
+    quantiser_encode(m->k, z, codes, LOOKUP_MAX_M, 1, r->k + begin * r->stride, r->stride, end - begin);
+    quantiser_decode(m->k, z, decoded, codes, LOOKUP_MAX_M, 1, end - begin);
+    for (size_t i = begin; i < end; i++, decoded += z->dim) memcpy(r->k + i * r->stride, decoded, z->dim * sizeof *decoded);
+}
+
+static void replace_keys(void *ctx, size_t layer, float *k, size_t n, size_t stride) {
+    struct measuring *m = ctx;
+    if (layer != m->layer) return;
+    struct key_rows r = {m, k + m->head * m->prepared.dim, stride};
+    threads_ranges(n, quantise_rows, &r);
+}
+
+static bool open_chunk(struct comparison_chunk *c, size_t n, struct arena *a) {
+    c->nll = arena_alloc(a, n, sizeof *c->nll);
+    c->kld = arena_alloc(a, n, sizeof *c->kld);
+    c->dp = arena_alloc(a, n, sizeof *c->dp);
+    c->same_top1 = arena_alloc(a, n, sizeof *c->same_top1);
+    return c->nll && c->kld && c->dp && c->same_top1;
+}
+
+static int open_all(struct measuring *m, const struct gpt2_weights *w, struct err *e) {
+    const struct gpt2_config *c = &w->config;
+    struct arena *a = &m->arena;
+    size_t per_row = c->n_vocab * (2 * sizeof(float) + sizeof(double)), half = m->most / 2;
+    m->width = c->n_embd;
+    m->n_heads = c->n_layer * c->n_head;
+    m->every = (half * per_row + BYTES - 1) / BYTES;
+    size_t scored = half / m->every + 1;
+    m->rows = arena_alloc(a, m->most, sizeof *m->rows);
+    m->targets = arena_alloc(a, scored, sizeof *m->targets);
+    m->entering = arena_alloc(a, c->n_layer * m->most * c->n_embd, sizeof *m->entering);
+    m->codes = arena_alloc(a, m->most, LOOKUP_MAX_M);
+    m->decoded = arena_alloc(a, m->most * (c->n_embd / c->n_head), sizeof *m->decoded);
+    bool ok = m->rows && m->targets && m->entering && m->codes && m->decoded && open_chunk(&m->base, scored, a) && open_chunk(&m->other, scored, a);
+    int rc = ok ? forced_open(&m->forced, scored, c->n_vocab, a, e) : err_set(e, ERR_FAILED, "out of memory for windows of %zu tokens", m->most);
+    return rc ? rc : gpt2_session_open(&m->s, w, m->k, "fp32", NULL, 1, m->most, m->most, e);
+}
+
+/* The exact pass. */
+static int begin_window(struct measuring *m, const struct damage_window *w, struct err *e) {
+    const struct gpt2_observer observer = {m, keep_entering};
+    m->n = w->n;
+    m->scored = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        bool wants = i >= w->n / 2 && i + 1 < w->n && (i - w->n / 2) % m->every == 0;
+        m->rows[i] = (struct gpt2_row){.pos = (uint32_t)i, .token = w->ids[i], .logits = wants};
+        if (wants) m->targets[m->scored++] = w->ids[i + 1];
+    }
+    gpt2_rewind(&m->s, 0, 0);
+    m->s.observer = &observer;
+    int rc = gpt2_forward(&m->s, m->rows, m->n, m->forced.base, e);
+    m->s.observer = NULL;
+    if (!rc) forced_baseline(&m->forced, m->targets, m->scored, 0, &m->base);
+    return rc;
+}
+
+/* *sum += the divergences of this window with the keys of head number `index` quantised. */
+static int measure_head(struct measuring *m, size_t index, double *sum, struct err *e) {
+    const struct gpt2_key_filter filter = {m, replace_keys};
+    struct arena scratch = {0};
+    size_t H = m->s.w->config.n_head;
+    m->layer = index / H, m->head = index % H;
+    m->prepared = m->heads[index];
+    int rc = interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written") : quantiser_prepare(&m->prepared, &scratch, e);
+    gpt2_rewind(&m->s, 0, 0);
+    m->s.filter = &filter;
+    if (!rc) rc = gpt2_forward_from(&m->s, m->layer, m->entering + m->layer * m->most * m->width, m->rows, m->n, m->forced.other, e);
+    m->s.filter = NULL;
+    if (!rc) forced_other(&m->forced, m->targets, m->scored, 0, &m->base, &m->other);
+    for (size_t i = 0; i < m->scored && !rc; i++) *sum += (double)m->other.kld[i];
+    arena_free(&scratch);
+    return rc;
+}
+
+int damage_measure(double *damage, const struct gpt2_weights *w, const struct kernels *k, const struct quantiser *heads, const struct damage_window *windows,
+                   size_t n_windows, void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct err *e) {
+    struct measuring m = {.k = k, .heads = heads};
+    size_t scored = 0;
+    for (size_t i = 0; i < n_windows; i++) m.most = windows[i].n > m.most ? windows[i].n : m.most;
+    int rc = open_all(&m, w, e);
+    bool opened = !rc;
+    for (size_t h = 0; h < m.n_heads; h++) damage[h] = 0;
+    for (size_t i = 0; i < n_windows && !rc; i++) {
+        rc = begin_window(&m, &windows[i], e);
+        for (size_t h = 0; h < m.n_heads && !rc; h++) {
+            rc = measure_head(&m, h, &damage[h], e);
+            if (!rc && progress) progress(ctx, i * m.n_heads + h + 1, n_windows * m.n_heads);
+        }
+        scored += m.scored;
+    }
+    for (size_t h = 0; h < m.n_heads && scored; h++) damage[h] /= (double)scored;
+    if (opened) gpt2_session_close(&m.s);
+    arena_free(&m.arena);
+    return rc;
+}
