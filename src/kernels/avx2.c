@@ -129,18 +129,13 @@ static inline void v_scales(float scale[8], const uint8_t *block, size_t bytes, 
 }
 
 static inline size_t act_step(enum dtype type) { return (void)type, 1; }
-static inline vec v_step_scale(enum dtype type, const float *scale, const uint8_t *block, size_t n, const struct act *a, size_t b) {
-    (void)type, (void)block, (void)n, (void)a, (void)b;
-    return _mm256_broadcast_ss(scale);
-}
 
 static inline __m256i load_32_bytes(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 
 /* sums of the products of a block of weights with block b of a, spread over the lanes */
-static inline vec v_block_products(enum dtype type, const uint8_t *block, size_t n, const struct act *a, size_t b) {
+static inline vec v_block_products(enum dtype type, const uint8_t *block, const struct act *a, size_t b) {
     const int16_t *q = a->q + b * ACT_BLOCK;
     __m256i low, high, sum = _mm256_setzero_si256();
-    (void)n;
     if (type == DTYPE_Q8_0) {
         low = _mm256_cvtepi8_epi16(load_16_bytes(block + 2));
         high = _mm256_cvtepi8_epi16(load_16_bytes(block + 18));

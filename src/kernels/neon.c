@@ -103,10 +103,6 @@ static inline void v_scales(float scale[8], const uint8_t *block, size_t bytes, 
 }
 
 static inline size_t act_step(enum dtype type) { return (void)type, 1; }
-static inline vec v_step_scale(enum dtype type, const float *scale, const uint8_t *block, size_t n, const struct act *a, size_t b) {
-    (void)type, (void)block, (void)n, (void)a, (void)b;
-    return vld1q_dup_f32(scale);
-}
 
 /* sum + the products of 16 bytes and 16 activations */
 static inline int32x4_t add_products(int32x4_t sum, int8x16_t w, const int16_t *q) {
@@ -116,11 +112,10 @@ static inline int32x4_t add_products(int32x4_t sum, int8x16_t w, const int16_t *
 }
 
 /* sums of the products of a block of weights with block b of a, spread over the lanes */
-static inline vec v_block_products(enum dtype type, const uint8_t *block, size_t n, const struct act *a, size_t b) {
+static inline vec v_block_products(enum dtype type, const uint8_t *block, const struct act *a, size_t b) {
     const int16_t *q = a->q + b * ACT_BLOCK;
     uint8x16_t bytes = vld1q_u8(block + 2);
     int8x16_t low = vreinterpretq_s8_u8(bytes), high, eight = vdupq_n_s8(8);
-    (void)n;
     if (type == DTYPE_Q8_0) {
         high = vreinterpretq_s8_u8(vld1q_u8(block + 18));
     } else {

@@ -7,7 +7,7 @@ enum { TIMELINE_PARTS = 8, TIMELINE_AHEAD = 1024 };
 static inline size_t timeline_part(size_t n) { return n / (TIMELINE_PARTS * ROWS) * ROWS; }
 
 INLINE void prefetch_rows(const uint8_t *w, size_t bytes) {
-    for (size_t i = 0; i < ROWS * bytes; i += 64) __builtin_prefetch((const void *)((uintptr_t)w + TIMELINE_AHEAD + i));
+    for (size_t i = 0; i < ROWS * bytes; i += 64) __builtin_prefetch((const void *)((uintptr_t)w + TIMELINE_AHEAD + i), 0, 2);
 }
 
 /* y[ROWS]: y[r] = row r . x for r < n (a constant), 0 for the others */

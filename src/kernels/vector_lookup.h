@@ -98,7 +98,7 @@ INLINE void table_columns(float *table, const uint16_t *w, const float *x, size_
     for (size_t v = 0; v < TABLE_VECS; v++) sum[v] = v_set1(0);
     for (size_t r = 0; r < d; r++, w += k) {
         vec s = v_set1(x[r]);
-        for (size_t line = 0; line < TABLE_COLUMNS; line += 32) __builtin_prefetch((const void *)((uintptr_t)(w + line) + ahead));
+        for (size_t line = 0; line < TABLE_COLUMNS; line += 32) __builtin_prefetch((const void *)((uintptr_t)(w + line) + ahead), 0, 2);
         for (size_t v = 0; v < TABLE_VECS; v++) sum[v] = v_fma(s, v_load_f16(w + v * LANES), sum[v]);
     }
     for (size_t v = 0; v < TABLE_VECS; v++) v_store(table + v * LANES, sum[v]);

@@ -28,7 +28,7 @@ static inline size_t visited(size_t i, size_t count) {
 
 /* Fetches the lines of `bytes` bytes at p, which may lie outside any object. */
 INLINE void fetch(const uint8_t *p, size_t ahead, size_t bytes) {
-    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const void *)((uintptr_t)p + ahead + i));
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const void *)((uintptr_t)p + ahead + i), 0, 2);
 }
 
 INLINE void tile_scores_bits(size_t bits, bool levels, const struct tiles *t, float *scores, const uint8_t *blocks, size_t n,
