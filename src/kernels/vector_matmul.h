@@ -13,8 +13,7 @@ enum {
     GROUPS = LANES / 4, /* fours in a vector */
     PANEL_COLS = 384, /* a panel of LANES rows stays in the first cache */
     FEW = 8,
-    FEW_COLS = LANES < 8 ? 384 : 768, /* at most 96 additions to a lane; eight rows of x stay in the first cache */
-    ROWS_AHEAD = 4,                   /* rows of w from the first of those multiplied to the one asked for */
+    FEW_COLS = LANES < 8 ? 384 : 768, /* at most 96 additions to a lane; eight rows of x fit the first cache */
 };
 
 /* v[g] = LANES columns of row g: the fours that lie in the same columns go to one vector of a panel, 4 * LANES floats before the next. */
@@ -143,7 +142,7 @@ INLINE void few_rows(enum dtype type, size_t rows, size_t n, float *y, size_t ld
             vec q[4][BLOCK_VECS], d[4];
             UNROLL for (size_t h = 0; h < rows; h++) {
                 const uint8_t *block = w + h * stride + bytes_of(type, c);
-                __builtin_prefetch(next + h * stride + bytes_of(type, c));
+                __builtin_prefetch(next + h * stride + bytes_of(type, c), 0, 2);
                 d[h] = v_set1(block_scale(block));
                 load_block(type, q[h], block);
             }
@@ -159,7 +158,7 @@ INLINE void few_rows(enum dtype type, size_t rows, size_t n, float *y, size_t ld
         for (; c + LANES <= cols; c += LANES) {
             UNROLL for (size_t h = 0; h < rows; h++) {
                 v[h] = load(type, w + h * stride, c);
-                __builtin_prefetch(next + h * stride + bytes_of(type, c));
+                __builtin_prefetch(next + h * stride + bytes_of(type, c), 0, 2);
             }
             UNROLL for (size_t i = 0; i < n; i++) {
                 vec xv = v_keep(v_load(x + i * ldx + c));
@@ -183,12 +182,12 @@ INLINE void few_rows(enum dtype type, size_t rows, size_t n, float *y, size_t ld
 /* n <= FEW rows of x, n a constant: too few to pay for a panel. Weights come from memory, a few rows after the other. */
 INLINE void matmul_few(enum dtype type, size_t n, float *y, size_t ldy, const uint8_t *w, size_t stride, size_t rows, const float *x,
                        size_t ldx, size_t cols) {
-    const size_t some = few_rows_of(n), ahead = some < ROWS_AHEAD ? ROWS_AHEAD : some;
+    const size_t some = few_rows_of(n);
     for (size_t c = 0; c < cols; c += FEW_COLS) {
         size_t width = cols - c < FEW_COLS ? cols - c : FEW_COLS, r = 0;
         const uint8_t *row = w + bytes_of(type, c);
         for (; r + some <= rows; r += some, row += some * stride)
-            few_rows(type, some, n, y + r, ldy, row, stride, x + c, ldx, width, c > 0, r + ahead + some <= rows ? row + ahead * stride : row);
+            few_rows(type, some, n, y + r, ldy, row, stride, x + c, ldx, width, c > 0, r + 2 * some <= rows ? row + some * stride : row);
         for (; r < rows; r++, row += stride) few_rows(type, 1, n, y + r, ldy, row, stride, x + c, ldx, width, c > 0, row);
     }
 }
