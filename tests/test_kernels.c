@@ -92,6 +92,14 @@ static double act_error(enum dtype type, const uint8_t *row, const float *x, siz
     return error;
 }
 
+/* Memory aligned to 64 in a room of bytes + 64; true at the end where what lies behind it is still poison. */
+static uint8_t *aligned(const struct room *r) { return r->data + (64 - (uintptr_t)r->data % 64) % 64; }
+static bool untouched_behind(const struct room *r, size_t bytes) {
+    for (const uint8_t *at = aligned(r) + bytes; at < r->data + r->bytes; at++)
+        if (*at != POISON) return false;
+    return true;
+}
+
 /* y[rows] = rows from.. of w times x, through matvec or matvec_blocks; what the latter takes lies between guards at an address aligned to 64. */
 static void times(const struct kernels *k, const struct weights *w, float *y, size_t from, size_t rows, const float *x) {
     const uint8_t *data = w->room.data + from * w->stride;
@@ -101,9 +109,9 @@ static void times(const struct kernels *k, const struct weights *w, float *y, si
     }
     size_t bytes = k->act_bytes(w->type, w->cols);
     struct room room = room_new(bytes + 64);
-    uint8_t *act = room.data + (64 - (uintptr_t)room.data % 64) % 64;
+    uint8_t *act = aligned(&room);
     k->act_from_f32(w->type, act, x, w->cols);
-    for (uint8_t *at = act + bytes; at < room.data + room.bytes; at++) CHECK(*at == POISON, "%s %s: wrote beyond act_bytes", k->name, dtype_name(w->type));
+    CHECK(untouched_behind(&room, bytes), "%s %s: wrote beyond act_bytes", k->name, dtype_name(w->type));
     k->matvec_blocks(w->type, y, data, w->stride, rows, act, w->cols);
     CHECK(room_end(&room), "%s %s: wrote outside the act", k->name, dtype_name(w->type));
 }
@@ -275,6 +283,84 @@ static void matmul_of_every_shape(void) {
                 for (size_t n = 1; n <= 13; n += 3) check_matmul(k, types[t], r, n, all_cols[c]);
 }
 
+/* Rows of activations in whole numbers: float64 within the bound, and each element the same bits alone. */
+static void check_matmul_blocks(const struct kernels *k, enum dtype type, size_t rows, size_t n, size_t cols) {
+    size_t ldx = cols + 1, ldy = rows + 2, bytes = k->row_act_bytes(cols);
+    struct weights w = weights_new(type, rows, cols, 6), x = weights_new(DTYPE_F32, n, cols, sizeof(float));
+    struct room ry = room_new(((n - 1) * ldy + rows) * sizeof(float)), ro = room_new(sizeof(float)), ra = room_new(n * bytes + 64);
+    const float *xf = (const float *)(const void *)x.room.data;
+    float *y = (float *)(void *)ry.data, *one = (float *)(void *)ro.data;
+    uint8_t *acts = aligned(&ra);
+    for (size_t i = n; i-- > 0;) k->row_act_from_f32(acts + i * bytes, xf + i * ldx, cols);
+    CHECK(untouched_behind(&ra, n * bytes), "%s: wrote beyond row_act_bytes", k->name);
+    k->matmul_blocks(type, y, ldy, w.room.data, w.stride, rows, acts, n, cols);
+    for (size_t i = 0; i < n; i++)
+        for (size_t r = 0; r < rows; r++) {
+            const uint8_t *row = w.room.data + r * w.stride;
+            double sum = 0, size = 0;
+            for (size_t c = 0; c < cols; c++) {
+                double p = stored(type, row, c) * xf[i * ldx + c];
+                sum += p;
+                size += fabs(p);
+            }
+            float got = y[i * ldy + r];
+            CHECK(fabs(got - sum) <= ((double)cols / 8 + 16) * U * size + act_error(type, row, xf + i * ldx, cols), "%s %s %zux%zux%zu (%zu, %zu): %g, not %g",
+                  k->name, dtype_name(type), rows, n, cols, i, r, (double)got, sum);
+            k->matmul_blocks(type, one, 1, row, w.stride, 1, acts + i * bytes, 1, cols);
+            CHECK(same_bits(*one, got), "%s %s %zux%zux%zu: (%zu, %zu) alone differs", k->name, dtype_name(type), rows, n, cols, i, r);
+        }
+    for (size_t i = 0; i + 1 < n; i++)
+        for (size_t b = 0; b < 2 * sizeof(float); b++)
+            CHECK(ry.data[(i * ldy + rows) * sizeof(float) + b] == POISON, "%s: wrote into the gap after row %zu of y", k->name, i);
+    CHECK(rooms_end(&ry, &ro) && room_end(&ra), "%s %s %zux%zux%zu: wrote outside y", k->name, dtype_name(type), rows, n, cols);
+    room_end(&w.room);
+    room_end(&x.room);
+}
+
+static void matmul_blocks_of_every_shape(void) {
+    EACH_SET(k)
+    for (size_t t = 0; t < COUNT(types); t++)
+        for (size_t c = 0; c < COUNT(all_cols) && k->matmul_blocks && dtype_block(types[t]) > 1; c++)
+            for (size_t r = all_cols[c] > 100 ? 17 : 1; r <= 35 && fits(types[t], all_cols[c]); r += 6)
+                for (size_t n = 1; n <= 17; n += n < 9 ? 1 : 4) check_matmul_blocks(k, types[t], r, n, all_cols[c]);
+}
+
+/* Numbers at the ends of their ranges, which sums of bytes must hold; and what is no number. */
+static void matmul_blocks_of_extremes(void) {
+    enum { COLS = 64, ROWS = 3 };
+    EACH_SET(k)
+    for (size_t t = 0; t < COUNT(types) && k->matmul_blocks; t++) {
+        if (dtype_block(types[t]) == 1) continue;
+        size_t stride = dtype_bytes(types[t], COLS);
+        uint8_t w[ROWS * 68];
+        float x[COLS], y[ROWS];
+        _Alignas(64) uint8_t act[1024];
+        CHECK(k->row_act_bytes(COLS) <= sizeof act, "%s", k->name);
+        memset(w, 0, sizeof w);
+        for (size_t r = 0; r < ROWS; r++)
+            for (size_t b = 0; b < COLS / 32; b++) {
+                uint8_t *block = w + r * stride + b * dtype_bytes(types[t], 32), byte = r == 0 ? 0x80 : r == 1 ? 0x7f : 0xff;
+                block[1] = 0x3c; /* 1 as f16 */
+                memset(block + 2, types[t] == DTYPE_Q8_0 ? byte : r == 0 ? 0 : 0xff, dtype_bytes(types[t], 32) - 2);
+            }
+        for (int sign = -1; sign <= 1; sign += 2) {
+            for (size_t c = 0; c < COLS; c++) x[c] = (float)sign;
+            k->row_act_from_f32(act, x, COLS);
+            k->matmul_blocks(types[t], y, ROWS, w, stride, ROWS, act, 1, COLS);
+            for (size_t r = 0; r < ROWS; r++) {
+                double sum = sign * COLS * stored(types[t], w + r * stride, 0);
+                CHECK(fabs(y[r] - sum) <= 64 * U * fabs(sum), "%s %s row %zu: %g, not %g", k->name, dtype_name(types[t]), r, (double)y[r], sum);
+            }
+        }
+        for (int bad = 0; bad < 2; bad++) {
+            x[40] = bad ? INFINITY : NAN;
+            k->row_act_from_f32(act, x, COLS);
+            k->matmul_blocks(types[t], y, ROWS, w, stride, ROWS, act, 1, COLS);
+            for (size_t r = 0; r < ROWS; r++) CHECK(isnan(y[r]), "%s %s: %g of an x with %g", k->name, dtype_name(types[t]), (double)y[r], (double)x[40]);
+        }
+    }
+}
+
 static double gelu_tanh_exact(double x) { return x / 2 * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x))); }
 static double gelu_erf_exact(double x) { return x / 2 * erfc(-x / sqrt(2)); }
 
@@ -284,7 +370,8 @@ static void check_apply(const struct kernels *k, enum dtype type, size_t rows, s
     struct matrix m = {w.room.data, type, rows, cols};
     size_t ldx = cols + 5, ldy = rows + 7, ny = (n - 1) * ldy + rows;
     struct weights x = weights_new(DTYPE_F32, n, cols, 5 * sizeof(float));
-    struct room rb, first = {0};
+    size_t work = matrix_work_bytes(k, &m, n);
+    struct room rb, first = {0}, rw = room_new(work + 64);
     const float *bias = normals(&rb, rows, 1), *xf = (const float *)(const void *)x.room.data;
     for (int threads = 1; threads <= 4; threads++) {
         struct room ry = room_new(ny * sizeof(float));
@@ -292,8 +379,8 @@ static void check_apply(const struct kernels *k, enum dtype type, size_t rows, s
         for (size_t i = 0; i < n; i++)
             for (size_t r = 0; r < rows; r++) y[i * ldy + r] = (float)(r % 3) - 1;
         threads_set(threads);
-        matrix_apply(k, &(struct matrix_product){&m, with_bias ? bias : NULL, xf, y, n, ldx, ldy, after});
-        CHECK(room_intact(&ry), "%s: wrote outside y", k->name);
+        matrix_apply(k, &(struct matrix_product){&m, with_bias ? bias : NULL, xf, y, n, ldx, ldy, after, work ? aligned(&rw) : NULL});
+        CHECK(room_intact(&ry) && untouched_behind(&rw, work), "%s: wrote outside y or work", k->name);
         if (threads > 1) {
             CHECK(memcmp(first.data, ry.data, ry.bytes) == 0, "%s %s n %zu: %d threads differ", k->name, dtype_name(type), n, threads);
             room_end(&ry);
@@ -312,7 +399,7 @@ static void check_apply(const struct kernels *k, enum dtype type, size_t rows, s
                     size += fabs(p);
                 }
                 double bound = (matmul_bound(cols) + 8 * U) * size; /* gelu's slope is at most 1.13 */
-                if (n == 1) bound = ((double)cols / 8 + 24) * U * size + act_error(type, w.room.data + r * w.stride, xf + i * ldx, cols);
+                if (n == 1 || work) bound = ((double)cols / 8 + 24) * U * size + act_error(type, w.room.data + r * w.stride, xf + i * ldx, cols);
                 if (after == MATRIX_ADD) bound += U * fabs(sum + before), sum += before;
                 if (after == MATRIX_GELU_TANH) bound = 1.13 * bound + 4e-7 * (1 + fabs(sum)), sum = gelu_tanh_exact(sum);
                 if (after == MATRIX_GELU_ERF) bound = 1.13 * bound + 4e-7 * (1 + fabs(sum)), sum = gelu_erf_exact(sum);
@@ -322,6 +409,7 @@ static void check_apply(const struct kernels *k, enum dtype type, size_t rows, s
     }
     room_end(&first);
     room_end(&rb);
+    room_end(&rw);
     room_end(&w.room);
     room_end(&x.room);
 }
@@ -334,24 +422,36 @@ static void matrix_apply_of_every_type(void) {
             check_apply(k, types[t], 37, 96, n, true, MATRIX_SET);
             check_apply(k, types[t], 2, 1056, n, false, MATRIX_SET);
         }
+    EACH_SET(k)
+    for (size_t t = 0; t < COUNT(types); t++) {
+        check_apply(k, types[t], 70, 96, 300, true, MATRIX_SET);
+        check_apply(k, types[t], 5, 800, 9, false, MATRIX_ADD);
+    }
     for (size_t n = 1; n <= 2; n++) check_apply(kernels_at(0), DTYPE_Q8_0, 2, 1 << 15, n, true, MATRIX_SET); /* too long for act on the stack */
     threads_set(threads);
 }
 
 /* A row of x comes to the same bits in batches of different sizes: 2..8 rows, and more than 8. */
 static void matrix_apply_of_part_of_a_batch(void) {
-    static const size_t counts[] = {8, 2, 5, 600, 9, 257, 64};
-    static float x[600 * 40], y[600 * 70], whole[600 * 70];
-    struct weights w = weights_new(DTYPE_F16, 70, 40, 0);
-    struct matrix m = {w.room.data, DTYPE_F16, 70, 40};
+    enum { ROWS = 70, COLS = 64, MOST = 600 };
+    static const size_t counts[] = {8, 2, 5, MOST, 9, 257, 64};
+    static const enum dtype some[] = {DTYPE_F16, DTYPE_Q4_0};
+    static float x[MOST * COLS], y[MOST * ROWS], whole[MOST * ROWS];
     for (size_t i = 0; i < COUNT(x); i++) x[i] = (float)rng_normal(&rng);
-    EACH_SET(k)
-    for (size_t i = 0; i < COUNT(counts); i++) {
-        bool first = counts[i] == 8 || counts[i] == 600;
-        matrix_apply(k, &(struct matrix_product){&m, NULL, x, first ? whole : y, counts[i], 40, 70, MATRIX_SET});
-        CHECK(first || memcmp(y, whole, counts[i] * 70 * sizeof *y) == 0, "%s: a batch of %zu", k->name, counts[i]);
+    for (size_t t = 0; t < COUNT(some); t++) {
+        struct weights w = weights_new(some[t], ROWS, COLS, 0);
+        struct matrix m = {w.room.data, some[t], ROWS, COLS};
+        EACH_SET(k) {
+            struct room work = room_new(matrix_work_bytes(k, &m, MOST) + 64);
+            for (size_t i = 0; i < COUNT(counts); i++) {
+                bool first = counts[i] == 8 || counts[i] == MOST;
+                matrix_apply(k, &(struct matrix_product){.w = &m, .x = x, .y = first ? whole : y, .n = counts[i], .ldx = COLS, .ldy = ROWS, .work = aligned(&work)});
+                CHECK(first || memcmp(y, whole, counts[i] * ROWS * sizeof *y) == 0, "%s %s: a batch of %zu", k->name, dtype_name(some[t]), counts[i]);
+            }
+            room_end(&work);
+        }
+        room_end(&w.room);
     }
-    room_end(&w.room);
 }
 
 static void matrix_apply_of_every_count(void) {
@@ -895,6 +995,8 @@ int main(void) {
     RUN(matvec_blocks_of_extremes);
     RUN(vecmat_of_every_shape);
     RUN(matmul_of_every_shape);
+    RUN(matmul_blocks_of_every_shape);
+    RUN(matmul_blocks_of_extremes);
     RUN(matrix_rows_and_sizes);
     RUN(matrix_apply_of_every_type);
     RUN(matrix_apply_of_every_count);

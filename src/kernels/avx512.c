@@ -222,6 +222,7 @@ static inline void b_add(enum dtype type, block_sum *s, const float *scale, cons
 
 #include "kernels/vector.h"
 #include "kernels/vector_attention.h"
+#include "kernels/avx512_blocks.h"
 
 /* ---- tiles ---- */
 
@@ -244,12 +245,6 @@ static inline int32_t t_factors(struct factors *f, const vec w[2]) {
     __m512i low = _mm512_srai_epi16(_mm512_slli_epi16(words, 8), 8), high = _mm512_srai_epi16(_mm512_sub_epi16(words, low), 8);
     _mm512_storeu_si512(f, _mm512_packs_epi16(low, high));
     return _mm512_reduce_add_epi32(_mm512_madd_epi16(words, _mm512_set1_epi16(1)));
-}
-
-static inline __m512i four_bytes(const int8_t *p) {
-    int32_t four;
-    memcpy(&four, p, sizeof four);
-    return _mm512_set1_epi32(four);
 }
 
 /* the codes of quad k of a tile, 16 of its 32 j */
@@ -278,7 +273,7 @@ INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[2], cons
     }
 #pragma GCC unroll 8
     for (int k = 0; k < 8; k++) {
-        __m512i a_low = four_bytes(f->quads[k % 4][k / 4]), a_high = four_bytes(f->quads[k % 4][2 + k / 4]);
+        __m512i a_low = broadcast_4_bytes(f->quads[k % 4][k / 4]), a_high = broadcast_4_bytes(f->quads[k % 4][2 + k / 4]);
         for (int h = 0; h < 2; h++) {
             __m512i u = t_codes(bits, tile, k, h);
             if (levels) {
@@ -347,6 +342,9 @@ static const struct kernels set = {
     .act_bytes = act_bytes,
     .act_from_f32 = act_from_f32,
     .matvec_blocks = matvec_blocks,
+    .row_act_bytes = row_act_bytes,
+    .row_act_from_f32 = row_act_from_f32,
+    .matmul_blocks = matmul_blocks,
     .vecmat = vecmat,
     .matmul = matmul,
     .layernorm = layernorm,

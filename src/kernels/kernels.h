@@ -47,6 +47,13 @@ struct kernels {
     void (*act_from_f32)(enum dtype type, void *act, const float *x, size_t cols);
     void (*matvec_blocks)(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const void *act, size_t cols);
 
+    /* Several rows of activations with weights of Q8_0 or Q4_0 in integers, in sets that multiply whole numbers faster than float32; else all three are
+     * NULL, and matmul serves. row_act_from_f32 turns x[cols] into a row of row_act_bytes(cols) bytes, aligned to 64 and of no other use; then
+     * y[i][r] = sum_c w[r][c] x[i][c] for i < n, r < rows, acts being n such rows without gaps. Error as for matvec_blocks. */
+    size_t (*row_act_bytes)(size_t cols);
+    void (*row_act_from_f32)(void *act, const float *x, size_t cols);
+    void (*matmul_blocks)(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const void *acts, size_t n, size_t cols);
+
     /* y[c] += sum_r a[r] w[r][c]: w of any type, its rows `stride` bytes apart. |error| <= (rows + 2) u (|y| + sum_r |a w|). */
     void (*vecmat)(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const float *a, size_t cols);
 

@@ -8,6 +8,8 @@
  * cache, and ROWS passes over them pay for bringing them there. */
 enum { ROWS = 64, TOKENS = 256 };
 
+enum { FEW = 8 }; /* rows of x that pay for no panels, as in kernels.matmul */
+
 enum {
     ACT_BYTES = 1 << 16, /* of stack for one row of x: enough for 12,000 columns and more */
     UNIT = 16            /* rows of w that one row of x meets at least: streams of weights are slow to begin */
@@ -16,7 +18,7 @@ enum {
 struct job {
     const struct kernels *k;
     const struct matrix_product *p;
-    const void *act; /* the row of x for matvec_blocks, or NULL */
+    const void *act; /* the row of x for matvec_blocks, or all of them for matmul_blocks, or NULL */
 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -71,8 +73,24 @@ static void apply_several(void *ctx, size_t task, int thread) {
     size_t token = p->n * part / parts, n = p->n * (part + 1) / parts - token;
     float sums[TOKENS * ROWS];
     (void)thread;
-    j->k->matmul(w->type, sums, ROWS, row_at(w, row), matrix_row_bytes(w), rows, p->x + token * p->ldx, p->ldx, n, w->cols);
+    if (j->act)
+        j->k->matmul_blocks(w->type, sums, ROWS, row_at(w, row), matrix_row_bytes(w), rows, (const uint8_t *)j->act + token * j->k->row_act_bytes(w->cols), n,
+                            w->cols);
+    else
+        j->k->matmul(w->type, sums, ROWS, row_at(w, row), matrix_row_bytes(w), rows, p->x + token * p->ldx, p->ldx, n, w->cols);
     for (size_t i = 0; i < n; i++) finish(j, p->y + (token + i) * p->ldy + row, sums + i * ROWS, row, rows);
+}
+
+size_t matrix_work_bytes(const struct kernels *k, const struct matrix *w, size_t n) {
+    return n > FEW && dtype_block(w->type) > 1 && k->matmul_blocks ? n * k->row_act_bytes(w->cols) : 0;
+}
+
+static void rows_to_acts(void *ctx, size_t begin, size_t end, int thread) {
+    const struct matrix_product *p = ((const struct job *)ctx)->p;
+    const struct kernels *k = ((const struct job *)ctx)->k;
+    size_t bytes = k->row_act_bytes(p->w->cols);
+    (void)thread;
+    for (size_t i = begin; i < end; i++) k->row_act_from_f32((uint8_t *)p->work + i * bytes, p->x + i * p->ldx, p->w->cols);
 }
 
 /* One row of x for weights in blocks: false where it is too long for the stack. */
@@ -93,6 +111,11 @@ void matrix_apply(const struct kernels *k, const struct matrix_product *p) {
     if (p->n == 1 && blocks && apply_one_to_blocks(&j)) return;
     if (p->n == 1 && !blocks)
         threads_ranges(pieces(p->w->rows, UNIT), apply_one, &j);
-    else if (p->n > 0)
+    else if (p->n > 0) {
+        if (p->work && matrix_work_bytes(k, p->w, p->n)) {
+            threads_ranges(p->n, rows_to_acts, &j);
+            j.act = p->work;
+        }
         threads_tasks(pieces(p->w->rows, ROWS) * pieces(p->n, TOKENS), apply_several, &j);
+    }
 }

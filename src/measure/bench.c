@@ -10,7 +10,7 @@
 #include "base/threads.h"
 #include "measure/stages.h"
 
-#define LIMITS_SECONDS 0.25 /* for each limit, before and after */
+#define LIMITS_SECONDS 0.1  /* for each limit, each time */
 #define STAGES_SECONDS 0.02 /* for each repetition of attention alone */
 
 /* ---- what a run must read and compute ---- */
@@ -62,6 +62,8 @@ struct work {
     struct gpt2_row *step;  /* [most batch] */
     float *logits;          /* [most batch][most V] */
     size_t done, total;     /* fills and runs */
+    struct limits_array array;     /* to read, where limits are measured */
+    const struct kernels *fastest; /* that reads it */
     struct arena arena;
 };
 
@@ -188,29 +190,36 @@ static int prepare(struct work *w, struct err *e) {
 
 /* ---- limits ---- */
 
-static int measure_limits(struct bench *b, bool after, struct err *e) {
-    struct limits_array a;
-    const struct kernels *fastest;
+static int open_limits(struct work *w, struct err *e) {
+    struct bench *b = w->b;
     if (!b->n_limits) return OK;
-    int rc = kernels_get(&fastest, NULL, e);
-    if (!rc) rc = limits_array_open(&a, limits_array_bytes(), e);
-    if (rc) return rc;
+    for (size_t i = 0; i < b->n_limits; i++) {
+        b->limits[i].at = arena_zalloc(&b->arena, b->repeats + 1, sizeof *b->limits[i].at);
+        if (!b->limits[i].at) return err_set(e, ERR_FAILED, "out of memory");
+    }
+    int rc = kernels_get(&w->fastest, NULL, e);
+    return rc ? rc : limits_array_open(&w->array, limits_array_bytes(), e);
+}
+
+/* After this many rounds. */
+static void measure_limits(struct work *w, size_t rounds) {
+    struct bench *b = w->b;
     for (size_t i = 0; i < b->n_limits; i++) {
         struct bench_limits *l = &b->limits[i];
-        struct limits *to = after ? &l->after : &l->before;
-        to->read_bytes_per_s = limits_read(&a, fastest, l->threads, LIMITS_SECONDS);
-        to->flops_per_s = limits_flops(l->k, l->threads, LIMITS_SECONDS);
+        l->at[rounds].read_bytes_per_s = limits_read(&w->array, w->fastest, l->threads, LIMITS_SECONDS);
+        l->at[rounds].flops_per_s = limits_flops(l->k, l->threads, LIMITS_SECONDS);
     }
-    limits_array_close(&a);
-    return OK;
 }
 
 int bench_run(struct bench *b, struct err *e) {
     struct work w = {.b = b};
     int rc = prepare(&w, e);
-    if (!rc) rc = measure_limits(b, false, e);
-    for (size_t round = 0; round <= b->repeats && !rc; round++) rc = run_round(&w, round, e);
-    if (!rc) rc = measure_limits(b, true, e);
+    if (!rc) rc = open_limits(&w, e);
+    for (size_t round = 0; round <= b->repeats && !rc; round++) {
+        rc = run_round(&w, round, e);
+        if (!rc) measure_limits(&w, round);
+    }
+    limits_array_close(&w.array);
     arena_free(&w.arena);
     return rc;
 }
@@ -218,6 +227,7 @@ int bench_run(struct bench *b, struct err *e) {
 void bench_close(struct bench *b) {
     for (size_t i = 0; i < b->n_groups; i++)
         if (b->groups[i].open) gpt2_session_close(&b->groups[i].s);
+    arena_free(&b->arena);
 }
 
 /* ---- what came out ---- */
@@ -243,12 +253,25 @@ struct bench_speeds bench_speeds(const struct bench *b, const struct bench_row *
     return (struct bench_speeds){middle, speed[0], speed[n - 1]};
 }
 
+struct bench_limit_range bench_limit_range(const struct bench *b, const struct bench_limits *l) {
+    double read[BENCH_REPEATS_MAX + 1], flops[BENCH_REPEATS_MAX + 1];
+    size_t n = b->repeats + 1;
+    for (size_t i = 0; i < n; i++) read[i] = l->at[i].read_bytes_per_s, flops[i] = l->at[i].flops_per_s;
+    struct limits middle = {median(read, n), median(flops, n)};
+    return (struct bench_limit_range){middle, {read[0], flops[0]}, {read[n - 1], flops[n - 1]}};
+}
+
 bool bench_share(const struct bench *b, const struct bench_row *r, struct bench_share *share) {
     for (size_t i = 0; i < b->n_limits; i++) {
-        if (b->limits[i].k != b->groups[r->group].k || b->limits[i].threads != r->threads) continue;
-        struct limits l = limits_larger(b->limits[i].before, b->limits[i].after);
-        struct limits_bound bound = limits_bound(&l, r->bytes_per_token, r->flops_per_token);
-        *share = (struct bench_share){bound.reading, bound.seconds * bench_speeds(b, r).median};
+        const struct bench_limits *l = &b->limits[i];
+        double shares[BENCH_REPEATS_MAX];
+        if (l->k != b->groups[r->group].k || l->threads != r->threads) continue;
+        for (size_t j = 0; j < b->repeats; j++) {
+            struct limits at_hand = limits_larger(l->at[j], l->at[j + 1]);
+            shares[j] = limits_bound(&at_hand, r->bytes_per_token, r->flops_per_token).seconds * bench_speed(r, r->seconds[j]);
+        }
+        struct bench_limit_range range = bench_limit_range(b, l);
+        *share = (struct bench_share){limits_bound(&range.median, r->bytes_per_token, r->flops_per_token).reading, median(shares, b->repeats)};
         return true;
     }
     return false;

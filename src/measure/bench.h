@@ -38,11 +38,11 @@ struct bench_stages {
     double (*ns)[ATTN_STAGES];  /* [repeats] of one query of one head */
 };
 
-/* The limits of one set of kernels with one number of threads, before and after the rows. The reading is the fastest set's, whatever the set. */
+/* The limits of one set of kernels with one number of threads, before the first repetition and after each. The reading is the fastest set's, whatever the set. */
 struct bench_limits {
     const struct kernels *k;
     int threads;
-    struct limits before, after;
+    struct limits *at; /* [repeats + 1] */
 };
 
 struct bench {
@@ -54,15 +54,16 @@ struct bench {
     size_t n_ctx;               /* of every session; 0: the model's */
     void (*progress)(void *ctx, uint64_t done, uint64_t total); /* NULL: none */
     void *ctx;
+    struct arena arena;         /* of what bench_run makes and leaves; zero before */
 };
 
 /* Opens the sessions and fills each to its largest depth with random tokens, runs every row (of speed, and of attention alone) once for warmth and then `repeats` times, all rows
- * in turn, and measures the limits before and after that. A row's depth is copied, not run again. Only the steps are timed. Bytes: the weights that
+ * in turn, and measures the limits before the first of those and after each. A row's depth is copied, not run again. Only the steps are timed. Bytes: the weights that
  * the rows of a step use (each matrix once a step, or once for every batch of a prompt's rows; the vocabulary's only where logits are wanted: after
  * each step, and once after a prompt), and what attention counts. Operations: two for each weight of each product, and 4 C for each key of each query and layer, as
  * exact attention has them, whatever the backend. ERR_USAGE for a backend or a context that cannot be, ERR_INTERRUPTED after Ctrl-C. */
 int bench_run(struct bench *b, struct err *e);
-/* Closes the sessions. */
+/* Closes the sessions, and frees what was measured. */
 void bench_close(struct bench *b);
 
 /* Tokens per second of the whole batch, for the run that took `seconds`. */
@@ -73,12 +74,20 @@ struct bench_speeds {
 };
 struct bench_speeds bench_speeds(const struct bench *b, const struct bench_row *r);
 
-/* How near the median comes to what the limits allow: that time over the measured one. False without limits. */
+/* How near a row comes to what the limits allow: the time they allow over the measured one, of each repetition with the larger of the limits measured
+ * before and after it; the median. A shared machine's limits change from one second to the next, and the share is of those at hand. False without
+ * limits. */
 struct bench_share {
-    bool reading; /* the limit that binds; else the multiply-adds */
+    bool reading; /* the limit that binds by the medians; else the multiply-adds */
     double share;
 };
 bool bench_share(const struct bench *b, const struct bench_row *r, struct bench_share *share);
+
+/* Medians, least and most of the measured limits, each apart. */
+struct bench_limit_range {
+    struct limits median, least, most;
+};
+struct bench_limit_range bench_limit_range(const struct bench *b, const struct bench_limits *l);
 
 /* The median of a stage, nanoseconds of one query of one head; and of making the tables and the scores, which is where codecs of keys differ. */
 double bench_stage_ns(const struct bench *b, const struct bench_stages *s, enum attn_stage stage);

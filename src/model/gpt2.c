@@ -7,6 +7,19 @@
 #include "base/process.h"
 #include "base/threads.h"
 
+/* Bytes of work that the products of up to n rows need. */
+static size_t work_bytes(const struct gpt2_weights *w, const struct kernels *k, size_t n) {
+    size_t most = matrix_work_bytes(k, &w->head, n);
+    for (size_t l = 0; l < w->config.n_layer; l++) {
+        const struct matrix *all[] = {&w->layers[l].qkv, &w->layers[l].proj, &w->layers[l].fc, &w->layers[l].fcproj};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+            size_t bytes = matrix_work_bytes(k, all[i], n);
+            most = bytes > most ? bytes : most;
+        }
+    }
+    return most;
+}
+
 int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, const struct kernels *k, const char *attn,
                       const struct book *book, size_t n_seq, size_t n_ctx, size_t max_rows, struct err *e) {
     const struct gpt2_config *c = &w->config;
@@ -24,6 +37,8 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, cons
     s->norm = arena_alloc(a, max_rows * c->n_embd, sizeof(float));
     s->qkv = arena_alloc(a, max_rows * 3 * c->n_embd, sizeof(float));
     s->hidden = arena_alloc(a, max_rows * c->n_inner, sizeof(float));
+    size_t work = work_bytes(w, k, max_rows);
+    s->work = work ? arena_alloc(a, work, 1) : NULL;
     s->items = arena_alloc(a, max_rows, sizeof *s->items);
     s->rows = arena_alloc(a, max_rows, sizeof *s->rows);
     s->scratch = arena_alloc(a, attn_scratch_bytes(&s->attn, s->threads), 1);
@@ -31,7 +46,7 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, cons
     float *center = attn_wants_center(&s->attn) ? arena_alloc(a, c->n_layer * c->n_embd, sizeof(float)) : NULL;
     if (center) gpt2_key_constants(w, k, center);
     s->attn.center = center;
-    bool ok = s->state && s->length && s->x && s->norm && s->qkv && s->hidden && s->items && s->rows && s->scratch && s->counters &&
+    bool ok = s->state && s->length && s->x && s->norm && s->qkv && s->hidden && (s->work || !work) && s->items && s->rows && s->scratch && s->counters &&
               (center || !attn_wants_center(&s->attn));
     for (size_t i = 0; ok && i < n_seq; i++) {
         s->state[i] = arena_alloc(a, attn_state_bytes(&s->attn), 1);
@@ -138,7 +153,7 @@ static void normalise_rows(void *ctx, size_t begin, size_t end, int thread) {
 /* y[n][rows] from x[n][cols], both without gaps. */
 static void linear(const struct gpt2_session *s, const struct matrix *w, const float *bias, const float *x, size_t n, float *y,
                    enum matrix_after after) {
-    matrix_apply(s->k, &(struct matrix_product){w, bias, x, y, n, .ldx = w->cols, .ldy = w->rows, .after = after});
+    matrix_apply(s->k, &(struct matrix_product){w, bias, x, y, n, .ldx = w->cols, .ldy = w->rows, .after = after, .work = s->work});
 }
 
 static void layer_forward(struct gpt2_session *s, size_t layer, const struct gpt2_row *rows, size_t n) {

@@ -46,6 +46,7 @@ struct gpt2_session {
     float *norm;       /* [n][C] LayerNorm's output, and attention's */
     float *qkv;        /* [n][3C] */
     float *hidden;     /* [n][F] */
+    void *work;        /* of matrix products; or NULL */
     struct attn_query *items; /* [max_rows] */
     struct gpt2_row *rows;    /* [max_rows] of prefill */
     void *scratch;     /* of attend */

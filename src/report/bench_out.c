@@ -70,18 +70,18 @@ static void table_row(struct text_table *t, const struct bench *b, const struct 
 }
 
 static int put_limits(const struct bench *b, const struct page *p, struct err *e) {
-    static const char *const titles[] = {"limits", "threads", "read GB/s before", "after", "FMA GFLOP/s before", "after"};
+    static const char *const titles[] = {"limits", "threads", "read GB/s", "min", "max", "FMA GFLOP/s", "min", "max"};
     struct text_table t;
-    table_begin(&t, "lrrrrr", p->arena);
+    table_begin(&t, "lrrrrrrr", p->arena);
     table_titles(&t, titles, sizeof titles / sizeof *titles);
     for (size_t i = 0; i < b->n_limits; i++) {
         const struct bench_limits *l = &b->limits[i];
         table_cell(&t, "%s", l->k->name);
         table_cell(&t, "%d", l->threads);
-        table_cell(&t, "%.2f", l->before.read_bytes_per_s / 1e9);
-        table_cell(&t, "%.2f", l->after.read_bytes_per_s / 1e9);
-        table_cell(&t, "%.1f", l->before.flops_per_s / 1e9);
-        table_cell(&t, "%.1f", l->after.flops_per_s / 1e9);
+        struct bench_limit_range range = bench_limit_range(b, l);
+        const struct limits *of[] = {&range.median, &range.least, &range.most};
+        for (size_t j = 0; j < 3; j++) table_cell(&t, "%.2f", of[j]->read_bytes_per_s / 1e9);
+        for (size_t j = 0; j < 3; j++) table_cell(&t, "%.1f", of[j]->flops_per_s / 1e9);
     }
     fputc('\n', p->fp);
     return page_table(p, &t, e);
@@ -183,7 +183,7 @@ static void put_json_limits(struct json_out *j, const struct bench *b) {
         json_put_null(j, "limits");
         return;
     }
-    for (size_t i = 0; i < b->n_limits; i++) most = limits_larger(most, limits_larger(b->limits[i].before, b->limits[i].after));
+    for (size_t i = 0; i < b->n_limits; i++) most = limits_larger(most, bench_limit_range(b, &b->limits[i]).most);
     json_put_object(j, "limits");
     put_limit_pair(j, NULL, &most);
     json_put_array(j, "measured");
@@ -191,8 +191,15 @@ static void put_json_limits(struct json_out *j, const struct bench *b) {
         json_put_object(j, NULL);
         json_put_cstr(j, "kernels", b->limits[i].k->name);
         json_put_int(j, "threads", b->limits[i].threads);
-        put_limit_pair(j, "before", &b->limits[i].before);
-        put_limit_pair(j, "after", &b->limits[i].after);
+        put_limit_pair(j, "before", &b->limits[i].at[0]);
+        put_limit_pair(j, "after", &b->limits[i].at[b->repeats]);
+        json_put_array(j, "all");
+        for (size_t r = 0; r <= b->repeats; r++) {
+            json_put_object(j, NULL);
+            put_limit_pair(j, NULL, &b->limits[i].at[r]);
+            json_put_close(j);
+        }
+        json_put_close(j);
         json_put_close(j);
     }
     json_put_close(j);
