@@ -92,9 +92,9 @@ static uint64_t part_begin(uint64_t n, uint64_t of, uint64_t p) {
 
 /* How much of `left` items to take at once. */
 static uint32_t bite(uint64_t n, uint64_t of, uint32_t left) {
-    uint32_t half = left - left / 2;
-    if (n / of >= 4 * UNIT) half = (half + UNIT - 1) / UNIT * UNIT;
-    return half < left ? half : left;
+    uint32_t most = left - left / 4;
+    if (n / of >= 4 * UNIT) most = (most + UNIT - 1) / UNIT * UNIT;
+    return most < left ? most : left;
 }
 
 /* Claims items of part p and runs them; returns how many, 0 when none is left. */
