@@ -3,6 +3,9 @@
 #ifndef LOOKAT_KERNELS_VECTOR_LOOKUP_H
 #define LOOKAT_KERNELS_VECTOR_LOOKUP_H
 
+/* Codebooks of all layers and heads do not stay in a near cache: those so many bytes further are asked for meanwhile. */
+enum { CODEBOOK_AHEAD = 4096 };
+
 enum { NEAREST_ROWS = 4, NEAREST_VECS = LANES == 8 ? 2 : 4 }; /* 16 sums of 32 registers, 8 of 16 */
 
 INLINE size_t size_of(enum dtype type) { return type == DTYPE_F16 ? 2 : 4; }
@@ -31,6 +34,8 @@ INLINE void nearest_tile(enum dtype type, size_t rows, size_t vecs, struct best 
         for (size_t v = 0; v < vecs; v++) sum[i][v] = v_load(bias + c + v * LANES);
     for (size_t r = 0; r < d; r++, w += k * size_of(type)) {
         vec wv[8];
+        for (size_t line = 0; rows == 1 && c == 0 && line < k * size_of(type); line += 64) /* one row: all comes from a far cache */
+            __builtin_prefetch((const void *)((uintptr_t)(w + line) + CODEBOOK_AHEAD), 0, 2);
         for (size_t v = 0; v < vecs; v++) wv[v] = load(type, w, c + v * LANES);
         for (size_t i = 0; i < rows; i++) {
             vec xv = v_set1(x[i * ldx + r]);
@@ -89,7 +94,7 @@ static void nearest(enum dtype type, uint32_t *index, const void *w, const float
 }
 
 /* Sums in registers: with 16 vectors of 16 lanes rows of 256 are read whole, once and in order. */
-enum { TABLE_VECS = LANES == 16 ? 16 : 8, TABLE_COLUMNS = TABLE_VECS * LANES, TABLES_AHEAD = 4096 };
+enum { TABLE_VECS = LANES == 16 ? 16 : 8, TABLE_COLUMNS = TABLE_VECS * LANES };
 
 /* Codebooks of all layers and heads do not stay in a near cache: those `ahead` bytes further are asked for meanwhile (Ice Lake server, a fifth of the
  * time of tables less). */
@@ -105,7 +110,7 @@ INLINE void table_columns(float *table, const uint16_t *w, const float *x, size_
 }
 
 static void lookup_tables(float *table, const uint16_t *w, const float *x, size_t m, size_t d, size_t k) {
-    size_t bytes = d * k * sizeof *w, ahead = k == TABLE_COLUMNS ? TABLES_AHEAD : bytes;
+    size_t bytes = d * k * sizeof *w, ahead = k == TABLE_COLUMNS ? CODEBOOK_AHEAD : bytes;
     for (size_t j = 0; j < m; j++, table += k, w += d * k, x += d)
         if (k % TABLE_COLUMNS == 0) {
             for (size_t c = 0; c < k; c += TABLE_COLUMNS) table_columns(table + c, w + c, x, d, k, ahead);

@@ -16,19 +16,14 @@ enum { TILE_VECS = TILE_SIDE / LANES };
 /* What a tile's factors are to be summed with for `middle`: codes are stored with this added, and high bytes of levels. */
 INLINE int32_t middle_code(size_t bits, bool levels) { return levels ? 128 : 1 << (bits - 1); }
 
-/* Blocks come from memory, and a core keeps more lines under way for several streams than for one: a timeline is read in TILE_PARTS parts side by side,
- * a block of each in turn, and while one is used the next of its part is fetched; what is left over comes last. */
-enum { TILE_PARTS = 8 };
+/* Blocks come from memory one after another, and what lies so far ahead is asked for meanwhile: as much as is under way at once. (In eight parts side by
+ * side with a block of each ahead, as a core without this would like it, Zen 4 took a fifth longer.) */
+enum { TILES_AHEAD = 8192 };
 
-/* The block that is visited as number i of count. */
-static inline size_t visited(size_t i, size_t count) {
-    size_t part = count / TILE_PARTS;
-    return i < TILE_PARTS * part ? i % TILE_PARTS * part + i / TILE_PARTS : i;
-}
-
-/* Fetches the lines of `bytes` bytes at p, which may lie outside any object. */
-INLINE void fetch(const uint8_t *p, size_t ahead, size_t bytes) {
-    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const void *)((uintptr_t)p + ahead + i), 0, 2);
+/* Asks for the lines of `bytes` bytes `ahead` of p, those before end. */
+INLINE void fetch(const uint8_t *p, size_t ahead, size_t bytes, const uint8_t *end) {
+    for (size_t i = 0; i < bytes; i += 64)
+        if (ahead + i < (size_t)(end - p)) __builtin_prefetch(p + ahead + i, 0, 2);
 }
 
 INLINE void tile_scores_bits(size_t bits, bool levels, const struct tiles *t, float *scores, const uint8_t *blocks, size_t n,
@@ -44,16 +39,15 @@ INLINE void tile_scores_bits(size_t bits, bool levels, const struct tiles *t, fl
     }
     size_t bytes = 128 * bits, scales_at = tiles_scales_at(t), block = tiles_block_bytes(t);
     size_t count = (n + TILE_SIDE - 1) / TILE_SIDE;
-    for (size_t i = 0; i < count; i++) {
-        size_t b = visited(i, count);
+    const uint8_t *end_of_all = blocks + count * block;
+    for (size_t b = 0; b < count; b++) {
         const uint8_t *at = blocks + b * block;
         vec sum[TILE_VECS], s[TILE_VECS];
         for (int v = 0; v < TILE_VECS; v++) sum[v] = v_set1(0);
         const uint16_t *scales = (const uint16_t *)(const void *)(at + scales_at);
-        fetch(at + scales_at, block, block - scales_at);
+        fetch(at, TILES_AHEAD, block, end_of_all);
         for (size_t k = 0; k < t->n; scales += TILE_SIDE)
             for (size_t end = k + t->per_scale; k < end; k++) {
-                fetch(at + k * bytes, block, bytes);
                 t_sums(bits, levels ? t->levels : NULL, s, at + k * bytes, &factors[k], middle[k]);
                 for (int v = 0; v < TILE_VECS; v++) sum[v] = v_fma(s[v], v_mul(v_load_f16(scales + v * LANES), v_set1(scale[k])), sum[v]);
             }
@@ -93,25 +87,26 @@ INLINE void weigh_block(const struct tiles *t, struct weights *to, const float *
     }
 }
 
-/* A block of each part is weighed before the first is used: a weight waits for the largest of its tile, and many tiles wait together. */
+/* Some blocks are weighed before the first is used: a weight waits for the largest of its tile, and many tiles wait together. */
+enum { WEIGHED = 8 };
+
 INLINE void tile_mix_bits(size_t bits, bool levels, const struct tiles *t, float *out, const uint8_t *blocks, const float *p, size_t n) {
     size_t bytes = 128 * bits, scales_at = tiles_scales_at(t), block = tiles_block_bytes(t), count = (n + TILE_SIDE - 1) / TILE_SIDE;
-    struct weights weights[TILE_PARTS][TILES_MAX];
-    for (size_t i = 0; i < count; i += TILE_PARTS) {
-        size_t together = count - i < TILE_PARTS ? count - i : TILE_PARTS;
+    struct weights weights[WEIGHED][TILES_MAX];
+    const uint8_t *end_of_all = blocks + count * block;
+    const size_t group = WEIGHED * block > TILES_AHEAD ? TILES_AHEAD / block > 0 ? TILES_AHEAD / block : 1 : WEIGHED;
+    for (size_t i = 0; i < count; i += group) {
+        size_t together = count - i < group ? count - i : group;
+        for (size_t j = 0; j < together; j++)
+            weigh_block(t, weights[j], p + (i + j) * TILE_SIDE, blocks + (i + j) * block + scales_at, n - (i + j) * TILE_SIDE, middle_code(bits, levels));
         for (size_t j = 0; j < together; j++) {
-            size_t b = visited(i + j, count);
-            fetch(blocks + b * block + scales_at, block, block - scales_at);
-            weigh_block(t, weights[j], p + b * TILE_SIDE, blocks + b * block + scales_at, n - b * TILE_SIDE, middle_code(bits, levels));
-        }
-        for (size_t j = 0; j < together; j++) {
-            const uint8_t *tile = blocks + visited(i + j, count) * block;
+            const uint8_t *tile = blocks + (i + j) * block;
             const struct weights *w = weights[j];
             float *y = out;
+            fetch(tile, TILES_AHEAD + block, block, end_of_all);
             for (size_t k = 0; k < t->n; w++) {
                 vec s[TILE_VECS], scale = v_set1(levels ? w->scale * t->levels->unit : w->scale);
                 for (size_t end = k + t->per_scale; k < end; k++, tile += bytes, y += TILE_SIDE) {
-                    fetch(tile, block, bytes);
                     t_sums(bits, levels ? t->levels : NULL, s, tile, &w->f, w->middle);
                     for (int v = 0; v < TILE_VECS; v++) v_store(y + v * LANES, v_fma(s[v], scale, v_load(y + v * LANES)));
                 }
