@@ -24,17 +24,17 @@ static inline void random_book(struct book *b, size_t L, size_t H, size_t D, siz
     }
 }
 
-/* A learned setting of m codes with k centroids, ranges of uneven widths, B near the identity and a mean. Odd heads have one code more, over all dimensions;
- * but of an uneven setting, an odd head has as many more than m as the one before has less. */
+/* A learned setting with k centroids, ranges of uneven widths, B near the identity and a mean. Odd heads have one code more, over all dimensions;
+ * but of an uneven setting, an odd head has as many bytes more than m as the one before has less. */
 static inline void random_quantisers(struct book *b, struct codebook y, uint64_t seed) {
-    size_t m = y.m, k = y.k;
+    size_t m = codebook_codes(&y), average = m, per_byte = codes_per_byte(y.k), k = y.k;
     size_t D = b->head_dim, heads = b->n_layer * b->n_head;
     struct quantiser *z = arena_zalloc(&b->arena, heads, sizeof *z);
     struct rng r;
     rng_seed(&r, seed, m);
     for (size_t h = 0; h < heads; h++) {
-        size_t apart = y.uneven && (h | 1) < heads ? 1 + h / 2 % (y.m - 1) : 0, extra = y.uneven ? 0 : h % 2;
-        m = h % 2 ? y.m + apart : y.m - apart;
+        size_t apart = y.uneven && (h | 1) < heads ? per_byte * (1 + h / 2 % (y.m - 1)) : 0, extra = y.uneven ? 0 : h % 2;
+        m = h % 2 ? average + apart : average - apart;
         struct quantiser_stage *s = arena_zalloc(&b->arena, m + 1, sizeof *s);
         uint16_t *inverse = arena_alloc(&b->arena, D * D, sizeof *inverse), *mean = arena_alloc(&b->arena, D, sizeof *mean);
         for (size_t i = 0; i < D * D; i++) inverse[i] = f32_to_f16((i % (D + 1) == 0) + 0.3f / (float)D * (float)rng_normal(&r));
@@ -53,8 +53,12 @@ static inline void random_quantisers(struct book *b, struct codebook y, uint64_t
     b->books[b->n++] = y;
 }
 
-static inline void random_values(struct book *b, size_t m, uint64_t seed) {
-    random_quantisers(b, (struct codebook){.m = m, .k = 256, .learned = true, .values = true}, seed);
+static inline void random_values(struct book *b, size_t m, size_t k, uint64_t seed) {
+    random_quantisers(b, (struct codebook){.m = m, .k = k, .learned = true, .values = true}, seed);
+}
+
+static inline void random_uneven_values(struct book *b, size_t m, size_t k, uint64_t seed) {
+    random_quantisers(b, (struct codebook){.m = m, .k = k, .learned = true, .values = true, .uneven = true}, seed);
 }
 
 static inline void random_uneven(struct book *b, size_t m, size_t k, uint64_t seed) {

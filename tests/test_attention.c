@@ -312,7 +312,8 @@ static void check_counters(const struct attn *a) {
 static const char *const optional[] = {"int4:sink=1,window=8", "lookat4:sink=2,window=5/int8", "int4:center,window=40", "turbo:bits=4,sink=3,window=3,exact=8/int4",
                                        "fp32:sink=4/fp16:skip=0", "lookat8x4/fp16", "lookat8x4:table=32,sink=1,window=6/int8", "lookat16x4:plain",
                                        "fp16/int4:skip=1e-7", "int8:window=6,exact=8/fp16:skip=1e-7",
-                                       "lookat:bytes=3", "lookat:bytes=3,sink=1,window=8,table=32/int8"};
+                                       "lookat:bytes=3", "lookat:bytes=3,sink=1,window=8,table=32/int8", "fp16/pq8x4", "lookat:bytes=2,k=16/pq:bytes=3,k=16",
+                                       "lookat4:sink=1,window=8/pq:bytes=2", "fp16/pq8:skip=1e-7"};
 
 static void over_some(void (*check)(const struct attn *a), const struct kernels *k, const float *center) {
     struct attn_shape shape = {L, H, D, T};
@@ -322,6 +323,11 @@ static void over_some(void (*check)(const struct attn *a), const struct kernels 
     random_book(&book, L, H, D, 16, 3);
     random_learned(&book, 8, 16, 3);
     random_uneven(&book, 3, 256, 3);
+    random_uneven(&book, 2, 16, 3);
+    random_values(&book, 8, 256, 3);
+    random_values(&book, 8, 16, 3);
+    random_uneven_values(&book, 3, 16, 3);
+    random_uneven_values(&book, 2, 256, 3);
     for (size_t i = 0; i < sizeof optional / sizeof *optional; i++) {
         struct attn a;
         struct err e;
@@ -342,6 +348,8 @@ static size_t over_pairs(void (*check)(const struct attn *a), const struct kerne
     size_t pairs = 0;
     random_book(&book, L, H, D, 256, 3);
     random_learned(&book, 4, 256, 3); /* lookat4; the others are plain */
+    random_values(&book, 8, 256, 3);
+    random_values(&book, 16, 256, 3);
     random_book(&book, L, H, D, 16, 3);
     for (size_t i = 0; kv_codec_listed(i); i++)
         for (size_t j = 0; kv_codec_listed(j); j++) {
@@ -387,7 +395,7 @@ static void counters_equal_closed_form(void) { over_registry(check_counters); }
 static void long_prompts(void) {
     enum { N = 210 };
     static const size_t cuts[][6] = {{N}, {1, 64, 145}, {63, 2, 80, 65}, {130, 1, 1, 1, 77}};
-    static const char *const some[] = {"fp32", "fp16", "int8/int4", "turbo:bits=4/turbo:bits=3", "lookat4/fp16", "lookat8/fp16", "lookat8x4/fp16"};
+    static const char *const some[] = {"fp32", "fp16", "int8/int4", "turbo:bits=4/turbo:bits=3", "lookat4/fp16", "lookat8/fp16", "lookat8x4/fp16", "fp16/pq8", "fp16/pq8x4"};
     struct attn_shape shape = {1, 1, 32, N};
     struct book book = {0};
     float *x = malloc(N * 96 * sizeof *x), *out = malloc(2 * N * 32 * sizeof *out);
@@ -398,6 +406,8 @@ static void long_prompts(void) {
     random_book(&book, 1, 1, 32, 256, 3);
     random_learned(&book, 8, 256, 3);
     random_learned(&book, 8, 16, 3);
+    random_values(&book, 8, 256, 3);
+    random_values(&book, 8, 16, 3);
     for (size_t set = 0; kernels_at(set); set++)
         for (size_t i = 0; kernels_at(set)->supported() && i < sizeof some / sizeof *some; i++) {
             struct attn a;

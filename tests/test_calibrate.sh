@@ -47,7 +47,7 @@ end
 begin bytes
 expect 0 "" $cal -n 1024 --attn lookat:bytes=3,k=64 -t 1 -q -o "$tmp/uneven.gguf"
 output '^layer +lookat:bytes=3,k=64$'
-[ "$(sed -n '/^bytes of a key/,$p' "$tmp/out" | awk 'NR > 2 { for (i = 2; i <= NF; i++) sum += $i } END { print sum }')" = 12 ] || fail "not 3 bytes a key: $(cat "$tmp/out")"
+[ "$(sed -n '/^bytes of a row/,$p' "$tmp/out" | awk 'NR > 2 { for (i = 2; i <= NF; i++) sum += $i } END { print sum }')" = 12 ] || fail "not 3 bytes a key: $(cat "$tmp/out")"
 cp "$tmp/out" "$tmp/uneven.table"
 expect 0 "wrote" $cal -n 1024 --attn lookat:bytes=3,k=64 -t 2 -o "$tmp/uneven2.gguf"
 cmp -s "$tmp/uneven.gguf" "$tmp/uneven2.gguf" || fail "two threads allot other codes than one"
@@ -55,7 +55,7 @@ cmp -s "$tmp/out" "$tmp/uneven.table" || fail "two threads print another table"
 expect 0 "" "$BIN" generate -m "$m" --book "$tmp/uneven.gguf" -p "a text" -n 20 --temp 0 --attn lookat:bytes=3,k=64,sink=1,window=4
 expect 2 "has no such codebooks" "$BIN" generate -m "$m" --book "$tmp/uneven.gguf" -p a -n 2 --attn lookat:bytes=2,k=64
 expect 2 "bytes and m exclude each other" "$BIN" generate -m "$m" --book "$tmp/uneven.gguf" -p a -n 2 --attn lookat4:bytes=3
-expect 2 "bytes=3 with k=16, expected 64 or 256" $cal --attn lookat:bytes=3,k=16 -o "$tmp/x.gguf"
+expect 2 "bytes=3 with k=4, expected 16, 64 or 256" $cal --attn lookat:bytes=3,k=4 -o "$tmp/x.gguf"
 expect 2 "bytes=17, expected 1 to 16" "$BIN" generate -m "$m" --book "$tmp/uneven.gguf" -p a -n 2 --attn lookat:bytes=17
 head -c 30 "$tmp/code.txt" > "$tmp/short.txt"
 expect 2 "the texts are too short for that" "$BIN" calibrate -m "$m" -f "$tmp/short.txt" --attn lookat:bytes=3,k=64 -o "$tmp/x.gguf"
@@ -107,11 +107,25 @@ output '^codebooks +lookat:m=4,k=256,plain lookat:m=2,k=16,learned lookat:m=4,k=
 cmp -s "$tmp/apart" "$tmp/kept" || fail "--add changes codebooks that it keeps"
 end
 
+begin values
+expect 0 "" $cal -n 1024 --attn lookat4/pq4,pq:bytes=2,k=16 -t 1 -q -o "$tmp/values.gguf"
+output '^layer +variance +lookat4:learned +share +pq4:learned +share +pq:bytes=2,k=16 +share$'
+expect 0 "" $cal -n 1024 --attn fp16/pq4,lookat4,fp16/pq:bytes=2,k=16 -t 2 -q -o "$tmp/values2.gguf"
+for spec in lookat4/pq4 fp16/pq:bytes=2,k=16; do
+    "$BIN" generate -m "$m" --book "$tmp/values.gguf" -p "a text" -n 20 --temp 0 -q --attn $spec > "$tmp/apart" || fail "$spec"
+    "$BIN" generate -m "$m" --book "$tmp/values2.gguf" -p "a text" -n 20 --temp 0 -q --attn $spec > "$tmp/kept" || fail "$spec"
+    cmp -s "$tmp/apart" "$tmp/kept" || fail "$spec: two threads, asked in another order, write another text"
+done
+expect 2 "to make them: lookat calibrate -m MODEL -f TEXT --attn fp16/pq8 -o BOOK.gguf" "$BIN" generate -m "$m" --book "$tmp/values.gguf" -p a -n 2 --attn fp16/pq8
+expect 2 "'pq' is not a codec for keys" "$BIN" generate -m "$m" --book "$tmp/values.gguf" -p a -n 2 --attn pq4/fp16
+expect 0 "" "$BIN" info "$tmp/m.gguf"
+end
+
 begin mistakes
 expect 2 "no text; name one or several with -f" "$BIN" calibrate -m "$m" -o "$tmp/x.gguf"
 expect 2 "no output file" $cal
 expect 2 "exists already; --force overwrites it" $cal -o "$tmp/one.gguf"
-expect 2 "only lookat has codebooks" $cal --attn int8 -o "$tmp/x.gguf"
+expect 2 "only lookat keys and pq values have codebooks" $cal --attn int8 -o "$tmp/x.gguf"
 expect 2 "32 subspaces do not divide the head dimension of 16" $cal --attn lookat32 -o "$tmp/x.gguf"
 expect 2 "is not a codec for keys" $cal --attn lookat4,nonsense -o "$tmp/x.gguf"
 expect 2 "is not a codec for keys" $cal --attn lookat4, -o "$tmp/x.gguf"

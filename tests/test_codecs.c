@@ -332,7 +332,7 @@ static void used_as_decoded(void) {
                 ops->store(&o.value, rows, 0, x, D, ROWS);
                 ops->decode(&o.value, y, rows, 0, ROWS);
                 ops->mix(&o.value, work, out, rows, p, ROWS, &c);
-                ops->finish(&o.value, out);
+                ops->finish(&o.value, work, out, &c);
                 double size = 0; /* of any number: a rotation spreads a row's error */
                 for (size_t r = 0; r < ROWS; r++) size += fabs(p[r]) * sqrt(dot(y + r * D, y + r * D, D));
                 for (size_t i = 0; i < D; i++) {

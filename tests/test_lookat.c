@@ -472,8 +472,9 @@ static void book_round_trip(void) {
     const char *path = folder_path("round.gguf");
     named_book(&b);
     random_learned(&b, 4, 16, 7);
-    random_values(&b, 16, 8);
+    random_values(&b, 16, 256, 8);
     random_uneven(&b, 2, 64, 9);
+    random_uneven_values(&b, 3, 16, 10);
     CHECK(book_write(&b, path, false, &e) == OK, "%s", e.msg);
     CHECK(book_write(&b, path, false, &e) == ERR_USAGE && strstr(e.msg, "--force"), "%s", e.msg);
     CHECK(book_open(&c, path, &found, &e) == OK && found, "%s", e.msg);
@@ -481,12 +482,14 @@ static void book_round_trip(void) {
     CHECK(strcmp(c.fingerprint, b.fingerprint) == 0 && c.n_corpora == 2, "fingerprint");
     for (size_t i = 0; i < 2; i++)
         CHECK(strcmp(c.corpora[i].name, b.corpora[i].name) == 0 && strcmp(c.corpora[i].sha256, b.corpora[i].sha256) == 0, "corpus %zu", i);
-    CHECK(c.n == b.n && c.n == 8, "%zu settings", c.n);
+    CHECK(c.n == b.n && c.n == 9, "%zu settings", c.n);
     same_quantisers(&b.books[5], book_find(&c, 4, 16, CODEBOOK_LEARNED));
     same_quantisers(&b.books[6], book_find(&c, 16, 256, CODEBOOK_VALUES));
     same_quantisers(&b.books[7], book_find(&c, 2, 64, CODEBOOK_UNEVEN));
+    same_quantisers(&b.books[8], book_find(&c, 3, 16, CODEBOOK_UNEVEN_VALUES));
+    CHECK(b.books[8].heads[0].n == 4 && b.books[8].heads[1].n == 8, "codes of 4 bits: %zu and %zu", b.books[8].heads[0].n, b.books[8].heads[1].n);
     CHECK(!book_find(&c, 2, 64, CODEBOOK_LEARNED) && b.books[7].heads[0].n == 1 && b.books[7].heads[1].n == 3, "the uneven setting");
-    for (size_t i = 0; i < b.n - 3; i++) {
+    for (size_t i = 0; i < b.n - 4; i++) {
         const struct codebook *y = book_find(&c, b.books[i].m, b.books[i].k, CODEBOOK_PLAIN);
         CHECK(y && memcmp(y->centroids, b.books[i].centroids, 2 * H * 16 * 16 * 2) == 0, "setting %zu", i);
         CHECK(y && (uintptr_t)y->centroids % 64 == 0, "alignment");
@@ -674,9 +677,9 @@ static void broken_learned_books(void) {
         {"m4.k16.inverse\" is missing", {AS_IT_IS, .drop = "inverse"}},
         {"m4.k16.mean\" is missing", {AS_IT_IS, .drop = "mean"}},
         {"1 keys lookat.", {AS_IT_IS, .extra = "m4.k16.more"}},
-        {"stages\": number 1 is 0, expected 1 to 32", {.stages = 0, .at = -9, .width = -9}},
-        {"stages\": number 1 is -1, expected 1 to 32", {.stages = -1, .at = -9, .width = -9}},
-        {"stages\": number 1 is 33, expected 1 to 32", {.stages = 33, .at = -9, .width = -9}},
+        {"stages\": number 1 is 0, expected 1 to 64", {.stages = 0, .at = -9, .width = -9}},
+        {"stages\": number 1 is -1, expected 1 to 64", {.stages = -1, .at = -9, .width = -9}},
+        {"stages\": number 1 is 65, expected 1 to 64", {.stages = 65, .at = -9, .width = -9}},
         {"ranges\" has 12 items, expected 10", {.stages = 2, .at = -9, .width = -9}},
         {"ranges\": number 10 is -1, expected 0 to 11", {.stages = -9, .at = -1, .width = -9}},
         {"ranges\": number 10 is 12, expected 0 to 11", {.stages = -9, .at = 12, .width = -9}},

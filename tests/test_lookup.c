@@ -1,4 +1,4 @@
-/* The kernels of product-quantised rows: nearest centroid, lookup tables and their rounding, in every set this CPU can run. Inputs end at bytes that are
+/* The kernels of product-quantised rows: nearest centroid, lookup tables and their rounding, buckets, in every set this CPU can run. Inputs end at bytes that are
  * NaN in every float type, outputs lie between guards. */
 #include <float.h>
 
@@ -254,6 +254,66 @@ static void tables_at_the_edges(void) {
         }
 }
 
+/* ---- buckets ---- */
+
+/* A float of 0 .. 1; some 0, some 1. */
+static float probability(void) {
+    double u = rng_double(&rng);
+    return u < 0.1 ? 0 : u > 0.95 ? 1 : (float)exp(-20 * rng_double(&rng));
+}
+
+/* Sums of probabilities in whole numbers, counted one by one; the same numbers from every set; then products with centroids against float64. */
+static void check_buckets(size_t m, size_t k, size_t n, size_t d) {
+    size_t bytes = lookup_row_bytes(m, k), blocks = (n + 63) / 64 * 64;
+    struct room p = room_new(n * 4), w = room_new(d * k * 2);
+    uint8_t *codes = calloc(blocks * bytes, 1);
+    uint64_t *want = calloc(m * k, sizeof *want);
+    uint32_t *bucket = malloc(2 * bytes * BUCKETS * sizeof *bucket), *sum = malloc(m * k * sizeof *sum);
+    float *prob = (float *)(void *)p.data, y[MAX_D];
+    uint16_t *centroids = (uint16_t *)(void *)w.data;
+    for (size_t i = 0; i < d * k; i++) centroids[i] = f32_to_f16((float)rng_normal(&rng));
+    for (size_t i = 0; i < n; i++) {
+        prob[i] = probability() / (float)n; /* sums stay below 2^31 */
+        for (size_t j = 0; j < m; j++) {
+            size_t code = rng_below(&rng, k), at = i / 64 * 64 * bytes + (k == 16 ? j / 2 : j) * 64 + i % 64;
+            codes[at] |= (uint8_t)(k == 16 && j % 2 ? code << 4 : code);
+            want[j * k + code] += (uint64_t)lrint((double)prob[i] * 0x1p30);
+        }
+    }
+    EACH_SET(set) {
+        memset(bucket, 0, bucket_copies(bytes) * bytes * BUCKETS * sizeof *bucket);
+        size_t first = n / 2 / 64 * 64; /* in two parts */
+        CHECK(set->bucket_add(bucket, codes, prob, bytes, first) && set->bucket_add(bucket, codes + first * bytes, prob + first, bytes, n - first), "%s", set->name);
+        set->bucket_sums(sum, bucket, m, k);
+        for (size_t i = 0; i < m * k; i++) CHECK(sum[i] == want[i], "%s m %zu k %zu: sum %zu is %u, not %u", set->name, m, k, i, sum[i], (unsigned)want[i]);
+        set->bucket_product(y, sum, 0x1p-30f, centroids, d, k);
+        for (size_t r = 0; r < d; r++) {
+            double exact = 0, size = 0;
+            for (size_t c = 0; c < k; c++) {
+                double x = 0x1p-30 * (double)sum[c] * (double)f16_to_f32(centroids[r * k + c]);
+                exact += x, size += fabs(x);
+            }
+            CHECK(fabs(y[r] - exact) <= ((double)k / 8 + 18) * U * size, "%s k %zu row %zu: %g, not %g", set->name, k, r, (double)y[r], exact);
+        }
+        for (int wrong = 0; wrong < 4; wrong++) { /* not a probability, wherever it is */
+            static const float bad[] = {NAN, INFINITY, -1e-3f, 1.001f};
+            float kept = prob[n - 1];
+            prob[n - 1] = bad[wrong];
+            CHECK(!set->bucket_add(bucket, codes, prob, bytes, n), "%s n %zu: %g passes", set->name, n, (double)bad[wrong]);
+            prob[n - 1] = kept;
+        }
+    }
+    free(codes), free(want), free(bucket), free(sum);
+    CHECK(room_end(&p) && room_end(&w), "inputs were written to");
+}
+
+static void buckets_of_every_shape(void) {
+    static const size_t ms[] = {1, 2, 3, 4, 8, 16, 31, 64}, ks[] = {4, 16, 64, 256}, ns[] = {1, 15, 64, 65, 200}, ds[] = {1, 4, 7, 64};
+    for (size_t i = 0; i < COUNT(ms); i++)
+        for (size_t j = 0; j < COUNT(ks); j++)
+            for (size_t n = 0; n < COUNT(ns); n++) check_buckets(ms[i], ks[j], ns[n], ds[(i + n) % COUNT(ds)]);
+}
+
 int main(void) {
     rng_seed(&rng, 1, 2);
     RUN(nearest_of_every_shape);
@@ -261,5 +321,6 @@ int main(void) {
     RUN(tables_are_products);
     RUN(tables_of_every_shape);
     RUN(tables_at_the_edges);
+    RUN(buckets_of_every_shape);
     return TEST_RESULT;
 }

@@ -7,6 +7,7 @@
 #include "attention/linalg.h"
 #include "attention/quantiser_learn.h"
 #include "base/rng.h"
+#include "stored.h"
 #include "test.h"
 
 enum { N = 40 };
@@ -249,6 +250,35 @@ static void scores_equal_float64(void) {
     }
 }
 
+/* A mix of rows from the sums of their weights by code is the sum of the rows, in float64. */
+static void mixes_equal_float64(void) {
+    enum { SOME = 200, CODES = 4 };
+    static struct data y;
+    static uint8_t code[SOME * CODES];
+    struct arena a = {0};
+    struct learned_quantiser l;
+    make_data(&y, ROWS);
+    struct quantiser z = learn(&y, CODES, 2, kernels_at(0), &a, &l);
+    quantiser_encode(kernels_at(0), &z, code, CODES, 1, y.x, D, SOME);
+    EACH_SET(k) {
+        uint32_t sums[CODES * K] = {0};
+        double want[D] = {0}, size[D] = {0}, row[D], all = 0;
+        float out[D];
+        for (size_t d = 0; d < D; d++) out[d] = (float)d;
+        for (size_t i = 0; i < SOME; i++) {
+            uint32_t p = (uint32_t)(i * i * 997 % (1 << 22));
+            all += p * 0x1p-30;
+            for (size_t j = 0; j < CODES; j++) sums[j * K + code[i * CODES + j]] += p;
+            decode64(&z, code + i * CODES, row);
+            for (size_t d = 0; d < D; d++) want[d] += p * 0x1p-30 * row[d], size[d] += p * 0x1p-30 * fabs(row[d]);
+        }
+        quantiser_mix(k, &z, out, sums, (float)all, 0x1p-30f);
+        for (size_t d = 0; d < D; d++)
+            CHECK(fabs((double)out[d] - (double)d - want[d]) <= 1e-5 * (1 + size[d]) + 1e-6 * (double)d, "%s: %g, expected %g", k->name, (double)out[d] - (double)d, want[d]);
+    }
+    arena_free(&a);
+}
+
 /* Never more error than plain k-means of equal widths would need: with as many centroids as rows there is none. */
 static void few_rows_are_kept(void) {
     static struct data y;
@@ -339,6 +369,7 @@ int main(void) {
     RUN(ranges_are_the_best);
     RUN(codes_go_where_they_save_most);
     RUN(scores_equal_float64);
+    RUN(mixes_equal_float64);
     RUN(few_rows_are_kept);
     RUN(pairs_are_the_best);
     RUN(bad_transforms_are_refused);

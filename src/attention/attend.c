@@ -361,11 +361,12 @@ static void decode_one(const struct attend_job *job, const struct attn_query *it
     probabilities(job, w, n);
     lap(a, ATTN_SOFTMAX, &last);
     memset(out, 0, D * sizeof *out);
+    if (vc->start) vc->start(&value, w->work);
     if (y->value.o.skip > 0)
         mix_most(&value, w, out, state + y->values[head].at, n);
     else
         vc->mix(&value, w->work, out, state + y->values[head].at, w->probs, n, &w->counters);
-    if (vc->finish) vc->finish(&value, out);
+    if (vc->finish) vc->finish(&value, w->work, out, &w->counters);
     lap(a, ATTN_MIX, &last);
     if (job->probe) job->probe->row(job->probe->ctx, job->layer, head, query, n, q, w->scores, w->probs, out);
 }

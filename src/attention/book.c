@@ -5,8 +5,8 @@
  *     lookat.book.corpus.names, .sha256   strings, one of each for a text
  *     lookat.book.tokens, .samples, .seed u64
  *     lookat.codebook.mM.kK               u16 [L H D K]: f16 bits, [L][H][M][D/M][K]
- * and of a learned setting, whose name begins with lookat.learned.mM.kK for keys, lookat.uneven.mM.kK for keys with M codes on average, or
- * lookat.values.mM.kK for values (quantiser.h), all heads [L][H] one after another:
+ * and of a learned setting, whose name begins with lookat.learned.mM.kK for keys, lookat.values.mM.kK for values, lookat.uneven.mM.kK and
+ * lookat.uneven_values.mM.kK for keys and values of M bytes on average (quantiser.h), all heads [L][H] one after another:
  *     .stages                             i32 [L H]: stages n of the head
  *     .ranges                             i32 [sum of n][2]: at, width of each stage
  *     .centroids                          u16: f16 bits, of each stage [width][K]
@@ -23,17 +23,21 @@
 static const struct {
     const char *prefix;
     size_t parts;
-} kinds[CODEBOOK_KINDS] = {{"lookat.codebook.", 1}, {"lookat.learned.", 5}, {"lookat.values.", 5}, {"lookat.uneven.", 5}};
+} kinds[CODEBOOK_KINDS] = {{"lookat.codebook.", 1}, {"lookat.learned.", 5}, {"lookat.values.", 5}, {"lookat.uneven.", 5},
+                             {"lookat.uneven_values.", 5}};
 
 enum codebook_kind codebook_kind(const struct codebook *y) {
-    return y->values ? CODEBOOK_VALUES : y->uneven ? CODEBOOK_UNEVEN : y->learned ? CODEBOOK_LEARNED : CODEBOOK_PLAIN;
+    if (y->uneven) return y->values ? CODEBOOK_UNEVEN_VALUES : CODEBOOK_UNEVEN;
+    return y->values ? CODEBOOK_VALUES : y->learned ? CODEBOOK_LEARNED : CODEBOOK_PLAIN;
 }
 
 /* The settings that a codec can ask for: number `i` of BOOK_SETTINGS. */
 static struct codebook setting(size_t i) {
     static const size_t ks[] = {4, 16, 64, 256};
-    enum { EVEN = 24 * CODEBOOK_UNEVEN };
-    if (i >= EVEN) return (struct codebook){.m = 1 + (i - EVEN) / 2, .k = ks[2 + i % 2], .learned = true, .uneven = true};
+    if (i >= BOOK_EVEN) {
+        size_t number = (i - BOOK_EVEN) % BOOK_UNEVEN;
+        return (struct codebook){.m = 1 + number / 3, .k = ks[1 + number % 3], .learned = true, .uneven = true, .values = i >= BOOK_EVEN + BOOK_UNEVEN};
+    }
     size_t kind = i / 24;
     return (struct codebook){.m = (size_t)1 << i % 6, .k = ks[i / 6 % 4], .learned = kind != CODEBOOK_PLAIN, .values = kind == CODEBOOK_VALUES};
 }
@@ -159,11 +163,11 @@ static int read_stage_counts(const struct reader *r, const struct codebook *y, s
     setting_key(key, y, ".stages");
     int rc = find_array(r, key, GGUF_I32, n_heads, &kv);
     for (size_t h = 0; h < n_heads && !rc; h++) {
-        rc = read_count(r, key, kv, h, 1, LOOKUP_MAX_M, &heads[h].n);
+        rc = read_count(r, key, kv, h, 1, BOOK_BYTES * codes_per_byte(y->k), &heads[h].n);
         *total += rc ? 0 : heads[h].n;
     }
-    if (!rc && y->uneven && *total != n_heads * y->m)
-        rc = err_file(r->e, ERR_REFUSED, r->path, "key \"%s\": %zu stages of %zu heads, expected %zu on average", key, *total, n_heads, y->m);
+    if (!rc && y->uneven && *total != n_heads * codebook_codes(y))
+        rc = err_file(r->e, ERR_REFUSED, r->path, "key \"%s\": %zu stages of %zu heads, expected %zu on average", key, *total, n_heads, codebook_codes(y));
     return rc;
 }
 

@@ -12,20 +12,27 @@
  * before centroid, so that a lookup table is D/M passes over K consecutive numbers. Learned, of keys or values: a quantiser for each head, with M codes on
  * average. */
 struct codebook {
-    size_t m, k;                   /* M subspaces, K centroids */
+    size_t m, k;                   /* M codes, K centroids; uneven: M bytes of codes */
     bool learned;
     bool values;                   /* of values, and learned; else of keys */
-    bool uneven;                   /* of keys, and learned: each head has a number of codes of its own, M on average over all heads */
+    bool uneven;                   /* learned, and each head has a number of bytes of its own, M on average over all heads */
     const uint16_t *centroids;     /* plain: [L][H][M][D/M][K] f16, finite */
     const struct quantiser *heads; /* learned: [L][H], not prepared */
 };
 
-/* What a setting is of and how it came about: keys as published, keys learned, values learned, keys learned with codes given to the heads that need them. */
-enum codebook_kind { CODEBOOK_PLAIN, CODEBOOK_LEARNED, CODEBOOK_VALUES, CODEBOOK_UNEVEN, CODEBOOK_KINDS };
+/* What a setting is of and how it came about: keys as published, keys learned, values learned; keys, and values, learned with bytes given to the heads that
+ * need them. */
+enum codebook_kind { CODEBOOK_PLAIN, CODEBOOK_LEARNED, CODEBOOK_VALUES, CODEBOOK_UNEVEN, CODEBOOK_UNEVEN_VALUES, CODEBOOK_KINDS };
 enum codebook_kind codebook_kind(const struct codebook *y);
 
-/* M in 1, 2, 4, 8, 16, 32, K in 4, 16, 64, 256, of every kind; uneven: M in 1 .. LOOKUP_MAX_M, K in 64, 256 */
-enum { BOOK_SETTINGS = 24 * CODEBOOK_UNEVEN + 2 * LOOKUP_MAX_M };
+/* Codes of K centroids that share a byte. */
+static inline size_t codes_per_byte(size_t k) { return k == 16 ? 2 : 1; }
+
+/* Codes of a setting's head, uneven: on average. */
+static inline size_t codebook_codes(const struct codebook *y) { return y->uneven ? y->m * codes_per_byte(y->k) : y->m; }
+
+/* M in 1, 2, 4, 8, 16, 32, K in 4, 16, 64, 256, of three kinds; uneven: M in 1 .. 32, K in 16, 64, 256, and as many bytes of a head at most */
+enum { BOOK_BYTES = LOOKUP_MAX_M / 2, BOOK_EVEN = 24 * CODEBOOK_UNEVEN, BOOK_UNEVEN = 3 * BOOK_BYTES, BOOK_SETTINGS = BOOK_EVEN + 2 * BOOK_UNEVEN };
 
 struct book_corpus {
     const char *name;  /* file name without folder */

@@ -22,6 +22,7 @@ struct attn_counters {
 struct codec_options {
     size_t m, bytes, k, bits, group, table;
     bool rotate, center, plain, learned;
+    bool any_k; /* k is the default */
     size_t sink, window, exact; /* of every key codec: exact.h; not the codec's business */
     double skip;                /* of every value codec: skip.h; likewise */
 };
@@ -95,10 +96,12 @@ struct kv_codec {
     void (*prepare)(const struct codec_head *h, float *work, const float *q, struct attn_counters *c);
     void (*score)(const struct codec_head *h, const float *work, float *scores, const uint8_t *timeline, size_t n, struct attn_counters *c);
 
-    /* Values. mix: out[D] += sum_i p[i] row i, i < n, in the space the rows are stored in; p is 0 from p[n] up to a whole block.
-     * finish: out from that space to the model's; NULL: the same. */
+    /* Values. start: once per query, work as mix wants to find it; NULL: nothing to do. mix: out[D] += sum_i p[i] row i, i < n, in the space the rows are
+     * stored in, or work gathers what makes that; p is 0 from p[n] up to a whole block. finish: out from that space, or from work, to the model's; NULL:
+     * nothing to do. */
+    void (*start)(const struct codec_head *h, float *work);
     void (*mix)(const struct codec_head *h, float *work, float *out, const uint8_t *timeline, const float *p, size_t n, struct attn_counters *c);
-    void (*finish)(const struct codec_head *h, float *out);
+    void (*finish)(const struct codec_head *h, float *work, float *out, struct attn_counters *c);
 
     /* The closed form: adds to *c what one query of a head over n rows reads, as keys or as values. Rows count as n row_bytes, whatever the blocks.
      * The functions above count the same, and a test holds them to it. */

@@ -10,5 +10,6 @@ extern const struct kv_codec codec_int8;
 extern const struct kv_codec codec_int4;
 extern const struct kv_codec codec_turbo;
 extern const struct kv_codec codec_lookat;
+extern const struct kv_codec codec_pq;
 
 #endif

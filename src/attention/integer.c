@@ -162,7 +162,8 @@ static void int_mix(const struct codec_head *h, float *work, float *out, const u
     c->scales += n * packed_scale_bytes(&p);
 }
 
-static void int_finish(const struct codec_head *h, float *out) {
+static void int_finish(const struct codec_head *h, float *work, float *out, struct attn_counters *c) {
+    (void)work, (void)c;
     if (h->codec->o.rotate) rotate_hadamard(out, h->head_dim);
 }
 

@@ -39,7 +39,7 @@ struct job {
 };
 
 /* Codes of a head of a learned book. */
-static size_t codes_of(const struct codebook *y, size_t head) { return y->uneven && y->heads ? y->heads[head].n : y->m; }
+static size_t codes_of(const struct codebook *y, size_t head) { return y->uneven && y->heads ? y->heads[head].n : codebook_codes(y); }
 
 /* Tasks of a book: one for each head, or for each of its subspaces. */
 static size_t tasks_of(const struct job *j, size_t b) {
@@ -53,10 +53,10 @@ static size_t book_of(const struct job *j, size_t *task) {
     return b;
 }
 
-/* points[n][d] = dimensions first .. first + d - 1 of a head's keys */
-static void gather(const struct job *j, size_t head, size_t first, size_t d, float *points) {
+/* points[n][d] = dimensions first .. first + d - 1 of a head's keys or values */
+static void gather(const struct job *j, const uint16_t *rows, size_t head, size_t first, size_t d, float *points) {
     const struct key_sample *s = j->sample;
-    for (size_t i = 0; i < s->n; i++) j->k->to_f32(DTYPE_F16, points + i * d, s->keys + (head * s->n + i) * s->head_dim + first, d);
+    for (size_t i = 0; i < s->n; i++) j->k->to_f32(DTYPE_F16, points + i * d, rows + (head * s->n + i) * s->head_dim + first, d);
 }
 
 /* The sum of squared distances to the points' centroids as f16 holds them: what attention will see. */
@@ -70,9 +70,9 @@ float key_share(double importance, double mean) {
     return importance > 0 && mean > 0 ? (float)(sqrt(importance / mean) + 0.1) : 0;
 }
 
-/* weight[n] of a head's keys; 1 each where none matters. */
-static void share_weights(const struct key_sample *s, size_t head, float *weight) {
-    const float *importance = s->weights + head * s->n;
+/* weight[n] of a head's rows; 1 each where none matters. */
+static void share_weights(const struct key_sample *s, const float *importances, size_t head, float *weight) {
+    const float *importance = importances + head * s->n;
     double sum = 0;
     for (size_t i = 0; i < s->n; i++) sum += (double)importance[i];
     for (size_t i = 0; i < s->n; i++) weight[i] = sum > 0 ? key_share((double)importance[i], sum / (double)s->n) : 1;
@@ -92,15 +92,15 @@ static void step(struct job *j, int thread, uint64_t work) {
 }
 
 /* 16 centroids are few for a range of several dimensions: two stages share each. */
-static size_t depth_of(const struct codebook *y) { return y->k <= 16 && y->m % 2 == 0 ? 2 : 1; }
+static size_t depth_of(const struct codebook *y) { return y->k <= 16 && codebook_codes(y) % 2 == 0 ? 2 : 1; }
 
 /* What a head's quantiser is learned from. */
-static struct learn_rows rows_of(const struct job *j, size_t head, struct bench *w) {
+static struct learn_rows rows_of(const struct job *j, bool values, size_t head, struct bench *w) {
     const struct key_sample *s = j->sample;
     size_t D = s->head_dim;
-    gather(j, head, 0, D, w->points);
-    share_weights(s, head, w->weight);
-    floor_metric(s->queries + head * D * D, D, w->metric);
+    gather(j, values ? s->values : s->keys, head, 0, D, w->points);
+    share_weights(s, values ? s->value_weights : s->weights, head, w->weight);
+    floor_metric((values ? s->outputs : s->queries) + head * D * D, D, w->metric);
     return (struct learn_rows){.x = w->points, .weight = w->weight, .metric = w->metric, .n = s->n, .dim = D};
 }
 
@@ -108,7 +108,7 @@ static int learn_head(struct job *j, size_t b, size_t head, int thread) {
     struct bench *w = &j->benches[thread];
     const struct codebook *y = &j->books[b];
     size_t heads = j->sample->n_layer * j->sample->n_head;
-    struct learn_rows rows = rows_of(j, head, w);
+    struct learn_rows rows = rows_of(j, y->values, head, w);
     return quantiser_learn(&j->learned[b * heads + head], &rows, codes_of(y, head), depth_of(y), y->k, j->seed, head * 64 + y->m, j->k, &w->learned,
                            &w->err);
 }
@@ -116,7 +116,7 @@ static int learn_head(struct job *j, size_t b, size_t head, int thread) {
 static void learn_plain(struct job *j, size_t number, size_t b, size_t task, int thread) {
     size_t m = j->books[b].m, k = j->books[b].k, D = j->sample->head_dim, d = D / m;
     const struct bench *w = &j->benches[thread];
-    gather(j, task / m, task % m * d, d, w->points);
+    gather(j, j->sample->keys, task / m, task % m * d, d, w->points);
     struct kmeans_points p = {.x = w->points, .stride = d, .n = j->sample->n, .d = d};
     kmeans(j->k, &p, k, j->seed, task * 64 + m, w->centroids, w->work);
     uint16_t *bits = j->centroids[b] + task * d * k;
@@ -268,6 +268,7 @@ int book_learn(struct book *book, const struct key_sample *sample, uint64_t seed
 
 struct cost_job {
     struct job j;
+    bool values;
     size_t k, most;
     double *cost;
 };
@@ -276,13 +277,13 @@ static void cost_task(void *ctx, size_t head, int thread) {
     struct cost_job *c = ctx;
     struct bench *w = &c->j.benches[thread];
     if (interrupt_pending() || w->err.code) return;
-    struct learn_rows rows = rows_of(&c->j, head, w);
+    struct learn_rows rows = rows_of(&c->j, c->values, head, w);
     quantiser_costs(c->cost + head * c->most, &rows, c->most, c->k, c->j.k, &w->err);
 }
 
-int book_costs(double *cost, const struct key_sample *sample, size_t k_centroids, size_t most, const struct kernels *k, struct err *e) {
+int book_costs(double *cost, const struct key_sample *sample, bool values, size_t k_centroids, size_t most, const struct kernels *k, struct err *e) {
     struct codebook book = {.m = 1, .k = k_centroids, .learned = true};
-    struct cost_job c = {.j = {.sample = sample, .books = &book, .n_books = 1, .k = k}, .k = k_centroids, .most = most, .cost = cost};
+    struct cost_job c = {.j = {.sample = sample, .books = &book, .n_books = 1, .k = k}, .values = values, .k = k_centroids == 16 ? 256 : k_centroids, .most = most, .cost = cost};
     struct book none = {0};
     struct arena a = {0};
     int rc = allocate(&c.j, &none, &a, 1) ? OK : err_set(e, ERR_FAILED, "out of memory for learning codebooks from %zu keys a head", sample->n);
@@ -294,21 +295,21 @@ int book_costs(double *cost, const struct key_sample *sample, size_t k_centroids
     return rc;
 }
 
-/* What one code more of a head is taken to save. */
-static double gain(const double *cost, double damage, size_t mean, size_t codes) {
+/* What one byte more of a head is taken to save. */
+static double gain(const double *cost, double damage, size_t mean, size_t bytes) {
     double at_mean = cost[mean - 1];
-    return at_mean > 0 && damage > 0 ? damage * (cost[codes - 1] - cost[codes]) / at_mean : 0;
+    return at_mean > 0 && damage > 0 ? damage * (cost[bytes - 1] - cost[bytes]) / at_mean : 0;
 }
 
-void book_allot(size_t *codes, const double *damage, const double *cost, size_t n_heads, size_t mean, size_t most) {
-    for (size_t h = 0; h < n_heads; h++) codes[h] = 1;
+void book_allot(size_t *bytes, const double *damage, const double *cost, size_t n_heads, size_t mean, size_t most) {
+    for (size_t h = 0; h < n_heads; h++) bytes[h] = 1;
     for (size_t left = (mean - 1) * n_heads; left > 0; left--) {
         size_t best = n_heads;
         double most_gain = -1;
         for (size_t h = 0; h < n_heads; h++) {
-            double x = codes[h] < most ? gain(cost + h * most, damage[h], mean, codes[h]) : -1;
+            double x = bytes[h] < most ? gain(cost + h * most, damage[h], mean, bytes[h]) : -1;
             if (x > most_gain) most_gain = x, best = h;
         }
-        codes[best]++;
+        bytes[best]++;
     }
 }

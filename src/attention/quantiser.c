@@ -191,3 +191,15 @@ float quantiser_tables(const struct kernels *k, const struct quantiser *z, float
     }
     return common;
 }
+
+void quantiser_mix(const struct kernels *k, const struct quantiser *z, float *out, const uint32_t *sum, float all, float unit) {
+    float y[QUANTISER_DIM] = {0}, part[QUANTISER_DIM];
+    size_t D = z->dim;
+    for (size_t j = 0; j < z->n; j++, sum += z->k) {
+        const struct quantiser_stage *s = &z->stages[j];
+        k->bucket_product(part, sum, unit, s->centroids, s->width, z->k);
+        for (size_t r = 0; r < s->width; r++) y[s->at + r] += part[r];
+    }
+    k->vecmat(DTYPE_F16, out, z->mean, D * sizeof *z->mean, 1, &all, D);
+    k->vecmat(DTYPE_F16, out, z->inverse, D * sizeof *z->inverse, D, y, D);
+}

@@ -73,6 +73,10 @@ void quantiser_decode(const struct kernels *k, const struct quantiser *z, float 
 /* table[n stages][K]: table[j][c] = (B q)_range_j . centroid[j][c]. Returns q . mean, which every row's score has in common. Reads quantiser_bytes. */
 float quantiser_tables(const struct kernels *k, const struct quantiser *z, float *table, const float *q);
 
+/* out[D] += sum_i p_i xhat_i: p in whole numbers of `unit`, sum[n stages][K] of it over the rows with each code, and all over all rows; below
+ * 2^31 each. z has a B. Reads quantiser_bytes. */
+void quantiser_mix(const struct kernels *k, const struct quantiser *z, float *out, const uint32_t *sum, float all, float unit);
+
 /* Bytes that a query reads of the quantiser: centroids, B and mean once. */
 size_t quantiser_bytes(const struct quantiser *z);
 

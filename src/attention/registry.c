@@ -8,6 +8,7 @@ static const struct kv_codec *const registry[] = {
     &codec_int4,
     &codec_turbo,
     &codec_lookat,
+    &codec_pq,
 };
 enum { N_CODECS = sizeof registry / sizeof *registry };
 
@@ -17,11 +18,13 @@ static const struct codec_alias aliases[] = {
     {"lookat1", "lookat:m=1"}, {"lookat2", "lookat:m=2"}, {"lookat4", "lookat:m=4"}, {"lookat8", "lookat:m=8"},
     {"lookat16", "lookat:m=16"}, {"lookat32", "lookat:m=32"},
     {"lookat4x4", "lookat:m=4,k=16"}, {"lookat8x4", "lookat:m=8,k=16"}, {"lookat16x4", "lookat:m=16,k=16"}, {"lookat32x4", "lookat:m=32,k=16"}, /* codes x bits */
+    {"pq4", "pq:m=4"}, {"pq8", "pq:m=8"}, {"pq16", "pq:m=16"}, {"pq32", "pq:m=32"},
+    {"pq8x4", "pq:m=8,k=16"}, {"pq16x4", "pq:m=16,k=16"}, {"pq32x4", "pq:m=32,k=16"},
 };
 enum { N_ALIASES = sizeof aliases / sizeof *aliases };
 
 static const char *const listed[] = {"fp32", "fp16", "int8", "int4", "int4:rotate", "int4:center", "turbo:bits=4", "turbo:bits=3", "turbo:bits=2",
-                                     "lookat2", "lookat4", "lookat8", "lookat16", "lookat16x4"};
+                                     "lookat2", "lookat4", "lookat8", "lookat16", "lookat16x4", "pq8", "pq16"};
 
 struct kv_layout codec_layout(const struct codec *c, size_t head_dim, size_t head) {
     return c->ops->layout ? c->ops->layout(c, head_dim, head) : (struct kv_layout){1, c->ops->row_bytes(c, head_dim, head)};

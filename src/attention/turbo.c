@@ -171,6 +171,11 @@ static void turbo_mix(const struct codec_head *h, float *work, float *out, const
     c->scales += 2 * n;
 }
 
+static void turbo_finish(const struct codec_head *h, float *work, float *out, struct attn_counters *c) {
+    (void)work, (void)c;
+    rotate_back(h, out);
+}
+
 static void turbo_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values, struct attn_counters *count) {
     struct packed p = format(c, head_dim);
     (void)head;
@@ -195,6 +200,6 @@ const struct kv_codec codec_turbo = {
     .prepare = turbo_prepare,
     .score = turbo_score,
     .mix = turbo_mix,
-    .finish = rotate_back,
+    .finish = turbo_finish,
     .reads = turbo_reads,
 };

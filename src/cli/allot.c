@@ -25,7 +25,7 @@ int allot_hold_out(struct allot_text *t, struct sampled_text *texts, size_t n_te
     return t->n ? OK : err_set(e, ERR_USAGE, "bytes= measures each head on text that it keeps apart for this, and the texts are too short for that");
 }
 
-/* The book's uneven settings, with as many codes for every head, from an arena of their own. */
+/* The book's uneven settings, with as many bytes for every head, from an arena of their own. */
 static int learn_even(struct book *trial, const struct book *book, const struct key_sample *sample, const struct engine *g, bool quiet, struct err *e) {
     struct learn_error *errors = NULL;
     *trial = (struct book){.n_layer = book->n_layer, .n_head = book->n_head, .head_dim = book->head_dim};
@@ -40,22 +40,23 @@ static int learn_even(struct book *trial, const struct book *book, const struct 
     return rc;
 }
 
-/* y: an uneven setting of the book; even: the same with as many codes for every head. */
+/* y: an uneven setting of the book; even: the same with as many bytes for every head. */
 static int allot(struct codebook *y, const struct codebook *even, struct book *book, const struct key_sample *sample, const struct engine *g,
                  const struct allot_text *t, bool quiet, struct err *e) {
     struct arena scratch = {0};
-    size_t heads = book->n_layer * book->n_head, most = book->head_dim < LOOKUP_MAX_M ? book->head_dim : LOOKUP_MAX_M;
+    size_t heads = book->n_layer * book->n_head, per_byte = codes_per_byte(y->k);
+    size_t most = book->head_dim < BOOK_BYTES ? book->head_dim : BOOK_BYTES;
     struct quantiser *z = arena_zalloc(&book->arena, heads, sizeof *z);
     double *damage = arena_alloc(&scratch, heads, sizeof *damage), *cost = arena_alloc(&scratch, heads * most, sizeof *cost);
-    size_t *codes = arena_alloc(&scratch, heads, sizeof *codes);
-    int rc = z && damage && cost && codes ? OK : err_set(e, ERR_FAILED, "out of memory");
-    if (!rc) rc = book_costs(cost, sample, y->k, most, g->k, e);
+    size_t *bytes = arena_alloc(&scratch, heads, sizeof *bytes);
+    int rc = z && damage && cost && bytes ? OK : err_set(e, ERR_FAILED, "out of memory");
+    if (!rc) rc = book_costs(cost, sample, y->values, y->k, most, g->k, e);
     progress_begin(&progress, "measuring each head");
-    if (!rc) rc = damage_measure(damage, &g->model.weights, g->k, even->heads, t->windows, t->n, quiet ? NULL : show, NULL, e);
+    if (!rc) rc = damage_measure(damage, &g->model.weights, g->k, even->heads, y->values, t->windows, t->n, quiet ? NULL : show, NULL, e);
     progress_end(&progress);
     if (!rc) {
-        book_allot(codes, damage, cost, heads, y->m, most);
-        for (size_t h = 0; h < heads; h++) z[h].n = codes[h];
+        book_allot(bytes, damage, cost, heads, y->m, most);
+        for (size_t h = 0; h < heads; h++) z[h].n = bytes[h] * per_byte;
         y->heads = z;
     }
     arena_free(&scratch);

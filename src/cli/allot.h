@@ -1,4 +1,4 @@
-/* lookat calibrate: how many codes each head of an uneven setting (book.h) gets. */
+/* lookat calibrate: how many bytes of codes each head of an uneven setting (book.h) gets. */
 #ifndef LOOKAT_CLI_ALLOT_H
 #define LOOKAT_CLI_ALLOT_H
 
@@ -18,8 +18,8 @@ struct allot_text {
  * too little text. */
 int allot_hold_out(struct allot_text *t, struct sampled_text *texts, size_t n_texts, size_t window, struct err *e);
 
-/* Sets heads[L H].n of the book's uneven settings, with memory from its arena: each is learned with as many codes for every head, the damage of each head
- * measured (measure/damage.h), the codes handed out (book_allot). Progress on standard error, but for `quiet`. */
+/* Sets heads[L H].n of the book's uneven settings, with memory from its arena: each is learned with as many bytes for every head, the damage of each head
+ * measured (measure/damage.h), the bytes handed out (book_allot). Progress on standard error, but for `quiet`. */
 int allot_codes(struct book *book, const struct key_sample *sample, const struct engine *g, const struct allot_text *t, bool quiet, struct err *e);
 
 #endif

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool names_lookat(const char *const *specs, size_t n) {
+static bool need_codebooks(const char *const *specs, size_t n) {
     for (size_t i = 0; i < n; i++)
-        if (strstr(specs[i], "lookat")) return true;
+        if (strstr(specs[i], "lookat") || strstr(specs[i], "pq")) return true;
     return false;
 }
 
@@ -52,7 +52,7 @@ int model_book_open(struct book *b, const struct book **use, const struct args *
                     size_t n_specs, struct arena *arena, struct err *e) {
     *b = (struct book){0};
     *use = NULL;
-    if (!names_lookat(specs, n_specs)) return OK;
+    if (!need_codebooks(specs, n_specs)) return OK;
     if (args->book) {
         int rc = open_checked(b, use, args->book, model, e);
         return rc || *use ? rc : err_file(e, ERR_REFUSED, args->book, "the file has no codebooks");

@@ -6,7 +6,7 @@
 #include "checkpoint/checkpoint.h"
 #include "cli/options.h"
 
-/* Where one of the specs names lookat: opens --book FILE, else the book inside the model's GGUF file, else MODEL.book.gguf beside it (the model's path
+/* Where one of the specs names lookat or pq: opens --book FILE, else the book inside the model's GGUF file, else MODEL.book.gguf beside it (the model's path
  * without .gguf, and .book.gguf). *use is then the book, or NULL where there is none (and attn_init says how to make one). ERR_REFUSED for a book that
  * is broken or of another model. book_close(b) is due after OK, whatever *use is. Memory for a path comes from the arena. */
 int model_book_open(struct book *b, const struct book **use, const struct args *args, const struct checkpoint *model, const char *const *specs,

@@ -47,17 +47,30 @@ static int check_args(const struct args *a, struct err *e) {
     return OK;
 }
 
-static int add_setting(struct job *j, const char *spec, struct err *e) {
-    struct codec c;
+/* The setting that a codec of `spec` needs; one without codebooks needs none. */
+static int add_codec(struct job *j, const char *spec, struct codec *c, bool *found, struct err *e) {
     struct book *b = &j->book;
-    int rc = codec_parse(&c, spec, b->head_dim, false, e);
+    if (strcmp(c->ops->name, "lookat") != 0 && strcmp(c->ops->name, "pq") != 0) return OK;
+    int rc = c->ops->check(c, b->head_dim, e);
     if (rc) return rc;
-    if (strcmp(c.ops->name, "lookat") != 0) return err_set(e, ERR_USAGE, "--attn %.40s: only lookat has codebooks", spec);
-    if (!c.o.plain && b->head_dim > QUANTISER_DIM)
+    if (!c->o.plain && b->head_dim > QUANTISER_DIM)
         return err_set(e, ERR_USAGE, "--attn %.40s: heads of %zu dimensions, %d at most can be learned; plain has no limit", spec, b->head_dim, QUANTISER_DIM);
-    struct codebook y = {.m = c.o.bytes ? c.o.bytes : c.o.m, .k = c.o.k, .learned = !c.o.plain, .uneven = c.o.bytes != 0};
+    struct codebook y = {.m = c->o.bytes ? c->o.bytes : c->o.m, .k = c->o.k, .learned = !c->o.plain, .uneven = c->o.bytes != 0, .values = c->for_values};
     if (!book_find(b, y.m, y.k, codebook_kind(&y))) b->books[b->n++] = y;
+    *found = true;
     return OK;
+}
+
+/* A spec as for attention, or that of a values' codec alone. */
+static int add_setting(struct job *j, const char *spec, struct err *e) {
+    struct codec key, value;
+    bool found = false;
+    struct err unread;
+    if (codec_parse(&value, spec, j->book.head_dim, true, &unread) == OK && !value.ops->keys) return add_codec(j, spec, &value, &found, e);
+    int rc = spec_parse(spec, 1, &key, &value, e);
+    if (!rc) rc = add_codec(j, spec, &key, &found, e);
+    if (!rc) rc = add_codec(j, spec, &value, &found, e);
+    return rc || found ? rc : err_set(e, ERR_USAGE, "--attn %.40s: only lookat keys and pq values have codebooks", spec);
 }
 
 /* A list of specs between commas. */
@@ -122,10 +135,14 @@ static int read_texts(struct job *j, struct err *e) {
 
 /* ---- the work ---- */
 
-static bool any_learned(const struct book *b) {
-    for (size_t i = 0; i < b->n; i++)
-        if (b->books[i].learned) return true;
-    return false;
+/* What the settings are learned from. */
+static enum sample_parts parts_of(const struct book *b) {
+    enum sample_parts parts = SAMPLE_PLAIN;
+    for (size_t i = 0; i < b->n; i++) {
+        enum sample_parts own = b->books[i].values ? SAMPLE_VALUES : b->books[i].learned ? SAMPLE_KEYS_LEARNED : SAMPLE_PLAIN;
+        if (own > parts) parts = own;
+    }
+    return parts;
 }
 
 static int collect(struct job *j, struct err *e) {
@@ -133,7 +150,7 @@ static int collect(struct job *j, struct err *e) {
     bool quiet = j->args->quiet;
     progress_begin(&progress, "running the model");
     int rc = key_sample_collect(&j->sample, &j->g.model.weights, j->g.k, j->texts, j->args->files.n, j->tokens, j->window, j->args->seed,
-                                any_learned(&j->book), &j->g.arena, &run, quiet ? NULL : show, NULL, e);
+                                parts_of(&j->book), &j->g.arena, &run, quiet ? NULL : show, NULL, e);
     progress_end(&progress);
     if (rc) return rc;
     j->book.tokens = run;
@@ -194,16 +211,16 @@ static int write_out(struct job *j, struct err *e) {
 }
 
 static void setting_name(char *out, size_t room, const struct codebook *y) {
-    const char *kind = y->learned ? "learned" : "plain";
+    const char *name = y->values ? "pq" : "lookat", *kind = y->learned ? "learned" : "plain";
     if (y->uneven)
-        snprintf(out, room, y->k == 256 ? "lookat:bytes=%zu" : "lookat:bytes=%zu,k=%zu", y->m, y->k);
+        snprintf(out, room, y->k == 256 ? "%s:bytes=%zu" : "%s:bytes=%zu,k=%zu", name, y->m, y->k);
     else if (y->k == 256)
-        snprintf(out, room, "lookat%zu:%s", y->m, kind);
+        snprintf(out, room, "%s%zu:%s", name, y->m, kind);
     else
-        snprintf(out, room, "lookat:m=%zu,k=%zu,%s", y->m, y->k, kind);
+        snprintf(out, room, "%s:m=%zu,k=%zu,%s", name, y->m, y->k, kind);
 }
 
-/* The codes of each head of the uneven settings, a row for each layer. */
+/* The bytes of each head of the uneven settings, a row for each layer. */
 static int print_codes(struct job *j, struct err *e) {
     const struct book *b = &j->book;
     struct text_table t;
@@ -223,11 +240,11 @@ static int print_codes(struct job *j, struct err *e) {
             char text[512] = "";
             size_t at = 0;
             for (size_t h = 0; b->books[i].uneven && h < b->n_head && at < sizeof text; h++)
-                at += (size_t)snprintf(text + at, sizeof text - at, "%s%zu", h ? " " : "", b->books[i].heads[l * b->n_head + h].n);
+                at += (size_t)snprintf(text + at, sizeof text - at, "%s%zu", h ? " " : "", lookup_row_bytes(b->books[i].heads[l * b->n_head + h].n, b->books[i].k));
             if (b->books[i].uneven) table_cell(&t, "%s", text);
         }
     }
-    printf("\nbytes of a key, head after head\n");
+    printf("\nbytes of a row, head after head\n");
     return table_print(&t, stdout, e);
 }
 

@@ -124,10 +124,9 @@ static void print_json(const struct checkpoint *c, const struct book *book, cons
 
 /* As in --attn; of values "/pq:m=16". */
 static size_t setting_name(char *out, size_t room, const struct codebook *y) {
-    int n = y->values   ? snprintf(out, room, "/pq:m=%zu", y->m)
-            : y->uneven ? snprintf(out, room, "lookat:bytes=%zu,k=%zu", y->m, y->k)
-                        : snprintf(out, room, "lookat:m=%zu,k=%zu,%s", y->m, y->k, y->learned ? "learned" : "plain");
-    return (size_t)n;
+    const char *name = y->values ? "/pq" : "lookat", *kind = y->learned ? "learned" : "plain";
+    if (y->uneven) return (size_t)snprintf(out, room, "%s:bytes=%zu,k=%zu", name, y->m, y->k);
+    return (size_t)snprintf(out, room, "%s:m=%zu,k=%zu,%s", name, y->m, y->k, kind);
 }
 
 /* "lookat:m=2,k=256,learned lookat:m=4,k=256,plain; 65,536 tokens of a.txt, b.txt" */

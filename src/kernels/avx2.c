@@ -159,6 +159,7 @@ struct factors {
     int32_t pairs[2][4][2];
 };
 
+static inline void v_store_whole(int32_t *p, vec v) { _mm256_storeu_si256((__m256i *)(void *)p, _mm256_cvtps_epi32(v)); }
 static inline vec v_load_whole(const int32_t *p) { return _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(const void *)p)); }
 static inline vec v_size(vec v) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v); }
 static inline vec v_larger_size(vec a, vec b) {
@@ -292,6 +293,9 @@ static const struct kernels set = {
     .lookup = lookup_plain,
     .lookup_round = lookup_round,
     .lookup_rounded = lookup_rounded,
+    .bucket_add = bucket_add,
+    .bucket_sums = bucket_sums,
+    .bucket_product = bucket_product,
     .fma_flops = 2 * LANES * CHAINS,
     .multiply_add = multiply_add,
     .read_sum = read_sum,

@@ -231,6 +231,7 @@ struct factors {
     int8_t quads[4][4][4];
 };
 
+static inline void v_store_whole(int32_t *p, vec v) { _mm512_storeu_si512(p, _mm512_cvtps_epi32(v)); }
 static inline vec v_load_whole(const int32_t *p) { return _mm512_cvtepi32_ps(_mm512_loadu_si512(p)); }
 static inline vec v_size(vec v) { return _mm512_abs_ps(v); }
 static inline vec v_larger_size(vec a, vec b) {
@@ -362,6 +363,9 @@ static const struct kernels set = {
     .lookup = lookup_plain,
     .lookup_round = lookup_round,
     .lookup_rounded = lookup_rounded,
+    .bucket_add = bucket_add,
+    .bucket_sums = bucket_sums,
+    .bucket_product = bucket_product,
     .fma_flops = 2 * LANES * CHAINS,
     .multiply_add = multiply_add,
     .read_sum = read_sum,

@@ -14,13 +14,16 @@
 
 /* Rows of codes lie in blocks of 64: [blocks][m][64] bytes, so that a block's codes of one subspace are a vector. With k = 16 two codes share a byte,
  * [blocks][(m + 1)/2][64]: those of an even subspace are its low 4 bits, of the next one the high 4. */
-enum { LOOKUP_BLOCK = 64, LOOKUP_MAX_M = 32 };
+enum { LOOKUP_BLOCK = 64, LOOKUP_MAX_M = 64 };
 static inline size_t lookup_row_bytes(size_t m, size_t k) { return k == 16 ? (m + 1) / 2 : m; }
 
 /* Tables rounded to whole numbers: entry c of table j stands for low_j + step q. low is the sum of the m low_j. */
 struct lookup_scale {
     float low, step;
 };
+
+enum { BUCKETS = 256 };
+static inline size_t bucket_copies(size_t bytes) { return bytes <= 8 ? 2 : 1; }
 
 /* Bytes of such tables. */
 static inline size_t lookup_entry_bytes(size_t m, size_t k, size_t bits) { return m * (k < 64 ? 64 : k) * bits / 8; }
@@ -130,6 +133,17 @@ struct kernels {
      * |score - sum_j table[j][code_ij]| <= m step (1/2 + 2^-6) + (m + 8) u sum_j max_c |table[j][c]|. */
     void (*lookup_rounded)(float *score, const void *entries, const struct lookup_scale *s, size_t m, size_t k, size_t bits, const uint8_t *codes,
                            size_t n);
+
+    /* Sums of probabilities by code: bucket[i % copies][j][code_ij] += p[i] 2^30, to the nearest whole number, for rows i < n of so many bytes of codes in blocks
+     * as above, and j < bytes; bucket is [copies][bytes][BUCKETS], copies = bucket_copies(bytes): additions to one place, which wait for each other, lie further apart so.
+     * False where some p is no number of 0 .. 1: sums are of no use then. The same in every set. */
+    bool (*bucket_add)(uint32_t *bucket, const uint8_t *codes, const float *p, size_t bytes, size_t n);
+
+    /* sum[m][k] = such sums over all copies: of code j, m codes in all; where k = 16 two of them come from each byte. */
+    void (*bucket_sums)(uint32_t *sum, const uint32_t *bucket, size_t m, size_t k);
+
+    /* y[r] = unit sum_c sum[c] w[r][c] for r < d, c < k, a power of two: w f16, sum[c] < 2^31. |error| <= (k/8 + 18) u unit sum_c sum[c] |w|. */
+    void (*bucket_product)(float *y, const uint32_t *sum, float unit, const uint16_t *w, size_t d, size_t k);
 
     /* The two limits of the machine as this set's instructions reach them, for measure/limits.h to time; their values only keep the compiler from
      * leaving the work out.

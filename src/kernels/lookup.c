@@ -64,3 +64,21 @@ void lookup_rounded_plain(float *score, const void *entries, const struct lookup
     if (k != 16 && bits == 8) rounded_bits(score, entries, *s, m, k, 0, 8, codes, n);
     if (k != 16 && bits == 16) rounded_bits(score, entries, *s, m, k, 0, 16, codes, n);
 }
+
+/* bytes is a constant, or 0 for `any`; rows in pairs where there are two copies. */
+static inline void add_rows(uint32_t *bucket, const uint8_t *codes, const uint32_t *q, size_t bytes, size_t any, size_t n) {
+    size_t m = bytes ? bytes : any, copies = bucket_copies(m);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t add = q[i], *to = bucket + i % copies * m * BUCKETS;
+        for (size_t j = 0; j < m; j++) to[j * BUCKETS + codes[j * LOOKUP_BLOCK + i]] += add;
+    }
+}
+
+void buckets_add_block(uint32_t *bucket, const uint8_t *codes, const uint32_t *q, size_t bytes, size_t n) {
+    switch (bytes) {
+    case 4: add_rows(bucket, codes, q, 4, 4, n); break;
+    case 8: add_rows(bucket, codes, q, 8, 8, n); break;
+    case 16: add_rows(bucket, codes, q, 16, 16, n); break;
+    default: add_rows(bucket, codes, q, 0, bytes, n);
+    }
+}

@@ -134,6 +134,7 @@ struct factors {
     int16x4_t quads[TILE_SIDE / 4];
 };
 
+static inline void v_store_whole(int32_t *p, vec v) { vst1q_s32(p, vcvtnq_s32_f32(v)); }
 static inline vec v_load_whole(const int32_t *p) { return vcvtq_f32_s32(vld1q_s32(p)); }
 static inline vec v_size(vec v) { return vabsq_f32(v); }
 static inline vec v_larger_size(vec a, vec b) {
@@ -246,6 +247,9 @@ static const struct kernels set = {
     .lookup = lookup_plain,
     .lookup_round = lookup_round,
     .lookup_rounded = lookup_rounded,
+    .bucket_add = bucket_add,
+    .bucket_sums = bucket_sums,
+    .bucket_product = bucket_product,
     .fma_flops = 2 * LANES * CHAINS,
     .multiply_add = multiply_add,
     .read_sum = read_sum,

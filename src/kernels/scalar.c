@@ -310,6 +310,28 @@ static void lookup_round(struct lookup_scale *s, void *entries, const float *tab
     }
 }
 
+static bool bucket_add(uint32_t *bucket, const uint8_t *codes, const float *p, size_t bytes, size_t n) {
+    uint32_t q[LOOKUP_BLOCK];
+    for (size_t i = 0; i < n; i++)
+        if (!(p[i] >= 0 && p[i] <= 1)) return false;
+    for (size_t begin = 0; begin < n; begin += LOOKUP_BLOCK) {
+        size_t count = n - begin < LOOKUP_BLOCK ? n - begin : LOOKUP_BLOCK;
+        for (size_t i = 0; i < count; i++) q[i] = (uint32_t)lrintf(p[begin + i] * 0x1p30f);
+        buckets_add_block(bucket, codes + begin * bytes, q, bytes, count);
+    }
+    return true;
+}
+
+static void bucket_sums(uint32_t *sum, const uint32_t *bucket, size_t m, size_t k) { sums_of_buckets(sum, bucket, m, k); }
+
+static void bucket_product(float *y, const uint32_t *sum, float unit, const uint16_t *w, size_t d, size_t k) {
+    for (size_t r = 0; r < d; r++, w += k) {
+        float lane[LANES] = {0};
+        for (size_t c = 0; c < k; c++) lane[c % LANES] += (float)(int32_t)sum[c] * f16_to_f32(w[c]);
+        y[r] = unit * sum_lanes(lane);
+    }
+}
+
 static const struct kernels set = {
     .name = "scalar",
     .supported = supported,
@@ -336,6 +358,9 @@ static const struct kernels set = {
     .lookup = lookup_plain,
     .lookup_round = lookup_round,
     .lookup_rounded = lookup_rounded_plain,
+    .bucket_add = bucket_add,
+    .bucket_sums = bucket_sums,
+    .bucket_product = bucket_product,
     .fma_flops = 2 * LANES,
     .multiply_add = multiply_add,
     .read_sum = read_sum,

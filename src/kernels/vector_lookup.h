@@ -1,5 +1,6 @@
 /* The nearest centroid, and rounded lookup tables, for any vector unit: included after vector.h. It needs v_where_greater(a, b, x, y) too: x in the
- * lanes where a > b, y elsewhere, so where either is NaN. */
+ * lanes where a > b, y elsewhere, so where either is NaN; and v_load_whole, as vector_tiles.h does, and
+ * v_store_whole(p, v): v to the nearest whole numbers, ties to even, int32_t p[LANES]; INT32_MIN, or the nearest there is, for what is out of range. */
 #ifndef LOOKAT_KERNELS_VECTOR_LOOKUP_H
 #define LOOKAT_KERNELS_VECTOR_LOOKUP_H
 
@@ -118,6 +119,52 @@ static void lookup_tables(float *table, const uint16_t *w, const float *x, size_
             memset(table, 0, k * sizeof *table);
             vecmat(DTYPE_F16, table, w, k * sizeof *w, d, x, k);
         }
+}
+
+/* What is no number of 0 .. 1 becomes, without its sign, more than 2^30. */
+static bool bucket_add(uint32_t *bucket, const uint8_t *codes, const float *p, size_t bytes, size_t n) {
+    uint32_t q[LOOKUP_BLOCK], wrong = 0;
+    for (size_t begin = 0; begin < n; begin += LOOKUP_BLOCK) {
+        size_t count = n - begin < LOOKUP_BLOCK ? n - begin : LOOKUP_BLOCK, i = 0;
+        for (; i + LANES <= count; i += LANES) v_store_whole((int32_t *)q + i, v_mul(v_load(p + begin + i), v_set1(0x1p30f)));
+        if (i < count) v_store_whole((int32_t *)q + i, v_mul(v_load_part(p + begin + i, count - i), v_set1(0x1p30f))); /* there is room in q */
+        for (size_t r = 0; r < count; r++) wrong |= q[r] > 1u << 30;
+        if (wrong) return false;
+        buckets_add_block(bucket, codes + begin * bytes, q, bytes, count);
+    }
+    return true;
+}
+
+static void bucket_sums(uint32_t *sum, const uint32_t *bucket, size_t m, size_t k) { sums_of_buckets(sum, bucket, m, k); }
+
+/* `rows` <= 4 (a constant) rows of w; with rest, k is that and less than a vector. */
+INLINE void bucket_rows(size_t rows, size_t rest, float *y, const int32_t *sums, float unit, const uint16_t *w, size_t k) {
+    vec sum[4];
+    for (int r = 0; r < 4; r++) sum[r] = v_set1(0);
+    for (size_t c = 0; c < k; c += LANES) {
+        vec b = v_load_whole(sums + c);
+        for (size_t r = 0; r < rows; r++) {
+            if (!rest) __builtin_prefetch((const void *)((uintptr_t)(w + r * k + c) + CODEBOOK_AHEAD), 0, 2);
+            sum[r] = v_fma(b, rest ? load_part(DTYPE_F16, w + r * k, 0, rest) : v_load_f16(w + r * k + c), sum[r]);
+        }
+    }
+    float s[4];
+    v_sum4(s, sum[0], sum[1], sum[2], sum[3]);
+    for (size_t r = 0; r < rows; r++) y[r] = unit * s[r];
+}
+
+static void bucket_product(float *y, const uint32_t *sum, float unit, const uint16_t *w, size_t d, size_t k) {
+    int32_t few[LANES] = {0};
+    const int32_t *b = (const int32_t *)sum;
+    if (k < LANES) memcpy(few, sum, k * sizeof *few), b = few;
+    size_t r = 0, rest = k < LANES ? k : 0;
+    for (; r + 4 <= d; r += 4) {
+        if (rest)
+            bucket_rows(4, rest, y + r, b, unit, w + r * k, k);
+        else
+            bucket_rows(4, 0, y + r, b, unit, w + r * k, k);
+    }
+    for (; r < d; r++) bucket_rows(1, rest, y + r, b, unit, w + r * k, k);
 }
 
 /* Least entry of each table; returns the widest table's most - least, and the sum of the least ones in *low. */

@@ -20,7 +20,8 @@ struct measuring {
     size_t most, width;      /* n of the longest window; C */
     struct forced forced;
     struct comparison_chunk base, other;
-    size_t layer, head;      /* the one with quantised keys */
+    size_t layer, head;      /* the one with quantised rows */
+    bool values;             /* which rows: its values, or its keys */
     struct quantiser prepared; /* its quantiser */
     uint8_t *codes;          /* [most n][LOOKUP_MAX_M] */
     float *decoded;          /* [most n][D] */
@@ -33,28 +34,28 @@ static void keep_entering(void *ctx, size_t layer, const struct gpt2_row *rows, 
     memcpy(m->entering + layer * m->most * m->width, m->s.x, n * m->width * sizeof(float));
 }
 
-struct key_rows {
+struct head_rows {
     const struct measuring *m;
-    float *k;
+    float *x;
     size_t stride;
 };
 
 static void quantise_rows(void *ctx, size_t begin, size_t end, int thread) {
-    const struct key_rows *r = ctx;
+    const struct head_rows *r = ctx;
     const struct measuring *m = r->m;
     const struct quantiser *z = &m->prepared;
     uint8_t *codes = m->codes + begin * LOOKUP_MAX_M;
     float *decoded = m->decoded + begin * z->dim;
     (void)thread;
-    quantiser_encode(m->k, z, codes, LOOKUP_MAX_M, 1, r->k + begin * r->stride, r->stride, end - begin);
+    quantiser_encode(m->k, z, codes, LOOKUP_MAX_M, 1, r->x + begin * r->stride, r->stride, end - begin);
     quantiser_decode(m->k, z, decoded, codes, LOOKUP_MAX_M, 1, end - begin);
-    for (size_t i = begin; i < end; i++, decoded += z->dim) memcpy(r->k + i * r->stride, decoded, z->dim * sizeof *decoded);
+    for (size_t i = begin; i < end; i++, decoded += z->dim) memcpy(r->x + i * r->stride, decoded, z->dim * sizeof *decoded);
 }
 
-static void replace_keys(void *ctx, size_t layer, float *k, size_t n, size_t stride) {
+static void replace_rows(void *ctx, size_t layer, float *k, float *v, size_t n, size_t stride) {
     struct measuring *m = ctx;
     if (layer != m->layer) return;
-    struct key_rows r = {m, k + m->head * m->prepared.dim, stride};
+    struct head_rows r = {m, (m->values ? v : k) + m->head * m->prepared.dim, stride};
     threads_ranges(n, quantise_rows, &r);
 }
 
@@ -102,9 +103,9 @@ static int begin_window(struct measuring *m, const struct damage_window *w, stru
     return rc;
 }
 
-/* *sum += the divergences of this window with the keys of head number `index` quantised. */
+/* *sum += the divergences of this window with the rows of head number `index` quantised. */
 static int measure_head(struct measuring *m, size_t index, double *sum, struct err *e) {
-    const struct gpt2_key_filter filter = {m, replace_keys};
+    const struct gpt2_filter filter = {m, replace_rows};
     struct arena scratch = {0};
     size_t H = m->s.w->config.n_head;
     m->layer = index / H, m->head = index % H;
@@ -120,9 +121,9 @@ static int measure_head(struct measuring *m, size_t index, double *sum, struct e
     return rc;
 }
 
-int damage_measure(double *damage, const struct gpt2_weights *w, const struct kernels *k, const struct quantiser *heads, const struct damage_window *windows,
+int damage_measure(double *damage, const struct gpt2_weights *w, const struct kernels *k, const struct quantiser *heads, bool values, const struct damage_window *windows,
                    size_t n_windows, void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct err *e) {
-    struct measuring m = {.k = k, .heads = heads};
+    struct measuring m = {.k = k, .heads = heads, .values = values};
     size_t scored = 0;
     for (size_t i = 0; i < n_windows; i++) m.most = windows[i].n > m.most ? windows[i].n : m.most;
     int rc = open_all(&m, w, e);

@@ -2,49 +2,50 @@
 
 #include <string.h>
 
+#include "attention/codes.h"
 #include "attention/spec.h"
 #include "base/rng.h"
 #include "model/key_sampling.h"
 
 enum { TOKENS = 512 };
 
-/* What the codec would take: the learned codebooks where it may and there are some. */
+/* What the codec would take. */
 static const struct codebook *find(const struct book *b, const struct codec *c) {
-    const struct codebook *uneven = book_find(b, c->o.bytes ? c->o.bytes : c->o.m, c->o.k, CODEBOOK_UNEVEN);
-    if (c->o.bytes || (uneven && !c->o.plain && !c->o.learned)) return uneven;
-    const struct codebook *learned = c->o.plain ? NULL : book_find(b, c->o.m, c->o.k, CODEBOOK_LEARNED);
-    return learned || c->o.learned ? learned : book_find(b, c->o.m, c->o.k, CODEBOOK_PLAIN);
+    struct codec_options o = c->o;
+    return codes_choose(&o, b, c->for_values);
 }
 
-/* Notes the settings that one spec names and b lacks; own ones with their centroids. */
+/* Notes what a codec names and b lacks; own codebooks with their centroids. */
+static void add_codec(struct book *b, const struct book *own, struct codec *c) {
+    struct err unread;
+    bool coded = strcmp(c->ops->name, "lookat") == 0 || strcmp(c->ops->name, "pq") == 0;
+    if (!coded || c->ops->check(c, b->head_dim, &unread) || find(b, c) || b->n == BOOK_SETTINGS) return;
+    const struct codebook *known = own ? find(own, c) : NULL;
+    bool uneven = c->o.bytes != 0, learned = c->o.learned || uneven || c->for_values;
+    b->books[b->n++] = known ? *known : (struct codebook){.m = uneven ? c->o.bytes : c->o.m, .k = c->o.k, .learned = learned, .uneven = uneven, .values = c->for_values};
+}
+
 static int add_spec(struct book *b, const struct book *own, const char *spec, struct arena *a, struct err *e) {
     struct codec *keys = arena_alloc(a, b->n_layer, sizeof *keys), *values = arena_alloc(a, b->n_layer, sizeof *values);
     struct err unread;
     if (!keys || !values) return err_set(e, ERR_FAILED, "out of memory");
     if (spec_parse(spec, b->n_layer, keys, values, &unread)) return OK;
-    for (size_t l = 0; l < b->n_layer; l++) {
-        struct codec *c = &keys[l];
-        bool good = strcmp(c->ops->name, "lookat") == 0 && (!c->ops->check || c->ops->check(c, b->head_dim, &unread) == OK);
-        if (!good || find(b, c) || b->n == BOOK_SETTINGS) continue;
-        const struct codebook *known = own ? find(own, c) : NULL;
-        b->books[b->n++] = known ? *known : (struct codebook){.m = c->o.bytes ? c->o.bytes : c->o.m, .k = c->o.k, .learned = c->o.learned || c->o.bytes,
-                                                                          .uneven = c->o.bytes != 0};
-    }
+    for (size_t l = 0; l < b->n_layer; l++) add_codec(b, own, &keys[l]), add_codec(b, own, &values[l]);
     return OK;
 }
 
 /* Such centroids as a learned setting of about equal widths whose transform is the identity: it costs what a learned one costs. */
 static int dress(struct codebook *c, const uint16_t *centroids, const struct key_sample *s, struct arena *a, struct err *e) {
-    size_t D = s->head_dim, heads = s->n_layer * s->n_head;
+    size_t D = s->head_dim, heads = s->n_layer * s->n_head, n = codebook_codes(c);
     uint16_t *identity = arena_zalloc(a, D * D, sizeof *identity), *mean = arena_zalloc(a, D, sizeof *mean);
     struct quantiser *z = arena_zalloc(a, heads, sizeof *z);
-    struct quantiser_stage *stages = arena_zalloc(a, heads * c->m, sizeof *stages);
+    struct quantiser_stage *stages = arena_zalloc(a, heads * n, sizeof *stages);
     if (!identity || !mean || !z || !stages) return err_set(e, ERR_FAILED, "out of memory for codebooks");
     for (size_t d = 0; d < D; d++) identity[d * D + d] = f32_to_f16(1);
-    for (size_t h = 0; h < heads; h++, stages += c->m) {
-        z[h] = (struct quantiser){.dim = D, .k = c->k, .n = c->m, .inverse = identity, .mean = mean, .stages = stages};
-        for (size_t j = 0; j < c->m; j++) {
-            size_t at = D * j / c->m, width = D * (j + 1) / c->m - at;
+    for (size_t h = 0; h < heads; h++, stages += n) {
+        z[h] = (struct quantiser){.dim = D, .k = c->k, .n = n, .inverse = identity, .mean = mean, .stages = stages};
+        for (size_t j = 0; j < n; j++) {
+            size_t at = D * j / n, width = D * (j + 1) / n - at;
             stages[j] = (struct quantiser_stage){.at = at, .width = width, .centroids = centroids};
             centroids += width * c->k;
         }
@@ -73,7 +74,7 @@ static int sample(struct key_sample *s, const struct gpt2_weights *w, const stru
     rng_seed(&rng, 0, 0);
     for (size_t i = 0; i < n; i++) ids[i] = (int32_t)rng_below(&rng, w->config.n_vocab);
     struct sampled_text text = {ids, n};
-    return key_sample_collect(s, w, k, &text, 1, n, n, 0, false, a, &run, NULL, NULL, e);
+    return key_sample_collect(s, w, k, &text, 1, n, n, 0, SAMPLE_PLAIN, a, &run, NULL, NULL, e);
 }
 
 int stand_in_book(struct book *b, size_t *made, const struct book *own, const struct gpt2_weights *w, const struct kernels *k,

@@ -130,7 +130,7 @@ static void embed_rows(void *ctx, size_t begin, size_t end, int thread) {
 static void attention(struct gpt2_session *s, size_t layer, const struct gpt2_row *rows, size_t n) {
     size_t C = s->w->config.n_embd, n_items = 0;
     double start = clock_now();
-    if (s->filter) s->filter->keys(s->filter->ctx, layer, s->qkv + C, n, 3 * C);
+    if (s->filter) s->filter->rows(s->filter->ctx, layer, s->qkv + C, s->qkv + 2 * C, n, 3 * C);
     for (size_t i = 0, run; i < n; i += run) {
         for (run = 1; i + run < n && rows[i + run].seq == rows[i].seq; run++) {}
         const float *qkv = s->qkv + i * 3 * C;

@@ -28,10 +28,10 @@ struct gpt2_observer {
     void (*layer)(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v, size_t stride);
 };
 
-/* Changes the keys k[n][H][D] of every layer and batch, their rows `stride` floats apart, before they are stored. */
-struct gpt2_key_filter {
+/* Changes the keys k[n][H][D] and values v of every layer and batch, their rows `stride` floats apart, before they are stored. */
+struct gpt2_filter {
     void *ctx;
-    void (*keys)(void *ctx, size_t layer, float *k, size_t n, size_t stride);
+    void (*rows)(void *ctx, size_t layer, float *k, float *v, size_t n, size_t stride);
 };
 
 struct gpt2_session {
@@ -55,7 +55,7 @@ struct gpt2_session {
     double attention_s;             /* seconds spent storing and attending since the session began */
     const struct attn_probe *probe; /* NULL, or what sees every query's scores; set by the owner */
     const struct gpt2_observer *observer; /* NULL, or what sees every layer's rows; set by the owner */
-    const struct gpt2_key_filter *filter; /* NULL, or what changes every layer's keys; set by the owner */
+    const struct gpt2_filter *filter; /* NULL, or what changes every layer's keys and values; set by the owner */
     struct arena arena;
 };
 

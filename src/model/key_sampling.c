@@ -27,7 +27,7 @@ struct collector {
 struct bench {
     float *probs;      /* [QUERIES][window] */
     float *moments;    /* [D][D] */
-    double *importance; /* [window] */
+    double *importance; /* [window] of keys, then of values */
 };
 
 static bool finite_f16(const uint16_t *x, size_t n) {
@@ -36,11 +36,15 @@ static bool finite_f16(const uint16_t *x, size_t n) {
     return !all;
 }
 
+static void keep_row(struct collector *c, size_t layer, uint16_t *to, const float *row) {
+    c->k->to_f16(to, row, c->sample->head_dim);
+    if (!finite_f16(to, c->sample->head_dim) && c->bad_layer == SIZE_MAX) c->bad_layer = layer;
+}
+
 static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v, size_t stride) {
     struct collector *c = ctx;
     const struct key_sample *s = c->sample;
     size_t D = s->head_dim;
-    (void)v;
     for (size_t i = 0; i < n; i++) {
         for (size_t h = 0; c->q && h < s->n_head; h++) {
             size_t at = ((layer * s->n_head + h) * c->window + rows[i].pos) * D;
@@ -50,16 +54,16 @@ static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t
         uint32_t slot = c->slot[rows[i].pos];
         if (slot == NOT_KEPT) continue;
         for (size_t h = 0; h < s->n_head; h++) {
-            uint16_t *to = s->keys + ((layer * s->n_head + h) * s->n + slot) * D;
-            c->k->to_f16(to, k + i * stride + h * D, D);
-            if (!finite_f16(to, D) && c->bad_layer == SIZE_MAX) c->bad_layer = layer;
+            keep_row(c, layer, s->keys + ((layer * s->n_head + h) * s->n + slot) * D, k + i * stride + h * D);
+            if (s->values) keep_row(c, layer, s->values + ((layer * s->n_head + h) * s->n + slot) * D, v + i * stride + h * D);
         }
     }
 }
 
-/* importance[i] += p (1 - p) of the key at each position that is no exact one of this query's; p[pos + 1]. */
-static void add_importance(double *importance, const float *p, size_t pos) {
+/* importance[i] += p (1 - p) of the key at each position that is no exact one of this query's; and of the value there, p^2; p[pos + 1]. */
+static void add_importance(double *importance, double *of_values, const float *p, size_t pos) {
     for (size_t i = SINK; i + WINDOW <= pos; i++) importance[i] += (double)(p[i] * (1 - p[i]));
+    for (size_t i = 0; i <= pos; i++) of_values[i] += (double)(p[i] * p[i]);
 }
 
 /* Of a head in this window: the queries' second moments, and the importance of the keys that are kept. */
@@ -70,7 +74,8 @@ static void weigh_head(void *ctx, size_t head, int thread) {
     size_t D = s->head_dim;
     const float *q = c->q + head * c->window * D, *k = c->rows + head * c->window * D;
     float scale = 1 / sqrtf((float)D);
-    memset(w->importance, 0, c->n * sizeof *w->importance);
+    double *of_values = w->importance + c->window;
+    memset(w->importance, 0, 2 * c->window * sizeof *w->importance);
     for (size_t begin = 0, end; begin < c->n; begin = end) {
         end = begin + QUERIES < c->n ? begin + QUERIES : c->n;
         c->k->matmul(DTYPE_F32, w->probs, c->window, k, D * sizeof *k, end, q + begin * D, D, end - begin, D);
@@ -78,13 +83,16 @@ static void weigh_head(void *ctx, size_t head, int thread) {
             float *p = w->probs + (i - begin) * c->window;
             for (size_t t = 0; t <= i; t++) p[t] *= scale;
             c->k->softmax(p, i + 1);
-            add_importance(w->importance, p, i);
+            add_importance(w->importance, of_values, p, i);
         }
         c->k->strided_product(w->moments, D, NULL, q + begin * D, 1, D, D, q + begin * D, D, end - begin, D);
         for (size_t i = 0; i < D * D; i++) s->queries[head * D * D + i] += (double)w->moments[i];
     }
     for (size_t i = 0; i < c->n; i++)
-        if (c->slot[i] != NOT_KEPT) s->weights[head * s->n + c->slot[i]] = (float)w->importance[i];
+        if (c->slot[i] != NOT_KEPT) {
+            s->weights[head * s->n + c->slot[i]] = (float)w->importance[i];
+            if (s->values) s->value_weights[head * s->n + c->slot[i]] = (float)of_values[i];
+        }
 }
 
 /* How many tokens each text gives: equal shares, what a short text lacks made up by the longer ones. */
@@ -154,18 +162,46 @@ static bool want_importance(struct collector *c, struct key_sample *s, size_t wi
     bool ok = s->weights && s->queries && c->q && c->rows && c->benches;
     for (size_t t = 0; t < threads && ok; t++) {
         c->benches[t] = (struct bench){arena_alloc(scratch, QUERIES * window, sizeof(float)), arena_alloc(scratch, D * D, sizeof(float)),
-                                       arena_alloc(scratch, window, sizeof(double))};
+                                       arena_alloc(scratch, 2 * window, sizeof(double))};
         ok = c->benches[t].probs && c->benches[t].moments && c->benches[t].importance;
     }
     return ok;
 }
 
+/* outputs[H][D][D] of a layer: W^T W, W the columns of the output projection that a head's output meets. */
+static bool output_moments(const struct gpt2_weights *w, const struct kernels *k, size_t layer, double *outputs) {
+    const struct matrix *proj = &w->layers[layer].proj;
+    size_t C = proj->cols, D = C / w->config.n_head;
+    struct arena scratch = {0};
+    float *row = arena_alloc(&scratch, C, sizeof *row);
+    for (size_t r = 0; row && r < proj->rows; r++) {
+        matrix_row(k, proj, r, row);
+        for (size_t h = 0; h < w->config.n_head; h++)
+            for (size_t i = 0; i < D; i++)
+                for (size_t j = 0; j < D; j++) outputs[(h * D + i) * D + j] += (double)row[h * D + i] * (double)row[h * D + j];
+    }
+    arena_free(&scratch);
+    return row != NULL;
+}
+
+/* Memory for values, from `a`. */
+static bool want_values(struct key_sample *s, const struct gpt2_weights *w, const struct kernels *k, struct arena *a) {
+    size_t heads = s->n_layer * s->n_head, D = s->head_dim;
+    s->values = arena_alloc(a, heads * s->n * D, sizeof *s->values);
+    s->value_weights = arena_zalloc(a, heads * s->n, sizeof *s->value_weights);
+    s->outputs = arena_zalloc(a, heads * D * D, sizeof *s->outputs);
+    bool ok = s->values && s->value_weights && s->outputs;
+    for (size_t l = 0; l < s->n_layer && ok; l++) ok = output_moments(w, k, l, s->outputs + l * s->n_head * D * D);
+    return ok;
+}
+
 int key_sample_collect(struct key_sample *s, const struct gpt2_weights *w, const struct kernels *k, const struct sampled_text *texts,
-                       size_t n_texts, size_t tokens, size_t window, uint64_t seed, bool importance, struct arena *a, size_t *run,
+                       size_t n_texts, size_t tokens, size_t window, uint64_t seed, enum sample_parts parts, struct arena *a, size_t *run,
                        void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct err *e) {
     const struct gpt2_config *c = &w->config;
     struct run r = {.c = {.sample = s, .k = k, .bad_layer = SIZE_MAX}, .progress = progress, .ctx = ctx};
     struct arena scratch = {0};
+    bool importance = parts != SAMPLE_PLAIN;
     size_t *take = arena_alloc(&scratch, n_texts, sizeof *take), per_key = c->n_layer * c->n_embd * sizeof(uint16_t);
     r.c.slot = arena_alloc(&scratch, window, sizeof *r.c.slot);
     *s = (struct key_sample){.n_layer = c->n_layer, .n_head = c->n_head, .head_dim = c->n_embd / c->n_head};
@@ -174,7 +210,8 @@ int key_sample_collect(struct key_sample *s, const struct gpt2_weights *w, const
     if (s->n > r.total) s->n = r.total;
     if (s->n == 0) s->n = 1;
     s->keys = arena_alloc(a, s->n, per_key);
-    bool enough = take && r.c.slot && s->keys && (!importance || want_importance(&r.c, s, window, a, &scratch));
+    bool enough = take && r.c.slot && s->keys && (!importance || want_importance(&r.c, s, window, a, &scratch)) &&
+                  (parts != SAMPLE_VALUES || want_values(s, w, k, a));
     int rc = enough ? OK : err_set(e, ERR_FAILED, "out of memory for %zu keys of each head", s->n);
     if (!rc && !r.total) rc = err_set(e, ERR_USAGE, "the texts have no tokens");
     if (!rc) rc = gpt2_session_open(&r.s, w, k, "fp32", NULL, 1, window, window < BATCH ? window : BATCH, e);
