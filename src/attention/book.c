@@ -4,6 +4,7 @@
  *     lookat.book.shape                   i32 [3]: L, H, D
  *     lookat.book.corpus.names, .sha256   strings, one of each for a text
  *     lookat.book.tokens, .samples, .seed u64
+ *     lookat.book.tried                   strings, lines for people; may be absent
  *     lookat.codebook.mM.kK               u16 [L H D K]: f16 bits, [L][H][M][D/M][K]
  * and of a learned setting, whose name begins with lookat.learned.mM.kK for keys, lookat.values.mM.kK for values, lookat.uneven.mM.kK and
  * lookat.uneven_values.mM.kK for keys and values of M bytes on average (quantiser.h), all heads [L][H] one after another:
@@ -93,6 +94,23 @@ static int copy_hex(const struct reader *r, const char *key, struct gguf_str s, 
     if (!good) return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\" is no SHA-256, expected 64 hex digits", key);
     memcpy(hex, s.s, 64);
     hex[64] = 0;
+    return OK;
+}
+
+static int read_tried(const struct reader *r) {
+    static const char key[] = "lookat.book.tried";
+    const struct gguf_kv *lines;
+    if (!gguf_find(r->g, key)) return OK;
+    int rc = find_array(r, key, GGUF_STRING, 0, &lines);
+    if (rc || !lines->count) return rc;
+    size_t n = (size_t)lines->count;
+    r->b->tried = arena_zalloc(&r->b->arena, n, sizeof *r->b->tried);
+    if (!r->b->tried) return no_memory(r);
+    const uint8_t *at = lines->data;
+    for (; r->b->n_tried < n; r->b->n_tried++) {
+        struct gguf_str line = gguf_next_string(&at);
+        if (!(r->b->tried[r->b->n_tried] = arena_copy(&r->b->arena, line.s, line.n))) return no_memory(r);
+    }
     return OK;
 }
 
@@ -282,6 +300,7 @@ static int read_book(const struct reader *r) {
     if (!rc) rc = gguf_uint(r->g, "lookat.book.seed", &r->b->seed, r->e);
     if (!rc) rc = read_shape(r);
     if (!rc) rc = read_corpora(r);
+    if (!rc) rc = read_tried(r);
     return rc ? rc : read_codebooks(r);
 }
 
@@ -322,28 +341,34 @@ const struct codebook *book_find(const struct book *b, size_t m, size_t k, enum 
 
 /* ---- writing ---- */
 
-static void add_corpora(const struct book *b, struct gguf_writer *w) {
+/* An array of n strings. */
+static void add_strings(struct gguf_writer *w, const char *key, const char *const *strings, size_t n) {
     struct arena a = {0};
-    size_t n = b->n_corpora, bytes = 64 * n;
-    for (size_t i = 0; i < n; i++) bytes += strlen(b->corpora[i].name);
+    size_t bytes = 0;
+    for (size_t i = 0; i < n; i++) bytes += strlen(strings[i]);
     uint8_t *text = arena_alloc(&a, bytes + 1, 1);
     size_t *offset = arena_zalloc(&a, n + 1, sizeof *offset);
-    if (!text || !offset) {
-        w->failed = 1;
-        arena_free(&a);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        size_t len = strlen(b->corpora[i].name);
-        memcpy(text + offset[i], b->corpora[i].name, len);
+    for (size_t i = 0; i < n && text && offset; i++) {
+        size_t len = strlen(strings[i]);
+        memcpy(text + offset[i], strings[i], len);
         offset[i + 1] = offset[i] + len;
     }
-    gguf_add_strings(w, "lookat.book.corpus.names", text, offset, n);
-    for (size_t i = 0; i < n; i++) {
-        memcpy(text + 64 * i, b->corpora[i].sha256, 64);
-        offset[i + 1] = 64 * (i + 1);
-    }
-    gguf_add_strings(w, "lookat.book.corpus.sha256", text, offset, n);
+    if (text && offset)
+        gguf_add_strings(w, key, text, offset, n);
+    else
+        w->failed = 1;
+    arena_free(&a);
+}
+
+static void add_corpora(const struct book *b, struct gguf_writer *w) {
+    struct arena a = {0};
+    const char **names = arena_alloc(&a, b->n_corpora + 1, sizeof *names), **sums = arena_alloc(&a, b->n_corpora + 1, sizeof *sums);
+    for (size_t i = 0; i < b->n_corpora && names && sums; i++) names[i] = b->corpora[i].name, sums[i] = b->corpora[i].sha256;
+    if (names && sums) {
+        add_strings(w, "lookat.book.corpus.names", names, b->n_corpora);
+        add_strings(w, "lookat.book.corpus.sha256", sums, b->n_corpora);
+    } else
+        w->failed = 1;
     arena_free(&a);
 }
 
@@ -396,6 +421,7 @@ void book_add(const struct book *b, struct gguf_writer *w) {
     gguf_add_u64(w, "lookat.book.tokens", b->tokens);
     gguf_add_u64(w, "lookat.book.samples", b->samples);
     gguf_add_u64(w, "lookat.book.seed", b->seed);
+    if (b->n_tried) add_strings(w, "lookat.book.tried", (const char *const *)b->tried, b->n_tried);
     for (size_t i = 0; i < BOOK_SETTINGS; i++) { /* always in this order: the same book makes the same bytes */
         struct codebook s = setting(i);
         const struct codebook *y = book_find(b, s.m, s.k, codebook_kind(&s));

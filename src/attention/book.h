@@ -48,6 +48,8 @@ struct book {
     uint64_t tokens, samples, seed; /* tokens run, keys kept per head, seed of k-means: of the latest calibration, where it added to a book */
     struct codebook *books;       /* [n], at most BOOK_SETTINGS */
     size_t n;
+    char **tried;                 /* [n_tried] lines for people: what calibrate --auto tried, and what of it */
+    size_t n_tried;
     struct arena arena;
 };
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "attention/kmeans.h"
-#include "attention/quantiser_learn.h"
 #include "base/interrupt.h"
 #include "base/threads.h"
 
@@ -24,6 +23,7 @@ struct job {
     const struct key_sample *sample;
     struct codebook *books; /* [n_books] */
     size_t n_books;
+    unsigned parts;         /* of enum learn_parts */
     uint64_t seed;
     const struct kernels *k;
     struct bench *benches;  /* [threads] */
@@ -101,6 +101,8 @@ static struct learn_rows rows_of(const struct job *j, bool values, size_t head, 
     gather(j, values ? s->values : s->keys, head, 0, D, w->points);
     share_weights(s, values ? s->value_weights : s->weights, head, w->weight);
     floor_metric((values ? s->outputs : s->queries) + head * D * D, D, w->metric);
+    for (size_t i = 0; i < s->n && !(j->parts & LEARN_WEIGHTS); i++) w->weight[i] = 1;
+    for (size_t i = 0; i < D * D && !(j->parts & LEARN_METRIC); i++) w->metric[i] = i % (D + 1) == 0;
     return (struct learn_rows){.x = w->points, .weight = w->weight, .metric = w->metric, .n = s->n, .dim = D};
 }
 
@@ -109,7 +111,7 @@ static int learn_head(struct job *j, size_t b, size_t head, int thread) {
     const struct codebook *y = &j->books[b];
     size_t heads = j->sample->n_layer * j->sample->n_head;
     struct learn_rows rows = rows_of(j, y->values, head, w);
-    return quantiser_learn(&j->learned[b * heads + head], &rows, codes_of(y, head), depth_of(y), y->k, j->seed, head * 64 + y->m, j->k, &w->learned,
+    return quantiser_learn(&j->learned[b * heads + head], &rows, j->parts, codes_of(y, head), depth_of(y), y->k, j->seed, head * 64 + y->m, j->k, &w->learned,
                            &w->err);
 }
 
@@ -239,9 +241,9 @@ static int keep_learned(const struct job *j, struct book *book, struct err *e) {
     return OK;
 }
 
-int book_learn(struct book *book, const struct key_sample *sample, uint64_t seed, const struct kernels *k, struct learn_error *errors,
+int book_learn(struct book *book, const struct key_sample *sample, unsigned parts, uint64_t seed, const struct kernels *k, struct learn_error *errors,
                void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct err *e) {
-    struct job j = {.sample = sample, .books = book->books, .n_books = book->n, .seed = seed, .k = k, .progress = progress, .ctx = ctx};
+    struct job j = {.sample = sample, .books = book->books, .n_books = book->n, .parts = parts, .seed = seed, .k = k, .progress = progress, .ctx = ctx};
     struct arena a = {0};
     size_t heads = sample->n_layer * sample->n_head, tasks = 0;
     for (size_t b = 0; b < book->n; b++) {
@@ -281,9 +283,9 @@ static void cost_task(void *ctx, size_t head, int thread) {
     quantiser_costs(c->cost + head * c->most, &rows, c->most, c->k, c->j.k, &w->err);
 }
 
-int book_costs(double *cost, const struct key_sample *sample, bool values, size_t k_centroids, size_t most, const struct kernels *k, struct err *e) {
+int book_costs(double *cost, const struct key_sample *sample, unsigned parts, bool values, size_t k_centroids, size_t most, const struct kernels *k, struct err *e) {
     struct codebook book = {.m = 1, .k = k_centroids, .learned = true};
-    struct cost_job c = {.j = {.sample = sample, .books = &book, .n_books = 1, .k = k}, .values = values, .k = k_centroids == 16 ? 256 : k_centroids, .most = most, .cost = cost};
+    struct cost_job c = {.j = {.sample = sample, .books = &book, .n_books = 1, .parts = parts, .k = k}, .values = values, .k = k_centroids == 16 ? 256 : k_centroids, .most = most, .cost = cost};
     struct book none = {0};
     struct arena a = {0};
     int rc = allocate(&c.j, &none, &a, 1) ? OK : err_set(e, ERR_FAILED, "out of memory for learning codebooks from %zu keys a head", sample->n);

@@ -13,6 +13,7 @@ enum { SEEDED = 6, ROUNDS = 12, FIXED = 2, SWEEPS = 3, BLOCK = 256 };
 struct learner {
     const struct learn_rows *rows;
     const struct kernels *k;
+    unsigned parts;
     size_t codes, depth, K;
     size_t at[QUANTISER_STAGES], width[QUANTISER_STAGES];
     double *a, *b;                      /* [D][D] A and B so far */
@@ -121,8 +122,8 @@ static void transpose(size_t n, double *a) {
         }
 }
 
-/* A = U H^(1/2), B = U H^(-1/2), the rows of U the principal directions of the rows in the metric, strongest first; e[D] their variances, times the
- * rows' weights. */
+/* A = U H^(1/2), B = U H^(-1/2); e[D] the variances of the rows in that space, times their weights. The rows of U are the principal directions of the
+ * rows in the metric, strongest first, or without LEARN_DIRECTIONS U is the identity. */
 static void find_directions(struct learner *l, double *e) {
     size_t D = l->rows->dim;
     roots(l, l->u, l->v);
@@ -131,10 +132,35 @@ static void find_directions(struct learner *l, double *e) {
     linalg_product(D, l->s, l->u, l->t);
     for (size_t i = 0; i < D; i++)
         for (size_t j = 0; j < i; j++) l->t[j * D + i] = l->t[i * D + j];
-    linalg_eigen(D, l->t, e, l->s);
-    linalg_product(D, l->s, l->u, l->a);
-    linalg_product(D, l->s, l->v, l->b);
+    if (l->parts & LEARN_DIRECTIONS) {
+        linalg_eigen(D, l->t, e, l->s);
+        linalg_product(D, l->s, l->u, l->a);
+        linalg_product(D, l->s, l->v, l->b);
+    } else {
+        for (size_t i = 0; i < D; i++) e[i] = l->t[i * D + i];
+        memcpy(l->a, l->u, D * D * sizeof *l->a);
+        memcpy(l->b, l->v, D * D * sizeof *l->b);
+    }
     for (size_t i = 0; i < D; i++) e[i] = e[i] > 0 ? e[i] : 0;
+}
+
+/* Directions, strongest first, to ranges of these widths, each to the one whose variances so far have the least product and that has room: the
+ * rows of A and B in that order. */
+static void balance(struct learner *l, const double *e, const size_t *width, size_t ranges) {
+    size_t D = l->rows->dim, first[QUANTISER_STAGES], filled[QUANTISER_STAGES] = {0};
+    double product[QUANTISER_STAGES] = {0};
+    for (size_t g = 0, at = 0; g < ranges; at += width[g++]) first[g] = at;
+    memcpy(l->s, l->a, D * D * sizeof *l->s);
+    memcpy(l->t, l->b, D * D * sizeof *l->t);
+    for (size_t i = 0; i < D; i++) {
+        size_t best = ranges;
+        for (size_t g = 0; g < ranges; g++)
+            if (filled[g] < width[g] && (best == ranges || product[g] < product[best])) best = g;
+        size_t to = first[best] + filled[best]++;
+        product[best] += log(e[i] > 1e-30 ? e[i] : 1e-30) - log(e[D - 1] > 1e-30 ? e[D - 1] : 1e-30); /* so that it grows */
+        memcpy(l->a + to * D, l->s + i * D, D * sizeof *l->a);
+        memcpy(l->b + to * D, l->t + i * D, D * sizeof *l->b);
+    }
 }
 
 /* The directions, and ranges to match. */
@@ -142,7 +168,11 @@ static void find_space(struct learner *l) {
     size_t D = l->rows->dim, ranges = l->codes / l->depth, width[QUANTISER_STAGES], at = 0;
     double e[QUANTISER_DIM];
     find_directions(l, e);
-    quantiser_ranges(e, D, ranges, (double)l->depth * log2((double)l->K), width);
+    if (l->parts & LEARN_RANGES)
+        quantiser_ranges(e, D, ranges, (double)l->depth * log2((double)l->K), width);
+    else
+        for (size_t g = 0; g < ranges; g++) width[g] = D * (g + 1) / ranges - D * g / ranges;
+    if ((l->parts & (LEARN_DIRECTIONS | LEARN_RANGES)) == LEARN_DIRECTIONS) balance(l, e, width, ranges);
     for (size_t g = 0; g < ranges; at += width[g++])
         for (size_t i = 0; i < l->depth; i++) l->at[g * l->depth + i] = at, l->width[g * l->depth + i] = width[g];
 }
@@ -326,7 +356,7 @@ static int learn(struct learner *l, struct learned_quantiser *out, uint64_t seed
         if (rc) return rc;
         encode(l);
         move_all(l);
-        if (round < ROUNDS - FIXED) rotate(l);
+        if (round < ROUNDS - FIXED && (l->parts & LEARN_ROTATION)) rotate(l);
     }
     int rc = copy_centroids(l, out, a, e);
     if (rc) return rc;
@@ -336,10 +366,10 @@ static int learn(struct learner *l, struct learned_quantiser *out, uint64_t seed
     return OK;
 }
 
-int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows, size_t codes, size_t depth, size_t k, uint64_t seed_number,
+int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows, unsigned parts, size_t codes, size_t depth, size_t k, uint64_t seed_number,
                     uint64_t stream, const struct kernels *kernels, struct arena *arena, struct err *e) {
     struct arena scratch = {0};
-    struct learner l = {.rows = rows, .k = kernels, .codes = codes, .depth = depth, .K = k};
+    struct learner l = {.rows = rows, .k = kernels, .parts = parts, .codes = codes, .depth = depth, .K = k};
     int rc = allocate(&l, &scratch) ? OK : no_memory(e);
     if (!rc) {
         for (size_t j = 0; j < codes && !rc; j++) { /* of any width that may come */
@@ -354,7 +384,7 @@ int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows
 
 int quantiser_costs(double *cost, const struct learn_rows *rows, size_t most, size_t k, const struct kernels *kernels, struct err *e) {
     struct arena scratch = {0};
-    struct learner l = {.rows = rows, .k = kernels, .codes = 1, .depth = 1, .K = k};
+    struct learner l = {.rows = rows, .k = kernels, .parts = LEARN_ALL, .codes = 1, .depth = 1, .K = k};
     double variance[QUANTISER_DIM];
     struct cuts *c = arena_alloc(&scratch, 1, sizeof *c);
     int rc = c && allocate(&l, &scratch) ? OK : no_memory(e);

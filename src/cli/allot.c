@@ -26,7 +26,7 @@ int allot_hold_out(struct allot_text *t, struct sampled_text *texts, size_t n_te
 }
 
 /* The book's uneven settings, with as many bytes for every head, from an arena of their own. */
-static int learn_even(struct book *trial, const struct book *book, const struct key_sample *sample, const struct engine *g, bool quiet, struct err *e) {
+static int learn_even(struct book *trial, const struct book *book, const struct key_sample *sample, unsigned parts, const struct engine *g, bool quiet, struct err *e) {
     struct learn_error *errors = NULL;
     *trial = (struct book){.n_layer = book->n_layer, .n_head = book->n_head, .head_dim = book->head_dim};
     trial->books = arena_zalloc(&trial->arena, book->n, sizeof *trial->books);
@@ -35,13 +35,13 @@ static int learn_even(struct book *trial, const struct book *book, const struct 
     errors = arena_alloc(&trial->arena, trial->n * book->n_layer, sizeof *errors);
     if (!trial->books || !errors) return err_set(e, ERR_FAILED, "out of memory");
     progress_begin(&progress, "learning equal shares");
-    int rc = book_learn(trial, sample, book->seed, g->k, errors, quiet ? NULL : show, NULL, e);
+    int rc = book_learn(trial, sample, parts, book->seed, g->k, errors, quiet ? NULL : show, NULL, e);
     progress_end(&progress);
     return rc;
 }
 
 /* y: an uneven setting of the book; even: the same with as many bytes for every head. */
-static int allot(struct codebook *y, const struct codebook *even, struct book *book, const struct key_sample *sample, const struct engine *g,
+static int allot(struct codebook *y, const struct codebook *even, struct book *book, const struct key_sample *sample, unsigned parts, const struct engine *g,
                  const struct allot_text *t, bool quiet, struct err *e) {
     struct arena scratch = {0};
     size_t heads = book->n_layer * book->n_head, per_byte = codes_per_byte(y->k);
@@ -50,7 +50,7 @@ static int allot(struct codebook *y, const struct codebook *even, struct book *b
     double *damage = arena_alloc(&scratch, heads, sizeof *damage), *cost = arena_alloc(&scratch, heads * most, sizeof *cost);
     size_t *bytes = arena_alloc(&scratch, heads, sizeof *bytes);
     int rc = z && damage && cost && bytes ? OK : err_set(e, ERR_FAILED, "out of memory");
-    if (!rc) rc = book_costs(cost, sample, y->values, y->k, most, g->k, e);
+    if (!rc) rc = book_costs(cost, sample, parts, y->values, y->k, most, g->k, e);
     progress_begin(&progress, "measuring each head");
     if (!rc) rc = damage_measure(damage, &g->model.weights, g->k, even->heads, y->values, t->windows, t->n, quiet ? NULL : show, NULL, e);
     progress_end(&progress);
@@ -63,11 +63,11 @@ static int allot(struct codebook *y, const struct codebook *even, struct book *b
     return rc;
 }
 
-int allot_codes(struct book *book, const struct key_sample *sample, const struct engine *g, const struct allot_text *t, bool quiet, struct err *e) {
+int allot_codes(struct book *book, const struct key_sample *sample, unsigned parts, const struct engine *g, const struct allot_text *t, bool quiet, struct err *e) {
     struct book trial;
-    int rc = learn_even(&trial, book, sample, g, quiet, e);
+    int rc = learn_even(&trial, book, sample, parts, g, quiet, e);
     for (size_t i = 0, n = 0; i < book->n && !rc; i++)
-        if (book->books[i].uneven) rc = allot(&book->books[i], &trial.books[n++], book, sample, g, t, quiet, e);
+        if (book->books[i].uneven) rc = allot(&book->books[i], &trial.books[n++], book, sample, parts, g, t, quiet, e);
     book_close(&trial);
     return rc;
 }

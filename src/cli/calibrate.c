@@ -2,12 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "attention/codec.h"
 #include "attention/learn.h"
 #include "attention/spec.h"
-#include "cli/allot.h"
 #include "cli/book.h"
 #include "cli/command.h"
+#include "cli/lists.h"
+#include "cli/search.h"
 #include "cli/texts.h"
 #include "model/key_sampling.h"
 #include "report/text.h"
@@ -24,6 +24,9 @@ struct job {
     struct key_sample sample;
     struct learn_error *errors; /* [book.n][L] */
     size_t window, tokens;      /* of a window; in all */
+    unsigned parts;             /* of enum learn_parts */
+    struct number_list budgets; /* of --auto */
+    struct search search;
 };
 
 static struct text_progress progress;
@@ -44,7 +47,28 @@ static int check_args(const struct args *a, struct err *e) {
     if (!a->output || !*a->output) return err_set(e, ERR_USAGE, "calibrate: no output file; name it with -o BOOK.gguf");
     if (!a->force && !file_is_folder(a->output) && file_exists(a->output))
         return err_file(e, ERR_USAGE, a->output, "exists already; --force overwrites it");
+    if (a->search && (a->attn.n || a->learn)) return err_set(e, ERR_USAGE, "--auto chooses the codebooks itself; leave out %s", a->attn.n ? "--attn" : "--learn");
+    if (!a->search && a->budgets.n) return err_set(e, ERR_USAGE, "--budget is what --auto may spend, and --auto is not there");
     return OK;
+}
+
+/* The parts that --learn names. */
+static int read_parts(struct job *j, struct err *e) {
+    static const char *const names[] = {"metric", "weights", "directions", "ranges", "rotation"};
+    enum { PARTS = sizeof names / sizeof *names };
+    struct word_list words = {0};
+    const char *given = j->args->learn;
+    j->parts = given ? 0 : LEARN_ALL;
+    if (!given || strcmp(given, "none") == 0) return OK;
+    int rc = words_add(&words, given, word_first, "--learn", &j->g.arena, e);
+    for (size_t i = 0; i < words.n && !rc; i++) {
+        size_t part = 0;
+        while (part < PARTS && strcmp(words.item[i], names[part]) != 0) part++;
+        if (part == PARTS)
+            return err_set(e, ERR_USAGE, "--learn: '%.40s' is no part; there are metric, weights, directions, ranges, rotation, or none of them", words.item[i]);
+        j->parts |= 1u << part;
+    }
+    return rc;
 }
 
 /* The setting that a codec of `spec` needs; one without codebooks needs none. */
@@ -91,7 +115,11 @@ static int plan(struct job *j, struct err *e) {
     *b = (struct book){.path = a->output, .n_layer = c->n_layer, .n_head = c->n_head, .head_dim = c->n_embd / c->n_head, .seed = a->seed};
     b->books = arena_zalloc(&b->arena, BOOK_SETTINGS, sizeof *b->books); /* one of each at most */
     if (!b->books) return no_memory(e);
-    int rc = a->attn.n ? OK : add_setting(j, "lookat4", e);
+    int rc = read_parts(j, e);
+    if (!rc && a->search) rc = numbers_read(&j->budgets, &a->budgets, "4", "--budget", 1, BOOK_BYTES, &j->g.arena, e);
+    if (!rc && a->search && b->head_dim > QUANTISER_DIM)
+        rc = err_set(e, ERR_USAGE, "--auto: heads of %zu dimensions, %d at most can be learned", b->head_dim, QUANTISER_DIM);
+    if (!rc && !a->search && !a->attn.n) rc = add_setting(j, "lookat4", e);
     for (size_t i = 0; i < a->attn.n && !rc; i++) rc = add_settings(j, a->attn.item[i], e);
     if (rc) return rc;
     if (a->n_ctx > (int64_t)c->n_ctx) return err_set(e, ERR_USAGE, "--ctx-size %lld: the model's context is %zu tokens", (long long)a->n_ctx, c->n_ctx);
@@ -129,15 +157,16 @@ static int read_texts(struct job *j, struct err *e) {
     j->book.n_corpora = n;
     if (!j->texts || !j->book.corpora) return no_memory(e);
     for (size_t i = 0; i < n && !rc; i++) rc = read_text(j, i, e);
-    if (!rc && any_uneven(&j->book)) rc = allot_hold_out(&j->kept_apart, j->texts, n, j->window, e);
+    if (!rc && (j->args->search || any_uneven(&j->book))) rc = allot_hold_out(&j->kept_apart, j->texts, n, j->window, e);
     return rc;
 }
 
 /* ---- the work ---- */
 
 /* What the settings are learned from. */
-static enum sample_parts parts_of(const struct book *b) {
-    enum sample_parts parts = SAMPLE_PLAIN;
+static enum sample_parts parts_of(const struct job *j) {
+    const struct book *b = &j->book;
+    enum sample_parts parts = j->args->search ? SAMPLE_KEYS_LEARNED : SAMPLE_PLAIN;
     for (size_t i = 0; i < b->n; i++) {
         enum sample_parts own = b->books[i].values ? SAMPLE_VALUES : b->books[i].learned ? SAMPLE_KEYS_LEARNED : SAMPLE_PLAIN;
         if (own > parts) parts = own;
@@ -150,24 +179,38 @@ static int collect(struct job *j, struct err *e) {
     bool quiet = j->args->quiet;
     progress_begin(&progress, "running the model");
     int rc = key_sample_collect(&j->sample, &j->g.model.weights, j->g.k, j->texts, j->args->files.n, j->tokens, j->window, j->args->seed,
-                                parts_of(&j->book), &j->g.arena, &run, quiet ? NULL : show, NULL, e);
+                                parts_of(j), &j->g.arena, &run, quiet ? NULL : show, NULL, e);
     progress_end(&progress);
     if (rc) return rc;
     j->book.tokens = run;
     j->book.samples = j->sample.n;
+    if (j->args->search) most = 256;
     for (size_t b = 0; b < j->book.n; b++) most = j->book.books[b].k > most ? j->book.books[b].k : most;
     if (j->sample.n < FEW * most && !quiet)
         fprintf(stderr, "lookat: warning: %zu keys a head for %zu centroids learn these keys by heart; take more text\n", j->sample.n, most);
     return OK;
 }
 
+/* The settings that --auto chose are the book's. */
+static int search(struct job *j, struct err *e) {
+    struct book *b = &j->book;
+    int rc = search_run(&j->search, j->budgets.item, j->budgets.n, b, &j->sample, &j->g, &j->kept_apart, j->args->quiet, &j->g.arena, e);
+    for (size_t i = 0; i < j->search.n && !rc; i++) {
+        const struct codebook *y = &j->search.found[i].books[0];
+        if (!book_find(b, y->m, y->k, codebook_kind(y))) b->books[b->n++] = *y;
+    }
+    b->tried = j->search.lines, b->n_tried = j->search.n_lines;
+    return rc;
+}
+
 static int learn(struct job *j, struct err *e) {
+    if (j->args->search) return search(j, e);
     j->errors = arena_zalloc(&j->g.arena, j->book.n * j->book.n_layer, sizeof *j->errors);
     if (!j->errors) return no_memory(e);
-    int rc = any_uneven(&j->book) ? allot_codes(&j->book, &j->sample, &j->g, &j->kept_apart, j->args->quiet, e) : OK;
+    int rc = any_uneven(&j->book) ? allot_codes(&j->book, &j->sample, j->parts, &j->g, &j->kept_apart, j->args->quiet, e) : OK;
     if (rc) return rc;
     progress_begin(&progress, "learning codebooks");
-    rc = book_learn(&j->book, &j->sample, j->args->seed, j->g.k, j->errors, j->args->quiet ? NULL : show, NULL, e);
+    rc = book_learn(&j->book, &j->sample, j->parts, j->args->seed, j->g.k, j->errors, j->args->quiet ? NULL : show, NULL, e);
     progress_end(&progress);
     return rc;
 }
@@ -194,6 +237,11 @@ static int add_inside(struct job *j, struct err *e) {
         const struct codebook *y = &own->books[i];
         if (!book_find(b, y->m, y->k, codebook_kind(y))) b->books[b->n++] = *y;
     }
+    char **tried = arena_zalloc(&b->arena, b->n_tried + own->n_tried + 1, sizeof *tried);
+    if (!tried) return no_memory(e);
+    if (b->n_tried) memcpy(tried, b->tried, b->n_tried * sizeof *tried);
+    if (own->n_tried) memcpy(tried + b->n_tried, own->tried, own->n_tried * sizeof *tried);
+    b->tried = tried, b->n_tried += own->n_tried;
     return OK;
 }
 
@@ -246,6 +294,12 @@ static int print_codes(struct job *j, struct err *e) {
     }
     printf("\nbytes of a row, head after head\n");
     return table_print(&t, stdout, e);
+}
+
+/* What --auto tried, and the bytes of each head. */
+static int print_search(struct job *j, struct err *e) {
+    for (size_t i = 0; i < j->search.n_lines; i++) puts(j->search.lines[i]);
+    return any_uneven(&j->book) ? print_codes(j, e) : OK;
 }
 
 /* Per layer, and over all: the mean squared error of one number of a key, and its share of the keys' variance. */
@@ -303,10 +357,11 @@ static int run(const struct args *a, struct err *e) {
     if (!rc && a->add) rc = add_inside(&j, e);
     if (!rc) rc = write_out(&j, e);
     j.book.n = learned;
-    if (!rc) rc = print_table(&j, e);
+    if (!rc) rc = a->search ? print_search(&j, e) : print_table(&j, e);
     if (!rc && !a->quiet) fprintf(stderr, "wrote %s\n", a->output);
     book_close(&j.book);
     book_close(&j.inside);
+    search_close(&j.search);
     engine_close(&j.g);
     return rc;
 }
@@ -314,17 +369,20 @@ static int run(const struct args *a, struct err *e) {
 const struct command calibrate_command = {
     .id = CMD_CALIBRATE,
     .summary = "learn the codebooks that lookat keys need",
-    .usage = "-f TEXT... -o BOOK.gguf [OPTION]...\n-f TEXT... --embed -o MODEL.gguf [OPTION]...",
+    .usage = "-f TEXT... -o BOOK.gguf [OPTION]...\n-f TEXT... --embed -o MODEL.gguf [OPTION]...\n-f TEXT... --auto --budget N,... -o BOOK.gguf [OPTION]...",
     .about = "Runs the model over texts, keeps a random sample of the keys of every layer and head (at most 16384 of each, 256 MB in all), and "
              "learns their codebooks. lookat4 and its like learn a quantiser for each head: in the metric of its queries, keys weighted by what they matter "
              "to attention, along principal directions cut into uneven ranges, rotated. lookat:bytes=4 gives each head as many bytes as lower the damage to "
-             "the text most, 4 on average: each head's is measured on four windows at the texts' ends that nothing is learned from. lookat4:plain learns the published method's: k-means of equal cuts, "
+             "the text most, 4 on average: each head's is measured on four windows at the texts' ends that nothing is learned from. fp16/pq16 and fp16/pq:bytes=16 learn values, in "
+             "the metric of the output projection. --auto tries plain and learned codebooks of --budget bytes, each part of learning left out once, bytes given to heads, and codes "
+             "of 4 bits, and keeps what costs those four windows least; it prints what each costs. lookat4:plain learns the published method's: k-means of equal cuts, "
              "seeds by k-means++, then Lloyd's iterations until one improves the error by less than 0.01 %. For learned ones the table's errors are in "
              "that metric, weighted. The result depends on the texts, the options and the seed, not on the threads. The table at the end is of the "
              "keys the codebooks were learned from. Take texts like those the model will read, but not the ones it will be measured on.",
     .examples = "lookat calibrate -f prose.txt -f code.txt --attn lookat4 -o stories6M.book.gguf\tfor the default model\n"
                 "lookat calibrate -m gpt2.gguf -f text.txt --attn lookat2,lookat4,lookat8 -o gpt2.book.gguf\tseveral settings in one file\n"
-                "lookat calibrate -m gpt2.gguf -f text.txt --attn lookat:bytes=4 -o gpt2.book.gguf\tbytes given to the heads that need them\n"
+                "lookat calibrate -m gpt2.gguf -f text.txt --attn lookat:bytes=4/pq:bytes=16 -o gpt2.book.gguf\tbytes given to the heads that need them\n"
+                "lookat calibrate -m gpt2.gguf -f text.txt --auto --budget 2,4,8 -o gpt2.book.gguf\tthe best of what there is\n"
                 "lookat calibrate -m gpt2.gguf -f text.txt --embed -o gpt2-lookat.gguf\ta copy of the model with codebooks inside\n",
     .max_args = 0,
     .run = run,

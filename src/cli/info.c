@@ -107,6 +107,9 @@ static void print_json(const struct checkpoint *c, const struct book *book, cons
     json_put_close(&j);
     json_tokenizer(&j, &c->vocab);
     json_codebooks(&j, book);
+    json_put_array(&j, "tried");
+    for (size_t i = 0; book && i < book->n_tried; i++) json_put_cstr(&j, NULL, book->tried[i]);
+    json_put_close(&j);
     json_put_array(&j, "stored_bytes_per_token");
     for (size_t i = 0; kv_codec_listed(i); i++) {
         struct kv_bytes b = kv_bytes(kv_codec_listed(i), &c->weights.config);
@@ -207,6 +210,11 @@ static int print_text(const struct checkpoint *c, const struct book *book, const
     table_begin(&t, "lrrr", arena);
     codecs(&t, &c->weights.config);
     if (!rc) rc = table_print(&t, stdout, e);
+    if (book && book->n_tried && !rc) {
+        puts("\nWhat calibrate --auto tried (KL on text kept apart, nats):");
+        for (size_t i = 0; i < book->n_tried; i++) puts(book->tried[i]);
+        putchar('\n');
+    }
     if (!rc)
         printf("Keys kept exactly by sink= and window= add, each and once for a sequence: %s, with exact=8 %s.\n", text_count(kv_bytes("fp16", &c->weights.config).keys).s,
                text_count(kv_bytes("int8", &c->weights.config).keys).s);

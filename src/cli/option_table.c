@@ -66,7 +66,12 @@ const struct option option_table[] = {
      "tokens to run, taken evenly from the texts and spread over each", "65536"},
     {"ctx-size", 'c', NULL, "N", OPT_INT, AT(n_ctx), 0, 1048576, CALIB, "Texts", "tokens of a window, each run on its own; 0: the model's context", "0"},
     {"attn", 'a', NULL, "SPEC,...", OPT_LIST, AT(attn), 0, 0, CALIB, "Codebooks",
-     "what they are for: lookat1, 2, 4, 8, 16, 32 or lookat:m=M,k=K, separated by commas", "lookat4"},
+     "what they are for: lookat4, lookat:bytes=4, lookat16x4, lookat4:plain, values as in fp16/pq16, and the like, separated by commas", "lookat4"},
+    {"auto", 0, NULL, NULL, OPT_FLAG, AT(search), 0, 0, CALIB, "Codebooks",
+     "try the ways to make keys of --budget bytes on text kept apart, and keep the one that costs the text least", NULL},
+    {"budget", 0, NULL, "N,...", OPT_LIST, AT(budgets), 0, 0, CALIB, "Codebooks", "--auto: bytes of codes a key, 1 to 32, separated by commas", "4"},
+    {"learn", 0, NULL, "PART,...", OPT_STRING, AT(learn), 0, 0, CALIB, "Codebooks",
+     "what learned codebooks are made of, of metric, weights, directions, ranges, rotation; or none; all without it", NULL},
     {"seed", 's', NULL, "N", OPT_SEED, AT(seed), 0, 0, CALIB, "Codebooks", "seed of the sample and of k-means", "0"},
 
     {"predict", 'n', "n-predict", "N", OPT_INT, AT(n_predict), -1, INT_LIMIT, GEN, "Length",

@@ -64,6 +64,9 @@ struct args {
     bool roofline, attention;
 
     const char *type, *random;
+    const char *learn;          /* calibrate: the parts of learned codebooks between commas; NULL: all */
+    struct str_list budgets;    /* calibrate --auto: bytes a key, lists between commas */
+    bool search;                /* calibrate --auto */
     bool force, embed, add, sha256, decode;
 
     bool help, version;

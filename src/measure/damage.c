@@ -1,10 +1,12 @@
 #include "measure/damage.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/interrupt.h"
 #include "base/threads.h"
 #include "measure/forced.h"
+#include "measure/stats.h"
 
 enum { BYTES = 128 << 20 };
 
@@ -121,11 +123,17 @@ static int measure_head(struct measuring *m, size_t index, double *sum, struct e
     return rc;
 }
 
+static size_t longest(const struct damage_window *windows, size_t n) {
+    size_t most = 0;
+    for (size_t i = 0; i < n; i++) most = windows[i].n > most ? windows[i].n : most;
+    return most;
+}
+
 int damage_measure(double *damage, const struct gpt2_weights *w, const struct kernels *k, const struct quantiser *heads, bool values, const struct damage_window *windows,
                    size_t n_windows, void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct err *e) {
     struct measuring m = {.k = k, .heads = heads, .values = values};
     size_t scored = 0;
-    for (size_t i = 0; i < n_windows; i++) m.most = windows[i].n > m.most ? windows[i].n : m.most;
+    m.most = longest(windows, n_windows);
     int rc = open_all(&m, w, e);
     bool opened = !rc;
     for (size_t h = 0; h < m.n_heads; h++) damage[h] = 0;
@@ -139,6 +147,36 @@ int damage_measure(double *damage, const struct gpt2_weights *w, const struct ke
     }
     for (size_t h = 0; h < m.n_heads && scored; h++) damage[h] /= (double)scored;
     if (opened) gpt2_session_close(&m.s);
+    arena_free(&m.arena);
+    return rc;
+}
+
+int damage_of_spec(struct spec_damage *damage, const struct gpt2_weights *w, const struct kernels *k, const char *spec, const struct book *book,
+                   const struct damage_window *windows, size_t n_windows, struct err *e) {
+    struct measuring m = {.k = k, .most = longest(windows, n_windows)};
+    struct gpt2_session s;
+    struct moments kl = {0}, log_ratio = {0};
+    int rc = open_all(&m, w, e);
+    if (rc) {
+        arena_free(&m.arena);
+        return rc;
+    }
+    rc = gpt2_session_open(&s, w, k, spec, book, 1, m.most, m.most, e);
+    bool opened = !rc;
+    for (size_t i = 0; i < n_windows && !rc; i++) {
+        rc = interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written") : begin_window(&m, &windows[i], e);
+        gpt2_rewind(&s, 0, 0);
+        if (!rc) rc = gpt2_forward(&s, m.rows, m.n, m.forced.other, e);
+        if (!rc) forced_other(&m.forced, m.targets, m.scored, 0, &m.base, &m.other);
+        for (size_t j = 0; j < m.scored && !rc; j++) {
+            moments_add(&kl, (double)m.other.kld[j]);
+            moments_add(&log_ratio, m.other.nll[j] - m.base.nll[j]);
+        }
+    }
+    *damage = (struct spec_damage){moments_mean(&kl), moments_error(&kl), exp(moments_mean(&log_ratio)), 0};
+    damage->ratio_error = damage->ratio * moments_error(&log_ratio);
+    if (opened) gpt2_session_close(&s);
+    gpt2_session_close(&m.s);
     arena_free(&m.arena);
     return rc;
 }

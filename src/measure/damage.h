@@ -17,4 +17,14 @@ struct damage_window {
 int damage_measure(double *damage, const struct gpt2_weights *w, const struct kernels *k, const struct quantiser *heads, bool values, const struct damage_window *windows,
                    size_t n_windows, void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct err *e);
 
+/* What an attention spec costs the windows' text, scored as above: the divergence from the exact model's predictions, and the ratio of perplexities. */
+struct spec_damage {
+    double kl, kl_error;       /* nats; standard error of the mean */
+    double ratio, ratio_error; /* of perplexities */
+};
+
+/* Both of one pass with the exact model and one with `spec`, batches as prompts are run. ERR_USAGE for a bad spec, ERR_INTERRUPTED after Ctrl-C. */
+int damage_of_spec(struct spec_damage *damage, const struct gpt2_weights *w, const struct kernels *k, const char *spec, const struct book *book,
+                   const struct damage_window *windows, size_t n_windows, struct err *e);
+
 #endif
