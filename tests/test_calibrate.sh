@@ -121,6 +121,37 @@ expect 2 "'pq' is not a codec for keys" "$BIN" generate -m "$m" --book "$tmp/val
 expect 0 "" "$BIN" info "$tmp/m.gguf"
 end
 
+begin search
+expect 0 "" $cal -n 1024 --auto --budget 2,3 -t 1 -q -o "$tmp/auto.gguf"
+[ "$(grep -c '^2 bytes: .*: KL [0-9.e-]* +- [0-9.e-]*, ratio [0-9.]*; with sink=1,window=32 KL [0-9.e-]* +- [0-9.e-]*, ratio [0-9.]*\(; kept\)\{0,1\}$' "$tmp/out")" -eq 9 ] || fail "ways for 2 bytes: $(cat "$tmp/out")"
+[ "$(grep -c '^3 bytes: lookat:bytes=3' "$tmp/out")" -eq 2 ] || fail "ways for 3 bytes: $(cat "$tmp/out")"
+[ "$(grep -c '; kept$' "$tmp/out")" -eq 2 ] || fail "kept: $(cat "$tmp/out")"
+awk -F'KL ' '/ bytes: / { split($1, b, " "); kl = $2 + 0; if (!(b[1] in least) || kl < least[b[1]]) least[b[1]] = kl; if (/kept$/) kept[b[1]] = kl }
+    END { for (b in least) if (kept[b] != least[b]) exit 1 }' "$tmp/out" || fail "not the least is kept: $(cat "$tmp/out")"
+cp "$tmp/out" "$tmp/auto.table"
+expect 0 "wrote" $cal -n 1024 --auto --budget 2 --budget 3 -t 2 --embed -o "$tmp/auto.model.gguf"
+cmp -s "$tmp/out" "$tmp/auto.table" || fail "two threads find something else"
+expect 0 "" "$BIN" generate -m "$tmp/auto.model.gguf" -p "a text" -n 20 --temp 0 --attn lookat2
+expect 0 "" "$BIN" info "$tmp/auto.model.gguf"
+grep '^[23] bytes: ' "$tmp/out" > "$tmp/kept"
+grep '^[23] bytes: ' "$tmp/auto.table" | cmp -s - "$tmp/kept" || fail "info does not show what was tried: $(cat "$tmp/out")"
+expect 0 "" "$BIN" convert -q "$tmp/auto.model.gguf" -o "$tmp/auto.again.gguf"
+cmp -s "$tmp/auto.model.gguf" "$tmp/auto.again.gguf" || fail "convert changes a model with a search inside"
+expect 2 "leave out --attn" $cal --auto --attn lookat4 -o "$tmp/x.gguf"
+expect 2 "leave out --learn" $cal --auto --learn none -o "$tmp/x.gguf"
+expect 2 "--auto is not there" $cal --budget 4 -o "$tmp/x.gguf"
+expect 2 "--budget: expected whole numbers from 1 to 32" $cal --auto --budget 33 -o "$tmp/x.gguf"
+end
+
+begin parts
+expect 0 "" $cal -n 500 --attn lookat4 --learn none -q -o "$tmp/none.gguf"
+expect 0 "" $cal -n 500 --attn lookat4 --learn metric,weights,directions,ranges,rotation -q -o "$tmp/parts.gguf"
+expect 0 "" $cal -n 500 --attn lookat4 -q -o "$tmp/all.gguf"
+cmp -s "$tmp/parts.gguf" "$tmp/all.gguf" || fail "all parts named are not all parts"
+cmp -s "$tmp/none.gguf" "$tmp/all.gguf" && fail "no parts are all parts"
+expect 2 "'rotations' is no part; there are metric, weights, directions, ranges, rotation" $cal --attn lookat4 --learn metric,rotations -o "$tmp/x.gguf"
+end
+
 begin mistakes
 expect 2 "no text; name one or several with -f" "$BIN" calibrate -m "$m" -o "$tmp/x.gguf"
 expect 2 "no output file" $cal

@@ -532,6 +532,39 @@ static void damage_equals_its_definition(void) {
     arena_free(&b.arena);
 }
 
+/* The damage of a spec is what a comparison of the same windows finds, with the exact model as its baseline. */
+static void damage_of_a_spec(void) {
+    struct damage_window windows[] = {{random_ids(LONG, TINY_V), LONG}, {random_ids(31, TINY_V), 31}};
+    static float exact[LONG * TINY_V], other[LONG * TINY_V];
+    struct gpt2_row rows[LONG];
+    struct spec_damage d;
+    double kl = 0, squares = 0, log_ratio = 0, p[TINY_V], q[TINY_V];
+    size_t n = 0;
+    for (size_t i = 0; i < 2; i++) {
+        window_rows(rows, windows[i].ids, windows[i].n);
+        for (int run = 0; run < 2; run++) {
+            struct gpt2_session s;
+            CHECK(gpt2_session_open(&s, tiny_model(), best_kernels(), run ? "int4/int4" : "fp32", NULL, 1, windows[i].n, windows[i].n, &e) == OK, "%s", e.msg);
+            CHECK(gpt2_forward(&s, rows, windows[i].n, run ? other : exact, &e) == OK, "%s", e.msg);
+            gpt2_session_close(&s);
+        }
+        for (size_t t = windows[i].n / 2; t + 1 < windows[i].n; t++, n++) {
+            double one = 0;
+            softmax_of(p, exact + t * TINY_V, TINY_V);
+            softmax_of(q, other + t * TINY_V, TINY_V);
+            for (size_t v = 0; v < TINY_V; v++) one += p[v] * log(p[v] / q[v]);
+            kl += one, squares += one * one;
+            log_ratio += log(p[windows[i].ids[t + 1]] / q[windows[i].ids[t + 1]]);
+        }
+    }
+    double error = sqrt((squares / (double)n - kl / (double)n * kl / (double)n) / (double)(n - 1));
+    CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "int4/int4", NULL, windows, 2, &e) == OK, "%s", e.msg);
+    CHECK(fabs(d.kl - kl / (double)n) <= 1e-4 * d.kl && fabs(d.kl_error - error) <= 1e-3 * error, "KL %g +- %g, expected %g +- %g", d.kl, d.kl_error, kl / (double)n, error);
+    CHECK(fabs(d.ratio - exp(log_ratio / (double)n)) <= 1e-5, "ratio %g, expected %g", d.ratio, exp(log_ratio / (double)n));
+    CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "fp32", NULL, windows, 2, &e) == OK && d.kl == 0 && d.ratio == 1, "the exact model costs itself nothing");
+    CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "nonsense", NULL, windows, 2, &e) == ERR_USAGE, "%s", e.msg);
+}
+
 static void summary_equals_its_definitions(void) {
     struct trial t;
     two_texts(&t, random_ids(700, 50));
@@ -674,6 +707,7 @@ int main(void) {
     RUN(divergence_equals_its_definition);
     RUN(layers_can_be_run_again);
     RUN(damage_equals_its_definition);
+    RUN(damage_of_a_spec);
     RUN(summary_equals_its_definitions);
     RUN(decoded_tokens_are_counted);
     RUN(modes_are_independent);

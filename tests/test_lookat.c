@@ -200,7 +200,7 @@ static void enough_centroids_are_exact(void) {
     struct learn_error errors[6];
     struct err e;
     book.books = all, book.n = 3;
-    CHECK(book_learn(&book, &sample, 1, kernels_at(0), errors, NULL, NULL, &e) == OK, "%s", e.msg);
+    CHECK(book_learn(&book, &sample, LEARN_ALL, 1, kernels_at(0), errors, NULL, NULL, &e) == OK, "%s", e.msg);
     for (size_t i = 0; i < 6; i++) CHECK(errors[i].squared == 0 && errors[i].variance > 100, "setting %zu: error %g", i, errors[i].squared);
     for (const struct kernels *k; (k = each_set(&set));)
         for (size_t i = 0; i < 3; i++) {
@@ -419,7 +419,7 @@ static void learning_ignores_threads(void) {
         book[t].books = arena_alloc(&book[t].arena, 4, sizeof all[0]);
         memcpy(book[t].books, all, sizeof all);
         threads_set(t + 1);
-        CHECK(book_learn(&book[t], &sample, 9, kernels_at(0), errors, NULL, NULL, &e) == OK, "%s", e.msg);
+        CHECK(book_learn(&book[t], &sample, LEARN_ALL, 9, kernels_at(0), errors, NULL, NULL, &e) == OK, "%s", e.msg);
         for (size_t b = 0; b < 2; b++) {
             CHECK(memcmp(book[t].books[b].centroids, book[0].books[b].centroids, L * H * D * all[b].k * 2) == 0, "%d threads", t + 1);
             CHECK(errors[b * L].squared > 0 && errors[b * L].squared < errors[b * L].variance, "error %g of %g", errors[b * L].squared,
@@ -475,6 +475,8 @@ static void book_round_trip(void) {
     random_values(&b, 16, 256, 8);
     random_uneven(&b, 2, 64, 9);
     random_uneven_values(&b, 3, 16, 10);
+    char *lines[] = {(char[]){"4 bytes: one"}, (char[]){""}, (char[]){"4 bytes: two"}};
+    b.tried = lines, b.n_tried = 3;
     CHECK(book_write(&b, path, false, &e) == OK, "%s", e.msg);
     CHECK(book_write(&b, path, false, &e) == ERR_USAGE && strstr(e.msg, "--force"), "%s", e.msg);
     CHECK(book_open(&c, path, &found, &e) == OK && found, "%s", e.msg);
@@ -482,6 +484,7 @@ static void book_round_trip(void) {
     CHECK(strcmp(c.fingerprint, b.fingerprint) == 0 && c.n_corpora == 2, "fingerprint");
     for (size_t i = 0; i < 2; i++)
         CHECK(strcmp(c.corpora[i].name, b.corpora[i].name) == 0 && strcmp(c.corpora[i].sha256, b.corpora[i].sha256) == 0, "corpus %zu", i);
+    CHECK(c.n_tried == 3 && !strcmp(c.tried[0], lines[0]) && !strcmp(c.tried[1], "") && !strcmp(c.tried[2], lines[2]), "%zu lines of what was tried", c.n_tried);
     CHECK(c.n == b.n && c.n == 9, "%zu settings", c.n);
     same_quantisers(&b.books[5], book_find(&c, 4, 16, CODEBOOK_LEARNED));
     same_quantisers(&b.books[6], book_find(&c, 16, 256, CODEBOOK_VALUES));

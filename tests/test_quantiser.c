@@ -184,13 +184,18 @@ static void make_data(struct data *y, size_t distinct) {
     }
 }
 
-static struct quantiser learn(const struct data *y, size_t codes, size_t depth, const struct kernels *k, struct arena *a, struct learned_quantiser *out) {
+static struct quantiser learn_parts(const struct data *y, unsigned parts, size_t codes, size_t depth, const struct kernels *k, struct arena *a,
+                                    struct learned_quantiser *out) {
     struct learn_rows rows = {y->x, y->weight, y->metric, ROWS, D};
     struct err e;
-    int rc = quantiser_learn(out, &rows, codes, depth, K, 1, 2, k, a, &e);
+    int rc = quantiser_learn(out, &rows, parts, codes, depth, K, 1, 2, k, a, &e);
     struct quantiser z = {.dim = D, .k = K, .n = codes, .inverse = out->inverse, .mean = out->mean, .stages = out->stages};
     CHECK(rc == OK && quantiser_prepare(&z, a, &e) == OK, "%s", e.msg);
     return z;
+}
+
+static struct quantiser learn(const struct data *y, size_t codes, size_t depth, const struct kernels *k, struct arena *a, struct learned_quantiser *out) {
+    return learn_parts(y, LEARN_ALL, codes, depth, k, a, out);
 }
 
 /* xhat = mean + B^T yhat in float64 */
@@ -276,6 +281,48 @@ static void mixes_equal_float64(void) {
         for (size_t d = 0; d < D; d++)
             CHECK(fabs((double)out[d] - (double)d - want[d]) <= 1e-5 * (1 + size[d]) + 1e-6 * (double)d, "%s: %g, expected %g", k->name, (double)out[d] - (double)d, want[d]);
     }
+    arena_free(&a);
+}
+
+/* Without DIRECTIONS the space is the metric's root; without RANGES all widths are alike, and the principal directions are dealt out so that their variances
+ * have about the same product in each. */
+static void parts_can_be_left_out(void) {
+    static struct data y;
+    struct arena a = {0};
+    struct learned_quantiser l;
+    double square[D * D], product[D * D];
+    make_data(&y, ROWS);
+    struct quantiser z = learn_parts(&y, LEARN_METRIC, 4, 1, kernels_at(0), &a, &l);
+    for (size_t j = 0; j < 4; j++) CHECK(z.stages[j].at == 4 * j && z.stages[j].width == 4, "stage %zu: %zu at %zu", j, z.stages[j].width, z.stages[j].at);
+    double trace = 0, worst = 0;
+    for (size_t d = 0; d < D; d++) trace += y.metric[d * D + d];
+    for (size_t i = 0; i < D * D; i++) product[i] = (double)z.back[i];
+    linalg_product(D, product, product, square); /* B B = H^-1 */
+    linalg_product(D, square, y.metric, product);
+    for (size_t i = 0; i < D * D; i++) worst = fmax(worst, fabs(product[i] * D / trace - (i % (D + 1) == 0)));
+    CHECK(worst < 0.02, "B B H is off the identity by %g: more than f16 explains", worst);
+
+    z = learn_parts(&y, LEARN_DIRECTIONS, 4, 1, kernels_at(0), &a, &l);
+    double least = HUGE_VAL, most = -HUGE_VAL;
+    for (size_t j = 0; j < 4; j++) {
+        double logs = 0;
+        CHECK(z.stages[j].width == 4, "stage %zu is %zu wide", j, z.stages[j].width);
+        for (size_t d = 4 * j; d < 4 * j + 4; d++) {
+            double sum = 0, squares = 0, weight = 0;
+            for (size_t i = 0; i < ROWS; i++) {
+                double x = 0;
+                for (size_t r = 0; r < D; r++) x += (double)z.forth[r * D + d] * (double)(y.x[i * D + r] - f16_to_f32(z.mean[r]));
+                sum += (double)y.weight[i] * x, squares += (double)y.weight[i] * x * x, weight += (double)y.weight[i];
+            }
+            logs += log(squares / weight - sum * sum / weight / weight);
+        }
+        least = fmin(least, logs), most = fmax(most, logs);
+    }
+    CHECK(most - least < 4, "logarithms of products from %g to %g", least, most); /* in order they span 30 */
+    double all = 0, none = 0;
+    learn_parts(&y, LEARN_ALL, 4, 1, kernels_at(0), &a, &l), all = l.error / l.variance;
+    learn_parts(&y, 0, 4, 1, kernels_at(0), &a, &l), none = l.error / l.variance;
+    CHECK(all < none, "all parts leave %g of the variance, none %g", all, none);
     arena_free(&a);
 }
 
@@ -370,6 +417,7 @@ int main(void) {
     RUN(codes_go_where_they_save_most);
     RUN(scores_equal_float64);
     RUN(mixes_equal_float64);
+    RUN(parts_can_be_left_out);
     RUN(few_rows_are_kept);
     RUN(pairs_are_the_best);
     RUN(bad_transforms_are_refused);

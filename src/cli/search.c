@@ -90,7 +90,7 @@ static size_t list_ways(struct way *ways, size_t bytes, size_t head_dim, size_t 
 static int add_line(struct search *s, const struct way *w, bool best, struct arena *arena, struct err *e) {
     char spec[64], line[256];
     way_spec(spec, sizeof spec, w);
-    int n = snprintf(line, sizeof line, "%zu bytes: %s%s%s: KL %.4f +- %.4f, ratio %.4f; with " FEW " KL %.4f +- %.4f, ratio %.4f%s", w->setting.m, spec,
+    int n = snprintf(line, sizeof line, "%zu bytes: %s%s%s: KL %.3g +- %.2g, ratio %.4f; with " FEW " KL %.3g +- %.2g, ratio %.4f%s", w->setting.m, spec,
                      w->without ? " without " : "", w->without ? w->without : "", w->damage.kl, w->damage.kl_error, w->damage.ratio, w->with_few.kl,
                      w->with_few.kl_error, w->with_few.ratio, best ? "; kept" : "");
     s->lines[s->n_lines] = arena_copy(arena, line, (size_t)n);
