@@ -127,7 +127,7 @@ expect 0 "" $cal -n 1024 --auto --budget 2,3 -t 1 -q -o "$tmp/auto.gguf"
 [ "$(grep -c '^3 bytes: lookat:bytes=3' "$tmp/out")" -eq 2 ] || fail "ways for 3 bytes: $(cat "$tmp/out")"
 [ "$(grep -c '; kept$' "$tmp/out")" -eq 2 ] || fail "kept: $(cat "$tmp/out")"
 awk -F'KL ' '/ bytes: / { split($1, b, " "); kl = $2 + 0; if (!(b[1] in least) || kl < least[b[1]]) least[b[1]] = kl; if (/kept$/) kept[b[1]] = kl }
-    END { for (b in least) if (kept[b] != least[b]) exit 1 }' "$tmp/out" || fail "not the least is kept: $(cat "$tmp/out")"
+    END { for (n in least) if (kept[n] != least[n]) exit 1 }' "$tmp/out" || fail "not the least is kept: $(cat "$tmp/out")"
 cp "$tmp/out" "$tmp/auto.table"
 expect 0 "wrote" $cal -n 1024 --auto --budget 2 --budget 3 -t 2 --embed -o "$tmp/auto.model.gguf"
 cmp -s "$tmp/out" "$tmp/auto.table" || fail "two threads find something else"
