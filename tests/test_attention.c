@@ -313,7 +313,7 @@ static const char *const optional[] = {"int4:sink=1,window=8", "lookat4:sink=2,w
                                        "fp32:sink=4/fp16:skip=0", "lookat8x4/fp16", "lookat8x4:table=32,sink=1,window=6/int8", "lookat16x4:plain",
                                        "fp16/int4:skip=1e-7", "int8:window=6,exact=8/fp16:skip=1e-7",
                                        "lookat:bytes=3", "lookat:bytes=3,sink=1,window=8,table=32/int8", "fp16/pq8x4", "lookat:bytes=2,k=16/pq:bytes=3,k=16",
-                                       "lookat4:sink=1,window=8/pq:bytes=2", "fp16/pq8:skip=1e-7"};
+                                       "lookat4:sink=1,window=8/pq:bytes=2", "fp16/pq8:skip=1e-7", "constant:sink=1,window=4"};
 
 static void over_some(void (*check)(const struct attn *a), const struct kernels *k, const float *center) {
     struct attn_shape shape = {L, H, D, T};

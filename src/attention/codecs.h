@@ -11,5 +11,6 @@ extern const struct kv_codec codec_int4;
 extern const struct kv_codec codec_turbo;
 extern const struct kv_codec codec_lookat;
 extern const struct kv_codec codec_pq;
+extern const struct kv_codec codec_constant;
 
 #endif

@@ -9,6 +9,7 @@ static const struct kv_codec *const registry[] = {
     &codec_turbo,
     &codec_lookat,
     &codec_pq,
+    &codec_constant,
 };
 enum { N_CODECS = sizeof registry / sizeof *registry };
 
