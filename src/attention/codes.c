@@ -95,6 +95,15 @@ size_t codes_of(const struct codec *c, size_t head) {
 
 /* ---- rows ---- */
 
+size_t codes_row_bytes(const struct codec *c, size_t head_dim, size_t head) {
+    (void)head_dim;
+    return lookup_row_bytes(codes_of(c, head), c->o.k);
+}
+
+struct kv_layout codes_layout(const struct codec *c, size_t head_dim, size_t head) {
+    return (struct kv_layout){LOOKUP_BLOCK, LOOKUP_BLOCK * codes_row_bytes(c, head_dim, head)};
+}
+
 size_t codes_scale_bytes(const struct codec *c, size_t head_dim, size_t head) {
     (void)c, (void)head_dim, (void)head;
     return 0;

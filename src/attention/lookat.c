@@ -4,7 +4,7 @@
  * each subvector: M bytes. For a query, table[j][c] = q_j . centroid[j][c] is computed once, and the score of a key is sum_j table[j][code_j]: exactly
  * q . (its centroids put together), without putting them together. That is the published method, option `plain`. Option `learned`: a learned quantiser
  * (quantiser.h) for each head: subvectors of uneven widths of A (key - mean), tables from B q. Option bytes=N instead of m: learned, each head with a
- * number of codes of its own, N on average over the heads of all layers (book.h, quantiser_allot). m with none of the three: bytes=M where the book
+ * number of codes of its own, N on average over the heads of all layers (book.h, book_allot). m with none of the three: bytes=M where the book
  * has that, else learned, else plain.
  *
  * Option table=B, bits of a table entry. 32: float32. 16 and 8: a query's tables are rounded to whole numbers q of B bits,
@@ -39,15 +39,6 @@ static int lookat_check(struct codec *c, size_t head_dim, struct err *e) {
 static int lookat_setup(struct codec *c, const struct codec_setup *s, struct err *e) {
     const struct codebook *y = s->book ? codes_choose(&c->o, s->book, false) : NULL;
     return y ? codes_setup(c, s, y, e) : codes_missing(c, s->book, e);
-}
-
-static size_t lookat_row_bytes(const struct codec *c, size_t head_dim, size_t head) {
-    (void)head_dim;
-    return lookup_row_bytes(codes_of(c, head), c->o.k);
-}
-
-static struct kv_layout lookat_layout(const struct codec *c, size_t head_dim, size_t head) {
-    return (struct kv_layout){LOOKUP_BLOCK, LOOKUP_BLOCK * lookat_row_bytes(c, head_dim, head)};
 }
 
 /* What prepare makes for score: table[M][K]; behind it, on cache lines, the scale of the rounded tables (or q . mean) and their entries. */
@@ -114,9 +105,9 @@ const struct kv_codec codec_lookat = {
     .keys = true,
     .check = lookat_check,
     .setup = lookat_setup,
-    .row_bytes = lookat_row_bytes,
+    .row_bytes = codes_row_bytes,
     .scale_bytes = codes_scale_bytes,
-    .layout = lookat_layout,
+    .layout = codes_layout,
     .store = codes_store,
     .decode = codes_decode,
     .work_floats = lookat_work_floats,

@@ -34,15 +34,6 @@ static int pq_setup(struct codec *c, const struct codec_setup *s, struct err *e)
     return y ? codes_setup(c, s, y, e) : codes_missing(c, s->book, e);
 }
 
-static size_t pq_row_bytes(const struct codec *c, size_t head_dim, size_t head) {
-    (void)head_dim;
-    return lookup_row_bytes(codes_of(c, head), c->o.k);
-}
-
-static struct kv_layout pq_layout(const struct codec *c, size_t head_dim, size_t head) {
-    return (struct kv_layout){LOOKUP_BLOCK, LOOKUP_BLOCK * pq_row_bytes(c, head_dim, head)};
-}
-
 /* What start clears, mix adds to and finish uses: [copies][bytes of a row][BUCKETS] sums of p; whether some p was no probability; then, of finish,
  * [codes][K] sums of each code. */
 struct buckets {
@@ -58,7 +49,7 @@ static struct buckets buckets_at(const struct quantiser *z, float *work) {
 }
 
 static size_t pq_work_floats(const struct codec *c, size_t head_dim, size_t head) {
-    return buckets_floats(pq_row_bytes(c, head_dim, head)) + codes_of(c, head) * c->o.k;
+    return buckets_floats(codes_row_bytes(c, head_dim, head)) + codes_of(c, head) * c->o.k;
 }
 
 static void pq_start(const struct codec_head *h, float *work) {
@@ -87,7 +78,7 @@ static void pq_finish(const struct codec_head *h, float *work, float *out, struc
 }
 
 static void pq_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values, struct attn_counters *count) {
-    size_t bytes = pq_row_bytes(c, head_dim, head);
+    size_t bytes = codes_row_bytes(c, head_dim, head);
     (void)as_values;
     count->values += n * bytes;
     count->tables += n * bytes * sizeof(uint32_t);
@@ -101,9 +92,9 @@ const struct kv_codec codec_pq = {
     .values = true,
     .check = pq_check,
     .setup = pq_setup,
-    .row_bytes = pq_row_bytes,
+    .row_bytes = codes_row_bytes,
     .scale_bytes = codes_scale_bytes,
-    .layout = pq_layout,
+    .layout = codes_layout,
     .store = codes_store,
     .decode = codes_decode,
     .work_floats = pq_work_floats,
