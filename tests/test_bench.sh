@@ -23,7 +23,7 @@ grep -q '^{"schema":"lookat.bench/1","model":{"file":".*"models":\[{.*"repetitio
 [ "$(rows | sed 's/"tokens_per_s".*//' | sort -u | wc -l)" -eq 36 ] || fail "rows are not all different"
 rows | grep -q '"test":"prefill","n":20,"depth":0,"attn":"int4:rotate,center","effective_attn":"int4:group=32,rotate,center/fp16","threads":2,"batch":1,' ||
     fail "no prefill of 20 with int4: $(rows | head -n 2)"
-rows | grep -q '"test":"decode","n":2,"depth":5,"attn":"lookat4","effective_attn":"lookat:m=4,k=256,table=16,learned/fp16","threads":1,"batch":3,' || fail "no decode with lookat4"
+rows | grep -q '"test":"decode","n":2,"depth":5,"attn":"lookat4","effective_attn":"lookat:bytes=4,k=256,table=16/fp16","threads":1,"batch":3,' || fail "no decode with lookat4"
 rows | grep -q '"all":\[[0-9.e+]*,[0-9.e+]*\],"bytes_per_token":[0-9.e+]*,.*"gb_per_s":[0-9.e+]*,"gflop_per_s":[0-9.e+]*,"limit":null,"share":null' || fail "$(rows | head -n 1)"
 if command -v node > /dev/null; then
     node -e 'const b = JSON.parse(require("fs").readFileSync(0)), m = a => { a = [...a].sort((x, y) => x - y); return (a[0] + a[1]) / 2 };
