@@ -152,8 +152,8 @@ static void exact(const struct attn *a, const void *state, size_t layer, float o
 static float whole[T][C], other[T][C], reference[T][C];
 
 /* Outputs here are normal numbers, and rounding moves them by some 1e-5. Codecs in blocks of tiles (kernels/tiles.h) also round the query, or the
- * weights of the values, to 16 bits: 1 in 65,278 of the largest, which moves these outputs by 1e-4, a thousandth of what int4 rounds keys by. Tables of 16 bits move a
- * score by up to M step / 2 / sqrt(D), here 2e-4, and so an output by twice that times the largest value, 3. */
+ * weights of the values, to 16 bits: 1 in 65,278 of the largest, which moves these outputs by 1e-4, a thousandth of what int4 rounds keys by. Tables
+ * of 16 bits move a score by up to M step / 2 / sqrt(D), here 2e-4, and so an output by twice that times the largest value, 3. */
 static double tolerance(const struct attn *a) {
     const struct attn_layer *y = &a->layers[0];
     bool int8_few = y->few.codec.ops && codec_layout(&y->few.codec, D, 0).rows == TILE_SIDE;
@@ -309,7 +309,8 @@ static void check_counters(const struct attn *a) {
 }
 
 /* Codecs with the exact few or with skipping; over_some checks them where over_pairs does the plain ones. */
-static const char *const optional[] = {"int4:sink=1,window=8", "lookat4:sink=2,window=5/int8", "int4:center,window=40", "turbo:bits=4,sink=3,window=3,exact=8/int4",
+static const char *const optional[] = {"int4:sink=1,window=8", "lookat4:sink=2,window=5/int8", "int4:center,window=40",
+                                       "turbo:bits=4,sink=3,window=3,exact=8/int4",
                                        "fp32:sink=4/fp16:skip=0", "lookat8x4/fp16", "lookat8x4:table=32,sink=1,window=6/int8", "lookat16x4:plain",
                                        "fp16/int4:skip=1e-7", "int8:window=6,exact=8/fp16:skip=1e-7",
                                        "lookat:bytes=3", "lookat:bytes=3,sink=1,window=8,table=32/int8", "fp16/pq8x4", "lookat:bytes=2,k=16/pq:bytes=3,k=16",
@@ -395,7 +396,8 @@ static void counters_equal_closed_form(void) { over_registry(check_counters); }
 static void long_prompts(void) {
     enum { N = 210 };
     static const size_t cuts[][6] = {{N}, {1, 64, 145}, {63, 2, 80, 65}, {130, 1, 1, 1, 77}};
-    static const char *const some[] = {"fp32", "fp16", "int8/int4", "turbo:bits=4/turbo:bits=3", "lookat4/fp16", "lookat8/fp16", "lookat8x4/fp16", "fp16/pq8", "fp16/pq8x4"};
+    static const char *const some[] = {"fp32", "fp16", "int8/int4", "turbo:bits=4/turbo:bits=3", "lookat4/fp16", "lookat8/fp16", "lookat8x4/fp16",
+                                       "fp16/pq8", "fp16/pq8x4"};
     struct attn_shape shape = {1, 1, 32, N};
     struct book book = {0};
     float *x = malloc(N * 96 * sizeof *x), *out = malloc(2 * N * 32 * sizeof *out);

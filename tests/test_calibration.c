@@ -106,7 +106,9 @@ static void weighs_rows(void) {
     const struct gpt2_observer observer = {&seen, see};
     open_random(&c, L, H, C, 1);
     struct sampled_text text = {random_ids(&a, WINDOW, 2), WINDOW};
-    CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &text, 1, WINDOW, WINDOW, 5, SAMPLE_VALUES, &a, &run, NULL, NULL, &e) == OK && s.n == WINDOW, "%s", e.msg);
+    CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &text, 1, WINDOW, WINDOW, 5, SAMPLE_VALUES, &a, &run, NULL, NULL, &e) == OK &&
+              s.n == WINDOW,
+          "%s", e.msg);
     CHECK(gpt2_session_open(&session, &c.weights, kernels_at(0), "fp32", NULL, 1, WINDOW, WINDOW, &e) == OK, "%s", e.msg);
     session.observer = &observer;
     CHECK(gpt2_prefill(&session, 0, text.ids, WINDOW, NULL, &e) == OK, "%s", e.msg);
@@ -133,11 +135,13 @@ static void weighs_rows(void) {
         for (size_t i = 0; i < D * D; i++)
             for (size_t r = 0; r < C; r++) outputs[i] += (double)proj[r * C + h * D + i / D] * (double)proj[r * C + h * D + i % D];
         for (size_t i = 0; i < WINDOW; i++)
-            CHECK(near((double)s.weights[head * WINDOW + i], keys[i]) && near((double)s.value_weights[head * WINDOW + i], values[i]), "head %zu, row %zu: %g and %g, not %g and %g",
-                  head, i, (double)s.weights[head * WINDOW + i], (double)s.value_weights[head * WINDOW + i], keys[i], values[i]);
+            CHECK(near((double)s.weights[head * WINDOW + i], keys[i]) && near((double)s.value_weights[head * WINDOW + i], values[i]),
+                  "head %zu, row %zu: %g and %g, not %g and %g", head, i, (double)s.weights[head * WINDOW + i],
+                  (double)s.value_weights[head * WINDOW + i], keys[i], values[i]);
         for (size_t i = 0; i < D * D; i++)
-            CHECK(near(s.queries[head * D * D + i], queries[i]) && near(s.outputs[head * D * D + i], outputs[i]), "head %zu, moment %zu: %g and %g, not %g and %g", head, i,
-                  s.queries[head * D * D + i], s.outputs[head * D * D + i], queries[i], outputs[i]);
+            CHECK(near(s.queries[head * D * D + i], queries[i]) && near(s.outputs[head * D * D + i], outputs[i]),
+                  "head %zu, moment %zu: %g and %g, not %g and %g", head, i, s.queries[head * D * D + i], s.outputs[head * D * D + i], queries[i],
+                  outputs[i]);
         for (size_t i = 0; i < WINDOW * D; i++)
             CHECK(s.values[head * WINDOW * D + i] == f32_to_f16(seen_at(&seen, 2, l, h, 0)[i]), "head %zu: a value is another", head);
     }

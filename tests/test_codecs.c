@@ -292,7 +292,8 @@ static void used_as_decoded(void) {
         struct one o;
         struct err e;
         size_t D = *at;
-        float center[MAX_D], x[ROWS * MAX_D], y[ROWS * MAX_D], q[MAX_D], p[KV_BLOCK_MAX] = {0}, scores[KV_BLOCK_MAX], out[MAX_D], *work = aligned_alloc(64, 4096);
+        float center[MAX_D], x[ROWS * MAX_D], y[ROWS * MAX_D], q[MAX_D], p[KV_BLOCK_MAX] = {0}, scores[KV_BLOCK_MAX], out[MAX_D];
+        float *work = aligned_alloc(64, 4096);
         _Alignas(64) uint8_t rows[KV_BLOCK_MAX * 2 * MAX_D + GUARD];
         fill_normal(center, D, 1, 5);
         fill_normal(x, ROWS * D, 2, D);

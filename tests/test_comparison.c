@@ -559,9 +559,11 @@ static void damage_of_a_spec(void) {
     }
     double error = sqrt((squares / (double)n - kl / (double)n * kl / (double)n) / (double)(n - 1));
     CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "int4/int4", NULL, windows, 2, &e) == OK, "%s", e.msg);
-    CHECK(fabs(d.kl - kl / (double)n) <= 1e-4 * d.kl && fabs(d.kl_error - error) <= 1e-3 * error, "KL %g +- %g, expected %g +- %g", d.kl, d.kl_error, kl / (double)n, error);
+    CHECK(fabs(d.kl - kl / (double)n) <= 1e-4 * d.kl && fabs(d.kl_error - error) <= 1e-3 * error, "KL %g +- %g, expected %g +- %g", d.kl, d.kl_error,
+          kl / (double)n, error);
     CHECK(fabs(d.ratio - exp(log_ratio / (double)n)) <= 1e-5, "ratio %g, expected %g", d.ratio, exp(log_ratio / (double)n));
-    CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "fp32", NULL, windows, 2, &e) == OK && d.kl == 0 && d.ratio == 1, "the exact model costs itself nothing");
+    CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "fp32", NULL, windows, 2, &e) == OK && d.kl == 0 && d.ratio == 1,
+          "the exact model costs itself nothing");
     CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "nonsense", NULL, windows, 2, &e) == ERR_USAGE, "%s", e.msg);
 }
 

@@ -283,10 +283,12 @@ static void skipping(void) {
                     double one = fabs((double)out_a[T - 1][d] - (double)out_b[T - 1][d]);
                     if (!(one <= off)) off = one; /* NaN stays */
                 }
-                CHECK(mass <= H * bounds[b] && off <= mass * 1.2 * (double)largest + 3e-4, "%s: mass %g, off by %g", spec, mass, off); /* 1.2: rounding of coded values */
+                /* 1.2: rounding of coded values */
+                CHECK(mass <= H * bounds[b] && off <= mass * 1.2 * (double)largest + 3e-4, "%s: mass %g, off by %g", spec, mass, off);
                 CHECK(bounds[b] > 0 || same(out_a, out_b, T - 1, T), "%s changes a bit", spec);
                 CHECK(bounds[b] < 0.05 || c.skipped_rows > 0, "%s skips nothing", spec);
-                CHECK(c.values + c.skipped_rows * (y->row - y->scales) == whole.values && c.scales + c.skipped_rows * y->scales == whole.scales, "%s: counters", spec);
+                CHECK(c.values + c.skipped_rows * (y->row - y->scales) == whole.values && c.scales + c.skipped_rows * y->scales == whole.scales,
+                      "%s: counters", spec);
                 attn_free(&few);
             }
             free(state);
@@ -306,7 +308,8 @@ static void choosing(void) {
     sum = skip_choose(marks, p, 70, 16, 0.9);
     CHECK(!(marks[1] < 0) && marks[2] < 0 && marks[4] < 0 && sum <= 0.9, "a block that is no number stays: %g", sum);
     struct kv_layout rows[] = {{1, 1}, {16, 1}, {32, 1}, {64, 1}, {8, 1}};
-    CHECK(skip_rows(&rows[0]) == 16 && skip_rows(&rows[1]) == 16 && skip_rows(&rows[2]) == 32 && skip_rows(&rows[3]) == 64 && skip_rows(&rows[4]) == 16, "rows");
+    CHECK(skip_rows(&rows[0]) == 16 && skip_rows(&rows[1]) == 16 && skip_rows(&rows[2]) == 32 &&
+              skip_rows(&rows[3]) == 64 && skip_rows(&rows[4]) == 16, "rows");
 }
 
 int main(void) {

@@ -129,7 +129,8 @@ static void decodes(void) {
         size_t n;
     } t[] = {{"\"plain\"", "plain", 5}, {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t", 8}, {"\"\\u0041\\u00e9\\u20AC\"", "A\xc3\xa9\xe2\x82\xac", 6},
              {"\"\\ud83d\\ude00\"", "\xf0\x9f\x98\x80", 4}, {"\"\\udbff\\udfff\"", "\xf4\x8f\xbf\xbf", 4}, {"\"a\\u0000b\"", "a\0b", 3},
-             {"\"\\u0120t\"", "\xc4\xa0t", 3}, {"\"\\\\u0041\"", "\\u0041", 6}, {"\"\"", "", 0}, {"\"\\u007f\\u0080\\u07ff\\u0800\"", "\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80", 8}};
+             {"\"\\u0120t\"", "\xc4\xa0t", 3}, {"\"\\\\u0041\"", "\\u0041", 6}, {"\"\"", "", 0},
+             {"\"\\u007f\\u0080\\u07ff\\u0800\"", "\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80", 8}};
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         struct json j = json_open(t[i].json, strlen(t[i].json), 1);
         struct json_str s;

@@ -130,8 +130,8 @@ static void check_matvec(const struct kernels *k, enum dtype type, size_t rows, 
             sum += p;
             size += fabs(p);
         }
-        CHECK(fabs(y[r] - sum) <= ((double)cols / 8 + 16) * U * size + act_error(type, row, x, cols), "%s %s %zux%zu row %zu: %g, not %g", k->name, dtype_name(type), rows,
-              cols, r, (double)y[r], sum);
+        CHECK(fabs(y[r] - sum) <= ((double)cols / 8 + 16) * U * size + act_error(type, row, x, cols), "%s %s %zux%zu row %zu: %g, not %g", k->name,
+              dtype_name(type), rows, cols, r, (double)y[r], sum);
         times(k, &w, one, r, 1, x);
         CHECK(same_bits(*one, y[r]), "%s %s %zux%zu: row %zu alone differs", k->name, dtype_name(type), rows, cols, r);
     }
@@ -445,7 +445,8 @@ static void matrix_apply_of_part_of_a_batch(void) {
             struct room work = room_new(matrix_work_bytes(k, &m, MOST) + 64);
             for (size_t i = 0; i < COUNT(counts); i++) {
                 bool first = counts[i] == 8 || counts[i] == MOST;
-                matrix_apply(k, &(struct matrix_product){.w = &m, .x = x, .y = first ? whole : y, .n = counts[i], .ldx = COLS, .ldy = ROWS, .work = aligned(&work)});
+                matrix_apply(k, &(struct matrix_product){
+                                    .w = &m, .x = x, .y = first ? whole : y, .n = counts[i], .ldx = COLS, .ldy = ROWS, .work = aligned(&work)});
                 CHECK(first || memcmp(y, whole, counts[i] * ROWS * sizeof *y) == 0, "%s %s: a batch of %zu", k->name, dtype_name(some[t]), counts[i]);
             }
             room_end(&work);

@@ -434,7 +434,8 @@ static void learning_ignores_threads(void) {
                               book[0].books[3].heads[h].stages[j].width * 32), "%d threads, uneven head %zu, stage %zu", t + 1, h, j);
             for (size_t j = 0; j < 4; j++)
                 CHECK(got->stages[j].width == want->stages[j].width &&
-                          !memcmp(got->stages[j].centroids, want->stages[j].centroids, got->stages[j].width * 32), "%d threads, head %zu, stage %zu", t + 1, h, j);
+                          !memcmp(got->stages[j].centroids, want->stages[j].centroids, got->stages[j].width * 32),
+                      "%d threads, head %zu, stage %zu", t + 1, h, j);
         }
     }
     threads_set(1);
@@ -484,7 +485,8 @@ static void book_round_trip(void) {
     CHECK(strcmp(c.fingerprint, b.fingerprint) == 0 && c.n_corpora == 2, "fingerprint");
     for (size_t i = 0; i < 2; i++)
         CHECK(strcmp(c.corpora[i].name, b.corpora[i].name) == 0 && strcmp(c.corpora[i].sha256, b.corpora[i].sha256) == 0, "corpus %zu", i);
-    CHECK(c.n_tried == 3 && !strcmp(c.tried[0], lines[0]) && !strcmp(c.tried[1], "") && !strcmp(c.tried[2], lines[2]), "%zu lines of what was tried", c.n_tried);
+    CHECK(c.n_tried == 3 && !strcmp(c.tried[0], lines[0]) && !strcmp(c.tried[1], "") && !strcmp(c.tried[2], lines[2]), "%zu lines of what was tried",
+          c.n_tried);
     CHECK(c.n == b.n && c.n == 9, "%zu settings", c.n);
     same_quantisers(&b.books[5], book_find(&c, 4, 16, CODEBOOK_LEARNED));
     same_quantisers(&b.books[6], book_find(&c, 16, 256, CODEBOOK_VALUES));

@@ -1,5 +1,5 @@
-/* The kernels of product-quantised rows: nearest centroid, lookup tables and their rounding, buckets, in every set this CPU can run. Inputs end at bytes that are
- * NaN in every float type, outputs lie between guards. */
+/* The kernels of product-quantised rows: nearest centroid, lookup tables and their rounding, buckets, in every set this CPU can run. Inputs end at
+ * bytes that are NaN in every float type, outputs lie between guards. */
 #include <float.h>
 
 #include "base/rng.h"
@@ -283,7 +283,8 @@ static void check_buckets(size_t m, size_t k, size_t n, size_t d) {
     EACH_SET(set) {
         memset(bucket, 0, bucket_copies(bytes) * bytes * BUCKETS * sizeof *bucket);
         size_t first = n / 2 / 64 * 64; /* in two parts */
-        CHECK(set->bucket_add(bucket, codes, prob, bytes, first) && set->bucket_add(bucket, codes + first * bytes, prob + first, bytes, n - first), "%s", set->name);
+        CHECK(set->bucket_add(bucket, codes, prob, bytes, first) && set->bucket_add(bucket, codes + first * bytes, prob + first, bytes, n - first),
+              "%s", set->name);
         set->bucket_sums(sum, bucket, m, k);
         for (size_t i = 0; i < m * k; i++) CHECK(sum[i] == want[i], "%s m %zu k %zu: sum %zu is %u, not %u", set->name, m, k, i, sum[i], (unsigned)want[i]);
         set->bucket_product(y, sum, 0x1p-30f, centroids, d, k);

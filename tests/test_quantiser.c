@@ -279,7 +279,8 @@ static void mixes_equal_float64(void) {
         }
         quantiser_mix(k, &z, out, sums, (float)all, 0x1p-30f);
         for (size_t d = 0; d < D; d++)
-            CHECK(fabs((double)out[d] - (double)d - want[d]) <= 1e-5 * (1 + size[d]) + 1e-6 * (double)d, "%s: %g, expected %g", k->name, (double)out[d] - (double)d, want[d]);
+            CHECK(fabs((double)out[d] - (double)d - want[d]) <= 1e-5 * (1 + size[d]) + 1e-6 * (double)d, "%s: %g, expected %g", k->name,
+                  (double)out[d] - (double)d, want[d]);
     }
     arena_free(&a);
 }

@@ -1,7 +1,8 @@
 /* State layout, and attention over it: the part that is the same for every codec.
  *
  * State of one sequence: uint64 length[L], from[L], padded to 64 bytes; then for each layer the T keys of head 0, of head 1, ...; then its exact few
- * and its values in the same way. from: the first position since which the ring of the exact few was never rewound. Each timeline starts on a cache line and is contiguous, so that decoding reads it as a stream. */
+ * and its values in the same way. from: the first position since which the ring of the exact few was never rewound. Each timeline starts on a cache
+ * line and is contiguous, so that decoding reads it as a stream. */
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
@@ -63,7 +64,8 @@ int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec, 
     a->layers = arena_zalloc(&a->arena, L, sizeof *a->layers);
     struct codec *keys = arena_zalloc(&a->arena, L, sizeof *keys), *values = arena_zalloc(&a->arena, L, sizeof *values);
     struct attn_timeline *timelines = arena_zalloc(&a->arena, 3 * L * shape->n_head, sizeof *timelines);
-    int rc = a->layers && keys && values && timelines ? spec_parse(spec, L, keys, values, e) : err_set(e, ERR_FAILED, "out of memory for the attention backend");
+    int rc = a->layers && keys && values && timelines ? spec_parse(spec, L, keys, values, e)
+                                                      : err_set(e, ERR_FAILED, "out of memory for the attention backend");
     for (size_t l = 0; l < L && !rc; l++) {
         a->layers[l].key = keys[l];
         a->layers[l].value = values[l];

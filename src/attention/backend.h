@@ -112,8 +112,8 @@ enum { ATTN_TILE_QUERIES = 64 };
 /* Answers the queries of n_items sequences in one layer, heads and queries spread over the threads. Adds to *counters; probe may be NULL.
  * scratch has attn_scratch_bytes(a, threads_count()). Bytes read: for an item of one query, what the codecs' `reads` say for its pos + 1 keys, times
  * H, and min(n, sink + window) rows of the exact few; with skip= the value rows left out are counted apart. For more queries, each tile of them reads every
- * row up to its last query once, and once those of the exact few that one of its queries sees, times H. A probe wants the scores and probabilities of each query: with
- * one, several are answered, and counted, as if each came alone. */
+ * row up to its last query once, and once those of the exact few that one of its queries sees, times H. A probe wants the scores and probabilities of
+ * each query: with one, several are answered, and counted, as if each came alone. */
 void attn_attend(const struct attn *a, size_t layer, const struct attn_query *items, size_t n_items, void *scratch,
                  struct attn_counters *counters, const struct attn_probe *probe);
 

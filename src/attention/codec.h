@@ -92,7 +92,8 @@ struct kv_codec {
     /* Memory, aligned to 64, that prepare fills for score, or that mix may use; 0: none. The same memory serves keys, then values. */
     size_t (*work_floats)(const struct codec *c, size_t head_dim, size_t head);
 
-    /* Keys. prepare: once per query, into work: the rotated query, lookup tables. score: scores[i] = q . decoded row i, for i < n; what is left in scores[n] and behind, up to a multiple of KV_BLOCK_MAX, does not matter. */
+    /* Keys. prepare: once per query, into work: the rotated query, lookup tables. score: scores[i] = q . decoded row i, for i < n; what is left in
+     * scores[n] and behind, up to a multiple of KV_BLOCK_MAX, does not matter. */
     void (*prepare)(const struct codec_head *h, float *work, const float *q, struct attn_counters *c);
     void (*score)(const struct codec_head *h, const float *work, float *scores, const uint8_t *timeline, size_t n, struct attn_counters *c);
 

@@ -54,8 +54,8 @@ int codes_missing(const struct codec *c, const struct book *b, struct err *e) {
     if (c->o.any_k && c->o.m) /* the short name */
         snprintf(name, sizeof name, "%s%zu%s", c->ops->name, c->o.m, c->o.plain ? ":plain" : c->o.learned ? ":learned" : "");
     if (b) snprintf(where, sizeof where, "%.70s has no such codebooks", b->path);
-    return err_set(e, ERR_USAGE, "--attn %s%s: %s; to make them: lookat calibrate -m MODEL -f TEXT --attn %s%s -o BOOK.gguf", c->for_values ? "fp16/" : "", name, where,
-                   c->for_values ? "fp16/" : "", name);
+    return err_set(e, ERR_USAGE, "--attn %s%s: %s; to make them: lookat calibrate -m MODEL -f TEXT --attn %s%s -o BOOK.gguf",
+                   c->for_values ? "fp16/" : "", name, where, c->for_values ? "fp16/" : "", name);
 }
 
 /* ---- their quantisers ---- */

@@ -283,9 +283,14 @@ static void cost_task(void *ctx, size_t head, int thread) {
     quantiser_costs(c->cost + head * c->most, &rows, c->most, c->k, c->j.k, &w->err);
 }
 
-int book_costs(double *cost, const struct key_sample *sample, unsigned parts, bool values, size_t k_centroids, size_t most, const struct kernels *k, struct err *e) {
+int book_costs(double *cost, const struct key_sample *sample, unsigned parts, bool values, size_t k_centroids, size_t most, const struct kernels *k,
+               struct err *e) {
     struct codebook book = {.m = 1, .k = k_centroids, .learned = true};
-    struct cost_job c = {.j = {.sample = sample, .books = &book, .n_books = 1, .parts = parts, .k = k}, .values = values, .k = k_centroids == 16 ? 256 : k_centroids, .most = most, .cost = cost};
+    struct cost_job c = {.j = {.sample = sample, .books = &book, .n_books = 1, .parts = parts, .k = k},
+                         .values = values,
+                         .k = k_centroids == 16 ? 256 : k_centroids,
+                         .most = most,
+                         .cost = cost};
     struct book none = {0};
     struct arena a = {0};
     int rc = allocate(&c.j, &none, &a, 1) ? OK : err_set(e, ERR_FAILED, "out of memory for learning codebooks from %zu keys a head", sample->n);

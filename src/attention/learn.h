@@ -33,14 +33,16 @@ struct learn_error {
 
 /* Fills in book->books[0 .. n - 1], whose m, k, learned and uneven are set, with memory from the book's arena; of an uneven one,
  * heads[i].n is the number of codes of head i, or every head gets as many where heads is NULL. Plain ones: k-means for each layer, head and subspace
- * as a task; learned ones: quantiser_learn, with these of enum learn_parts, for each layer and head, in the metric of its queries or of the output projection; the tasks are spread over the threads; the result depends on the sample and the seed alone. errors is [n][L]. `progress` (NULL: none) is called
- * on the calling thread with done of total, in any unit. ERR_INTERRUPTED after Ctrl-C. */
+ * as a task; learned ones: quantiser_learn, with these of enum learn_parts, for each layer and head, in the metric of its queries or of the output
+ * projection; the tasks are spread over the threads; the result depends on the sample and the seed alone. errors is [n][L]. `progress` (NULL: none)
+ * is called on the calling thread with done of total, in any unit. ERR_INTERRUPTED after Ctrl-C. */
 int book_learn(struct book *book, const struct key_sample *sample, unsigned parts, uint64_t seed, const struct kernels *k, struct learn_error *errors,
                void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct err *e);
 
 /* cost[L H][most]: of m = 1 .. most bytes of codes for each head's keys or values, as quantiser_costs has them. k_centroids: 16, two codes a byte, counts
  * as 256. */
-int book_costs(double *cost, const struct key_sample *sample, unsigned parts, bool values, size_t k_centroids, size_t most, const struct kernels *k, struct err *e);
+int book_costs(double *cost, const struct key_sample *sample, unsigned parts, bool values, size_t k_centroids, size_t most, const struct kernels *k,
+               struct err *e);
 
 /* bytes[n_heads], 1 to `most` each and `mean` on average (1 <= mean <= most), that make the sum of damages small: damage[h] is what head h costs the text
  * when it alone has `mean` bytes (measure/damage.h), with m bytes it is taken to be damage[h] cost[h][m] / cost[h][mean], and every byte in turn goes where

@@ -46,8 +46,8 @@ struct quantiser {
     bool residual, in_turn;         /* do ranges overlap? those of different searches? */
 };
 
-/* Works out searches, forth, back and what depends on them, with memory from the arena. ERR_REFUSED, with only "its transform has no inverse" or the like for a message,
- * where B is singular, or so nearly that float32 cannot hold A; ERR_FAILED without memory. */
+/* Works out searches, forth, back and what depends on them, with memory from the arena. ERR_REFUSED, with only "its transform has no inverse" or the
+ * like for a message, where B is singular, or so nearly that float32 cannot hold A; ERR_FAILED without memory. */
 int quantiser_prepare(struct quantiser *z, struct arena *a, struct err *e);
 
 /* sums[width][K K] of a[width][K] and b[width][K]: number c is a's c / K and b's c % K. */

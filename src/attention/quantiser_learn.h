@@ -12,9 +12,9 @@ struct learn_rows {
     size_t n, dim;
 };
 
-/* Parts of it that can be left out, to see what each is worth. Without METRIC and WEIGHTS the caller gives the identity and ones. DIRECTIONS: principal directions
- * of the rows in the metric, else the dimensions as they are. RANGES: widths by quantiser_ranges, else all about the same; of principal directions the
- * allocation of optimised product quantisation (Ge et al. 2013, 3.2.3) then balances them. ROTATION: rounds have one. */
+/* Parts of it that can be left out, to see what each is worth. Without METRIC and WEIGHTS the caller gives the identity and ones. DIRECTIONS:
+ * principal directions of the rows in the metric, else the dimensions as they are. RANGES: widths by quantiser_ranges, else all about the same; of
+ * principal directions the allocation of optimised product quantisation (Ge et al. 2013, 3.2.3) then balances them. ROTATION: rounds have one. */
 enum learn_parts { LEARN_METRIC = 1, LEARN_WEIGHTS = 2, LEARN_DIRECTIONS = 4, LEARN_RANGES = 8, LEARN_ROTATION = 16, LEARN_ALL = 31 };
 
 /* What is learned: in memory of the caller's arena. */
@@ -24,10 +24,11 @@ struct learned_quantiser {
     double error, variance;         /* sums over the rows, weighted, in the metric: of what codes lose, and about the mean */
 };
 
-/* The parts (of enum learn_parts) of a quantiser with `codes` stages of k centroids in codes / depth ranges, each of which has `depth` stages one after another (depth divides codes; 1: a product
- * quantiser); codes / depth <= D. ERR_FAILED without memory or for numbers that f16 cannot hold; ERR_INTERRUPTED after Ctrl-C. */
-int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows, unsigned parts, size_t codes, size_t depth, size_t k, uint64_t seed, uint64_t stream,
-                    const struct kernels *kernels, struct arena *arena, struct err *e);
+/* The parts (of enum learn_parts) of a quantiser with `codes` stages of k centroids in codes / depth ranges, each of which has `depth` stages one
+ * after another (depth divides codes; 1: a product quantiser); codes / depth <= D. ERR_FAILED without memory or for numbers that f16 cannot hold;
+ * ERR_INTERRUPTED after Ctrl-C. */
+int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows, unsigned parts, size_t codes, size_t depth, size_t k, uint64_t seed,
+                    uint64_t stream, const struct kernels *kernels, struct arena *arena, struct err *e);
 
 /* cost[m - 1], m = 1 .. most <= D: what m codes leave of the rows by that bound, the sum of quantiser_ranges for m ranges of the principal directions'
  * variances, in one unit for all m. ERR_FAILED without memory. */

@@ -18,7 +18,8 @@ static const struct codec_alias aliases[] = {
     {"turbo2", "turbo:bits=2"}, {"turbo3", "turbo:bits=3"}, {"turbo4", "turbo:bits=4"},
     {"lookat1", "lookat:m=1"}, {"lookat2", "lookat:m=2"}, {"lookat4", "lookat:m=4"}, {"lookat8", "lookat:m=8"},
     {"lookat16", "lookat:m=16"}, {"lookat32", "lookat:m=32"},
-    {"lookat4x4", "lookat:m=4,k=16"}, {"lookat8x4", "lookat:m=8,k=16"}, {"lookat16x4", "lookat:m=16,k=16"}, {"lookat32x4", "lookat:m=32,k=16"}, /* codes x bits */
+    {"lookat4x4", "lookat:m=4,k=16"}, {"lookat8x4", "lookat:m=8,k=16"}, /* codes x bits */
+    {"lookat16x4", "lookat:m=16,k=16"}, {"lookat32x4", "lookat:m=32,k=16"},
     {"pq4", "pq:m=4"}, {"pq8", "pq:m=8"}, {"pq16", "pq:m=16"}, {"pq32", "pq:m=32"},
     {"pq8x4", "pq:m=8,k=16"}, {"pq16x4", "pq:m=16,k=16"}, {"pq32x4", "pq:m=32,k=16"},
 };

@@ -200,8 +200,9 @@ size_t spec_format(const struct codec *c, char *out, size_t room) {
         const char *name;
         size_t number;
         bool flag;
-    } all[] = {{"m", o->m, false}, {"bytes", o->bytes, false}, {"k", o->k, false}, {"bits", o->bits, false}, {"group", o->group, false}, {"table", o->table, false}, {"rotate", 0, o->rotate},
-               {"center", 0, o->center}, {"plain", 0, o->plain}, {"learned", 0, o->learned}, {"sink", o->sink, false}, {"window", o->window, false},
+    } all[] = {{"m", o->m, false},         {"bytes", o->bytes, false}, {"k", o->k, false},       {"bits", o->bits, false},
+               {"group", o->group, false}, {"table", o->table, false}, {"rotate", 0, o->rotate}, {"center", 0, o->center},
+               {"plain", 0, o->plain},     {"learned", 0, o->learned}, {"sink", o->sink, false}, {"window", o->window, false},
                {"exact", o->exact, false}};
     size_t at = (size_t)snprintf(out, room, "%s", c->ops->name);
     char separator = ':';

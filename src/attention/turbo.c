@@ -9,7 +9,8 @@
  * d makes the length of a decoded row that of x, to f16's rounding: a plain |x| / sqrt(D) leaves rows too short, and scores with them. The error is
  * then 2 (1 - sqrt(1 - e)) of |x|^2, where e is the quantiser's own: 0.1175, 0.03455, 0.009501 for 2, 3, 4 bits.
  *
- * A row is d and D codes of `bits` bits, in the order of packed.h; D bits must fill whole bytes. Reads of a query over n rows: 2 n bytes of scales, n D bits / 8 of keys or of values. The 2^bits levels and D signs are constants, and not counted.
+ * A row is d and D codes of `bits` bits, in the order of packed.h; D bits must fill whole bytes. Reads of a query over n rows: 2 n bytes of scales, n
+ * D bits / 8 of keys or of values. The 2^bits levels and D signs are constants, and not counted.
  *
  * This is product quantisation with subspaces of one dimension and a codebook that all of them share. A lookup table of q_i level[c] would have
  * D 2^bits entries, 16 for each multiplication it saves at 4 bits; so levels are looked up, and multiplied by q. */

@@ -26,7 +26,8 @@ int allot_hold_out(struct allot_text *t, struct sampled_text *texts, size_t n_te
 }
 
 /* The book's uneven settings, with as many bytes for every head, from an arena of their own. */
-static int learn_even(struct book *trial, const struct book *book, const struct key_sample *sample, unsigned parts, const struct engine *g, bool quiet, struct err *e) {
+static int learn_even(struct book *trial, const struct book *book, const struct key_sample *sample, unsigned parts, const struct engine *g,
+                      bool quiet, struct err *e) {
     struct learn_error *errors = NULL;
     *trial = (struct book){.n_layer = book->n_layer, .n_head = book->n_head, .head_dim = book->head_dim};
     trial->books = arena_zalloc(&trial->arena, book->n, sizeof *trial->books);
@@ -63,7 +64,8 @@ static int allot(struct codebook *y, const struct codebook *even, struct book *b
     return rc;
 }
 
-int allot_codes(struct book *book, const struct key_sample *sample, unsigned parts, const struct engine *g, const struct allot_text *t, bool quiet, struct err *e) {
+int allot_codes(struct book *book, const struct key_sample *sample, unsigned parts, const struct engine *g, const struct allot_text *t, bool quiet,
+                struct err *e) {
     struct book trial;
     int rc = learn_even(&trial, book, sample, parts, g, quiet, e);
     for (size_t i = 0, n = 0; i < book->n && !rc; i++)

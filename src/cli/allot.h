@@ -20,6 +20,7 @@ int allot_hold_out(struct allot_text *t, struct sampled_text *texts, size_t n_te
 
 /* Sets heads[L H].n of the book's uneven settings, with memory from its arena: each is learned with as many bytes for every head, the damage of each head
  * measured (measure/damage.h), the bytes handed out (book_allot). Progress on standard error, but for `quiet`. */
-int allot_codes(struct book *book, const struct key_sample *sample, unsigned parts, const struct engine *g, const struct allot_text *t, bool quiet, struct err *e);
+int allot_codes(struct book *book, const struct key_sample *sample, unsigned parts, const struct engine *g, const struct allot_text *t, bool quiet,
+                struct err *e);
 
 #endif

@@ -47,7 +47,8 @@ static int check_args(const struct args *a, struct err *e) {
     if (!a->output || !*a->output) return err_set(e, ERR_USAGE, "calibrate: no output file; name it with -o BOOK.gguf");
     if (!a->force && !file_is_folder(a->output) && file_exists(a->output))
         return err_file(e, ERR_USAGE, a->output, "exists already; --force overwrites it");
-    if (a->search && (a->attn.n || a->learn)) return err_set(e, ERR_USAGE, "--auto chooses the codebooks itself; leave out %s", a->attn.n ? "--attn" : "--learn");
+    if (a->search && (a->attn.n || a->learn))
+        return err_set(e, ERR_USAGE, "--auto chooses the codebooks itself; leave out %s", a->attn.n ? "--attn" : "--learn");
     if (!a->search && a->budgets.n) return err_set(e, ERR_USAGE, "--budget is what --auto may spend, and --auto is not there");
     return OK;
 }
@@ -65,7 +66,8 @@ static int read_parts(struct job *j, struct err *e) {
         size_t part = 0;
         while (part < PARTS && strcmp(words.item[i], names[part]) != 0) part++;
         if (part == PARTS)
-            return err_set(e, ERR_USAGE, "--learn: '%.40s' is no part; there are metric, weights, directions, ranges, rotation, or none of them", words.item[i]);
+            return err_set(e, ERR_USAGE, "--learn: '%.40s' is no part; there are metric, weights, directions, ranges, rotation, or none of them",
+                           words.item[i]);
         j->parts |= 1u << part;
     }
     return rc;
@@ -288,7 +290,8 @@ static int print_codes(struct job *j, struct err *e) {
             char text[512] = "";
             size_t at = 0;
             for (size_t h = 0; b->books[i].uneven && h < b->n_head && at < sizeof text; h++)
-                at += (size_t)snprintf(text + at, sizeof text - at, "%s%zu", h ? " " : "", lookup_row_bytes(b->books[i].heads[l * b->n_head + h].n, b->books[i].k));
+                at += (size_t)snprintf(text + at, sizeof text - at, "%s%zu", h ? " " : "",
+                                       lookup_row_bytes(b->books[i].heads[l * b->n_head + h].n, b->books[i].k));
             if (b->books[i].uneven) table_cell(&t, "%s", text);
         }
     }
@@ -371,14 +374,16 @@ const struct command calibrate_command = {
     .summary = "learn the codebooks that lookat keys need",
     .usage = "-f TEXT... -o BOOK.gguf [OPTION]...\n-f TEXT... --embed -o MODEL.gguf [OPTION]...\n-f TEXT... --auto --budget N,... -o BOOK.gguf [OPTION]...",
     .about = "Runs the model over texts, keeps a random sample of the keys of every layer and head (at most 16384 of each, 256 MB in all), and "
-             "learns their codebooks. lookat4 and its like learn a quantiser for each head: in the metric of its queries, keys weighted by what they matter "
-             "to attention, along principal directions cut into uneven ranges, rotated. lookat:bytes=4 gives each head as many bytes as lower the damage to "
-             "the text most, 4 on average: each head's is measured on four windows at the texts' ends that nothing is learned from. fp16/pq16 and fp16/pq:bytes=16 learn values, in "
-             "the metric of the output projection. --auto tries plain and learned codebooks of --budget bytes, each part of learning left out once, bytes given to heads, and codes "
-             "of 4 bits, and keeps what costs those four windows least; it prints what each costs. lookat4:plain learns the published method's: k-means of equal cuts, "
-             "seeds by k-means++, then Lloyd's iterations until one improves the error by less than 0.01 %. For learned ones the table's errors are in "
-             "that metric, weighted. The result depends on the texts, the options and the seed, not on the threads. The table at the end is of the "
-             "keys the codebooks were learned from. Take texts like those the model will read, but not the ones it will be measured on.",
+             "learns their codebooks. lookat4 and its like learn a quantiser for each head: in the metric of its queries, keys weighted by what "
+             "they matter to attention, along principal directions cut into uneven ranges, rotated. lookat:bytes=4 gives each head as many "
+             "bytes as lower the damage to the text most, 4 on average: each head's is measured on four windows at the texts' ends that nothing "
+             "is learned from. fp16/pq16 and fp16/pq:bytes=16 learn values, in the metric of the output projection. --auto tries plain and "
+             "learned codebooks of --budget bytes, each part of learning left out once, bytes given to heads, and codes of 4 bits, and keeps "
+             "what costs those four windows least; it prints what each costs. lookat4:plain learns the published method's: k-means of equal "
+             "cuts, seeds by k-means++, then Lloyd's iterations until one improves the error by less than 0.01 %. For learned ones the table's "
+             "errors are in that metric, weighted. The result depends on the texts, the options and the seed, not on the threads. The table at "
+             "the end is of the keys the codebooks were learned from. Take texts like those the model will read, but not the ones it will be "
+             "measured on.",
     .examples = "lookat calibrate -f prose.txt -f code.txt --attn lookat4 -o stories6M.book.gguf\tfor the default model\n"
                 "lookat calibrate -m gpt2.gguf -f text.txt --attn lookat2,lookat4,lookat8 -o gpt2.book.gguf\tseveral settings in one file\n"
                 "lookat calibrate -m gpt2.gguf -f text.txt --attn lookat:bytes=4/pq:bytes=16 -o gpt2.book.gguf\tbytes given to the heads that need them\n"

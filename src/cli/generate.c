@@ -144,9 +144,21 @@ static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
     const struct args *args = j->args;
     struct events v = {.show_progress = !args->quiet};
     v.out = (struct generation_out){
-        .fp = stdout, .format = format_of(args->format), .model = &j->g.model, .bpe = j->g.bpe, .attn = args_attn(args), .effective = s->attn.name, .prompt = j->prompt,
-        .n_prompt = j->n, .n_samples = (size_t)args->num_samples, .show_prompt = !args->no_display_prompt, .show_special = args->special,
-        .hold_utf8 = isatty(STDOUT_FILENO) != 0, .logprobs = args->logprobs > 0, .full_context = args->n_predict < 0, .seed = j->seed,
+        .fp = stdout,
+        .format = format_of(args->format),
+        .model = &j->g.model,
+        .bpe = j->g.bpe,
+        .attn = args_attn(args),
+        .effective = s->attn.name,
+        .prompt = j->prompt,
+        .n_prompt = j->n,
+        .n_samples = (size_t)args->num_samples,
+        .show_prompt = !args->no_display_prompt,
+        .show_special = args->special,
+        .hold_utf8 = isatty(STDOUT_FILENO) != 0,
+        .logprobs = args->logprobs > 0,
+        .full_context = args->n_predict < 0,
+        .seed = j->seed,
         .arena = &j->g.arena,
     };
     struct generation_params p = {

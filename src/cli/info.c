@@ -211,8 +211,8 @@ static int print_text(const struct checkpoint *c, const struct book *book, const
     codecs(&t, &c->weights.config);
     if (!rc) rc = table_print(&t, stdout, e);
     if (!rc)
-        printf("Keys kept exactly by sink= and window= add, each and once for a sequence: %s, with exact=8 %s.\n", text_count(kv_bytes("fp16", &c->weights.config).keys).s,
-               text_count(kv_bytes("int8", &c->weights.config).keys).s);
+        printf("Keys kept exactly by sink= and window= add, each and once for a sequence: %s, with exact=8 %s.\n",
+               text_count(kv_bytes("fp16", &c->weights.config).keys).s, text_count(kv_bytes("int8", &c->weights.config).keys).s);
     if (book && book->n_tried && !rc) {
         puts("\nWhat calibrate --auto tried (KL on text kept apart, nats):");
         for (size_t i = 0; i < book->n_tried; i++) puts(book->tried[i]);

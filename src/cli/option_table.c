@@ -98,7 +98,8 @@ const struct option option_table[] = {
     {"roofline", 0, NULL, NULL, OPT_FLAG, AT(roofline), 0, 0, BENCH, "Tests",
      "measure the machine's limits too, and give each row as a share of the one that binds it", NULL},
     {"attention", 0, NULL, NULL, OPT_FLAG, AT(attention), 0, 0, BENCH, "Tests",
-     "instead of all that, attention alone at the depths (without -d: from a sixteenth of the context to all of it): nanoseconds for a head and key, by stage, on one thread",
+     "instead of all that, attention alone at the depths (without -d: from a sixteenth of the context to all of it): "
+     "nanoseconds for a head and key, by stage, on one thread",
      NULL},
 
     {"temp", 0, "temperature", "X", OPT_DOUBLE, AT(temp), 0, 100, GEN, "Sampling", "temperature; 0: always the most likely token", "0.8"},

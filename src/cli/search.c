@@ -45,7 +45,8 @@ static void way_spec(char *out, size_t room, const struct way *w) {
 /* Learns a way's setting into *book, which is then open. */
 static int learn(const struct searching *x, const struct way *w, struct book *book, struct err *e) {
     struct learn_error *errors = NULL;
-    *book = (struct book){.path = "what --auto learned", .n_layer = x->like->n_layer, .n_head = x->like->n_head, .head_dim = x->like->head_dim, .seed = x->like->seed};
+    *book = (struct book){
+        .path = "what --auto learned", .n_layer = x->like->n_layer, .n_head = x->like->n_head, .head_dim = x->like->head_dim, .seed = x->like->seed};
     book->books = arena_zalloc(&book->arena, 1, sizeof *book->books);
     errors = arena_alloc(&book->arena, book->n_layer, sizeof *errors);
     if (!book->books || !errors) return no_memory(e);

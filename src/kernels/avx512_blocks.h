@@ -146,7 +146,8 @@ static void block_panel_product(float *y, size_t ldy, size_t rows, const struct 
     }
 }
 
-INLINE void matmul_blocks_type(enum dtype type, float *y, size_t ldy, const uint8_t *w, size_t stride, size_t rows, const uint8_t *acts, size_t n, size_t cols) {
+INLINE void matmul_blocks_type(enum dtype type, float *y, size_t ldy, const uint8_t *w, size_t stride, size_t rows, const uint8_t *acts, size_t n,
+                               size_t cols) {
     struct block_panel panel;
     for (size_t c = 0; c < cols; c += BLOCK_COLS) {
         size_t width = cols - c < BLOCK_COLS ? cols - c : BLOCK_COLS;

@@ -113,8 +113,8 @@ struct kernels {
 
     /* ---- product-quantised rows: m <= LOOKUP_MAX_M codes a row, each below k <= 256, a power of two ---- */
 
-    /* index[i] = the c < k for which bias[c] + sum_r x[i][r] w[r][c] is largest, the lowest of equals, for i < n: w is [d][k] of type f32 or f16, any k >= 1, rows
-     * of x ldx floats apart. The sums are vecmat's, with its bits; NaN is never largest; 0 where there is nothing else. */
+    /* index[i] = the c < k for which bias[c] + sum_r x[i][r] w[r][c] is largest, the lowest of equals, for i < n: w is [d][k] of type f32 or f16, any
+     * k >= 1, rows of x ldx floats apart. The sums are vecmat's, with its bits; NaN is never largest; 0 where there is nothing else. */
     void (*nearest)(enum dtype type, uint32_t *index, const void *w, const float *bias, size_t d, size_t k, const float *x, size_t ldx, size_t n);
 
     /* table[j][c] = sum_r x[j][r] w[j][r][c] for j < m, r < d, c < k, any k: the lookup tables of a query x[m][d] from centroids w[m][d][k], f16.
@@ -134,9 +134,9 @@ struct kernels {
     void (*lookup_rounded)(float *score, const void *entries, const struct lookup_scale *s, size_t m, size_t k, size_t bits, const uint8_t *codes,
                            size_t n);
 
-    /* Sums of probabilities by code: bucket[i % copies][j][code_ij] += p[i] 2^30, to the nearest whole number, for rows i < n of so many bytes of codes in blocks
-     * as above, and j < bytes; bucket is [copies][bytes][BUCKETS], copies = bucket_copies(bytes): additions to one place, which wait for each other, lie further apart so.
-     * False where some p is no number of 0 .. 1: sums are of no use then. The same in every set. */
+    /* Sums of probabilities by code: bucket[i % copies][j][code_ij] += p[i] 2^30, to the nearest whole number, for rows i < n of so many bytes of
+     * codes in blocks as above, and j < bytes; bucket is [copies][bytes][BUCKETS], copies = bucket_copies(bytes): additions to one place, which wait
+     * for each other, lie further apart so. False where some p is no number of 0 .. 1: sums are of no use then. The same in every set. */
     bool (*bucket_add)(uint32_t *bucket, const uint8_t *codes, const float *p, size_t bytes, size_t n);
 
     /* sum[m][k] = such sums over all copies: of code j, m codes in all; where k = 16 two of them come from each byte. */

@@ -2,8 +2,8 @@
  *
  * A tile of 4 x 4 numbers is the unit. For a group of LANES rows of w, the panel holds columns c..c+3 of all of them as four vectors:
  * vector j has rows j, 4 + j, 8 + j, ... with their four columns side by side. To make it, rows of w are widened
- * and their fours exchanged: numbers within a four stay where they are. A row of x needs no packing: its columns c..c+3 are broadcast to all fours of a vector, and
- * four fused multiply-adds bring LANES rows of w four columns further. Each element so has four partial sums, added up at the end:
+ * and their fours exchanged: numbers within a four stay where they are. A row of x needs no packing: its columns c..c+3 are broadcast to all fours of
+ * a vector, and four fused multiply-adds bring LANES rows of w four columns further. Each element so has four partial sums, added up at the end:
  * v_sum_fours of the four vectors is LANES elements of y, in order. */
 
 /* arrays of vectors become registers only where no loop over them is left */

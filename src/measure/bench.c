@@ -77,7 +77,9 @@ static int decode(struct work *w, struct gpt2_session *s, const struct bench_row
     for (size_t t = 0; t < r->n; t++) {
         if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
         for (size_t i = 0; i < r->batch; i++)
-            w->step[i] = (struct gpt2_row){.seq = (uint32_t)i + 1, .pos = (uint32_t)(r->depth + t), .token = w->tokens[(r->depth + t + i) % s->attn.shape.n_ctx],
+            w->step[i] = (struct gpt2_row){.seq = (uint32_t)i + 1,
+                                           .pos = (uint32_t)(r->depth + t),
+                                           .token = w->tokens[(r->depth + t + i) % s->attn.shape.n_ctx],
                                            .logits = true};
         int rc = gpt2_forward(s, w->step, r->batch, w->logits, e);
         if (rc) return rc;

@@ -38,7 +38,8 @@ struct bench_stages {
     double (*ns)[ATTN_STAGES];  /* [repeats] of one query of one head */
 };
 
-/* The limits of one set of kernels with one number of threads, before the first repetition and after each. The reading is the fastest set's, whatever the set. */
+/* The limits of one set of kernels with one number of threads, before the first repetition and after each. The reading is the fastest set's, whatever
+ * the set. */
 struct bench_limits {
     const struct kernels *k;
     int threads;
@@ -57,11 +58,12 @@ struct bench {
     struct arena arena;         /* of what bench_run makes and leaves; zero before */
 };
 
-/* Opens the sessions and fills each to its largest depth with random tokens, runs every row (of speed, and of attention alone) once for warmth and then `repeats` times, all rows
- * in turn, and measures the limits before the first of those and after each. A row's depth is copied, not run again. Only the steps are timed. Bytes: the weights that
- * the rows of a step use (each matrix once a step, or once for every batch of a prompt's rows; the vocabulary's only where logits are wanted: after
- * each step, and once after a prompt), and what attention counts. Operations: two for each weight of each product, and 4 C for each key of each query and layer, as
- * exact attention has them, whatever the backend. ERR_USAGE for a backend or a context that cannot be, ERR_INTERRUPTED after Ctrl-C. */
+/* Opens the sessions and fills each to its largest depth with random tokens, runs every row (of speed, and of attention alone) once for warmth and
+ * then `repeats` times, all rows in turn, and measures the limits before the first of those and after each. A row's depth is copied, not run again.
+ * Only the steps are timed. Bytes: the weights that the rows of a step use (each matrix once a step, or once for every batch of a prompt's rows; the
+ * vocabulary's only where logits are wanted: after each step, and once after a prompt), and what attention counts. Operations: two for each weight of
+ * each product, and 4 C for each key of each query and layer, as exact attention has them, whatever the backend. ERR_USAGE for a backend or a context
+ * that cannot be, ERR_INTERRUPTED after Ctrl-C. */
 int bench_run(struct bench *b, struct err *e);
 /* Closes the sessions, and frees what was measured. */
 void bench_close(struct bench *b);

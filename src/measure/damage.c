@@ -129,8 +129,9 @@ static size_t longest(const struct damage_window *windows, size_t n) {
     return most;
 }
 
-int damage_measure(double *damage, const struct gpt2_weights *w, const struct kernels *k, const struct quantiser *heads, bool values, const struct damage_window *windows,
-                   size_t n_windows, void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct err *e) {
+int damage_measure(double *damage, const struct gpt2_weights *w, const struct kernels *k, const struct quantiser *heads, bool values,
+                   const struct damage_window *windows, size_t n_windows, void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx,
+                   struct err *e) {
     struct measuring m = {.k = k, .heads = heads, .values = values};
     size_t scored = 0;
     m.most = longest(windows, n_windows);

@@ -22,7 +22,9 @@ static void add_codec(struct book *b, const struct book *own, struct codec *c) {
     if (!coded || c->ops->check(c, b->head_dim, &unread) || find(b, c) || b->n == BOOK_SETTINGS) return;
     const struct codebook *known = own ? find(own, c) : NULL;
     bool uneven = c->o.bytes != 0, learned = c->o.learned || uneven || c->for_values;
-    b->books[b->n++] = known ? *known : (struct codebook){.m = uneven ? c->o.bytes : c->o.m, .k = c->o.k, .learned = learned, .uneven = uneven, .values = c->for_values};
+    b->books[b->n++] =
+        known ? *known
+              : (struct codebook){.m = uneven ? c->o.bytes : c->o.m, .k = c->o.k, .learned = learned, .uneven = uneven, .values = c->for_values};
 }
 
 static int add_spec(struct book *b, const struct book *own, const char *spec, struct arena *a, struct err *e) {

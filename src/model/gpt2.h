@@ -60,8 +60,8 @@ struct gpt2_session {
 };
 
 /* Prepares n_seq empty sequences of up to n_ctx tokens (at most T) with the attention backend `attn`, for batches of up to max_rows
- * rows, which run with at most as many threads as are set now. The weights and the codebooks (`book` may be NULL) must outlive the session. ERR_USAGE for a bad spec or
- * n_ctx, ERR_FAILED without memory. */
+ * rows, which run with at most as many threads as are set now. The weights and the codebooks (`book` may be NULL) must outlive the session. ERR_USAGE
+ * for a bad spec or n_ctx, ERR_FAILED without memory. */
 int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, const struct kernels *k, const char *attn,
                       const struct book *book, size_t n_seq, size_t n_ctx, size_t max_rows, struct err *e);
 /* Rows of a prompt to run at once: many use the weights better, but each takes (5 C + F) floats of activations; these stay below 7.5 MiB, or are
