@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE /* madvise */
 #include "base/file.h"
 
 #include <errno.h>
@@ -29,6 +30,9 @@ int file_map(struct file *f, const char *path, struct err *e) {
         if (p == MAP_FAILED)
             rc = err_file(e, ERR_FAILED, path, "cannot map: %s", strerror(errno));
         else {
+#ifdef MADV_HUGEPAGE /* what is not in memory yet is then read into large pages, where the file system has them: fewer addresses to look up */
+            madvise(p, (size_t)st.st_size, MADV_HUGEPAGE);
+#endif
             f->data = p;
             f->size = (size_t)st.st_size;
         }

@@ -19,7 +19,7 @@ void threads_set(int n);
 int threads_count(void);
 
 /* Cuts 0..n-1 into ranges and runs fn(ctx, begin, end, thread) on each; none is empty, each index comes once. Every thread starts on a contiguous part of its
- * own, takes half of what is left of it at a time, and then helps with the parts of others. `thread` is below threads_count() and of one running call
+ * own, takes three quarters of what is left of it at a time, and then helps with the parts of others. `thread` is below threads_count() and of one running call
  * at a time: the place for scratch. */
 void threads_ranges(size_t n, void (*fn)(void *ctx, size_t begin, size_t end, int thread), void *ctx);
 

@@ -9,11 +9,14 @@
  * tokens/s with f16 weights, 13 % with q8_0). */
 enum { ROWS = 64, TOKENS = 256, AHEAD = 8 };
 
-enum { FEW = 8 }; /* rows of x that pay for no panels, as in kernels.matmul */
+enum {
+    SOME = 64,       /* rows of x that all meet w row by row; of more, parts that fit the caches meet parts of w */
+    BLOCKS_LEAST = 5 /* rows of x that are faster in matmul_blocks than in matmul (Zen 4: 5 by a tenth, 8 by a fifth) */
+};
 
 enum {
     ACT_BYTES = 1 << 16, /* of stack for one row of x: enough for 12,000 columns and more */
-    UNIT = 16            /* rows of w that one row of x meets at least: streams of weights are slow to begin */
+    UNIT = 16            /* rows of w at least that up to SOME rows of x meet at a time: streams of weights are slow to begin */
 };
 
 struct job {
@@ -87,7 +90,7 @@ static void apply_several(void *ctx, size_t task, int thread) {
 }
 
 size_t matrix_work_bytes(const struct kernels *k, const struct matrix *w, size_t n) {
-    return n > FEW && dtype_block(w->type) > 1 && k->matmul_blocks ? n * k->row_act_bytes(w->cols) : 0;
+    return n >= BLOCKS_LEAST && dtype_block(w->type) > 1 && k->matmul_blocks ? n * k->row_act_bytes(w->cols) : 0;
 }
 
 static void rows_to_acts(void *ctx, size_t begin, size_t end, int thread) {
@@ -96,6 +99,21 @@ static void rows_to_acts(void *ctx, size_t begin, size_t end, int thread) {
     size_t bytes = k->row_act_bytes(p->w->cols);
     (void)thread;
     for (size_t i = begin; i < end; i++) k->row_act_from_f32((uint8_t *)p->work + i * bytes, p->x + i * p->ldx, p->w->cols);
+}
+
+/* The same for up to SOME rows of x. */
+static void apply_some(void *ctx, size_t begin, size_t end, int thread) {
+    enum { PIECE = 512, SUMS = SOME * 256 };
+    const struct job *j = ctx;
+    const struct matrix_product *p = j->p;
+    const struct matrix *w = p->w;
+    (void)thread;
+    for (size_t row = begin * UNIT, last = least(end * UNIT, w->rows), rows; row < last; row += rows) {
+        float sums[SUMS];
+        rows = least(last - row, least(PIECE, SUMS / p->n));
+        j->k->matmul(w->type, sums, rows, row_at(w, row), matrix_row_bytes(w), rows, p->x, p->ldx, p->n, w->cols);
+        for (size_t i = 0; i < p->n; i++) finish(j, p->y + i * p->ldy + row, sums + i * rows, row, rows);
+    }
 }
 
 /* One row of x for weights in blocks: false where it is too long for the stack. */
@@ -120,6 +138,9 @@ void matrix_apply(const struct kernels *k, const struct matrix_product *p) {
         if (p->work && matrix_work_bytes(k, p->w, p->n)) {
             threads_ranges(p->n, rows_to_acts, &j);
             j.act = p->work;
+        } else if (p->n <= SOME) {
+            threads_ranges(pieces(p->w->rows, UNIT), apply_some, &j);
+            return;
         }
         threads_tasks(pieces(p->w->rows, ROWS) * pieces(p->n, TOKENS), apply_several, &j);
     }

@@ -40,9 +40,9 @@ struct matrix_product {
 /* 0 where such work is of no use. */
 size_t matrix_work_bytes(const struct kernels *k, const struct matrix *w, size_t n);
 
-/* Runs the product, spread over the threads; up to 100 KB of each one's stack. n = 1 streams the weights once through matvec, n <= 8
- * once through matmul row by row, more through its panels, or with work through matmul_blocks: the same to rounding. Any number of threads gives the
- * same bits, and so do other values or numbers of the other rows of x, as long as n stays 1, within 2..8 or above 8. */
+/* Runs the product, spread over the threads; up to 100 KB of each one's stack. n = 1 streams the weights once through matvec, more rows through matmul, or
+ * with work through matmul_blocks: the same to rounding. Any number of threads gives the same bits, and so do other values or numbers of the other rows
+ * of x, as long as n stays 1, within 2..4, 5..8, 9..64 or above 64. */
 void matrix_apply(const struct kernels *k, const struct matrix_product *p);
 
 #endif

@@ -45,6 +45,19 @@ INLINE float block_scale(const uint8_t *block) {
     return v_f16_number(h);
 }
 
+/* Where weights lie in pages of 4 KB, the first read of each waits until its address is looked up, and a core cannot run ahead of that for long (in a virtual
+ * machine lookups take twice the steps). So of pages to come several are touched at once, and their lookups overlap. */
+enum { PAGE = 4096, PAGES = 8 };
+
+/* rows that PAGES pages hold, 1 or more, a multiple of `of` */
+INLINE size_t rows_of_pages(size_t stride, size_t of) { return stride * of < PAGES * PAGE ? PAGES * PAGE / (stride * of) * of : of; }
+
+/* Touches the pages of rows begin .. end - 1 of w, those before row `rows`. */
+INLINE void touch_pages(const uint8_t *w, size_t stride, size_t begin, size_t end, size_t rows) {
+    if (end > rows) end = rows;
+    for (size_t at = begin * stride; at < end * stride; at += PAGE) __builtin_prefetch(w + at, 0, 2);
+}
+
 INLINE bool is_block(enum dtype type) { return type == DTYPE_Q8_0 || type == DTYPE_Q4_0; }
 
 INLINE void to_f32_type(enum dtype type, float *y, const void *w, size_t n) {

@@ -13,6 +13,8 @@ enum {
     GROUPS = LANES / 4, /* fours in a vector */
     PANEL_COLS = 384, /* a panel of LANES rows stays in the first cache */
     FEW = 8,
+    SOME = LANES == 16 ? 64 : FEW, /* rows of x that are faster in groups of FEW than with panels, which must be made (Zen 4: 9 by a quarter, 64 by 2 %) */
+    SOME_BYTES = 384 << 10,        /* of w that meet one group after the other: they stay in the second cache */
     FEW_COLS = LANES < 8 ? 384 : 768, /* at most 96 additions to a lane; eight rows of x fit the first cache */
 };
 
@@ -182,27 +184,47 @@ INLINE void few_rows(enum dtype type, size_t rows, size_t n, float *y, size_t ld
 /* n <= FEW rows of x, n a constant: too few to pay for a panel. Weights come from memory, a few rows after the other. */
 INLINE void matmul_few(enum dtype type, size_t n, float *y, size_t ldy, const uint8_t *w, size_t stride, size_t rows, const float *x,
                        size_t ldx, size_t cols) {
-    const size_t some = few_rows_of(n);
+    const size_t some = few_rows_of(n), every = rows_of_pages(stride, some);
     for (size_t c = 0; c < cols; c += FEW_COLS) {
         size_t width = cols - c < FEW_COLS ? cols - c : FEW_COLS, r = 0;
         const uint8_t *row = w + bytes_of(type, c);
-        for (; r + some <= rows; r += some, row += some * stride)
-            few_rows(type, some, n, y + r, ldy, row, stride, x + c, ldx, width, c > 0, r + 2 * some <= rows ? row + some * stride : row);
+        for (; r + some <= rows; r += some, row += some * stride) {
+            if (c == 0 && r % every == 0) touch_pages(w, stride, r + every, r + 2 * every, rows);
+            few_rows(type, some, n, y + r, ldy, row, stride, x + c, ldx, width, c > 0, r + 3 * some <= rows ? row + 2 * some * stride : row);
+        }
         for (; r < rows; r++, row += stride) few_rows(type, 1, n, y + r, ldy, row, stride, x + c, ldx, width, c > 0, row);
+    }
+}
+
+/* n <= SOME rows of x, in groups of at most FEW. */
+INLINE void matmul_some(enum dtype type, float *y, size_t ldy, const uint8_t *w, size_t stride, size_t rows, const float *x, size_t ldx,
+                        size_t n, size_t cols) {
+    size_t groups = (n + FEW - 1) / FEW, height = groups == 1 ? rows : SOME_BYTES / stride / 4 * 4 + 4;
+    for (size_t count; rows; rows -= count, w += count * stride, y += count) {
+        count = rows < height ? rows : height;
+        for (size_t g = 0; g < groups; g++) {
+            size_t i = n * g / groups, take = n * (g + 1) / groups - i;
+            float *to = y + i * ldy;
+            const float *from = x + i * ldx;
+            switch (take) {
+            case 1: matmul_few(type, 1, to, ldy, w, stride, count, from, ldx, cols); break;
+            case 2: matmul_few(type, 2, to, ldy, w, stride, count, from, ldx, cols); break;
+            case 3: matmul_few(type, 3, to, ldy, w, stride, count, from, ldx, cols); break;
+            case 4: matmul_few(type, 4, to, ldy, w, stride, count, from, ldx, cols); break;
+            case 5: matmul_few(type, 5, to, ldy, w, stride, count, from, ldx, cols); break;
+            case 6: matmul_few(type, 6, to, ldy, w, stride, count, from, ldx, cols); break;
+            case 7: matmul_few(type, 7, to, ldy, w, stride, count, from, ldx, cols); break;
+            case 8: matmul_few(type, 8, to, ldy, w, stride, count, from, ldx, cols); break;
+            }
+        }
     }
 }
 
 INLINE void matmul_type(enum dtype type, float *y, size_t ldy, const uint8_t *w, size_t stride, size_t rows, const float *x, size_t ldx,
                         size_t n, size_t cols) {
-    switch (n) {
-    case 1: matmul_few(type, 1, y, ldy, w, stride, rows, x, ldx, cols); return;
-    case 2: matmul_few(type, 2, y, ldy, w, stride, rows, x, ldx, cols); return;
-    case 3: matmul_few(type, 3, y, ldy, w, stride, rows, x, ldx, cols); return;
-    case 4: matmul_few(type, 4, y, ldy, w, stride, rows, x, ldx, cols); return;
-    case 5: matmul_few(type, 5, y, ldy, w, stride, rows, x, ldx, cols); return;
-    case 6: matmul_few(type, 6, y, ldy, w, stride, rows, x, ldx, cols); return;
-    case 7: matmul_few(type, 7, y, ldy, w, stride, rows, x, ldx, cols); return;
-    case 8: matmul_few(type, 8, y, ldy, w, stride, rows, x, ldx, cols); return;
+    if (n <= (is_block(type) ? FEW : SOME)) {
+        matmul_some(type, y, ldy, w, stride, rows, x, ldx, n, cols);
+        return;
     }
     _Alignas(64) float panel[LANES * PANEL_COLS];
     for (size_t c = 0; c < cols; c += PANEL_COLS) {

@@ -38,15 +38,25 @@ INLINE void matvec_rows(enum dtype type, size_t rows, size_t part, float *y, con
     for (size_t r = 0; r < rows; r++) y[r * part] = s[r];
 }
 
+/* Touches the pages to come of the streams of `part` rows that are at row r of theirs. */
+INLINE void touch_streams(const uint8_t *w, size_t stride, size_t streams, size_t part, size_t r) {
+    size_t every = rows_of_pages(stride, 1);
+    for (size_t s = 0; r % every == 0 && s < streams; s++) touch_pages(w + s * part * stride, stride, r + every, r + 2 * every, part);
+}
+
 INLINE void matvec_type(enum dtype type, float *y, const uint8_t *w, size_t stride, size_t rows, const float *x, size_t cols) {
     size_t r = 0, row = cols * (type == DTYPE_F32 ? 4 : 2), room = FIRST_CACHE > cols * sizeof *x ? FIRST_CACHE - cols * sizeof *x : 0;
     size_t streams = ROWS * row > room && FEW_ROWS * row <= room ? FEW_ROWS : ROWS, part = rows / streams;
     if (cols <= SHORT_COLS) /* such as keys: a few of them are in the cache anyway */
         for (; r + ROWS <= rows; r += ROWS) matvec_rows(type, ROWS, 1, y + r, w + r * stride, stride, x, cols);
-    else if (streams == ROWS)
-        for (; r < part; r++) matvec_rows(type, ROWS, part, y + r, w + r * stride, stride, x, cols);
     else
-        for (; r < part; r++) matvec_rows(type, FEW_ROWS, part, y + r, w + r * stride, stride, x, cols);
+        for (; r < part; r++) {
+            touch_streams(w, stride, streams, part, r);
+            if (streams == ROWS)
+                matvec_rows(type, ROWS, part, y + r, w + r * stride, stride, x, cols);
+            else
+                matvec_rows(type, FEW_ROWS, part, y + r, w + r * stride, stride, x, cols);
+        }
     for (r = part * streams; r < rows; r++) matvec_rows(type, 1, 1, y + r, w + r * stride, stride, x, cols);
 }
 
@@ -118,7 +128,10 @@ INLINE void matvec_block_rows(enum dtype type, size_t rows, size_t part, float *
 
 INLINE void matvec_blocks_type(enum dtype type, float *y, const uint8_t *w, size_t stride, size_t rows, const struct act *a, size_t cols) {
     size_t part = rows / ROWS;
-    for (size_t r = 0; r < part; r++) matvec_block_rows(type, ROWS, part, y + r, w + r * stride, stride, a, cols);
+    for (size_t r = 0; r < part; r++) {
+        touch_streams(w, stride, ROWS, part, r);
+        matvec_block_rows(type, ROWS, part, y + r, w + r * stride, stride, a, cols);
+    }
     for (size_t r = part * ROWS; r < rows; r++) matvec_block_rows(type, 1, 1, y + r, w + r * stride, stride, a, cols);
 }
 
