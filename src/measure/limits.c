@@ -1,6 +1,8 @@
+#define _DEFAULT_SOURCE /* madvise */
 #include "measure/limits.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/process.h"
@@ -24,8 +26,12 @@ static void fill(void *ctx, size_t begin, size_t end, int thread) {
 }
 
 int limits_array_open(struct limits_array *a, size_t bytes, struct err *e) {
+    enum { LARGE = 2 << 20 };
     a->n = bytes / sizeof *a->x;
-    a->x = malloc(a->n * sizeof *a->x);
+    a->x = aligned_alloc(LARGE, (bytes + LARGE - 1) / LARGE * LARGE);
+#ifdef MADV_HUGEPAGE /* the limit is memory's, not that of looking up addresses */
+    if (a->x) madvise(a->x, bytes, MADV_HUGEPAGE);
+#endif
     if (!a->x) return err_set(e, ERR_FAILED, "out of memory for %zu bytes to measure the read bandwidth on", bytes);
     threads_ranges(a->n, fill, a->x);
     return OK;

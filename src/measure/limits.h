@@ -20,7 +20,8 @@ struct limits_array {
     size_t n;
 };
 
-/* Allocates the array and writes to all of it, so that every page is there. bytes >= 64. ERR_FAILED without memory. */
+/* Allocates the array, in large pages where the system has them, and writes to all of it, so that every page is there. bytes >= 64. ERR_FAILED without
+ * memory. */
 int limits_array_open(struct limits_array *a, size_t bytes, struct err *e);
 void limits_array_close(struct limits_array *a);
 
