@@ -149,10 +149,10 @@ struct kernels {
      * leaving the work out.
      * multiply_add: `rounds` steps of x = x/2 + 1 on chains that do not wait for each other and never leave the registers: fma_flops floating-point
      * operations a round. Returns the sum of the chains' ends.
-     * read_sum: the sum of x[n], in no stated order, read once in several streams side by side. */
+     * read_sum: the sum of x[n], in no stated order, read once in a few streams side by side or in many. */
     size_t fma_flops;
     float (*multiply_add)(size_t rounds);
-    float (*read_sum)(const float *x, size_t n);
+    float (*read_sum)(const float *x, size_t n, bool many);
 };
 
 /* The set called `name`, or for NULL the fastest one this CPU supports. ERR_USAGE, naming the sets there are, where there is no such

@@ -176,7 +176,8 @@ static float multiply_add(size_t rounds) {
     return sum_lanes(x);
 }
 
-static float read_sum(const float *x, size_t n) {
+static float read_sum(const float *x, size_t n, bool many) {
+    (void)many;
     float lane[LANES] = {0};
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)

@@ -25,7 +25,7 @@ struct limits_array {
 int limits_array_open(struct limits_array *a, size_t bytes, struct err *e);
 void limits_array_close(struct limits_array *a);
 
-/* Each the best of several passes in about `seconds`, with `threads` threads: the array read through by k->read_sum, bytes per second; and
+/* Each the best of several passes in about `seconds`, with `threads` threads: the array read through by k->read_sum in the faster way, bytes per second; and
  * k->multiply_add, operations per second. */
 double limits_read(const struct limits_array *a, const struct kernels *k, int threads, double seconds);
 double limits_flops(const struct kernels *k, int threads, double seconds);
