@@ -126,7 +126,7 @@ const struct option option_table[] = {
      "the same in llama.cpp's words, with -ctv: the two halves of one spec", NULL},
     {"cache-type-v", 0, "ctv", "VALUES", OPT_STRING, AT(cache_v), 0, 0, GEN | COMP | EVAL, "Engine", "see -ctk", NULL},
     {"book", 0, NULL, "FILE", OPT_STRING, AT(book), 0, 0, GEN | COMP | EVAL | BENCH, "Engine",
-     "codebooks of lookat, instead of those inside the model's file or beside it (MODEL.book.gguf)", NULL},
+     "codebooks of lookat and pq, instead of those inside the model's file or beside it (MODEL.book.gguf)", NULL},
     {"kernels", 0, NULL, "SET", OPT_STRING, AT(kernels), 0, 0, GEN | COMP | EVAL | CALIB, "Engine",
      "arithmetic: auto, scalar, or the name of an instruction set, such as avx2, avx512 or neon", "auto"},
     {"kernels", 0, NULL, "SET,...", OPT_STRING, AT(kernels), 0, 0, BENCH, "Engine",
