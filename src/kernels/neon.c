@@ -134,7 +134,8 @@ struct factors {
     int16x4_t quads[TILE_SIDE / 4];
 };
 
-static inline void v_store_whole(int32_t *p, vec v) { vst1q_s32(p, vcvtnq_s32_f32(v)); }
+/* a NaN as the least number, as on other machines: the conversion makes it 0 */
+static inline void v_store_whole(int32_t *p, vec v) { vst1q_s32(p, vbslq_s32(vceqq_f32(v, v), vcvtnq_s32_f32(v), vdupq_n_s32(INT32_MIN))); }
 static inline vec v_load_whole(const int32_t *p) { return vcvtq_f32_s32(vld1q_s32(p)); }
 static inline vec v_size(vec v) { return vabsq_f32(v); }
 static inline vec v_larger_size(vec a, vec b) {
