@@ -247,7 +247,7 @@ static double matmul_bound(size_t cols) { return ((cols < 384 ? (double)cols : 3
 static void check_matmul(const struct kernels *k, enum dtype type, size_t rows, size_t n, size_t cols) {
     size_t ldx = cols + 1, ldy = rows + 2;
     struct weights w = weights_new(type, rows, cols, 12), x = weights_new(DTYPE_F32, n, cols, sizeof(float));
-    size_t few = n <= 8 ? 1 : n <= 64 ? 9 : 65; /* as few rows as are summed in the same order */
+    size_t few = n <= 8 ? 1 : n <= 56 ? 9 : 57; /* as few rows as are summed in the same order */
     struct room ry = room_new(((n - 1) * ldy + rows) * sizeof(float)), ro = room_new(few * sizeof(float));
     const float *xf = (const float *)(const void *)x.room.data;
     float *y = (float *)(void *)ry.data, *one = (float *)(void *)ro.data;
@@ -433,10 +433,10 @@ static void matrix_apply_of_every_type(void) {
     threads_set(threads);
 }
 
-/* A row of x comes to the same bits in batches of different sizes: 2..4 rows, 5..8, 9..64, and more than 64. */
+/* A row of x comes to the same bits in batches of different sizes: 2..4 rows, 5..8, 9..56, and more than 56. */
 static void matrix_apply_of_part_of_a_batch(void) {
     enum { ROWS = 70, COLS = 64, MOST = 600 };
-    static const size_t counts[] = {4, 2, 3, 8, 5, 7, 64, 9, 30, MOST, 65, 257};
+    static const size_t counts[] = {4, 2, 3, 8, 5, 7, 56, 9, 30, MOST, 57, 257};
     static const enum dtype some[] = {DTYPE_F16, DTYPE_Q4_0};
     static float x[MOST * COLS], y[MOST * ROWS], whole[MOST * ROWS];
     for (size_t i = 0; i < COUNT(x); i++) x[i] = (float)rng_normal(&rng);

@@ -287,11 +287,11 @@ const struct command bench_command = {
              "llama-bench: the median, least and most of the repetitions; bytes that must be read for a token, GB/s and GFLOP/s. The bytes are "
              "those of the weights that a step goes through and of the cache that attention counts, divided by the tokens of the step; the "
              "operations are two for each weight of each product and those of exact attention. Only the steps are timed: a cache is filled once "
-             "and copied. --roofline measures, before the repetitions and after each, how fast this machine reads memory (512 MB, in several "
-             "streams, all threads) and multiplies and adds in registers (float32, with the row's kernels); a token takes at least its bytes "
-             "over the one or its operations over the other, whichever is longer, and that time over the measured one is the share, of each "
-             "repetition with the larger of the limits before and after it; the median is shown. A small model that stays in the cache can be "
-             "read faster than memory. A model without codebooks gets some made up, for lookat's speed.",
+             "and copied. --roofline measures, before the repetitions and after each, how fast this machine reads memory (512 MB, in a few "
+             "streams and in many, the faster counts, all threads) and multiplies and adds in registers (float32, with the row's kernels); a "
+             "token takes at least its bytes over the one or its operations over the other, whichever is longer, and that time over the "
+             "measured one is the share, of each repetition with the larger of the limits before and after it; the median is shown. A small "
+             "model that stays in the cache can be read faster than memory. A model without codebooks gets some made up, for lookat's speed.",
     .examples = "lookat bench -m gpt2.gguf -p 512 -n 64 -d 0,960 --roofline\ta prompt, and generation with an empty and a full cache\n"
                 "lookat bench -p 0 -n 32 -b 1,2,4,8 --attn fp16,lookat4/int8\tsequences generated together, two backends\n"
                 "lookat bench --attention --attn fp16,int8,lookat4\twhat attention costs by depth, and from where on tables pay\n"

@@ -3,7 +3,7 @@
  *
  * Every function's result is fixed by its arguments alone: row r of matvec, element (i, r) of matmul and element c of vecmat come out
  * with the same bits whatever other rows are computed in the same call, so cutting work between threads cannot change a result. One
- * exception: matmul may sum in one order for n <= 8, another for n of 9 .. 64 and another for n > 64.
+ * exception: matmul may sum in one order for n <= 8, another for n of 9 .. 56 and another for n > 56.
  * Pointers need no alignment beyond their element type's; nothing is read or written outside the stated shapes. */
 #ifndef LOOKAT_KERNELS_KERNELS_H
 #define LOOKAT_KERNELS_KERNELS_H

@@ -10,7 +10,7 @@
 enum { ROWS = 64, TOKENS = 256, AHEAD = 8 };
 
 enum {
-    SOME = 64,       /* rows of x that all meet w row by row; of more, parts that fit the caches meet parts of w */
+    SOME = 56,       /* rows of x that all meet w row by row; of more, parts that fit the caches meet parts of w */
     BLOCKS_LEAST = 5 /* rows of x that are faster in matmul_blocks than in matmul (Zen 4: 5 by a tenth, 8 by a fifth) */
 };
 
@@ -68,6 +68,21 @@ static void apply_one(void *ctx, size_t begin, size_t end, int thread) {
     }
 }
 
+/* The same for up to SOME rows of x, whose sums take 56 KB. */
+static void apply_some(void *ctx, size_t begin, size_t end, int thread) {
+    enum { PIECE = 512, SUMS = SOME * 256 };
+    const struct job *j = ctx;
+    const struct matrix_product *p = j->p;
+    const struct matrix *w = p->w;
+    (void)thread;
+    for (size_t row = begin * UNIT, last = least(end * UNIT, w->rows), rows; row < last; row += rows) {
+        float sums[SUMS];
+        rows = least(last - row, least(PIECE, SUMS / p->n));
+        j->k->matmul(w->type, sums, rows, row_at(w, row), matrix_row_bytes(w), rows, p->x, p->ldx, p->n, w->cols);
+        for (size_t i = 0; i < p->n; i++) finish(j, p->y + i * p->ldy + row, sums + i * rows, row, rows);
+    }
+}
+
 static void apply_several(void *ctx, size_t task, int thread) {
     const struct job *j = ctx;
     const struct matrix_product *p = j->p;
@@ -99,21 +114,6 @@ static void rows_to_acts(void *ctx, size_t begin, size_t end, int thread) {
     size_t bytes = k->row_act_bytes(p->w->cols);
     (void)thread;
     for (size_t i = begin; i < end; i++) k->row_act_from_f32((uint8_t *)p->work + i * bytes, p->x + i * p->ldx, p->w->cols);
-}
-
-/* The same for up to SOME rows of x. */
-static void apply_some(void *ctx, size_t begin, size_t end, int thread) {
-    enum { PIECE = 512, SUMS = SOME * 256 };
-    const struct job *j = ctx;
-    const struct matrix_product *p = j->p;
-    const struct matrix *w = p->w;
-    (void)thread;
-    for (size_t row = begin * UNIT, last = least(end * UNIT, w->rows), rows; row < last; row += rows) {
-        float sums[SUMS];
-        rows = least(last - row, least(PIECE, SUMS / p->n));
-        j->k->matmul(w->type, sums, rows, row_at(w, row), matrix_row_bytes(w), rows, p->x, p->ldx, p->n, w->cols);
-        for (size_t i = 0; i < p->n; i++) finish(j, p->y + i * p->ldy + row, sums + i * rows, row, rows);
-    }
 }
 
 /* One row of x for weights in blocks: false where it is too long for the stack. */

@@ -42,7 +42,7 @@ size_t matrix_work_bytes(const struct kernels *k, const struct matrix *w, size_t
 
 /* Runs the product, spread over the threads; up to 100 KB of each one's stack. n = 1 streams the weights once through matvec, more rows through matmul, or
  * with work through matmul_blocks: the same to rounding. Any number of threads gives the same bits, and so do other values or numbers of the other rows
- * of x, as long as n stays 1, within 2..4, 5..8, 9..64 or above 64. */
+ * of x, as long as n stays 1, within 2..4, 5..8, 9..56 or above 56. */
 void matrix_apply(const struct kernels *k, const struct matrix_product *p);
 
 #endif

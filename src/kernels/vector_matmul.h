@@ -13,7 +13,7 @@ enum {
     GROUPS = LANES / 4, /* fours in a vector */
     PANEL_COLS = 384, /* a panel of LANES rows stays in the first cache */
     FEW = 8,
-    SOME = LANES == 16 ? 64 : FEW, /* rows of x that are faster in groups of FEW than with panels, which must be made (Zen 4: 9 by a quarter, 64 by 2 %) */
+    SOME = LANES == 16 ? 56 : FEW, /* rows of x that are faster in groups of FEW than with panels, which must be made (Zen 4: 9 by a quarter, 56 by 2 %) */
     SOME_BYTES = 384 << 10,        /* of w that meet one group after the other: they stay in the second cache */
     FEW_COLS = LANES < 8 ? 384 : 768, /* at most 96 additions to a lane; eight rows of x fit the first cache */
 };
@@ -196,7 +196,7 @@ INLINE void matmul_few(enum dtype type, size_t n, float *y, size_t ldy, const ui
     }
 }
 
-/* n <= SOME rows of x, in groups of at most FEW. */
+/* n <= SOME rows of x, in groups of at most FEW, each with as many rows of w as SOME_BYTES hold, a multiple of few_rows_of. */
 INLINE void matmul_some(enum dtype type, float *y, size_t ldy, const uint8_t *w, size_t stride, size_t rows, const float *x, size_t ldx,
                         size_t n, size_t cols) {
     size_t groups = (n + FEW - 1) / FEW, height = groups == 1 ? rows : SOME_BYTES / stride / 4 * 4 + 4;

@@ -29,10 +29,10 @@ int limits_array_open(struct limits_array *a, size_t bytes, struct err *e) {
     enum { LARGE = 2 << 20 };
     a->n = bytes / sizeof *a->x;
     a->x = aligned_alloc(LARGE, (bytes + LARGE - 1) / LARGE * LARGE);
-#ifdef MADV_HUGEPAGE /* the limit is memory's, not that of looking up addresses */
-    if (a->x) madvise(a->x, bytes, MADV_HUGEPAGE);
-#endif
     if (!a->x) return err_set(e, ERR_FAILED, "out of memory for %zu bytes to measure the read bandwidth on", bytes);
+#ifdef MADV_HUGEPAGE /* the limit is memory's, not that of looking up addresses */
+    madvise(a->x, bytes, MADV_HUGEPAGE);
+#endif
     threads_ranges(a->n, fill, a->x);
     return OK;
 }
