@@ -348,6 +348,7 @@ static const struct kernels set = {
     .matmul_blocks = matmul_blocks,
     .vecmat = vecmat,
     .matmul = matmul,
+    .few_at_a_time = 56, /* Zen 4: of 9 rows by a quarter, of 56 by 2 % */
     .layernorm = layernorm,
     .gelu_tanh = gelu_tanh,
     .gelu_erf = gelu_erf,

@@ -3,7 +3,7 @@
  *
  * Every function's result is fixed by its arguments alone: row r of matvec, element (i, r) of matmul and element c of vecmat come out
  * with the same bits whatever other rows are computed in the same call, so cutting work between threads cannot change a result. One
- * exception: matmul may sum in one order for n <= 8, another for n of 9 .. 56 and another for n > 56.
+ * exception: matmul sums in another order when n <= MATMUL_FEW than when n > MATMUL_FEW.
  * Pointers need no alignment beyond their element type's; nothing is read or written outside the stated shapes. */
 #ifndef LOOKAT_KERNELS_KERNELS_H
 #define LOOKAT_KERNELS_KERNELS_H
@@ -21,6 +21,8 @@ static inline size_t lookup_row_bytes(size_t m, size_t k) { return k == 16 ? (m 
 struct lookup_scale {
     float low, step;
 };
+
+enum { MATMUL_FEW = 8 };
 
 enum { BUCKETS = 256 };
 static inline size_t bucket_copies(size_t bytes) { return bytes <= 8 ? 2 : 1; }
@@ -64,6 +66,9 @@ struct kernels {
      * and x[n][cols] in floats. |error| <= (min(cols, 384)/4 + cols/384 + 6) u sum_c |w x|. */
     void (*matmul)(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *x, size_t ldx, size_t n,
                    size_t cols);
+
+    /* Rows of x up to which matmul, of weights not in blocks, is faster for MATMUL_FEW of them at a time than for all at once; 0: none. */
+    size_t few_at_a_time;
 
     /* y[n] = (x - mean) / sqrt(variance + eps) * weight + bias, biased variance (Ba, Kiros, Hinton 2016). y may be x. */
     void (*layernorm)(float *y, const float *x, const float *weight, const float *bias, size_t n, float eps);

@@ -10,8 +10,9 @@
 enum { ROWS = 64, TOKENS = 256, AHEAD = 8 };
 
 enum {
-    SOME = 56,       /* rows of x that all meet w row by row; of more, parts that fit the caches meet parts of w */
-    BLOCKS_LEAST = 5 /* rows of x that are faster in matmul_blocks than in matmul (Zen 4: 5 by a tenth, 8 by a fifth) */
+    SOME = 56,              /* rows of x that all meet w row by row; of more, parts that fit the caches meet parts of w */
+    SOME_BYTES = 384 << 10, /* of w that meet one group of them after the other: they stay in the second cache */
+    BLOCKS_LEAST = 5        /* rows of x that are faster in matmul_blocks than in matmul (Zen 4: 5 by a tenth, 8 by a fifth) */
 };
 
 enum {
@@ -68,17 +69,23 @@ static void apply_one(void *ctx, size_t begin, size_t end, int thread) {
     }
 }
 
-/* The same for up to SOME rows of x, whose sums take 56 KB. */
+/* The same for up to SOME rows of x, whose sums take 56 KB; where the set is faster so, a group of MATMUL_FEW after the other. */
 static void apply_some(void *ctx, size_t begin, size_t end, int thread) {
     enum { PIECE = 512, SUMS = SOME * 256 };
     const struct job *j = ctx;
     const struct matrix_product *p = j->p;
     const struct matrix *w = p->w;
+    size_t bytes = matrix_row_bytes(w), groups = 1, most = least(PIECE, SUMS / p->n);
     (void)thread;
+    if (p->n > MATMUL_FEW && p->n <= j->k->few_at_a_time && dtype_block(w->type) == 1)
+        groups = pieces(p->n, MATMUL_FEW), most = least(most, pieces(SOME_BYTES, bytes * UNIT) * UNIT);
     for (size_t row = begin * UNIT, last = least(end * UNIT, w->rows), rows; row < last; row += rows) {
         float sums[SUMS];
-        rows = least(last - row, least(PIECE, SUMS / p->n));
-        j->k->matmul(w->type, sums, rows, row_at(w, row), matrix_row_bytes(w), rows, p->x, p->ldx, p->n, w->cols);
+        rows = least(last - row, most);
+        for (size_t g = 0; g < groups; g++) {
+            size_t i = p->n * g / groups, n = p->n * (g + 1) / groups - i;
+            j->k->matmul(w->type, sums + i * rows, rows, row_at(w, row), bytes, rows, p->x + i * p->ldx, p->ldx, n, w->cols);
+        }
         for (size_t i = 0; i < p->n; i++) finish(j, p->y + i * p->ldy + row, sums + i * rows, row, rows);
     }
 }

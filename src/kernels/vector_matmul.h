@@ -12,9 +12,6 @@
 enum {
     GROUPS = LANES / 4, /* fours in a vector */
     PANEL_COLS = 384, /* a panel of LANES rows stays in the first cache */
-    FEW = 8,
-    SOME = LANES == 16 ? 56 : FEW, /* rows of x that are faster in groups of FEW than with panels, which must be made (Zen 4: 9 by a quarter, 56 by 2 %) */
-    SOME_BYTES = 384 << 10,        /* of w that meet one group after the other: they stay in the second cache */
     FEW_COLS = LANES < 8 ? 384 : 768, /* at most 96 additions to a lane; eight rows of x fit the first cache */
 };
 
@@ -130,10 +127,10 @@ static void matmul_panel(float *y, size_t ldy, size_t rows, const float *panel, 
     }
 }
 
-/* Rows of w that meet n <= FEW rows of x at once, so that x is loaded once for all of them: their sums fill half the registers or more. */
+/* Rows of w that meet n <= MATMUL_FEW rows of x at once, so that x is loaded once for all of them: their sums fill half the registers or more. */
 INLINE size_t few_rows_of(size_t n) { return (LANES == 8 ? 8 : 16) / (n > 4 ? 8 : 4); }
 
-/* `rows` rows of w for n <= FEW rows of x, both constants: y[i][h] = row h times x[i], or that is added to y. One chain of sums for each. */
+/* `rows` rows of w for n <= MATMUL_FEW rows of x, both constants: y[i][h] = row h times x[i], or that is added to y. One chain of sums for each. */
 INLINE void few_rows(enum dtype type, size_t rows, size_t n, float *y, size_t ldy, const uint8_t *w, size_t stride, const float *x, size_t ldx,
                      size_t cols, bool more, const uint8_t *next) {
     vec sum[16], v[4];
@@ -181,7 +178,7 @@ INLINE void few_rows(enum dtype type, size_t rows, size_t n, float *y, size_t ld
         UNROLL for (size_t h = 0; h < rows; h++) y[i * ldy + h] = more ? y[i * ldy + h] + total[h * n + i] : total[h * n + i];
 }
 
-/* n <= FEW rows of x, n a constant: too few to pay for a panel. Weights come from memory, a few rows after the other. */
+/* n <= MATMUL_FEW rows of x, n a constant: too few to pay for a panel. Weights come from memory, a few rows after the other. */
 INLINE void matmul_few(enum dtype type, size_t n, float *y, size_t ldy, const uint8_t *w, size_t stride, size_t rows, const float *x,
                        size_t ldx, size_t cols) {
     const size_t some = few_rows_of(n), every = rows_of_pages(stride, some);
@@ -196,35 +193,17 @@ INLINE void matmul_few(enum dtype type, size_t n, float *y, size_t ldy, const ui
     }
 }
 
-/* n <= SOME rows of x, in groups of at most FEW, each with as many rows of w as SOME_BYTES hold, a multiple of few_rows_of. */
-INLINE void matmul_some(enum dtype type, float *y, size_t ldy, const uint8_t *w, size_t stride, size_t rows, const float *x, size_t ldx,
-                        size_t n, size_t cols) {
-    size_t groups = (n + FEW - 1) / FEW, height = groups == 1 ? rows : SOME_BYTES / stride / 4 * 4 + 4;
-    for (size_t count; rows; rows -= count, w += count * stride, y += count) {
-        count = rows < height ? rows : height;
-        for (size_t g = 0; g < groups; g++) {
-            size_t i = n * g / groups, take = n * (g + 1) / groups - i;
-            float *to = y + i * ldy;
-            const float *from = x + i * ldx;
-            switch (take) {
-            case 1: matmul_few(type, 1, to, ldy, w, stride, count, from, ldx, cols); break;
-            case 2: matmul_few(type, 2, to, ldy, w, stride, count, from, ldx, cols); break;
-            case 3: matmul_few(type, 3, to, ldy, w, stride, count, from, ldx, cols); break;
-            case 4: matmul_few(type, 4, to, ldy, w, stride, count, from, ldx, cols); break;
-            case 5: matmul_few(type, 5, to, ldy, w, stride, count, from, ldx, cols); break;
-            case 6: matmul_few(type, 6, to, ldy, w, stride, count, from, ldx, cols); break;
-            case 7: matmul_few(type, 7, to, ldy, w, stride, count, from, ldx, cols); break;
-            case 8: matmul_few(type, 8, to, ldy, w, stride, count, from, ldx, cols); break;
-            }
-        }
-    }
-}
-
 INLINE void matmul_type(enum dtype type, float *y, size_t ldy, const uint8_t *w, size_t stride, size_t rows, const float *x, size_t ldx,
                         size_t n, size_t cols) {
-    if (n <= (is_block(type) ? FEW : SOME)) {
-        matmul_some(type, y, ldy, w, stride, rows, x, ldx, n, cols);
-        return;
+    switch (n) {
+    case 1: matmul_few(type, 1, y, ldy, w, stride, rows, x, ldx, cols); return;
+    case 2: matmul_few(type, 2, y, ldy, w, stride, rows, x, ldx, cols); return;
+    case 3: matmul_few(type, 3, y, ldy, w, stride, rows, x, ldx, cols); return;
+    case 4: matmul_few(type, 4, y, ldy, w, stride, rows, x, ldx, cols); return;
+    case 5: matmul_few(type, 5, y, ldy, w, stride, rows, x, ldx, cols); return;
+    case 6: matmul_few(type, 6, y, ldy, w, stride, rows, x, ldx, cols); return;
+    case 7: matmul_few(type, 7, y, ldy, w, stride, rows, x, ldx, cols); return;
+    case 8: matmul_few(type, 8, y, ldy, w, stride, rows, x, ldx, cols); return;
     }
     _Alignas(64) float panel[LANES * PANEL_COLS];
     for (size_t c = 0; c < cols; c += PANEL_COLS) {
