@@ -8,6 +8,13 @@ struct json json_open(const void *text, size_t size, int limit) {
     return (struct json){.text = text, .size = size, .limit = limit < JSON_LIMIT_MAX ? limit : JSON_LIMIT_MAX};
 }
 
+struct json json_open_lenient(const void *text, size_t size, int limit) {
+    struct json j = json_open(text, size, limit);
+    j.lenient = true;
+    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) j.at = 3;
+    return j;
+}
+
 static bool fail_at(struct json *j, size_t at, const char *error) {
     if (!j->error) {
         j->error = error;
@@ -232,6 +239,21 @@ bool json_uint(struct json *j, uint64_t *out) {
     return true;
 }
 
+bool json_whole(struct json *j, uint64_t *out) {
+    struct json again = *j;
+    double x;
+    if (json_uint(&again, out)) {
+        *j = again;
+        return true;
+    }
+    size_t start = j->at;
+    if (!json_double(j, &x)) return false;
+    if (!(x >= 0 && x == floor(x))) return fail_at(j, start, "expected a whole number, 0 or more");
+    if (x > 0x1p53) return fail_at(j, start, "a whole number above 2^53");
+    *out = (uint64_t)x;
+    return true;
+}
+
 bool json_double(struct json *j, double *out) {
     if (json_peek(j) != JSON_NUMBER) return json_fail(j, "expected a number");
     size_t start = j->at;
@@ -261,9 +283,23 @@ bool json_bool(struct json *j, bool *out) {
 
 bool json_null(struct json *j) { return word(j, "null", "expected null"); }
 
+/* Passes one of Python's words for numbers that JSON does not have; false, and nothing has happened, where none stands. */
+static bool number_word(struct json *j) {
+    static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
+    look(j);
+    for (size_t i = 0; !j->error && i < sizeof words / sizeof *words; i++) {
+        size_t n = strlen(words[i]);
+        if (j->size - j->at < n || memcmp(j->text + j->at, words[i], n) != 0) continue;
+        j->at += n;
+        return done(j);
+    }
+    return false;
+}
+
 bool json_skip(struct json *j) {
     struct json_str s;
     bool b;
+    if (j->lenient && number_word(j)) return true;
     switch (json_peek(j)) {
     case JSON_NULL: return json_null(j);
     case JSON_BOOL: return json_bool(j, &b);

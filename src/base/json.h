@@ -3,7 +3,8 @@
  * The caller asks for what it expects next; the first thing that is not there, or that breaks JSON, stops the cursor: from then on every
  * call returns false, and `error` and `error_at` say what stood where. So a caller may chain calls and look once. A cursor is
  * a plain value: a copy of it remembers a place to come back to. Stricter than some readers: the text is valid UTF-8
- * without a byte order mark, and a string holds no lone surrogate. Duplicate keys are the caller's to find. */
+ * without a byte order mark (json_open_lenient takes one), and a string holds no lone surrogate.
+ * Duplicate keys are the caller's to find. */
 #ifndef LOOKAT_BASE_JSON_H
 #define LOOKAT_BASE_JSON_H
 
@@ -16,6 +17,7 @@ struct json {
     size_t size, at;  /* bytes */
     int depth, limit; /* containers open now, and how many may be */
     bool first;       /* nothing has been read yet in the innermost container */
+    bool lenient;     /* json_skip passes NaN and Infinity */
     const char *error; /* NULL: none so far; otherwise what was expected, such as "expected a string" */
     size_t error_at;   /* bytes before the place of the error */
 };
@@ -33,6 +35,10 @@ enum { JSON_LIMIT_MAX = 256 }; /* the deepest limit that json_open takes: json_s
 /* A cursor before the first value of text[size]; containers deeper than `limit` are an error. */
 struct json json_open(const void *text, size_t size, int limit);
 
+/* The same for files that people and Python wrote: a byte order mark in front is passed over, and so are, by json_skip alone,
+ * the words NaN, Infinity and -Infinity, which Python's json module writes in place of numbers. */
+struct json json_open_lenient(const void *text, size_t size, int limit);
+
 /* The type of the value that comes next, judged by its first character; JSON_NOTHING where none can. Moves over spaces only. */
 enum json_type json_peek(struct json *j);
 
@@ -47,6 +53,8 @@ bool json_next_item(struct json *j);
 bool json_string(struct json *j, struct json_str *out);
 /* Digits only: no sign, fraction, exponent or leading zero, at most 2^64 - 1. */
 bool json_uint(struct json *j, uint64_t *out);
+/* A whole number however it is written: 128, 128.0, 1.28e2; with a fraction or an exponent at most 2^53. */
+bool json_whole(struct json *j, uint64_t *out);
 /* Any JSON number of at most 300 characters within the range of double. */
 bool json_double(struct json *j, double *out);
 bool json_bool(struct json *j, bool *out);
