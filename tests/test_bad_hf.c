@@ -42,7 +42,7 @@ static void refuse_file(const struct bad_file *f, void *ctx) {
 
 /* As config.json beside the tiny model: the fault is found there, or in a tensor that does not agree with it. */
 static void refuse_config(const struct bad_file *f, void *ctx) {
-    bool safetensors = strstr(f->expect, "tensor") != NULL || strstr(f->expect, "needs a config");
+    bool safetensors = strstr(f->expect, "tensor ") || strstr(f->expect, "has 28 tensors");
     (void)ctx;
     folder_write("config.json", f->data, f->size);
     expect_refused(f, folder, true, safetensors ? "model.safetensors" : "config.json");
@@ -175,6 +175,20 @@ static void any_byte_changed(void) {
     bytes_free(&b);
 }
 
+/* Without a config.json nothing tells the number of heads, also where the width is a multiple of 64. */
+static void no_config(void) {
+    static const struct tiny_shape s = {1, 128, 8, 2, 3};
+    tiny_hf(&tiny, s, "", "F16");
+    struct bytes b = st_bytes(&tiny);
+    folder_write("model.safetensors", b.data, b.size);
+    struct bad_file f = {.name = "no config", .expect = "do not tell the number of heads: put the model's config.json beside it"};
+    expect_refused(&f, folder, true, "model.safetensors");
+    expect_refused(&f, folder_path("model.safetensors"), true, "model.safetensors");
+    unlink(folder_path("model.safetensors"));
+    st_free(&tiny);
+    bytes_free(&b);
+}
+
 /* What is wrong with a folder, and with what lies in it. */
 static void folders(void) {
     struct bytes b = tiny_file();
@@ -216,6 +230,7 @@ int main(void) {
     }
     RUN(safetensors);
     RUN(configs);
+    RUN(no_config);
     RUN(vocabs);
     RUN(llmc);
     RUN(cut_safetensors);

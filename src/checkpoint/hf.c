@@ -233,6 +233,25 @@ static uint64_t count_layers(const struct loader *ld) {
     return n;
 }
 
+/* The tensors of 4 heads of 32 are those of 2 heads of 64: a number that is nowhere cannot be guessed. */
+static int no_heads(const struct hf_config *hf, const char *config_path, const char *path, struct err *e) {
+    if (hf->found)
+        return err_file(e, ERR_REFUSED, config_path, "does not give the number of heads, which the tensors do not tell: expected n_head or "
+                        "num_attention_heads");
+    return err_file(e, ERR_REFUSED, path, "the tensors do not tell the number of heads: put the model's config.json beside it");
+}
+
+static void warn_old_context(const struct hf_config *hf, const char *config_path, warn_fn warn) {
+    if (hf->n_ctx == HF_ABSENT || hf->n_ctx == hf->n_positions || !warn) return;
+    struct err said;
+    err_file(&said, OK, config_path, "n_ctx is %llu and n_positions is %llu; taking n_positions, which the tensors must agree with",
+             (unsigned long long)hf->n_ctx, (unsigned long long)hf->n_positions);
+    warn(said.msg);
+}
+
+/* What does not fit becomes too large for gpt2_config_check. */
+static size_t to_size(uint64_t x) { return x > SIZE_MAX ? SIZE_MAX : (size_t)x; }
+
 /* What config.json says, and for what it does not say, what the shapes say. */
 static int find_config(struct loader *ld, const struct hf_config *hf, const char *config_path, warn_fn warn, struct err *e) {
     struct gpt2_config *g = &ld->c->weights.config;
@@ -240,24 +259,17 @@ static int find_config(struct loader *ld, const struct hf_config *hf, const char
     struct name wte = model_name(ld, "wte.weight"), wpe = model_name(ld, "wpe.weight");
     if (!safetensors_find(&ld->st, wte.s)) return missing(ld, wte.s, e);
     if (!safetensors_find(&ld->st, wpe.s)) return missing(ld, wpe.s, e);
-    uint64_t C = hf->n_embd != HF_ABSENT ? hf->n_embd : dimension(ld, wte, 1), F = hf->n_inner, H = hf->n_head;
-    if (F == HF_ABSENT) F = hf->found && C < UINT64_MAX / 4 ? 4 * C : dimension(ld, layer_name(ld, 0, "mlp.c_fc.weight"), 1);
-    if (H == HF_ABSENT) {
-        if (C == 0 || C % 64 != 0)
-            return err_file(e, ERR_REFUSED, path, "needs a config.json with n_head: the width %llu is no multiple of 64", (unsigned long long)C);
-        H = C / 64;
-        struct err said;
-        err_file(&said, OK, path, "%s number of heads; taking width / 64 = %llu",
-                 hf->found ? "config.json does not give the" : "there is no config.json to give the", (unsigned long long)H);
-        if (warn) warn(said.msg);
-    }
-    *g = (struct gpt2_config){.n_layer = (size_t)(hf->n_layer != HF_ABSENT ? hf->n_layer : count_layers(ld)), .n_head = (size_t)H,
-                              .n_embd = (size_t)C, .n_inner = (size_t)F,
-                              .n_ctx = (size_t)(hf->n_positions != HF_ABSENT ? hf->n_positions : dimension(ld, wpe, 0)),
-                              .n_vocab = (size_t)(hf->n_vocab != HF_ABSENT ? hf->n_vocab : dimension(ld, wte, 0)),
+    if (hf->n_head == HF_ABSENT) return no_heads(hf, config_path, path, e);
+    warn_old_context(hf, config_path, warn);
+    uint64_t C = hf->n_embd != HF_ABSENT ? hf->n_embd : dimension(ld, wte, 1), F = hf->n_inner;
+    if (F == HF_ABSENT) F = C < UINT64_MAX / 4 ? 4 * C : UINT64_MAX;
+    *g = (struct gpt2_config){.n_layer = to_size(hf->n_layer != HF_ABSENT ? hf->n_layer : count_layers(ld)), .n_head = to_size(hf->n_head),
+                              .n_embd = to_size(C), .n_inner = to_size(F),
+                              .n_ctx = to_size(hf->n_positions != HF_ABSENT ? hf->n_positions : dimension(ld, wpe, 0)),
+                              .n_vocab = to_size(hf->n_vocab != HF_ABSENT ? hf->n_vocab : dimension(ld, wte, 0)),
                               .norm_eps = isnan(hf->norm_eps) ? 1e-5f : (float)hf->norm_eps,
                               .activation = hf_config_is_erf(hf) ? GELU_ERF : GELU_TANH};
-    int rc = gpt2_config_check(g, hf->found ? config_path : path, e);
+    int rc = gpt2_config_check(g, config_path, e);
     if (rc) return rc;
     if (g->n_layer > ld->st.n / 4) /* 12 each: nothing large is allocated for layers that are not there */
         return err_file(e, ERR_REFUSED, path, "has %zu tensors, too few for %zu layers", ld->st.n, g->n_layer);
