@@ -232,6 +232,44 @@ static void law(void) {
           f.exponent, f.exponent_error);
     const double same[] = {2, 2, 2};
     CHECK(!power_law_fit(same, y3, 3, &f) && !power_law_fit(x3, y3, 1, &f) && !power_law_fit(x3, y3, 0, &f), "nothing to fit");
+    const double bad[] = {3, 6, 9, (double)NAN, 15, 7, -1};
+    CHECK(!power_law_fit(x, bad, 7, &f), "a law through a point that is no number");
+}
+
+/* One prediction and one head that are no numbers are seen in every form, after a merge too. */
+static void not_a_number(void) {
+    struct comparison c = make(), merged;
+    struct comparison_chunk *x = &c.runs[1].chunks[1];
+    char path[2][64], *files[2] = {path[0], path[1]};
+    for (size_t run = 0; run < RUNS; run++)
+        for (size_t k = 0; k < CHUNKS; k++)
+            for (int i = 0; i < L * H * FIDELITIES; i++) c.runs[run].chunks[k].shadow[i] = (struct moments){1, 0.5, 0.25};
+    x->nll[2] = (double)NAN;
+    x->kld[2] = x->dp[2] = NAN;
+    x->same_top1[2] = TOP1_UNKNOWN;
+    for (int f = 0; f < FIDELITIES; f++) x->shadow[4 * FIDELITIES + f].sum = (double)NAN; /* layer 1, head 1 */
+    for (size_t i = 0; i < 2; i++) write_share(&c, i, 2, path[i]);
+    struct compare_report r = {.arena = &arena};
+    CHECK(compare_merge(&r, &merged, files, 2, &err) == OK, "%s", err.msg);
+    CHECK(merged.runs[1].chunks[1].same_top1[2] == TOP1_UNKNOWN && isnan(merged.runs[1].chunks[1].kld[2]), "merged");
+    r.main = &merged;
+    CHECK(compare_report_sum(&r, &err) == OK, "%s", err.msg);
+    const struct comparison_summary *s = compare_sum(&r, 1, 0), *other = compare_sum(&r, 1, 1);
+    const double figures[] = {s->perplexity, s->perplexity_error, s->ratio, s->ratio_error, moments_mean(&s->kld), moments_error(&s->kld),
+                              s->kld_median, s->kld_p99, s->kld_max, moments_mean(&s->same_top1), s->rms_dp};
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) CHECK(isnan(figures[i]), "forced figure %zu is %g", i, figures[i]);
+    for (int f = 0; f < FIDELITIES; f++)
+        CHECK(isnan(moments_mean(&s->all[f])) && isnan(moments_mean(&s->layers[FIDELITIES + f])) && moments_mean(&s->layers[f]) == 0.5, "shadow %d", f);
+    CHECK(s->worst_layer == 1, "the worst layer is %zu", s->worst_layer);
+    CHECK(!isnan(moments_mean(&other->kld)) && !isnan(moments_mean(&other->all[0])), "the other text's figures");
+    print(put_markdown, &r);
+    CHECK(strstr(printed, "| int4 | 1 | NaN | NaN | NaN | NaN |") && strstr(printed, "| int4 | 0 | 0.5000 ± "), "%.3000s", printed);
+    CHECK(strstr(printed, " | NaN | NaN | NaN | NaN | NaN | NaN | NaN | NaN | "), "the forced table: %.3000s", printed);
+    print(put_csv, &r);
+    CHECK(strstr(printed, ",all,all,18,NaN,NaN,NaN,NaN,NaN,NaN,NaN,NaN,"), "%.3000s", printed);
+    print(put_json, &r);
+    CHECK(!strstr(printed, "nan") && !strstr(printed, "NaN") && strstr(printed, "\"finite\":false,\"perplexity\":[null,null]") &&
+              strstr(printed, "\"kld\":{\"mean\":[null,null],\"median\":null") && strstr(printed, "\"finite\":true"), "%.3000s", printed);
 }
 
 int main(void) {
@@ -242,8 +280,9 @@ int main(void) {
     RUN(awkward_names);
     RUN(columns);
     RUN(law);
+    RUN(not_a_number);
     char path[64];
-    for (size_t of = 1; of <= 3; of += 2)
+    for (size_t of = 1; of <= 3; of++)
         for (size_t i = 0; i < of; i++) {
             sprintf(path, "%s/%zu-%zu", folder, i, of);
             remove(path);

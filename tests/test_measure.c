@@ -209,6 +209,42 @@ static void top5_with_ties(void) {
     }
 }
 
+/* One NaN among sound numbers must be seen in every figure, wherever it stands: never left out, never 0. */
+static void not_a_number_is_never_lost(void) {
+    enum { N = 70 };
+    float x[N], y[N], rank[N], p[N], q[N];
+    uint64_t room[2 * N];
+    distribution(p, N, 2);
+    distribution(q, N, 2);
+    for (size_t i = 0; i < N; i++) x[i] = (float)rng_normal(&rng), y[i] = (float)rng_normal(&rng);
+    for (size_t at = 0; at < N; at++) {
+        float sound = x[at], p_sound = p[at];
+        struct moments m = {0}, joined = {0};
+        x[at] = p[at] = NAN;
+        for (size_t i = 0; i < N; i++) moments_add(&m, (double)x[i]);
+        moments_join(&joined, &m);
+        CHECK(isnan(moments_mean(&joined)) && isnan(moments_error(&joined)), "%zu: mean %g, error %g", at, moments_mean(&joined),
+              moments_error(&joined));
+        CHECK(isnan(fidelity_cosine(x, y, N)) && isnan(fidelity_cosine(y, x, N)), "%zu: cosine", at);
+        CHECK(isnan(fidelity_kl(p, q, N)) && isnan(fidelity_kl(q, p, N)), "%zu: divergence", at);
+        CHECK(isnan(fidelity_top5(x, y, N)) && isnan(fidelity_top5(y, x, N)), "%zu: top 5", at);
+        fidelity_ranks(x, N, rank, room);
+        for (size_t i = 0; i < N; i++) CHECK(isnan(rank[i]), "%zu: rank %zu is %g", at, i, (double)rank[i]);
+        float other[N];
+        fidelity_ranks(y, N, other, room);
+        CHECK(isnan(fidelity_spearman(rank, other, N)) && isnan(fidelity_spearman(other, rank, N)), "%zu: rho", at);
+        for (int k = 0; k <= 4; k++) {
+            float copy[N];
+            memcpy(copy, x, sizeof copy);
+            CHECK(isnan(quantile(copy, N, k / 4.0)), "%zu: quantile %d / 4", at, k);
+        }
+        x[at] = sound, p[at] = p_sound;
+    }
+    float zeros[4] = {0}, bad[4] = {0, NAN, 0, 0}, far[] = {1, 2, INFINITY};
+    CHECK(isnan(fidelity_cosine(zeros, bad, 4)) && isnan(fidelity_cosine(bad, zeros, 4)), "NaN against zeros");
+    CHECK(quantile(far, 3, 0.5) == 2 && quantile(far, 3, 1) == (double)INFINITY, "a quantile beside an infinity");
+}
+
 int main(void) {
     rng_seed(&rng, 4, 0);
     RUN(standard_error_of_its_definition);
@@ -219,5 +255,6 @@ int main(void) {
     RUN(cosine);
     RUN(divergence);
     RUN(top5_with_ties);
+    RUN(not_a_number_is_never_lost);
     return TEST_RESULT;
 }

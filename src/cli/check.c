@@ -122,15 +122,25 @@ static bool holds(const struct check *k, double x) {
     }
 }
 
+/* NaN also where the mode measured nothing, as in a share without windows. */
+static double value_of(const struct check *k, const struct measured *m) {
+    enum needs needs = metrics[k->metric].needs;
+    bool none = (needs == FORCED && !m->s->tokens) || (needs == SHADOW && !m->s->all[0].n);
+    return none ? NAN : metrics[k->metric].value(m);
+}
+
 int checks_hold(const struct check *checks, size_t n, const struct compare_report *r, struct err *e) {
     int rc = OK;
     for (size_t i = 0; i < n; i++)
         for (size_t text = 0; text < r->main->n_texts; text++) {
             struct measured m = {r, &r->main->runs[checks[i].run], compare_sum(r, checks[i].run, text)};
-            double x = metrics[checks[i].metric].value(&m);
-            if (holds(&checks[i], x)) continue;
+            double x = value_of(&checks[i], &m);
+            char shown[32];
+            if (holds(&checks[i], x)) continue; /* a NaN holds against nothing */
             if (rc) fprintf(stderr, "lookat: %s\n", e->msg);
-            rc = err_set(e, ERR_CHECK, "check not met: %.80s is %.6g for %.100s", checks[i].text, x, r->main->texts[text].file);
+            snprintf(shown, sizeof shown, isnan(x) ? "NaN, not a number," : "%.6g", x);
+            rc = err_set(e, ERR_CHECK, "check not met: %.80s is %s for %.100s", checks[i].text, shown,
+                         r->main->texts[text].file);
         }
     return rc;
 }

@@ -28,12 +28,13 @@ struct comparison_chunk {
     size_t n;                     /* scored tokens; the arrays are NULL without the mode */
     double *nll;                  /* [n] -log p(token), nats */
     float *kld, *dp;              /* [n] KL(baseline || this) in nats; p(token) less the baseline's */
-    uint8_t *same_top1;           /* [n] */
+    uint8_t *same_top1;           /* [n] 0, 1, or TOP1_UNKNOWN where a logit is no number */
     struct moments *shadow;       /* [L][H][FIDELITIES], of the layers first_layer .. last_layer */
     struct attn_counters *loaded; /* [L] bytes read by the tokens decoded one at a time */
     size_t decoded;               /* how many: one in DECODE_EVERY, spread over the window */
     double attention_s;           /* seconds in attention of those */
 };
+enum { TOP1_UNKNOWN = 2 };
 enum { DECODE_EVERY = 64 }; /* or the window, where that is shorter */
 
 struct comparison_run {

@@ -1,10 +1,12 @@
 #include "measure/fidelity.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* Of the correlation of two equal vectors the quotient below is exactly 1: sqrt(x * x) = x in IEEE arithmetic, short of overflow. */
 static double correlation(double ab, double aa, double bb) {
+    if (isnan(ab) || isnan(aa) || isnan(bb)) return NAN;
     if (aa == 0 || bb == 0) return aa == bb ? 1 : 0;
     double r = ab / sqrt(aa * bb);
     return r > 1 ? 1 : r < -1 ? -1 : r;
@@ -46,10 +48,11 @@ static inline double log_normal(double x) {
     return e * ln2 + 2 * s * series;
 }
 
-/* p log(p / q). In double the quotient of two floats is normal: p >= 1e-45, q >= 1e-30. */
+/* p log(p / q). In double the quotient of two floats is normal: p >= 1e-45, q >= 1e-30.
+ * What is added is 0, or NaN where p or q is no number. */
 static inline double divergence(float p, float q) {
     double safe_p = p > 0 ? p : 1e-30, safe_q = q > 1e-30f ? q : 1e-30f;
-    return p * log_normal(safe_p / safe_q);
+    return p * log_normal(safe_p / safe_q) + 0 * ((double)p + q);
 }
 
 double fidelity_kl(const float *p, const float *q, size_t n) {
@@ -60,7 +63,13 @@ double fidelity_kl(const float *p, const float *q, size_t n) {
         for (size_t j = 0; j < SUMS; j++) sum[j] += divergence(p[i + j], q[i + j]);
     for (; i < n; i++) sum[0] += divergence(p[i], q[i]);
     double kl = sum[0] + sum[1] + (sum[2] + sum[3]);
-    return kl > 0 ? kl : 0;
+    return kl < 0 ? 0 : kl;
+}
+
+static bool any_nan(const float *x, size_t n) {
+    unsigned found = 0;
+    for (size_t i = 0; i < n; i++) found |= x[i] != x[i];
+    return found != 0;
 }
 
 /* A number that orders as x does, -0 as 0. */
@@ -113,6 +122,10 @@ static void sort_roughly(const float *x, size_t n, uint64_t *order, uint64_t *sp
 void fidelity_ranks(const float *x, size_t n, float *rank, uint64_t *work) {
     uint64_t *order = work, *sorted = work + n; /* of sorted: key of x, index */
     if (!n) return;
+    if (any_nan(x, n)) { /* which has no place in an order */
+        for (size_t i = 0; i < n; i++) rank[i] = NAN;
+        return;
+    }
     sort_roughly(x, n, order, sorted);
     for (size_t i = 0; i < n; i++) {
         uint32_t index = (uint32_t)order[i];
@@ -158,6 +171,7 @@ static size_t largest(const float *x, size_t n, size_t top[TOP]) {
 double fidelity_top5(const float *a, const float *b, size_t n) {
     size_t in_a[TOP], in_b[TOP], have = largest(a, n, in_a), both = 0;
     if (!have) return 1;
+    if (any_nan(a, n) || any_nan(b, n)) return NAN;
     largest(b, n, in_b);
     for (size_t i = 0; i < have; i++)
         for (size_t j = 0; j < have; j++) both += in_a[i] == in_b[j];

@@ -1,4 +1,5 @@
-/* How close one attention is to another, for one query of one head. */
+/* How close one attention is to another, for one query of one head. Where an argument holds a
+ * NaN, the answer is NaN. */
 #ifndef LOOKAT_MEASURE_FIDELITY_H
 #define LOOKAT_MEASURE_FIDELITY_H
 
@@ -14,7 +15,8 @@ double fidelity_cosine(const float *a, const float *b, size_t n);
  * |error| <= 1e-12 sum p (1 + |log(p / q)|) against the formula on these floats. */
 double fidelity_kl(const float *p, const float *q, size_t n);
 
-/* rank[i] of x[i], 1 for the smallest, ties their average (-0 equals 0); no NaN, n < 2^23. work is [2n]. */
+/* rank[i] of x[i], 1 for the smallest, ties their average (-0 equals 0); all NaN where
+ * one x is; n < 2^23. work is [2n]. */
 void fidelity_ranks(const float *x, size_t n, float *rank, uint64_t *work);
 
 /* Spearman's rho: Pearson's correlation of the ranks a and b; 1 where both are constant, 0 where one is. */

@@ -63,8 +63,9 @@ static void baseline_row(void *ctx, size_t i, int thread) {
     const float *logits = f->base + i * f->vocab;
     f->log_sum[i] = log_sum_exp(logits, f->vocab, f->p + i * f->vocab);
     j->chunk->nll[j->at + i] = f->log_sum[i] - logits[j->targets[i]];
-    j->chunk->kld[j->at + i] = j->chunk->dp[j->at + i] = 0;
-    j->chunk->same_top1[j->at + i] = 1;
+    bool number = isfinite(f->log_sum[i]);
+    j->chunk->kld[j->at + i] = j->chunk->dp[j->at + i] = number ? 0 : NAN;
+    j->chunk->same_top1[j->at + i] = number ? 1 : TOP1_UNKNOWN;
 }
 
 void forced_baseline(struct forced *f, const int32_t *targets, size_t n, size_t at, struct comparison_chunk *chunk) {
@@ -84,9 +85,10 @@ static void other_row(void *ctx, size_t i, int thread) {
     for (size_t v = 0; v < V; v++) mean += p[v] * ((double)base[v] - other[v]);
     double kld = mean - f->log_sum[i] + log_sum, nll = log_sum - other[j->targets[i]];
     j->chunk->nll[at] = nll;
-    j->chunk->kld[at] = (float)(kld > 0 ? kld : 0);
+    j->chunk->kld[at] = (float)(kld < 0 ? 0 : kld);
     j->chunk->dp[at] = (float)(exp(-nll) - exp(-j->baseline->nll[at]));
-    j->chunk->same_top1[at] = top1(base, V) == top1(other, V);
+    bool numbers = isfinite(f->log_sum[i]) && isfinite(log_sum);
+    j->chunk->same_top1[at] = numbers ? top1(base, V) == top1(other, V) : TOP1_UNKNOWN;
 }
 
 void forced_other(struct forced *f, const int32_t *targets, size_t n, size_t at, const struct comparison_chunk *baseline,

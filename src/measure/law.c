@@ -6,6 +6,7 @@ bool power_law_fit(const double *x, const double *y, size_t n, struct power_law 
     double mean_x = 0, mean_y = 0, xx = 0, xy = 0, yy = 0;
     *fit = (struct power_law){0};
     for (size_t i = 0; i < n; i++) {
+        if (isnan(x[i]) || isnan(y[i])) return false;
         if (!(x[i] > 0 && y[i] > 0)) continue;
         mean_x += log(x[i]);
         mean_y += log(y[i]);

@@ -10,7 +10,7 @@ static void add_forced(const struct comparison_chunk *base, const struct compari
         moments_add(&s->nll, k->nll[i]);
         moments_add(&s->log_ratio, k->nll[i] - base->nll[i]);
         moments_add(&s->kld, k->kld[i]);
-        moments_add(&s->same_top1, k->same_top1[i]);
+        moments_add(&s->same_top1, k->same_top1[i] == TOP1_UNKNOWN ? NAN : k->same_top1[i]);
         s->rms_dp += (double)k->dp[i] * k->dp[i];
         klds[s->tokens++] = k->kld[i];
     }
@@ -37,7 +37,8 @@ static void finish_shadow(struct comparison_summary *s, size_t L, size_t H) {
             for (size_t f = 0; f < FIDELITIES; f++) moments_join(&layer[f], &s->heads[(l * H + h) * FIDELITIES + f]);
         for (size_t f = 0; f < FIDELITIES; f++) moments_join(&s->all[f], &layer[f]);
         double cosine = moments_mean(&layer[FIDELITY_COSINE]);
-        if (layer[FIDELITY_COSINE].n && cosine < worst) {
+        bool worse = cosine < worst || (isnan(cosine) && !isnan(worst)); /* than NaN none is */
+        if (layer[FIDELITY_COSINE].n && worse) {
             worst = cosine;
             s->worst_layer = l;
         }

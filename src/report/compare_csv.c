@@ -8,15 +8,20 @@ static void text_field(FILE *fp, const char *s) {
     fputc('"', fp);
 }
 
-/* Empty for what was not measured. */
-static void number_field(FILE *fp, double x) {
+/* Empty for what was not measured; NaN and inf for figures that are no numbers. */
+static void number_field(FILE *fp, bool measured, double x) {
     fputc(',', fp);
-    if (isfinite(x)) fprintf(fp, "%.9g", x);
+    if (!measured) return;
+    if (isfinite(x))
+        fprintf(fp, "%.9g", x);
+    else
+        fputs(isnan(x) ? "NaN" : x < 0 ? "-inf" : "inf", fp);
 }
 
 static void moments_fields(FILE *fp, const struct moments *m) {
-    number_field(fp, m && m->n ? moments_mean(m) : NAN);
-    number_field(fp, m && m->n ? moments_error(m) : NAN);
+    bool measured = m && m->n;
+    number_field(fp, measured, measured ? moments_mean(m) : 0);
+    number_field(fp, measured, measured ? moments_error(m) : 0);
 }
 
 /* What a row is about; SIZE_MAX for all layers, all heads. */
@@ -54,23 +59,23 @@ static void fidelity_fields(FILE *fp, const struct moments *f) {
 }
 
 static void loaded_fields(FILE *fp, const struct compare_bytes *b) {
-    number_field(fp, b->keys);
-    number_field(fp, b->scales);
-    number_field(fp, b->codebooks);
-    number_field(fp, b->tables);
-    number_field(fp, b->values);
-    number_field(fp, b->total);
+    number_field(fp, isfinite(b->keys), b->keys);
+    number_field(fp, isfinite(b->scales), b->scales);
+    number_field(fp, isfinite(b->codebooks), b->codebooks);
+    number_field(fp, isfinite(b->tables), b->tables);
+    number_field(fp, isfinite(b->values), b->values);
+    number_field(fp, isfinite(b->total), b->total);
 }
 
 static void forced_fields(FILE *fp, const struct comparison_summary *s) {
     const double x[] = {(double)s->tokens, s->perplexity, s->perplexity_error, s->ratio, s->ratio_error};
-    for (size_t i = 0; i < sizeof x / sizeof *x; i++) number_field(fp, s->tokens ? x[i] : NAN);
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++) number_field(fp, s->tokens > 0, x[i]);
     moments_fields(fp, &s->kld);
-    number_field(fp, s->tokens ? s->kld_median : NAN);
-    number_field(fp, s->tokens ? s->kld_p99 : NAN);
-    number_field(fp, s->tokens ? s->kld_max : NAN);
+    number_field(fp, s->tokens > 0, s->kld_median);
+    number_field(fp, s->tokens > 0, s->kld_p99);
+    number_field(fp, s->tokens > 0, s->kld_max);
     moments_fields(fp, &s->same_top1);
-    number_field(fp, s->tokens ? s->rms_dp : NAN);
+    number_field(fp, s->tokens > 0, s->rms_dp);
 }
 
 static void whole_row(const struct compare_report *r, const struct place *p, const struct comparison_summary *s, FILE *fp) {
@@ -79,9 +84,9 @@ static void whole_row(const struct compare_report *r, const struct place *p, con
     lead(fp, p);
     fidelity_fields(fp, s->all);
     loaded_fields(fp, &b);
-    number_field(fp, (double)run->stored_keys);
-    number_field(fp, (double)run->stored_values);
-    number_field(fp, compare_ms(s));
+    number_field(fp, true, (double)run->stored_keys);
+    number_field(fp, true, (double)run->stored_values);
+    number_field(fp, s->decoded > 0, compare_ms(s));
     forced_fields(fp, s);
     fputc('\n', fp);
 }

@@ -17,6 +17,13 @@ static void fidelities(struct json_out *j, const struct moments *m) {
     for (int i = 0; i < FIDELITIES; i++) pair(j, fidelity_names[i], moments_mean(&m[i]), moments_error(&m[i]));
 }
 
+/* JSON has no NaN: a figure that is no number is null, and this says that it was measured. */
+static bool all_finite(const struct moments *m) {
+    bool ok = true;
+    for (int i = 0; i < FIDELITIES; i++) ok = ok && isfinite(moments_mean(&m[i]));
+    return ok;
+}
+
 static void model(struct json_out *j, const struct compare_model *m) {
     json_put_object(j, "model");
     json_put_cstr(j, "file", m->file);
@@ -115,6 +122,7 @@ static void shadow(struct json_out *j, const struct compare_report *r, const str
     }
     json_put_object(j, "shadow");
     json_put_uint(j, "n", s->all[0].n);
+    json_put_bool(j, "finite", all_finite(s->all));
     json_put_array(j, "layers");
     for (size_t l = 0; l < L; l++) {
         const struct moments *m = s->layers + l * FIDELITIES;
@@ -148,6 +156,7 @@ static void forced(struct json_out *j, const struct comparison_summary *s) {
     }
     json_put_object(j, "forced");
     json_put_uint(j, "tokens", s->tokens);
+    json_put_bool(j, "finite", isfinite(s->perplexity) && isfinite(moments_mean(&s->kld)));
     pair(j, "perplexity", s->perplexity, s->perplexity_error);
     pair(j, "ratio", s->ratio, s->ratio_error);
     json_put_object(j, "kld");

@@ -296,9 +296,10 @@ static bool read_forced(struct merger *g, struct json *j, struct comparison_chun
     if (!x->same_top1) return json_fail(j, "out of memory");
     if (!key(j, "same_top1") || !json_enter_array(j)) return false;
     for (size_t i = 0; i < x->n; i++) {
-        uint64_t bit;
-        if (!u64_item(j, &bit) || bit > 1) return json_fail(j, "expected 0 or 1");
-        x->same_top1[i] = (uint8_t)bit;
+        double bit;
+        if (!double_item(j, &bit) || !(isnan(bit) || bit == 0 || bit == 1))
+            return json_fail(j, "expected 0, 1 or null");
+        x->same_top1[i] = isnan(bit) ? TOP1_UNKNOWN : (uint8_t)bit;
     }
     return end_array(j);
 }

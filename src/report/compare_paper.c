@@ -66,7 +66,10 @@ static int points(const struct compare_report *r, const struct page *p, struct e
         table_cell(&t, "%zu", l->k);
         table_cell(&t, "%.5f", x);
         cell_pair(&t, 1 - moments_mean(&l->spearman), moments_error(&l->spearman));
-        cell_number(&t, fitted ? fit.factor * pow(x, fit.exponent) : NAN);
+        if (fitted)
+            cell_number(&t, fit.factor * pow(x, fit.exponent));
+        else
+            table_cell(&t, "-");
     }
     return page_table(p, &t, e);
 }

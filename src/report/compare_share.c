@@ -1,6 +1,8 @@
 /* A share: what some of a comparison's chunks measured, number by number, as JSON lines. The header's "setup" is everything that two shares must have in
  * common, so that they may be compared byte by byte; paths, which may differ between machines, stand outside it. compare_merge.c reads it, in the order
  * in which it is written here. */
+#include <math.h>
+
 #include "report/compare_out.h"
 #include "report/json_out.h"
 
@@ -119,7 +121,8 @@ static void put_forced(struct json_out *j, const struct comparison_chunk *x) {
     put_floats(j, "kld", x->kld, x->n);
     put_floats(j, "dp", x->dp, x->n);
     json_put_array(j, "same_top1");
-    for (size_t i = 0; i < x->n; i++) json_put_uint(j, NULL, x->same_top1[i]);
+    for (size_t i = 0; i < x->n; i++)
+        json_put_double(j, NULL, x->same_top1[i] == TOP1_UNKNOWN ? NAN : x->same_top1[i]);
     json_put_close(j);
 }
 

@@ -42,28 +42,31 @@ int page_table(const struct page *p, const struct text_table *t, struct err *e) 
 }
 
 static int number_text(char out[32], double x) {
+    if (!isfinite(x)) return snprintf(out, 32, "%s", isnan(x) ? "NaN" : x < 0 ? "-inf" : "inf");
     return snprintf(out, 32, x != 0 && fabs(x) < 5e-5 ? "%.1e" : fabs(x) >= 1000 ? "%.1f" : "%.4f", x);
 }
 
 void cell_number(struct text_table *t, double x) {
-    char s[32] = "-";
-    if (isfinite(x)) number_text(s, x);
+    char s[32];
+    number_text(s, x);
     table_cell(t, "%s", s);
 }
 
 void cell_pair(struct text_table *t, double mean, double error) {
     char a[32], b[32];
-    if (!isfinite(mean)) {
-        table_cell(t, "-");
-        return;
-    }
     number_text(a, mean);
     number_text(b, error);
-    table_cell(t, "%s ± %s", a, b);
+    if (isfinite(mean))
+        table_cell(t, "%s ± %s", a, b);
+    else
+        table_cell(t, "%s", a);
 }
 
 void cell_moments(struct text_table *t, const struct moments *m) {
-    cell_pair(t, m->n ? moments_mean(m) : NAN, m->n ? moments_error(m) : NAN);
+    if (m->n)
+        cell_pair(t, moments_mean(m), moments_error(m));
+    else
+        table_cell(t, "-");
 }
 
 void cell_bytes(struct text_table *t, double x) { table_cell(t, "%s", isfinite(x) ? text_count((uint64_t)(x + 0.5)).s : "-"); }

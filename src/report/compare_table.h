@@ -15,10 +15,12 @@ struct page {
 void page_heading(const struct page *p, int level, const char *fmt, ...) ERR_PRINTF(3, 4);
 int page_table(const struct page *p, const struct text_table *t, struct err *e);
 
-/* Four decimals; two digits and an exponent for what that would show as nothing; "-" for what is not finite. */
+/* Four decimals; two digits and an exponent for what that would show as nothing; "NaN" and
+ * "inf" for what they are. */
 void cell_number(struct text_table *t, double x);
-/* mean ± standard error; "-" where there is none. */
+/* mean ± standard error. */
 void cell_pair(struct text_table *t, double mean, double error);
+/* The same; "-" where there is no sample. */
 void cell_moments(struct text_table *t, const struct moments *m);
 /* Whole bytes with thousands separated, or "-". */
 void cell_bytes(struct text_table *t, double x);

@@ -89,7 +89,10 @@ static void forced_row(struct text_table *t, const struct compare_report *r, siz
     cell_number(t, s->kld_max);
     cell_moments(t, &s->same_top1);
     cell_number(t, s->rms_dp);
-    cell_number(t, compare_ms(s));
+    if (s->decoded)
+        cell_number(t, compare_ms(s));
+    else
+        table_cell(t, "-");
 }
 
 static int forced_table(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
