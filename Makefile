@@ -15,9 +15,20 @@ CFLAGS ?= -O3 -g
 BUILD  ?= .build/default
 BIN    ?= lookat
 
+# 32-bit x86 computes floats in float's precision only with SSE
+MACROS := $(shell $(CC) $(CFLAGS) -dM -E -x c /dev/null 2>/dev/null)
+MACHINE := $(if $(findstring __i386__,$(MACROS)),-msse2 -mfpmath=sse)
+
+# clang says nothing of these to require.h
+UNSAFE := $(filter -funsafe-math-optimizations -fassociative-math -freciprocal-math -fapprox-func,$(CC) $(CFLAGS))
+ifneq ($(UNSAFE),)
+$(error lookat refuses $(UNSAFE): it changes the results)
+endif
+
 WARN   := -Wall -Wextra -Wpedantic -Wshadow
-# contraction off: gcc and clang then round the same expressions in the same way
-ALL    := -std=c11 -D_POSIX_C_SOURCE=200809L $(WARN) -ffp-contract=off -Isrc $(CFLAGS)
+# require.h, in front of every source, refuses what would change the results: -Ofast, a big-endian machine and the like.
+# Contraction is off whatever CFLAGS say: gcc and clang then round the same expressions in the same way.
+ALL    := -std=c11 -D_POSIX_C_SOURCE=200809L -Isrc -include base/require.h $(WARN) $(MACHINE) $(CFLAGS) -ffp-contract=off
 LIBS   := -lm
 
 THREADS ?= 1
@@ -45,7 +56,7 @@ $(FLAGS): always
 	@mkdir -p $(BUILD)
 	@echo '$(CC) $(ALL)' | cmp -s - $@ || echo '$(CC) $(ALL)' > $@
 
-ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
+ifneq ($(findstring __x86_64__,$(MACROS)),)
 AVX2   := -mavx2 -mfma -mf16c
 $(BUILD)/src/kernels/avx2.o: ISA := $(AVX2)
 $(BUILD)/src/kernels/avx512.o: ISA := $(AVX2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512vbmi

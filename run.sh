@@ -76,7 +76,9 @@ get_gpt2() {
     "$here/lookat" convert "$files" -o "$model" --type f16
 }
 
-${MAKE:-make} -s -C "$here" >&2 || die "the build failed; it needs gcc or clang, and make (CC=... chooses the compiler)"
+make=make # GNU make, which goes by another name where the system has a make of its own
+! command -v gmake > /dev/null 2>&1 || make=gmake
+${MAKE:-$make} -s -C "$here" >&2 || die "the build failed; it needs gcc or clang, and GNU make (CC=... chooses the compiler)"
 
 if [ "${1:-}" = gpt2 ]; then
     shift

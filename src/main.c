@@ -1,9 +1,9 @@
 /* The command table, and the way from the command line to a command. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/interrupt.h"
 #include "cli/command.h"
 #include "cli/suggest.h"
@@ -77,20 +77,13 @@ static int dispatch(int argc, char **argv, struct err *e) {
     return c ? run_command(c, program, argc - 2, argv + 2, e) : unknown_command(first, e);
 }
 
-/* A full disk shows only when the last bytes leave the buffer. */
-static int finish_stdout(struct err *e) {
-    errno = 0;
-    if (fflush(stdout) == 0 && !ferror(stdout)) return OK;
-    return err_set(e, ERR_FAILED, "cannot write to standard output%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
-}
-
 int main(int argc, char **argv) {
     struct err e = {0};
     interrupt_install();
     int rc = dispatch(argc, argv, &e);
     if (rc && e.msg[0]) fprintf(stderr, "lookat: %s\n", e.msg);
     struct err flush = {0};
-    if (finish_stdout(&flush) && !rc) {
+    if (file_flush(stdout, "standard output", &flush) && !rc) { /* a full disk may show only now */
         rc = flush.code;
         fprintf(stderr, "lookat: %s\n", flush.msg);
     }

@@ -13,10 +13,10 @@ run_one() { # NAME COMMAND...
     "$@" > "$log.one" 2>&1
     status=$?
     seconds=$(($(date +%s) - begin))
-    sed "s/^\(ok\|FAIL\|skip\) /\1 $name: /" "$log.one" | tee -a "$log" | grep -v '^ok '
+    sed -E "s/^(ok|FAIL|skip) /\1 $name: /" "$log.one" | tee -a "$log" | grep -v '^ok '
     if [ $status -ne 0 ] && ! grep -q '^FAIL ' "$log.one"; then
         echo "FAIL $name: exit status $status" | tee -a "$log"
-    elif [ $status -eq 0 ] && ! grep -q '^\(ok\|skip\) ' "$log.one"; then
+    elif [ $status -eq 0 ] && ! grep -Eq '^(ok|skip) ' "$log.one"; then
         echo "FAIL $name: ran no test" | tee -a "$log"
     fi
     [ $seconds -le 5 ] || echo "  $name took $seconds s"

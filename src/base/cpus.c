@@ -1,19 +1,11 @@
-#if defined(__linux__)
-#define _GNU_SOURCE /* sched_getaffinity */
-#elif defined(__APPLE__)
-#define _DARWIN_C_SOURCE /* _SC_NPROCESSORS_ONLN */
-#endif
-
 #include "base/cpus.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#ifdef __linux__
-#include <sched.h>
-#endif
+
+#include "base/process.h"
 
 /* The first line of a file; false where there is none. */
 static bool first_line(const char *path, char *line, int size) {
@@ -95,25 +87,8 @@ int cpus_granted(const char *membership, const char *root) {
     return min;
 }
 
-#ifdef __linux__
-/* Bits of the affinity mask. The kernel refuses a mask that is too short for its processors. */
-static int in_mask(void) {
-    for (int size = 1024; size <= 1 << 20; size *= 2) {
-        cpu_set_t *set = CPU_ALLOC((size_t)size);
-        if (!set) return 0;
-        int n = sched_getaffinity(0, CPU_ALLOC_SIZE((size_t)size), set) == 0 ? CPU_COUNT_S(CPU_ALLOC_SIZE((size_t)size), set) : 0;
-        CPU_FREE(set);
-        if (n) return n;
-    }
-    return 0;
-}
-#else
-static int in_mask(void) { return 0; }
-#endif
-
 int cpus_allowed(void) {
-    int n = in_mask(), granted = cpus_granted("/proc/self/cgroup", "/sys/fs/cgroup");
-    if (!n) n = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    int n = process_cpus(), granted = cpus_granted("/proc/self/cgroup", "/sys/fs/cgroup");
     if (granted && granted < n) n = granted;
     return n < 1 ? 1 : n;
 }

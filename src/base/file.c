@@ -1,4 +1,3 @@
-#define _DEFAULT_SOURCE /* madvise */
 #include "base/file.h"
 
 #include <errno.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/interrupt.h"
+#include "base/process.h"
 
 int file_map(struct file *f, const char *path, struct err *e) {
     *f = (struct file){.path = path, .data = (const uint8_t *)""};
@@ -30,9 +30,7 @@ int file_map(struct file *f, const char *path, struct err *e) {
         if (p == MAP_FAILED)
             rc = err_file(e, ERR_FAILED, path, "cannot map: %s", strerror(errno));
         else {
-#ifdef MADV_HUGEPAGE /* what is not in memory yet is then read into large pages, where the file system has them: fewer addresses to look up */
-            madvise(p, (size_t)st.st_size, MADV_HUGEPAGE);
-#endif
+            memory_large_pages(p, (size_t)st.st_size); /* of what is not in memory yet */
             f->data = p;
             f->size = (size_t)st.st_size;
         }
@@ -72,6 +70,16 @@ int file_read(const char *path, struct arena *a, uint8_t **data, size_t *size, s
     free(buf);
     if (!is_stdin) fclose(fp);
     return rc;
+}
+
+int file_flush(FILE *fp, const char *name, struct err *e) {
+    int why = errno; /* some C libraries drop what they could not write: then the flush succeeds */
+    if (!ferror(fp)) {
+        errno = 0;
+        if (fflush(fp) == 0 && !ferror(fp)) return OK;
+        why = errno;
+    }
+    return err_set(e, ERR_FAILED, "cannot write to %s: %s", name, why ? strerror(why) : "write error");
 }
 
 bool file_is_folder(const char *path) {
@@ -116,9 +124,10 @@ int out_open(struct out_file *o, const char *path, bool force, struct err *e) {
     if (fd < 0) return err_file(e, ERR_FAILED, path, "cannot write: %s", strerror(errno));
     o->fp = fdopen(fd, "wb");
     if (!o->fp) {
+        int why = errno;
         close(fd);
         unlink(o->tmp);
-        return err_file(e, ERR_FAILED, path, "cannot write: %s", strerror(errno));
+        return err_file(e, ERR_FAILED, path, "cannot write: %s", strerror(why));
     }
     interrupt_unlink(o->tmp);
     return OK;
@@ -131,14 +140,14 @@ int out_write(struct out_file *o, const void *data, size_t n, struct err *e) {
 }
 
 int out_commit(struct out_file *o, struct err *e) {
-    bool ok = fflush(o->fp) == 0 && fsync(fileno(o->fp)) == 0;
-    ok = fclose(o->fp) == 0 && ok;
+    int why = 0; /* of the first step that failed */
+    if (fflush(o->fp) != 0 || ferror(o->fp) || fsync(fileno(o->fp)) != 0) why = errno ? errno : EIO;
+    if (fclose(o->fp) != 0 && !why) why = errno;
     o->fp = NULL;
-    if (ok && rename(o->tmp, o->path) != 0) ok = false;
-    int rc = ok ? OK : err_file(e, ERR_FAILED, o->path, "cannot write: %s", strerror(errno));
-    if (!ok) unlink(o->tmp);
+    if (!why && rename(o->tmp, o->path) != 0) why = errno;
+    if (why) unlink(o->tmp);
     interrupt_unlink(NULL);
-    return rc;
+    return why ? err_file(e, ERR_FAILED, o->path, "cannot write: %s", strerror(why)) : OK;
 }
 
 void out_abort(struct out_file *o) {

@@ -25,6 +25,10 @@ void file_unmap(struct file *f);
  * Pipes and devices are fine. ERR_FAILED where it cannot be read, ERR_REFUSED for a folder. */
 int file_read(const char *path, struct arena *a, uint8_t **data, size_t *size, struct err *e);
 
+/* Flushes standard output, or another stream that `name` stands for in the message. ERR_FAILED, with the reason, where that fails or an earlier write has;
+ * to be called right after the writing, while errno is still that of the last call that failed. */
+int file_flush(FILE *fp, const char *name, struct err *e);
+
 bool file_is_folder(const char *path);
 bool file_exists(const char *path);
 

@@ -323,7 +323,7 @@ static int put(struct job *j, struct err *e) {
 static int report(struct job *j, struct err *e) {
     int rc = compare_report_sum(&j->r, e);
     if (!rc) rc = put(j, e);
-    fflush(stdout);
+    if (!rc) rc = file_flush(stdout, "standard output", e);
     return rc ? rc : checks_hold(j->checks, j->args->check.n, &j->r, e);
 }
 

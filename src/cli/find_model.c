@@ -1,17 +1,14 @@
 #include "cli/find_model.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/file.h"
+#include "base/process.h"
 
-/* The folder of the running program: what Linux knows, else what it was called by. */
+/* The folder of the running program; the current one where even its name is not known. */
 static const char *program_folder(const struct args *a, struct arena *arena) {
     char exe[4096];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    if (n <= 0) return path_folder(arena, a->program ? a->program : ".");
-    exe[n] = 0;
-    return path_folder(arena, exe);
+    return path_folder(arena, process_program(a->program, exe, sizeof exe) ? exe : ".");
 }
 
 int find_model(const struct args *a, struct arena *arena, const char **path, struct err *e) {

@@ -1,9 +1,6 @@
-#define _DEFAULT_SOURCE /* madvise */
 #include "measure/limits.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/process.h"
 #include "base/threads.h"
@@ -11,11 +8,8 @@
 enum { PASSES_MIN = 5, SLICES = 50 };
 
 size_t limits_array_bytes(void) {
-    size_t most = (size_t)512 << 20;
-#ifdef _SC_PHYS_PAGES
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    if (pages > 0 && page > 0 && (size_t)pages / 8 < most / (size_t)page) most = (size_t)pages / 8 * (size_t)page;
-#endif
+    size_t most = (size_t)512 << 20, memory = machine_memory_bytes();
+    if (memory && memory / 8 < most) most = memory / 8;
     return most;
 }
 
@@ -30,9 +24,7 @@ int limits_array_open(struct limits_array *a, size_t bytes, struct err *e) {
     a->n = bytes / sizeof *a->x;
     a->x = aligned_alloc(LARGE, (bytes + LARGE - 1) / LARGE * LARGE);
     if (!a->x) return err_set(e, ERR_FAILED, "out of memory for %zu bytes to measure the read bandwidth on", bytes);
-#ifdef MADV_HUGEPAGE /* the limit is memory's, not that of looking up addresses */
-    madvise(a->x, bytes, MADV_HUGEPAGE);
-#endif
+    memory_large_pages(a->x, bytes); /* the limit is memory's, not that of looking up addresses */
     threads_ranges(a->n, fill, a->x);
     return OK;
 }

@@ -1,0 +1,113 @@
+/* What the system says of this process, and what a write that failed says of itself. */
+#define _XOPEN_SOURCE 700 /* realpath */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/process.h"
+#include "test.h"
+
+static const char *program; /* argv[0] */
+static char folder[] = "/tmp/lookat_process_XXXXXX";
+
+static bool same_file(const char *a, const char *b) {
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static void program_is_found(void) {
+    char path[4096];
+    bool emulated = getenv("RUN") && *getenv("RUN"); /* the system knows the emulator */
+    if (!emulated) CHECK(process_program(NULL, path, sizeof path) && same_file(path, program), "'%s' is not '%s'", path, program);
+    CHECK(process_program_called(program, path, sizeof path) && same_file(path, program), "'%s' is not '%s'", path, program);
+    CHECK(!process_program_called(program, path, 4), "a path fits into 4 bytes");
+    CHECK(!process_program_called("/nowhere/lookat", path, sizeof path), "found '%s'", path);
+    CHECK(!process_program_called("", path, sizeof path) && !process_program_called(NULL, path, sizeof path), "found '%s'", path);
+}
+
+/* By its name alone a program is the first of PATH; through a link it is what the link leads to. */
+static void program_in_path(void) {
+    char path[4096], link[64], here[4096], list[8192];
+    const char *before = getenv("PATH");
+    char *kept = before ? strdup(before) : NULL;
+    snprintf(link, sizeof link, "%s/tool", folder);
+    CHECK(realpath(program, here) && symlink(here, link) == 0, "a link cannot be made");
+    snprintf(list, sizeof list, "/nowhere:%s:%s", folder, kept ? kept : "");
+    setenv("PATH", list, 1);
+    CHECK(process_program_called("tool", path, sizeof path) && same_file(path, program), "'%s' is not '%s'", path, program);
+    CHECK(process_program_called(link, path, sizeof path) && strcmp(path, here) == 0, "'%s' is not '%s'", path, here);
+    CHECK(!process_program_called("no such tool", path, sizeof path), "found '%s'", path);
+    setenv("PATH", "", 1); /* an empty folder is the current one */
+    CHECK(!process_program_called("tool", path, sizeof path), "found '%s'", path);
+    if (kept) setenv("PATH", kept, 1);
+    free(kept);
+    unlink(link);
+}
+
+static void memory_and_processors(void) {
+    size_t page = memory_page();
+    CHECK(page >= 512 && (page & (page - 1)) == 0, "a page of %zu bytes", page);
+    CHECK(process_cpus() > 0, "%d processors", process_cpus());
+    CHECK(machine_memory_bytes() == 0 || machine_memory_bytes() > page, "%zu bytes of memory", machine_memory_bytes());
+    CHECK(process_peak_bytes() == 0 || process_peak_bytes() > page, "%zu bytes at the peak", process_peak_bytes());
+}
+
+/* The reason of the write that failed, though later calls succeed or fail for reasons of their own. */
+static void full_stream(void) {
+    struct err e = {0};
+    FILE *fp = fopen("/dev/full", "w");
+    if (!fp) SKIP("no /dev/full");
+    for (int i = 0; i < 3 * BUFSIZ; i++) fputc('x', fp);
+    CHECK(file_flush(fp, "a device", &e) == ERR_FAILED, "%d", e.code);
+    CHECK(strstr(e.msg, "cannot write to a device: ") && strstr(e.msg, strerror(ENOSPC)), "%s", e.msg);
+    fclose(fp);
+    fp = fopen("/dev/null", "w");
+    errno = ENOENT;
+    CHECK(fp && fputs("x", fp) >= 0 && file_flush(fp, "a device", &e) == OK, "%s", e.msg);
+    if (fp) fclose(fp);
+}
+
+/* A file that may not grow: every step of an output names that, and nothing is left of it. */
+static void limited_output(void) {
+    static char block[1 << 16];
+    char path[64];
+    struct rlimit before, small;
+    snprintf(path, sizeof path, "%s/out", folder);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before);
+    small = before;
+    small.rlim_cur = 4096;
+    for (size_t n = 4097; n <= sizeof block; n = n * 2 - 1) {
+        struct out_file o;
+        struct err e = {0};
+        CHECK(out_open(&o, path, false, &e) == OK, "%s", e.msg);
+        setrlimit(RLIMIT_FSIZE, &small);
+        int rc = out_write(&o, block, n, &e);
+        if (rc) out_abort(&o);
+        else rc = out_commit(&o, &e);
+        setrlimit(RLIMIT_FSIZE, &before);
+        CHECK(rc == ERR_FAILED && strstr(e.msg, strerror(EFBIG)) && strstr(e.msg, path), "%zu bytes: %d %s", n, rc, e.msg);
+        CHECK(!file_exists(path) && !file_exists(o.tmp), "%zu bytes: something is left", n);
+    }
+    signal(SIGXFSZ, SIG_DFL);
+}
+
+int main(int argc, char **argv) {
+    program = argc ? argv[0] : "";
+    if (!mkdtemp(folder)) {
+        printf("FAIL folder: cannot be made\n");
+        return 1;
+    }
+    RUN(program_is_found);
+    RUN(program_in_path);
+    RUN(memory_and_processors);
+    RUN(full_stream);
+    RUN(limited_output);
+    rmdir(folder);
+    return TEST_RESULT;
+}
