@@ -189,6 +189,21 @@ static void no_config(void) {
     bytes_free(&b);
 }
 
+/* A head that is not the embedding does not stand for one. */
+static void untied_head_alone(void) {
+    tiny_hf(&tiny, TINY, "", "F32");
+    strcpy(st_get(&tiny, "wte.weight")->name, "lm_head.weight");
+    struct bytes b = st_bytes(&tiny);
+    folder_write("model.safetensors", b.data, b.size);
+    write_text("config.json", "{\"n_head\":2,\"n_inner\":12,\"tie_word_embeddings\":false}");
+    struct bad_file f = {.name = "untied head", .expect = "tensor wte.weight (tie_word_embeddings is false) is missing"};
+    expect_refused(&f, folder, true, "model.safetensors");
+    unlink(folder_path("config.json"));
+    unlink(folder_path("model.safetensors"));
+    st_free(&tiny);
+    bytes_free(&b);
+}
+
 /* What is wrong with a folder, and with what lies in it. */
 static void folders(void) {
     struct bytes b = tiny_file();
@@ -231,6 +246,7 @@ int main(void) {
     RUN(safetensors);
     RUN(configs);
     RUN(no_config);
+    RUN(untied_head_alone);
     RUN(vocabs);
     RUN(llmc);
     RUN(cut_safetensors);

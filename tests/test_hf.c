@@ -7,7 +7,7 @@
 
 static struct checkpoint c;
 static struct err e;
-static char warning[512];
+static char warning[1024];
 static int warnings;
 
 static void warned(const char *msg) {
@@ -130,6 +130,77 @@ static void all_forms(void) {
         else
             CHECK(c.weights.head.data == c.weights.wte.data, "a tied head is wte itself");
         checkpoint_close(&c);
+        st_free(&tiny);
+    }
+}
+
+/* The prefixes that wrappers leave, chained in any way, with a head behind the wrapper's part or all of it, and masks. */
+static void prefixes(void) {
+    static const struct {
+        const char *prefix, *head;
+    } forms[] = {{"_orig_mod.", "_orig_mod."},
+                 {"_orig_mod.transformer.", "_orig_mod."},
+                 {"module.transformer.", "module."},
+                 {"module._orig_mod.transformer.", "module._orig_mod."},
+                 {"base_model.model.transformer.", "base_model.model."},
+                 {"base_model.model.", ""},
+                 {"model.", ""},
+                 {"model.transformer.", "model."},
+                 {"gpt2.", "gpt2."},
+                 {"model.gpt2.transformer.", "model.gpt2.transformer."}};
+    write_text("config.json", TINY_CONFIG);
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        char name[64];
+        tiny_hf(&tiny, TINY, forms[i].prefix, "F32");
+        snprintf(name, sizeof name, "%sh.1.attn.bias", forms[i].prefix);
+        st_add(&tiny, name, "F32", 3, 3);
+        snprintf(name, sizeof name, "%slm_head.weight", forms[i].head);
+        st_add(&tiny, name, "F32", TINY.V, TINY.C);
+        if (opens(write_tiny())) {
+            compare(TINY, forms[i].prefix, DTYPE_F32);
+            CHECK(!c.weights.tied && same_matrix(&c.weights.head, st_get(&tiny, name)->data.data, DTYPE_F32, TINY.V, TINY.C, false), "head");
+            checkpoint_close(&c);
+        }
+        st_free(&tiny);
+    }
+}
+
+/* A tied matrix that the file has only as lm_head.weight is the embedding too. */
+static void head_alone(void) {
+    static const char *const prefixes[][2] = {{"", ""}, {"transformer.", ""}, {"_orig_mod.transformer.", "_orig_mod."}};
+    static const char *const configs[] = {TINY_CONFIG, "{\"n_head\":2,\"n_inner\":12,\"tie_word_embeddings\":true}", "{\"n_head\":2,\"n_inner\":12}"};
+    for (size_t i = 0; i < 3; i++) {
+        char head[64];
+        tiny_hf(&tiny, TINY, prefixes[i][0], "F16");
+        tiny.metadata = i ? "\"__metadata__\":{\"transformer.wte.weight\":\"lm_head.weight\"}," : "\"__metadata__\": null ,";
+        snprintf(head, sizeof head, "%slm_head.weight", prefixes[i][1]);
+        strcpy(tiny.t[0].name, head);
+        write_text("config.json", configs[i]);
+        if (opens(write_tiny())) {
+            strcpy(tiny.t[0].name, prefixes[i][0]);
+            strcat(tiny.t[0].name, "wte.weight");
+            compare(TINY, prefixes[i][0], DTYPE_F16);
+            CHECK(c.weights.tied && c.weights.head.data == c.weights.wte.data && warnings == 1, "%d warnings: %s", warnings, warning);
+            checkpoint_close(&c);
+        }
+        st_free(&tiny);
+    }
+}
+
+/* Heads for other tasks beside the model are said to be left out, and leave the model as it is. */
+static void other_heads(void) {
+    static const char *const names[] = {"score.weight", "v_head.summary.weight", "v_head.summary.bias", "module.classifier.bias",
+                                        "multiple_choice_head.summary.weight", "transformer.qa_outputs.weight"};
+    write_text("config.json", TINY_CONFIG);
+    for (size_t n = 1; n <= sizeof names / sizeof *names; n += 2) {
+        tiny_hf(&tiny, TINY, "transformer.", "F32");
+        for (size_t i = 0; i < n; i++) st_add(&tiny, names[i], "F32", 8, i % 2 ? 0 : 2);
+        if (opens(write_tiny())) {
+            compare(TINY, "transformer.", DTYPE_F32);
+            CHECK(warnings == 2 && strstr(warning, "ignored, as heads for other tasks: ") && strstr(warning, names[n - 1]), "%s", warning);
+            CHECK(!strstr(warning, "...") == (n <= 3), "%s", warning);
+            checkpoint_close(&c);
+        }
         st_free(&tiny);
     }
 }
@@ -379,6 +450,9 @@ int main(void) {
         return 1;
     }
     RUN(all_forms);
+    RUN(prefixes);
+    RUN(head_alone);
+    RUN(other_heads);
     RUN(large_matrices);
     RUN(config_names);
     RUN(old_context);

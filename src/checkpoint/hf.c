@@ -5,6 +5,7 @@
 
 #include "base/threads.h"
 #include "checkpoint/hf_config.h"
+#include "checkpoint/hf_names.h"
 #include "checkpoint/loaders.h"
 #include "checkpoint/safetensors.h"
 
@@ -14,24 +15,24 @@ enum { EXTRA_BYTES = 14 << 20 };
 struct loader {
     struct checkpoint *c;
     struct safetensors st;
-    const char *prefix; /* "transformer." in files saved from the model with its head, else "" */
-    uint8_t *used;      /* [st.n] */
+    struct hf_names names;
+    uint8_t *used; /* [st.n] */
 };
 
 /* The name of a tensor, by value. */
 struct name {
-    char s[96];
+    char s[ST_MAX_NAME + 64];
 };
 
 static struct name layer_name(const struct loader *ld, size_t i, const char *part) {
     struct name n;
-    snprintf(n.s, sizeof n.s, "%sh.%zu.%s", ld->prefix, i, part);
+    snprintf(n.s, sizeof n.s, "%sh.%zu.%s", ld->names.prefix, i, part);
     return n;
 }
 
 static struct name model_name(const struct loader *ld, const char *part) {
     struct name n;
-    snprintf(n.s, sizeof n.s, "%s%s", ld->prefix, part);
+    snprintf(n.s, sizeof n.s, "%s%s", ld->names.prefix, part);
     return n;
 }
 
@@ -45,17 +46,9 @@ static const char *shape_text(unsigned rank, const uint64_t *shape, char out[128
     return out;
 }
 
-static int missing(const struct loader *ld, const char *name, struct err *e) {
-    const char *path = ld->st.file.path;
-    return err_file(e, ERR_REFUSED, path, "tensor %s is missing%s", name,
-                    strstr(path_base(path), "-of-") ? ": this is one part of a model that is split into several files" : "");
-}
-
-/* Finds a tensor of the shape [rows][cols] (cols 0: [rows]) and of a type that the engine knows, and ticks it off. */
-static int take(struct loader *ld, const char *name, size_t rows, size_t cols, const struct st_tensor **out, struct err *e) {
-    const struct st_tensor *t = safetensors_find(&ld->st, name);
-    const char *path = ld->st.file.path;
-    if (!t) return missing(ld, name, e);
+/* A tensor must have the shape [rows][cols] (cols 0: [rows]) and a type that the engine knows; it is ticked off. */
+static int use(struct loader *ld, const struct st_tensor *t, size_t rows, size_t cols, struct err *e) {
+    const char *path = ld->st.file.path, *name = t->name;
     uint64_t want[2] = {rows, cols};
     unsigned rank = cols ? 2 : 1;
     if (t->rank != rank || memcmp(t->shape, want, rank * sizeof *want) != 0) {
@@ -65,8 +58,13 @@ static int take(struct loader *ld, const char *name, size_t rows, size_t cols, c
     }
     if (t->type < 0) return err_file(e, ERR_REFUSED, path, "tensor %s: type %s, expected F32, F16 or BF16", name, t->dtype);
     ld->used[t - ld->st.tensors] = 1;
-    *out = t;
     return OK;
+}
+
+/* Finds and uses a tensor. */
+static int take(struct loader *ld, const char *name, size_t rows, size_t cols, const struct st_tensor **out, struct err *e) {
+    *out = safetensors_find(&ld->st, name);
+    return *out ? use(ld, *out, rows, cols, e) : hf_missing(&ld->st, name, e);
 }
 
 /* Room for a tensor in the engine, held to the bound on memory. */
@@ -102,12 +100,11 @@ static int take_vector(struct loader *ld, struct name name, size_t n, const floa
 }
 
 /* A matrix [rows][cols] as it is stored. */
-static int take_matrix(struct loader *ld, struct name name, size_t rows, size_t cols, struct matrix *m, struct err *e) {
-    const struct st_tensor *t;
-    int rc = take(ld, name.s, rows, cols, &t, e);
+static int use_matrix(struct loader *ld, const struct st_tensor *t, size_t rows, size_t cols, struct matrix *m, struct err *e) {
+    int rc = use(ld, t, rows, cols, e);
     if (rc) return rc;
     void *data;
-    rc = make_room(ld, name.s, t->bytes, &data, e);
+    rc = make_room(ld, t->name, t->bytes, &data, e);
     if (rc) return rc;
     memcpy(data, t->data, t->bytes);
     *m = (struct matrix){data, (enum dtype)t->type, rows, cols};
@@ -175,17 +172,17 @@ static int load_layer(struct loader *ld, size_t i, struct gpt2_layer *l, struct 
 /* lm_head.weight counts only where it is there and differs from wte. */
 static int load_head(struct loader *ld, const struct hf_config *hf, warn_fn warn, struct err *e) {
     struct gpt2_weights *w = &ld->c->weights;
-    const struct st_tensor *wte = safetensors_find(&ld->st, model_name(ld, "wte.weight").s), *head;
+    const struct st_tensor *wte = ld->names.wte, *head = ld->names.head;
     w->tied = true;
     w->head = w->wte;
-    if (!safetensors_find(&ld->st, "lm_head.weight"))
-        return hf->untied ? missing(ld, "lm_head.weight (tie_word_embeddings is false)", e) : OK;
-    int rc = take(ld, "lm_head.weight", w->config.n_vocab, w->config.n_embd, &head, e);
+    if (head == wte) return OK;
+    if (!head) return hf->untied ? hf_missing(&ld->st, "lm_head.weight (tie_word_embeddings is false)", e) : OK;
+    int rc = use(ld, head, w->config.n_vocab, w->config.n_embd, e);
     if (rc) return rc;
     if (head->type == wte->type && memcmp(head->data, wte->data, wte->bytes) == 0) return OK;
     w->tied = false;
     if (hf->tied && warn) warn("lm_head.weight differs from wte.weight although tie_word_embeddings is true; using lm_head.weight");
-    return take_matrix(ld, (struct name){"lm_head.weight"}, w->config.n_vocab, w->config.n_embd, &w->head, e);
+    return use_matrix(ld, head, w->config.n_vocab, w->config.n_embd, &w->head, e);
 }
 
 static int load_weights(struct loader *ld, const struct hf_config *hf, warn_fn warn, struct err *e) {
@@ -193,8 +190,9 @@ static int load_weights(struct loader *ld, const struct hf_config *hf, warn_fn w
     const struct gpt2_config *g = &w->config;
     w->layers = arena_zalloc(&ld->c->arena, g->n_layer, sizeof *w->layers);
     if (!w->layers) return err_file(e, ERR_FAILED, ld->st.file.path, "no memory for %zu layers", g->n_layer);
-    int rc = take_matrix(ld, model_name(ld, "wte.weight"), g->n_vocab, g->n_embd, &w->wte, e);
-    if (!rc) rc = take_matrix(ld, model_name(ld, "wpe.weight"), g->n_ctx, g->n_embd, &w->wpe, e);
+    const struct st_tensor *wpe = safetensors_find(&ld->st, model_name(ld, "wpe.weight").s); /* find_config has seen it */
+    int rc = use_matrix(ld, ld->names.wte, g->n_vocab, g->n_embd, &w->wte, e);
+    if (!rc) rc = use_matrix(ld, wpe, g->n_ctx, g->n_embd, &w->wpe, e);
     for (size_t i = 0; !rc && i < g->n_layer; i++) rc = load_layer(ld, i, &w->layers[i], e);
     if (!rc) rc = take_vector(ld, model_name(ld, "ln_f.weight"), g->n_embd, &w->lnf_w, e);
     if (!rc) rc = take_vector(ld, model_name(ld, "ln_f.bias"), g->n_embd, &w->lnf_b, e);
@@ -203,8 +201,8 @@ static int load_weights(struct loader *ld, const struct hf_config *hf, warn_fn w
 
 /* h.i.attn.bias and h.i.attn.masked_bias of a layer that exists: the causal mask, saved as if it were a weight. */
 static bool is_mask(const struct loader *ld, const char *name) {
-    size_t n = strlen(ld->prefix), i = 0;
-    if (strncmp(name, ld->prefix, n) != 0 || strncmp(name + n, "h.", 2) != 0) return false;
+    size_t n = strlen(ld->names.prefix), i = 0;
+    if (strncmp(name, ld->names.prefix, n) != 0 || strncmp(name + n, "h.", 2) != 0) return false;
     const char *p = name + n + 2;
     for (; *p >= '0' && *p <= '9'; p++) {
         i = i * 10 + (size_t)(*p - '0');
@@ -213,19 +211,29 @@ static bool is_mask(const struct loader *ld, const char *name) {
     return strcmp(p, ".attn.bias") == 0 || strcmp(p, ".attn.masked_bias") == 0;
 }
 
+/* Says which heads of other tasks are left out. */
+static void warn_heads(const struct loader *ld, warn_fn warn) {
+    char names[HF_LISTED];
+    size_t n = hf_list_names(&ld->st, hf_is_other_head, names);
+    if (!n || !warn) return;
+    struct err said;
+    err_file(&said, OK, ld->st.file.path, "ignored, as heads for other tasks: %s", names);
+    warn(said.msg);
+}
+
+/* What is left over must not change the model's output. */
 static int check_leftovers(const struct loader *ld, struct err *e) {
-    for (size_t i = 0; i < ld->st.n; i++)
-        if (!ld->used[i] && !is_mask(ld, ld->st.tensors[i].name))
-            return err_file(e, ERR_REFUSED, ld->st.file.path, "tensor %s is not part of GPT-2 with %zu layers", ld->st.tensors[i].name,
+    for (size_t i = 0; i < ld->st.n; i++) {
+        const struct st_tensor *t = &ld->st.tensors[i];
+        if (!ld->used[i] && !is_mask(ld, t->name) && !hf_is_other_head(t))
+            return err_file(e, ERR_REFUSED, ld->st.file.path, "tensor %s is not part of GPT-2 with %zu layers", t->name,
                             ld->c->weights.config.n_layer);
+    }
     return OK;
 }
 
-/* Dimension `axis` of a matrix, or 0 where there is no such matrix: the check of its shape then says what is wrong. */
-static uint64_t dimension(const struct loader *ld, struct name name, unsigned axis) {
-    const struct st_tensor *t = safetensors_find(&ld->st, name.s);
-    return t && t->rank == 2 ? t->shape[axis] : 0;
-}
+/* Dimension `axis` of a matrix, or 0 where it is none: the check of its shape then says what is wrong. */
+static uint64_t dimension(const struct st_tensor *t, unsigned axis) { return t->rank == 2 ? t->shape[axis] : 0; }
 
 static uint64_t count_layers(const struct loader *ld) {
     size_t n = 0;
@@ -256,17 +264,17 @@ static size_t to_size(uint64_t x) { return x > SIZE_MAX ? SIZE_MAX : (size_t)x; 
 static int find_config(struct loader *ld, const struct hf_config *hf, const char *config_path, warn_fn warn, struct err *e) {
     struct gpt2_config *g = &ld->c->weights.config;
     const char *path = ld->st.file.path;
-    struct name wte = model_name(ld, "wte.weight"), wpe = model_name(ld, "wpe.weight");
-    if (!safetensors_find(&ld->st, wte.s)) return missing(ld, wte.s, e);
-    if (!safetensors_find(&ld->st, wpe.s)) return missing(ld, wpe.s, e);
+    const struct name wpe_name = model_name(ld, "wpe.weight");
+    const struct st_tensor *wte = ld->names.wte, *wpe = safetensors_find(&ld->st, wpe_name.s);
+    if (!wpe) return hf_missing(&ld->st, wpe_name.s, e);
     if (hf->n_head == HF_ABSENT) return no_heads(hf, config_path, path, e);
     warn_old_context(hf, config_path, warn);
-    uint64_t C = hf->n_embd != HF_ABSENT ? hf->n_embd : dimension(ld, wte, 1), F = hf->n_inner;
+    uint64_t C = hf->n_embd != HF_ABSENT ? hf->n_embd : dimension(wte, 1), F = hf->n_inner;
     if (F == HF_ABSENT) F = C < UINT64_MAX / 4 ? 4 * C : UINT64_MAX;
     *g = (struct gpt2_config){.n_layer = to_size(hf->n_layer != HF_ABSENT ? hf->n_layer : count_layers(ld)), .n_head = to_size(hf->n_head),
                               .n_embd = to_size(C), .n_inner = to_size(F),
-                              .n_ctx = to_size(hf->n_positions != HF_ABSENT ? hf->n_positions : dimension(ld, wpe, 0)),
-                              .n_vocab = to_size(hf->n_vocab != HF_ABSENT ? hf->n_vocab : dimension(ld, wte, 0)),
+                              .n_ctx = to_size(hf->n_positions != HF_ABSENT ? hf->n_positions : dimension(wpe, 0)),
+                              .n_vocab = to_size(hf->n_vocab != HF_ABSENT ? hf->n_vocab : dimension(wte, 0)),
                               .norm_eps = isnan(hf->norm_eps) ? 1e-5f : (float)hf->norm_eps,
                               .activation = hf_config_is_erf(hf) ? GELU_ERF : GELU_TANH};
     int rc = gpt2_config_check(g, config_path, e);
@@ -281,13 +289,15 @@ static int load(struct loader *ld, const char *path, warn_fn warn, struct err *e
     const char *folder = path_folder(scratch, path), *config_path = folder ? path_join(scratch, folder, "config.json") : NULL;
     ld->used = arena_zalloc(scratch, ld->st.n, 1);
     if (!config_path || !ld->used) return err_file(e, ERR_FAILED, path, "no memory");
-    ld->prefix = safetensors_find(&ld->st, "transformer.wte.weight") ? "transformer." : "";
     struct hf_config hf;
     int rc = hf_config_read(&hf, config_path, e);
     if (!rc) rc = hf_config_check(&hf, config_path, e);
+    if (!rc) rc = hf_find_names(&ld->names, &ld->st, hf.untied, e);
     if (!rc) rc = find_config(ld, &hf, config_path, warn, e);
     if (!rc) rc = load_weights(ld, &hf, warn, e);
-    return rc ? rc : check_leftovers(ld, e);
+    if (!rc) rc = check_leftovers(ld, e);
+    if (!rc) warn_heads(ld, warn);
+    return rc;
 }
 
 int hf_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct err *e) {

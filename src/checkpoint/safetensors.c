@@ -49,8 +49,10 @@ static int count_entries(const struct safetensors *s, struct json j, size_t *n, 
     return OK;
 }
 
+/* An object of strings, or null, which the format's own reader takes for an object that is not there. */
 static int read_metadata(const struct safetensors *s, struct json *j, struct err *e) {
     struct json_str str;
+    if (json_peek(j) == JSON_NULL && json_null(j)) return OK;
     if (json_peek(j) != JSON_OBJECT) return err_file(e, ERR_REFUSED, s->file.path, "__metadata__ is not an object");
     json_enter_object(j);
     while (json_next_key(j, &str))

@@ -85,7 +85,21 @@ HF_EDIT(integers) { st_get(m, "h.1.ln_2.bias")->dtype = "I32"; }
 HF_EDIT(third_layer) { st_add(m, "h.2.ln_1.weight", "F32", 8, 0); }
 HF_EDIT(third_mask) { st_add(m, "h.2.attn.bias", "F32", 3, 3); }
 HF_EDIT(cross) { st_add(m, "h.0.crossattention.c_attn.weight", "F32", 8, 16); }
-HF_EDIT(classifier) { st_add(m, "score.weight", "F32", 2, 8); }
+HF_EDIT(critic) { st_add(m, "critic.weight", "F32", 2, 8); }
+HF_EDIT(lora) { st_add(m, "base_model.model.transformer.h.0.attn.c_attn.lora_A.default.weight", "F32", 2, 8); }
+HF_EDIT(base_layer) { strcpy(st_get(m, "h.0.attn.c_attn.weight")->name, "h.0.attn.c_attn.base_layer.weight"); }
+HF_EDIT(other_names) {
+    strcpy(st_get(m, "wte.weight")->name, "decoder.wte.weight");
+    strcpy(st_get(m, "wpe.weight")->name, "decoder.wpe.weight");
+}
+HF_EDIT(two_models) { st_add(m, "module.transformer.wte.weight", "F32", 5, 8); }
+HF_EDIT(two_heads) { st_add(m, "lm_head.weight", "F32", 5, 8), st_add(m, "model.lm_head.weight", "F32", 5, 8); }
+HF_EDIT(other_prefix) { strcpy(st_get(m, "h.1.ln_2.bias")->name, "model.h.1.ln_2.bias"); }
+HF_EDIT(head_only_shape) {
+    strcpy(st_get(m, "wte.weight")->name, "lm_head.weight");
+    st_get(m, "lm_head.weight")->shape[0] = 8, st_get(m, "lm_head.weight")->shape[1] = 5;
+}
+HF_EDIT(zero_byte) { strcpy(st_get(m, "wte.weight")->name, "wte.weight\\u0000"); }
 HF_EDIT(head_bias) { st_add(m, "lm_head.bias", "F32", 5, 0); }
 HF_EDIT(head_shape) { st_add(m, "lm_head.weight", "F32", 4, 8); }
 HF_EDIT(head_type) { st_add(m, "lm_head.weight", "F32", 5, 8)->dtype = "U32"; }
@@ -107,7 +121,15 @@ static const struct {
     {"third-layer.safetensors", "tensor h.2.ln_1.weight is not part of GPT-2 with 2 layers", hf_third_layer},
     {"third-mask.safetensors", "tensor h.2.attn.bias is not part of GPT-2", hf_third_mask},
     {"cross.safetensors", "tensor h.0.crossattention.c_attn.weight is not part of GPT-2", hf_cross},
-    {"classifier.safetensors", "tensor score.weight is not part of GPT-2", hf_classifier},
+    {"critic.safetensors", "tensor critic.weight is not part of GPT-2", hf_critic},
+    {"lora.safetensors", "merge_and_unload): base_model.model.transformer.h.0.attn.c_attn.lora_A.default.weight", hf_lora},
+    {"base-layer.safetensors", "tensor h.0.attn.c_attn.weight is missing", hf_base_layer},
+    {"other-names.safetensors", "tensor wte.weight is missing, also behind transformer. or model.; found: ln_f.bias, ln_f.weight, ", hf_other_names},
+    {"two-models.safetensors", "tensors module.transformer.wte.weight and wte.weight: expected one model in a file", hf_two_models},
+    {"two-heads.safetensors", "tensors model.lm_head.weight and lm_head.weight: expected one model", hf_two_heads},
+    {"other-prefix.safetensors", "tensor h.1.ln_2.bias is missing", hf_other_prefix},
+    {"head-only-shape.safetensors", "tensor lm_head.weight: shape [8,5], expected [5,8]", hf_head_only_shape},
+    {"zero-byte.safetensors", "tensor wte.weight is missing", hf_zero_byte},
     {"head-bias.safetensors", "tensor lm_head.bias is not part of GPT-2", hf_head_bias},
     {"head-shape.safetensors", "tensor lm_head.weight: shape [4,8], expected [5,8]", hf_head_shape},
     {"head-type.safetensors", "tensor lm_head.weight: type U32", hf_head_type},
