@@ -6,6 +6,8 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "cli/command.h"
+#include "cli/llama.h"
+#include "cli/piped.h"
 #include "cli/suggest.h"
 
 static const struct command *const commands[] = {&generate_command, &compare_command, &eval_command, &calibrate_command, &convert_command,
@@ -20,10 +22,22 @@ static const struct command *find_command(const char *name) {
 
 static int unknown_command(const char *name, struct err *e) {
     struct suggestion near = {0};
+    const char *instead = llama_command(name);
+    if (instead) return err_set(e, ERR_USAGE, "unknown command '%.60s'; %s", name, instead);
     for (int i = 0; i < N_COMMANDS; i++) suggest(&near, name, command_name(commands[i]->id), strlen(command_name(commands[i]->id)));
     suggest(&near, name, "help", 4);
     if (near.word[0]) return err_set(e, ERR_USAGE, "unknown command '%.60s'; did you mean %s?", name, near.word);
-    return err_set(e, ERR_USAGE, "unknown command '%.60s'; lookat help lists the commands, and lookat -p TEXT continues a text", name);
+    if (file_exists(name))
+        return err_set(e, ERR_USAGE, "'%.60s' is a file, not a command: -m reads a model, -f a text to continue, and lookat info shows a model", name);
+    return err_set(e, ERR_USAGE, "unknown command '%.60s'; lookat help lists the commands, and lookat -p '%.60s' continues it as a text", name, name);
+}
+
+/* A first word that can only be a text to continue: nothing, or with a space in it, or with letters beyond ASCII, which some languages write without
+ * spaces. Not the name of a file. */
+static bool is_text(const char *first) {
+    bool text = !*first;
+    for (const char *c = first; *c; c++) text = text || *c == ' ' || *c == '\n' || *c == '\t' || (unsigned char)*c >= 0x80;
+    return text && !file_exists(first);
 }
 
 static int help(int argc, char **argv, struct err *e) {
@@ -36,7 +50,43 @@ static int help(int argc, char **argv, struct err *e) {
     return OK;
 }
 
-static int run_command(const struct command *c, const char *program, int argc, char **argv, struct err *e) {
+/* ---- standard input that nobody named ---- */
+
+enum { PATIENCE = 3 /* seconds for a pipe to begin */ };
+
+static bool names_a_text(const struct args *a) { return a->prompt || a->ids || a->files.n || a->argc; }
+
+static bool names_input(const struct args *a) {
+    bool dash = !a->prompt && a->argc && strcmp(a->argv[0], "-") == 0;
+    for (size_t i = 0; i < a->files.n; i++) dash = dash || strcmp(a->files.item[i], "-") == 0;
+    return dash;
+}
+
+/* A text that is piped in and not named is read as if it were, where there is no other. */
+static void take_piped(struct args *a) {
+    static char dash[] = "-", *words[] = {dash};
+    if (a->command != CMD_GENERATE || names_a_text(a)) return; /* tokenize has nothing to do without a text, and waits for one */
+    enum piped piped = piped_text(PATIENCE);
+    if (piped == PIPED_SILENT && !a->quiet)
+        fprintf(stderr, "lookat: standard input is a pipe that nothing came from in %d seconds: it is not read (- waits for it)\n", (int)PATIENCE);
+    if (piped != PIPED_TEXT) return;
+    a->argc = 1;
+    a->argv = words;
+}
+
+/* After the command: text that came and was not wanted is not passed over in silence, and text that came too late not as if nothing had been. */
+static int say_unread(const struct args *a, int rc, struct err *e) {
+    bool text = names_a_text(a);
+    bool concerns = a->command == CMD_GENERATE || (a->command == CMD_TOKENIZE && text);
+    if (rc || !concerns || names_input(a) || !piped_left()) return rc;
+    if (!text)
+        return err_set(e, ERR_FAILED, "standard input was silent for %d seconds, and its text came too late; - waits for it", (int)PATIENCE);
+    if (!a->quiet) fprintf(stderr, "lookat: standard input was not read: there is a text already\n");
+    return rc;
+}
+
+/* `named`: the command was, and not left out. */
+static int run_command(const struct command *c, bool named, const char *program, int argc, char **argv, struct err *e) {
     struct args args;
     args_init(&args, c->id);
     args.program = program;
@@ -52,12 +102,16 @@ static int run_command(const struct command *c, const char *program, int argc, c
     if (!rc && args.argc > c->max_args)
         rc = err_set(e, ERR_USAGE, "%s: unexpected argument '%.60s' (text with spaces goes into quotes)", command_name(c->id),
                      args.argv[c->max_args]);
+    if (!rc && !named && args.argc && find_command(args.argv[0]))
+        rc = err_set(e, ERR_USAGE, "%s is a command: it comes first, as in lookat %s -q (as a text: -p %s)", args.argv[0], args.argv[0], args.argv[0]);
     if (rc) {
         size_t n = strlen(e->msg);
         snprintf(e->msg + n, sizeof e->msg - n, " (lookat help %s explains)", command_name(c->id));
         return rc;
     }
-    return c->run(&args, e);
+    if (!args.quiet) options_say(stderr, &args);
+    take_piped(&args);
+    return say_unread(&args, c->run(&args, e), e);
 }
 
 static int dispatch(int argc, char **argv, struct err *e) {
@@ -66,15 +120,17 @@ static int dispatch(int argc, char **argv, struct err *e) {
         help_program(stdout, commands, N_COMMANDS);
         return OK;
     }
-    if (!first) { /* text comes through a pipe */
-        char dash[] = "-", *words[] = {dash};
-        return run_command(&generate_command, program, 1, words, e);
-    }
+    if (!first) return run_command(&generate_command, false, program, 0, argv, e);
     if (strcmp(first, "help") == 0) return help(argc - 2, argv + 2, e);
     if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) return help(0, NULL, e);
-    if (first[0] == '-') return run_command(&generate_command, program, argc - 1, argv + 1, e);
+    if (strcmp(first, "version") == 0) {
+        printf("lookat %s\n", LOOKAT_VERSION);
+        return OK;
+    }
     const struct command *c = find_command(first);
-    return c ? run_command(c, program, argc - 2, argv + 2, e) : unknown_command(first, e);
+    if (c) return run_command(c, true, program, argc - 2, argv + 2, e);
+    if (first[0] == '-' || is_text(first)) return run_command(&generate_command, false, program, argc - 1, argv + 1, e);
+    return unknown_command(first, e);
 }
 
 int main(int argc, char **argv) {

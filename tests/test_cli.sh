@@ -62,6 +62,38 @@ expect 2 "one text, got 2" "$BIN" tokenize -z $tok -p a -f b
 expect 2 "lookat help info explains" "$BIN" info --nonsense
 end
 
+# The first word: a command, else what can only be a text, else a mistake.
+begin first_word
+expect 0 "" "$BIN" version
+output "lookat "
+for c in quantize perplexity run serve chat server embed detokenize; do expect 2 "unknown command '$c'; " "$BIN" $c; done
+expect 2 "lookat convert --type" "$BIN" quantize
+expect 2 "lookat eval" "$BIN" perplexity
+expect 2 "lookat -p 'Once' continues it" "$BIN" Once
+expect 2 "'README.md' is a file, not a command: -m reads a model, -f a text" "$BIN" README.md
+echo x > "$tmp/a text"
+expect 2 "is a file, not a command" "$BIN" "$tmp/a text"
+expect 2 "compare is a command: it comes first, as in lookat compare" "$BIN" -q compare -f x
+expect 2 "unknown option --tpo-k of generate" "$BIN" "Once upon" --tpo-k 3
+end
+
+begin llama_options
+expect 2 "lookat has no -hf (llama.cpp: a model of Hugging Face)" "$BIN" -hf openai-community/gpt2
+[ ! -s "$tmp/out" ] || fail "-hf prints $(head -c 100 "$tmp/out")"
+expect 2 "lookat has no -cnv (llama.cpp: conversations)" "$BIN" -p x -cnv
+expect 2 "lookat has no --perplexity (llama.cpp: perplexity); use lookat eval" "$BIN" -f x --perplexity
+end
+
+# A text that is piped in is read though nobody named it.
+begin tokenize_piped
+printf 'Once upon a time' > "$tmp/text"
+"$BIN" tokenize -z $tok < "$tmp/text" > "$tmp/out" 2> "$tmp/err" || fail "a file: exits $?"
+[ "$(cat "$tmp/out")" = "575 510 258 437" ] || fail "a file: $(cat "$tmp/out" "$tmp/err")"
+[ "$(cat "$tmp/text" | "$BIN" tokenize -z $tok)" = "575 510 258 437" ] || fail "a pipe"
+"$BIN" tokenize -z $tok -p "Once" < "$tmp/text" > "$tmp/out" 2> "$tmp/err" || fail "exits $?"
+[ "$(cat "$tmp/out")" = 575 ] && grep -q "standard input was not read" "$tmp/err" || fail "beside -p: $(cat "$tmp/out" "$tmp/err")"
+end
+
 begin tokenize
 expect 0 "" "$BIN" tokenize -z $tok "Once upon a time"
 [ "$(cat "$tmp/out")" = "575 510 258 437" ] || fail "ids: $(cat "$tmp/out")"

@@ -60,10 +60,54 @@ run b -p "$once" -n 12 --temp 0 --no-display-prompt
 printf '%s' "$once" | cat - "$tmp/b" > "$tmp/c"
 same a c
 run b -n 5 -p "" -s 1 -o json && has b '"prompt":{"text":"","ids":[4095]}'
-run b -n 5 -s 1 -o json && has b '"prompt":{"text":"","ids":[4095]}'
+run b -n 5 -s 1 -o json < /dev/null && has b '"prompt":{"text":"","ids":[4095]}'
 run b -n 0 -p "$once" && same file b
 "$BIN" < "$tmp/file" > "$tmp/b" 2> "$tmp/err" || fail "text through a pipe: exits $?"
 has b "$once"
+end
+
+# Text on standard input that nobody named is the prompt where there is none, and is not passed over in silence where there is one.
+begin piped
+run a -p "$once" -n 12 --temp 0 < /dev/null
+run b -n 12 --temp 0 < "$tmp/file" && same a b
+run b -n 12 --temp 0 < "$tmp/line" && same a b
+run b generate -n 12 --temp 0 < "$tmp/file" && same a b
+run b "$once" -n 12 --temp 0 < /dev/null && same a b
+printf '%s' "$once" | "$BIN" -q -n 12 --temp 0 > "$tmp/b" 2> "$tmp/err" || fail "a pipe: exits $?"
+same a b
+{ sleep 1; printf '%s' "$once"; } | "$BIN" -q -n 12 --temp 0 > "$tmp/b" 2> "$tmp/err" || fail "a slow pipe: exits $?"
+same a b
+: | "$BIN" -q -n 5 -s 1 -o json > "$tmp/b" 2> "$tmp/err" || fail "a pipe that ends: exits $?"
+has b '"prompt":{"text":"","ids":[4095]}'
+run c -n 5 -s 1 < /dev/null
+run b -n 5 -s 1 <&- && same c b
+mkfifo "$tmp/fifo"
+exec 9<> "$tmp/fifo" # a pipe that never ends and has nothing
+"$BIN" -n 5 -s 1 <&9 > "$tmp/b" 2> "$tmp/err" || fail "a silent pipe: exits $?"
+same c b
+has err "standard input is a pipe that nothing came from"
+"$BIN" -p "$once" -n 12 --temp 0 <&9 > "$tmp/b" 2> "$tmp/err" || fail "a silent pipe beside -p: exits $?"
+same a b
+grep -q "standard input" "$tmp/err" && fail "a pipe without text is spoken of: $(cat "$tmp/err")"
+echo more >&9
+"$BIN" -p "$once" -n 12 --temp 0 <&9 > "$tmp/b" 2> "$tmp/err" || fail "text beside -p: exits $?"
+same a b
+has err "lookat: standard input was not read: there is a text already"
+run b -p "$once" -n 12 --temp 0 <&9 && same a b
+exec 9>&-
+run b -p "$once" -n 12 --temp 0 < "$tmp/file" && same a b
+end
+
+begin llama_options
+run a -p "$once" -n 12 --temp 0 < /dev/null
+"$BIN" -p "$once" -ngl 99 --mlock -fa on --no-warmup -n 12 --temp 0 > "$tmp/b" 2> "$tmp/err" < /dev/null || fail "exits $?: $(cat "$tmp/err")"
+same a b
+has err "lookat: no effect here: -ngl (no GPU is used), --mlock ("
+[ "$(grep -c "no effect" "$tmp/err")" -eq 1 ] || fail "more than one line"
+run b -p "$once" -ngl 99 --mlock -fa on -b 512 -n 12 --temp 0 < /dev/null && same a b
+"$BIN" -p "$once" -n 3 -n 12 --temp 0 > "$tmp/b" 2> "$tmp/err" < /dev/null || fail "exits $?"
+same a b
+has err "lookat: --predict: given more than once; the last one counts"
 end
 
 begin special

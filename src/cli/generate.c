@@ -231,11 +231,14 @@ const struct command generate_command = {
     .id = CMD_GENERATE,
     .summary = "write text that continues a prompt",
     .usage = "[OPTION]... [TEXT|-]",
-    .about = "Writes text that continues a prompt: TEXT, -p TEXT, the contents of a file (-f), or standard input (-). Without one it "
-             "starts a new text. The text goes to standard output as it comes, everything else to standard error. The command's name may be "
-             "left out: lookat -p TEXT.",
+    .about = "Writes text that continues a prompt: TEXT, -p TEXT, the contents of a file (-f), or standard input (-). Without one, what is piped in "
+             "or redirected is the prompt, also without the - (a pipe that is silent for 3 seconds is not); else a new text is started. The text "
+             "goes to standard output as it comes, everything else to standard error. The command's name may be left out: lookat -p TEXT, or "
+             "lookat TEXT where TEXT has a space in it. Of a number given twice the last counts. llama.cpp's options without effect here, such as "
+             "-ngl, are read and named in a line on standard error; its others are refused with what to use instead.",
     .examples = "lookat -p \"Once upon a time\" -n 100\tone continuation of 100 tokens\n"
                 "lookat generate -f story.txt --temp 0\talways the most likely token\n"
+                "head -n 20 story.txt | lookat -n 100\ta prompt through a pipe\n"
                 "lookat generate -p \"The sea\" -o json --logprobs 5\twith the model's probabilities\n",
     .max_args = 1,
     .run = run,

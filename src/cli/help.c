@@ -85,7 +85,7 @@ void help_command(FILE *fp, const struct command *c) {
 
 void help_program(FILE *fp, const struct command *const *table, int n) {
     fprintf(fp, "usage: lookat COMMAND [OPTION]... [ARGUMENT]...\n"
-                "       lookat [OPTION]...                  the same as lookat generate\n\n");
+                "       lookat [OPTION]... [TEXT]           the same as lookat generate\n\n");
     wrap(fp, "lookat runs GPT-2 models on the CPU: it writes text, and lets the way attention stores its keys and values be swapped.",
          0, 0);
     fprintf(fp, "\nCommands:\n");
@@ -93,6 +93,7 @@ void help_program(FILE *fp, const struct command *const *table, int n) {
     fprintf(fp, "  %-10s  %s\n", "help", "explain a command and its options");
     fprintf(fp, "\nExamples:\n");
     print_examples(fp, "lookat -p \"Once upon a time\" -n 100\tcontinue a text\n"
+                       "head -n 20 story.txt | lookat -n 100\tthe same, with a prompt through a pipe\n"
                        "lookat help generate\twhat generate can do\n");
     fputc('\n', fp);
     wrap(fp, exit_statuses, 0, 0);

@@ -9,6 +9,7 @@
 #define TOK (1u << CMD_TOKENIZE)
 #define BENCH (1u << CMD_BENCH)
 #define ALL ((1u << CMD_COUNT) - 1)
+#define EXPLAIN (1u << CMD_EXPLAIN)
 #define AT(field) offsetof(struct args, field)
 #define INT_LIMIT 2147483647.0
 
@@ -20,7 +21,7 @@ const struct option option_table[] = {
      NULL},
     {"model", 'm', NULL, "MODEL", OPT_LIST, AT(models), 0, 0, BENCH, "Model",
      "model to measure, in any format; repeat it for several; without it LOOKAT_MODEL, then weights/stories6M.gguf beside the program", NULL},
-    {"tokenizer", 'z', NULL, "FILE", OPT_STRING, AT(tokenizer), 0, 0, ALL, "Model",
+    {"tokenizer", 'z', NULL, "FILE", OPT_STRING, AT(tokenizer), 0, 0, ALL & ~EXPLAIN, "Model",
      "folder or file with a tokenizer (vocab.json + merges.txt, tokenizer.json, llm.c .bin, GGUF), instead of the model's own", NULL},
     {"random", 0, NULL, "SHAPE", OPT_STRING, AT(random), 0, 0, CONV, "Model",
      "random weights instead of SRC, for benchmarks: gpt2, gpt2-medium, gpt2-large, gpt2-xl, or L,H,C,T,V (layers, heads, width, context, "
@@ -53,7 +54,7 @@ const struct option option_table[] = {
     {"prompt", 'p', NULL, "TEXT", OPT_STRING, AT(prompt), 0, 0, GEN, "Prompt", "text to continue", NULL},
     {"file", 'f', NULL, "FILE", OPT_LIST, AT(files), 0, 0, GEN, "Prompt", "file with the text to continue; - is standard input", NULL},
     {"ids", 0, NULL, "IDS", OPT_STRING, AT(ids), 0, 0, GEN, "Prompt", "token ids to continue, such as 464,12734,389", NULL},
-    {"special", 0, NULL, NULL, OPT_FLAG, AT(special), 0, 0, GEN, "Prompt",
+    {"special", 0, "sp", NULL, OPT_FLAG, AT(special), 0, 0, GEN, "Prompt",
      "<|endoftext|> in the prompt is the token, not plain text; and control tokens are shown where the model writes them", NULL},
     {"prompt", 'p', NULL, "TEXT", OPT_STRING, AT(prompt), 0, 0, TOK, "Input", "text to encode, or ids to decode", NULL},
     {"file", 'f', NULL, "FILE", OPT_LIST, AT(files), 0, 0, TOK, "Input", "file with the text or the ids; - is standard input", NULL},
@@ -82,7 +83,7 @@ const struct option option_table[] = {
      "independent continuations of the prompt, written together in one batch", "1"},
 
     {"file", 'f', NULL, "FILE", OPT_LIST, AT(files), 0, 0, EVAL, "Texts", "text to measure on; - is standard input; may be repeated", NULL},
-    {"predict", 'n', "n-predict", "N", OPT_INT, AT(n_predict), -1, INT_LIMIT, EVAL, "Texts", "tokens to take from each text; -1: all, with --paper 8192", "-1"},
+    {"predict", 'n', "n-predict", "N", OPT_INT, AT(n_predict), -1, INT_LIMIT, EVAL, "Texts", "tokens to take from each text; -1: all", "-1"},
     {"ctx-size", 'c', NULL, "N", OPT_INT, AT(n_ctx), 0, 1048576, EVAL, "Texts", "tokens of a window, each run on its own; 0: the model's context", "0"},
     {"stride", 0, "ppl-stride", "N", OPT_INT, AT(stride), 0, 1048576, EVAL, "Texts",
      "tokens from one window to the next, of which the last N are scored; 0: windows side by side, the second half scored", "0"},
@@ -157,7 +158,7 @@ const struct option option_table[] = {
     {"log", 0, NULL, "FILE", OPT_STRING, AT(log), 0, 0, GEN, "Output", "--counters and --fidelity as JSON lines into FILE", NULL},
     {"no-display-prompt", 0, NULL, NULL, OPT_FLAG, AT(no_display_prompt), 0, 0, GEN, "Output", "write only the continuation", NULL},
     {"sha256", 0, NULL, NULL, OPT_FLAG, AT(sha256), 0, 0, INFO, "Output", "also the SHA-256 of the file", NULL},
-    {"quiet", 'q', NULL, NULL, OPT_FLAG, AT(quiet), 0, 0, GEN | COMP | EVAL | CALIB | CONV | BENCH, "Output", "nothing on standard error but errors", NULL},
+    {"quiet", 'q', "log-disable", NULL, OPT_FLAG, AT(quiet), 0, 0, GEN | COMP | EVAL | CALIB | CONV | BENCH, "Output", "nothing on standard error but errors", NULL},
     {"verbose", 'v', NULL, NULL, OPT_FLAG, AT(verbose), 0, 0, GEN, "Output", "say more on standard error", NULL},
     {"verbose", 'v', NULL, NULL, OPT_FLAG, AT(verbose), 0, 0, TOK, "Output", "a table of id, bytes (in hex) and text", NULL},
 

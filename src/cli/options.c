@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attention/spec.h"
+#include "cli/llama.h"
 #include "cli/suggest.h"
 
 const char *command_name(enum command_id id) {
@@ -14,6 +16,30 @@ const char *command_name(enum command_id id) {
 
 const char *args_attn(const struct args *a) {
     return a->attn.n ? a->attn.item[a->attn.n - 1] : a->cache_spec[0] ? a->cache_spec : "fp16";
+}
+
+/* The number of the row of `name` that the command has; -1 where there is none. */
+static int row_of(enum command_id command, const char *name) {
+    for (int i = 0; option_table[i].name; i++)
+        if (option_table[i].commands >> command & 1 && strcmp(option_table[i].name, name) == 0) return i;
+    return -1;
+}
+
+bool args_given(const struct args *a, const char *name) {
+    int row = row_of(a->command, name);
+    return row >= 0 && a->given[row];
+}
+
+/* generate and eval run one backend. */
+static int check_one_backend(const struct args *a, struct err *e) {
+    if (a->command != CMD_GENERATE && a->command != CMD_EVAL) return OK;
+    if (a->attn.n > 1)
+        return err_set(e, ERR_USAGE, "--attn: %s runs one backend, got '%.40s' and '%.40s'; lookat compare takes several", command_name(a->command),
+                       a->attn.item[0], a->attn.item[1]);
+    if (a->attn.n && a->attn.item[0][spec_first(a->attn.item[0])])
+        return err_set(e, ERR_USAGE, "--attn %.60s: %s runs one backend, and a comma begins another; lookat compare takes several", a->attn.item[0],
+                       command_name(a->command));
+    return OK;
 }
 
 /* llama.cpp names the cache's halves apart. Where one backend runs, they cannot stand beside --attn. */
@@ -62,9 +88,10 @@ static struct spelling spell(const char *dashes, const char *name, size_t n) {
     return s;
 }
 
-/* The error for an option that the command lacks: says which commands have it, else what may be meant. */
-static int unknown(const struct args *a, const char *name, size_t n, bool is_long, struct err *e) {
-    struct spelling s = spell(is_long ? "--" : "-", name, n);
+/* The error for an option that the command lacks, written behind `dashes`: says which commands have it, else what may be meant. */
+static int unknown(const struct args *a, const char *dashes, const char *name, size_t n, struct err *e) {
+    struct spelling s = spell(dashes, name, n);
+    bool is_long = dashes[1] || n > 1;
     struct suggestion near = {0};
     char owners[128] = "";
     for (const struct option *o = option_table; o->name; o++) {
@@ -77,7 +104,7 @@ static int unknown(const struct args *a, const char *name, size_t n, bool is_lon
         size_t len;
         if (is_long && o->commands >> a->command & 1)
             for (const char *known = next_name(o, NULL, &len); known; known = next_name(o, known, &len))
-                suggest(&near, s.text + 2, known, len);
+                suggest(&near, s.text + strlen(dashes), known, len);
     }
     const char *command = command_name(a->command);
     if (owners[0]) return err_set(e, ERR_USAGE, "%s is not an option of %s, only of %s", s.text, command, owners);
@@ -142,11 +169,22 @@ static int add_to_list(const char *as, const char *value, struct str_list *list,
     return OK;
 }
 
+/* A text, a file or a backend of which only one would count. */
+static int set_string(const char *as, const char *value, const char **out, struct err *e) {
+    if (*out && strcmp(*out, value) != 0)
+        return err_set(e, ERR_USAGE, "%s: expected once, got '%.60s' and '%.60s'", as, *out, value);
+    *out = value;
+    return OK;
+}
+
 static int set_value(struct args *a, const struct option *o, const char *as, const char *value, struct err *e) {
     void *at = (char *)a + o->at;
+    bool *given = &a->given[o - option_table];
+    if (*given && o->kind != OPT_FLAG && o->kind != OPT_STRING && o->kind != OPT_LIST) a->repeated = o->name;
+    *given = true;
     switch (o->kind) {
     case OPT_FLAG: *(bool *)at = true; return OK;
-    case OPT_STRING: *(const char **)at = value; return OK;
+    case OPT_STRING: return set_string(as, value, at, e);
     case OPT_CHOICE: return set_choice(o, as, value, at, e);
     case OPT_LIST: return add_to_list(as, value, at, e);
     case OPT_INT: return set_int(o, as, value, at, e);
@@ -177,7 +215,7 @@ static int parse_long(struct args *a, struct words *w, const char *name, struct 
     size_t n = equals ? (size_t)(equals - name) : strlen(name);
     const struct option *o = option_table;
     while (o->name && !(o->commands >> a->command & 1 && has_name(o, name, n))) o++;
-    if (!o->name) return unknown(a, name, n, true, e);
+    if (!o->name) return unknown(a, "--", name, n, e);
     struct spelling s = spell("--", name, n);
     if (equals && !o->metavar) return err_set(e, ERR_USAGE, "%s: takes no value, got '%.60s'", s.text, equals + 1);
     const char *value;
@@ -185,12 +223,61 @@ static int parse_long(struct args *a, struct words *w, const char *name, struct 
     return rc ? rc : set_value(a, o, s.text, value, e);
 }
 
-/* Is `word` one of llama.cpp's names of three letters behind a single dash, -ctk or -ctv? */
-static bool three_letters(const struct args *a, const char *word) {
-    if (strlen(word) != 4) return false;
-    for (const struct option *o = option_table; o->name; o++)
-        if (o->commands >> a->command & 1 && o->aliases && has_name(o, word + 1, 3)) return true;
-    return false;
+/* ---- llama.cpp's options ---- */
+
+static int refuse_llama(const struct llama_option *o, const struct spelling *s, struct err *e) {
+    return err_set(e, ERR_USAGE, "lookat has no %s (llama.cpp: %s); %s", s->text, o->what, o->instead);
+}
+
+/* A word that names an option of llama.cpp that is none here; *read is false where it does not. */
+static int parse_llama(struct args *a, struct words *w, const char *word, bool *read, struct err *e) {
+    size_t n = strcspn(word, "=");
+    const struct llama_option *o = llama_find(word, n);
+    *read = o != NULL;
+    if (!o) return OK;
+    struct spelling s = spell("", word, n);
+    const char *value = word[n] ? word + n + 1 : NULL;
+    if (value && o->value == LLAMA_FLAG) return err_set(e, ERR_USAGE, "%s: takes no value, got '%.60s'", s.text, value);
+    bool another = w->next < w->argc && (o->value == LLAMA_VALUE || (o->value == LLAMA_SWITCH && llama_is_switch(w->argv[w->next])));
+    if (!value && another) value = w->argv[w->next++];
+    if (!llama_no_effect(o, value)) return refuse_llama(o, &s, e);
+    if (!value && o->value == LLAMA_VALUE) return err_set(e, ERR_USAGE, "%s: needs a value", s.text);
+    if (a->n_ignored < IGNORED_MAX) a->ignored[a->n_ignored++] = word;
+    return OK;
+}
+
+void options_say(FILE *fp, const struct args *a) {
+    for (size_t i = 0; i < a->n_ignored; i++) {
+        size_t n = strcspn(a->ignored[i], "=");
+        const struct llama_option *o = llama_find(a->ignored[i], n);
+        const char *why = o->instead ? "that value is what is done anyway" : o->what;
+        fprintf(fp, "%s%.*s (%s)", i ? ", " : "lookat: no effect here: ", (int)n, a->ignored[i], why);
+    }
+    if (a->n_ignored) fputc('\n', fp);
+    if (a->repeated) fprintf(fp, "lookat: --%s: given more than once; the last one counts\n", a->repeated);
+}
+
+/* ---- words ---- */
+
+/* `word`: a single dash and more than one letter. Does it name a long option of the command? */
+static const struct option *long_behind_one_dash(const struct args *a, const char *word) {
+    size_t n = strcspn(word + 1, "=");
+    for (const struct option *o = option_table; n > 1 && o->name; o++)
+        if (o->commands >> a->command & 1 && has_name(o, word + 1, n)) return o;
+    return NULL;
+}
+
+/* Names of three letters are llama.cpp's, -ctk and -ctv, and -help is clear enough; a longer one lacks a dash. */
+static int parse_one_dash(struct args *a, struct words *w, const char *word, const struct option *o, struct err *e) {
+    size_t n = strcspn(word + 1, "=");
+    if (n <= 3 || o->at == offsetof(struct args, help) || o->at == offsetof(struct args, version)) return parse_long(a, w, word + 1, e);
+    return err_set(e, ERR_USAGE, "unknown option %.40s of %s; did you mean -%.40s?", word, command_name(a->command), word);
+}
+
+/* Could this be glued to the option as its value? A number begins like one: -ngl is not -n gl. */
+static bool may_be_glued(const struct option *o, const char *glued) {
+    bool number = o->kind == OPT_INT || o->kind == OPT_DOUBLE || o->kind == OPT_SEED || (o->kind == OPT_LIST && strncmp(o->metavar, "N,", 2) == 0);
+    return !number || strchr("0123456789+-.", *glued);
 }
 
 /* One word of short options: -q, -n5, -qvn5, -n 5. */
@@ -198,14 +285,41 @@ static int parse_letters(struct args *a, struct words *w, const char *word, stru
     for (const char *c = word + 1; *c; c++) {
         const struct option *o = option_table;
         while (o->name && !(o->commands >> a->command & 1 && o->letter == *c)) o++;
-        if (!o->name) return unknown(a, c, 1, false, e);
+        if (!o->name && word[2])
+            return err_set(e, ERR_USAGE, "unknown option -%c in %.60s of %s", *c, word, command_name(a->command));
+        if (!o->name) return unknown(a, "-", c, 1, e);
         struct spelling s = spell("-", c, 1);
-        const char *value;
-        int rc = take_value(w, o, s.text, o->metavar && c[1] ? c + 1 : NULL, &value, e);
+        const char *glued = o->metavar && c[1] ? c + 1 : NULL, *value;
+        if (glued && !may_be_glued(o, glued))
+            return err_set(e, ERR_USAGE, "unknown option %.60s of %s (%s takes a number, %s)", word, command_name(a->command), s.text, o->metavar);
+        int rc = take_value(w, o, s.text, glued, &value, e);
         if (!rc) rc = set_value(a, o, s.text, value, e);
-        if (rc || o->metavar || a->help) return rc;
+        if (rc || o->metavar) return rc;
     }
     return OK;
+}
+
+/* -ctk and the like of other commands. */
+static bool long_elsewhere(const char *word, size_t n) {
+    for (const struct option *o = option_table; n > 2 && o->name; o++)
+        if (has_name(o, word + 1, n - 1)) return true;
+    return false;
+}
+
+/* A word that begins with a dash and is neither - nor --. The command's own options come before llama.cpp's of the same name. */
+static int parse_option(struct args *a, struct words *w, const char *word, struct err *e) {
+    bool is_long = word[1] == '-', read;
+    size_t n = strcspn(word, "=");
+    const struct option *o = is_long ? NULL : long_behind_one_dash(a, word);
+    if (o) return parse_one_dash(a, w, word, o, e);
+    for (o = option_table; o->name; o++)
+        if (o->commands >> a->command & 1 && (is_long ? has_name(o, word + 2, n - 2) : o->letter == word[1] && !word[2])) break;
+    if (!o->name) {
+        int rc = parse_llama(a, w, word, &read, e);
+        if (rc || read) return rc;
+    }
+    if (!is_long && long_elsewhere(word, n)) return unknown(a, "-", word + 1, n - 1, e);
+    return is_long ? parse_long(a, w, word + 2, e) : parse_letters(a, w, word, e);
 }
 
 int options_parse(struct args *a, int argc, char **argv, struct err *e) {
@@ -221,8 +335,10 @@ int options_parse(struct args *a, int argc, char **argv, struct err *e) {
         else if (strcmp(word, "--") == 0)
             ended = true;
         else
-            rc = word[1] == '-' ? parse_long(a, &w, word + 2, e) : three_letters(a, word) ? parse_long(a, &w, word + 1, e) : parse_letters(a, &w, word, e);
+            rc = parse_option(a, &w, word, e);
         if (rc) return rc;
     }
-    return a->help || a->version ? OK : join_cache_types(a, e);
+    if (a->help || a->version) return OK;
+    int rc = check_one_backend(a, e);
+    return rc ? rc : join_cache_types(a, e);
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/err.h"
 
@@ -13,7 +14,7 @@ enum command_id { CMD_GENERATE, CMD_COMPARE, CMD_EVAL, CMD_CALIBRATE, CMD_CONVER
 /* "generate", "convert", ... */
 const char *command_name(enum command_id id);
 
-enum { STR_LIST_MAX = 64 };
+enum { STR_LIST_MAX = 64, OPTION_ROWS_MAX = 160, IGNORED_MAX = 16 };
 struct str_list {
     const char *item[STR_LIST_MAX];
     size_t n;
@@ -71,6 +72,11 @@ struct args {
 
     bool help, version;
 
+    bool given[OPTION_ROWS_MAX];        /* by row of option_table */
+    const char *repeated;               /* a number or word that was given twice, of which the last counts; NULL: none */
+    const char *ignored[IGNORED_MAX];   /* llama.cpp's options without effect here, as they were written */
+    size_t n_ignored;
+
     int argc; /* arguments that are no options, in order; "-" is one */
     char **argv;
 };
@@ -106,10 +112,18 @@ extern const struct option option_table[];
 void args_init(struct args *a, enum command_id command);
 
 /* Parses argv[0..argc), program and command name left out, into *a, which args_init has set. Options and other arguments may come in any
- * order; "--" ends the options. Reorders argv. Stops at --help and --version. ERR_USAGE with what is wrong, and what may be meant. */
+ * order; "--" ends the options. Of a number or a word from a list that is given twice the last counts, as in llama.cpp; texts, files and backends
+ * are refused where one is expected and two are given. Reorders argv. Stops at --help and --version. ERR_USAGE with what is wrong, and what
+ * may be meant. */
 int options_parse(struct args *a, int argc, char **argv, struct err *e);
 
-/* The spec of a command that runs one backend: the last --attn, else cache_spec, else "fp16". */
+/* Was the option with this long name (the first one of its row) given? */
+bool args_given(const struct args *a, const char *name);
+
+/* What is worth a line before the command runs: options without effect, and numbers of which only the last counts. */
+void options_say(FILE *fp, const struct args *a);
+
+/* The spec of a command that runs one backend: --attn, else cache_spec, else "fp16". */
 const char *args_attn(const struct args *a);
 
 #endif
