@@ -193,7 +193,9 @@ static void tiny_model(void) {
     tiny_tensor(&t, "blk.0.ffn_down.weight", 32, 4, G_Q4_0);
     tiny_tensor(&t, "output.weight", 4, 5, G_BF16);
     tiny_tensor(&t, "rope_freqs.weight", 4, 0, G_F32);
-    tiny_tensor(&t, "blk.7.ffn_up.bias", 4, 0, G_F32);
+    tiny_tensor(&t, "attn_mask", 4, 0, G_F32);
+    put_u16(tiny_kv(&t, "split.count", T_U16), 1); /* split, but into one file */
+    put_u16(tiny_kv(&t, "split.no", T_U16), 0);
     put_u32(tiny_array(&t, "general.tags", T_U32, 1), 7);
     put_u16(tiny_kv(&t, "gpt2.context_length", T_U16), 8);
     tiny_u32(&t, "gpt2.attention.head_count_kv", 1);

@@ -24,6 +24,12 @@ static int shown(size_t n) { return n < SHOWN ? (int)n : SHOWN; }
 
 static int no_memory(const struct loader *l) { return err_file(l->e, ERR_FAILED, l->path, "no memory for the model"); }
 
+static int missing(const struct loader *l, const char *tensor) {
+    const char *part = strstr(path_base(l->path), "-of-")
+        ? ": by its name, this is one of several files that the model is split into" : "";
+    return err_file(l->e, ERR_REFUSED, l->path, "tensor \"%s\" is missing%s", tensor, part);
+}
+
 /* ---- keys ---- */
 
 static int read_size(const struct loader *l, const char *key, size_t *out) {
@@ -33,6 +39,17 @@ static int read_size(const struct loader *l, const char *key, size_t *out) {
     if (x > SIZE_MAX) return err_file(l->e, ERR_REFUSED, l->path, "%s is %llu, which is too large", key, (unsigned long long)x);
     *out = (size_t)x;
     return OK;
+}
+
+/* llama.cpp's split files: each names its own number, from 0, and only the first has the model's keys. */
+static int check_split(const struct loader *l) {
+    uint64_t no = 0, count = 1;
+    int rc = gguf_find(l->g, "split.count") ? gguf_uint(l->g, "split.count", &count, l->e) : OK;
+    if (!rc && gguf_find(l->g, "split.no")) rc = gguf_uint(l->g, "split.no", &no, l->e);
+    if (rc || count <= 1) return rc;
+    return err_file(l->e, ERR_REFUSED, l->path, "is file %llu of the %llu that the model is split into: "
+                    "join them with llama-gguf-split --merge FIRST.gguf WHOLE.gguf",
+                    (unsigned long long)no + 1, (unsigned long long)count);
 }
 
 static int check_architecture(const struct loader *l) {
@@ -77,7 +94,8 @@ static int check_variants(const struct loader *l, const struct gpt2_config *c) {
 
 static int read_config(const struct loader *l, struct gpt2_config *c) {
     double eps = 0;
-    int rc = check_architecture(l);
+    int rc = check_split(l);
+    if (!rc) rc = check_architecture(l);
     if (!rc) rc = read_size(l, "gpt2.context_length", &c->n_ctx);
     if (!rc) rc = read_size(l, "gpt2.embedding_length", &c->n_embd);
     if (!rc) rc = read_size(l, "gpt2.feed_forward_length", &c->n_inner);
@@ -88,7 +106,7 @@ static int read_config(const struct loader *l, struct gpt2_config *c) {
     if (rc) return rc;
     c->norm_eps = (float)eps;
     const struct gguf_tensor *wte = gguf_tensor(l->g, "token_embd.weight");
-    if (!wte) return err_file(l->e, ERR_REFUSED, l->path, "tensor \"token_embd.weight\" is missing");
+    if (!wte) return missing(l, "token_embd.weight");
     c->n_vocab = wte->dims[1] > SIZE_MAX ? SIZE_MAX : (size_t)wte->dims[1];
     rc = gpt2_config_check(c, l->path, l->e);
     if (!rc) rc = check_variants(l, c);
@@ -117,7 +135,7 @@ static int take(const struct loader *l, const char *name, bool block, size_t col
     else
         snprintf(full, sizeof full, "%s", name);
     const struct gguf_tensor *t = gguf_tensor(l->g, full);
-    if (!t) return err_file(l->e, ERR_REFUSED, l->path, "tensor \"%s\" is missing", full);
+    if (!t) return missing(l, full);
     const uint64_t dims[4] = {cols, rows, 1, 1};
     if (memcmp(t->dims, dims, sizeof dims) != 0) {
         shape_text(got, sizeof got, t->dims);
@@ -204,15 +222,29 @@ static int take_weights(struct loader *l, struct gpt2_weights *w) {
     return w->tied ? OK : take_matrix(l, "output.weight", false, V, C, &w->head);
 }
 
-static void warn_unknown(const struct loader *l) {
+static bool starts(struct gguf_str s, const char *text) {
+    return s.n >= strlen(text) && memcmp(s.s, text, strlen(text)) == 0;
+}
+
+/* What is left over in a block or at the output belongs to another model: to pass over it would change every number. The rest, such as
+ * tables that can be computed, is only named. */
+static int check_unknown(const struct loader *l) {
     const struct gguf_tensor *first = NULL;
     size_t n = 0;
-    for (size_t i = 0; i < l->g->n_tensors; i++)
-        if (!l->used[i] && !n++) first = &l->g->tensors[i];
-    if (!n || !l->warn) return;
+    for (size_t i = 0; i < l->g->n_tensors; i++) {
+        const struct gguf_tensor *t = &l->g->tensors[i];
+        if (l->used[i]) continue;
+        if (starts(t->name, "blk.") || starts(t->name, "output"))
+            return err_file(l->e, ERR_REFUSED, l->path, "tensor \"%.*s\" is not part of GPT-2 with %zu blocks",
+                            shown(t->name.n), t->name.s, l->layer);
+        if (!n++) first = t;
+    }
+    if (!n || !l->warn) return OK;
     struct err text;
-    err_file(&text, OK, l->path, "%zu tensors that GPT-2 does not have are ignored, the first is \"%.*s\"", n, shown(first->name.n), first->name.s);
+    err_file(&text, OK, l->path, "%zu tensor%s that GPT-2 does not have %s ignored, the first is \"%.*s\"", n, n == 1 ? "" : "s",
+             n == 1 ? "is" : "are", shown(first->name.n), first->name.s);
     l->warn(text.msg);
+    return OK;
 }
 
 /* ---- vocabulary ---- */
@@ -346,7 +378,7 @@ int gguf_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct
     if (!rc) rc = take_weights(&l, &c->weights);
     if (!rc) rc = read_vocab(&l, &c->vocab);
     if (!rc) rc = vocab_check(&c->vocab, c->weights.config.n_vocab, path, e);
-    if (!rc) warn_unknown(&l);
+    if (!rc) rc = check_unknown(&l);
     arena_free(&g.arena); /* the map stays: c->file */
     return rc;
 }

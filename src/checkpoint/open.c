@@ -14,26 +14,29 @@ static const char *file_in(const char *folder, const char *name, struct arena *a
     return path && file_exists(path) ? path : NULL;
 }
 
-/* The only *.gguf file of a folder, or NULL. */
-static const char *only_gguf(const char *folder, struct arena *a) {
+/* The only *.gguf file of a folder, or NULL; *n: how many there are. */
+static const char *only_gguf(const char *folder, size_t *n, struct arena *a) {
     DIR *d = opendir(folder);
     const char *found = NULL;
-    size_t n = 0;
+    *n = 0;
     for (struct dirent *entry; d && (entry = readdir(d));) {
         size_t len = strlen(entry->d_name);
-        if (len > 5 && strcmp(entry->d_name + len - 5, ".gguf") == 0 && n++ == 0) found = path_join(a, folder, entry->d_name);
+        if (len > 5 && strcmp(entry->d_name + len - 5, ".gguf") == 0 && (*n)++ == 0)
+            found = path_join(a, folder, entry->d_name);
     }
     if (d) closedir(d);
-    return n == 1 ? found : NULL;
+    return *n == 1 ? found : NULL;
 }
 
 /* The model's file in a folder. */
 static int find_model(const char *folder, const char **path, struct arena *a, struct err *e) {
+    size_t n;
     if ((*path = file_in(folder, "model.safetensors", a)) != NULL) return OK;
     if (file_in(folder, "model.safetensors.index.json", a))
         return err_file(e, ERR_REFUSED, folder,
                         "the model is split into several files (model.safetensors.index.json): expected one model.safetensors");
-    if ((*path = only_gguf(folder, a)) != NULL) return OK;
+    if ((*path = only_gguf(folder, &n, a)) != NULL) return OK;
+    if (n > 1) return err_file(e, ERR_REFUSED, folder, "holds %zu GGUF files: name one of them", n);
     if (file_in(folder, "pytorch_model.bin", a))
         return err_file(e, ERR_REFUSED, folder, "has only a PyTorch pickle (pytorch_model.bin): expected model.safetensors");
     return err_file(e, ERR_REFUSED, folder, "is a folder without a model.safetensors");
@@ -115,10 +118,11 @@ void checkpoint_close(struct checkpoint *c) {
 
 /* A folder's tokenizer: Hugging Face's files, llm.c's, or the one in its only GGUF file. */
 static int find_tokenizer(const char *folder, const char **path, struct arena *a, struct err *e) {
+    size_t n;
     *path = folder;
     if (file_in(folder, "vocab.json", a) || file_in(folder, "tokenizer.json", a)) return OK;
     if ((*path = tokenizer_beside(folder, KIND_LLMC_MODEL, a)) != NULL) return OK;
-    if ((*path = only_gguf(folder, a)) != NULL) return OK;
+    if ((*path = only_gguf(folder, &n, a)) != NULL) return OK;
     return err_file(e, ERR_REFUSED, folder, "is a folder without a tokenizer: expected vocab.json and merges.txt, or tokenizer.json");
 }
 

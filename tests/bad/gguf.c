@@ -103,6 +103,22 @@ EDIT(grouped_heads) { tiny_u32(t, "gpt2.attention.head_count_kv", 2); }
 EDIT(key_dim) { tiny_u32(t, "gpt2.attention.key_length", 8); }
 EDIT(value_dim) { tiny_u32(t, "gpt2.attention.value_length", 8); }
 EDIT(bias_q8_0) { tiny_tensor(t, "blk.0.ffn_up.bias", 32, 0, G_Q8_0); }
+EDIT(split_first) {
+    put_u16(tiny_kv(t, "split.count", T_U16), 3);
+    put_u16(tiny_kv(t, "split.no", T_U16), 0);
+    put_u32(tiny_kv(t, "split.tensors.count", T_I32), 40);
+    tiny_drop_tensor(t, 9);
+}
+EDIT(split_second) { /* only the keys of the split */
+    while (t->n_kv) tiny_drop_kv(t, t->kv[0].key);
+    put_u16(tiny_kv(t, "split.no", T_U16), 1);
+    put_u32(tiny_kv(t, "split.count", T_U32), 2);
+}
+EDIT(split_string) { tiny_str(t, "split.count", "3"); }
+EDIT(split_name) { tiny_drop_tensor(t, 9); }
+EDIT(block_norm) { tiny_tensor(t, "blk.0.attn_q_norm.weight", 4, 0, G_F32); }
+EDIT(block_7) { tiny_tensor(t, "blk.7.ffn_up.bias", 4, 0, G_F32); }
+EDIT(head_bias) { tiny_tensor(t, "output.bias", 5, 0, G_F32); }
 EDIT(head_shape) { tiny_tensor(t, "output.weight", 4, 6, G_F32); }
 
 /* ---- the vocabulary ---- */
@@ -239,6 +255,13 @@ static const struct {
     {"key-dim", "gpt2.attention.key_length is 8, expected 4", key_dim},
     {"value-dim", "gpt2.attention.value_length is 8, expected 4", value_dim},
     {"bias-q8_0", "\"blk.0.ffn_up.bias\" is q8_0, expected f32, f16 or bf16", bias_q8_0},
+    {"split-first", "is file 1 of the 3 that the model is split into: join them with llama-gguf-split --merge", split_first},
+    {"split-second", "is file 2 of the 2 that the model is split into", split_second},
+    {"split-string", "\"split.count\" is string, expected an integer", split_string},
+    {"m-00001-of-00003.gguf", "\"blk.0.ffn_norm.bias\" is missing: by its name, this is one of several files", split_name},
+    {"block-norm", "tensor \"blk.0.attn_q_norm.weight\" is not part of GPT-2 with 1 blocks", block_norm},
+    {"block-7", "tensor \"blk.7.ffn_up.bias\" is not part of GPT-2 with 1 blocks", block_7},
+    {"head-bias", "tensor \"output.bias\" is not part of GPT-2", head_bias},
     {"head-shape", "\"output.weight\" is 4 x 6, expected 4 x 5", head_shape},
 
     {"tokenizer-llama", "tokenizer.ggml.model is \"llama\", expected \"gpt2\"", tokenizer_llama},
