@@ -200,6 +200,7 @@ static void memory_bound(void) {
 
 int main(void) {
     if (!folder_make()) return 1;
+    file_guard(true);
     RUN(good_file);
     RUN(bad_files);
     RUN(cut_anywhere);

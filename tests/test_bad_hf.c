@@ -249,6 +249,7 @@ int main(void) {
         printf("FAIL folder: cannot be made\n");
         return 1;
     }
+    file_guard(true);
     RUN(safetensors);
     RUN(configs);
     RUN(no_config);

@@ -97,6 +97,45 @@ static void limited_output(void) {
     signal(SIGXFSZ, SIG_DFL);
 }
 
+/* Does reading p[at] end a process? */
+static bool cannot_be_read(const uint8_t *p, size_t at) {
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        volatile uint8_t byte;
+        if (!freopen("/dev/null", "w", stderr)) _exit(0); /* a sanitizer's report */
+        byte = *(const volatile uint8_t *)(p + at);
+        _exit(byte & 0);
+    }
+    int status = 0;
+    return child > 0 && waitpid(child, &status, 0) == child && !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* A guarded map holds the file, and nothing behind its last byte. */
+static void guarded_map(void) {
+    static uint8_t block[3 << 16];
+    const size_t page = memory_page(), sizes[] = {1, page - 1, page, page + 1, 2 * page + 777, 2 * page};
+    char path[64];
+    snprintf(path, sizeof path, "%s/mapped", folder);
+    for (size_t i = 0; i < sizeof block; i++) block[i] = (uint8_t)(i * 2654435761u >> 24);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct file f;
+        struct err e = {0};
+        size_t n = sizes[i];
+        FILE *fp = fopen(path, "wb");
+        CHECK(fp && n <= sizeof block && fwrite(block, 1, n, fp) == n && fclose(fp) == 0, "%zu bytes cannot be written", n);
+        file_guard(true);
+        CHECK(file_map(&f, path, &e) == OK && f.size == n && memcmp(f.data, block, n) == 0, "%zu bytes: %zu, %s", n, f.size, e.msg);
+        CHECK(cannot_be_read(f.data, n) && cannot_be_read(f.data, n + 4096), "%zu bytes: there is more", n);
+        CHECK(!cannot_be_read(f.data, n - 1), "%zu bytes: the last cannot be read", n);
+        file_unmap(&f);
+        file_guard(false);
+        CHECK(file_map(&f, path, &e) == OK && f.size == n && memcmp(f.data, block, n) == 0, "%zu bytes: %zu, %s", n, f.size, e.msg);
+        file_unmap(&f);
+    }
+    unlink(path);
+}
+
 int main(int argc, char **argv) {
     program = argc ? argv[0] : "";
     if (!mkdtemp(folder)) {
@@ -108,6 +147,7 @@ int main(int argc, char **argv) {
     RUN(memory_and_processors);
     RUN(full_stream);
     RUN(limited_output);
+    RUN(guarded_map);
     rmdir(folder);
     return TEST_RESULT;
 }

@@ -399,6 +399,7 @@ int main(void) {
         printf("FAIL folder: cannot be made\n");
         return 1;
     }
+    file_guard(true);
     if (unmeasurable()) printf("skip memory_bound: %s\n", unmeasurable());
     RUN(broken_files);
     RUN(many_short_tokens);

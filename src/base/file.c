@@ -8,8 +8,33 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/guard.h"
 #include "base/interrupt.h"
 #include "base/process.h"
+
+static bool guarded;
+
+void file_guard(bool on) { guarded = on; }
+
+/* Maps the first `size` bytes of fd, 1 or more. */
+static int map_bytes(struct file *f, int fd, size_t size, struct err *e) {
+    if (guarded) {
+        f->data = guard_map(fd, size, &f->map, &f->map_bytes);
+    } else {
+        void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+        f->data = p == MAP_FAILED ? NULL : p;
+        f->map = (void *)(uintptr_t)f->data;
+        f->map_bytes = size;
+        if (f->data) memory_large_pages(p, size); /* of what is not in memory yet */
+    }
+    if (!f->data) {
+        int rc = err_file(e, ERR_FAILED, f->path, "cannot map: %s", strerror(errno));
+        *f = (struct file){.path = f->path, .data = (const uint8_t *)""};
+        return rc;
+    }
+    f->size = size;
+    return OK;
+}
 
 int file_map(struct file *f, const char *path, struct err *e) {
     *f = (struct file){.path = path, .data = (const uint8_t *)""};
@@ -25,22 +50,14 @@ int file_map(struct file *f, const char *path, struct err *e) {
         rc = err_file(e, ERR_REFUSED, path, "is not a regular file");
     else if ((uintmax_t)st.st_size > SIZE_MAX)
         rc = err_file(e, ERR_REFUSED, path, "is too large for this machine's address space");
-    else if (st.st_size > 0) {
-        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (p == MAP_FAILED)
-            rc = err_file(e, ERR_FAILED, path, "cannot map: %s", strerror(errno));
-        else {
-            memory_large_pages(p, (size_t)st.st_size); /* of what is not in memory yet */
-            f->data = p;
-            f->size = (size_t)st.st_size;
-        }
-    }
+    else if (st.st_size > 0)
+        rc = map_bytes(f, fd, (size_t)st.st_size, e);
     close(fd);
     return rc;
 }
 
 void file_unmap(struct file *f) {
-    if (f->size) munmap((void *)(uintptr_t)f->data, f->size);
+    if (f->map) munmap(f->map, f->map_bytes);
     *f = (struct file){0};
 }
 

@@ -15,11 +15,16 @@ struct file {
     const char *path;    /* as given; the caller keeps it alive */
     const uint8_t *data; /* [size] */
     size_t size;         /* bytes */
+    void *map;           /* [map_bytes] what is unmapped at the end; NULL: nothing */
+    size_t map_bytes;
 };
 
 /* Maps the regular file at path. ERR_FAILED where it cannot be opened, ERR_REFUSED where it is a folder or a device. */
 int file_map(struct file *f, const char *path, struct err *e);
 void file_unmap(struct file *f);
+
+/* For tests: from now on nothing behind the last byte of a map can be read (guard.h). */
+void file_guard(bool on);
 
 /* Reads all of path, or of standard input for "-", into the arena: *data is [*size] and followed by a zero byte.
  * Pipes and devices are fine. ERR_FAILED where it cannot be read, ERR_REFUSED for a folder. */
