@@ -157,17 +157,29 @@ has "$tmp/f.json" '"free":null'
 end
 
 begin csv
-[ "$(awk -F, '{ n = gsub(/"[^"]*"/, "x"); print split($0, f, ",") }' "$tmp/whole.csv" | sort -u)" = 38 ] || fail "rows of other lengths"
+[ "$(awk -F, '{ n = gsub(/"[^"]*"/, "x"); print split($0, f, ",") }' "$tmp/whole.csv" | sort -u)" = 40 ] || fail "rows of other lengths"
 [ "$(wc -l < "$tmp/whole.csv")" -eq 187 ] || fail "$(wc -l < "$tmp/whole.csv") lines, expected 1 + 6 runs x (1 + 6 layers x (1 + 4 heads))"
 c $specs -o csv > "$tmp/plain.csv"
 [ "$(wc -l < "$tmp/plain.csv")" -eq 43 ] || fail "$(wc -l < "$tmp/plain.csv") lines, expected 1 + 6 runs x (1 + 6 layers)"
 has "$tmp/plain.csv" "text,window,attn,keys,values,layer,head,n,cosine,cosine_se,"
 end
 
+begin errors
+# four windows of one text; then one window, which has none
+has "$tmp/plain.csv" ",rms_dp,windows,rms_dp_se"
+[ "$(awk -F, 'NR > 1 && NR < 8 { print $39 }' "$tmp/plain.csv" | sort -u)" = 4 ] || fail "windows: $(cut -d, -f39 "$tmp/plain.csv" | tr '\n' ' ')"
+[ "$(c $specs --mode all -o json | grep -o '"windows":[0-9]*' | sort -u)" = '"windows":4' ] || fail "windows in JSON"
+"$BIN" compare -f "$tmp/one.txt" -n 24 -c 24 -t 1 -q $specs -o json > "$tmp/one.json" || fail "one window"
+for t in '"cosine":[1,null]' '"ratio":[1,null]' '"rms_dp":0,"rms_dp_se":null'; do has "$tmp/one.json" "$t"; done
+"$BIN" compare -f "$tmp/one.txt" -n 24 -c 24 -t 1 -q $specs > "$tmp/one.out" || fail "one window as text"
+grep -q "[0-9] ± [0-9]" "$tmp/one.out" && fail "± of one window: $(cat "$tmp/one.out")"
+has "$tmp/one.out" "one window, so there is no ±"
+end
+
 begin tables
 c $specs -o md > "$tmp/t.md" || fail "md: $?"
 awk -F'[^\\\\][|]' '/^\|/ { if (last && NF != last) exit 1; last = NF; next } { last = 0 }' "$tmp/t.md" || fail "a Markdown row of another length"
-for t in "## $tmp/one.txt: 110 tokens in 4 windows" "### Forced: the same tokens, each with its own hidden states; 44 scored" "### Shadow: " "| worst |" \
+for t in "## $tmp/one.txt: 110 tokens in 4 windows" "### Forced: the same tokens, each with its own hidden states; 44 scored; ± standard error over 4 windows" "### Shadow: " "| worst |" \
     "| int4 | int4:group=32 | fp16 | 864 | 3,072 | 3,936 | 7.11x | 3.12x |" " ± "; do has "$tmp/t.md" "$t"; done
 c $specs --mode all --heads > "$tmp/t.txt" || fail "text: $?"
 for t in "== $tmp/two.txt: 110 tokens" "5, head 3" "Bytes loaded per decoded token" "Free: fp32 and int4 go on after 12 tokens of the text, seed 1"; do has "$tmp/t.txt" "$t"; done

@@ -255,13 +255,13 @@ static void not_a_number(void) {
     r.main = &merged;
     CHECK(compare_report_sum(&r, &err) == OK, "%s", err.msg);
     const struct comparison_summary *s = compare_sum(&r, 1, 0), *other = compare_sum(&r, 1, 1);
-    const double figures[] = {s->perplexity, s->perplexity_error, s->ratio, s->ratio_error, moments_mean(&s->kld), moments_error(&s->kld),
-                              s->kld_median, s->kld_p99, s->kld_max, moments_mean(&s->same_top1), s->rms_dp};
+    const double figures[] = {s->perplexity, s->perplexity_error, s->ratio, s->ratio_error, estimate_mean(&s->kld), estimate_error(&s->kld),
+                              s->kld_median, s->kld_p99, s->kld_max, estimate_mean(&s->same_top1), s->rms_dp};
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) CHECK(isnan(figures[i]), "forced figure %zu is %g", i, figures[i]);
     for (int f = 0; f < FIDELITIES; f++)
-        CHECK(isnan(moments_mean(&s->all[f])) && isnan(moments_mean(&s->layers[FIDELITIES + f])) && moments_mean(&s->layers[f]) == 0.5, "shadow %d", f);
+        CHECK(isnan(estimate_mean(&s->all[f])) && isnan(estimate_mean(&s->layers[FIDELITIES + f])) && estimate_mean(&s->layers[f]) == 0.5, "shadow %d", f);
     CHECK(s->worst_layer == 1, "the worst layer is %zu", s->worst_layer);
-    CHECK(!isnan(moments_mean(&other->kld)) && !isnan(moments_mean(&other->all[0])), "the other text's figures");
+    CHECK(!isnan(estimate_mean(&other->kld)) && !isnan(estimate_mean(&other->all[0])), "the other text's figures");
     print(put_markdown, &r);
     CHECK(strstr(printed, "| int4 | 1 | NaN | NaN | NaN | NaN |") && strstr(printed, "| int4 | 0 | 0.5000 ± "), "%.3000s", printed);
     CHECK(strstr(printed, " | NaN | NaN | NaN | NaN | NaN | NaN | NaN | NaN | "), "the forced table: %.3000s", printed);

@@ -89,14 +89,14 @@ static void equal_backends_are_exactly_equal(void) {
     for (size_t run = 0; run < 2; run++) {
         struct comparison_summary s = summary(&t, run, SIZE_MAX);
         for (size_t l = 0; l < 6; l++) {
-            const struct moments *m = s.layers + l * FIDELITIES;
+            const struct estimate *m = s.layers + l * FIDELITIES;
             CHECK(m[FIDELITY_COSINE].n == 2 * 80 * 4, "%zu samples", (size_t)m->n);
-            CHECK(moments_mean(&m[FIDELITY_COSINE]) == 1 && moments_mean(&m[FIDELITY_KL]) == 0 && moments_mean(&m[FIDELITY_SPEARMAN]) == 1 &&
-                      moments_mean(&m[FIDELITY_TOP5]) == 1, "layer %zu: %.17g %g %.17g %g", l, moments_mean(&m[FIDELITY_COSINE]),
-                  moments_mean(&m[FIDELITY_KL]), moments_mean(&m[FIDELITY_SPEARMAN]), moments_mean(&m[FIDELITY_TOP5]));
-            for (int f = 0; f < FIDELITIES; f++) CHECK(moments_error(&m[f]) == 0, "error %g", moments_error(&m[f]));
+            CHECK(estimate_mean(&m[FIDELITY_COSINE]) == 1 && estimate_mean(&m[FIDELITY_KL]) == 0 && estimate_mean(&m[FIDELITY_SPEARMAN]) == 1 &&
+                      estimate_mean(&m[FIDELITY_TOP5]) == 1, "layer %zu: %.17g %g %.17g %g", l, estimate_mean(&m[FIDELITY_COSINE]),
+                  estimate_mean(&m[FIDELITY_KL]), estimate_mean(&m[FIDELITY_SPEARMAN]), estimate_mean(&m[FIDELITY_TOP5]));
+            for (int f = 0; f < FIDELITIES; f++) CHECK(estimate_error(&m[f]) == 0, "error %g", estimate_error(&m[f]));
         }
-        CHECK(s.ratio == 1 && s.ratio_error == 0 && s.kld_max == 0 && moments_mean(&s.kld) == 0 && moments_mean(&s.same_top1) == 1 && s.rms_dp == 0,
+        CHECK(s.ratio == 1 && s.ratio_error == 0 && s.kld_max == 0 && estimate_mean(&s.kld) == 0 && estimate_mean(&s.same_top1) == 1 && s.rms_dp == 0,
               "ratio %.17g, kld %g", s.ratio, s.kld_max);
         CHECK(s.tokens == 2 * 79 && s.chunks == 2 && s.perplexity > 1 && s.perplexity_error > 0, "%zu tokens", s.tokens);
     }
@@ -301,9 +301,9 @@ static void fidelity_of(const struct answer *a, const struct answer *b, size_t n
     out[FIDELITY_TOP5] = (double)both / 5;
 }
 
-/* Mean and standard error over the queries of the second half and the heads, of one layer. */
+/* Mean over the queries of the second half and the heads, of one layer. */
 static void reference_shadow(const struct layer_rows *rows, size_t layer, const struct attn *base, const struct attn *other, size_t c,
-                             double mean[FIDELITIES], double error[FIDELITIES]) {
+                             double mean[FIDELITIES]) {
     static struct answer a, b;
     static double all[FIDELITIES][2000];
     size_t H = base->shape.n_head, D = base->shape.head_dim, n = 0;
@@ -322,11 +322,8 @@ static void reference_shadow(const struct layer_rows *rows, size_t layer, const 
         }
     }
     for (int i = 0; i < FIDELITIES; i++) {
-        double squares = 0;
         mean[i] = 0;
         for (size_t s = 0; s < n; s++) mean[i] += all[i][s] / (double)n;
-        for (size_t s = 0; s < n; s++) squares += (all[i][s] - mean[i]) * (all[i][s] - mean[i]);
-        error[i] = sqrt(squares / (double)(n - 1) / (double)n);
     }
 }
 
@@ -356,13 +353,13 @@ static void check_shadow(const char *base, const char *other) {
     struct comparison_summary sum = summary(&t, 1, 0);
     double lowest = 2;
     for (size_t l = 0; l < 2; l++) {
-        double mean[FIDELITIES], error[FIDELITIES];
-        reference_shadow(&rows[l], l, &s.attn, &a, WINDOW, mean, error);
+        double mean[FIDELITIES];
+        reference_shadow(&rows[l], l, &s.attn, &a, WINDOW, mean);
         for (size_t f = 0; f < FIDELITIES; f++) {
-            const struct moments *m = &sum.layers[l * FIDELITIES + f];
-            CHECK(m->n == 75 * 3 && fabs(moments_mean(m) - mean[f]) <= mean_bound[f] && fabs(moments_error(m) - error[f]) <= mean_bound[f],
-                  "%s, layer %zu, measure %zu: %.9f +- %.9f of %zu, expected %.9f +- %.9f", other, l, f, moments_mean(m), moments_error(m),
-                  (size_t)m->n, mean[f], error[f]);
+            const struct estimate *m = &sum.layers[l * FIDELITIES + f];
+            CHECK(m->n == 75 * 3 && fabs(estimate_mean(m) - mean[f]) <= mean_bound[f],
+                  "%s, layer %zu, measure %zu: %.9f of %zu, expected %.9f", other, l, f, estimate_mean(m), (size_t)m->n, mean[f]);
+            CHECK(m->clusters == 1 && isnan(estimate_error(m)), "one window has no error");
         }
         if (mean[FIDELITY_COSINE] < lowest) {
             lowest = mean[FIDELITY_COSINE];
@@ -566,7 +563,7 @@ static void damage_of_a_spec(void) {
     static float exact[LONG * TINY_V], other[LONG * TINY_V];
     struct gpt2_row rows[LONG];
     struct spec_damage d;
-    double kl = 0, squares = 0, log_ratio = 0, p[TINY_V], q[TINY_V];
+    double kl = 0, of_window[2] = {0}, log_ratio = 0, p[TINY_V], q[TINY_V], size[2] = {0};
     size_t n = 0;
     for (size_t i = 0; i < 2; i++) {
         window_rows(rows, windows[i].ids, windows[i].n);
@@ -581,11 +578,12 @@ static void damage_of_a_spec(void) {
             softmax_of(p, exact + t * TINY_V, TINY_V);
             softmax_of(q, other + t * TINY_V, TINY_V);
             for (size_t v = 0; v < TINY_V; v++) one += p[v] * log(p[v] / q[v]);
-            kl += one, squares += one * one;
+            kl += one, of_window[i] += one, size[i]++;
             log_ratio += log(p[windows[i].ids[t + 1]] / q[windows[i].ids[t + 1]]);
         }
     }
-    double error = sqrt((squares / (double)n - kl / (double)n * kl / (double)n) / (double)(n - 1));
+    double mean = kl / (double)n; /* two windows are two clusters */
+    double error = sqrt(2 * (pow(of_window[0] - mean * size[0], 2) + pow(of_window[1] - mean * size[1], 2))) / (double)n;
     CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "int4/int4", NULL, windows, 2, &e) == OK, "%s", e.msg);
     CHECK(fabs(d.kl - kl / (double)n) <= 1e-4 * d.kl && fabs(d.kl_error - error) <= 1e-3 * error, "KL %g +- %g, expected %g +- %g", d.kl, d.kl_error,
           kl / (double)n, error);
@@ -595,14 +593,22 @@ static void damage_of_a_spec(void) {
     CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "nonsense", NULL, windows, 2, &e) == ERR_USAGE, "%s", e.msg);
 }
 
+/* The spread of the means of `windows` equal parts of x[n], over the root of their number. */
+static double error_of_windows(const double *x, size_t windows, size_t n) {
+    double means[16] = {0}, mean = 0, squares = 0, each = (double)n / (double)windows;
+    for (size_t i = 0; i < n; i++) means[i * windows / n] += x[i] / each, mean += x[i] / (double)n;
+    for (size_t w = 0; w < windows; w++) squares += pow(means[w] - mean, 2);
+    return sqrt(squares / (double)(windows - 1) / (double)windows);
+}
+
 static void summary_equals_its_definitions(void) {
     struct trial t;
     two_texts(&t, random_ids(700, 50));
     measure(&t);
     for (size_t text = 0; text < 3; text++) {
         struct comparison_summary base = summary(&t, 0, text < 2 ? text : SIZE_MAX), s = summary(&t, 1, text < 2 ? text : SIZE_MAX);
-        double nll[300], ratio[300], kld[300], mean = 0, mean_ratio = 0, squares = 0, squares_ratio = 0, dp2 = 0, top1 = 0, mean_kld = 0;
-        size_t n = 0;
+        double nll[300], ratio[300], kld[300], mean = 0, mean_ratio = 0, dp2 = 0, top1 = 0, mean_kld = 0;
+        size_t n = 0, windows = text == 0 ? 3 : text == 1 ? 2 : 5;
         for (size_t i = 0; i < 5; i++) {
             const struct comparison_chunk *k = &t.runs[1].chunks[i], *b = &t.runs[0].chunks[i];
             if (text < 2 && k->text != text) continue;
@@ -614,21 +620,80 @@ static void summary_equals_its_definitions(void) {
                 top1 += k->same_top1[j];
             }
         }
-        CHECK(n == s.tokens && n == 49 * (text == 0 ? 3u : text == 1 ? 2u : 5u), "%zu tokens", n);
+        CHECK(n == s.tokens && n == 49 * windows, "%zu tokens", n);
         for (size_t i = 0; i < n; i++) mean += nll[i] / (double)n, mean_ratio += ratio[i] / (double)n, mean_kld += kld[i] / (double)n;
-        for (size_t i = 0; i < n; i++) squares += pow(nll[i] - mean, 2), squares_ratio += pow(ratio[i] - mean_ratio, 2);
-        double error = sqrt(squares / (double)(n - 1) / (double)n), ratio_error = sqrt(squares_ratio / (double)(n - 1) / (double)n);
+        double error = error_of_windows(nll, windows, n), ratio_error = error_of_windows(ratio, windows, n);
         CHECK(fabs(s.perplexity - exp(mean)) < 1e-9 * exp(mean) && fabs(s.perplexity_error - exp(mean) * error) < 1e-9 * exp(mean), "perplexity");
         CHECK(fabs(s.ratio - s.perplexity / base.perplexity) < 1e-9 && fabs(s.ratio_error - s.ratio * ratio_error) < 1e-8, "ratio %g +- %g",
               s.ratio, s.ratio_error);
-        CHECK(fabs(s.rms_dp - sqrt(dp2 / (double)n)) < 1e-12 && moments_mean(&s.same_top1) == top1 / (double)n, "dp, top 1");
+        CHECK(fabs(s.rms_dp - sqrt(dp2 / (double)n)) < 1e-12 && estimate_mean(&s.same_top1) == top1 / (double)n, "dp, top 1");
         size_t below_median = 0, below_p99 = 0, above_max = 0;
         for (size_t i = 0; i < n; i++) below_median += kld[i] < s.kld_median, below_p99 += kld[i] < s.kld_p99, above_max += kld[i] > s.kld_max;
         CHECK(below_median <= n / 2 && below_median + 2 >= n / 2 && below_p99 >= (size_t)(0.99 * (double)(n - 1)) && above_max == 0,
               "KLD quantiles: %zu, %zu, %zu of %zu", below_median, below_p99, above_max, n);
-        CHECK(fabs(moments_mean(&s.kld) - mean_kld) < 1e-15 && s.all[0].n == (text == 0 ? 3u : text == 1 ? 2u : 5u) * 50 * 3 * 2, "KLD, n");
+        CHECK(fabs(estimate_mean(&s.kld) - mean_kld) < 1e-15 && s.all[0].n == windows * 50 * 3 * 2, "KLD, n");
     }
     arena_free(&t.c.arena);
+}
+
+/* ---- standard errors ---- */
+
+enum { WINDOWS = 16, WINDOW = 40, SAME_TOP1 = 4, CELLS = 6 + (2 * 3 + 2 + 1) * FIDELITIES };
+
+struct cells {
+    double mean[CELLS], error[CELLS];
+};
+
+static void note_estimate(struct cells *c, size_t *n, const struct estimate *x) {
+    c->mean[*n] = estimate_mean(x);
+    c->error[(*n)++] = estimate_error(x);
+}
+
+/* Every figure with an error, of one run. */
+static struct cells cells_of(const struct comparison_summary *s) {
+    struct cells c = {{s->perplexity, s->ratio}, {s->perplexity_error, s->ratio_error}};
+    size_t n = 2;
+    note_estimate(&c, &n, &s->dp2);
+    note_estimate(&c, &n, &s->kld);
+    note_estimate(&c, &n, &s->same_top1);
+    note_estimate(&c, &n, &s->nll);
+    for (size_t i = 0; i < 2 * 3 * FIDELITIES; i++) note_estimate(&c, &n, &s->heads[i]);
+    for (size_t i = 0; i < 2 * FIDELITIES; i++) note_estimate(&c, &n, &s->layers[i]);
+    for (size_t i = 0; i < FIDELITIES; i++) note_estimate(&c, &n, &s->all[i]);
+    return c;
+}
+
+/* Each window as a comparison of its own: the spread of those figures is what the error of the whole says. */
+static void errors_are_the_spread_of_the_windows(void) {
+    static const char *const specs[] = {"fp32", "int4/int4", NULL};
+    static struct cells parts[WINDOWS];
+    const int32_t *ids = random_ids(WINDOWS * WINDOW, 50);
+    struct trial t;
+    set_up(&t, tiny_model(), WINDOW, specs);
+    add_text(&t, "random", ids, WINDOWS * WINDOW);
+    measure(&t);
+    struct comparison_summary s = summary(&t, 1, 0);
+    struct cells whole = cells_of(&s);
+    CHECK(fabs(s.rms_dp_error - estimate_error(&s.dp2) / (2 * s.rms_dp)) < 1e-15, "the root's slope");
+    arena_free(&t.c.arena);
+    for (size_t w = 0; w < WINDOWS; w++) {
+        set_up(&t, tiny_model(), WINDOW, specs);
+        add_text(&t, "random", ids + w * WINDOW, WINDOW);
+        measure(&t);
+        s = summary(&t, 1, 0);
+        parts[w] = cells_of(&s);
+        arena_free(&t.c.arena);
+    }
+    for (size_t i = 0; i < CELLS; i++) {
+        double mean = 0, squares = 0;
+        for (size_t w = 0; w < WINDOWS; w++) mean += parts[w].mean[i] / WINDOWS;
+        for (size_t w = 0; w < WINDOWS; w++) squares += pow(parts[w].mean[i] - mean, 2);
+        double want = sqrt(squares / (WINDOWS - 1) / WINDOWS);
+        /* exp is bent; all else is the same formula. Every window's most likely token is the same. */
+        double bound = i < 2 ? 0.2 * want : 1e-6 * want + 1e-12;
+        CHECK((want > 0 || i == SAME_TOP1) && fabs(whole.error[i] - want) <= bound, "figure %zu: %g, the windows say %g", i, whole.error[i], want);
+        CHECK(isnan(parts[3].error[i]), "one window has no error");
+    }
 }
 
 /* ---- decode ---- */
@@ -740,6 +805,7 @@ int main(void) {
     RUN(damage_equals_its_definition);
     RUN(damage_of_a_spec);
     RUN(summary_equals_its_definitions);
+    RUN(errors_are_the_spread_of_the_windows);
     RUN(decoded_tokens_are_counted);
     RUN(modes_are_independent);
     RUN(progress_reaches_its_end);

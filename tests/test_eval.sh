@@ -39,7 +39,8 @@ all_ids=$("$BIN" tokenize -z tokenizer -f "$tmp/text")
 eval_json -f "$tmp/text" --attn fp32 -c 64 -n 192
 # of 64 tokens the first has no log-probability; tokens 33 .. 63 are lines 33 .. 63
 want=$( (logprobs 64 0 | sed -n '33,63p'; logprobs 64 64 | sed -n '33,63p'; logprobs 64 128 | sed -n '33,63p') |
-    awk '{ n++; s -= $1; q += $1 * $1 } END { m = s / n; printf "%.7f %.7f %d", m, sqrt((q / n - m * m) * n / (n - 1) / n), n }')
+    awk '{ s -= $1; w[int(n / 31)] -= $1 / 31; n++ } # three windows of 31: the error is the spread of their means
+        END { m = s / n; for (i in w) q += (w[i] - m) ^ 2; printf "%.7f %.7f %d", m, sqrt(q / 2 / 3), n }')
 set -- $want
 near "$(field nll)" "$1" 1e-5 || fail "nll $(field nll), expected $1"
 near "$(sed -n 's/.*"nll":\[[^,]*,\([-0-9.e]*\).*/\1/p' "$tmp/out")" "$2" 1e-5 || fail "its standard error: $(cat "$tmp/out"), expected $2"
@@ -55,6 +56,11 @@ want=$(for at in 0 16 32 48; do logprobs 64 $at | tail -n 16; done | awk '{ n++;
 set -- $want
 near "$(field nll)" "$1" 1e-5 || fail "nll $(field nll), expected $1"
 [ "$(field scored)" = 64 ] && [ "$2" = 64 ] && [ "$(field windows)" = 4 ] || fail "scored $(field scored) and $2 in $(field windows) windows, expected 64 in 4"
+[ "$(field tokens_used)" = 112 ] && [ "$(field tokens_run)" = 256 ] || fail "$(field tokens_used) tokens used, $(field tokens_run) run, expected 112 and 256"
+# they begin within one window's length: one cluster, which has no error
+[ "$(field clusters)" = 1 ] && grep -q '"nll":\[[0-9.]*,null\]' "$tmp/out" || fail "overlapping windows: $(cat "$tmp/out")"
+"$BIN" eval -m $model -q -f "$tmp/text" -c 64 -n 120 --stride 16 > "$tmp/a" || fail "status $?"
+grep -q '^text   *112   *64  *[0-9.]*  *[0-9.]*  *[0-9]*$' "$tmp/a" && grep -q 'one window, so there is no ±' "$tmp/a" || fail "$(cat "$tmp/a")"
 end
 
 begin json_fields

@@ -10,27 +10,62 @@ static struct rng rng;
 
 /* ---- statistics ---- */
 
-static void standard_error_of_its_definition(void) {
-    double x[200], mean = 0, squares = 0;
-    struct moments all = {0}, parts[3] = {{0}}, joined = {0};
+static void sums(void) {
+    struct moments all = {0}, parts[3] = {{0}}, joined = {0}, none = {0};
+    double mean = 0;
     for (int i = 0; i < 200; i++) {
-        x[i] = 3 + rng_normal(&rng);
-        mean += x[i] / 200;
-        moments_add(&all, x[i]);
-        moments_add(&parts[i < 50 ? 0 : i < 51 ? 1 : 2], x[i]);
+        double x = 3 + rng_normal(&rng);
+        mean += x / 200;
+        moments_add(&all, x);
+        moments_add(&parts[i < 50 ? 0 : i < 51 ? 1 : 2], x);
     }
-    for (int i = 0; i < 200; i++) squares += (x[i] - mean) * (x[i] - mean);
-    double error = sqrt(squares / 199) / sqrt(200);
     for (int i = 0; i < 3; i++) moments_join(&joined, &parts[i]);
     CHECK(all.n == 200 && fabs(moments_mean(&all) - mean) < 1e-12, "mean %g, expected %g", moments_mean(&all), mean);
-    CHECK(fabs(moments_error(&all) - error) < 1e-12, "error %g, expected %g", moments_error(&all), error);
-    CHECK(joined.n == 200 && fabs(moments_mean(&joined) - mean) < 1e-12 && fabs(moments_error(&joined) - error) < 1e-12, "joined");
+    CHECK(joined.n == 200 && fabs(moments_mean(&joined) - mean) < 1e-12, "joined");
+    CHECK(moments_mean(&none) == 0, "no samples");
+}
 
-    struct moments none = {0}, one = {0};
-    moments_add(&one, 7);
-    CHECK(moments_mean(&none) == 0 && moments_error(&none) == 0 && moments_mean(&one) == 7 && moments_error(&one) == 0, "0 and 1 samples");
-    for (int i = 0; i < 100; i++) moments_add(&one, 7);
-    CHECK(moments_error(&one) == 0, "equal samples");
+/* Windows of equal size: the spread of the windows' means over the root of their number; of others the formula. */
+static void error_of_clusters(void) {
+    enum { W = 16 };
+    double size[W], sum[W], of_means = 0, mean_of_means = 0, total = 0, n = 0, squares = 0;
+    for (int equal = 0; equal < 2; equal++) {
+        struct estimate e = {0};
+        of_means = mean_of_means = total = n = squares = 0;
+        for (int w = 0; w < W; w++) {
+            double common = 0.3 * rng_normal(&rng); /* what the samples of a window share */
+            size[w] = equal ? 100 : 20 + (double)rng_below(&rng, 200);
+            sum[w] = 0;
+            for (int i = 0; i < size[w]; i++) sum[w] += 5 + common + 0.1 * rng_normal(&rng);
+            estimate_add(&e, (uint64_t)size[w], sum[w]);
+            estimate_add(&e, 0, 0); /* a window that has none of it */
+            total += sum[w];
+            n += size[w];
+            mean_of_means += sum[w] / size[w] / W;
+        }
+        for (int w = 0; w < W; w++) {
+            squares += pow(sum[w] - total / n * size[w], 2);
+            of_means += pow(sum[w] / size[w] - mean_of_means, 2);
+        }
+        double want = sqrt(W / (W - 1.0) * squares) / n;
+        CHECK(e.clusters == W && e.n == (uint64_t)n && fabs(estimate_mean(&e) - total / n) < 1e-12, "mean %g", estimate_mean(&e));
+        CHECK(fabs(estimate_error(&e) - want) < 1e-12, "error %.15g, expected %.15g", estimate_error(&e), want);
+        if (equal) CHECK(fabs(want - sqrt(of_means / (W - 1) / W)) < 1e-12, "equal windows: %g", want);
+    }
+}
+
+/* Spreads far below the mean are not lost in its square: cosines of 1 - 1e-12. */
+static void small_errors(void) {
+    struct estimate e = {0}, same = {0}, one = {0}, none = {0};
+    for (int w = 0; w < 8; w++) {
+        estimate_add(&e, 1 << 20, (1 - (w % 2 ? 1e-10 : 3e-10)) * (1 << 20));
+        estimate_add(&same, 700, 700 * 0.1);
+    }
+    CHECK(fabs(estimate_error(&e) / sqrt(8 * 1e-20 / 7 / 8) - 1) < 1e-4, "%g", estimate_error(&e));
+    CHECK(estimate_error(&same) < 1e-16, "equal windows: %g", estimate_error(&same));
+    estimate_add(&one, 50, 350);
+    CHECK(estimate_mean(&one) == 7 && isnan(estimate_error(&one)), "one window has no error: %g", estimate_error(&one));
+    CHECK(estimate_mean(&none) == 0 && isnan(estimate_error(&none)), "none has none: %g", estimate_error(&none));
 }
 
 static void quantiles(void) {
@@ -220,11 +255,15 @@ static void not_a_number_is_never_lost(void) {
     for (size_t at = 0; at < N; at++) {
         float sound = x[at], p_sound = p[at];
         struct moments m = {0}, joined = {0};
+        struct estimate of_windows = {0};
         x[at] = p[at] = NAN;
         for (size_t i = 0; i < N; i++) moments_add(&m, (double)x[i]);
         moments_join(&joined, &m);
-        CHECK(isnan(moments_mean(&joined)) && isnan(moments_error(&joined)), "%zu: mean %g, error %g", at, moments_mean(&joined),
-              moments_error(&joined));
+        estimate_add(&of_windows, joined.n, joined.sum);
+        estimate_add(&of_windows, 3, 7);
+        CHECK(isnan(moments_mean(&joined)) && isnan(estimate_mean(&of_windows)) && isnan(estimate_error(&of_windows)),
+              "%zu: mean %g, of windows %g ± %g", at, moments_mean(&joined), estimate_mean(&of_windows),
+              estimate_error(&of_windows));
         CHECK(isnan(fidelity_cosine(x, y, N)) && isnan(fidelity_cosine(y, x, N)), "%zu: cosine", at);
         CHECK(isnan(fidelity_kl(p, q, N)) && isnan(fidelity_kl(q, p, N)), "%zu: divergence", at);
         CHECK(isnan(fidelity_top5(x, y, N)) && isnan(fidelity_top5(y, x, N)), "%zu: top 5", at);
@@ -247,7 +286,9 @@ static void not_a_number_is_never_lost(void) {
 
 int main(void) {
     rng_seed(&rng, 4, 0);
-    RUN(standard_error_of_its_definition);
+    RUN(sums);
+    RUN(error_of_clusters);
+    RUN(small_errors);
     RUN(quantiles);
     RUN(ranks_with_ties);
     RUN(speed_of_ranks);

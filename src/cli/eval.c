@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/texts.h"
 #include "measure/perplexity.h"
+#include "report/compare_table.h"
 #include "report/model_out.h"
 #include "report/text.h"
 
@@ -85,12 +86,15 @@ static void print_json(const struct job *j, const struct gpt2_session *s) {
     for (size_t i = 0; i < j->n_texts; i++) {
         const struct token_text *t = &j->texts[i];
         const struct perplexity_result *r = &j->results[i];
-        double nll = moments_mean(&r->nll), error = moments_error(&r->nll);
+        double nll = estimate_mean(&r->nll), error = estimate_error(&r->nll);
         json_put_object(&o, NULL);
         json_put_cstr(&o, "file", t->file);
         json_put_cstr(&o, "sha256", t->sha256);
         json_put_uint(&o, "tokens", t->n);
+        json_put_uint(&o, "tokens_used", r->used);
+        json_put_uint(&o, "tokens_run", r->tokens);
         json_put_uint(&o, "windows", r->windows);
+        json_put_uint(&o, "clusters", r->nll.clusters);
         json_put_uint(&o, "scored", r->nll.n);
         put_pair(&o, "nll", nll, error);
         put_pair(&o, "perplexity", exp(nll), exp(nll) * error);
@@ -108,12 +112,12 @@ static int print_text(struct job *j, const struct gpt2_session *s, struct err *e
     for (size_t i = 0; i < sizeof titles / sizeof *titles; i++) table_cell(&t, "%s", titles[i]);
     for (size_t i = 0; i < j->n_texts; i++) {
         const struct perplexity_result *r = &j->results[i];
-        double nll = moments_mean(&r->nll), error = moments_error(&r->nll);
+        double nll = estimate_mean(&r->nll), error = estimate_error(&r->nll);
         table_cell(&t, "%s", path_base(j->texts[i].file));
-        table_cell(&t, "%s", text_count(r->tokens).s);
+        table_cell(&t, "%s", text_count(r->used).s);
         table_cell(&t, "%s", text_count(r->nll.n).s);
-        table_cell(&t, "%.4f ± %.4f", exp(nll), exp(nll) * error);
-        table_cell(&t, "%.4f ± %.4f", nll, error);
+        cell_pair(&t, exp(nll), exp(nll) * error);
+        cell_pair(&t, nll, error);
         table_cell(&t, "%.0f", tokens_per_s(r));
     }
     printf("%s, attention %s, windows of %zu tokens, ", j->g.model.name, s->attn.name, j->windows.window);
@@ -121,7 +125,11 @@ static int print_text(struct job *j, const struct gpt2_session *s, struct err *e
         printf("each %zu further, the last %zu scored\n", j->windows.stride, j->windows.stride);
     else
         printf("the second half scored\n");
-    return table_print(&t, stdout, e);
+    int rc = table_print(&t, stdout, e);
+    for (size_t i = 0; i < j->n_texts && !rc; i++)
+        printf("%s%s%s\n", j->n_texts > 1 ? path_base(j->texts[i].file) : "", j->n_texts > 1 ? ": " : "",
+               error_note(j->results[i].nll.clusters).s);
+    return rc;
 }
 
 static int evaluate(struct job *j, struct err *e) {
@@ -163,7 +171,9 @@ const struct command eval_command = {
     .about = "Perplexity of each text with its standard error, and the tokens run per second. A text is cut into windows (-c), which are run one by one; "
              "an incomplete last one is left out. As llama-perplexity does, each window's first half is only context: with windows of c tokens, the "
              "tokens c/2 + 1 to c - 1, counted from 0, are scored. With --stride S a window begins S tokens after the one before, and its last S tokens "
-             "are scored: slower, and with more context for each. <|endoftext|> in a text is the token. The standard error takes tokens as independent.",
+             "are scored: slower, and with more context for each. <|endoftext|> in a text is the token. "
+             "± is the standard error over windows, since tokens of one window are not independent (of windows that overlap, "
+             "those that begin within one window's length count as one); one window has none.",
     .examples = "lookat eval -f story.txt\tthe default model, windows of its whole context\n"
                 "lookat eval -m gpt2.gguf -f wiki.test.raw -c 512\tas llama-perplexity -m gpt2.gguf -f wiki.test.raw -c 512\n"
                 "lookat eval -f a.txt -f b.txt --attn int4 -o json\tanother attention backend, for a program\n",

@@ -1,5 +1,6 @@
 #include "cli/search.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -88,12 +89,20 @@ static size_t list_ways(struct way *ways, size_t bytes, size_t head_dim, size_t 
     return n;
 }
 
+/* "KL 0.054 +- 0.004"; one window says nothing of the error. */
+static struct text_number kl_text(const struct spec_damage *d) {
+    struct text_number t;
+    int n = snprintf(t.s, sizeof t.s, "KL %.3g", d->kl);
+    if (isfinite(d->kl_error)) snprintf(t.s + n, sizeof t.s - (size_t)n, " +- %.2g", d->kl_error);
+    return t;
+}
+
 static int add_line(struct search *s, const struct way *w, bool best, struct arena *arena, struct err *e) {
     char spec[64], line[256];
     way_spec(spec, sizeof spec, w);
-    int n = snprintf(line, sizeof line, "%zu bytes: %s%s%s: KL %.3g +- %.2g, ratio %.4f; with " FEW " KL %.3g +- %.2g, ratio %.4f%s", w->setting.m, spec,
-                     w->without ? " without " : "", w->without ? w->without : "", w->damage.kl, w->damage.kl_error, w->damage.ratio, w->with_few.kl,
-                     w->with_few.kl_error, w->with_few.ratio, best ? "; kept" : "");
+    int n = snprintf(line, sizeof line, "%zu bytes: %s%s%s: %s, ratio %.4f; with " FEW " %s, ratio %.4f%s", w->setting.m,
+                     spec, w->without ? " without " : "", w->without ? w->without : "", kl_text(&w->damage).s,
+                     w->damage.ratio, kl_text(&w->with_few).s, w->with_few.ratio, best ? "; kept" : "");
     s->lines[s->n_lines] = arena_copy(arena, line, (size_t)n);
     return s->lines[s->n_lines++] ? OK : no_memory(e);
 }

@@ -67,20 +67,21 @@ int comparison_prepare(struct comparison *c, struct err *e);
 /* Measures this share's chunks. `progress` (NULL: none) after each piece of work, in tokens x runs. ERR_INTERRUPTED after Ctrl-C. */
 int comparison_measure(struct comparison *c, void (*progress)(void *ctx, size_t done, size_t total), void *ctx, struct err *e);
 
-/* The numbers of one run over one text (index), or over all texts (SIZE_MAX): sums over its chunks in order. */
+/* The numbers of one run over one text (index), or over all texts (SIZE_MAX): sums over its chunks in order.
+ * Each chunk is one cluster of every estimate; the errors are NAN where there is but one. */
 struct comparison_summary {
     size_t chunks, decoded;
     /* forced */
     size_t tokens;
-    struct moments nll, log_ratio;        /* log_ratio: nll - the baseline's, token by token */
+    struct estimate nll, log_ratio;       /* log_ratio: nll - the baseline's, token by token */
     double perplexity, perplexity_error;  /* exp(mean nll), times the error of the mean */
-    double ratio, ratio_error;
-    struct moments kld, same_top1;
-    double kld_median, kld_p99, kld_max, rms_dp;
+    double ratio, ratio_error;            /* the same of log_ratio: paired, so what both find hard drops out */
+    struct estimate kld, same_top1, dp2;  /* dp2: squares of dp */
+    double kld_median, kld_p99, kld_max, rms_dp, rms_dp_error;
     /* shadow */
-    struct moments *layers;               /* [L][FIDELITIES] */
-    struct moments *heads;                /* [L][H][FIDELITIES] */
-    struct moments all[FIDELITIES];
+    struct estimate *layers;              /* [L][FIDELITIES] */
+    struct estimate *heads;               /* [L][H][FIDELITIES] */
+    struct estimate all[FIDELITIES];      /* of the layers measured */
     size_t worst_layer;                   /* by cosine */
     /* decode */
     struct attn_counters *loaded;         /* [L] bytes per decoded token, times decoded */

@@ -156,7 +156,7 @@ int damage_of_spec(struct spec_damage *damage, const struct gpt2_weights *w, con
                    const struct damage_window *windows, size_t n_windows, struct err *e) {
     struct measuring m = {.k = k, .most = longest(windows, n_windows)};
     struct gpt2_session s;
-    struct moments kl = {0}, log_ratio = {0};
+    struct estimate kl = {0}, log_ratio = {0};
     int rc = open_all(&m, w, e);
     if (rc) {
         arena_free(&m.arena);
@@ -169,13 +169,16 @@ int damage_of_spec(struct spec_damage *damage, const struct gpt2_weights *w, con
         gpt2_rewind(&s, 0, 0);
         if (!rc) rc = gpt2_forward(&s, m.rows, m.n, m.forced.other, e);
         if (!rc) forced_other(&m.forced, m.targets, m.scored, 0, &m.base, &m.other);
+        struct moments klds = {0}, log_ratios = {0};
         for (size_t j = 0; j < m.scored && !rc; j++) {
-            moments_add(&kl, (double)m.other.kld[j]);
-            moments_add(&log_ratio, m.other.nll[j] - m.base.nll[j]);
+            moments_add(&klds, (double)m.other.kld[j]);
+            moments_add(&log_ratios, m.other.nll[j] - m.base.nll[j]);
         }
+        estimate_add(&kl, klds.n, klds.sum);
+        estimate_add(&log_ratio, log_ratios.n, log_ratios.sum);
     }
-    *damage = (struct spec_damage){moments_mean(&kl), moments_error(&kl), exp(moments_mean(&log_ratio)), 0};
-    damage->ratio_error = damage->ratio * moments_error(&log_ratio);
+    *damage = (struct spec_damage){estimate_mean(&kl), estimate_error(&kl), exp(estimate_mean(&log_ratio)), 0};
+    damage->ratio_error = damage->ratio * estimate_error(&log_ratio);
     if (opened) gpt2_session_close(&s);
     gpt2_session_close(&m.s);
     arena_free(&m.arena);

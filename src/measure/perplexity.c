@@ -10,6 +10,9 @@ static size_t first_scored(const struct perplexity_windows *p) { return p->strid
 
 static size_t count_windows(const struct perplexity_windows *p, size_t n) { return n < p->window ? 0 : (n - p->window) / step(p) + 1; }
 
+/* Windows that overlap share what they are of: those that begin within one window's length are a cluster. */
+static size_t cluster_of(const struct perplexity_windows *p, size_t window) { return window * step(p) / p->window; }
+
 int perplexity_plan(const struct perplexity_windows *p, const struct gpt2_config *c, const char *file, size_t n, size_t *windows, struct err *e) {
     if (p->window < 4 || p->window > c->n_ctx)
         return err_set(e, ERR_USAGE, "a window of %zu tokens: expected 4 to %zu, the model's context", p->window, c->n_ctx);
@@ -45,20 +48,26 @@ static int run_batch(struct gpt2_session *s, const struct perplexity_windows *p,
 int perplexity_measure(struct gpt2_session *s, const struct perplexity_windows *p, const int32_t *ids, size_t n, struct perplexity_result *r,
                        void (*progress)(void *ctx, size_t tokens), void *ctx, struct err *e) {
     struct arena a = {0};
+    struct moments cluster = {0};
     struct batch b = {arena_alloc(&a, s->max_rows, sizeof *b.rows), arena_alloc(&a, s->max_rows * s->w->config.n_vocab, sizeof *b.logits),
                       arena_alloc(&a, s->max_rows, sizeof *b.nll)};
     double start = clock_now();
     int rc = b.rows && b.logits && b.nll ? OK : err_set(e, ERR_FAILED, "out of memory for the logits of %zu tokens", s->max_rows);
     *r = (struct perplexity_result){.windows = 0};
-    for (; !rc && r->windows < count_windows(p, n); r->windows++) {
+    size_t windows = count_windows(p, n);
+    for (; !rc && r->windows < windows; r->windows++) {
         gpt2_rewind(s, 0, 0);
         for (size_t pos = 0, take; !rc && pos < p->window; pos += take) {
             take = p->window - pos < s->max_rows ? p->window - pos : s->max_rows;
             rc = interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted")
-                                     : run_batch(s, p, &b, ids + r->windows * step(p), pos, take, &r->nll, e);
+                                     : run_batch(s, p, &b, ids + r->windows * step(p), pos, take, &cluster, e);
             r->tokens += take;
             if (!rc && progress) progress(ctx, r->tokens);
         }
+        r->used = r->windows * step(p) + p->window;
+        if (r->windows + 1 < windows && cluster_of(p, r->windows + 1) == cluster_of(p, r->windows)) continue;
+        estimate_add(&r->nll, cluster.n, cluster.sum);
+        cluster = (struct moments){0};
     }
     gpt2_rewind(s, 0, 0);
     r->seconds = clock_now() - start;

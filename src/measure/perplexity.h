@@ -16,7 +16,8 @@ struct perplexity_windows {
 
 struct perplexity_result {
     size_t windows, tokens; /* run */
-    struct moments nll;     /* -log p of the scored tokens, nats */
+    size_t used;            /* of the text: up to the end of the last window, each once */
+    struct estimate nll;    /* -log p of the scored tokens, nats; a cluster is what a window's length of text scores */
     double seconds;
 };
 

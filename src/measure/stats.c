@@ -17,11 +17,24 @@ void moments_join(struct moments *to, const struct moments *m) {
 
 double moments_mean(const struct moments *m) { return m->n ? m->sum / (double)m->n : 0; }
 
-double moments_error(const struct moments *m) {
-    double n = (double)m->n;
-    if (m->n < 2) return 0;
-    double variance = (m->sum2 - m->sum / n * m->sum) / (n - 1);
-    return variance <= 0 ? 0 : sqrt(variance / n); /* a NaN stays one */
+/* The weighted squares about a mean that moves, after West (1979): differences, never large squares less others. */
+void estimate_add(struct estimate *e, uint64_t n, double sum) {
+    if (!n) return;
+    double weight = (double)n * (double)n, off = sum / (double)n - e->centre;
+    e->n += n;
+    e->clusters++;
+    e->sum += sum;
+    e->spread += weight * off * off * (e->weight / (e->weight + weight));
+    e->weight += weight;
+    e->centre += off * (weight / e->weight);
+}
+
+double estimate_mean(const struct estimate *e) { return e->n ? e->sum / (double)e->n : 0; }
+
+double estimate_error(const struct estimate *e) {
+    double clusters = (double)e->clusters, off = estimate_mean(e) - e->centre;
+    if (e->clusters < 2) return NAN;
+    return sqrt(clusters / (clusters - 1) * (e->spread + e->weight * off * off)) / (double)e->n;
 }
 
 static int by_size(const void *a, const void *b) {

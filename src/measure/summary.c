@@ -5,44 +5,69 @@
 
 static bool belongs(const struct comparison_chunk *k, size_t text) { return text == SIZE_MAX || k->text == text; }
 
-static void add_forced(const struct comparison_chunk *base, const struct comparison_chunk *k, struct comparison_summary *s, float *klds) {
+static void add_forced(const struct comparison_chunk *base, const struct comparison_chunk *k,
+                       struct comparison_summary *s, float *klds) {
+    double nll = 0, log_ratio = 0, kld = 0, same = 0, dp2 = 0;
     for (size_t i = 0; i < k->n; i++) {
-        moments_add(&s->nll, k->nll[i]);
-        moments_add(&s->log_ratio, k->nll[i] - base->nll[i]);
-        moments_add(&s->kld, k->kld[i]);
-        moments_add(&s->same_top1, k->same_top1[i] == TOP1_UNKNOWN ? NAN : k->same_top1[i]);
-        s->rms_dp += (double)k->dp[i] * k->dp[i];
+        nll += k->nll[i];
+        log_ratio += k->nll[i] - base->nll[i];
+        kld += (double)k->kld[i];
+        same += k->same_top1[i] == TOP1_UNKNOWN ? NAN : k->same_top1[i];
+        dp2 += (double)k->dp[i] * (double)k->dp[i];
         klds[s->tokens++] = k->kld[i];
     }
+    estimate_add(&s->nll, k->n, nll);
+    estimate_add(&s->log_ratio, k->n, log_ratio);
+    estimate_add(&s->kld, k->n, kld);
+    estimate_add(&s->same_top1, k->n, same);
+    estimate_add(&s->dp2, k->n, dp2);
 }
 
+/* Errors of exp and of the root by their slopes. */
 static void finish_forced(struct comparison_summary *s, float *klds) {
     if (!s->tokens) return;
-    s->perplexity = exp(moments_mean(&s->nll));
-    s->perplexity_error = s->perplexity * moments_error(&s->nll);
-    s->ratio = exp(moments_mean(&s->log_ratio));
-    s->ratio_error = s->ratio * moments_error(&s->log_ratio);
-    s->rms_dp = sqrt(s->rms_dp / (double)s->tokens);
+    s->perplexity = exp(estimate_mean(&s->nll));
+    s->perplexity_error = s->perplexity * estimate_error(&s->nll);
+    s->ratio = exp(estimate_mean(&s->log_ratio));
+    s->ratio_error = s->ratio * estimate_error(&s->log_ratio);
+    s->rms_dp = sqrt(estimate_mean(&s->dp2));
+    s->rms_dp_error = s->rms_dp > 0 ? estimate_error(&s->dp2) / (2 * s->rms_dp) : estimate_error(&s->dp2);
     s->kld_median = quantile(klds, s->tokens, 0.5);
     s->kld_p99 = quantile(klds, s->tokens, 0.99);
     s->kld_max = quantile(klds, s->tokens, 1);
 }
 
-/* Layers and the whole are the sums over their heads, in order. */
-static void finish_shadow(struct comparison_summary *s, size_t L, size_t H) {
-    double worst = INFINITY;
+/* A window's layer is the sum over its heads, and the whole the sum over its layers, in order. */
+static void add_shadow(const struct comparison_chunk *k, struct comparison_summary *s, size_t L, size_t H) {
+    struct moments all[FIDELITIES] = {{0}};
     for (size_t l = 0; l < L; l++) {
-        struct moments *layer = s->layers + l * FIDELITIES;
+        struct moments layer[FIDELITIES] = {{0}};
         for (size_t h = 0; h < H; h++)
-            for (size_t f = 0; f < FIDELITIES; f++) moments_join(&layer[f], &s->heads[(l * H + h) * FIDELITIES + f]);
-        for (size_t f = 0; f < FIDELITIES; f++) moments_join(&s->all[f], &layer[f]);
-        double cosine = moments_mean(&layer[FIDELITY_COSINE]);
-        bool worse = cosine < worst || (isnan(cosine) && !isnan(worst)); /* than NaN none is */
-        if (layer[FIDELITY_COSINE].n && worse) {
-            worst = cosine;
-            s->worst_layer = l;
+            for (size_t f = 0; f < FIDELITIES; f++) {
+                size_t at = (l * H + h) * FIDELITIES + f;
+                moments_join(&layer[f], &k->shadow[at]);
+                estimate_add(&s->heads[at], k->shadow[at].n, k->shadow[at].sum);
+            }
+        for (size_t f = 0; f < FIDELITIES; f++) {
+            moments_join(&all[f], &layer[f]);
+            estimate_add(&s->layers[l * FIDELITIES + f], layer[f].n, layer[f].sum);
         }
     }
+    for (size_t f = 0; f < FIDELITIES; f++) estimate_add(&s->all[f], all[f].n, all[f].sum);
+}
+
+static size_t worst_layer(const struct comparison_summary *s, size_t L) {
+    size_t worst = 0;
+    double lowest = INFINITY;
+    for (size_t l = 0; l < L; l++) {
+        const struct estimate *cosine = &s->layers[l * FIDELITIES + FIDELITY_COSINE];
+        double mean = estimate_mean(cosine);
+        bool worse = mean < lowest || (isnan(mean) && !isnan(lowest)); /* than NaN none is */
+        if (!cosine->n || !worse) continue;
+        lowest = mean;
+        worst = l;
+    }
+    return worst;
 }
 
 int comparison_summarise(const struct comparison *c, size_t run, size_t text, struct arena *a, struct comparison_summary *s, struct err *e) {
@@ -63,10 +88,10 @@ int comparison_summarise(const struct comparison *c, size_t run, size_t text, st
         s->decoded += k->decoded;
         s->attention_s += k->attention_s;
         for (size_t l = 0; l < L; l++) attn_counters_add(&s->loaded[l], &k->loaded[l]);
-        for (size_t m = 0; k->shadow && m < L * H * FIDELITIES; m++) moments_join(&s->heads[m], &k->shadow[m]);
+        if (k->shadow) add_shadow(k, s, L, H);
         if (k->nll) add_forced(&base->chunks[i], k, s, klds);
     }
     finish_forced(s, klds);
-    finish_shadow(s, L, H);
+    s->worst_layer = worst_layer(s, L);
     return OK;
 }

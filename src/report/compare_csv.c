@@ -18,10 +18,13 @@ static void number_field(FILE *fp, bool measured, double x) {
         fputs(isnan(x) ? "NaN" : x < 0 ? "-inf" : "inf", fp);
 }
 
-static void moments_fields(FILE *fp, const struct moments *m) {
+/* The error of one window is none, and empty. */
+static void error_field(FILE *fp, uint64_t windows, double x) { number_field(fp, windows > 1, x); }
+
+static void estimate_fields(FILE *fp, const struct estimate *m) {
     bool measured = m && m->n;
-    number_field(fp, measured, measured ? moments_mean(m) : 0);
-    number_field(fp, measured, measured ? moments_error(m) : 0);
+    number_field(fp, measured, measured ? estimate_mean(m) : 0);
+    error_field(fp, measured ? m->clusters : 0, measured ? estimate_error(m) : 0);
 }
 
 /* What a row is about; SIZE_MAX for all layers, all heads. */
@@ -50,12 +53,12 @@ static void lead(FILE *fp, const struct place *p) {
         fprintf(fp, "%zu", p->head);
 }
 
-static void fidelity_fields(FILE *fp, const struct moments *f) {
+static void fidelity_fields(FILE *fp, const struct estimate *f) {
     if (f && f[0].n)
         fprintf(fp, ",%llu", (unsigned long long)f[0].n);
     else
         fputc(',', fp);
-    for (int i = 0; i < FIDELITIES; i++) moments_fields(fp, f ? &f[i] : NULL);
+    for (int i = 0; i < FIDELITIES; i++) estimate_fields(fp, f ? &f[i] : NULL);
 }
 
 static void loaded_fields(FILE *fp, const struct compare_bytes *b) {
@@ -68,14 +71,24 @@ static void loaded_fields(FILE *fp, const struct compare_bytes *b) {
 }
 
 static void forced_fields(FILE *fp, const struct comparison_summary *s) {
-    const double x[] = {(double)s->tokens, s->perplexity, s->perplexity_error, s->ratio, s->ratio_error};
-    for (size_t i = 0; i < sizeof x / sizeof *x; i++) number_field(fp, s->tokens > 0, x[i]);
-    moments_fields(fp, &s->kld);
+    number_field(fp, s->tokens > 0, (double)s->tokens);
+    number_field(fp, s->tokens > 0, s->perplexity);
+    error_field(fp, s->nll.clusters, s->perplexity_error);
+    number_field(fp, s->tokens > 0, s->ratio);
+    error_field(fp, s->nll.clusters, s->ratio_error);
+    estimate_fields(fp, &s->kld);
     number_field(fp, s->tokens > 0, s->kld_median);
     number_field(fp, s->tokens > 0, s->kld_p99);
     number_field(fp, s->tokens > 0, s->kld_max);
-    moments_fields(fp, &s->same_top1);
+    estimate_fields(fp, &s->same_top1);
     number_field(fp, s->tokens > 0, s->rms_dp);
+}
+
+/* What every row ends with. */
+static void last_fields(FILE *fp, const struct comparison_summary *s, bool whole) {
+    fprintf(fp, ",%zu", s->chunks);
+    error_field(fp, whole ? s->nll.clusters : 0, s->rms_dp_error);
+    fputc('\n', fp);
 }
 
 static void whole_row(const struct compare_report *r, const struct place *p, const struct comparison_summary *s, FILE *fp) {
@@ -88,7 +101,7 @@ static void whole_row(const struct compare_report *r, const struct place *p, con
     number_field(fp, true, (double)run->stored_values);
     number_field(fp, s->decoded > 0, compare_ms(s));
     forced_fields(fp, s);
-    fputc('\n', fp);
+    last_fields(fp, s, true);
 }
 
 static void layer_rows(const struct compare_report *r, struct place p, const struct comparison_summary *s, FILE *fp) {
@@ -99,19 +112,19 @@ static void layer_rows(const struct compare_report *r, struct place p, const str
     fidelity_fields(fp, s->layers ? s->layers + p.layer * FIDELITIES : NULL);
     loaded_fields(fp, &b);
     for (int i = 0; i < AFTER_LOADED; i++) fputc(',', fp);
-    fputc('\n', fp);
+    last_fields(fp, s, false);
     for (p.head = 0; r->heads && s->heads && p.head < H; p.head++) {
         lead(fp, &p);
         fidelity_fields(fp, s->heads + (p.layer * H + p.head) * FIDELITIES);
         for (int i = 0; i < 6 + AFTER_LOADED; i++) fputc(',', fp);
-        fputc('\n', fp);
+        last_fields(fp, s, false);
     }
 }
 
 void compare_put_csv(const struct compare_report *r, FILE *fp) {
     fputs("text,window,attn,keys,values,layer,head,n,cosine,cosine_se,kl,kl_se,spearman,spearman_se,top5,top5_se,loaded_keys,loaded_scales,"
           "loaded_codebooks,loaded_tables,loaded_values,loaded_total,stored_keys,stored_values,attention_ms,tokens,perplexity,perplexity_se,"
-          "ratio,ratio_se,kld,kld_se,kld_median,kld_p99,kld_max,same_top1,same_top1_se,rms_dp\n",
+          "ratio,ratio_se,kld,kld_se,kld_median,kld_p99,kld_max,same_top1,same_top1_se,rms_dp,windows,rms_dp_se\n",
           fp);
     struct place p = {.c = r->main, .head = SIZE_MAX};
     for (p.text = 0; p.text < r->main->n_texts; p.text++)

@@ -5,7 +5,7 @@
 
 static const char *const fidelity_names[FIDELITIES] = {"cosine", "kl", "spearman", "top5"};
 
-/* [mean, standard error] */
+/* [mean, standard error]; the error of one window is null. */
 static void pair(struct json_out *j, const char *key, double mean, double error) {
     json_put_array(j, key);
     json_put_double(j, NULL, mean);
@@ -13,14 +13,14 @@ static void pair(struct json_out *j, const char *key, double mean, double error)
     json_put_close(j);
 }
 
-static void fidelities(struct json_out *j, const struct moments *m) {
-    for (int i = 0; i < FIDELITIES; i++) pair(j, fidelity_names[i], moments_mean(&m[i]), moments_error(&m[i]));
+static void fidelities(struct json_out *j, const struct estimate *m) {
+    for (int i = 0; i < FIDELITIES; i++) pair(j, fidelity_names[i], estimate_mean(&m[i]), estimate_error(&m[i]));
 }
 
 /* JSON has no NaN: a figure that is no number is null, and this says that it was measured. */
-static bool all_finite(const struct moments *m) {
+static bool all_finite(const struct estimate *m) {
     bool ok = true;
-    for (int i = 0; i < FIDELITIES; i++) ok = ok && isfinite(moments_mean(&m[i]));
+    for (int i = 0; i < FIDELITIES; i++) ok = ok && isfinite(estimate_mean(&m[i]));
     return ok;
 }
 
@@ -123,9 +123,10 @@ static void shadow(struct json_out *j, const struct compare_report *r, const str
     json_put_object(j, "shadow");
     json_put_uint(j, "n", s->all[0].n);
     json_put_bool(j, "finite", all_finite(s->all));
+    json_put_uint(j, "windows", s->all[0].clusters);
     json_put_array(j, "layers");
     for (size_t l = 0; l < L; l++) {
-        const struct moments *m = s->layers + l * FIDELITIES;
+        const struct estimate *m = s->layers + l * FIDELITIES;
         if (!m[0].n) continue;
         json_put_object(j, NULL);
         json_put_uint(j, "layer", l);
@@ -156,17 +157,19 @@ static void forced(struct json_out *j, const struct comparison_summary *s) {
     }
     json_put_object(j, "forced");
     json_put_uint(j, "tokens", s->tokens);
-    json_put_bool(j, "finite", isfinite(s->perplexity) && isfinite(moments_mean(&s->kld)));
+    json_put_uint(j, "windows", s->nll.clusters);
+    json_put_bool(j, "finite", isfinite(s->perplexity) && isfinite(estimate_mean(&s->kld)));
     pair(j, "perplexity", s->perplexity, s->perplexity_error);
     pair(j, "ratio", s->ratio, s->ratio_error);
     json_put_object(j, "kld");
-    pair(j, "mean", moments_mean(&s->kld), moments_error(&s->kld));
+    pair(j, "mean", estimate_mean(&s->kld), estimate_error(&s->kld));
     json_put_double(j, "median", s->kld_median);
     json_put_double(j, "p99", s->kld_p99);
     json_put_double(j, "max", s->kld_max);
     json_put_close(j);
-    pair(j, "same_top1", moments_mean(&s->same_top1), moments_error(&s->same_top1));
+    pair(j, "same_top1", estimate_mean(&s->same_top1), estimate_error(&s->same_top1));
     json_put_double(j, "rms_dp", s->rms_dp);
+    json_put_double(j, "rms_dp_se", s->rms_dp_error);
     json_put_close(j);
 }
 
@@ -237,7 +240,7 @@ static void law(struct json_out *j, const struct compare_report *r) {
         json_put_object(j, NULL);
         json_put_uint(j, "m", r->law[i].m);
         json_put_uint(j, "k", r->law[i].k);
-        pair(j, "spearman", moments_mean(&r->law[i].spearman), moments_error(&r->law[i].spearman));
+        pair(j, "spearman", estimate_mean(&r->law[i].spearman), estimate_error(&r->law[i].spearman));
         json_put_close(j);
     }
     json_put_close(j);

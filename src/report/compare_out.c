@@ -55,7 +55,7 @@ bool compare_law_fit(const struct compare_report *r, struct power_law *fit) {
     if (!x || !y) return false;
     for (size_t i = 0; i < r->n_law; i++) {
         x[i] = d / (double)(r->law[i].m * r->law[i].k);
-        y[i] = 1 - moments_mean(&r->law[i].spearman);
+        y[i] = 1 - estimate_mean(&r->law[i].spearman);
     }
     return power_law_fit(x, y, r->n_law, fit);
 }

@@ -40,7 +40,7 @@ struct compare_free {
 /* One point of the law. */
 struct compare_law_point {
     size_t m, k;
-    struct moments spearman;
+    struct estimate spearman;
 };
 
 struct compare_report {

@@ -38,8 +38,11 @@ static int one_table(const struct compare_report *r, int what, const struct page
     for (size_t run = 1; run < r->main->n_runs; run++) {
         table_cell(&t, "%s", r->main->runs[run].spec);
         table_cell(&t, "%s", figure(r->main->runs[run].spec, what));
-        for (size_t i = 0; i < n; i++) cell_moments(&t, &compare_sum(r, run, i)->all[what]);
+        for (size_t i = 0; i < n; i++) cell_estimate(&t, &compare_sum(r, run, i)->all[what]);
     }
+    table_cell(&t, "windows of ±");
+    table_cell(&t, "-");
+    for (size_t i = 0; i < n; i++) table_cell(&t, "%s", text_count(compare_sum(r, 0, i)->chunks).s);
     return page_table(p, &t, e);
 }
 
@@ -65,7 +68,7 @@ static int points(const struct compare_report *r, const struct page *p, struct e
         table_cell(&t, "%zu", l->m);
         table_cell(&t, "%zu", l->k);
         table_cell(&t, "%.5f", x);
-        cell_pair(&t, 1 - moments_mean(&l->spearman), moments_error(&l->spearman));
+        cell_pair(&t, 1 - estimate_mean(&l->spearman), estimate_error(&l->spearman));
         if (fitted)
             cell_number(&t, fit.factor * pow(x, fit.exponent));
         else
@@ -90,7 +93,7 @@ static void twins(const struct compare_report *r, const struct page *p) {
     for (size_t i = 0; i < r->n_law; i++)
         for (size_t k = 0; k < i; k++) {
             const struct compare_law_point *a = &r->law[k], *b = &r->law[i];
-            double x = 1 - moments_mean(&a->spearman), y = 1 - moments_mean(&b->spearman);
+            double x = 1 - estimate_mean(&a->spearman), y = 1 - estimate_mean(&b->spearman);
             if (a->m * a->k == b->m * b->k)
                 fprintf(p->fp, "m = %zu, K = %zu and m = %zu, K = %zu have the same mK; their 1 - rho is %.4f and %.4f.\n", a->m, a->k, b->m, b->k, x, y);
         }

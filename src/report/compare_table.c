@@ -56,17 +56,26 @@ void cell_pair(struct text_table *t, double mean, double error) {
     char a[32], b[32];
     number_text(a, mean);
     number_text(b, error);
-    if (isfinite(mean))
+    if (isfinite(mean) && isfinite(error))
         table_cell(t, "%s ± %s", a, b);
     else
         table_cell(t, "%s", a);
 }
 
-void cell_moments(struct text_table *t, const struct moments *m) {
+void cell_estimate(struct text_table *t, const struct estimate *m) {
     if (m->n)
-        cell_pair(t, moments_mean(m), moments_error(m));
+        cell_pair(t, estimate_mean(m), estimate_error(m));
     else
         table_cell(t, "-");
+}
+
+struct error_note error_note(uint64_t windows) {
+    struct error_note n;
+    if (windows > 1)
+        snprintf(n.s, sizeof n.s, "± standard error over %s windows", text_count(windows).s);
+    else
+        snprintf(n.s, sizeof n.s, "one window, so there is no ±");
+    return n;
 }
 
 void cell_bytes(struct text_table *t, double x) { table_cell(t, "%s", isfinite(x) ? text_count((uint64_t)(x + 0.5)).s : "-"); }

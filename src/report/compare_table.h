@@ -18,10 +18,15 @@ int page_table(const struct page *p, const struct text_table *t, struct err *e);
 /* Four decimals; two digits and an exponent for what that would show as nothing; "NaN" and
  * "inf" for what they are. */
 void cell_number(struct text_table *t, double x);
-/* mean ± standard error. */
+/* mean ± standard error; the mean alone where one of them is no number. */
 void cell_pair(struct text_table *t, double mean, double error);
 /* The same; "-" where there is no sample. */
-void cell_moments(struct text_table *t, const struct moments *m);
+void cell_estimate(struct text_table *t, const struct estimate *m);
+/* What ± is, for a heading: "± standard error over 8 windows", or that one window has none. */
+struct error_note {
+    char s[80];
+};
+struct error_note error_note(uint64_t windows);
 /* Whole bytes with thousands separated, or "-". */
 void cell_bytes(struct text_table *t, double x);
 /* base / x as "8.0x", or "-". */

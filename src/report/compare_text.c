@@ -83,12 +83,12 @@ static void forced_row(struct text_table *t, const struct compare_report *r, siz
     cell_bytes(t, compare_loaded(r, s, SIZE_MAX).total);
     cell_pair(t, s->perplexity, s->perplexity_error);
     cell_pair(t, s->ratio, s->ratio_error);
-    cell_moments(t, &s->kld);
+    cell_estimate(t, &s->kld);
     cell_number(t, s->kld_median);
     cell_number(t, s->kld_p99);
     cell_number(t, s->kld_max);
-    cell_moments(t, &s->same_top1);
-    cell_number(t, s->rms_dp);
+    cell_estimate(t, &s->same_top1);
+    cell_pair(t, s->rms_dp, s->rms_dp_error);
     if (s->decoded)
         cell_number(t, compare_ms(s));
     else
@@ -98,7 +98,8 @@ static void forced_row(struct text_table *t, const struct compare_report *r, siz
 static int forced_table(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
     struct text_table t;
     if (!compare_sum(r, 0, text)->tokens) return OK;
-    page_heading(p, 2, "Forced: the same tokens, each with its own hidden states; %s scored", text_count(compare_sum(r, 0, text)->tokens).s);
+    page_heading(p, 2, "Forced: the same tokens, each with its own hidden states; %s scored; %s",
+                 text_count(compare_sum(r, 0, text)->tokens).s, error_note(compare_sum(r, 0, text)->nll.clusters).s);
     table_begin(&t, "lrrrrrrrrrrr", p->arena);
     HEADINGS(&t, "attention", "stored/token", "loaded/token", "perplexity", "ratio", "KLD mean", "median", "99 %", "max", "same top-1", "RMS dp",
              "ms/token");
@@ -106,10 +107,10 @@ static int forced_table(const struct compare_report *r, size_t text, const struc
     return page_table(p, &t, e);
 }
 
-static void shadow_row(struct text_table *t, const char *spec, const char *where, const struct moments *m, double loaded, bool worst) {
+static void shadow_row(struct text_table *t, const char *spec, const char *where, const struct estimate *m, double loaded, bool worst) {
     table_cell(t, "%s", spec);
     table_cell(t, "%s", where);
-    for (int i = 0; i < FIDELITIES; i++) cell_moments(t, &m[i]);
+    for (int i = 0; i < FIDELITIES; i++) cell_estimate(t, &m[i]);
     cell_bytes(t, loaded);
     table_cell(t, "%s", worst ? "worst" : "");
 }
@@ -120,7 +121,7 @@ static void shadow_rows(struct text_table *t, const struct compare_report *r, si
     char where[48];
     for (size_t l = 0; l < L; l++) measured += s->layers[l * FIDELITIES].n > 0;
     for (size_t l = 0; l < L; l++) {
-        const struct moments *m = s->layers + l * FIDELITIES;
+        const struct estimate *m = s->layers + l * FIDELITIES;
         if (!m[0].n) continue;
         snprintf(where, sizeof where, "%zu", l);
         shadow_row(t, spec, where, m, compare_loaded(r, s, l).total, measured > 1 && l == s->worst_layer);
@@ -144,15 +145,17 @@ static int shadow_table(const struct compare_report *r, size_t text, const struc
     struct text_table t;
     table_begin(&t, "llrrrrrl", p->arena);
     HEADINGS(&t, "attention", "layer", "cosine", "KL, nats", "Spearman", "top-5", "loaded/token", "");
-    uint64_t n = 0;
+    uint64_t n = 0, windows = 0;
     for (size_t i = 1; i < r->main->n_runs; i++) {
         const struct comparison_summary *s = compare_sum(r, i, text);
         if (!s->layers || !s->all[0].n) continue;
         n = queries_per_layer(r, s);
+        windows = s->all[0].clusters;
         shadow_rows(&t, r, i, s);
     }
     if (!n) return OK;
-    page_heading(p, 2, "Shadow: attention alone, on the baseline's own q, k, v; n = %s queries of all heads in each layer", text_count(n).s);
+    page_heading(p, 2, "Shadow: attention alone, on the baseline's own q, k, v; n = %s queries of all heads in each layer; %s",
+                 text_count(n).s, error_note(windows).s);
     return page_table(p, &t, e);
 }
 
@@ -190,8 +193,10 @@ static int length_table(const struct compare_report *r, size_t text, int what, c
     for (size_t i = 0; i < n; i++) table_cell(&t, "%zu", r->lengths[i].window);
     for (size_t run = 1; run < r->main->n_runs; run++) {
         table_cell(&t, "%s", r->main->runs[run].spec);
-        for (size_t i = 0; i < n; i++) cell_moments(&t, &compare_length_sum(r, i, run, text)->all[what]);
+        for (size_t i = 0; i < n; i++) cell_estimate(&t, &compare_length_sum(r, i, run, text)->all[what]);
     }
+    table_cell(&t, "windows of ±");
+    for (size_t i = 0; i < n; i++) table_cell(&t, "%s", text_count(compare_length_sum(r, i, 0, text)->chunks).s);
     if (r->paper && what == FIDELITY_COSINE) {
         table_cell(&t, "lookat4, published");
         for (size_t i = 0; i < n; i++) table_cell(&t, "%s", paper_by_length(r->lengths[i].window));
@@ -209,7 +214,7 @@ static int length_tables(const struct compare_report *r, size_t text, const stru
 
 static void introduction(const struct compare_report *r, const struct page *p) {
     const struct gpt2_config *g = &r->model.config;
-    fprintf(p->fp, "%s%s: %zu layers, %zu heads of %zu; windows of %zu tokens, second half scored; baseline %s; mean ± standard error\n",
+    fprintf(p->fp, "%s%s: %zu layers, %zu heads of %zu; windows of %zu tokens, second half scored; baseline %s\n",
             p->markdown ? "# " : "", r->model.name, g->n_layer, g->n_head, g->n_embd / g->n_head, r->main->window, r->main->runs[0].spec);
     if (r->main->of > 1)
         fprintf(p->fp, "%sshare %zu of %zu only\n", p->markdown ? "\n" : "", r->main->share, r->main->of);
