@@ -28,6 +28,15 @@ lasting() { sed 's/,"stats":.*//' "$tmp/$1" > "$tmp/$2"; }
 # ids FILE: the tokens of the first sample of a JSON file
 ids() { sed 's/.*"samples":\[{//; s/^[^[]*"ids":\[\([0-9,]*\)\].*/\1/' "$tmp/$1"; }
 
+# refuse_check CHECK OPTION...: exit status 4 and a message that says NaN
+refuse_check() {
+    check=$1
+    shift
+    "$BIN" "$@" > "$tmp/out" 2> "$tmp/err"
+    got=$?
+    [ $got -eq 4 ] || fail "$check: exits $got, expected 4: $(cat "$tmp/err")"
+    has err "$check is NaN, not a number"
+}
 # refuse STATUS TEXT OPTION...: one line on standard error with TEXT, nothing on standard output
 refuse() {
     want=$1 text=$2
@@ -409,6 +418,35 @@ else
 fi
 
 # The closed form for fp16: over positions 5 to 14, ten tokens, each layer and head reads 2 D (sum of 5..14) / 10 bytes of keys a token.
+# A NaN among the weights of the last layers: nothing is written for ever, and nothing is measured in silence.
+begin nan_in_the_weights
+cp "$LOOKAT_MODEL" "$tmp/nan.gguf"
+printf '\000\176' | dd of="$tmp/nan.gguf" bs=1 seek=20000000 conv=notrunc 2> /dev/null # an f16 NaN
+bad="-m $tmp/nan.gguf -q"
+# shellcheck disable=SC2086
+{
+    for more in "" "--temp 0 --attn lookat4" "--num-samples 3 -o json" "-o json --logprobs 2 --echo"; do
+        "$BIN" $bad -p "$once" -n 20 $more > "$tmp/out" 2> "$tmp/err"
+        [ $? -eq 1 ] || fail "generate $more: exit status"
+        has err "are not finite"
+        has err "layer 4, at position 0 (token id 575)"
+    done
+    cat src/README.md > "$tmp/text"
+    refuse 1 "layer 4, at position 0" eval $bad -f "$tmp/text" -n 300 -c 64
+    refuse 1 "layer 4, at position 0" eval $bad -f "$tmp/text" -n 300 -c 64 -o json
+    refuse 1 "layer 4, at position 0" calibrate $bad -f "$tmp/text" -n 300 -o "$tmp/book.gguf"
+    [ ! -e "$tmp/book.gguf" ] || fail "codebooks were written"
+    more="-f $tmp/text -n 128 -c 64 -t 1 -a fp16 -a int8"
+    for check in "int8.kld<0.05" "int8.kld>=0" "int8.ratio<9" "int8.same_top1<=1" "int8.kl<9" "int8.top5>=0" "0.ppl>0"; do
+        refuse_check "$check" compare $bad $more -o json --check "$check"
+    done
+    "$BIN" compare $bad $more > "$tmp/out" || fail "compare: $?"
+    grep -q '^int8 .* NaN' "$tmp/out" || fail "no NaN in the table"
+    "$BIN" compare -m "$tmp/nan.gguf" $more > "$tmp/out" 2> "$tmp/err"
+    has err "warning: attention int8: the model's numbers are not finite"
+}
+end
+
 begin counters
 "$BIN" -p "$once" -n 11 --temp 0 --ignore-eos -a fp16 --counters --fidelity --log "$tmp/log" > /dev/null 2> "$tmp/err" || fail "exits $?"
 has log '{"schema":"lookat.attention/1","attn":"fp16/fp16","layers":6,"decoded":10}'

@@ -143,11 +143,31 @@ static void logprobs(void) {
     CHECK(fabs(total - 1) < 1e-6, "sum %g", total);
 }
 
+/* Nothing can be chosen where a logit is NaN, wherever it stands and whatever the filters would leave of it. */
+static void nan_is_never_chosen(void) {
+    const struct sampler_params all[] = {plain, {.temp = 0, .top_p = 1, .repeat_penalty = 1}, {0.8, 5, 0.9, 0.1, 1.3, -1}};
+    struct rng r;
+    rng_seed(&r, 1, 0);
+    for (size_t p = 0; p < 3; p++) {
+        struct sampler s;
+        CHECK(sampler_init(&s, &all[p], V, &arena), "memory");
+        for (size_t at = 0; at < V; at++) {
+            fill(at);
+            logits[at] = NAN;
+            int32_t id = sampler_next(&s, &r, logits, NULL, 0, -1);
+            CHECK(id == -1, "NaN at %zu: %d was chosen", at, id);
+        }
+        fill(1);
+        CHECK(sampler_next(&s, &r, logits, NULL, 0, -1) >= 0, "sound logits");
+    }
+}
+
 int main(void) {
     RUN(filters_equal_their_definitions);
     RUN(greedy_takes_the_lowest_of_equals);
     RUN(seeds_and_streams);
     RUN(logprobs);
+    RUN(nan_is_never_chosen);
     arena_free(&arena);
     return TEST_RESULT;
 }

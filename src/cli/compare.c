@@ -320,8 +320,15 @@ static int put(struct job *j, struct err *e) {
     return OK;
 }
 
+/* A table shows NaN; this says why. */
+static void warn_of_faults(const struct job *j) {
+    for (size_t i = 0; i < j->main.n_runs && !j->args->quiet; i++)
+        if (j->main.runs[i].fault[0]) fprintf(stderr, "lookat: warning: attention %s: %s\n", j->main.runs[i].spec, j->main.runs[i].fault);
+}
+
 static int report(struct job *j, struct err *e) {
     int rc = compare_report_sum(&j->r, e);
+    warn_of_faults(j);
     if (!rc) rc = put(j, e);
     if (!rc) rc = file_flush(stdout, "standard output", e);
     return rc ? rc : checks_hold(j->checks, j->args->check.n, &j->r, e);

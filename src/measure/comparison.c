@@ -145,6 +145,9 @@ static int forward(struct measuring *m, size_t run, size_t n, float *logits, str
     memset(s->counters, 0, L * sizeof *s->counters);
     s->attention_s = 0;
     int rc = gpt2_forward(s, m->rows, n, logits, e);
+    struct err fault;
+    if (!rc && !m->c->runs[run].fault[0] && gpt2_check(s, 0, &fault))
+        snprintf(m->c->runs[run].fault, sizeof m->c->runs[run].fault, "%s", fault.msg);
     if (rc || n > 1) return rc;
     for (size_t l = 0; l < L; l++) attn_counters_add(&chunk->loaded[l], &s->counters[l]);
     chunk->attention_s += s->attention_s;

@@ -101,6 +101,7 @@ static int begin_window(struct measuring *m, const struct damage_window *w, stru
     m->s.observer = &observer;
     int rc = gpt2_forward(&m->s, m->rows, m->n, m->forced.base, e);
     m->s.observer = NULL;
+    if (!rc) rc = gpt2_check(&m->s, 0, e);
     if (!rc) forced_baseline(&m->forced, m->targets, m->scored, 0, &m->base);
     return rc;
 }

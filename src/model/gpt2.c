@@ -1,6 +1,8 @@
 #include "model/gpt2.h"
 
 #include <assert.h>
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/interrupt.h"
@@ -33,6 +35,8 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, cons
     struct arena *a = &s->arena;
     s->state = arena_zalloc(a, n_seq, sizeof *s->state);
     s->length = arena_zalloc(a, n_seq, sizeof *s->length);
+    s->fault = arena_zalloc(a, n_seq, sizeof *s->fault);
+    s->bad = arena_zalloc(a, max_rows, sizeof *s->bad);
     s->x = arena_alloc(a, max_rows * c->n_embd, sizeof(float));
     s->norm = arena_alloc(a, max_rows * c->n_embd, sizeof(float));
     s->qkv = arena_alloc(a, max_rows * 3 * c->n_embd, sizeof(float));
@@ -46,7 +50,7 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, cons
     float *center = attn_wants_center(&s->attn) ? arena_alloc(a, c->n_layer * c->n_embd, sizeof(float)) : NULL;
     if (center) gpt2_key_constants(w, k, center);
     s->attn.center = center;
-    bool ok = s->state && s->length && s->x && s->norm && s->qkv && s->hidden && (s->work || !work) && s->items && s->rows && s->scratch && s->counters &&
+    bool ok = s->state && s->length && s->fault && s->bad && s->x && s->norm && s->qkv && s->hidden && (s->work || !work) && s->items && s->rows && s->scratch && s->counters &&
               (center || !attn_wants_center(&s->attn));
     for (size_t i = 0; ok && i < n_seq; i++) {
         s->state[i] = arena_alloc(a, attn_state_bytes(&s->attn), 1);
@@ -102,6 +106,9 @@ struct rows_job {
     struct gpt2_session *s;
     const struct gpt2_row *rows;  /* embed_rows */
     const float *weight, *bias;   /* normalise_rows */
+    const float *found;           /* note_rows: [n][width] */
+    size_t width;
+    uint32_t stage;
 };
 
 /* Over the threads where that is worth waking them. */
@@ -111,6 +118,29 @@ static void each_row(struct rows_job j, size_t n, void (*fn)(void *ctx, size_t b
         fn(&j, 0, n, 0);
     else
         threads_ranges(n, fn, &j);
+}
+
+/* Without branches, so that it can be vectorised: numbers whose exponent has every bit are NaN or infinite. */
+static bool all_finite(const float *x, size_t n) {
+    unsigned odd = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        odd |= (bits & 0x7f800000) == 0x7f800000;
+    }
+    return !odd;
+}
+
+/* Notes the rows that are not finite any more. */
+static void note_rows(void *ctx, size_t begin, size_t end, int thread) {
+    const struct rows_job *j = ctx;
+    (void)thread;
+    for (size_t i = begin; i < end; i++)
+        if (!j->s->bad[i] && !all_finite(j->found + i * j->width, j->width)) j->s->bad[i] = j->stage;
+}
+
+static void note(struct gpt2_session *s, uint32_t stage, const float *x, size_t width, size_t n) {
+    each_row((struct rows_job){.s = s, .found = x, .width = width, .stage = stage}, n, note_rows);
 }
 
 /* x[n][C] = wte[token] + wpe[pos]; norm serves as the place for the position's row. */
@@ -162,12 +192,32 @@ static void layer_forward(struct gpt2_session *s, size_t layer, const struct gpt
 
     each_row((struct rows_job){.s = s, .weight = w->ln1_w, .bias = w->ln1_b}, n, normalise_rows);
     linear(s, &w->qkv, w->qkv_b, s->norm, n, s->qkv, MATRIX_SET);
+    note(s, 2 + 2 * (uint32_t)layer, s->qkv, 3 * s->w->config.n_embd, n);
     attention(s, layer, rows, n);
     linear(s, &w->proj, w->proj_b, s->norm, n, s->x, MATRIX_ADD);
 
     each_row((struct rows_job){.s = s, .weight = w->ln2_w, .bias = w->ln2_b}, n, normalise_rows);
     linear(s, &w->fc, w->fc_b, s->norm, n, s->hidden, gelu);
     linear(s, &w->fcproj, w->fcproj_b, s->hidden, n, s->x, MATRIX_ADD);
+    note(s, 3 + 2 * (uint32_t)layer, s->x, s->w->config.n_embd, n);
+}
+
+/* What the rows of a batch tell of their sequences. */
+static void keep_faults(struct gpt2_session *s, const struct gpt2_row *rows, size_t n) {
+    for (size_t i = 0, next; i < n; i = next) {
+        struct gpt2_fault *kept = &s->fault[rows[i].seq], f = {0};
+        for (next = i; next < n && rows[next].seq == rows[i].seq; next++) {
+            uint32_t bad = s->bad[next];
+            if (!bad) continue;
+            if (!f.stage) f.from = rows[next].pos;
+            if (!f.stage || bad < f.stage) f.stage = bad, f.pos = rows[next].pos, f.token = rows[next].token;
+        }
+        f.least = f.stage && (!kept->stage || f.stage < kept->least) ? f.stage : kept->least;
+        if (kept->stage)
+            kept->least = f.least;
+        else
+            *kept = f;
+    }
 }
 
 /* logits = head(layernorm_f(x)) of the rows that want them. */
@@ -179,11 +229,18 @@ static void head(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, 
         wanted++;
     }
     if (wanted) linear(s, &s->w->head, NULL, s->norm, wanted, logits, MATRIX_SET);
+    for (size_t i = 0; i < n; i++) {
+        if (!rows[i].logits) continue;
+        const struct gpt2_fault *f = &s->fault[rows[i].seq];
+        for (size_t t = 0; f->stage && rows[i].pos >= f->from && t < s->w->config.n_vocab; t++) logits[t] = NAN;
+        logits += s->w->config.n_vocab;
+    }
 }
 
 /* The layers from `first` on, from x. */
 static void layers(struct gpt2_session *s, size_t first, const struct gpt2_row *rows, size_t n, float *logits) {
     for (size_t l = first; l < s->w->config.n_layer; l++) layer_forward(s, l, rows, n);
+    keep_faults(s, rows, n);
     head(s, rows, n, logits);
     for (size_t i = 0; i < n; i++) s->length[rows[i].seq] = rows[i].pos + 1;
 }
@@ -192,7 +249,9 @@ int gpt2_forward(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, 
     assert(threads_count() <= s->threads);
     int rc = check_rows(s, rows, n, e);
     if (rc) return rc;
+    memset(s->bad, 0, n * sizeof *s->bad);
     each_row((struct rows_job){.s = s, .rows = rows}, n, embed_rows);
+    note(s, 1, s->x, s->w->config.n_embd, n);
     layers(s, 0, rows, n, logits);
     return OK;
 }
@@ -201,6 +260,7 @@ int gpt2_forward_from(struct gpt2_session *s, size_t first, const float *x, cons
     assert(threads_count() <= s->threads && first < s->w->config.n_layer);
     int rc = check_rows(s, rows, n, e);
     if (rc) return rc;
+    memset(s->bad, 0, n * sizeof *s->bad);
     memcpy(s->x, x, n * s->w->config.n_embd * sizeof *x);
     layers(s, first, rows, n, logits);
     return OK;
@@ -228,6 +288,7 @@ void gpt2_fork(struct gpt2_session *s, uint32_t dst, uint32_t src, uint32_t n) {
     }
     attn_copy(&s->attn, s->state[dst], s->state[src], n);
     s->length[dst] = n;
+    s->fault[dst] = s->fault[src].from < n ? s->fault[src] : (struct gpt2_fault){0};
 }
 
 void gpt2_rewind(struct gpt2_session *s, uint32_t seq, uint32_t n) {
@@ -235,4 +296,32 @@ void gpt2_rewind(struct gpt2_session *s, uint32_t seq, uint32_t n) {
     if (n >= s->length[seq]) return;
     attn_truncate(&s->attn, s->state[seq], n);
     s->length[seq] = n;
+    if (s->fault[seq].from >= n) s->fault[seq] = (struct gpt2_fault){0};
+}
+
+/* ---- numbers that are none ---- */
+
+bool gpt2_is_bad(const struct gpt2_session *s, const struct gpt2_row *rows, size_t i, size_t layer) {
+    const struct gpt2_fault *f = &s->fault[rows[i].seq];
+    if (f->stage && rows[i].pos >= f->from && f->least <= 2 + 2 * layer) return true;
+    for (size_t k = i + 1; k-- > 0 && rows[k].seq == rows[i].seq;)
+        if (s->bad[k]) return true;
+    return false;
+}
+
+int gpt2_check(const struct gpt2_session *s, uint32_t seq, struct err *e) {
+    const struct gpt2_fault *f = &s->fault[seq];
+    char where[64] = "the embedding";
+    if (!f->stage) return OK;
+    if (f->stage > 1) snprintf(where, sizeof where, "%s layer %u", f->stage % 2 ? "the output of" : "q, k and v of", f->stage / 2 - 1);
+    return err_set(e, ERR_FAILED, "the model's numbers are not finite (NaN or inf): first %s, at position %u (token id %d); do its weights hold NaN or inf?",
+                   where, f->pos, f->token);
+}
+
+int gpt2_check_logits(const struct gpt2_session *s, const struct gpt2_row *row, const float *logits, struct err *e) {
+    struct err cause;
+    if (all_finite(logits, s->w->config.n_vocab)) return OK;
+    int rc = gpt2_check(s, row->seq, &cause);
+    if (!rc) err_set(&cause, ERR_FAILED, "every layer's output is finite, so the head is at fault; do its weights hold NaN or inf?");
+    return err_set(e, ERR_FAILED, "the logits after position %u (token id %d) are not finite; %s", row->pos, row->token, cause.msg);
 }

@@ -128,6 +128,7 @@ static int run_window(struct run *r, const int32_t *ids, size_t n, struct err *e
     }
     gpt2_rewind(&r->s, 0, 0);
     int rc = gpt2_prefill(&r->s, 0, ids, n, NULL, e);
+    if (!rc) rc = gpt2_check(&r->s, 0, e);
     if (!rc && r->c.bad_layer != SIZE_MAX)
         rc = err_set(e, ERR_FAILED, "layer %zu of the model makes keys that f16 cannot hold", r->c.bad_layer);
     r->c.n = n;

@@ -82,7 +82,12 @@ static size_t keep_best(struct sampler *s) {
 }
 
 int32_t sampler_next(struct sampler *s, struct rng *rng, const float *logits, const int32_t *history, size_t n, int32_t banned) {
-    for (size_t i = 0; i < s->n_vocab; i++) s->heap[i] = (struct candidate){(int32_t)i, logits[i]};
+    bool none = false; /* one is no number */
+    for (size_t i = 0; i < s->n_vocab; i++) {
+        s->heap[i] = (struct candidate){(int32_t)i, logits[i]};
+        none |= logits[i] != logits[i];
+    }
+    if (none) return -1;
     penalise(s, history, n);
     if (banned >= 0) s->heap[banned].logit = -INFINITY;
     if (s->p.temp <= 0) {
