@@ -26,6 +26,7 @@ static int unknown_command(const char *name, struct err *e) {
     if (instead) return err_set(e, ERR_USAGE, "unknown command '%.60s'; %s", name, instead);
     for (int i = 0; i < N_COMMANDS; i++) suggest(&near, name, command_name(commands[i]->id), strlen(command_name(commands[i]->id)));
     suggest(&near, name, "help", 4);
+    if (strcmp(name, "attn") == 0) return err_set(e, ERR_USAGE, "attn is not a command but an option, --attn; lookat help attn explains it");
     if (near.word[0]) return err_set(e, ERR_USAGE, "unknown command '%.60s'; did you mean %s?", name, near.word);
     if (file_exists(name))
         return err_set(e, ERR_USAGE, "'%.60s' is a file, not a command: -m reads a model, -f a text to continue, and lookat info shows a model", name);
@@ -42,6 +43,10 @@ static bool is_text(const char *first) {
 
 static int help(int argc, char **argv, struct err *e) {
     const struct command *c = argc ? find_command(argv[0]) : NULL;
+    if (argc && (strcmp(argv[0], "attn") == 0 || strcmp(argv[0], "--attn") == 0)) {
+        help_attn(stdout);
+        return OK;
+    }
     if (argc && !c && argv[0][0] != '-' && strcmp(argv[0], "help") != 0) return unknown_command(argv[0], e);
     if (c)
         help_command(stdout, c);

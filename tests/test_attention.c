@@ -494,6 +494,12 @@ static void specs(void) {
     } bad[] = {
         {"", "'' is not a codec for keys; known: fp32, fp16, int8, int4, turbo, lookat"},
         {"fp17", "'fp17' is not a codec for keys"},
+        {"lookat5", "the number behind lookat is one of 1, 2, 4, 8, 16, 32, 4x4, 8x4, 16x4, 32x4 (lookat help attn"},
+        {"lookat3x4:plain", "'lookat3x4' is unknown: the number behind lookat is one of 1, 2, 4, 8, 16, 32"},
+        {"turbo5", "'turbo5' is unknown: the number behind turbo is one of 2, 3, 4"},
+        {"fp16/pq5", "'pq5' is unknown: the number behind pq is one of 4, 8, 16, 32"},
+        {"pq5", "'pq5' is not a codec for keys"},
+        {"int5", "'int5' is not a codec for keys; known: fp32, fp16, int8, int4, turbo, lookat, constant (lookat help attn"},
         {"fp16/", "'' is not a codec for values"},
         {"/fp16", "'' is not a codec for keys"},
         {"fp16/fp16/fp16", "'fp16/fp16' is not a codec for values"},

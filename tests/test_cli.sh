@@ -94,6 +94,21 @@ printf 'Once upon a time' > "$tmp/text"
 [ "$(cat "$tmp/out")" = 575 ] && grep -q "standard input was not read" "$tmp/err" || fail "beside -p: $(cat "$tmp/out" "$tmp/err")"
 end
 
+begin help_attn
+expect 0 "" "$BIN" help attn
+for t in "usage: --attn KEYS[/VALUES]" "lookat16x4 8" "fp16 128" "turbo:bits=3 26" "group=N (32)" "table=N (16)" "sink=N" "skip=N" "@LAYERS"; do output "$t"; done
+expect 2 "attn is not a command but an option" "$BIN" attn
+expect 0 "" "$BIN" help
+output "help attn"
+expect 0 "" "$BIN" help explain
+output "usage: lookat explain"
+end
+
+begin tokenize_without_effect
+expect 0 "lookat: -m has no effect: -z names the tokenizer" "$BIN" tokenize -z $tok -m nosuch a
+expect 0 "lookat: --special has no effect" "$BIN" tokenize -z $tok --special --decode 575
+end
+
 begin tokenize
 expect 0 "" "$BIN" tokenize -z $tok "Once upon a time"
 [ "$(cat "$tmp/out")" = "575 510 258 437" ] || fail "ids: $(cat "$tmp/out")"

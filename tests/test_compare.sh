@@ -277,6 +277,33 @@ has "$tmp/out" '"law":{"points":[{"m":2,"k":16,"spearman":['
 has "$tmp/out" '"exponent":['
 end
 
+begin commas
+c -a fp32,int4:rotate,center,int8/int8 -o json > "$tmp/a.json" || fail "$?"
+c -a fp32 -a int4:rotate,center -a int8/int8 -o json > "$tmp/b.json" || fail "$?"
+no_time_json "$tmp/a.json" > "$tmp/a"
+no_time_json "$tmp/b.json" | cmp -s - "$tmp/a" || fail "a comma between backends is not another --attn"
+c -a fp32 -a int8,int4 --check 'int4.kld<9' -o csv > "$tmp/a" || fail "both ways at once: $?"
+expect 2 "something is missing at a comma" "$BIN" compare $texts -a fp16,
+expect 2 "the number behind lookat is one of 1, 2, 4" "$BIN" compare $texts -a fp16,lookat5
+end
+
+# What would be left unread is refused, or said where it does no harm.
+begin without_effect
+expect 0 "--attn fp16 and --attn f16 are the same backend, fp16/fp16" "$BIN" compare $loud -a fp16 -a int8 -a f16
+expect 0 "are the same backend" "$BIN" compare $loud -a int4,int4:group=32
+expect 0 "" "$BIN" compare $texts -a fp16 -a f16
+expect 2 "--heads is of mode shadow" "$BIN" compare $texts $specs --mode forced --heads
+expect 2 "--layers is of mode shadow" "$BIN" compare $texts $specs --mode free --layers 1
+expect 2 "--seed is of mode free" "$BIN" compare $texts $specs -s 1
+expect 2 "-o csv has no place for the texts of mode free" "$BIN" compare $texts $specs --mode free -o csv
+expect 0 "-o csv leaves out the texts of mode free" "$BIN" compare $loud $specs --mode all -o csv
+expect 2 "--threads has no effect" "$BIN" compare --merge "$tmp/0.jsonl" -t 1
+expect 2 "--model has no effect" "$BIN" compare --merge "$tmp/0.jsonl" -m x
+expect 1 "$tmp/nosuch: cannot open" "$BIN" compare $texts $specs --book "$tmp/nosuch"
+expect 0 "--book has no effect: none of the backends uses codebooks" "$BIN" compare $loud $specs --book "$tmp/b.book.gguf" -o json
+expect 1 "$tmp/nosuch" "$BIN" compare $texts $specs --book "$tmp/b.book.gguf" --book "$tmp/nosuch"
+end
+
 begin interrupted
 for i in 1 2 3 4 5 6 7 8 9; do cat "$tmp/one.txt" "$tmp/two.txt"; done > "$tmp/long.txt"
 "$BIN" compare -f "$tmp/long.txt" -a fp16 -a int4 -a int4:rotate -t 1 > "$tmp/half" 2> "$tmp/err" &

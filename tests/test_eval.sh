@@ -111,7 +111,9 @@ fi
 
 begin codebooks_and_their_text
 "$BIN" calibrate -m $model -q -c 64 -f "$tmp/text" --attn lookat:m=2,k=16 -o "$tmp/book.gguf" > /dev/null 2> "$tmp/err" || fail "calibrate: $(cat "$tmp/err")"
-"$BIN" eval -m $model -q -c 64 -o json -f "$tmp/text" --attn lookat:m=2,k=16 --book "$tmp/book.gguf" > "$tmp/out" 2> "$tmp/err" || fail "eval: $(cat "$tmp/err")"
+eval_json -c 64 -f "$tmp/text" --attn lookat:m=2,k=16 --book "$tmp/book.gguf"
+[ ! -s "$tmp/err" ] || fail "-q leaves errors only: $(cat "$tmp/err")"
+"$BIN" eval -m $model -c 64 -o json -f "$tmp/text" --attn lookat:m=2,k=16 --book "$tmp/book.gguf" > "$tmp/out" 2> "$tmp/err" || fail "eval: $(cat "$tmp/err")"
 grep -q 'warning: .*text: the codebooks were calibrated on this very text (text)' "$tmp/err" || fail "no warning: $(cat "$tmp/err")"
 tr 'd' 't' < "$tmp/text" > "$tmp/other"
 eval_json -c 64 -f "$tmp/other" --attn lookat:m=2,k=16 --book "$tmp/book.gguf"
@@ -140,4 +142,8 @@ refused 2 "expected less than the window of 64" -m $model -f "$tmp/text" -c 64 -
 refused 2 "is not a codec for keys" -m $model -f "$tmp/text" -c 64 --attn nonsense
 refused 2 "lookat calibrate" -m $model -f "$tmp/text" -c 64 --attn lookat:m=32,k=16
 refused 2 "jsonl" -m $model -f "$tmp/text" -o jsonl
+refused 2 "eval runs one backend, got 'fp16' and 'int8'; lookat compare takes several" -m $model -f "$tmp/text" -c 64 -a fp16 -a int8
+refused 2 "lookat compare takes several" -m $model -f "$tmp/text" -c 64 -a fp16,int8
+refused 1 "$tmp/none: cannot open" -m $model -f "$tmp/text" -c 64 -a fp16 --book "$tmp/none"
+"$BIN" help eval | grep -q -e --paper && fail "help eval speaks of --paper"
 end

@@ -390,6 +390,15 @@ refuse 3 "$tmp/text" -m "$tmp/slow.gguf" -z "$tmp/text" -p x
 refuse 2 "there is no token 4096" --ids 4096
 refuse 2 "one text, got 2" -p a --ids 1
 refuse 2 "fp99" -p a -a fp99
+refuse 2 "lookat help attn explains" -p a -a fp99
+refuse 2 "-p: expected once, got 'a' and 'b'" -p a -p b
+refuse 2 "generate runs one backend" -p a -a fp16 -a int8
+refuse 1 "$tmp/none: cannot open: No such file" -p a -a fp16 --book "$tmp/none"
+refuse 3 "$tmp/text" -p a -a fp16 --book "$tmp/text"
+refuse 3 "the file has no codebooks" -p a -a fp16 --book "$tmp/slow.gguf"
+"$BIN" -p "$once" -n 1 --repeat-last-n 5 --book "$LOOKAT_MODEL" > "$tmp/a" 2> "$tmp/err" < /dev/null || fail "exits $?"
+has err "lookat: --book has no effect: none of the backends uses codebooks"
+has err "lookat: --repeat-last-n has no effect"
 end
 
 begin no_tokenizer

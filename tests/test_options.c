@@ -1,4 +1,5 @@
 /* The option table and its parser: every kind of value, GNU's ways of writing options, and what is said about mistakes. */
+#include "attention/spec.h"
 #include "base/err.h"
 #include "cli/command.h"
 #include "cli/llama.h"
@@ -71,8 +72,8 @@ static void ways_of_writing(void) {
         GOOD(CMD_GENERATE, five[i]);
         CHECK(args.n_predict == 5 && args.argc == 0, "%s: %lld", five[i], (long long)args.n_predict);
     }
-    GOOD(CMD_GENERATE, "-vqn 5 -m a=b --prompt=x=y");
-    CHECK(args.verbose && args.quiet && is(args.model, "a=b") && is(args.prompt, "x=y"), "bundle, = in a value");
+    GOOD(CMD_GENERATE, "-vqn 5 -m a=b --prompt=x=y --model c");
+    CHECK(args.verbose && args.quiet && is(args.model, "c") && is(args.prompt, "x=y"), "bundle, last one wins, = in a value");
     GOOD(CMD_GENERATE, "--prompt= -m -x");
     CHECK(is(args.prompt, "") && is(args.model, "-x"), "an empty value, and one that starts with a dash");
     GOOD(CMD_GENERATE, "-p -- -n -1");
@@ -122,7 +123,7 @@ static void cache_types(void) {
     BAD(CMD_GENERATE, line, "--cache-type-k", "too long");
 }
 
-/* Of a number or a word from a list the last one counts, and that is said; a text, a file or a backend is refused where it would be dropped. */
+/* The last one counts, and that is said; a prompt or a backend is refused where it would be dropped. */
 static void given_twice(void) {
     GOOD(CMD_GENERATE, "-n 7 --top-k 3");
     CHECK(!args.repeated && args_given(&args, "predict") && args_given(&args, "top-k") && !args_given(&args, "top-p"), "once");
@@ -135,11 +136,14 @@ static void given_twice(void) {
     GOOD(CMD_GENERATE, "--temp 1 --temperature 2 -q -q");
     CHECK(args.temp == 2 && is(args.repeated, "temp"), "another name, and a flag");
     BAD(CMD_GENERATE, "-p a -p b", "-p: expected once", "'a' and 'b'");
-    BAD(CMD_GENERATE, "-m a --model b", "--model: expected once", "'a' and 'b'");
-    BAD(CMD_CONVERT, "-o a -o b", "-o: expected once", "'a' and 'b'");
-    BAD(CMD_COMPARE, "--book a --book=b", "--book: expected once", "'a' and 'b'");
-    GOOD(CMD_GENERATE, "-m a -m a");
-    CHECK(is(args.model, "a"), "the same");
+    BAD(CMD_TOKENIZE, "-p a --prompt b", "--prompt: expected once", "'a' and 'b'");
+    BAD(CMD_GENERATE, "--ids 1 --ids 2", "--ids: expected once", "'1' and '2'");
+    GOOD(CMD_GENERATE, "-m a --model b");
+    CHECK(is(args.model, "b") && is(args.repeated, "model"), "a file");
+    GOOD(CMD_CONVERT, "-o a -o b");
+    CHECK(is(args.output, "b") && is(args.repeated, "output"), "a file to write");
+    GOOD(CMD_GENERATE, "-m a -m a -p b -p b");
+    CHECK(is(args.model, "a") && is(args.prompt, "b") && !args.repeated, "the same");
     BAD(CMD_GENERATE, "-a fp16 -a int8", "generate runs one backend", "'fp16' and 'int8'");
     BAD(CMD_EVAL, "-a fp16 -a int8", "eval runs one backend", "compare");
     BAD(CMD_EVAL, "-a fp16,int8", "eval runs one backend", "compare");
@@ -374,6 +378,54 @@ static void help_is_complete(void) {
     }
 }
 
+/* lookat help attn: every codec and other name with the bytes that a row takes, every option with what it means, and examples that can be read. */
+static void help_of_attention(void) {
+    static char text[16384];
+    FILE *fp = tmpfile();
+    CHECK(fp, "tmpfile");
+    if (!fp) return;
+    help_attn(fp);
+    rewind(fp);
+    text[fread(text, 1, sizeof text - 1, fp)] = 0;
+    fclose(fp);
+    for (size_t i = 0; kv_codec_at(i); i++) {
+        const struct kv_codec *ops = kv_codec_at(i);
+        struct codec keys[2], values[2];
+        char name[40];
+        snprintf(name, sizeof name, "\n  %s ", ops->name);
+        CHECK(strstr(text, name) && strstr(text, ops->example), "%s", ops->name);
+        CHECK(spec_parse(ops->example, 2, keys, values, &err) == OK || strchr(ops->example, '@'), "%s: %s", ops->example, err.msg);
+        for (const char *o = ops->options; *o; o += strcspn(o, " "), o += *o == ' ') {
+            size_t k = 0, n = strcspn(o, " ");
+            while (codec_option_at(k).name && (strlen(codec_option_at(k).name) != n || memcmp(codec_option_at(k).name, o, n))) k++;
+            CHECK(codec_option_at(k).name && strlen(codec_option_at(k).help) > 10, "%s: option %.*s is described nowhere", ops->name, (int)n, o);
+        }
+    }
+    for (size_t i = 0; codec_option_at(i).name; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "\n  %s%s ", codec_option_at(i).name, codec_option_at(i).number ? "=N" : "");
+        CHECK(strstr(text, name), "%s", name);
+    }
+    for (char *c = text; *c; c++) /* one word behind another, whatever line they are in */
+        if (*c == '\n' && strncmp(c, "\n            ", 13) == 0) memmove(c + 1, c + 13, strlen(c + 13) + 1), *c = ' ';
+    /* 64 numbers: of 2 and of 4 bytes; of 1 and of half a byte with an f16 for each 32; of 3 bits with one f16; codes of 8 and of 4 bits */
+    static const char *const bytes[] = {"fp16 128,", "fp32 256,", "f16 128 ", "int8 68,", "q4_0 36 ", "turbo3 26,", "lookat4 4,", "lookat32x4 16 ", "pq16 16,",
+                                        "constant 0 "};
+    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) CHECK(strstr(text, bytes[i]), "%s", bytes[i]);
+    for (size_t i = 0; codec_alias_at(i).name; i++) CHECK(strstr(text, codec_alias_at(i).name), "%s", codec_alias_at(i).name);
+}
+
+static void help_lines(void) {
+    char line[400];
+    FILE *fp = tmpfile();
+    CHECK(fp, "tmpfile");
+    if (!fp) return;
+    help_attn(fp);
+    rewind(fp);
+    while (fgets(line, sizeof line, fp)) CHECK(strcspn(line, "\n") <= 80, "%zu columns: %s", strcspn(line, "\n"), line);
+    fclose(fp);
+}
+
 int main(void) {
     RUN(defaults);
     RUN(shown_defaults);
@@ -393,5 +445,7 @@ int main(void) {
     RUN(nearest);
     RUN(table_is_sound);
     RUN(help_is_complete);
+    RUN(help_of_attention);
+    RUN(help_lines);
     return TEST_RESULT;
 }

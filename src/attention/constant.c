@@ -40,6 +40,7 @@ const struct kv_codec codec_constant = {
     .name = "constant",
     .summary = "no key but the exact few: the floor of a comparison",
     .options = "",
+    .example = "constant:sink=1,window=32",
     .keys = true,
     .check = constant_check,
     .row_bytes = constant_bytes,

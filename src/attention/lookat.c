@@ -102,6 +102,7 @@ const struct kv_codec codec_lookat = {
     .name = "lookat",
     .summary = "product-quantised keys scored from lookup tables: m bytes a key (with k=16 half of that), or bytes= on average; needs codebooks",
     .options = "m bytes k table plain learned",
+    .example = "lookat4:sink=1,window=32,exact=8",
     .keys = true,
     .check = lookat_check,
     .setup = lookat_setup,

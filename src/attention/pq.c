@@ -89,6 +89,7 @@ const struct kv_codec codec_pq = {
     .name = "pq",
     .summary = "product-quantised values mixed from buckets: m bytes a value (with k=16 half of that), or bytes= on average; needs codebooks",
     .options = "m bytes k learned",
+    .example = "lookat4/pq16",
     .values = true,
     .check = pq_check,
     .setup = pq_setup,

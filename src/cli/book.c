@@ -48,15 +48,22 @@ int model_book_inside(struct book *b, const struct book **use, const struct chec
     return strncmp(model->format, "GGUF", 4) == 0 ? open_checked(b, use, model->file.path, model, e) : OK;
 }
 
+/* The file of --book, which must have codebooks of this model though none should be needed. */
+static int open_named(struct book *b, const struct book **use, const struct args *args, bool needed, const struct checkpoint *model, struct err *e) {
+    int rc = open_checked(b, use, args->book, model, e);
+    if (rc) return rc;
+    if (!*use) return err_file(e, ERR_REFUSED, args->book, "the file has no codebooks");
+    if (!needed) args_no_effect(args, "--book", "none of the backends uses codebooks; lookat keys and pq values do");
+    return OK;
+}
+
 int model_book_open(struct book *b, const struct book **use, const struct args *args, const struct checkpoint *model, const char *const *specs,
                     size_t n_specs, struct arena *arena, struct err *e) {
     *b = (struct book){0};
     *use = NULL;
-    if (!need_codebooks(specs, n_specs)) return OK;
-    if (args->book) {
-        int rc = open_checked(b, use, args->book, model, e);
-        return rc || *use ? rc : err_file(e, ERR_REFUSED, args->book, "the file has no codebooks");
-    }
+    bool needed = need_codebooks(specs, n_specs);
+    if (args->book) return open_named(b, use, args, needed, model, e);
+    if (!needed) return OK;
     int rc = model_book_inside(b, use, model, e);
     if (rc || *use) return rc;
     const char *beside = path_beside(model->path, arena);

@@ -43,7 +43,7 @@ static int no_memory(struct err *e) { return err_set(e, ERR_FAILED, "out of memo
 
 /* Cheap to find out before a model is read. */
 static int check_args(const struct args *a, struct err *e) {
-    if (!a->files.n) return err_set(e, ERR_USAGE, "calibrate: no text; name one or several with -f FILE");
+    if (!a->files.n) return err_set(e, ERR_USAGE, "calibrate: no text; name one or several with -f FILE (-f - is standard input)");
     if (!a->output || !*a->output) return err_set(e, ERR_USAGE, "calibrate: no output file; name it with -o BOOK.gguf");
     if (!a->force && !file_is_folder(a->output) && file_exists(a->output))
         return err_file(e, ERR_USAGE, a->output, "exists already; --force overwrites it");
@@ -110,6 +110,12 @@ static int add_settings(struct job *j, const char *list, struct err *e) {
     return rc;
 }
 
+static bool any_learned(const struct book *b) {
+    for (size_t i = 0; i < b->n; i++)
+        if (b->books[i].learned) return true;
+    return false;
+}
+
 static int plan(struct job *j, struct err *e) {
     const struct args *a = j->args;
     const struct gpt2_config *c = &j->g.model.weights.config;
@@ -124,6 +130,7 @@ static int plan(struct job *j, struct err *e) {
     if (!rc && !a->search && !a->attn.n) rc = add_setting(j, "lookat4", e);
     for (size_t i = 0; i < a->attn.n && !rc; i++) rc = add_settings(j, a->attn.item[i], e);
     if (rc) return rc;
+    if (a->learn && !any_learned(b)) return err_set(e, ERR_USAGE, "--learn is for learned codebooks, and --attn asks for plain ones");
     if (a->n_ctx > (int64_t)c->n_ctx) return err_set(e, ERR_USAGE, "--ctx-size %lld: the model's context is %zu tokens", (long long)a->n_ctx, c->n_ctx);
     j->window = a->n_ctx ? (size_t)a->n_ctx : c->n_ctx;
     j->tokens = (size_t)a->n_predict;

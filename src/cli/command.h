@@ -24,6 +24,12 @@ extern const struct command generate_command, compare_command, eval_command, cal
 /* Help of one command: usage, paragraph, its options by section, examples, exit statuses. Lines of at most 80 columns. */
 void help_command(FILE *fp, const struct command *c);
 
+/* `lookat help attn`: every codec, its options and what a row of it takes, from the registry. */
+void help_attn(FILE *fp);
+
+/* Writes text in words from column `column` on, breaking lines before the 80th and indenting them. */
+void help_wrap(FILE *fp, const char *text, int column, int indent);
+
 /* Help of the program: the commands, table[0..n). */
 void help_program(FILE *fp, const struct command *const *table, int n);
 

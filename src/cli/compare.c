@@ -6,10 +6,12 @@
 #include "base/file.h"
 #include "base/rng.h"
 #include "base/sha256.h"
+#include "attention/spec.h"
 #include "cli/book.h"
 #include "cli/check.h"
 #include "cli/command.h"
 #include "cli/compare_free.h"
+#include "cli/lists.h"
 #include "cli/texts.h"
 #include "report/text.h"
 
@@ -88,17 +90,40 @@ static int read_modes(struct job *j, struct err *e) {
     return OK;
 }
 
+/* Options that are of another mode than the ones that run. */
+static int check_modes(const struct job *j, struct err *e) {
+    const struct args *a = j->args;
+    const char *shadow = a->heads ? "--heads" : a->layers ? "--layers" : NULL;
+    if (shadow && !j->shadow) return err_set(e, ERR_USAGE, "%s is of mode shadow, which is not run", shadow);
+    if (args_given(a, "seed") && !j->free) return err_set(e, ERR_USAGE, "--seed is of mode free, which is not run: nothing else draws");
+    if (j->free && strcmp(a->format, "csv") == 0 && !j->forced && !j->shadow)
+        return err_set(e, ERR_USAGE, "-o csv has no place for the texts of mode free; use -o json, md or text");
+    if (j->free && strcmp(a->format, "csv") == 0 && !a->quiet) fprintf(stderr, "lookat: -o csv leaves out the texts of mode free\n");
+    if (a->chunks && j->free && !j->forced && !j->shadow) return err_set(e, ERR_USAGE, "--chunks: mode free has no windows to share out");
+    return OK;
+}
+
+/* Adding shares up takes what they say; the rest of the command line would be left unread. */
+static int check_merge(const struct args *a, struct err *e) {
+    static const char *const unread[] = {"model", "tokenizer", "predict", "ctx-size", "seed", "cache-type-k", "cache-type-v", "book", "kernels", "threads"};
+    if (!a->argc) return err_set(e, ERR_USAGE, "--merge: expected the files that lookat compare -o jsonl wrote");
+    if (a->files.n || a->attn.n || a->chunks || a->mode || a->paper || a->lengths || a->layers)
+        return err_set(e, ERR_USAGE, "--merge measures nothing: texts, backends and modes are those of the shares");
+    for (size_t i = 0; i < sizeof unread / sizeof *unread; i++)
+        if (args_given(a, unread[i])) return err_set(e, ERR_USAGE, "--merge measures nothing, so --%s has no effect; leave it out", unread[i]);
+    return OK;
+}
+
 /* What can be said before the model is read. */
 static int check_options(struct job *j, struct err *e) {
     const struct args *a = j->args;
     if (!a->merge && a->argc)
         return err_set(e, ERR_USAGE, "compare: unexpected argument '%.60s'; texts go after -f, shares after --merge", a->argv[0]);
-    if (a->merge && !a->argc) return err_set(e, ERR_USAGE, "--merge: expected the files that lookat compare -o jsonl wrote");
-    if (a->merge && (a->files.n || a->attn.n || a->chunks || a->mode || a->paper || a->lengths || a->layers))
-        return err_set(e, ERR_USAGE, "--merge measures nothing: texts, backends and modes are those of the shares");
-    if (!a->merge && !a->files.n) return err_set(e, ERR_USAGE, "compare: expected a text to measure on, -f FILE");
+    if (!a->merge && !a->files.n) return err_set(e, ERR_USAGE, "compare: expected a text to measure on, -f FILE (-f - is standard input)");
+    if (a->merge) return check_merge(a, e);
     int rc = read_chunks(a->chunks, &j->main, e);
-    return rc || a->merge ? rc : read_modes(j, e);
+    if (!rc) rc = read_modes(j, e);
+    return rc ? rc : check_modes(j, e);
 }
 
 /* ---- texts ---- */
@@ -172,13 +197,25 @@ static int paper_runs(struct job *j, struct err *e) {
 }
 
 static int choose_runs(struct job *j, struct err *e) {
-    static const char *const usual[] = {"fp16", "int8", "int4", "lookat4"};
+    static const char usual[] = "fp16,int8,int4,lookat4";
     const struct args *a = j->args;
-    bool ok = true, given = a->attn.n || a->cache_spec[0];
-    for (size_t i = 0; ok && i < a->attn.n; i++) ok = add_run(j, a->attn.item[i]);
-    if (ok && a->cache_spec[0]) ok = add_run(j, a->cache_spec);
-    for (size_t i = 0; ok && !given && i < sizeof usual / sizeof *usual; i++) ok = add_run(j, usual[i]);
-    return ok ? OK : no_memory(e);
+    struct word_list specs = {0};
+    int rc = a->attn.n || a->cache_spec[0] ? OK : words_add(&specs, usual, spec_first, "--attn", &j->arena, e);
+    for (size_t i = 0; i < a->attn.n && !rc; i++) rc = words_add(&specs, a->attn.item[i], spec_first, "--attn", &j->arena, e);
+    if (!rc && a->cache_spec[0]) rc = words_add(&specs, a->cache_spec, spec_first, "--cache-type-k", &j->arena, e);
+    if (rc) return rc;
+    if (specs.n > STR_LIST_MAX) return err_set(e, ERR_USAGE, "--attn: more than %d backends", STR_LIST_MAX);
+    for (size_t i = 0; i < specs.n; i++)
+        if (!add_run(j, specs.item[i])) return no_memory(e);
+    return OK;
+}
+
+/* A backend that stands there twice is measured twice, which only shows that it is the same. */
+static void warn_same(const struct comparison *c) {
+    for (size_t i = 0; i < c->n_runs; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(c->runs[i].name, c->runs[k].name) == 0)
+                fprintf(stderr, "lookat: --attn %s and --attn %s are the same backend, %s\n", c->runs[k].spec, c->runs[i].spec, c->runs[i].name);
 }
 
 /* ---- preparing ---- */
@@ -248,6 +285,7 @@ static int prepare(struct job *j, struct err *e) {
     if (!rc) rc = comparison_prepare(c, e);
     if (!rc) rc = prepare_lengths(j, e);
     if (rc) return rc;
+    if (!a->quiet) warn_same(c);
     for (size_t t = 0; t < c->n_texts && !a->quiet; t++) model_book_warn_seen(c->book, c->texts[t].file, c->texts[t].sha256);
     j->r.main = c;
     j->r.lengths = j->lengths;
@@ -371,8 +409,8 @@ const struct command compare_command = {
     .usage = "[OPTION]... -f TEXT\n[OPTION]... --merge SHARE...",
     .about = "Measures what attention backends cost and what they change, on texts: the text is cut into windows, and the second half of each is "
              "scored. The first backend is the baseline. Means come with their standard errors.",
-    .examples = "lookat compare -f book.txt -n 8192 -a fp16 -a int4 -a lookat4\tthree backends on 8192 tokens\n"
-                "lookat compare -f book.txt --mode free -a fp16 -a lookat4\twhat a reader sees\n"
+    .examples = "lookat compare -f book.txt -n 8192 -a fp16,int4,lookat4\tthree backends on 8192 tokens\n"
+                "lookat compare -f book.txt --mode free -a fp16,lookat4\twhat a reader sees\n"
                 "lookat compare -f book.txt -q --check 'int8.kld<0.01'\ta gate for scripts\n"
                 "lookat compare -f book.txt --chunks 0/2 -o jsonl > 0.jsonl\thalf of the work; with 1/2, then --merge 0.jsonl 1.jsonl\n",
     .max_args = 65536,

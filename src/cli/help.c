@@ -4,8 +4,7 @@
 
 enum { WIDTH = 80, INDENT = 26 };
 
-/* Writes text in words from column `column` on, breaking lines before WIDTH and indenting them. */
-static void wrap(FILE *fp, const char *text, int column, int indent) {
+void help_wrap(FILE *fp, const char *text, int column, int indent) {
     bool first = true;
     for (const char *word = text; *word;) {
         int len = (int)strcspn(word, " ");
@@ -33,7 +32,7 @@ static void print_option(FILE *fp, const struct option *o) {
         at = 0;
     }
     fprintf(fp, "%*s", INDENT - at, "");
-    wrap(fp, right, INDENT, INDENT);
+    help_wrap(fp, right, INDENT, INDENT);
 }
 
 /* Sections in the order in which the table first names them. */
@@ -51,13 +50,14 @@ static void print_options(FILE *fp, enum command_id id) {
 
 static void print_usage(FILE *fp, const struct command *c) {
     const char *before = "usage: ";
-    for (const char *line = c->usage; *line;) {
+    const char *line = c->usage;
+    do {
         int len = (int)strcspn(line, "\n");
-        fprintf(fp, "%slookat %s %.*s\n", before, command_name(c->id), len, line);
+        fprintf(fp, "%slookat %s%s%.*s\n", before, command_name(c->id), len ? " " : "", len, line);
         before = "       ";
         line += len;
         line += *line == '\n';
-    }
+    } while (*line);
 }
 
 static void print_examples(FILE *fp, const char *examples) {
@@ -75,26 +75,27 @@ static const char exit_statuses[] =
 void help_command(FILE *fp, const struct command *c) {
     print_usage(fp, c);
     fputc('\n', fp);
-    wrap(fp, c->about, 0, 0);
+    help_wrap(fp, c->about, 0, 0);
     print_options(fp, c->id);
     fprintf(fp, "\nExamples:\n");
     print_examples(fp, c->examples);
     fputc('\n', fp);
-    wrap(fp, exit_statuses, 0, 0);
+    help_wrap(fp, exit_statuses, 0, 0);
 }
 
 void help_program(FILE *fp, const struct command *const *table, int n) {
     fprintf(fp, "usage: lookat COMMAND [OPTION]... [ARGUMENT]...\n"
                 "       lookat [OPTION]... [TEXT]           the same as lookat generate\n\n");
-    wrap(fp, "lookat runs GPT-2 models on the CPU: it writes text, and lets the way attention stores its keys and values be swapped.",
+    help_wrap(fp, "lookat runs GPT-2 models on the CPU: it writes text, and lets the way attention stores its keys and values be swapped.",
          0, 0);
     fprintf(fp, "\nCommands:\n");
     for (int i = 0; i < n; i++) fprintf(fp, "  %-10s  %s\n", command_name(table[i]->id), table[i]->summary);
-    fprintf(fp, "  %-10s  %s\n", "help", "explain a command and its options");
+    fprintf(fp, "  %-10s  %s\n", "help", "explain a command and its options; help attn: the attention backends");
     fprintf(fp, "\nExamples:\n");
     print_examples(fp, "lookat -p \"Once upon a time\" -n 100\tcontinue a text\n"
                        "head -n 20 story.txt | lookat -n 100\tthe same, with a prompt through a pipe\n"
-                       "lookat help generate\twhat generate can do\n");
+                       "lookat help generate\twhat generate can do\n"
+                       "lookat help attn\thow keys and values can be stored\n");
     fputc('\n', fp);
-    wrap(fp, exit_statuses, 0, 0);
+    help_wrap(fp, exit_statuses, 0, 0);
 }

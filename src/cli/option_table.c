@@ -116,10 +116,10 @@ const struct option option_table[] = {
     {"seed", 's', NULL, "N", OPT_SEED, AT(seed), 0, 0, GEN, "Sampling", "the same seed gives the same text; -1: a new one each time", "-1"},
 
     {"attn", 'a', NULL, "SPEC", OPT_LIST, AT(attn), 0, 0, GEN | EVAL, "Engine",
-     "attention backend, KEYS or KEYS/VALUES: how they are stored and read; lookat info lists them; keys take sink=N,window=N (the first and last N kept "
-     "exactly), values skip=P (rows of probability P in all are not read)", "fp16"},
-    {"attn", 'a', NULL, "SPEC", OPT_LIST, AT(attn), 0, 0, COMP, "Engine",
-     "attention backend, KEYS or KEYS/VALUES; repeat it: the first is the baseline; without it fp16, int8, int4, lookat4", NULL},
+     "attention backend, KEYS or KEYS/VALUES: how they are stored and read; lookat help attn lists them", "fp16"},
+    {"attn", 'a', NULL, "SPEC,...", OPT_LIST, AT(attn), 0, 0, COMP, "Engine",
+     "attention backends, KEYS or KEYS/VALUES, separated by commas (one followed by a codec's name begins the next); may be repeated; the first is the "
+     "baseline; without it fp16, int8, int4, lookat4; lookat help attn lists them", NULL},
     {"attn", 'a', NULL, "SPEC,...", OPT_LIST, AT(attn), 0, 0, BENCH, "Engine",
      "attention backends, KEYS or KEYS/VALUES; a comma followed by a codec's name begins the next one, so int4:rotate,center,lookat4 are two; may be repeated",
      "fp16"},

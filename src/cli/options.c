@@ -30,6 +30,10 @@ bool args_given(const struct args *a, const char *name) {
     return row >= 0 && a->given[row];
 }
 
+void args_no_effect(const struct args *a, const char *option, const char *why) {
+    if (!a->quiet) fprintf(stderr, "lookat: %s has no effect: %s\n", option, why);
+}
+
 /* generate and eval run one backend. */
 static int check_one_backend(const struct args *a, struct err *e) {
     if (a->command != CMD_GENERATE && a->command != CMD_EVAL) return OK;
@@ -169,10 +173,11 @@ static int add_to_list(const char *as, const char *value, struct str_list *list,
     return OK;
 }
 
-/* A text, a file or a backend of which only one would count. */
-static int set_string(const char *as, const char *value, const char **out, struct err *e) {
-    if (*out && strcmp(*out, value) != 0)
-        return err_set(e, ERR_USAGE, "%s: expected once, got '%.60s' and '%.60s'", as, *out, value);
+/* What is to be read must not be dropped: a second prompt is refused. Of files the last counts, as of numbers. */
+static int set_string(struct args *a, const struct option *o, const char *as, const char *value, const char **out, struct err *e) {
+    bool text = o->at == offsetof(struct args, prompt) || o->at == offsetof(struct args, ids), other = *out && strcmp(*out, value) != 0;
+    if (text && other) return err_set(e, ERR_USAGE, "%s: expected once, got '%.60s' and '%.60s'", as, *out, value);
+    if (other) a->repeated = o->name;
     *out = value;
     return OK;
 }
@@ -184,7 +189,7 @@ static int set_value(struct args *a, const struct option *o, const char *as, con
     *given = true;
     switch (o->kind) {
     case OPT_FLAG: *(bool *)at = true; return OK;
-    case OPT_STRING: return set_string(as, value, at, e);
+    case OPT_STRING: return set_string(a, o, as, value, at, e);
     case OPT_CHOICE: return set_choice(o, as, value, at, e);
     case OPT_LIST: return add_to_list(as, value, at, e);
     case OPT_INT: return set_int(o, as, value, at, e);
