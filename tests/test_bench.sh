@@ -69,7 +69,7 @@ sed -n 1p "$tmp/out" | grep -q '^| model | size | params | kernels | threads | a
 [ "$(awk -F'|' '{ print NF }' "$tmp/out" | sort -u)" = 15 ] || fail "columns: $(cat "$tmp/out")"
 grep -q '^| stories6M f16 | .* | 6.05 M | .* | 1 | fp16 | tg1 @ d2 | ' "$tmp/out" || fail "$(cat "$tmp/out")"
 bench -r 2 -p 4 -n 1 -d 0,2 -t 1 -o csv
-[ "$(wc -l < "$tmp/out")" -eq 4 ] && [ "$(awk -F, '{ print NF }' "$tmp/out" | sort -u)" = 19 ] || fail "CSV: $(cat "$tmp/out")"
+[ "$(wc -l < "$tmp/out")" -eq 4 ] && [ "$(awk -F, '{ print NF }' "$tmp/out" | sort -u)" = 20 ] || fail "CSV: $(cat "$tmp/out")"
 bench -r 2 -p 4 -n 1 -b 2 -t 1 -o jsonl
 [ "$(wc -l < "$tmp/out")" -eq 3 ] && [ "$(grep -c '^{"schema":"lookat.bench/1",' "$tmp/out")" -eq 3 ] || fail "JSON lines: $(cat "$tmp/out")"
 [ "$(sed -n 2p "$tmp/out" | field batch)" = 2 ] && [ "$(sed -n 3p "$tmp/out" | field repetitions)" = 2 ] || fail "JSON lines: $(cat "$tmp/out")"
@@ -106,7 +106,7 @@ end
 
 begin attention_alone
 bench -m "$tmp/tiny.gguf" -r 2 --attention -d 9,1,16 --attn fp16,lookat:m=2,k=16/int8,fp32 -o csv
-[ "$(wc -l < "$tmp/out")" -eq 10 ] && [ "$(awk -F, '{ print NF }' "$tmp/out" | sort -u | tr '\n' ' ')" = "10 11 " ] || fail "CSV: $(cat "$tmp/out")"
+[ "$(wc -l < "$tmp/out")" -eq 10 ] && [ "$(awk -F, '{ print NF }' "$tmp/out" | sort -u | tr '\n' ' ')" = "11 14 " ] || fail "CSV: $(cat "$tmp/out")"
 [ "$(grep ',"fp16",' "$tmp/out" | cut -d, -f5 | tr '\n' ' ')" = "1 9 16 " ] || fail "depths of fp16: $(cat "$tmp/out")"
 sed '1d; s/"lookat:m=2,k=16/"lookat/' "$tmp/out" | awk -F, '{ s = $6 + $7 + $8 + $9; if (!(s > 0) || s - $10 > 1e-6 * s || $10 - s > 1e-6 * s) exit 1 }' || fail "the stages are not all: $(cat "$tmp/out")"
 bench -m "$tmp/tiny.gguf" -r 1 --attention --attn fp16,lookat:m=2,k=16,fp32 -o json

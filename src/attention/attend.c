@@ -13,6 +13,7 @@
 #include "attention/prefill.h"
 #include "attention/skip.h"
 #include "attention/spec.h"
+#include "attention/spec_name.h"
 #include "base/process.h"
 #include "base/size.h"
 #include "base/threads.h"
@@ -38,24 +39,6 @@ static void lay_out(struct attn *a, const struct codec *c, struct attn_timeline 
 }
 
 static bool has_few(const struct attn_layer *y) { return y->few.codec.ops != NULL; }
-
-static bool same(const struct codec *a, const struct codec *b) { return a->ops == b->ops && memcmp(&a->o, &b->o, sizeof a->o) == 0; }
-
-/* The spec as it works: runs of equal layers, every option shown. */
-static void name_it(struct attn *a) {
-    size_t L = a->shape.n_layer, at = 0;
-    for (size_t first = 0, next; first < L; first = next) {
-        const struct attn_layer *y = &a->layers[first];
-        for (next = first + 1; next < L && same(&a->layers[next].key, &y->key) && same(&a->layers[next].value, &y->value); next++) {}
-        char keys[96], values[96], part[224];
-        spec_format(&y->key, keys, sizeof keys);
-        spec_format(&y->value, values, sizeof values);
-        int n = snprintf(part, sizeof part, "%s%s/%s", first ? "+" : "", keys, values);
-        if (first > 0 || next < L)
-            snprintf(part + n, sizeof part - (size_t)n, next == L ? "@%zu-" : next == first + 1 ? "@%zu" : "@%zu-%zu", first, next - 1);
-        if (at < sizeof a->name) at += (size_t)snprintf(a->name + at, sizeof a->name - at, "%s", part);
-    }
-}
 
 int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec, const struct book *book, const struct kernels *k,
               struct err *e) {
@@ -87,8 +70,10 @@ int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec, 
         if (has_few(y)) lay_out(a, &y->few.codec, y->exact, exact_slots(&y->few));
         lay_out(a, &y->value, y->values, shape->n_ctx);
     }
-    name_it(a);
-    return OK;
+    a->name = spec_effective(a, &a->arena);
+    if (a->name) return OK;
+    attn_free(a);
+    return err_set(e, ERR_FAILED, "out of memory for the attention backend");
 }
 
 void attn_free(struct attn *a) { arena_free(&a->arena); }

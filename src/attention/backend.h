@@ -44,7 +44,7 @@ struct attn {
     size_t state_bytes, work_bytes;
     double *stage_s;               /* [ATTN_STAGES] NULL, or where queries of items of one query add the seconds of their stages, each with one reading of the
                                     * clock in it; set by the owner, and then only one thread may attend */
-    char name[128];                /* the effective spec in full, such as "lookat:m=4,k=256/fp16" */
+    const char *name;              /* the effective spec in full, such as "lookat:m=4,k=256/fp16" */
     struct arena arena;
 };
 

@@ -139,8 +139,10 @@ int checks_hold(const struct check *checks, size_t n, const struct compare_repor
             if (holds(&checks[i], x)) continue; /* a NaN holds against nothing */
             if (rc) fprintf(stderr, "lookat: %s\n", e->msg);
             snprintf(shown, sizeof shown, isnan(x) ? "NaN, not a number," : "%.6g", x);
-            rc = err_set(e, ERR_CHECK, "check not met: %.80s is %s for %.100s", checks[i].text, shown,
-                         r->main->texts[text].file);
+            const char *title = m.run->title;
+            bool said = strncmp(checks[i].text, title, strlen(title)) == 0;
+            rc = err_set(e, ERR_CHECK, "check not met: %.80s is %s for %.100s%s%.120s", checks[i].text, shown,
+                         r->main->texts[text].file, said ? "" : ", with ", said ? "" : title);
         }
     return rc;
 }

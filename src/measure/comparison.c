@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "attention/spec.h"
+#include "attention/spec_name.h"
 #include "base/interrupt.h"
 #include "measure/forced.h"
 #include "measure/shadow.h"
@@ -34,19 +35,22 @@ static int check(const struct comparison *c, struct err *e) {
 }
 
 /* Names and sizes, from the backend itself. */
-static int describe(const struct comparison *c, struct comparison_run *r, struct err *e) {
+static int describe(struct comparison *c, struct comparison_run *r, struct err *e) {
     const struct gpt2_config *g = &c->w->config;
     struct attn_shape shape = {g->n_layer, g->n_head, g->n_embd / g->n_head, c->window};
     struct attn a;
     int rc = attn_init(&a, &shape, r->spec, c->book, c->k, e);
     if (rc) return rc;
-    spec_format(&a.layers[0].key, r->keys, sizeof r->keys);
-    spec_format(&a.layers[0].value, r->values, sizeof r->values);
-    snprintf(r->name, sizeof r->name, "%s", a.name);
+    char codec[512];
+    r->keys = arena_copy(&c->arena, codec, spec_format(&a.layers[0].key, codec, sizeof codec));
+    r->values = arena_copy(&c->arena, codec, spec_format(&a.layers[0].value, codec, sizeof codec));
+    r->name = arena_copy(&c->arena, a.name, strlen(a.name));
+    r->title = spec_title(r->spec, a.name, &c->arena);
     r->stored_keys = attn_key_bytes_per_token_at(&a, c->window);
     r->stored_values = attn_value_bytes_per_token(&a);
     attn_free(&a);
-    return OK;
+    if (r->keys && r->values && r->name && r->title) return OK;
+    return err_set(e, ERR_FAILED, "out of memory for the names of backends");
 }
 
 static bool allocate_chunk(struct comparison *c, struct comparison_chunk *k) {

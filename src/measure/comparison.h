@@ -39,8 +39,8 @@ enum { DECODE_EVERY = 64 }; /* or the window, where that is shorter */
 
 struct comparison_run {
     const char *spec;                /* as given */
-    char keys[64], values[64];       /* in full, of layer 0 */
-    char name[128];                  /* the effective spec */
+    const char *keys, *values;       /* in full, of layer 0 */
+    const char *name, *title;        /* the effective spec in full, and the spec as tables show it (spec_name.h) */
     size_t stored_keys, stored_values; /* bytes per token, all layers and heads; keys at the window's end, exact few included */
     struct comparison_chunk *chunks; /* [n_chunks] those of this share, in order of text, then number */
     size_t n_chunks;

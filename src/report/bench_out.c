@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "attention/spec_name.h"
 #include "report/compare_table.h"
 #include "report/model_out.h"
 #include "report/stages_out.h"
@@ -50,13 +51,14 @@ static void table_titles(struct text_table *t, const char *const *titles, size_t
 
 static void table_row(struct text_table *t, const struct bench *b, const struct bench_row *r) {
     struct figures f = figures_of(b, r);
+    const char *attn = spec_title(f.g->attn, f.g->s.attn.name, t->arena);
     const struct checkpoint *m = f.g->model;
     table_cell(t, "%s %s", m->name, bench_model_type(m));
     table_cell(t, "%s", text_bytes(m->file_bytes).s);
     table_cell(t, "%s", millions(gpt2_parameters(&m->weights)).s);
     table_cell(t, "%s", f.g->k->name);
     table_cell(t, "%d", r->threads);
-    table_cell(t, "%s", f.g->attn);
+    table_cell(t, "%s", attn ? attn : f.g->attn);
     table_cell(t, "%s", test_name(r).s);
     table_cell(t, "%.2f", f.speed.median);
     table_cell(t, "%.2f", f.speed.least);
@@ -103,10 +105,15 @@ int bench_put_text(const struct bench_report *r, bool markdown, FILE *fp, struct
 
 /* ---- CSV ---- */
 
-void bench_csv_text(FILE *fp, const char *s) {
+static void csv_string(FILE *fp, const char *s) {
     fputc('"', fp);
     for (; *s; s++) fprintf(fp, *s == '"' ? "\"\"" : "%c", *s);
-    fputs("\",", fp);
+    fputc('"', fp);
+}
+
+void bench_csv_text(FILE *fp, const char *s) {
+    csv_string(fp, s);
+    fputc(',', fp);
 }
 
 void bench_put_csv(const struct bench_report *r, FILE *fp) {
@@ -115,7 +122,7 @@ void bench_put_csv(const struct bench_report *r, FILE *fp) {
         stages_put_csv(r, fp);
         return;
     }
-    fputs("model,type,file_bytes,parameters,kernels,threads,attn,test,n,depth,batch,tokens_per_s,min,max,bytes_per_token,gb_per_s,gflop_per_s,limit,share\n",
+    fputs("model,type,file_bytes,parameters,kernels,threads,attn,test,n,depth,batch,tokens_per_s,min,max,bytes_per_token,gb_per_s,gflop_per_s,limit,share,effective_attn\n",
           fp);
     for (size_t i = 0; i < b->n_rows; i++) {
         const struct bench_row *row = &b->rows[i];
@@ -127,9 +134,11 @@ void bench_put_csv(const struct bench_report *r, FILE *fp) {
         fprintf(fp, "%s,%zu,%zu,%zu,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,", row->decode ? "decode" : "prefill", row->n, row->depth, row->batch, f.speed.median,
                 f.speed.least, f.speed.most, row->bytes_per_token, f.gb_per_s, f.gflop_per_s);
         if (f.limited)
-            fprintf(fp, "%s,%.9g\n", limit_name(&f.share), f.share.share);
+            fprintf(fp, "%s,%.9g,", limit_name(&f.share), f.share.share);
         else
-            fputs(",\n", fp);
+            fputs(",,", fp);
+        csv_string(fp, f.g->s.attn.name);
+        fputc('\n', fp);
     }
 }
 

@@ -85,9 +85,12 @@ static void forced_fields(FILE *fp, const struct comparison_summary *s) {
 }
 
 /* What every row ends with. */
-static void last_fields(FILE *fp, const struct comparison_summary *s, bool whole) {
+static void last_fields(FILE *fp, const struct place *p, const struct comparison_summary *s) {
+    bool whole = p->layer == SIZE_MAX;
     fprintf(fp, ",%zu", s->chunks);
     error_field(fp, whole ? s->nll.clusters : 0, s->rms_dp_error);
+    fputc(',', fp);
+    text_field(fp, p->c->runs[p->run].name);
     fputc('\n', fp);
 }
 
@@ -101,7 +104,7 @@ static void whole_row(const struct compare_report *r, const struct place *p, con
     number_field(fp, true, (double)run->stored_values);
     number_field(fp, s->decoded > 0, compare_ms(s));
     forced_fields(fp, s);
-    last_fields(fp, s, true);
+    last_fields(fp, p, s);
 }
 
 static void layer_rows(const struct compare_report *r, struct place p, const struct comparison_summary *s, FILE *fp) {
@@ -112,19 +115,19 @@ static void layer_rows(const struct compare_report *r, struct place p, const str
     fidelity_fields(fp, s->layers ? s->layers + p.layer * FIDELITIES : NULL);
     loaded_fields(fp, &b);
     for (int i = 0; i < AFTER_LOADED; i++) fputc(',', fp);
-    last_fields(fp, s, false);
+    last_fields(fp, &p, s);
     for (p.head = 0; r->heads && s->heads && p.head < H; p.head++) {
         lead(fp, &p);
         fidelity_fields(fp, s->heads + (p.layer * H + p.head) * FIDELITIES);
         for (int i = 0; i < 6 + AFTER_LOADED; i++) fputc(',', fp);
-        last_fields(fp, s, false);
+        last_fields(fp, &p, s);
     }
 }
 
 void compare_put_csv(const struct compare_report *r, FILE *fp) {
     fputs("text,window,attn,keys,values,layer,head,n,cosine,cosine_se,kl,kl_se,spearman,spearman_se,top5,top5_se,loaded_keys,loaded_scales,"
           "loaded_codebooks,loaded_tables,loaded_values,loaded_total,stored_keys,stored_values,attention_ms,tokens,perplexity,perplexity_se,"
-          "ratio,ratio_se,kld,kld_se,kld_median,kld_p99,kld_max,same_top1,same_top1_se,rms_dp,windows,rms_dp_se\n",
+          "ratio,ratio_se,kld,kld_se,kld_median,kld_p99,kld_max,same_top1,same_top1_se,rms_dp,windows,rms_dp_se,effective_attn\n",
           fp);
     struct place p = {.c = r->main, .head = SIZE_MAX};
     for (p.text = 0; p.text < r->main->n_texts; p.text++)

@@ -203,6 +203,8 @@ static void runs(struct json_out *j, const struct compare_report *r) {
             json_put_cstr(j, "attn", run->spec);
             json_put_cstr(j, "keys", run->keys);
             json_put_cstr(j, "values", run->values);
+            json_put_cstr(j, "effective_attn", run->name);
+            json_put_cstr(j, "title", run->title);
             costs(j, r, run, s);
             shadow(j, r, s);
             forced(j, s);
@@ -224,6 +226,7 @@ static void lengths(struct json_out *j, const struct compare_report *r) {
                 json_put_uint(j, "text", text);
                 json_put_cstr(j, "attn", r->main->runs[run].spec);
                 shadow(j, r, compare_length_sum(r, i, run, text));
+                json_put_cstr(j, "effective_attn", r->main->runs[run].name);
                 json_put_close(j);
             }
         json_put_close(j);

@@ -1,6 +1,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "attention/spec_name.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/size.h"
@@ -129,10 +130,12 @@ static bool read_runs(struct merger *g, struct json *j) {
     for (size_t i = 0; i < c->n_runs; i++) {
         struct comparison_run *run = &c->runs[i];
         if (!(json_next_item(j) && json_enter_array(j) && json_next_item(j) && string_value(g, j, &run->spec) && json_next_item(j) &&
-              string_into(j, run->keys, sizeof run->keys) && json_next_item(j) && string_into(j, run->values, sizeof run->values) &&
-              json_next_item(j) && string_into(j, run->name, sizeof run->name) && size_item(j, &run->stored_keys) &&
+              string_value(g, j, &run->keys) && json_next_item(j) && string_value(g, j, &run->values) &&
+              json_next_item(j) && string_value(g, j, &run->name) && size_item(j, &run->stored_keys) &&
               size_item(j, &run->stored_values) && end_array(j)))
             return false;
+        run->title = spec_title(run->spec, run->name, g->r->arena);
+        if (!run->title) return json_fail(j, "out of memory");
     }
     return end_array(j) && (c->n_runs > 0 || json_fail(j, "no runs"));
 }

@@ -36,7 +36,7 @@ static int one_table(const struct compare_report *r, int what, const struct page
         table_cell(&t, "%s", slash ? slash + 1 : r->main->texts[i].file);
     }
     for (size_t run = 1; run < r->main->n_runs; run++) {
-        table_cell(&t, "%s", r->main->runs[run].spec);
+        table_cell(&t, "%s", r->main->runs[run].title);
         table_cell(&t, "%s", figure(r->main->runs[run].spec, what));
         for (size_t i = 0; i < n; i++) cell_estimate(&t, &compare_sum(r, run, i)->all[what]);
     }

@@ -21,9 +21,10 @@ static int stored_table(const struct compare_report *r, const struct page *p, st
     HEADINGS(&t, "attention", "keys", "values", "keys", "values", "both", "keys alone", "everything");
     for (size_t i = 0; i < r->main->n_runs; i++) {
         const struct comparison_run *run = &r->main->runs[i];
-        table_cell(&t, "%s", run->spec);
-        table_cell(&t, "%s", run->keys);
-        table_cell(&t, "%s", run->values);
+        table_cell(&t, "%s", run->title);
+        const char *of = strchr(run->name, '@') ? "layer 0: " : "";
+        table_cell(&t, "%s%s", of, run->keys);
+        table_cell(&t, "%s%s", of, run->values);
         cell_bytes(&t, (double)run->stored_keys);
         cell_bytes(&t, (double)run->stored_values);
         cell_bytes(&t, stored(run));
@@ -43,7 +44,7 @@ static int skipped_table(const struct compare_report *r, size_t text, const stru
         struct compare_bytes b = compare_loaded(r, compare_sum(r, i, text), SIZE_MAX);
         if (!(b.skipped_rows > 0)) continue;
         any = true;
-        table_cell(&t, "%s", r->main->runs[i].spec);
+        table_cell(&t, "%s", r->main->runs[i].title);
         cell_bytes(&t, b.skipped_rows);
         table_cell(&t, "%.2e", b.skipped_mass);
     }
@@ -63,7 +64,7 @@ static int loaded_table(const struct compare_report *r, size_t text, const struc
              "ms in attention");
     for (size_t i = 0; i < r->main->n_runs; i++) {
         struct compare_bytes b = compare_loaded(r, compare_sum(r, i, text), SIZE_MAX);
-        table_cell(&t, "%s", r->main->runs[i].spec);
+        table_cell(&t, "%s", r->main->runs[i].title);
         cell_bytes(&t, b.keys);
         cell_bytes(&t, b.scales);
         cell_bytes(&t, b.codebooks);
@@ -78,7 +79,7 @@ static int loaded_table(const struct compare_report *r, size_t text, const struc
 }
 
 static void forced_row(struct text_table *t, const struct compare_report *r, size_t run, const struct comparison_summary *s) {
-    table_cell(t, "%s", r->main->runs[run].spec);
+    table_cell(t, "%s", r->main->runs[run].title);
     cell_bytes(t, stored(&r->main->runs[run]));
     cell_bytes(t, compare_loaded(r, s, SIZE_MAX).total);
     cell_pair(t, s->perplexity, s->perplexity_error);
@@ -116,7 +117,7 @@ static void shadow_row(struct text_table *t, const char *spec, const char *where
 }
 
 static void shadow_rows(struct text_table *t, const struct compare_report *r, size_t run, const struct comparison_summary *s) {
-    const char *spec = r->main->runs[run].spec;
+    const char *spec = r->main->runs[run].title;
     size_t L = r->model.config.n_layer, H = r->model.config.n_head, measured = 0;
     char where[48];
     for (size_t l = 0; l < L; l++) measured += s->layers[l * FIDELITIES].n > 0;
@@ -168,10 +169,10 @@ static int free_texts(const struct compare_report *r, size_t text, const struct 
         bool same = f->first_difference == SIZE_MAX;
         char what[80] = "the same text";
         if (!same) snprintf(what, sizeof what, "token %zu is the first that differs, marked >>>", f->first_difference + 1);
-        page_heading(p, 2, "Free: %s and %s go on after %zu tokens of the text, seed %llu: %s", r->main->runs[0].spec, r->main->runs[i].spec,
+        page_heading(p, 2, "Free: %s and %s go on after %zu tokens of the text, seed %llu: %s", r->main->runs[0].title, r->main->runs[i].title,
                      r->n_prompt, (unsigned long long)r->seed, what);
-        struct page_column left = {r->main->runs[0].spec, base->text, base->bytes, same ? SIZE_MAX : f->same_bytes};
-        struct page_column right = {r->main->runs[i].spec, f->text, f->bytes, same ? SIZE_MAX : f->same_bytes};
+        struct page_column left = {r->main->runs[0].title, base->text, base->bytes, same ? SIZE_MAX : f->same_bytes};
+        struct page_column right = {r->main->runs[i].title, f->text, f->bytes, same ? SIZE_MAX : f->same_bytes};
         if (!f->text || !base->text)
             fprintf(p->fp, "(no tokenizer: -o json has the ids)\n");
         else
@@ -192,7 +193,7 @@ static int length_table(const struct compare_report *r, size_t text, int what, c
     table_cell(&t, "attention");
     for (size_t i = 0; i < n; i++) table_cell(&t, "%zu", r->lengths[i].window);
     for (size_t run = 1; run < r->main->n_runs; run++) {
-        table_cell(&t, "%s", r->main->runs[run].spec);
+        table_cell(&t, "%s", r->main->runs[run].title);
         for (size_t i = 0; i < n; i++) cell_estimate(&t, &compare_length_sum(r, i, run, text)->all[what]);
     }
     table_cell(&t, "windows of ±");
@@ -215,7 +216,7 @@ static int length_tables(const struct compare_report *r, size_t text, const stru
 static void introduction(const struct compare_report *r, const struct page *p) {
     const struct gpt2_config *g = &r->model.config;
     fprintf(p->fp, "%s%s: %zu layers, %zu heads of %zu; windows of %zu tokens, second half scored; baseline %s\n",
-            p->markdown ? "# " : "", r->model.name, g->n_layer, g->n_head, g->n_embd / g->n_head, r->main->window, r->main->runs[0].spec);
+            p->markdown ? "# " : "", r->model.name, g->n_layer, g->n_head, g->n_embd / g->n_head, r->main->window, r->main->runs[0].title);
     if (r->main->of > 1)
         fprintf(p->fp, "%sshare %zu of %zu only\n", p->markdown ? "\n" : "", r->main->share, r->main->of);
     if (!r->book) return;

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "attention/spec_name.h"
+
 static const char *const stage_names[ATTN_STAGES] = {"tables", "scores", "softmax", "values"};
 
 static double total_ns(const struct bench *b, const struct bench_stages *s) {
@@ -22,9 +24,10 @@ static const struct bench_stages *fp16_of(const struct bench *b, const struct be
 static void table_row(struct text_table *t, const struct bench *b, const struct bench_stages *s) {
     const struct bench_group *g = &b->groups[s->group];
     const struct bench_stages *fp16 = fp16_of(b, s);
+    const char *attn = spec_title(g->attn, g->s.attn.name, t->arena);
     table_cell(t, "%s", g->model->name);
     table_cell(t, "%s", g->k->name);
-    table_cell(t, "%s", g->attn);
+    table_cell(t, "%s", attn ? attn : g->attn);
     table_cell(t, "%zu", s->depth);
     for (int i = 0; i < ATTN_STAGES; i++) table_cell(t, "%.3f", bench_stage_ns(b, s, (enum attn_stage)i) / (double)s->depth);
     table_cell(t, "%.3f", total_ns(b, s) / (double)s->depth);
@@ -65,7 +68,7 @@ int stages_put_text(const struct bench_report *r, const struct page *p, struct e
 
 void stages_put_csv(const struct bench_report *r, FILE *fp) {
     const struct bench *b = r->bench;
-    fputs("model,type,kernels,attn,depth,tables_ns,scores_ns,softmax_ns,values_ns,total_ns\n", fp);
+    fputs("model,type,kernels,attn,depth,tables_ns,scores_ns,softmax_ns,values_ns,total_ns,effective_attn\n", fp);
     for (size_t i = 0; i < b->n_stages; i++) {
         const struct bench_stages *s = &b->stages[i];
         const struct bench_group *g = &b->groups[s->group];
@@ -74,7 +77,7 @@ void stages_put_csv(const struct bench_report *r, FILE *fp) {
         bench_csv_text(fp, g->attn);
         fprintf(fp, "%zu", s->depth);
         for (int j = 0; j < ATTN_STAGES; j++) fprintf(fp, ",%.9g", bench_stage_ns(b, s, (enum attn_stage)j) / (double)s->depth);
-        fprintf(fp, ",%.9g\n", total_ns(b, s) / (double)s->depth);
+        fprintf(fp, ",%.9g,\"%s\"\n", total_ns(b, s) / (double)s->depth, g->s.attn.name); /* no quotes in it */
     }
 }
 

@@ -16,6 +16,6 @@ void stages_put_crossovers(struct json_out *j, const struct bench_report *r);
 /* The type of most weights: of the first layer's largest matrix. */
 const char *bench_model_type(const struct checkpoint *c);
 /* A field in quotes, and the comma behind it. */
-void bench_csv_text(FILE *fp, const char *s);
+void bench_csv_text(FILE *fp, const char *s); /* quoted, and a comma behind it */
 
 #endif

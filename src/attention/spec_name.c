@@ -1,0 +1,142 @@
+#include "attention/spec_name.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attention/spec.h"
+
+/* Text that grows in an arena. */
+struct growing {
+    struct arena *arena;
+    char *s;
+    size_t n, room;
+    bool failed;
+};
+
+static void append(struct growing *g, const char *s, size_t n) {
+    if (g->failed) return;
+    if (g->n + n + 1 > g->room) {
+        size_t room = 2 * (g->n + n + 1) + 64;
+        char *more = arena_alloc(g->arena, room, 1);
+        g->failed = !more;
+        if (!more) return;
+        if (g->n) memcpy(more, g->s, g->n);
+        g->s = more;
+        g->room = room;
+    }
+    memcpy(g->s + g->n, s, n);
+    g->n += n;
+    g->s[g->n] = 0;
+}
+static void append_text(struct growing *g, const char *s) { append(g, s, strlen(s)); }
+
+static bool same(const struct codec *a, const struct codec *b) {
+    return a->ops == b->ops && memcmp(&a->o, &b->o, sizeof a->o) == 0;
+}
+
+char *spec_effective(const struct attn *a, struct arena *arena) {
+    enum { CODEC_ROOM = 512 }; /* more than all options with numbers of 20 digits */
+    struct growing g = {.arena = arena};
+    size_t L = a->shape.n_layer;
+    for (size_t first = 0, next; first < L; first = next) {
+        const struct attn_layer *y = &a->layers[first];
+        for (next = first + 1; next < L; next++)
+            if (!same(&a->layers[next].key, &y->key) || !same(&a->layers[next].value, &y->value)) break;
+        char codec[CODEC_ROOM], layers[64] = "";
+        append_text(&g, first ? "+" : "");
+        append(&g, codec, spec_format(&y->key, codec, sizeof codec));
+        append_text(&g, "/");
+        append(&g, codec, spec_format(&y->value, codec, sizeof codec));
+        if (first > 0 || next < L)
+            snprintf(layers, sizeof layers, next == L ? "@%zu-" : next == first + 1 ? "@%zu" : "@%zu-%zu", first, next - 1);
+        append_text(&g, layers);
+    }
+    return g.failed ? NULL : g.s;
+}
+
+/* ---- titles ---- */
+
+/* The options behind a codec's name, s[n]; `name` is lookat or pq. */
+struct quantised {
+    const char *s;
+    size_t n;
+};
+
+/* Does a list of options hold this one, or one that begins with it where it ends in '='? Its value in *value. */
+static bool has_option(struct quantised q, const char *option, size_t *value) {
+    size_t len = strlen(option);
+    for (size_t at = 0; at < q.n;) {
+        size_t n = 0;
+        while (at + n < q.n && q.s[at + n] != ',') n++;
+        bool number = option[len - 1] == '=';
+        if ((number ? n > len : n == len) && memcmp(q.s + at, option, len) == 0) {
+            if (number) *value = (size_t)strtoul(q.s + at + len, NULL, 10);
+            return true;
+        }
+        at += n + 1;
+    }
+    return false;
+}
+
+/* "plain", "learned" or "learned, bytes=4", and where codebooks are small ", k=16". */
+static void method(char *out, size_t room, struct quantised q, bool values) {
+    size_t bytes = 0, k = 256;
+    int n;
+    has_option(q, "k=", &k);
+    if (has_option(q, "bytes=", &bytes))
+        n = snprintf(out, room, "learned, bytes=%zu", bytes);
+    else
+        n = snprintf(out, room, has_option(q, "learned", NULL) || (values && !has_option(q, "plain", NULL)) ? "learned" : "plain");
+    if (k != 256) snprintf(out + n, room - (size_t)n, ", k=%zu", k);
+}
+
+/* Adds the methods of the keys, or of the values, each once, in the order of the layers. */
+static void methods(struct growing *g, const char *effective, bool values) {
+    const char *name = values ? "pq:" : "lookat:";
+    size_t begin = g->n;
+    for (const char *part = effective, *end; *part; part = *end ? end + 1 : end) {
+        end = part + strcspn(part, "+");
+        const char *codec = values ? part + strcspn(part, "/") + 1 : part;
+        if (codec > end || strncmp(codec, name, strlen(name)) != 0) continue;
+        struct quantised q = {codec + strlen(name), 0};
+        q.n = strcspn(q.s, "/@+");
+        char text[64];
+        method(text, sizeof text, q, values);
+        if (g->s && strstr(g->s + begin, text)) continue;
+        append_text(g, g->n > begin ? "; " : values ? (begin ? "; values " : "values ") : "");
+        append_text(g, text);
+    }
+}
+
+/* Does the spec name every method itself, as "lookat4:plain" does? */
+static bool says(const char *given, const char *list) {
+    bool all = true;
+    for (const char *word = list; *word;) {
+        size_t n = strcspn(word, ";,");
+        char one[64] = "";
+        while (*word == ' ') word++, n--;
+        const char *from = strncmp(word, "values ", 7) == 0 ? word + 7 : word;
+        size_t len = n - (size_t)(from - word);
+        if (len < sizeof one) memcpy(one, from, len);
+        bool implied = (strcmp(one, "learned") == 0 && strstr(given, "bytes=")) || (strcmp(one, "k=16") == 0 && strstr(given, "x4"));
+        all = all && (implied || strstr(given, one));
+        word += n;
+        word += *word == ';' || *word == ',';
+    }
+    return all;
+}
+
+char *spec_title(const char *given, const char *effective, struct arena *arena) {
+    struct growing list = {.arena = arena}, title = {.arena = arena};
+    append_text(&list, "");
+    methods(&list, effective, false);
+    methods(&list, effective, true);
+    append_text(&title, given);
+    if (!list.failed && list.n && !says(given, list.s)) {
+        append_text(&title, " (");
+        append_text(&title, list.s);
+        append_text(&title, ")");
+    }
+    return list.failed || title.failed ? NULL : title.s;
+}
