@@ -235,12 +235,24 @@ static void folders(void) {
     write_text("vocab.json", "{\"a\":0,\"b\":1,\"ab\":2}");
     write_text("config.json", TINY_CONFIG);
     folder_write("model.safetensors", b.data, b.size);
-    f = (struct bad_file){.name = "counts", .expect = "the tokenizer has 3 tokens, expected 5"};
-    expect_refused(&f, folder, true, folder);
-    write_text("config.json", "{\"n_head\":2,\"n_inner\":12,\"eos_token_id\":5}");
-    write_text("vocab.json", GOOD_VOCAB);
-    f = (struct bad_file){.name = "eos", .expect = "the eos token is 5, expected 0..4"};
+    write_text("tokenizer_config.json", "{\"add_prefix_space\": true}");
+    f = (struct bad_file){.name = "prefix", .expect = "add_prefix_space is true, which is not supported"};
+    expect_refused(&f, folder, true, "tokenizer_config.json");
+    write_text("tokenizer_config.json", "{\"added_tokens_decoder\": {\"x\": {\"content\": \"y\"}}}");
+    f = (struct bad_file){.name = "key", .expect = "expected a token id as the key"};
+    expect_refused(&f, folder, true, "tokenizer_config.json");
+    write_text("tokenizer_config.json", "{\"added_tokens_decoder\": {\"9\": {\"content\": \"y\"}}}");
+    f = (struct bad_file){.name = "far", .expect = "token id 9 is too large for 4 tokens"};
     expect_refused(&f, folder, true, "vocab.json");
+    unlink(folder_path("tokenizer_config.json"));
+    write_text("special_tokens_map.json", "[]");
+    f = (struct bad_file){.name = "map", .expect = "expected an object"};
+    expect_refused(&f, folder, true, "special_tokens_map.json");
+    unlink(folder_path("special_tokens_map.json"));
+    write_text("added_tokens.json", "{\"x\": \"3\"}");
+    f = (struct bad_file){.name = "added", .expect = "byte 6: expected a number"};
+    expect_refused(&f, folder, true, "added_tokens.json");
+    unlink(folder_path("added_tokens.json"));
     bytes_free(&b);
 }
 

@@ -218,7 +218,7 @@ static void tiny_model(void) {
     CHECK(warnings == 1 && strstr(warned, "2 tensors") && strstr(warned, "\"rope_freqs.weight\""), "%s", warned);
     const struct vocab *v = &c.vocab;
     CHECK(v->n == 5 && v->offset[5] == 18 && memcmp(v->bytes, "abab <|endoftext|>", 18) == 0 && v->bos == 4 && v->eos == 4, "vocabulary");
-    CHECK(v->control[4] && !v->control[0] && v->n_merges == 1 && v->merges[0].merged == 2, "merges");
+    CHECK(v->kind[4] && !v->kind[0] && v->n_merges == 1 && v->merges[0].merged == 2, "merges");
     close_model(&c);
 
     tiny_init(&t);
@@ -260,7 +260,7 @@ static void same_vocab(const struct vocab *x, const struct vocab *y) {
     CHECK(x->n == y->n && x->n_merges == y->n_merges && x->bos == y->bos && x->eos == y->eos, "%u tokens", y->n);
     if (x->n != y->n || x->n_merges != y->n_merges) return;
     CHECK(memcmp(x->offset, y->offset, (x->n + 1) * sizeof *x->offset) == 0 && memcmp(x->bytes, y->bytes, x->offset[x->n]) == 0, "tokens");
-    CHECK(memcmp(x->control, y->control, x->n) == 0, "control");
+    CHECK(memcmp(x->kind, y->kind, x->n) == 0, "control");
     CHECK(memcmp(x->merges, y->merges, x->n_merges * sizeof *x->merges) == 0, "merges");
 }
 

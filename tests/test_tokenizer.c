@@ -24,7 +24,7 @@ enum { MAKE_TOKENS = 600, MAKE_MERGES = 400 };
 struct made {
     struct vocab v;
     uint32_t offset[MAKE_TOKENS + 1];
-    uint8_t bytes[1 << 16], control[MAKE_TOKENS];
+    uint8_t bytes[1 << 16], kind[MAKE_TOKENS], match[MAKE_TOKENS];
     struct vocab_merge merges[MAKE_MERGES];
 };
 
@@ -32,13 +32,14 @@ static uint32_t made_token(struct made *m, const void *bytes, size_t n, bool con
     uint32_t id = m->v.n++, at = m->offset[id];
     memcpy(m->bytes + at, bytes, n);
     m->offset[id + 1] = at + (uint32_t)n;
-    m->control[id] = control;
+    m->kind[id] = control;
+    m->match[id] = control ? MATCH_SPECIAL : 0;
     return id;
 }
 
 static void made_bytes(struct made *m, struct rng *shuffle) {
     memset(m, 0, sizeof *m);
-    m->v = (struct vocab){.offset = m->offset, .bytes = m->bytes, .control = m->control, .merges = m->merges, .bos = -1, .eos = -1};
+    m->v = (struct vocab){.offset = m->offset, .bytes = m->bytes, .kind = m->kind, .match = m->match, .merges = m->merges, .bos = -1, .eos = -1};
     uint8_t order[256];
     for (int i = 0; i < 256; i++) {
         int j = shuffle ? (int)rng_below(shuffle, (uint64_t)i + 1) : i;
@@ -237,7 +238,7 @@ static void first_of_equal_merges(void) {
 static void control_is_never_merged(void) {
     struct made *m = arena_alloc(&arena, 1, sizeof *m);
     made_bytes(m, NULL);
-    m->control[made_merge(m, 'a', 'b')] = 1;
+    m->kind[made_merge(m, 'a', 'b')] = 1;
     const struct bpe *b = make_bpe(&m->v);
     if (b) CHECK_ENCODES(b, "ab", false, 'a', 'b');
 }
@@ -249,7 +250,7 @@ static void bad_vocabularies(void) {
     m->bytes[0x41] = 'B';
     CHECK(bpe_new(&b, &m->v, &arena, &err) == ERR_REFUSED && strstr(err.msg, "0x41"), "%s", err.msg);
     made_bytes(m, NULL);
-    m->control[0x41] = 1;
+    m->kind[0x41] = 1;
     CHECK(bpe_new(&b, &m->v, &arena, &err) == ERR_REFUSED && strstr(err.msg, "0x41"), "%s", err.msg);
     for (int part = 0; part < 4; part++) {
         made_bytes(m, NULL);

@@ -261,13 +261,35 @@ static int find_array(const struct loader *l, const char *key, enum gguf_type it
     return OK;
 }
 
-/* llama.cpp's token types: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte. Only normal ones are what merges make;
- * 2 to 5 are names that plain text never becomes. Byte tokens belong to another kind of tokenizer. */
-static int read_token_type(const struct loader *l, const struct gguf_kv *types, uint64_t id, bool *control) {
+/* llama.cpp's token types: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte. Byte tokens belong to another kind of tokenizer. */
+static int read_token_kind(const struct loader *l, const struct gguf_kv *types, uint64_t id, enum token_kind *kind) {
+    static const enum token_kind kinds[] = {TOKEN_NORMAL, TOKEN_CONTROL, TOKEN_CONTROL, TOKEN_ADDED, TOKEN_UNUSED};
     int64_t type = types ? gguf_item(types, id) : 1;
-    *control = type != 1;
-    if (type >= 1 && type <= 5) return OK;
-    return err_file(l->e, ERR_REFUSED, l->path, "token %llu has type %lld, expected 1 to 5", (unsigned long long)id, (long long)type);
+    if (type < 1 || type > 5)
+        return err_file(l->e, ERR_REFUSED, l->path, "token %llu has type %lld, expected 1 to 5", (unsigned long long)id, (long long)type);
+    *kind = kinds[type - 1];
+    return OK;
+}
+
+/* The name that llama.cpp's converter, and gguf_save.c, give to a row without a token. */
+static bool is_padding(struct gguf_str s, uint64_t id) {
+    char name[32];
+    snprintf(name, sizeof name, "[PAD%llu]", (unsigned long long)id);
+    return equals(s, name);
+}
+
+/* How texts are searched for tokens, which only this program's files tell: bits beyond those of the token types. */
+static int read_matches(const struct loader *l, struct vocab_builder *b) {
+    const uint32_t bits = MATCH_TEXT | MATCH_SPECIAL | MATCH_SINGLE_WORD | MATCH_LSTRIP | MATCH_RSTRIP | MATCH_LATER;
+    const struct gguf_kv *matches;
+    int rc = find_array(l, GGUF_TOKEN_MATCH, GGUF_I32, b->n, &matches);
+    for (uint32_t id = 0; !rc && matches && id < b->n; id++) {
+        int64_t x = gguf_item(matches, id);
+        if (x < 0 || (x & ~(int64_t)bits))
+            return err_file(l->e, ERR_REFUSED, l->path, "%s of token %lu is %lld, which is not known", GGUF_TOKEN_MATCH, (unsigned long)id, (long long)x);
+        b->match[id] = (uint8_t)x;
+    }
+    return rc;
 }
 
 static int read_tokens(const struct loader *l, const struct gguf_kv *tokens, struct vocab_builder *b) {
@@ -276,11 +298,12 @@ static int read_tokens(const struct loader *l, const struct gguf_kv *tokens, str
     const uint8_t *p = tokens->data;
     for (uint64_t id = 0; !rc && id < tokens->count; id++) {
         struct gguf_str s = gguf_next_string(&p);
-        bool control = false;
-        rc = read_token_type(l, types, id, &control);
-        if (!rc) rc = vocab_builder_set_spelled(b, (size_t)id, s.s, s.n, control, l->e);
+        enum token_kind kind = TOKEN_NORMAL;
+        rc = read_token_kind(l, types, id, &kind);
+        if (kind != TOKEN_NORMAL && is_padding(s, id)) kind = TOKEN_PADDING;
+        if (!rc) rc = vocab_builder_set_spelled(b, (size_t)id, s.s, s.n, kind, l->e);
     }
-    return rc;
+    return rc ? rc : read_matches(l, b);
 }
 
 static int read_merges(const struct loader *l, const struct gguf_kv *merges, struct vocab_builder *b) {
@@ -300,6 +323,32 @@ static int read_special(const struct loader *l, const char *key, int64_t *id) {
     int rc = gguf_uint(l->g, key, &x, l->e);
     *id = x > INT32_MAX ? INT32_MAX : (int64_t)x; /* either is out of range */
     return rc;
+}
+
+/* A key that may be absent: then *x stays as it is. */
+static int read_bool(const struct loader *l, const char *key, bool *x) {
+    const struct gguf_kv *kv = gguf_find(l->g, key);
+    if (!kv) return OK;
+    if (kv->type != GGUF_BOOL) return err_file(l->e, ERR_REFUSED, l->path, "key \"%s\" is not a bool", key);
+    *x = gguf_item(kv, 0) != 0;
+    return OK;
+}
+
+/* What a text is cut and joined by, and what stands in front of it. */
+static int read_rules(const struct loader *l, struct vocab_builder *b, struct vocab *v) {
+    bool add_bos = false, add_eos = false, use_regex = true, ignore_merges = false;
+    int rc = read_bool(l, "tokenizer.ggml.add_bos_token", &add_bos);
+    if (!rc) rc = read_bool(l, "tokenizer.ggml.add_eos_token", &add_eos);
+    if (!rc) rc = read_bool(l, GGUF_USE_REGEX, &use_regex);
+    if (!rc) rc = read_bool(l, GGUF_IGNORE_MERGES, &ignore_merges);
+    if (rc) return rc;
+    if (add_bos && v->bos < 0) vocab_builder_warn(b, "add_bos_token is true, but no token is named to begin a text with");
+    if (add_eos) vocab_builder_warn(b, "add_eos_token is true: no token is added behind a text, which is to go on");
+    v->add_bos = add_bos && v->bos >= 0;
+    v->whole_text = !use_regex;
+    v->ignore_merges = ignore_merges;
+    vocab_builder_warnings(b, v);
+    return OK;
 }
 
 /* Sum of the lengths of an array of strings. */
@@ -343,6 +392,7 @@ static int read_vocab(const struct loader *l, struct vocab *v) {
     if (!rc) rc = read_tokens(l, tokens, &b);
     if (!rc) rc = read_merges(l, merges, &b);
     if (!rc) rc = vocab_builder_finish(&b, v, bos, eos, l->e);
+    if (!rc) rc = read_rules(l, &b, v);
     vocab_builder_free(&b);
     return rc;
 }
@@ -377,7 +427,7 @@ int gguf_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct
     if (!rc) rc = read_config(&l, &c->weights.config);
     if (!rc) rc = take_weights(&l, &c->weights);
     if (!rc) rc = read_vocab(&l, &c->vocab);
-    if (!rc) rc = vocab_check(&c->vocab, c->weights.config.n_vocab, path, e);
+    if (!rc) vocab_warn(&c->vocab, c->weights.config.n_vocab, path, warn);
     if (!rc) rc = check_unknown(&l);
     arena_free(&g.arena); /* the map stays: c->file */
     return rc;

@@ -131,32 +131,61 @@ static bool spellings_init(struct spellings *s, size_t n, size_t room, struct ar
     return s->bytes && s->offset;
 }
 
-/* Appends token id to the item that is being spelled, as it stands in files: control tokens as they are. */
+/* The vocabulary as it goes into the file: a token for each row of the embedding, as other programs want it. */
+struct listing {
+    const struct vocab *v;
+    uint32_t n, known; /* rows; those of them that have a token, the first ones */
+};
+
+/* A merge all of whose tokens have a row: the others cannot be told. */
+static bool is_told(const struct listing *l, const struct vocab_merge *m) {
+    return m->left < l->known && m->right < l->known && m->merged < l->known;
+}
+
+/* llama.cpp's types: 1 normal, 3 control, 4 user-defined, 5 unused. A normal token that texts are searched for gets the type that makes other
+ * programs search for it too. */
+static int32_t token_type(const struct listing *l, uint32_t id) {
+    static const int32_t types[] = {[TOKEN_NORMAL] = 1, [TOKEN_CONTROL] = 3, [TOKEN_ADDED] = 4, [TOKEN_UNUSED] = 5, [TOKEN_PADDING] = 5};
+    if (id >= l->known) return 5;
+    if (l->v->kind[id] == TOKEN_NORMAL && l->v->match[id]) return l->v->match[id] & MATCH_SPECIAL ? 3 : 4;
+    return types[l->v->kind[id]];
+}
+
+/* What the type alone tells a reader of how a text is searched for the token. */
+static int32_t match_of_type(int32_t type) { return type == 3 ? MATCH_SPECIAL : type == 4 ? MATCH_TEXT : 0; }
+
+/* Appends token id to the item that is being spelled, as it stands in files: those that are not normal as they are. */
 static void spell_token(struct spellings *s, size_t *at, const struct vocab *v, uint32_t id) {
     const uint8_t *bytes = v->bytes + v->offset[id];
     size_t n = v->offset[id + 1] - v->offset[id];
-    if (v->control[id]) {
+    if (v->kind[id] != TOKEN_NORMAL) {
         memcpy(s->bytes + *at, bytes, n);
         *at += n;
     } else
         *at += vocab_spell(bytes, n, (char *)s->bytes + *at);
 }
 
-static bool spell_tokens(struct spellings *s, const struct vocab *v, struct arena *a) {
-    if (!spellings_init(s, v->n, 2 * (size_t)v->offset[v->n], a)) return false;
+/* Rows without a token are called [PADn], as llama.cpp's converter does. */
+static bool spell_tokens(struct spellings *s, const struct listing *l, struct arena *a) {
+    enum { PAD_ROOM = 20 };
+    const struct vocab *v = l->v;
+    if (!spellings_init(s, l->n, 2 * (size_t)v->offset[l->known] + PAD_ROOM * (size_t)(l->n - l->known), a)) return false;
     size_t at = 0;
-    for (uint32_t id = 0; id < v->n; id++) {
-        spell_token(s, &at, v, id);
+    for (uint32_t id = 0; id < l->n; id++) {
+        if (id < l->known) spell_token(s, &at, v, id);
+        else at += (size_t)snprintf((char *)s->bytes + at, PAD_ROOM, "[PAD%lu]", (unsigned long)id);
         s->offset[++s->n] = at;
     }
     return true;
 }
 
-static bool spell_merges(struct spellings *s, const struct vocab *v, struct arena *a) {
+static bool spell_merges(struct spellings *s, const struct listing *l, struct arena *a) {
+    const struct vocab *v = l->v;
     size_t room = 0, at = 0;
     for (uint32_t i = 0; i < v->n_merges; i++) room += 1 + 2 * (size_t)(v->offset[v->merges[i].merged + 1] - v->offset[v->merges[i].merged]);
     if (!spellings_init(s, v->n_merges, room, a)) return false;
     for (uint32_t i = 0; i < v->n_merges; i++) {
+        if (!is_told(l, &v->merges[i])) continue;
         spell_token(s, &at, v, v->merges[i].left);
         s->bytes[at++] = ' ';
         spell_token(s, &at, v, v->merges[i].right);
@@ -165,20 +194,36 @@ static bool spell_merges(struct spellings *s, const struct vocab *v, struct aren
     return true;
 }
 
-static int add_vocab_keys(struct saver *s, const struct vocab *v, struct err *e) {
+/* How a text is searched, cut and merged, as far as GGUF has no words for it. */
+static void add_rule_keys(struct gguf_writer *w, const struct listing *l, const int32_t *types, int32_t *matches) {
+    const struct vocab *v = l->v;
+    bool told = true;
+    for (uint32_t id = 0; id < l->n; id++) {
+        matches[id] = id < l->known ? v->match[id] : 0;
+        told = told && matches[id] == match_of_type(types[id]);
+    }
+    if (!told) gguf_add_i32s(w, GGUF_TOKEN_MATCH, matches, l->n);
+    if (v->whole_text) gguf_add_bool(w, GGUF_USE_REGEX, false);
+    if (v->ignore_merges) gguf_add_bool(w, GGUF_IGNORE_MERGES, true);
+}
+
+static int add_vocab_keys(struct saver *s, const struct vocab *v, size_t rows, struct err *e) {
     struct arena scratch = {0};
     struct spellings tokens, merges;
-    int32_t *types = arena_alloc(&scratch, v->n, sizeof *types);
+    struct listing l = {v, (uint32_t)rows, v->n < rows ? v->n : (uint32_t)rows};
+    int32_t *types = arena_alloc(&scratch, rows, sizeof *types), *matches = arena_alloc(&scratch, rows, sizeof *matches);
     int rc = OK;
-    if (types && spell_tokens(&tokens, v, &scratch) && spell_merges(&merges, v, &scratch)) {
-        for (uint32_t id = 0; id < v->n; id++) types[id] = v->control[id] ? 3 : 1;
+    if (types && matches && spell_tokens(&tokens, &l, &scratch) && spell_merges(&merges, &l, &scratch)) {
+        for (uint32_t id = 0; id < l.n; id++) types[id] = token_type(&l, id);
         add_text(&s->w, "tokenizer.ggml.model", "gpt2");
         add_text(&s->w, "tokenizer.ggml.pre", "gpt-2");
         gguf_add_strings(&s->w, "tokenizer.ggml.tokens", tokens.bytes, tokens.offset, tokens.n);
-        gguf_add_i32s(&s->w, "tokenizer.ggml.token_type", types, v->n);
+        gguf_add_i32s(&s->w, "tokenizer.ggml.token_type", types, l.n);
         gguf_add_strings(&s->w, "tokenizer.ggml.merges", merges.bytes, merges.offset, merges.n);
-        if (v->bos >= 0) gguf_add_u32(&s->w, "tokenizer.ggml.bos_token_id", (uint32_t)v->bos);
-        if (v->eos >= 0) gguf_add_u32(&s->w, "tokenizer.ggml.eos_token_id", (uint32_t)v->eos);
+        if (v->bos >= 0 && (size_t)v->bos < rows) gguf_add_u32(&s->w, "tokenizer.ggml.bos_token_id", (uint32_t)v->bos);
+        if (v->eos >= 0 && (size_t)v->eos < rows) gguf_add_u32(&s->w, "tokenizer.ggml.eos_token_id", (uint32_t)v->eos);
+        if (v->add_bos) gguf_add_bool(&s->w, "tokenizer.ggml.add_bos_token", true);
+        add_rule_keys(&s->w, &l, types, matches);
     } else
         rc = err_file(e, ERR_FAILED, s->out.path, "no memory for the vocabulary");
     arena_free(&scratch);
@@ -218,7 +263,7 @@ static int save(struct saver *s, const struct gpt2_weights *w, const struct voca
     int rc = plan(s, w, e);
     if (rc) return rc;
     add_model_keys(&s->w, &w->config, name, s->type == GGUF_SAME_TYPES ? w->layers[0].qkv.type : s->type);
-    if (v && v->n) rc = add_vocab_keys(s, v, e);
+    if (v && v->n) rc = add_vocab_keys(s, v, w->config.n_vocab, e);
     if (extra) extra->add(extra->ctx, &s->w);
     for (size_t i = 0; i < s->n; i++) announce(s, &s->items[i]);
     if (!rc) rc = gguf_write_header(&s->w, &s->out, e);

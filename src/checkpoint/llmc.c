@@ -5,7 +5,6 @@
 #include "base/size.h"
 #include "checkpoint/loaders.h"
 
-#define END_OF_TEXT "<|endoftext|>"
 enum { HEADER = 256 * 4, MODEL_MAGIC = 20240326, TOKENIZER_MAGIC = 20240328, GPT2_END_OF_TEXT = 50256 };
 
 static uint32_t header(const struct file *f, size_t i) {
@@ -128,7 +127,7 @@ static int read_tokens(const struct file *f, struct vocab_builder *b, int64_t en
         if (at >= f->size || f->size - at - 1 < f->data[at])
             return err_file(e, ERR_REFUSED, f->path, "token %zu of %u runs past the end: the file is cut short", id, b->n);
         size_t n = f->data[at];
-        int rc = vocab_builder_set(b, id, f->data + at + 1, n, (int64_t)id == end_of_text, e);
+        int rc = vocab_builder_set(b, id, f->data + at + 1, n, (int64_t)id == end_of_text ? TOKEN_CONTROL : TOKEN_NORMAL, e);
         if (rc) return rc;
         at += 1 + n;
     }
@@ -139,7 +138,7 @@ static int read_tokens(const struct file *f, struct vocab_builder *b, int64_t en
 /* The token that joins s[n] when the tokens below `limit` are known, or -1. */
 static int64_t joined(const struct vocab_builder *b, const uint8_t *s, size_t n, uint32_t limit) {
     int64_t id = vocab_builder_find(b, s, n);
-    return id >= 0 && id < limit && !b->control[id] ? id : -1;
+    return id >= 0 && id < limit && b->kind[id] == TOKEN_NORMAL ? id : -1;
 }
 
 /* The merge that makes token t. For GPT-2 the id of a merged token rises with the rank of its merge, so when t was added its bytes were
@@ -162,7 +161,7 @@ static bool find_merge(const struct vocab_builder *b, uint32_t t, struct vocab_m
         if (best + 1 < n) pair[best] = joined(b, s + cut[best], cut[best + 2] - cut[best], t);
     }
     int64_t left = vocab_builder_find(b, s, cut[1]), right = vocab_builder_find(b, s + cut[1], cut[2] - cut[1]);
-    if (left < 0 || right < 0 || b->control[left] || b->control[right]) return false;
+    if (left < 0 || right < 0 || b->kind[left] != TOKEN_NORMAL || b->kind[right] != TOKEN_NORMAL) return false;
     *out = (struct vocab_merge){(uint32_t)left, (uint32_t)right, t};
     return true;
 }
@@ -171,9 +170,10 @@ static bool find_merge(const struct vocab_builder *b, uint32_t t, struct vocab_m
 static int find_merges(struct vocab_builder *b, struct err *e) {
     for (uint32_t t = 0; t < b->n; t++) {
         struct vocab_merge m;
-        if (b->length[t] < 2 || b->control[t]) continue;
+        if (b->length[t] < 2 || b->kind[t] != TOKEN_NORMAL) continue;
         if (!find_merge(b, t, &m)) {
-            b->control[t] = 1;
+            b->kind[t] = TOKEN_CONTROL;
+            b->match[t] = MATCH_SPECIAL;
             continue;
         }
         int rc = vocab_builder_merge_ids(b, m.left, m.right, m.merged, e);
@@ -183,11 +183,6 @@ static int find_merges(struct vocab_builder *b, struct err *e) {
 }
 
 /* Version 1 was made for GPT-2 alone; in a smaller vocabulary the end of text is found by its name. */
-static int64_t find_end_of_text(const struct vocab_builder *b) {
-    int64_t id = vocab_builder_find(b, END_OF_TEXT, strlen(END_OF_TEXT));
-    return id >= 0 && b->control[id] ? id : -1;
-}
-
 static int load_tokens(struct vocab *v, const struct file *f, struct arena *a, struct err *e) {
     int rc = check_header(f, "an llm.c tokenizer", TOKENIZER_MAGIC, 1, 2, e);
     if (rc) return rc;
@@ -195,12 +190,10 @@ static int load_tokens(struct vocab *v, const struct file *f, struct arena *a, s
     if (n > room / 2) /* a length and a byte each */
         return err_file(e, ERR_REFUSED, f->path, "has %zu tokens by its header, too many for its %zu bytes", n, f->size);
     int64_t end = header(f, 1) == 2 ? (int64_t)header(f, 3) : n > GPT2_END_OF_TEXT ? GPT2_END_OF_TEXT : -1;
-    if (end >= (int64_t)n) return err_file(e, ERR_REFUSED, f->path, "the end-of-text id is %lld, expected less than %zu", (long long)end, n);
     struct vocab_builder b;
     rc = vocab_builder_init(&b, f->path, n, room, n, a, e);
     if (!rc) rc = read_tokens(f, &b, end, e);
     if (!rc) rc = find_merges(&b, e);
-    if (!rc && end < 0) end = find_end_of_text(&b);
     if (!rc) rc = vocab_builder_finish(&b, v, end, end, e);
     vocab_builder_free(&b);
     return rc;

@@ -93,7 +93,8 @@ static int load_tokenizer(struct checkpoint *c, const char *path, enum file_kind
     }
     if (!tokenizer) return OK;
     int rc = vocab_open(&c->vocab, tokenizer, &c->arena, e);
-    return rc ? rc : vocab_check(&c->vocab, c->weights.config.n_vocab, tokenizer, e);
+    if (!rc) vocab_warn(&c->vocab, c->weights.config.n_vocab, tokenizer, warn);
+    return rc;
 }
 
 int checkpoint_open(struct checkpoint *c, const char *path, const char *tokenizer, void (*warn)(const char *msg), struct err *e) {
@@ -101,7 +102,7 @@ int checkpoint_open(struct checkpoint *c, const char *path, const char *tokenize
     const char *file = path;
     *c = (struct checkpoint){.vocab = {.bos = -1, .eos = -1}};
     int rc = file_is_folder(path) ? find_model(path, &file, &c->arena, e) : OK;
-    if (!rc) rc = sniff(file, &kind, e);
+    if (!rc) rc = sniff(file, SNIFF_MODELS, &kind, e);
     if (!rc) rc = load_model(c, file, kind, warn, e);
     if (!rc) rc = load_tokenizer(c, file, kind, tokenizer, warn, e);
     if (!rc && !c->name && !(c->name = name_of(path, &c->arena))) rc = no_memory(path, e);
@@ -130,7 +131,7 @@ int vocab_open(struct vocab *v, const char *path, struct arena *a, struct err *e
     enum file_kind kind = KIND_JSON;
     *v = (struct vocab){0};
     int rc = file_is_folder(path) ? find_tokenizer(path, &path, a, e) : OK;
-    if (!rc && !file_is_folder(path)) rc = sniff(path, &kind, e);
+    if (!rc && !file_is_folder(path)) rc = sniff(path, SNIFF_TOKENIZERS, &kind, e);
     if (rc) return rc;
     switch (kind) {
     case KIND_GGUF: return gguf_load_vocab(v, path, a, e);

@@ -4,8 +4,6 @@
 
 #include "base/file.h"
 
-#define READABLE "a GGUF file, a .safetensors file or an llm.c .bin"
-
 static bool starts(const struct file *f, const char *s, size_t n) { return f->size >= n && memcmp(f->data, s, n) == 0; }
 
 static bool ends(const char *path, const char *ending) {
@@ -48,17 +46,17 @@ static bool is_text(const struct file *f) {
 }
 
 /* Of a file that starts as none of the known ones. */
-static int refuse_unknown(const struct file *f, struct err *e) {
+static int refuse_unknown(const struct file *f, const char *expected, struct err *e) {
     if (!is_text(f))
-        return err_file(e, ERR_REFUSED, f->path, "starts with bytes %02x %02x %02x %02x, expected " READABLE, f->data[0],
-                        f->size > 1 ? f->data[1] : 0, f->size > 2 ? f->data[2] : 0, f->size > 3 ? f->data[3] : 0);
+        return err_file(e, ERR_REFUSED, f->path, "starts with bytes %02x %02x %02x %02x, expected %s", f->data[0],
+                        f->size > 1 ? f->data[1] : 0, f->size > 2 ? f->data[2] : 0, f->size > 3 ? f->data[3] : 0, expected);
     size_t i = 0;
     while (i + 1 < f->size && i < 255 && (f->data[i] == ' ' || f->data[i] == '\n' || f->data[i] == '\r' || f->data[i] == '\t')) i++;
     if (f->data[i] == '<') return err_file(e, ERR_REFUSED, f->path, "is a web page (HTML or XML), not a model: was the download refused?");
-    return err_file(e, ERR_REFUSED, f->path, "is a text file, expected " READABLE);
+    return err_file(e, ERR_REFUSED, f->path, "is a text file, expected %s", expected);
 }
 
-static int find_kind(const struct file *f, enum file_kind *kind, struct err *e) {
+static int find_kind(const struct file *f, const char *expected, enum file_kind *kind, struct err *e) {
     uint64_t magic = first_bytes(f, 4);
     if (f->size == 0) return err_file(e, ERR_REFUSED, f->path, "is empty");
     for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++)
@@ -72,15 +70,15 @@ static int find_kind(const struct file *f, enum file_kind *kind, struct err *e) 
     else if (f->data[0] == '{' || ends(f->path, ".json")) *kind = KIND_JSON;
     else if (ends(f->path, ".gguf") && !is_text(f)) *kind = KIND_GGUF;
     else if (ends(f->path, ".safetensors") && !is_text(f)) *kind = KIND_SAFETENSORS;
-    else return refuse_unknown(f, e);
+    else return refuse_unknown(f, expected, e);
     return OK;
 }
 
-int sniff(const char *path, enum file_kind *kind, struct err *e) {
+int sniff(const char *path, const char *expected, enum file_kind *kind, struct err *e) {
     struct file f;
     int rc = file_map(&f, path, e);
     if (rc) return rc;
-    rc = find_kind(&f, kind, e);
+    rc = find_kind(&f, expected, kind, e);
     file_unmap(&f);
     return rc;
 }

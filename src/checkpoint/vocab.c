@@ -1,7 +1,10 @@
 #include "checkpoint/vocab.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
+#define NOT_SET UINT32_MAX
 #define SHOWN 40 /* bytes of a token that a message quotes */
 
 /* GPT-2's bytes_to_unicode (github.com/openai/gpt-2, encoder.py): bytes that are printable in Latin-1 keep their number. */
@@ -66,30 +69,57 @@ int vocab_builder_init(struct vocab_builder *b, const char *path, size_t n, size
     b->room = room;
     b->merge_room = (uint32_t)merge_room;
     b->start = arena_alloc(&b->scratch, n, sizeof *b->start);
+    if (b->start) memset(b->start, 0xFF, n * sizeof *b->start);
     b->length = arena_zalloc(&b->scratch, n, sizeof *b->length);
     b->pool = arena_alloc(&b->scratch, room + 1, 1);
-    b->control = arena_zalloc(a, n, 1);
+    b->kind = arena_zalloc(a, n, 1);
+    b->match = arena_zalloc(a, n, 1);
     b->merges = arena_alloc(a, merge_room + 1, sizeof *b->merges);
-    if (!b->start || !b->length || !b->pool || !b->control || !b->merges) return no_memory(b, e);
+    if (!b->start || !b->length || !b->pool || !b->kind || !b->match || !b->merges) return no_memory(b, e);
     if (!hash_index_init(&b->index, n, token_bytes, b, &b->scratch)) return no_memory(b, e);
     return OK;
 }
 
+void vocab_builder_warn(struct vocab_builder *b, const char *format, ...) {
+    char text[256];
+    struct err said;
+    va_list args;
+    if (b->n_warnings == VOCAB_WARNINGS) return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    err_file(&said, OK, b->path, "%s", text);
+    const char *kept = arena_copy(b->arena, said.msg, strlen(said.msg));
+    if (kept) b->warning[b->n_warnings++] = kept;
+}
+
+bool vocab_builder_has(const struct vocab_builder *b, uint64_t id) { return id < b->n && b->start[id] != NOT_SET; }
+
+bool vocab_builder_is(const struct vocab_builder *b, uint64_t id, const void *bytes, size_t n) {
+    return vocab_builder_has(b, id) && b->length[id] == n && memcmp(b->pool + b->start[id], bytes, n) == 0;
+}
+
 /* Takes the n bytes at the end of the pool as token id. */
-static int take_token(struct vocab_builder *b, size_t id, size_t n, bool control, struct err *e) {
+static int take_token(struct vocab_builder *b, size_t id, size_t n, enum token_kind kind, struct err *e) {
     const uint8_t *bytes = b->pool + b->used;
-    if (n == 0) return err_file(e, ERR_REFUSED, b->path, "token %zu is empty", id);
-    uint32_t *slot = hash_index_slot(&b->index, bytes, n);
-    if (*slot == HASH_EMPTY)
+    bool findable = kind != TOKEN_UNUSED && kind != TOKEN_PADDING;
+    if (n == 0 && findable) {
+        vocab_builder_warn(b, "token %zu is empty", id);
+        kind = TOKEN_UNUSED;
+        findable = false;
+    }
+    uint32_t *slot = findable ? hash_index_slot(&b->index, bytes, n) : NULL;
+    if (slot && *slot == HASH_EMPTY)
         *slot = (uint32_t)id;
-    else if (!control) {
-        if (!b->control[*slot])
+    else if (kind == TOKEN_NORMAL) {
+        if (b->kind[*slot] == TOKEN_NORMAL)
             return err_file(e, ERR_REFUSED, b->path, "tokens %u and %zu are the same (\"%.*s\")", *slot, id, shown(n), (const char *)bytes);
         *slot = (uint32_t)id;
     }
     b->start[id] = (uint32_t)b->used;
     b->length[id] = (uint32_t)n;
-    b->control[id] = control;
+    b->kind[id] = (uint8_t)kind;
+    b->match[id] = kind == TOKEN_CONTROL ? MATCH_SPECIAL : kind == TOKEN_ADDED ? MATCH_TEXT : 0;
     b->used += n;
     b->set++;
     return OK;
@@ -98,31 +128,36 @@ static int take_token(struct vocab_builder *b, size_t id, size_t n, bool control
 /* May token id be set, from n bytes? */
 static int check_token(const struct vocab_builder *b, size_t id, size_t n, struct err *e) {
     if (id >= b->n) return err_file(e, ERR_REFUSED, b->path, "token id %zu is out of range, expected less than %u", id, b->n);
-    if (b->length[id]) return err_file(e, ERR_REFUSED, b->path, "token id %zu is given twice", id);
+    if (vocab_builder_has(b, id)) return err_file(e, ERR_REFUSED, b->path, "token id %zu is given twice", id);
     if (n > b->room - b->used) return err_file(e, ERR_REFUSED, b->path, "the tokens take more than %zu bytes", b->room);
     return OK;
 }
 
-int vocab_builder_set(struct vocab_builder *b, size_t id, const void *bytes, size_t n, bool control, struct err *e) {
+int vocab_builder_set(struct vocab_builder *b, size_t id, const void *bytes, size_t n, enum token_kind kind, struct err *e) {
     int rc = check_token(b, id, n, e);
     if (rc) return rc;
     if (n) memcpy(b->pool + b->used, bytes, n);
-    return take_token(b, id, n, control, e);
+    return take_token(b, id, n, kind, e);
 }
 
-int vocab_builder_set_spelled(struct vocab_builder *b, size_t id, const char *s, size_t n, bool control, struct err *e) {
-    if (control) return vocab_builder_set(b, id, s, n, control, e);
+int vocab_builder_set_spelled(struct vocab_builder *b, size_t id, const char *s, size_t n, enum token_kind kind, struct err *e) {
+    if (kind != TOKEN_NORMAL) return vocab_builder_set(b, id, s, n, kind, e);
     int rc = check_token(b, id, n, e);
     if (rc) return rc;
     long len = vocab_unspell(s, n, b->pool + b->used);
     if (len < 0)
         return err_file(e, ERR_REFUSED, b->path, "token %zu (\"%.*s\") has a character outside the byte-to-unicode alphabet", id, shown(n), s);
-    return take_token(b, id, (size_t)len, control, e);
+    return take_token(b, id, (size_t)len, kind, e);
 }
 
 int64_t vocab_builder_find(const struct vocab_builder *b, const void *bytes, size_t n) {
     uint32_t id = *hash_index_slot(&b->index, bytes, n);
     return id == HASH_EMPTY ? -1 : (int64_t)id;
+}
+
+int64_t vocab_builder_end_of_text(const struct vocab_builder *b) {
+    int64_t id = vocab_builder_find(b, END_OF_TEXT, strlen(END_OF_TEXT));
+    return id >= 0 && b->match[id] & MATCH_SPECIAL ? id : -1;
 }
 
 int vocab_builder_merge_ids(struct vocab_builder *b, uint32_t left, uint32_t right, uint32_t merged, struct err *e) {
@@ -137,10 +172,11 @@ struct spelled {
     size_t n_left, n_right;
 };
 
-/* The id of the token raw[n], a part or the result of the next merge. Control tokens have no merges. */
-static int merge_part(const struct vocab_builder *b, const uint8_t *raw, size_t n, struct spelled s, uint32_t *id, struct err *e) {
+/* The id of the token raw[n], a part or the result of the next merge: with that it is a normal one, whatever else it was said to be. */
+static int merge_part(struct vocab_builder *b, const uint8_t *raw, size_t n, struct spelled s, uint32_t *id, struct err *e) {
     int64_t found = vocab_builder_find(b, raw, n);
-    if (found < 0 || b->control[found])
+    if (found >= 0) b->kind[found] = TOKEN_NORMAL;
+    if (found < 0)
         return err_file(e, ERR_REFUSED, b->path, "merge %u: \"%.*s%.*s\" is not a token", b->n_merges, shown(s.n_left), s.left, shown(s.n_right), s.right);
     *id = (uint32_t)found;
     return OK;
@@ -182,14 +218,33 @@ int vocab_builder_merge_line(struct vocab_builder *b, const char *line, size_t n
     return vocab_builder_merge(b, line, left, space + 1, n - left - 1, e);
 }
 
+/* A byte has one token. Where that was said to be special or added, as "!" for padding, it is a normal one as well. */
+static void settle_bytes(struct vocab_builder *b) {
+    for (unsigned byte = 0; byte < 256; byte++) {
+        int64_t id = vocab_builder_find(b, &(uint8_t){(uint8_t)byte}, 1);
+        if (id >= 0) b->kind[id] = TOKEN_NORMAL;
+    }
+}
+
+/* The token that begins or ends a text: what the file names, if there is one; else <|endoftext|>, or -1. */
+static int32_t mark(struct vocab_builder *b, const char *name, int64_t id) {
+    int64_t end = vocab_builder_end_of_text(b);
+    if (id >= 0 && id < b->n) return (int32_t)id;
+    if (id >= 0 && end >= 0)
+        vocab_builder_warn(b, "the %s token is %lld, but there are only %u tokens: taking %lld, %s", name, (long long)id, b->n, (long long)end,
+                           END_OF_TEXT);
+    else if (id >= 0)
+        vocab_builder_warn(b, "the %s token is %lld, but there are only %u tokens: there is none", name, (long long)id, b->n);
+    return (int32_t)end;
+}
+
 int vocab_builder_finish(struct vocab_builder *b, struct vocab *v, int64_t bos, int64_t eos, struct err *e) {
     if (b->set < b->n) {
         uint32_t id = 0;
-        while (b->length[id]) id++;
+        while (vocab_builder_has(b, id)) id++;
         return err_file(e, ERR_REFUSED, b->path, "token id %u of %u is missing", id, b->n);
     }
-    if (bos < -1 || bos >= b->n) return err_file(e, ERR_REFUSED, b->path, "the bos token is %lld, expected 0..%u", (long long)bos, b->n - 1);
-    if (eos < -1 || eos >= b->n) return err_file(e, ERR_REFUSED, b->path, "the eos token is %lld, expected 0..%u", (long long)eos, b->n - 1);
+    settle_bytes(b);
     uint32_t *offset = arena_alloc(b->arena, (size_t)b->n + 1, sizeof *offset);
     uint8_t *bytes = arena_alloc(b->arena, b->used, 1);
     if (!offset || !bytes) return no_memory(b, e);
@@ -198,14 +253,28 @@ int vocab_builder_finish(struct vocab_builder *b, struct vocab *v, int64_t bos, 
         memcpy(bytes + offset[id], b->pool + b->start[id], b->length[id]);
         offset[id + 1] = offset[id] + b->length[id];
     }
-    *v = (struct vocab){.n = b->n, .offset = offset, .bytes = bytes, .control = b->control, .n_merges = b->n_merges, .merges = b->merges,
-                        .bos = (int32_t)bos, .eos = (int32_t)eos};
+    *v = (struct vocab){.n = b->n, .offset = offset, .bytes = bytes, .kind = b->kind, .match = b->match, .n_merges = b->n_merges,
+                        .merges = b->merges};
+    v->bos = mark(b, "bos", bos);
+    v->eos = mark(b, "eos", eos);
+    vocab_builder_warnings(b, v);
     return OK;
+}
+
+void vocab_builder_warnings(const struct vocab_builder *b, struct vocab *v) {
+    v->n_warnings = b->n_warnings;
+    memcpy(v->warning, b->warning, sizeof v->warning);
 }
 
 void vocab_builder_free(struct vocab_builder *b) { arena_free(&b->scratch); }
 
-int vocab_check(const struct vocab *v, size_t n_vocab, const char *path, struct err *e) {
-    if (v->n == 0 || v->n == n_vocab) return OK;
-    return err_file(e, ERR_REFUSED, path, "the tokenizer has %u tokens, expected %zu, the model's vocabulary", v->n, n_vocab);
+void vocab_warn(const struct vocab *v, size_t n_vocab, const char *path, void (*warn)(const char *msg)) {
+    struct err said;
+    for (uint32_t i = 0; warn && i < v->n_warnings; i++) warn(v->warning[i]);
+    if (!warn || v->n == 0 || v->n == n_vocab) return;
+    if (v->n < n_vocab)
+        err_file(&said, OK, path, "the tokenizer has %u tokens and the model %zu rows: rows from %u on are never chosen", v->n, n_vocab, v->n);
+    else
+        err_file(&said, OK, path, "the tokenizer has %u tokens and the model %zu rows: tokens from %zu on cannot be used", v->n, n_vocab, n_vocab);
+    warn(said.msg);
 }

@@ -40,15 +40,43 @@ struct vocab_merge {
     uint32_t left, right, merged;
 };
 
+/* What a token is for. */
+enum token_kind {
+    TOKEN_NORMAL,  /* a byte, or what merges make */
+    TOKEN_CONTROL, /* special, a mark such as <|endoftext|>: never the encoding of plain text, not shown unless asked for */
+    TOKEN_ADDED,   /* a word added by hand: found in a text as it stands, no merge makes it */
+    TOKEN_UNUSED,  /* a place kept free: never found in a text and not shown; what the model makes of it is its own affair */
+    TOKEN_PADDING  /* no token: a row that the embedding was padded with, which is never chosen */
+};
+
+/* How a text is searched for a token before it is cut into pieces: bits, 0 where it is not. */
+enum token_match {
+    MATCH_TEXT = 1,        /* in any text */
+    MATCH_SPECIAL = 2,     /* in a text whose special tokens are meant */
+    MATCH_SINGLE_WORD = 4, /* not where a word goes on at either end */
+    MATCH_LSTRIP = 8,      /* with the white space in front of it */
+    MATCH_RSTRIP = 16,     /* with the white space behind it */
+    MATCH_LATER = 32       /* after all tokens without this bit (Hugging Face: normalized) */
+};
+
+/* The most warnings that reading a vocabulary leaves. */
+enum { VOCAB_WARNINGS = 6 };
+
 /* Byte-level BPE vocabulary, in raw bytes (not in the byte-to-unicode spelling of the files). */
 struct vocab {
     uint32_t n;                        /* tokens: ids 0..n-1 */
     const uint32_t *offset;            /* [n + 1]: token i is bytes[offset[i]] .. bytes[offset[i + 1]] */
     const uint8_t *bytes;
-    const uint8_t *control;            /* [n] 1 where the token is special (<|endoftext|>) and never the encoding of plain text */
+    const uint8_t *kind;               /* [n] enum token_kind */
+    const uint8_t *match;              /* [n] bits of enum token_match */
     uint32_t n_merges;
     const struct vocab_merge *merges;  /* [n_merges] by rank, best first */
     int32_t bos, eos;                  /* ids, -1 where there is none */
+    bool add_bos;                      /* every text begins with bos */
+    bool whole_text;                   /* a text is one piece: it is not cut by the pre-tokenizer */
+    bool ignore_merges;                /* a piece that is a whole token is that token, whatever merges would make */
+    uint32_t n_warnings;
+    const char *warning[VOCAB_WARNINGS]; /* [n_warnings] what the user should know of the file: a sentence each */
 };
 
 /* Weights and biases of the model, the padding of a file and the tied head not counted twice. */

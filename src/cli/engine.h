@@ -10,6 +10,7 @@ struct engine {
     struct checkpoint model;
     const struct kernels *k;
     struct bpe *bpe;    /* NULL where the model has no tokenizer */
+    uint8_t *never;     /* [V] 1 where a row is no token that may be generated; NULL: all may */
     double load_s;      /* seconds it took */
     struct arena arena; /* of the command, freed with the engine */
 };
@@ -17,5 +18,8 @@ struct engine {
 /* Opens the model of the options and fixes the number of threads. Warnings go to standard error unless --quiet. */
 int engine_open(struct engine *g, const struct args *args, struct err *e);
 void engine_close(struct engine *g);
+
+/* ERR_REFUSED where the tokenizer gave an id for which the model has no row; `what` is named in the message. */
+int engine_check_ids(const struct engine *g, const char *what, const int32_t *ids, size_t n, struct err *e);
 
 #endif

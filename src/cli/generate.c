@@ -29,7 +29,8 @@ static int start_token(struct job *j, struct err *e) {
     int32_t *id = arena_alloc(&j->g.arena, 1, sizeof *id);
     if (!id) return err_set(e, ERR_FAILED, "out of memory");
     *id = v->bos >= 0 ? v->bos : v->eos;
-    if (v->n == 0 || *id < 0) return err_set(e, ERR_USAGE, "the prompt is empty and the model names no token to start a text with");
+    if (v->n == 0 || *id < 0 || (size_t)*id >= j->g.model.weights.config.n_vocab)
+        return err_set(e, ERR_USAGE, "the prompt is empty and the model names no token to start a text with");
     j->prompt = id;
     j->n = 1;
     return OK;
@@ -51,6 +52,7 @@ static int read_prompt(struct job *j, struct err *e) {
         rc = err_set(e, ERR_USAGE, "the model has no tokenizer for the prompt: add -z TOKENIZER, or give token ids with --ids");
     else if (bytes)
         rc = bpe_encode(j->g.bpe, text, bytes, j->args->special, &j->g.arena, &ids, &j->n, e);
+    if (!rc && bytes) rc = engine_check_ids(&j->g, "the prompt", ids, j->n, e);
     j->prompt = ids;
     return rc || j->n ? rc : start_token(j, e);
 }
@@ -164,7 +166,8 @@ static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
         .arena = &j->g.arena,
     };
     struct generation_params p = {
-        .sampler = {args->temp, (long)args->top_k, args->top_p, args->min_p, args->repeat_penalty, (long)args->repeat_last_n},
+        .sampler = {args->temp, (long)args->top_k, args->top_p, args->min_p, args->repeat_penalty, (long)args->repeat_last_n,
+                    j->g.never},
         .seed = j->seed, .n_samples = (uint32_t)args->num_samples, .limit = j->limit, .eos = j->g.model.vocab.n ? j->g.model.vocab.eos : -1,
         .ignore_eos = args->ignore_eos, .n_top = (size_t)args->logprobs, .logprobs = args->logprobs > 0, .echo = args->echo,
     };

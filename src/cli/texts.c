@@ -17,5 +17,5 @@ int token_text_read(struct token_text *t, const struct engine *g, const char *fi
     rc = bpe_encode(g->bpe, data, bytes, true, arena, &ids, &t->n, e);
     t->ids = ids;
     if (t->n > limit) t->n = limit;
-    return rc;
+    return rc ? rc : engine_check_ids(g, file, t->ids, t->n, e);
 }

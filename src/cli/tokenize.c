@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/vocab.h"
 #include "cli/command.h"
 #include "cli/find_model.h"
 #include "cli/input.h"
@@ -45,6 +46,8 @@ static int open_vocab(struct job *job, struct err *e) {
     job->vocab = job->checkpoint.vocab;
     return job->vocab.n ? OK : err_file(e, ERR_USAGE, path, "the model has no tokenizer; name one with -z");
 }
+
+static void warn(const char *msg) { fprintf(stderr, "lookat: %s\n", msg); }
 
 static int read_input(struct job *job, struct err *e) {
     int rc = input_text(job->args, &job->arena, &job->text, &job->n, e);
@@ -126,6 +129,7 @@ static void print_ids(const struct job *job) {
 static int work(struct job *job, struct err *e) {
     const struct args *a = job->args;
     int rc = open_vocab(job, e);
+    if (!rc) vocab_warn(&job->vocab, job->vocab.n, "", warn);
     if (!rc) rc = bpe_new(&job->bpe, &job->vocab, &job->arena, e);
     if (!rc) rc = read_input(job, e);
     if (!rc && a->decode) rc = decode(job, e);

@@ -17,7 +17,7 @@ struct run {
     const struct generation_params *p;
     const struct generation_events *events;
     struct generation_stats *stats;
-    size_t n_vocab;
+    size_t n_vocab, n_tokens; /* rows; those of them that may be chosen */
     struct sampler sampler;
     struct sample *samples;       /* [n_samples] */
     float *logits;                /* [rows][V], rows = max(n_samples, 1) or the batch of an echoed prompt */
@@ -55,8 +55,8 @@ static int run_init(struct run *r, const int32_t *prompt, size_t n, struct err *
 static int report(struct run *r, uint32_t sample, bool prompt, int32_t id, const float *logits, struct err *e) {
     struct generation_step step = {.sample = sample, .prompt = prompt, .id = id};
     if (r->p->logprobs && logits) {
-        step.n_top = r->p->n_top < r->n_vocab ? r->p->n_top : r->n_vocab;
-        step.logprob = logits[id] - logprobs_top(logits, r->n_vocab, r->top, step.n_top, r->work);
+        step.n_top = r->p->n_top < r->n_tokens ? r->p->n_top : r->n_tokens;
+        step.logprob = logits[id] - logprobs_top(logits, r->n_vocab, r->p->sampler.never, r->top, step.n_top, r->work);
         step.has_logprob = true;
         step.top = r->top;
     }
@@ -154,6 +154,7 @@ int generation_run(struct gpt2_session *s, const int32_t *prompt, size_t n, cons
                    const struct generation_events *events, struct generation_stats *stats, struct err *e) {
     struct run r = {.s = s, .p = p, .events = events, .stats = stats, .n_vocab = s->w->config.n_vocab};
     *stats = (struct generation_stats){.prompt_tokens = n};
+    for (size_t i = 0; i < r.n_vocab; i++) r.n_tokens += !p->sampler.never || !p->sampler.never[i];
     double start = clock_now();
     int rc = run_init(&r, prompt, n, e);
     if (!rc) rc = prefill(&r, prompt, n, e);

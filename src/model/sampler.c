@@ -75,6 +75,7 @@ static size_t keep_best(struct sampler *s) {
     for (; n < k; n++) {
         if (k == V) s->sorted[n] = heap_take(s->heap, &left, true);
         double p = exp(s->sorted[n].logit - best); /* relative to the best one */
+        if (n > 0 && s->sorted[n].logit == -INFINITY) break; /* must not come, however hot it is */
         if (n > 0 && ((s->p.top_p < 1 && kept >= s->p.top_p * total) || p < s->p.min_p)) break;
         kept += p;
     }
@@ -89,7 +90,9 @@ int32_t sampler_next(struct sampler *s, struct rng *rng, const float *logits, co
     }
     if (none) return -1;
     penalise(s, history, n);
-    if (banned >= 0) s->heap[banned].logit = -INFINITY;
+    if (banned >= 0 && (size_t)banned < s->n_vocab) s->heap[banned].logit = -INFINITY;
+    for (size_t i = 0; s->p.never && i < s->n_vocab; i++)
+        if (s->p.never[i]) s->heap[i].logit = -INFINITY;
     if (s->p.temp <= 0) {
         struct candidate best = s->heap[0];
         for (size_t i = 1; i < s->n_vocab; i++)
@@ -107,15 +110,16 @@ int32_t sampler_next(struct sampler *s, struct rng *rng, const float *logits, co
     return s->sorted[kept - 1].id;
 }
 
-double logprobs_top(const float *logits, size_t n_vocab, struct candidate *out, size_t k, struct candidate *work) {
+double logprobs_top(const float *logits, size_t n_vocab, const uint8_t *never, struct candidate *out, size_t k, struct candidate *work) {
     double best = logits[0], sum = 0;
+    size_t n = 0;
     for (size_t i = 0; i < n_vocab; i++) {
-        work[i] = (struct candidate){(int32_t)i, logits[i]};
+        if (!never || !never[i]) work[n++] = (struct candidate){(int32_t)i, logits[i]};
         if (logits[i] > best) best = logits[i];
     }
     for (size_t i = 0; i < n_vocab; i++) sum += exp(logits[i] - best);
     double log_sum = best + log(sum);
-    take_best(work, n_vocab, out, k);
+    take_best(work, n, out, k);
     for (size_t i = 0; i < k; i++) out[i].logit = (float)(out[i].logit - log_sum);
     return log_sum;
 }

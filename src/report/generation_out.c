@@ -42,7 +42,7 @@ static void put_token(struct generation_out *o, int32_t id) {
     }
     size_t n;
     const uint8_t *s = bpe_token(o->bpe, id, &n);
-    if (o->model->vocab.control[id] && !o->show_special) return;
+    if (bpe_is_hidden(o->bpe, id) && !o->show_special) return;
     put(o, s, n);
 }
 
@@ -103,7 +103,7 @@ static void write_tokens(struct generation_out *o, struct json_out *j, const int
         char *text = arena_alloc(o->arena, bytes, 1), *at = text;
         for (size_t i = 0; text && i < n; i++) {
             const uint8_t *s = bpe_token(o->bpe, ids[i], &len);
-            if (o->model->vocab.control[ids[i]] && !o->show_special) continue;
+            if (bpe_is_hidden(o->bpe, ids[i]) && !o->show_special) continue;
             memcpy(at, s, len);
             at += len;
         }

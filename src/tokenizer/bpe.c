@@ -3,25 +3,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "tokenizer/pretokenize.h"
 
 /* A rank is the index of a merge; lower is better. NONE: no merge, and the end of a linked list. */
 #define NONE UINT32_MAX
 
-struct special {
+/* A token that texts are searched for. */
+struct marked {
     const uint8_t *text; /* [len] */
     size_t len;
     int32_t id;
+    uint8_t match; /* bits of enum token_match */
 };
+
+/* Those that are searched for at the same time. */
+struct marked_set {
+    struct marked *token; /* [n] sorted by text */
+    size_t n;
+    bool start[256]; /* whether one starts with this byte */
+};
+
+/* First the tokens without MATCH_LATER, then, in what they leave, those with it. */
+enum { SEARCHES = 2 };
 
 struct bpe {
     const struct vocab *v;
     uint32_t byte_token[256];
     uint32_t *slots; /* [mask + 1] open-addressing hash table from a merge's (left, right) to its rank; NONE is free */
     uint32_t mask;
-    struct special *specials; /* [n_specials] sorted by text */
-    size_t n_specials;
-    bool special_start[256]; /* whether one starts with this byte */
+    struct marked_set marked[SEARCHES];
+    struct hash_index whole; /* normal tokens by their bytes; where merges are ignored */
 };
 
 static uint32_t slot_of(const struct bpe *b, uint32_t left, uint32_t right) {
@@ -41,8 +53,14 @@ static uint32_t rank_of(const struct bpe *b, uint32_t left, uint32_t right) { re
 
 const uint8_t *bpe_token(const struct bpe *b, int32_t id, size_t *len) {
     const struct vocab *v = b->v;
-    *len = v->offset[id + 1] - v->offset[id];
-    return v->bytes + v->offset[id];
+    bool known = id >= 0 && (uint32_t)id < v->n;
+    *len = known ? v->offset[id + 1] - v->offset[id] : 0;
+    return known ? v->bytes + v->offset[id] : v->bytes;
+}
+
+bool bpe_is_hidden(const struct bpe *b, int32_t id) {
+    bool known = id >= 0 && (uint32_t)id < b->v->n;
+    return !known || (b->v->kind[id] != TOKEN_NORMAL && b->v->kind[id] != TOKEN_ADDED);
 }
 
 /* ---- building ---- */
@@ -52,7 +70,7 @@ static int find_bytes(struct bpe *b, struct err *e) {
     for (uint32_t id = 0; id < b->v->n; id++) {
         size_t len;
         const uint8_t *text = bpe_token(b, (int32_t)id, &len);
-        if (len == 1 && !b->v->control[id] && b->byte_token[text[0]] == NONE) b->byte_token[text[0]] = id;
+        if (len == 1 && b->v->kind[id] == TOKEN_NORMAL && b->byte_token[text[0]] == NONE) b->byte_token[text[0]] = id;
     }
     for (int byte = 0; byte < 256; byte++)
         if (b->byte_token[byte] == NONE)
@@ -83,32 +101,51 @@ static int index_merges(struct bpe *b, struct arena *a, struct err *e) {
         const struct vocab_merge *m = &v->merges[rank];
         if (!joins(b, m)) return err_set(e, ERR_REFUSED, "merge %lu does not make a token of its two parts", (unsigned long)rank);
         uint32_t *slot = find_slot(b, m->left, m->right);
-        if (*slot == NONE && !v->control[m->merged]) *slot = rank; /* of a pair listed twice the better rank stays */
+        if (*slot == NONE && v->kind[m->merged] == TOKEN_NORMAL) *slot = rank; /* of a pair listed twice the better rank stays */
     }
     return OK;
 }
 
-static int compare_specials(const void *x, const void *y) {
-    const struct special *a = x, *b = y;
+static int compare_marked(const void *x, const void *y) {
+    const struct marked *a = x, *b = y;
     int order = memcmp(a->text, b->text, a->len < b->len ? a->len : b->len);
     if (order) return order;
     if (a->len != b->len) return a->len < b->len ? -1 : 1;
     return (a->id > b->id) - (a->id < b->id);
 }
 
-static int index_specials(struct bpe *b, struct arena *a, struct err *e) {
+static int index_marked(struct bpe *b, int search, struct arena *a, struct err *e) {
+    struct marked_set *set = &b->marked[search];
+    const struct vocab *v = b->v;
     size_t n = 0;
-    for (uint32_t id = 0; id < b->v->n; id++) n += b->v->control[id] != 0;
-    b->specials = arena_alloc(a, n, sizeof *b->specials);
-    if (!b->specials) return err_set(e, ERR_FAILED, "no memory for %zu special tokens", n);
-    for (uint32_t id = 0; id < b->v->n; id++) {
-        struct special s = {.id = (int32_t)id};
+    for (uint32_t id = 0; id < v->n; id++) n += v->match[id] != 0;
+    set->token = arena_alloc(a, n, sizeof *set->token);
+    if (!set->token) return err_set(e, ERR_FAILED, "no memory for %zu special tokens", n);
+    for (uint32_t id = 0; id < v->n; id++) {
+        struct marked s = {.id = (int32_t)id, .match = v->match[id]};
         s.text = bpe_token(b, s.id, &s.len);
-        if (!b->v->control[id] || s.len == 0) continue;
-        b->specials[b->n_specials++] = s;
-        b->special_start[s.text[0]] = true;
+        bool later = (s.match & MATCH_LATER) != 0;
+        if (!(s.match & (MATCH_TEXT | MATCH_SPECIAL)) || s.len == 0 || later != (search == 1)) continue;
+        set->token[set->n++] = s;
+        set->start[s.text[0]] = true;
     }
-    qsort(b->specials, b->n_specials, sizeof *b->specials, compare_specials);
+    qsort(set->token, set->n, sizeof *set->token, compare_marked);
+    return OK;
+}
+
+static const void *token_text(const void *ctx, uint32_t id, size_t *n) { return bpe_token(ctx, (int32_t)id, n); }
+
+/* Normal tokens by their bytes; of two with the same bytes the first. */
+static int index_whole(struct bpe *b, struct arena *a, struct err *e) {
+    if (!b->v->ignore_merges) return OK;
+    if (!hash_index_init(&b->whole, b->v->n, token_text, b, a)) return err_set(e, ERR_FAILED, "no memory for an index of %lu tokens", (unsigned long)b->v->n);
+    for (uint32_t id = 0; id < b->v->n; id++) {
+        size_t len;
+        const uint8_t *text = bpe_token(b, (int32_t)id, &len);
+        if (b->v->kind[id] != TOKEN_NORMAL || len == 0) continue;
+        uint32_t *slot = hash_index_slot(&b->whole, text, len);
+        if (*slot == HASH_EMPTY) *slot = id;
+    }
     return OK;
 }
 
@@ -119,7 +156,8 @@ int bpe_new(struct bpe **out, const struct vocab *v, struct arena *a, struct err
     b->v = v;
     int failed = find_bytes(b, e);
     if (!failed) failed = index_merges(b, a, e);
-    if (!failed) failed = index_specials(b, a, e);
+    for (int search = 0; search < SEARCHES && !failed; search++) failed = index_marked(b, search, a, e);
+    if (!failed) failed = index_whole(b, a, e);
     if (!failed) *out = b;
     return failed;
 }
@@ -249,66 +287,112 @@ static int encode_long(const struct bpe *b, const uint8_t *piece, size_t n, int3
 
 /* ---- a text ---- */
 
-/* Appends the tokens of ordinary text to ids. */
-static int encode_text(const struct bpe *b, const uint8_t *text, size_t n, int32_t *ids, size_t *n_ids, struct err *e) {
-    for (size_t at = 0, len; at < n; at += len) {
-        len = pretokenize_next(text + at, n - at);
-        if (len <= SHORT_PIECE) {
-            *n_ids += encode_short(b, text + at, len, ids + *n_ids);
-        } else {
-            if (len >= NONE) return err_set(e, ERR_FAILED, "%zu bytes of text without a break, at most 2^32 - 2 can be encoded", len);
-            int failed = encode_long(b, text + at, len, ids + *n_ids, n_ids, e);
-            if (failed) return failed;
-        }
+/* A text on its way to ids. */
+struct encoding {
+    const struct bpe *b;
+    bool special;  /* are its special tokens meant? */
+    int32_t *ids;  /* [n] so far; room for one for each byte, and one more */
+    size_t n;
+};
+
+/* Appends the tokens of one piece. */
+static int encode_piece(struct encoding *x, const uint8_t *piece, size_t n, struct err *e) {
+    uint32_t whole = x->b->v->ignore_merges ? *hash_index_slot(&x->b->whole, piece, n) : HASH_EMPTY;
+    if (whole != HASH_EMPTY) {
+        x->ids[x->n++] = (int32_t)whole;
+        return OK;
     }
-    return OK;
+    if (n <= SHORT_PIECE) {
+        x->n += encode_short(x->b, piece, n, x->ids + x->n);
+        return OK;
+    }
+    if (n >= NONE) return err_set(e, ERR_FAILED, "%zu bytes of text without a break, at most 2^32 - 2 can be encoded", n);
+    return encode_long(x->b, piece, n, x->ids + x->n, &x->n, e);
 }
 
-/* The longest special token at text[0], or NULL. The specials that agree with the first bytes of the text are a shrinking range of the
- * sorted array, and the one that ends there, if any, is the first of it. */
-static const struct special *special_at(const struct bpe *b, const uint8_t *text, size_t n) {
-    const struct special *found = NULL;
-    size_t low = 0, high = b->n_specials;
-    if (!b->special_start[text[0]]) return NULL;
+/* Appends the tokens of text in which there is nothing more to be searched for. */
+static int encode_text(struct encoding *x, const uint8_t *text, size_t n, struct err *e) {
+    int failed = OK;
+    for (size_t at = 0, len; at < n && !failed; at += len) {
+        len = x->b->v->whole_text ? n : pretokenize_next(text + at, n - at);
+        failed = encode_piece(x, text + at, len, e);
+    }
+    return failed;
+}
+
+/* The longest token of the set at text[0] that is searched for, or NULL. The tokens that agree with the first bytes of the text are a shrinking
+ * range of the sorted array, and those that end there, if any, are the first of it. */
+static const struct marked *marked_at(const struct marked_set *set, bool special, const uint8_t *text, size_t n) {
+    const uint8_t wanted = special ? MATCH_TEXT | MATCH_SPECIAL : MATCH_TEXT;
+    const struct marked *found = NULL;
+    size_t low = 0, high = set->n;
+    if (!set->start[text[0]]) return NULL;
     for (size_t depth = 0; depth < n && low < high; depth++) {
         size_t first = low, last = high;
         while (first < last) { /* the first whose byte here is not below the text's */
             size_t mid = first + (last - first) / 2;
-            if (b->specials[mid].len <= depth || b->specials[mid].text[depth] < text[depth]) first = mid + 1;
+            if (set->token[mid].len <= depth || set->token[mid].text[depth] < text[depth]) first = mid + 1;
             else last = mid;
         }
         low = first;
         last = high;
         while (first < last) { /* the first whose byte here is above it */
             size_t mid = first + (last - first) / 2;
-            if (b->specials[mid].text[depth] <= text[depth]) first = mid + 1;
+            if (set->token[mid].text[depth] <= text[depth]) first = mid + 1;
             else last = mid;
         }
         high = first;
-        if (low < high && b->specials[low].len == depth + 1) found = &b->specials[low];
+        for (size_t i = low; i < high && set->token[i].len == depth + 1; i++) {
+            if (!(set->token[i].match & wanted)) continue;
+            found = &set->token[i];
+            break;
+        }
     }
     return found;
 }
 
-int bpe_encode(const struct bpe *b, const uint8_t *text, size_t n, bool special, struct arena *a, int32_t **ids, size_t *n_ids, struct err *e) {
-    /* A token is at least one byte of text, so n ids are enough; memory that is not written is not resident. */
-    int32_t *out = arena_alloc(a, n, sizeof *out);
-    if (!out) return err_set(e, ERR_FAILED, "no memory for the tokens of %zu bytes", n);
-    size_t count = 0, begin = 0; /* ordinary text not yet encoded: from begin on */
-    for (size_t at = 0; special && at < n;) {
-        const struct special *s = special_at(b, text + at, n - at);
-        if (!s) {
+/* Does a word go on across the place `at` of text[n] that a token begins or ends at? */
+static bool is_inside_word(const struct marked *m, const uint8_t *text, size_t at, size_t n) {
+    return pretokenize_word_before(text, at) || pretokenize_word_at(text + at + m->len, n - at - m->len);
+}
+
+/* Looks for tokens of the set from the left; what lies between them is searched again for those of the next set, then cut and merged. As Hugging
+ * Face does: the longest of those that begin at the same place, and one that may only be a word of its own but is not hides what lies in it. */
+static int encode_marked(struct encoding *x, int search, const uint8_t *text, size_t n, struct err *e) {
+    if (search == SEARCHES) return encode_text(x, text, n, e);
+    const struct marked_set *set = &x->b->marked[search];
+    if (set->n == 0) return encode_marked(x, search + 1, text, n, e);
+    size_t begin = 0; /* what is not yet encoded: from begin on */
+    for (size_t at = 0; at < n;) {
+        const struct marked *m = marked_at(set, x->special, text + at, n - at);
+        size_t from = at;
+        if (!m) {
             at++;
             continue;
         }
-        int failed = encode_text(b, text + begin, at - begin, out, &count, e);
-        if (failed) return failed;
-        out[count++] = s->id;
-        begin = at += s->len;
+        at += m->len;
+        if (m->match & MATCH_SINGLE_WORD && is_inside_word(m, text, from, n)) continue;
+        if (m->match & MATCH_LSTRIP) from -= pretokenize_space_before(text + begin, from > begin ? from - begin : 0);
+        if (from > begin) {
+            int failed = encode_marked(x, search + 1, text + begin, from - begin, e);
+            if (failed) return failed;
+        }
+        x->ids[x->n++] = m->id;
+        begin = at;
+        if (m->match & MATCH_RSTRIP) begin += pretokenize_space_at(text + at, n - at);
+        if (at < begin) at = begin;
     }
-    int failed = encode_text(b, text + begin, n - begin, out, &count, e);
+    return encode_marked(x, search + 1, text + begin, n - begin, e);
+}
+
+int bpe_encode(const struct bpe *b, const uint8_t *text, size_t n, bool special, struct arena *a, int32_t **ids, size_t *n_ids, struct err *e) {
+    /* A token is at least one byte of text, so n ids are enough; memory that is not written is not resident. */
+    struct encoding x = {.b = b, .special = special, .ids = arena_alloc(a, n + 1, sizeof *x.ids)};
+    if (!x.ids) return err_set(e, ERR_FAILED, "no memory for the tokens of %zu bytes", n);
+    if (b->v->add_bos) x.ids[x.n++] = b->v->bos;
+    int failed = encode_marked(&x, 0, text, n, e);
     if (failed) return failed;
-    *ids = out;
-    *n_ids = count;
+    *ids = x.ids;
+    *n_ids = x.n;
     return OK;
 }

@@ -1,7 +1,5 @@
 #include "tokenizer/unicode.h"
 
-#include <stdbool.h>
-
 static bool in_ranges(const struct unicode_range *ranges, size_t n, uint32_t cp) {
     size_t low = 0; /* the first range that ends at cp or later is in low..n */
     while (low < n) {
@@ -26,4 +24,9 @@ enum unicode_class unicode_class(uint32_t code_point) {
     if (in_ranges(unicode_numbers, unicode_numbers_len, code_point)) return UNICODE_NUMBER;
     if (in_ranges(unicode_spaces, unicode_spaces_len, code_point)) return UNICODE_SPACE;
     return UNICODE_OTHER;
+}
+
+bool unicode_is_word(uint32_t code_point) {
+    if (code_point < 128) return code_point == '_' || ascii_class(code_point) == UNICODE_LETTER || ascii_class(code_point) == UNICODE_NUMBER;
+    return in_ranges(unicode_words, unicode_words_len, code_point);
 }
