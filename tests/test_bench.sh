@@ -106,7 +106,7 @@ end
 
 begin attention_alone
 bench -m "$tmp/tiny.gguf" -r 2 --attention -d 9,1,16 --attn fp16,lookat:m=2,k=16/int8,fp32 -o csv
-[ "$(wc -l < "$tmp/out")" -eq 10 ] && [ "$(awk -F, '{ print NF }' "$tmp/out" | sort -u | tr '\n' ' ')" = "11 14 " ] || fail "CSV: $(cat "$tmp/out")"
+[ "$(wc -l < "$tmp/out")" -eq 10 ] && [ "$(awk -F, '{ print NF }' "$tmp/out" | sort -u | tr '\n' ' ')" = "11 15 " ] || fail "CSV: $(cat "$tmp/out")"
 [ "$(grep ',"fp16",' "$tmp/out" | cut -d, -f5 | tr '\n' ' ')" = "1 9 16 " ] || fail "depths of fp16: $(cat "$tmp/out")"
 sed '1d; s/"lookat:m=2,k=16/"lookat/' "$tmp/out" | awk -F, '{ s = $6 + $7 + $8 + $9; if (!(s > 0) || s - $10 > 1e-6 * s || $10 - s > 1e-6 * s) exit 1 }' || fail "the stages are not all: $(cat "$tmp/out")"
 bench -m "$tmp/tiny.gguf" -r 1 --attention --attn fp16,lookat:m=2,k=16,fp32 -o json
