@@ -32,9 +32,9 @@ specs="-a fp32 -a fp16 -a int4"
 c() { "$BIN" compare $texts "$@"; }
 
 # the only thing that two runs need not share is time
-no_time_json() { sed 's/"attention_ms_per_token":[^,]*,//g' "$1"; }
-no_time_csv() { cut -d, -f1-24,26- "$1"; }
-no_time_shares() { sed 's/"attention_s":[^,]*,//; s/"share":[0-9]*,"of":[0-9]*,"lines":[0-9]*,//' "$1"; }
+no_time_json() { sed 's/"attention_ms_per_token":[^,]*,"attention_ms":[^]]*\],//g' "$1"; }
+no_time_csv() { sed 's/"[^"]*"/x/g' "$1" | cut -d, -f1-24,26-41; }
+no_time_shares() { sed 's/"attention_s":[^,]*,//; s/"attention_range_s":[^]]*\],//; s/"share":[0-9]*,"of":[0-9]*,"lines":[0-9]*,//' "$1"; }
 
 begin shares_add_up
 c $specs --mode all -o jsonl > "$tmp/whole.jsonl" || fail "the whole: $?"
@@ -118,6 +118,8 @@ for (const r of j.runs) {
     for (const k of ['keys', 'scales', 'codebooks', 'tables', 'values']) { num(r.loaded_bytes_per_token[k], 'loaded ' + k); sum += r.loaded_bytes_per_token[k]; }
     sum === r.loaded_bytes_per_token.total || bad('total');
     num(r.attention_ms_per_token, 'ms');
+    const [median, least, most] = r.attention_ms;
+    r.attention_ms.length === 3 && least > 0 && least <= median && median <= most && median === r.attention_ms_per_token || bad('times');
     num(r.shadow.n, 'n');
     r.shadow.layers.length === j.model.layers || bad('layers');
     r.shadow.layers.forEach((l, i) => {
@@ -157,7 +159,7 @@ has "$tmp/f.json" '"free":null'
 end
 
 begin csv
-[ "$(awk -F, '{ n = gsub(/"[^"]*"/, "x"); print split($0, f, ",") }' "$tmp/whole.csv" | sort -u)" = 41 ] || fail "rows of other lengths"
+[ "$(awk -F, '{ n = gsub(/"[^"]*"/, "x"); print split($0, f, ",") }' "$tmp/whole.csv" | sort -u)" = 43 ] || fail "rows of other lengths"
 [ "$(wc -l < "$tmp/whole.csv")" -eq 187 ] || fail "$(wc -l < "$tmp/whole.csv") lines, expected 1 + 6 runs x (1 + 6 layers x (1 + 4 heads))"
 c $specs -o csv > "$tmp/plain.csv"
 [ "$(wc -l < "$tmp/plain.csv")" -eq 43 ] || fail "$(wc -l < "$tmp/plain.csv") lines, expected 1 + 6 runs x (1 + 6 layers)"
@@ -182,7 +184,9 @@ awk -F'[^\\\\][|]' '/^\|/ { if (last && NF != last) exit 1; last = NF; next } { 
 for t in "## $tmp/one.txt: 110 tokens in 4 windows" "### Forced: the same tokens, each with its own hidden states; 44 scored; ± standard error over 4 windows" "### Shadow: " "| worst |" \
     "| int4 | int4:group=32 | fp16 | 864 | 3,072 | 3,936 | 7.11x | 3.12x |" " ± "; do has "$tmp/t.md" "$t"; done
 c $specs --mode all --heads > "$tmp/t.txt" || fail "text: $?"
-for t in "== $tmp/two.txt: 110 tokens" "5, head 3" "Bytes loaded per decoded token" "Free: fp32 and int4 go on after 12 tokens of the text, seed 1"; do has "$tmp/t.txt" "$t"; done
+grep -q "^attention  *median  *least  *most$" "$tmp/t.txt" || fail "no times: $(cat "$tmp/t.txt")"
+grep -q "ms/token" "$tmp/t.txt" && fail "a time in the forced table"
+for t in "Milliseconds in attention per decoded token, all layers, of 20 repetitions" "== $tmp/two.txt: 110 tokens" "5, head 3" "Bytes loaded per decoded token" "Free: fp32 and int4 go on after 12 tokens of the text, seed 1"; do has "$tmp/t.txt" "$t"; done
 c $specs --layers 2-3 --mode shadow -o csv > "$tmp/l.csv"
 [ "$(cut -d, -f6,8 "$tmp/l.csv" | grep -c '^[0-9]*,[0-9]')" -eq 12 ] || fail "--layers 2-3: $(cut -d, -f6,8 "$tmp/l.csv" | tr '\n' ' ')"
 c -a fp32 -ctk int8 -ctv int4 --mode forced > "$tmp/ct.txt"

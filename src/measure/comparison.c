@@ -106,6 +106,8 @@ struct measuring {
     struct forced forced;
     struct comparison_chunk **chunk; /* [n_runs] those at work */
     struct gpt2_row rows[DECODE_EVERY];
+    struct timed *timed;             /* [n_runs] */
+    struct timing *timings;          /* [n_runs] */
     struct arena arena;
     void (*progress)(void *ctx, size_t done, size_t total);
     void *ctx;
@@ -123,7 +125,9 @@ static int open_all(struct measuring *m, struct err *e) {
     m->total = c->runs[0].n_chunks * c->window * c->n_runs * ((size_t)c->forced + c->shadow);
     m->sessions = arena_zalloc(&m->arena, want, sizeof *m->sessions);
     m->chunk = arena_zalloc(&m->arena, c->n_runs, sizeof *m->chunk);
-    if (!m->sessions || !m->chunk) return err_set(e, ERR_FAILED, "out of memory for the comparison");
+    m->timed = arena_zalloc(&m->arena, c->n_runs, sizeof *m->timed);
+    m->timings = arena_zalloc(&m->arena, c->n_runs, sizeof *m->timings);
+    if (!m->sessions || !m->chunk || !m->timed || !m->timings) return err_set(e, ERR_FAILED, "out of memory for the comparison");
     for (; m->n_sessions < want; m->n_sessions++) {
         int rc = gpt2_session_open(&m->sessions[m->n_sessions], c->w, c->k, c->runs[m->n_sessions].spec, c->book, 1, c->window, DECODE_EVERY, e);
         if (rc) return rc;
@@ -147,14 +151,12 @@ static int forward(struct measuring *m, size_t run, size_t n, float *logits, str
     size_t L = m->c->w->config.n_layer;
     if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
     memset(s->counters, 0, L * sizeof *s->counters);
-    s->attention_s = 0;
     int rc = gpt2_forward(s, m->rows, n, logits, e);
     struct err fault;
     if (!rc && !m->c->runs[run].fault[0] && gpt2_check(s, 0, &fault))
         snprintf(m->c->runs[run].fault, sizeof m->c->runs[run].fault, "%s", fault.msg);
     if (rc || n > 1) return rc;
     for (size_t l = 0; l < L; l++) attn_counters_add(&chunk->loaded[l], &s->counters[l]);
-    chunk->attention_s += s->attention_s;
     chunk->decoded++;
     return OK;
 }
@@ -183,6 +185,18 @@ static int measure_batch(struct measuring *m, const int32_t *ids, size_t pos, si
     return OK;
 }
 
+/* At the end of a window, when every run's state holds it. */
+static int time_attention(struct measuring *m, size_t every, struct err *e) {
+    struct comparison *c = m->c;
+    for (size_t r = 0; r < c->n_runs; r++) {
+        const struct gpt2_session *s = r < m->n_sessions ? &m->sessions[r] : NULL;
+        m->timed[r] = s ? (struct timed){&s->attn, s->state[0], s->scratch} : shadow_timed(m->shadow, r);
+    }
+    int rc = timing_measure(m->timed, c->n_runs, c->window, every, m->timings, e);
+    for (size_t r = 0; r < c->n_runs && !rc; r++) m->chunk[r]->attention = m->timings[r];
+    return rc;
+}
+
 static int measure_chunk(struct measuring *m, size_t index, struct err *e) {
     struct comparison *c = m->c;
     for (size_t r = 0; r < c->n_runs; r++) m->chunk[r] = &c->runs[r].chunks[index];
@@ -196,7 +210,7 @@ static int measure_chunk(struct measuring *m, size_t index, struct err *e) {
         n = in_group == every - 1 ? 1 : every - 1 - in_group;
         rc = measure_batch(m, ids, pos, n < left ? n : left, e);
     }
-    return rc;
+    return rc ? rc : time_attention(m, every, e);
 }
 
 int comparison_measure(struct comparison *c, void (*progress)(void *ctx, size_t done, size_t total), void *ctx, struct err *e) {

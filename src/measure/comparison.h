@@ -13,6 +13,7 @@
 
 #include "measure/fidelity.h"
 #include "measure/stats.h"
+#include "measure/timing.h"
 #include "model/gpt2.h"
 
 struct comparison_text {
@@ -32,7 +33,7 @@ struct comparison_chunk {
     struct moments *shadow;       /* [L][H][FIDELITIES], of the layers first_layer .. last_layer */
     struct attn_counters *loaded; /* [L] bytes read by the tokens decoded one at a time */
     size_t decoded;               /* how many: one in DECODE_EVERY, spread over the window */
-    double attention_s;           /* seconds in attention of those */
+    struct timing attention;      /* seconds in attention of as many, timed at the window's end (timing.h) */
 };
 enum { TOP1_UNKNOWN = 2 };
 enum { DECODE_EVERY = 64 }; /* or the window, where that is shorter */
@@ -86,7 +87,8 @@ struct comparison_summary {
     size_t worst_layer;                   /* by cosine */
     /* decode */
     struct attn_counters *loaded;         /* [L] bytes per decoded token, times decoded */
-    double attention_s;
+    double attention_ms, attention_ms_least, attention_ms_most; /* of a token: median of the windows' medians, and of all
+                                                                 * repetitions least and most; NAN where none was decoded */
 };
 /* Memory from the arena; ERR_FAILED without. */
 int comparison_summarise(const struct comparison *c, size_t run, size_t text, struct arena *a, struct comparison_summary *s, struct err *e);

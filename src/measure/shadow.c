@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/process.h"
 #include "base/threads.h"
 
 /* What a backend answered: for each slot, query * H + head, the scores and probabilities of its keys, and its output. */
@@ -91,6 +90,10 @@ void shadow_close(struct shadow *s) {
     if (!s || !s->attn) return;
     s->baseline->observer = NULL;
     for (size_t r = 0; r < s->c->n_runs; r++) attn_free(&s->attn[r]);
+}
+
+struct timed shadow_timed(const struct shadow *s, size_t run) {
+    return (struct timed){&s->attn[run], s->state[run], s->scratch};
 }
 
 void shadow_begin(struct shadow *s, struct comparison_chunk *const *chunks) {
@@ -182,9 +185,7 @@ static void decode(struct shadow *s, const struct queries *q) {
     attn_append(&s->attn[0], s->state[0], s->layer, q->pos, 1, q->k, q->v, q->stride);
     for (size_t r = 1; r < s->c->n_runs; r++) {
         struct comparison_chunk *chunk = s->chunks[r];
-        double start = clock_now();
         ask(s, r, q, &s->other, false, &chunk->loaded[s->layer]);
-        chunk->attention_s += clock_now() - start;
         chunk->decoded += s->layer == 0;
     }
 }

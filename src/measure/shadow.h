@@ -12,6 +12,9 @@ struct shadow;
 int shadow_open(struct shadow **s, const struct comparison *c, struct gpt2_session *baseline, bool decode, struct arena *a, struct err *e);
 void shadow_close(struct shadow *s);
 
+/* A run but the first, to be timed at the end of a window. */
+struct timed shadow_timed(const struct shadow *s, size_t run);
+
 /* The session begins again with an empty sequence; results are added to chunks[n_runs]. */
 void shadow_begin(struct shadow *s, struct comparison_chunk *const *chunks);
 

@@ -70,6 +70,15 @@ static size_t worst_layer(const struct comparison_summary *s, size_t L) {
     return worst;
 }
 
+/* Milliseconds of a token; ms[chunks] keeps the windows' medians. Windows decode as many tokens each. */
+static void add_timing(const struct comparison_chunk *k, struct comparison_summary *s, float *ms) {
+    const struct timing *t = &k->attention;
+    double scale = 1000 / (double)k->decoded;
+    ms[s->chunks] = (float)(scale * t->median);
+    if (!s->chunks || scale * t->least < s->attention_ms_least) s->attention_ms_least = scale * t->least;
+    if (!s->chunks || scale * t->most > s->attention_ms_most) s->attention_ms_most = scale * t->most;
+}
+
 int comparison_summarise(const struct comparison *c, size_t run, size_t text, struct arena *a, struct comparison_summary *s, struct err *e) {
     size_t L = c->w->config.n_layer, H = c->w->config.n_head, tokens = 0;
     const struct comparison_run *r = &c->runs[run], *base = &c->runs[0];
@@ -78,20 +87,23 @@ int comparison_summarise(const struct comparison *c, size_t run, size_t text, st
         .layers = arena_zalloc(a, L * FIDELITIES, sizeof *s->layers),
         .heads = arena_zalloc(a, L * H * FIDELITIES, sizeof *s->heads),
         .loaded = arena_zalloc(a, L, sizeof *s->loaded),
+        .attention_ms_least = NAN,
+        .attention_ms_most = NAN,
     };
-    float *klds = arena_alloc(a, tokens + 1, sizeof *klds);
-    if (!s->layers || !s->heads || !s->loaded || !klds) return err_set(e, ERR_FAILED, "out of memory for a summary");
+    float *klds = arena_alloc(a, tokens + 1, sizeof *klds), *ms = arena_alloc(a, r->n_chunks + 1, sizeof *ms);
+    if (!s->layers || !s->heads || !s->loaded || !klds || !ms) return err_set(e, ERR_FAILED, "out of memory for a summary");
     for (size_t i = 0; i < r->n_chunks; i++) {
         const struct comparison_chunk *k = &r->chunks[i];
         if (!belongs(k, text)) continue;
+        if (k->decoded) add_timing(k, s, ms);
         s->chunks++;
         s->decoded += k->decoded;
-        s->attention_s += k->attention_s;
         for (size_t l = 0; l < L; l++) attn_counters_add(&s->loaded[l], &k->loaded[l]);
         if (k->shadow) add_shadow(k, s, L, H);
         if (k->nll) add_forced(&base->chunks[i], k, s, klds);
     }
     finish_forced(s, klds);
+    s->attention_ms = s->chunks && s->decoded ? quantile(ms, s->chunks, 0.5) : NAN;
     s->worst_layer = worst_layer(s, L);
     return OK;
 }

@@ -91,6 +91,8 @@ static void last_fields(FILE *fp, const struct place *p, const struct comparison
     error_field(fp, whole ? s->nll.clusters : 0, s->rms_dp_error);
     fputc(',', fp);
     text_field(fp, p->c->runs[p->run].name);
+    number_field(fp, whole && s->decoded, s->attention_ms_least);
+    number_field(fp, whole && s->decoded, s->attention_ms_most);
     fputc('\n', fp);
 }
 
@@ -102,7 +104,7 @@ static void whole_row(const struct compare_report *r, const struct place *p, con
     loaded_fields(fp, &b);
     number_field(fp, true, (double)run->stored_keys);
     number_field(fp, true, (double)run->stored_values);
-    number_field(fp, s->decoded > 0, compare_ms(s));
+    number_field(fp, s->decoded > 0, s->attention_ms);
     forced_fields(fp, s);
     last_fields(fp, p, s);
 }
@@ -127,7 +129,7 @@ static void layer_rows(const struct compare_report *r, struct place p, const str
 void compare_put_csv(const struct compare_report *r, FILE *fp) {
     fputs("text,window,attn,keys,values,layer,head,n,cosine,cosine_se,kl,kl_se,spearman,spearman_se,top5,top5_se,loaded_keys,loaded_scales,"
           "loaded_codebooks,loaded_tables,loaded_values,loaded_total,stored_keys,stored_values,attention_ms,tokens,perplexity,perplexity_se,"
-          "ratio,ratio_se,kld,kld_se,kld_median,kld_p99,kld_max,same_top1,same_top1_se,rms_dp,windows,rms_dp_se,effective_attn\n",
+          "ratio,ratio_se,kld,kld_se,kld_median,kld_p99,kld_max,same_top1,same_top1_se,rms_dp,windows,rms_dp_se,effective_attn,attention_ms_min,attention_ms_max\n",
           fp);
     struct place p = {.c = r->main, .head = SIZE_MAX};
     for (p.text = 0; p.text < r->main->n_texts; p.text++)

@@ -111,7 +111,12 @@ static void costs(struct json_out *j, const struct compare_report *r, const stru
         bytes(j, NULL, &one);
     }
     json_put_close(j);
-    json_put_double(j, "attention_ms_per_token", compare_ms(s));
+    json_put_double(j, "attention_ms_per_token", s->attention_ms);
+    json_put_array(j, "attention_ms"); /* median, least, most */
+    json_put_double(j, NULL, s->attention_ms);
+    json_put_double(j, NULL, s->attention_ms_least);
+    json_put_double(j, NULL, s->attention_ms_most);
+    json_put_close(j);
 }
 
 static void shadow(struct json_out *j, const struct compare_report *r, const struct comparison_summary *s) {

@@ -334,6 +334,10 @@ static bool read_loaded(struct merger *g, struct json *j, struct comparison_chun
     return end_array(j);
 }
 
+static bool read_range(struct json *j, struct timing *t) {
+    return json_enter_array(j) && double_item(j, &t->least) && double_item(j, &t->most) && end_array(j);
+}
+
 /* The rest of a line whose "run" is read. */
 static int read_chunk(struct merger *g, const struct share *s, struct json *j, size_t run) {
     size_t text, chunk;
@@ -349,11 +353,13 @@ static int read_chunk(struct merger *g, const struct share *s, struct json *j, s
     g->seen[run * g->n_chunks + at] = true;
     *x = (struct comparison_chunk){.text = text, .chunk = chunk};
     bool ok = key(j, "n") && size_value(j, &x->n) && key(j, "decoded") && size_value(j, &x->decoded) && key(j, "attention_s") &&
-              json_double(j, &x->attention_s) && (!c->forced || read_forced(g, j, x));
+              json_double(j, &x->attention.median) && (!c->forced || read_forced(g, j, x));
     struct json_str k;
+    x->attention.least = x->attention.most = x->attention.median;
     while (ok && json_next_key(j, &k))
         ok = json_is(k, "shadow") && !x->shadow   ? read_shadow(g, j, x)
              : json_is(k, "loaded") && !x->loaded ? read_loaded(g, j, x)
+             : json_is(k, "attention_range_s")    ? read_range(j, &x->attention)
                                                   : json_fail(j, "not the key that belongs here");
     if (ok && (!x->loaded || (c->shadow && !x->shadow))) ok = json_fail(j, "a key is missing");
     return ok && json_end(j) ? OK : broken(g, s, j);

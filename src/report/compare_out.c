@@ -47,8 +47,6 @@ struct compare_bytes compare_loaded(const struct compare_report *r, const struct
     return b;
 }
 
-double compare_ms(const struct comparison_summary *s) { return s->decoded ? 1000 * s->attention_s / (double)s->decoded : NAN; }
-
 bool compare_law_fit(const struct compare_report *r, struct power_law *fit) {
     double d = (double)(r->model.config.n_embd / r->model.config.n_head);
     double *x = arena_alloc(r->arena, r->n_law, sizeof *x), *y = arena_alloc(r->arena, r->n_law, sizeof *y);

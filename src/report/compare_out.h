@@ -72,8 +72,6 @@ struct compare_bytes {
     double skipped_rows, skipped_mass; /* value rows not read per token; their probability in the mean of a query and head */
 };
 struct compare_bytes compare_loaded(const struct compare_report *r, const struct comparison_summary *s, size_t layer);
-/* Milliseconds of attention per decoded token; NAN where none was decoded. */
-double compare_ms(const struct comparison_summary *s);
 
 /* The law of arXiv 2601.10155, 1 - rho = O(d / (m K)), fitted to the points: y = 1 - rho against x = d / (m K). False with too few points. */
 bool compare_law_fit(const struct compare_report *r, struct power_law *fit);

@@ -136,7 +136,7 @@ static void put_chunk(FILE *fp, const struct compare_report *r, size_t run, cons
     json_put_uint(&j, "chunk", x->chunk);
     json_put_uint(&j, "n", x->n);
     json_put_uint(&j, "decoded", x->decoded);
-    json_put_double(&j, "attention_s", x->attention_s);
+    json_put_double(&j, "attention_s", x->attention.median);
     if (x->nll) put_forced(&j, x);
     if (x->shadow) {
         json_put_array(&j, "shadow"); /* [L][H][FIDELITIES][3] */
@@ -147,6 +147,10 @@ static void put_chunk(FILE *fp, const struct compare_report *r, size_t run, cons
         }
         json_put_close(&j);
     }
+    json_put_array(&j, "attention_range_s"); /* least and most, of which attention_s is the median */
+    json_put_double(&j, NULL, x->attention.least);
+    json_put_double(&j, NULL, x->attention.most);
+    json_put_close(&j);
     if (x->loaded) {
         json_put_array(&j, "loaded"); /* [L][7] */
         for (size_t l = 0; l < L; l++) {

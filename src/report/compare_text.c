@@ -59,9 +59,8 @@ static int loaded_table(const struct compare_report *r, size_t text, const struc
     struct text_table t;
     if (!first->decoded) return OK;
     page_heading(p, 2, "Bytes loaded per decoded token, all layers (mean of %zu tokens); how many times less than the baseline", first->decoded);
-    table_begin(&t, "lrrrrrrrrr", p->arena);
-    HEADINGS(&t, "attention", "packed keys", "scales", "codebooks", "tables", "values", "total", "packed keys alone", "everything",
-             "ms in attention");
+    table_begin(&t, "lrrrrrrrr", p->arena);
+    HEADINGS(&t, "attention", "packed keys", "scales", "codebooks", "tables", "values", "total", "packed keys alone", "everything");
     for (size_t i = 0; i < r->main->n_runs; i++) {
         struct compare_bytes b = compare_loaded(r, compare_sum(r, i, text), SIZE_MAX);
         table_cell(&t, "%s", r->main->runs[i].title);
@@ -73,7 +72,24 @@ static int loaded_table(const struct compare_report *r, size_t text, const struc
         cell_bytes(&t, b.total);
         cell_times(&t, base.keys, b.keys);
         cell_times(&t, base.total, b.total);
-        table_cell(&t, "%.3f", compare_ms(compare_sum(r, i, text)));
+    }
+    return page_table(p, &t, e);
+}
+
+static int time_table(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
+    const struct comparison_summary *first = compare_sum(r, 0, text);
+    struct text_table t;
+    if (!first->decoded) return OK;
+    page_heading(p, 2, "Milliseconds in attention per decoded token, all layers, of %s repetitions, backends in turn",
+                 text_count(first->chunks * TIMING_REPEATS).s);
+    table_begin(&t, "lrrr", p->arena);
+    HEADINGS(&t, "attention", "median", "least", "most");
+    for (size_t i = 0; i < r->main->n_runs; i++) {
+        const struct comparison_summary *s = compare_sum(r, i, text);
+        table_cell(&t, "%s", r->main->runs[i].title);
+        cell_number(&t, s->attention_ms);
+        cell_number(&t, s->attention_ms_least);
+        cell_number(&t, s->attention_ms_most);
     }
     return page_table(p, &t, e);
 }
@@ -90,10 +106,6 @@ static void forced_row(struct text_table *t, const struct compare_report *r, siz
     cell_number(t, s->kld_max);
     cell_estimate(t, &s->same_top1);
     cell_pair(t, s->rms_dp, s->rms_dp_error);
-    if (s->decoded)
-        cell_number(t, compare_ms(s));
-    else
-        table_cell(t, "-");
 }
 
 static int forced_table(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
@@ -101,9 +113,8 @@ static int forced_table(const struct compare_report *r, size_t text, const struc
     if (!compare_sum(r, 0, text)->tokens) return OK;
     page_heading(p, 2, "Forced: the same tokens, each with its own hidden states; %s scored; %s",
                  text_count(compare_sum(r, 0, text)->tokens).s, error_note(compare_sum(r, 0, text)->nll.clusters).s);
-    table_begin(&t, "lrrrrrrrrrrr", p->arena);
-    HEADINGS(&t, "attention", "stored/token", "loaded/token", "perplexity", "ratio", "KLD mean", "median", "99 %", "max", "same top-1", "RMS dp",
-             "ms/token");
+    table_begin(&t, "lrrrrrrrrrr", p->arena);
+    HEADINGS(&t, "attention", "stored/token", "loaded/token", "perplexity", "ratio", "KLD mean", "median", "99 %", "max", "same top-1", "RMS dp");
     for (size_t i = 0; i < r->main->n_runs; i++) forced_row(&t, r, i, compare_sum(r, i, text));
     return page_table(p, &t, e);
 }
@@ -238,6 +249,7 @@ int compare_put_text(const struct compare_report *r, bool markdown, FILE *fp, st
         if (!rc) rc = length_tables(r, text, &p, e);
         if (!rc) rc = loaded_table(r, text, &p, e);
         if (!rc) rc = skipped_table(r, text, &p, e);
+        if (!rc) rc = time_table(r, text, &p, e);
         if (!rc) rc = free_texts(r, text, &p, e);
     }
     return rc ? rc : r->paper ? paper_law(r, &p, e) : OK;
