@@ -2,6 +2,7 @@
 # Builds lookat and runs it.
 #   ./run.sh                      a story by the model in weights/
 #   ./run.sh "Once upon a time"   continues this text; options of `lookat generate` may follow or stand alone
+#   ./run.sh COMMAND ...          a command of lookat: ./run.sh compare -f TEXT; ./run.sh help lists them
 #   ./run.sh gpt2 "PROMPT"        the same with GPT-2 (124M): fetched from Hugging Face once, checked, converted, kept in weights/
 #
 # Environment: LOOKAT_GPT2_URL   folder on the web that holds the files of GPT-2
@@ -9,7 +10,17 @@
 #              LOOKAT_CACHE      where they and the converted model are kept (default: weights)
 set -eu
 
-here=$(cd "$(dirname "$0")" && pwd)
+# Where this file is, also when it is called through symbolic links.
+self=$0
+while [ -h "$self" ]; do
+    target=$(ls -ld "$self")
+    target=${target#*" $self -> "}
+    case $target in
+    /*) self=$target ;;
+    *) self=$(dirname "$self")/$target ;;
+    esac
+done
+here=$(cd "$(dirname "$self")" && pwd)
 url=${LOOKAT_GPT2_URL:-https://huggingface.co/openai-community/gpt2/resolve/607a30d783dfa663caf39e06633721c8d4cfcd7e}
 sums=${LOOKAT_GPT2_SUMS:-$here/weights/gpt2.sha256}
 cache=${LOOKAT_CACHE:-$here/weights}
@@ -76,9 +87,25 @@ get_gpt2() {
     "$here/lookat" convert "$files" -o "$model" --type f16
 }
 
-make=make # GNU make, which goes by another name where the system has a make of its own
-! command -v gmake > /dev/null 2>&1 || make=gmake
-${MAKE:-$make} -s -C "$here" >&2 || die "the build failed; it needs gcc or clang, and GNU make (CC=... chooses the compiler)"
+# The program is built when it is not there or a source is newer.
+build() {
+    make=make # GNU make, which goes by another name where the system has a make of its own
+    ! command -v gmake >/dev/null 2>&1 || make=gmake
+    make=${MAKE:-$make}
+    command -v "${make%% *}" >/dev/null 2>&1 || die "there is no ${make%% *}; building lookat needs GNU make and gcc or clang"
+    if [ ! -x "$here/lookat" ]; then
+        say "building lookat (once, in half a minute to two minutes)"
+    elif [ -n "$(find "$here/src" "$here/Makefile" -type f -newer "$here/lookat" 2>/dev/null | head -n 1)" ]; then
+        say "building what is newer than lookat"
+    fi
+    $make -s -C "$here" >&2 && return
+    for compiler in ${CC:-cc gcc clang}; do
+        command -v "$compiler" >/dev/null 2>&1 && die "the build in $here failed; it needs gcc or clang, and GNU make (CC=... chooses the compiler)"
+    done
+    die "there is no compiler (${CC:-cc, gcc or clang}); install gcc or clang, or name one with CC=..."
+}
+
+build
 
 if [ "${1:-}" = gpt2 ]; then
     shift
@@ -88,6 +115,7 @@ if [ "${1:-}" = gpt2 ]; then
 fi
 
 case ${1:-} in
+generate | compare | eval | calibrate | convert | info | tokenize | explain | bench | help | version) exec "$here/lookat" "$@" ;;
 "") set -- -p "Once upon a time" ;;
 -*) ;;
 *) text=$1; shift; set -- -p "$text" "$@" ;;

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs every test program and script, shows what did not pass, and ends with the counts. RUN is put in front of each program (valgrind, qemu).
+# Runs every test program and script: a line for each with what passed and how long it took, what did not pass, and the counts at the end. On a terminal
+# the name stands there while the test runs. RUN is put in front of each program (valgrind, qemu).
 BUILD=${BUILD:-.build/default} BIN=${BIN:-lookat}
 case $BIN in /*) ;; *) BIN=$PWD/$BIN ;; esac
 export BUILD BIN
@@ -10,6 +11,7 @@ run_one() { # NAME COMMAND...
     name=$1
     shift
     begin=$(date +%s)
+    [ ! -t 1 ] || printf '%s ...\r' "$name"
     "$@" > "$log.one" 2>&1
     status=$?
     seconds=$(($(date +%s) - begin))
@@ -19,7 +21,7 @@ run_one() { # NAME COMMAND...
     elif [ $status -eq 0 ] && ! grep -Eq '^(ok|skip) ' "$log.one"; then
         echo "FAIL $name: ran no test" | tee -a "$log"
     fi
-    [ $seconds -le 5 ] || echo "  $name took $seconds s"
+    printf '%-18s %3s passed, %s s\n' "$name" "$(grep -c '^ok ' "$log.one")" "$seconds"
 }
 for c in tests/test_*.c; do
     [ -e "$c" ] || continue

@@ -34,6 +34,7 @@ cp weights/stories6M.gguf weights/gpt2.sha256 "$repo/weights"
 begin story
 run 0
 [ -x "$repo/lookat" ] || fail "no program was built"
+has err "building lookat (once"
 grep -q '^Once upon a time' "$tmp/out" && [ "$(wc -w < "$tmp/out")" -gt 20 ] || fail "no story: $(head -c 200 "$tmp/out")"
 end
 
@@ -47,9 +48,48 @@ run 2 "Once" --nonsense
 has err "--nonsense"
 end
 
+begin building_is_said
+run 0 "Once" -n 1 -q
+lacks err building
+touch "$repo/src/main.c"
+run 0 "Once" -n 1 -q
+has err "building what is newer than lookat"
+end
+
 begin build_fails
 MAKE=false run 1 "Once"
-has err "the build failed; it needs gcc or clang, and make"
+has err "the build in $repo failed; it needs gcc or clang, and GNU make"
+MAKE=no-such-make run 1 "Once"
+has err "there is no no-such-make; building lookat needs GNU make"
+CC=no-such-compiler MAKE=false run 1 "Once"
+has err "there is no compiler (no-such-compiler)"
+end
+
+# A command's name comes first, and is no prompt then.
+begin commands
+"$repo/lookat" help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' > "$tmp/commands"
+[ "$(wc -l < "$tmp/commands")" -ge 10 ] || fail "lookat help lists $(cat "$tmp/commands")"
+for c in $(cat "$tmp/commands"); do
+    [ "$c" = help ] || { run 0 "$c" --help && has out "usage: lookat $c"; }
+done
+run 0 help tokenize
+has out "usage: lookat tokenize"
+run 0 tokenize "Once upon a time"
+[ "$(cat "$tmp/out")" = "575 510 258 437" ] || fail "tokenize: $(cat "$tmp/out")"
+run 0 version
+has out "lookat "
+run 2 compare
+has err "compare: expected a text"
+end
+
+begin symbolic_links
+mkdir "$tmp/bin dir" "$tmp/elsewhere"
+ln -s "$repo/run.sh" "$tmp/bin dir/run me"
+ln -s "../bin dir/run me" "$tmp/elsewhere/again"
+"$tmp/bin dir/run me" "Once" -n 1 -q > "$tmp/out" 2> "$tmp/err" < /dev/null || fail "a link: $(cat "$tmp/err")"
+has out "Once"
+(cd "$tmp/elsewhere" && ./again "Once" -n 1 -q > ../out 2> ../err < /dev/null) || fail "a link to a link: $(cat "$tmp/err")"
+has out "Once"
 end
 
 # What stands in for the files of GPT-2.
