@@ -62,4 +62,20 @@ static inline const char *test_shared(const char *file) {
     return p;
 }
 
+/* GPT-2's own vocab.json or merges.txt, which are no part of the repository: from ../shared, or as
+ * `./run.sh gpt2` fetched them. NULL where neither is. */
+static inline const char *test_gpt2_tokenizer(const char *file) {
+    static char path[2][64];
+    static int at;
+    char name[64], *p = path[at++ % 2];
+    snprintf(name, sizeof name, "gpt2-tokenizer/%s", file);
+    if (test_shared(name)) return test_shared(name);
+    snprintf(p, sizeof path[0], "weights/gpt2/%s", file);
+    FILE *fp = fopen(p, "rb");
+    if (fp) fclose(fp);
+    return fp ? p : NULL;
+}
+
+#define TEST_NO_GPT2_TOKENIZER "needs a download: GPT-2's tokenizer (./run.sh gpt2)"
+
 #endif

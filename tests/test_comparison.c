@@ -11,6 +11,7 @@
 #include "measure/damage.h"
 #include "measure/forced.h"
 #include "random_book.h"
+#include "stories.h"
 #include "tokenizer/bpe.h"
 
 #define DEFAULT_MODEL "weights/stories6M.gguf"
@@ -106,10 +107,7 @@ static void equal_backends_are_exactly_equal(void) {
 
 /* ---- golden losses ---- */
 
-static const int32_t *text_ids(const struct checkpoint *c, const char *name, size_t *n) {
-    char file[128];
-    snprintf(file, sizeof file, "texts/%s", name);
-    const char *path = test_shared(file);
+static const int32_t *text_ids(const struct checkpoint *c, const char *path, size_t *n) {
     uint8_t *data = NULL;
     size_t bytes = 0;
     int32_t *ids = NULL;
@@ -131,14 +129,13 @@ static double loss_of_token_512(const struct checkpoint *c, const int32_t *ids) 
     return nll;
 }
 
-static void forced_losses_are_golden(void) {
-    const char *path = test_shared("stories6M/model.safetensors");
-    if (!path || !test_shared("texts/python.txt")) SKIP("no stories6M or texts");
+/* `losses`: golden losses of this model; `texts`: the folder that holds their files. */
+static void check_losses(const char *model, const char *losses, const char *texts) {
     struct checkpoint c;
-    CHECK(checkpoint_open(&c, path, NULL, NULL, &e) == OK, "%s", e.msg);
+    CHECK(checkpoint_open(&c, model, NULL, NULL, &e) == OK, "%s", e.msg);
     uint8_t *data = NULL;
     size_t bytes = 0, cases = 0;
-    CHECK(file_read("tests/golden/loss.json", &arena, &data, &bytes, &e) == OK, "%s", e.msg);
+    CHECK(file_read(losses, &arena, &data, &bytes, &e) == OK, "%s", e.msg);
     struct json j = json_open(data, bytes, 16);
     struct json_str key, file = {0};
     json_enter_array(&j);
@@ -151,9 +148,9 @@ static void forced_losses_are_golden(void) {
             else if (json_is(key, "half_nll")) json_double(&j, &half);
             else json_skip(&j);
         }
-        char name[64];
+        char name[1100];
         size_t n;
-        snprintf(name, sizeof name, "%.*s", (int)file.n, file.s);
+        snprintf(name, sizeof name, "%s/%.*s", texts, (int)file.n, file.s);
         const int32_t *ids = text_ids(&c, name, &n) + first;
         struct trial t;
         set_up(&t, &c.weights, 1024, (const char *const[]){"fp32", NULL});
@@ -168,6 +165,15 @@ static void forced_losses_are_golden(void) {
     }
     CHECK(json_end(&j) && cases == 6, "%zu cases", cases);
     checkpoint_close(&c);
+}
+
+static void forced_losses_are_golden(void) {
+    char texts[1024];
+    const char *text = test_shared("texts/python.txt");
+    check_losses(DEFAULT_MODEL, "tests/golden/f16/loss.json", "tests/texts");
+    if (!stories_trained() || !text) return;
+    snprintf(texts, sizeof texts, "%.*s", (int)(strrchr(text, '/') - text), text);
+    check_losses(stories_file("model.safetensors"), "tests/golden/loss.json", texts);
 }
 
 /* ---- the same bits ---- */

@@ -73,7 +73,7 @@ static void greedy_continuations(void) {
     struct json j;
     struct json_str key;
     size_t cases = 0;
-    if (!ready(&j)) SKIP("no GPT-2 124M (LOOKAT_GPT2, weights/gpt2) or no gpt2-golden");
+    if (!ready(&j)) SKIP("needs a download: GPT-2 124M (./run.sh gpt2), and ../shared/gpt2-golden");
     CHECK(enter(&j, "greedy"), "no greedy continuations");
     json_enter_array(&j);
     for (; json_next_item(&j) && json_enter_object(&j); cases++) {
@@ -98,7 +98,7 @@ static void published_logits(void) {
     struct json j;
     struct json_str key;
     size_t seen = 0;
-    if (!ready(&j)) SKIP("no GPT-2 124M (LOOKAT_GPT2, weights/gpt2) or no gpt2-golden");
+    if (!ready(&j)) SKIP("needs a download: GPT-2 124M (./run.sh gpt2), and ../shared/gpt2-golden");
     double bound = model.weights.wte.type == DTYPE_F32 ? 5e-3 : 0.1;
     CHECK(enter(&j, "logits"), "no logits");
     json_enter_array(&j);

@@ -3,6 +3,7 @@
 #include "bad/tiny_hf.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/vocab.h"
+#include "stories.h"
 #include "test.h"
 
 static struct checkpoint c;
@@ -282,8 +283,7 @@ static const uint8_t *map_at(const char *path, struct file *f, size_t at) {
 
 /* The offsets are those of the header that another program wrote. */
 static void stories(void) {
-    const char *path = test_shared("stories6M/model.safetensors");
-    if (!path) SKIP("no shared data");
+    const char *path = stories_file("model.safetensors");
     struct file f;
     const uint8_t *data = map_at(path, &f, 8 + 7216);
     if (opens(path)) {
@@ -306,7 +306,7 @@ static void stories(void) {
 
 static void nano_sort(void) {
     const char *path = test_shared("models/gpt-nano-sort/model.safetensors");
-    if (!path) SKIP("no shared data");
+    if (!path) SKIP("needs a download: gpt-nano-sort of github.com/bbycroft/llm-viz, in ../shared/models");
     struct file f;
     const uint8_t *data = map_at(path, &f, 8 + 3696);
     if (opens(path)) {
@@ -565,8 +565,7 @@ static void compare_forms(const char *vocab_path, const char *merges_path) {
 }
 
 static void stories_vocab(void) {
-    const char *path = test_shared("stories6M/vocab.json"), *merges = test_shared("stories6M/merges.txt");
-    if (!path || !merges) SKIP("no shared data");
+    const char *path = "tokenizer/vocab.json", *merges = "tokenizer/merges.txt";
     struct vocab v = load_vocab(path);
     CHECK(v.n == 4096 && v.n_merges == 4096 - 256 - 1 && v.eos == 4095 && v.kind[4095] && count_control(&v) == 1, "counts");
     CHECK(token_is(&v, v.merges[0].left, " ", 1) && token_is(&v, v.merges[0].right, "t", 1) && token_is(&v, v.merges[0].merged, " t", 2), "merge 0");
@@ -574,8 +573,8 @@ static void stories_vocab(void) {
 }
 
 static void gpt2_vocab(void) {
-    const char *path = test_shared("gpt2-tokenizer/vocab.json"), *merges = test_shared("gpt2-tokenizer/merges.txt");
-    if (!path || !merges) SKIP("no shared data");
+    const char *path = test_gpt2_tokenizer("vocab.json"), *merges = test_gpt2_tokenizer("merges.txt");
+    if (!path || !merges) SKIP(TEST_NO_GPT2_TOKENIZER);
     struct vocab v = load_vocab(path);
     CHECK(v.n == 50257 && v.n_merges == 50000 && v.eos == 50256 && v.bos == 50256, "n %u merges %u", v.n, v.n_merges);
     CHECK(v.kind[50256] && count_control(&v) == 1, "%zu control tokens", count_control(&v));

@@ -3,6 +3,7 @@
 #include "bad/tiny_hf.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/vocab.h"
+#include "stories.h"
 #include "test.h"
 
 static struct checkpoint hf, llmc;
@@ -109,9 +110,7 @@ static void tiny_models(void) {
 }
 
 static void stories(void) {
-    const char *path = test_shared("stories6M/model.safetensors");
-    if (!path) SKIP("no shared data");
-    there_and_back(path, 64);
+    there_and_back(stories_file("model.safetensors"), 64);
 }
 
 /* --- tokenizers --- */
@@ -165,7 +164,7 @@ static void derived_merges(void) {
     bytes_free(&b);
 }
 
-static void shared_vocab(const char *path) {
+static void vocab_there_and_back(const char *path) {
     struct vocab v = load_vocab(path), two = through_llmc(&v, 2), one = through_llmc(&v, 1);
     compare_vocab(&v, &two);
     CHECK(two.eos == v.eos && two.bos == v.bos, "eos %d bos %d", two.eos, two.bos);
@@ -174,15 +173,13 @@ static void shared_vocab(const char *path) {
 }
 
 static void stories_vocab(void) {
-    const char *path = test_shared("stories6M/vocab.json");
-    if (!path) SKIP("no shared data");
-    shared_vocab(path);
+    vocab_there_and_back("tokenizer/vocab.json");
 }
 
 static void gpt2_vocab(void) {
-    const char *path = test_shared("gpt2-tokenizer/vocab.json");
-    if (!path) SKIP("no shared data");
-    shared_vocab(path);
+    const char *path = test_gpt2_tokenizer("vocab.json");
+    if (!path) SKIP(TEST_NO_GPT2_TOKENIZER);
+    vocab_there_and_back(path);
 }
 
 /* The tokenizer beside a model is found, and its size must be the model's. */

@@ -11,21 +11,34 @@
 #include "model/gpt2.h"
 #include "model/sampler.h"
 #include "reference.h"
+#include "stories.h"
 #include "tokenizer/bpe.h"
 
 #define DEFAULT_MODEL "weights/stories6M.gguf"
 
 static struct err e;
 
-/* The default model in float32, or NULL (and the test is skipped) without the folder of test data. */
+/* The default model in float32 (stories.h). */
 static struct checkpoint *open_f32(void) {
     static struct checkpoint c;
-    const char *path = test_shared("stories6M/model.safetensors");
-    if (!path) return NULL;
-    int rc = checkpoint_open(&c, path, NULL, NULL, &e);
+    int rc = checkpoint_open(&c, stories_file("model.safetensors"), NULL, NULL, &e);
     CHECK(rc == OK, "%s", e.msg);
-    return rc ? NULL : &c;
+    if (rc) exit(1);
+    return &c;
 }
+
+/* As it is shipped, in f16. */
+static struct checkpoint default_model(void) {
+    struct checkpoint c;
+    int rc = checkpoint_open(&c, DEFAULT_MODEL, NULL, NULL, &e);
+    CHECK(rc == OK, "%s", e.msg);
+    if (rc) exit(1);
+    return c;
+}
+
+/* The folder of golden files for the weights that open_f32 finds, and that for the shipped ones. */
+static const char *of_f32(void) { return stories_trained() ? "" : "f16/"; }
+static const char *const of_f16 = "f16/";
 
 static struct gpt2_session open_session(const struct gpt2_weights *w, const struct kernels *k, const char *attn, size_t n_seq, size_t rows) {
     struct gpt2_session s;
@@ -45,11 +58,12 @@ static const struct kernels *best_kernels(void) {
 
 static struct arena arena;
 
-static struct json golden(const char *name) {
+/* set: "" or "f16/" */
+static struct json golden(const char *set, const char *name) {
     char path[128];
     uint8_t *data = NULL;
     size_t n = 0;
-    snprintf(path, sizeof path, "tests/golden/%s", name);
+    snprintf(path, sizeof path, "tests/golden/%s%s", set, name);
     CHECK(file_read(path, &arena, &data, &n, &e) == OK, "%s", e.msg);
     return json_open(data, n, 16);
 }
@@ -98,15 +112,16 @@ static bool next_case(struct json *j, struct golden_case *g) {
 }
 
 /* The largest difference from the golden logits over all cases; NaN where one is not a number. */
-static double worst_logit(const struct gpt2_weights *w, const struct kernels *k, const char *attn, size_t *cases) {
+static double worst_logit(const struct gpt2_weights *w, const struct kernels *k, const char *set,
+                          size_t *cases) {
     static struct golden_case g;
-    struct json j = golden("logits.json");
+    struct json j = golden(set, "logits.json");
     float *logits = malloc(4096 * sizeof *logits);
     double worst = 0;
     *cases = 0;
     json_enter_array(&j);
     while (next_case(&j, &g)) {
-        struct gpt2_session s = open_session(w, k, attn, 1, 256);
+        struct gpt2_session s = open_session(w, k, "fp32", 1, 256);
         size_t done = 0;
         for (size_t p = 0; p < g.n_positions; p++) {
             size_t upto = (size_t)g.positions[p] + 1;
@@ -125,31 +140,51 @@ static double worst_logit(const struct gpt2_weights *w, const struct kernels *k,
     return worst;
 }
 
+/* Whether to go through a whole context with these kernels: the best always; the others not where
+ * that takes minutes (a sanitizer; test_kernels has run them all under it), nor for a clone's
+ * float32 model, which is the shipped one once more. */
+static bool worth_it(const struct kernels *k, bool shipped) {
+#if defined __SANITIZE_ADDRESS__
+    shipped = false;
+#elif defined __has_feature
+#if __has_feature(address_sanitizer)
+    shipped = false;
+#endif
+#endif
+    return k->supported() && (shipped || stories_trained() || k == best_kernels());
+}
+
+static void check_logits(const struct gpt2_weights *w, const char *set, bool shipped) {
+    for (size_t i = 0; kernels_at(i); i++) {
+        if (!worth_it(kernels_at(i), shipped)) continue;
+        const char *name = kernels_at(i)->name;
+        size_t cases;
+        double worst = worst_logit(w, kernels_at(i), set, &cases);
+        CHECK(worst <= 5e-4 && cases == (*set ? 3 : 4), "%s: %zu cases, largest difference %g", name,
+              cases, worst);
+        printf("  %s: largest difference from float64 %.2g\n", name, worst);
+    }
+}
+
 static void golden_logits_f32(void) {
     struct checkpoint *c = open_f32();
-    if (!c) SKIP("no stories6M/model.safetensors");
-    for (size_t i = 0; kernels_at(i); i++) {
-        if (!kernels_at(i)->supported()) continue;
-        size_t cases;
-        double worst = worst_logit(&c->weights, kernels_at(i), "fp32", &cases);
-        CHECK(worst <= 5e-4 && cases == 4, "%s: %zu cases, largest difference %g", kernels_at(i)->name, cases, worst);
-        printf("  %s: largest difference from float64 %.2g\n", kernels_at(i)->name, worst);
-    }
+    check_logits(&c->weights, of_f32(), false);
     checkpoint_close(c);
 }
 
-/* Rounding the weights to f16 moves a logit by up to some hundredths. */
+/* Beside its own golden logits; from those of float32 rounding to f16 moves it by up to 0.006. */
 static void golden_logits_default_model(void) {
-    struct checkpoint c;
-    CHECK(checkpoint_open(&c, DEFAULT_MODEL, NULL, NULL, &e) == OK, "%s", e.msg);
+    struct checkpoint c = default_model();
+    check_logits(&c.weights, of_f16, true);
     size_t cases;
-    double worst = worst_logit(&c.weights, best_kernels(), "fp32", &cases);
+    double worst = worst_logit(&c.weights, best_kernels(), "", &cases);
     CHECK(worst <= 0.1 && cases == 4, "%zu cases, largest difference %g", cases, worst);
     checkpoint_close(&c);
 }
 
-static void check_greedy(const struct gpt2_weights *w, const struct kernels *k, const char *attn) {
-    struct json j = golden("greedy.json");
+static void check_greedy(const struct gpt2_weights *w, const struct kernels *k, const char *attn,
+                         const char *set) {
+    struct json j = golden(set, "greedy.json");
     struct json_str key;
     struct arena a = {0};
     struct sampler sampler;
@@ -186,17 +221,17 @@ static void check_greedy(const struct gpt2_weights *w, const struct kernels *k, 
 
 static void golden_greedy_f32(void) {
     struct checkpoint *c = open_f32();
-    if (!c) SKIP("no stories6M/model.safetensors");
     for (size_t i = 0; kernels_at(i); i++)
-        if (kernels_at(i)->supported()) check_greedy(&c->weights, kernels_at(i), "fp32");
+        if (worth_it(kernels_at(i), true)) check_greedy(&c->weights, kernels_at(i), "fp32", of_f32());
     checkpoint_close(c);
 }
 
 static void golden_greedy_default_model(void) {
-    struct checkpoint c;
-    CHECK(checkpoint_open(&c, DEFAULT_MODEL, NULL, NULL, &e) == OK, "%s", e.msg);
-    check_greedy(&c.weights, best_kernels(), "fp32");
-    check_greedy(&c.weights, best_kernels(), "fp16");
+    struct checkpoint c = default_model();
+    check_greedy(&c.weights, best_kernels(), "fp32", of_f16);
+    check_greedy(&c.weights, best_kernels(), "fp16", of_f16);
+    check_greedy(&c.weights, best_kernels(), "fp32", "");
+    check_greedy(&c.weights, best_kernels(), "fp16", "");
     checkpoint_close(&c);
 }
 
@@ -220,15 +255,14 @@ static void compare_row(void *ctx, size_t layer, size_t head, size_t query, size
     g->seen++;
 }
 
-static void golden_activations(void) {
+static void check_activations(const struct gpt2_weights *w, const char *set) {
     static struct stages g;
-    struct checkpoint *c = open_f32();
-    if (!c) SKIP("no stories6M/model.safetensors");
-    struct json j = golden("activations.json");
+    struct json j = golden(set, "activations.json");
     struct json_str key;
     int32_t ids[16];
     double residual[256];
     size_t n = 0, layer = 0;
+    memset(&g, 0, sizeof g);
     json_enter_object(&j);
     while (json_next_key(&j, &key)) {
         if (json_is(key, "ids")) n = ids_of(&j, ids, 16);
@@ -247,7 +281,7 @@ static void golden_activations(void) {
     CHECK(json_end(&j) && n == 11 && layer == 6, "golden/activations.json");
     struct attn_probe probe = {&g, compare_row};
     threads_set(1); /* compare_row is not locked */
-    struct gpt2_session s = open_session(&c->weights, best_kernels(), "fp32", 1, 16);
+    struct gpt2_session s = open_session(w, best_kernels(), "fp32", 1, 16);
     s.probe = &probe;
     CHECK(gpt2_prefill(&s, 0, ids, n, NULL, &e) == OK, "%s", e.msg);
     CHECK(g.seen == 24 && g.worst < 1e-4, "%zu heads seen, worst difference %g", g.seen, g.worst);
@@ -256,6 +290,13 @@ static void golden_activations(void) {
               s.x[10 * 256 + i], residual[i]);
     gpt2_session_close(&s);
     threads_set(threads_allowed());
+}
+
+static void golden_activations(void) {
+    struct checkpoint *c = open_f32(), shipped = default_model();
+    check_activations(&c->weights, of_f32());
+    check_activations(&shipped.weights, of_f16);
+    checkpoint_close(&shipped);
     checkpoint_close(c);
 }
 
@@ -326,14 +367,6 @@ static size_t story_ids(const struct checkpoint *c, int32_t *ids, size_t room) {
     CHECK(n >= 70 && n <= room, "%zu tokens", n);
     memcpy(ids, out, n * sizeof *ids);
     return n;
-}
-
-static struct checkpoint default_model(void) {
-    struct checkpoint c;
-    int rc = checkpoint_open(&c, DEFAULT_MODEL, NULL, NULL, &e);
-    CHECK(rc == OK, "%s", e.msg);
-    if (rc) exit(1);
-    return c;
 }
 
 static double difference(const float *a, const float *b, size_t n) {
@@ -445,17 +478,14 @@ static void bad_batches_are_refused(void) {
     checkpoint_close(&c);
 }
 
-/* ---- texts outside the repository ---- */
+/* ---- texts: those of golden/ are outside the repository, those of golden/f16/ in tests/texts ---- */
 
-static size_t text_ids(const struct checkpoint *c, const char *file, size_t first, size_t n, int32_t *ids) {
-    char name[64];
+static size_t text_ids(const struct checkpoint *c, const char *path, size_t first, size_t n,
+                       int32_t *ids) {
     uint8_t *text;
     size_t bytes, got = 0;
     int32_t *all = NULL;
     struct bpe *b;
-    snprintf(name, sizeof name, "texts/%s", file);
-    const char *path = test_shared(name);
-    if (!path) return 0;
     CHECK(file_read(path, &arena, &text, &bytes, &e) == OK && bpe_new(&b, &c->vocab, &arena, &e) == OK &&
           bpe_encode(b, text, bytes, true, &arena, &all, &got, &e) == OK, "%s", e.msg);
     CHECK(got >= first + n, "%zu tokens", got);
@@ -485,10 +515,8 @@ static double log_sum_exp(const float *z, size_t n) {
     return best + log(sum);
 }
 
-static void golden_losses(void) {
-    struct checkpoint *c = open_f32();
-    if (!c || !test_shared("texts/python.txt")) SKIP("no stories6M or texts");
-    struct json j = golden("loss.json");
+static void check_losses(const struct checkpoint *c, const char *set) {
+    struct json j = golden(set, "loss.json");
     struct json_str key, file = {0};
     size_t cases = 0;
     json_enter_array(&j);
@@ -503,9 +531,9 @@ static void golden_losses(void) {
             else json_skip(&j);
         }
         char name[64];
-        snprintf(name, sizeof name, "%.*s", (int)file.n, file.s);
+        snprintf(name, sizeof name, "%stexts/%.*s", *set ? "tests/" : "", (int)file.n, file.s);
         int32_t ids[1024];
-        text_ids(c, name, first, 1024, ids);
+        text_ids(c, *set ? name : test_shared(name), first, 1024, ids);
         float *logits = all_logits(&c->weights, ids, 1024);
         double sum = 0;
         for (size_t t = 0; t + 1 < 1024; t++) sum += log_sum_exp(logits + t * 4096, 4096) - logits[t * 4096 + (size_t)ids[t + 1]];
@@ -513,18 +541,61 @@ static void golden_losses(void) {
         free(logits);
     }
     CHECK(cases == 6, "%zu cases", cases);
+}
+
+static void golden_losses(void) {
+    struct checkpoint *c = open_f32(), shipped = default_model();
+    if (stories_trained() && test_shared("texts/python.txt")) check_losses(c, "");
+    check_losses(&shipped, of_f16);
+    checkpoint_close(&shipped);
     checkpoint_close(c);
 }
 
-/* Mean KL(f32 || stored type) in nats per token over 1024 tokens each of prose and stories. */
+/* The log-probability of every token of a window but its first, one by one. */
+static void golden_logprobs(void) {
+    struct checkpoint c = default_model();
+    struct json j = golden(of_f16, "logprobs.json");
+    struct json_str key, file = {0};
+    static double expected[1024];
+    size_t cases = 0;
+    json_enter_array(&j);
+    for (; json_next_item(&j) && json_enter_object(&j); cases++) {
+        size_t n = 0;
+        while (json_next_key(&j, &key)) {
+            if (json_is(key, "file")) json_string(&j, &file);
+            else if (json_is(key, "logprobs")) n = numbers(&j, expected, 1024);
+            else json_skip(&j);
+        }
+        char name[64];
+        int32_t ids[1024];
+        snprintf(name, sizeof name, "tests/texts/%.*s", (int)file.n, file.s);
+        text_ids(&c, name, 0, 1024, ids);
+        float *logits = all_logits(&c.weights, ids, 1024);
+        double worst = 0;
+        for (size_t t = 0; t < n; t++) {
+            const float *z = logits + t * 4096;
+            double off = fabs(z[ids[t + 1]] - log_sum_exp(z, 4096) - expected[t]);
+            if (!(off <= worst)) worst = off;
+        }
+        CHECK(n == 1023 && worst <= 1e-4, "%s: %zu tokens, off by %g", name, n, worst);
+        free(logits);
+    }
+    CHECK(json_end(&j) && cases == 3, "%zu cases", cases);
+    checkpoint_close(&c);
+}
+
+/* Mean KL(f32 || stored type) in nats per token over 1024 tokens of prose and of another kind. The
+ * weights of a clone's float32 model are f16 numbers, so there f16 costs nothing at all. */
 static void stored_types_cost_little(void) {
     struct checkpoint *c = open_f32();
-    if (!c || !test_shared("texts/prose_heldout.txt")) SKIP("no stories6M or texts");
+    bool shared = stories_trained() && test_shared("texts/prose_heldout.txt");
     const struct {
         enum dtype type;
         double bound;
-    } types[] = {{DTYPE_F32, 0}, {DTYPE_F16, 1e-6}, {DTYPE_Q8_0, 3e-4}};
-    const char *texts[] = {"prose_heldout.txt", "stories_heldout.txt"};
+    } types[] = {{DTYPE_F32, 0}, {DTYPE_F16, stories_trained() ? 1e-6 : 0}, {DTYPE_Q8_0, 3e-4}};
+    const char *texts[] = {"tests/texts/prose.txt", "tests/texts/technical.txt"};
+    if (shared) texts[0] = test_shared("texts/prose_heldout.txt");
+    if (shared) texts[1] = test_shared("texts/stories_heldout.txt");
     char path[64];
     snprintf(path, sizeof path, "/tmp/lookat-test-%ld.gguf", (long)getpid());
     for (size_t x = 0; x < 2; x++) {
@@ -685,6 +756,7 @@ int main(void) {
     RUN(ill_weights_are_found);
     RUN(ill_logits_are_found);
     RUN(golden_losses);
+    RUN(golden_logprobs);
     RUN(stored_types_cost_little);
     arena_free(&arena);
     return TEST_RESULT;

@@ -2,6 +2,7 @@
 #include "bad/folder.h"
 #include "bad/tiny_hf.h"
 #include "checkpoint/safetensors.h"
+#include "stories.h"
 #include "test.h"
 
 static struct safetensors st;
@@ -63,11 +64,9 @@ static void limits(void) {
     bytes_free(&json);
 }
 
-/* The folder's own model: places known from its header, which another program wrote. */
+/* The default model in float32 (stories.h): places known from its header, which another program wrote. */
 static void stories(void) {
-    const char *path = test_shared("stories6M/model.safetensors");
-    if (!path) SKIP("no shared data");
-    CHECK(safetensors_open(&st, path, &e) == OK, "%s", e.msg);
+    CHECK(safetensors_open(&st, stories_file("model.safetensors"), &e) == OK, "%s", e.msg);
     CHECK(st.n == 6 * 12 + 4, "%zu tensors", st.n);
     const struct st_tensor *t = safetensors_find(&st, "h.0.attn.c_attn.weight");
     CHECK(t && t->begin == 5244928 && t->bytes == 6031360 - 5244928 && t->data == st.file.data + 8 + 7216 + 5244928, "place");

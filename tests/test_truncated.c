@@ -10,6 +10,7 @@
 #include "base/threads.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/vocab.h"
+#include "stories.h"
 #include "test.h"
 
 enum { STEP = 4096, EXTRA = 16 << 20 };
@@ -150,15 +151,9 @@ static void cut_gguf(void) {
 
 static const char *const HF_FILES[] = {"config.json", "vocab.json", "merges.txt", "model.safetensors"};
 
-/* The folder of a Hugging Face model; false without the folder of test data. */
-static bool copy_hf(void) {
-    for (size_t i = 0; i < 4; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "stories6M/%s", HF_FILES[i]);
-        const char *from = test_shared(name);
-        if (!from || !copy(from, HF_FILES[i])) return false;
-    }
-    return true;
+/* The folder of a Hugging Face model. */
+static void copy_hf(void) {
+    for (size_t i = 0; i < 4; i++) copy(stories_file(HF_FILES[i]), HF_FILES[i]);
 }
 
 static void remove_hf(void) {
@@ -166,21 +161,21 @@ static void remove_hf(void) {
 }
 
 static void cut_safetensors(void) {
-    if (!copy_hf()) SKIP("no stories6M");
+    copy_hf();
     size_t beside = size_of(folder_path("vocab.json")) + size_of(folder_path("merges.txt"));
     CHECK(passes((struct job){run_cuts, folder, true, folder_path("model.safetensors"), beside, OK}), "model.safetensors");
     remove_hf();
 }
 
 static void cut_vocab_json(void) {
-    if (!copy_hf()) SKIP("no stories6M");
+    copy_hf();
     CHECK(passes((struct job){run_cuts, folder, false, folder_path("vocab.json"), size_of(folder_path("merges.txt")), OK}), "vocab.json");
     remove_hf();
 }
 
 /* The beginning of a list of merges is a list of merges, unless the cut is inside of a line. */
 static void cut_merges(void) {
-    if (!copy_hf()) SKIP("no stories6M");
+    copy_hf();
     const char *path = folder_path("merges.txt");
     size_t size = size_of(path) / STEP * STEP, beside = size_of(folder_path("vocab.json")), n = 0;
     FILE *fp = fopen(path, "rb");

@@ -2,7 +2,7 @@
 # The committed tables are what tokenizer/unicode.sh makes of the Unicode Character Database, where it is installed.
 new=$BUILD/tests/unicode_tables.c
 if [ ! -r /usr/share/unicode/UnicodeData.txt ]; then
-    echo "skip regenerated: no /usr/share/unicode (Debian: unicode-data)"
+    echo "skip regenerated: needs a download: /usr/share/unicode (Debian: unicode-data)"
 elif ! sh tokenizer/unicode.sh > "$new"; then
     echo "FAIL regenerated: tokenizer/unicode.sh failed"
 elif cmp "$new" src/tokenizer/unicode_tables.c; then
