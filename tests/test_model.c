@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+#include "bad/folder.h"
+#include "bad/tiny_hf.h"
 #include "base/json.h"
 #include "base/rng.h"
 #include "base/threads.h"
@@ -315,6 +317,103 @@ static void unsettle(struct gpt2_weights *w) {
             for (size_t n = 0; n < size[i]; n++) ((float *)(uintptr_t)small[i])[n] += 0.3f * (float)rng_normal(&r);
         for (size_t n = 0; n < y->qkv.rows * y->qkv.cols; n++) ((float *)(uintptr_t)y->qkv.data)[n] *= 30;
     }
+}
+
+/* The largest difference of all logits of n tokens from reference_forward over `want`, by the set where it is largest; *scale: the largest
+ * logit. */
+static double worst_of_sets(const struct gpt2_weights *w, const struct gpt2_weights *want, size_t n, double *scale) {
+    int32_t ids[64];
+    struct gpt2_row rows[64];
+    const size_t numbers_n = n * w->config.n_vocab;
+    double *expected = malloc(numbers_n * sizeof *expected), worst = 0;
+    float *logits = malloc(numbers_n * sizeof *logits);
+    for (size_t t = 0; t < n; t++) ids[t] = (int32_t)(t * 7 % w->config.n_vocab);
+    for (size_t t = 0; t < n; t++) rows[t] = (struct gpt2_row){.pos = (uint32_t)t, .token = ids[t], .logits = true};
+    reference_forward(want, ids, n, expected);
+    *scale = 0;
+    for (size_t k = 0; kernels_at(k); k++) {
+        if (!kernels_at(k)->supported()) continue;
+        struct gpt2_session s = open_session(w, kernels_at(k), "fp32", 1, n);
+        CHECK(gpt2_forward(&s, rows, n, logits, &e) == OK, "%s", e.msg);
+        for (size_t i = 0; i < numbers_n; i++) {
+            const double d = fabs(logits[i] - expected[i]);
+            if (!(d <= worst)) worst = d;
+            *scale = fmax(*scale, fabs(expected[i]));
+        }
+        gpt2_session_close(&s);
+    }
+    free(expected), free(logits);
+    return worst;
+}
+
+/* The two forms of GELU are two functions: a model with the one is far from the reference with the other, and at the reference with its
+ * own; from a config.json, from the GGUF file written of it, and where nothing says anything. */
+static void each_form_of_gelu(void) {
+    static const struct {
+        const char *config;
+        enum activation activation;
+    } t[] = {{"\"activation_function\":\"gelu\"", GELU_ERF}, {"\"activation_function\":\"gelu_new\"", GELU_TANH},
+             {"\"activation_function\":\"gelu_pytorch_tanh\"", GELU_TANH}, {"\"model_type\":\"gpt2\"", GELU_TANH}};
+    static struct st_maker tiny;
+    char config[256], path[1024];
+    double scale;
+    struct rng r;
+    CHECK(folder_make(), "no folder");
+    tiny_hf(&tiny, TINY, "", "F32");
+    rng_seed(&r, 4, 0);
+    for (size_t i = 0; i < tiny.n; i++) /* around 1, where the forms differ most */
+        for (size_t at = 0; at < tiny.t[i].data.size; at += 4)
+            memcpy(tiny.t[i].data.data + at, &(float){0.6f * (float)rng_normal(&r)}, 4);
+    struct bytes b = st_bytes(&tiny);
+    folder_write("model.safetensors", b.data, b.size);
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        struct checkpoint c;
+        snprintf(config, sizeof config, "{\"n_head\":2,\"n_inner\":12,%s}", t[i].config);
+        folder_write("config.json", config, strlen(config));
+        snprintf(path, sizeof path, "%s", folder);
+        for (int converted = 0; converted < 2; converted++) {
+            CHECK(checkpoint_open(&c, path, NULL, NULL, &e) == OK, "%s", e.msg);
+            struct gpt2_weights own = c.weights, other = c.weights;
+            own.config.activation = t[i].activation;
+            other.config.activation = t[i].activation == GELU_ERF ? GELU_TANH : GELU_ERF;
+            const double near = worst_of_sets(&c.weights, &own, 3, &scale), far = worst_of_sets(&c.weights, &other, 3, &scale);
+            CHECK(near <= 2e-6 * (1 + scale) && far >= 20e-6 * (1 + scale), "%s: off by %g, and by %g of %g", t[i].config, near, far, scale);
+            snprintf(path, sizeof path, "%s", folder_path("converted.gguf"));
+            if (!converted)
+                CHECK(gguf_write_model(path, true, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == OK, "%s", e.msg);
+            checkpoint_close(&c);
+        }
+        unlink(path);
+    }
+    bytes_free(&b);
+    st_free(&tiny);
+    folder_remove();
+}
+
+/* Matrices that stayed float32 among f16 ones, because of one large number each, run like any other. */
+static void mixed_types_equal_float64(void) {
+    const struct gpt2_config shape = {2, 2, 64, 96, 16, 40, 1e-5f, GELU_TANH};
+    struct checkpoint c, mixed;
+    double scale;
+    CHECK(checkpoint_random(&c, &shape, 10, &e) == OK, "%s", e.msg);
+    unsettle(&c.weights);
+    struct gpt2_layer *l = c.weights.layers;
+    ((float *)(uintptr_t)l[0].fc.data)[3 * 64 + 5] = 7e4f; /* meets an input that its norm makes small */
+    ((float *)(uintptr_t)l[0].ln2_w)[5] = ((float *)(uintptr_t)l[0].ln2_b)[5] = 1e-5f;
+    ((float *)(uintptr_t)l[1].qkv.data)[130 * 64 + 9] = -8e4f; /* a value: row 130 of 192 */
+    ((float *)(uintptr_t)l[1].ln1_w)[9] = ((float *)(uintptr_t)l[1].ln1_b)[9] = 1e-5f;
+    CHECK(folder_make(), "no folder");
+    const char *path = folder_path("mixed.gguf");
+    CHECK(gguf_write_model(path, true, &c.weights, NULL, "n", DTYPE_F16, NULL, NULL, &e) == OK, "%s", e.msg);
+    CHECK(checkpoint_open(&mixed, path, NULL, NULL, &e) == OK, "%s", e.msg);
+    l = mixed.weights.layers;
+    CHECK(l[0].fc.type == DTYPE_F32 && l[1].qkv.type == DTYPE_F32, "%s, %s", dtype_name(l[0].fc.type), dtype_name(l[1].qkv.type));
+    CHECK(l[0].qkv.type == DTYPE_F16 && l[1].fc.type == DTYPE_F16 && mixed.weights.wte.type == DTYPE_F16, "the others");
+    const double worst = worst_of_sets(&mixed.weights, &mixed.weights, 16, &scale);
+    CHECK(worst <= 2e-5 * (1 + scale) && scale > 0, "off by %g of %g", worst, scale);
+    checkpoint_close(&mixed);
+    checkpoint_close(&c);
+    folder_remove();
 }
 
 static void odd_shapes_equal_float64(void) {
@@ -744,6 +843,8 @@ static void ill_logits_are_found(void) {
 int main(void) {
     threads_set(threads_allowed());
     RUN(odd_shapes_equal_float64);
+    RUN(each_form_of_gelu);
+    RUN(mixed_types_equal_float64);
     RUN(golden_logits_f32);
     RUN(golden_logits_default_model);
     RUN(golden_greedy_f32);

@@ -5,13 +5,11 @@
 #include "base/interrupt.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/gguf.h"
+#include "checkpoint/tensors.h"
 #include "checkpoint/vocab.h"
 
-/* One tensor to write: a matrix, or a vector as a matrix of one row. */
 struct item {
-    char name[64];
-    struct matrix m;
-    uint32_t n_dims;
+    struct gpt2_tensor t;
     enum dtype type; /* in the file */
 };
 
@@ -22,6 +20,7 @@ struct saver {
     struct item *items; /* [n] in the file's order */
     size_t n;
     enum dtype type;
+    const struct gguf_extra *extra; /* or NULL */
     float *row;       /* [widest row] */
     uint8_t *packed;  /* its bytes in the file */
     uint64_t done, total; /* bytes of tensors */
@@ -30,62 +29,81 @@ struct saver {
 
 /* ---- what to write ---- */
 
-static struct item *add_item(struct saver *s, const char *prefix, const char *name, struct matrix m, uint32_t n_dims, enum dtype type) {
-    struct item *it = &s->items[s->n++];
-    *it = (struct item){.m = m, .n_dims = n_dims, .type = type};
-    snprintf(it->name, sizeof it->name, "%s%s", prefix, name);
-    return it;
+static struct matrix stored(const struct item *it) { return (struct matrix){NULL, it->type, it->t.m.rows, it->t.m.cols}; }
+
+/* The type of a tensor in the file, as long as it can hold the numbers. */
+static enum dtype wanted_type(const struct saver *s, const struct item *it) {
+    if (it->t.vector || it->t.positions) return DTYPE_F32;
+    enum dtype type = s->type == GGUF_SAME_TYPES ? it->t.m.type : s->type;
+    return it->t.m.cols % dtype_block(type) ? DTYPE_F16 : type;
 }
 
-static void add_matrix(struct saver *s, const char *prefix, const char *name, struct matrix m) {
-    enum dtype type = s->type == GGUF_SAME_TYPES ? m.type : s->type;
-    add_item(s, prefix, name, m, 2, m.cols % dtype_block(type) ? DTYPE_F16 : type);
+/* Matrices that are kept wider. */
+struct widened {
+    size_t n;
+    float most;                 /* the largest magnitude in them */
+    char names[2 * TENSOR_NAME]; /* of the first ones */
+    enum dtype type;            /* that the first should have had */
+};
+
+/* Looks at the numbers: none may be infinite or no number, and those beyond the range of their type get a wider one. */
+static int check_numbers(struct saver *s, struct item *it, struct widened *w, struct err *e) {
+    struct tensor_range r;
+    char said[TENSOR_SAID];
+    if (interrupt_pending()) return err_file(e, ERR_INTERRUPTED, s->out.path, "interrupted, nothing was written");
+    tensor_range(s->k, &it->t.m, s->row, &r);
+    if (r.bad) {
+        tensor_say_bad(&it->t, &r, said);
+        return err_file(e, ERR_REFUSED, s->extra && s->extra->source ? s->extra->source : s->out.path,
+                        "tensor %s; lookat info --check-weights lists all", said);
+    }
+    if (dtype_holds(it->type, r.most)) return OK;
+    const size_t at = strlen(w->names), room = sizeof w->names - at;
+    if (w->n++ == 0) w->type = it->type;
+    if (strlen(it->t.shown) + 8 < room) snprintf(w->names + at, room, "%s%s", at ? ", " : "", it->t.shown);
+    else if (!strstr(w->names, ", ...")) snprintf(w->names + at, room, ", ...");
+    w->most = r.most > w->most ? r.most : w->most;
+    it->type = DTYPE_F32;
+    return OK;
 }
 
-static void add_vector(struct saver *s, const char *prefix, const char *name, const float *x, size_t n) {
-    add_item(s, prefix, name, (struct matrix){x, DTYPE_F32, 1, n}, 1, DTYPE_F32);
+static void warn_widened(const struct saver *s, const struct widened *w) {
+    struct err text;
+    if (!w->n || !s->extra || !s->extra->warn) return;
+    err_set(&text, OK, "%zu %s beyond the range of %s (up to %g) and %s as f32: %s", w->n,
+            w->n == 1 ? "matrix holds numbers" : "matrices hold numbers", dtype_name(w->type), (double)w->most,
+            w->n == 1 ? "is kept" : "are kept", w->names);
+    s->extra->warn(text.msg);
 }
-
-static void add_layer(struct saver *s, const struct gpt2_layer *l, const struct gpt2_config *c, size_t i) {
-    char p[32];
-    snprintf(p, sizeof p, "blk.%zu.", i);
-    add_vector(s, p, "attn_norm.weight", l->ln1_w, c->n_embd);
-    add_vector(s, p, "attn_norm.bias", l->ln1_b, c->n_embd);
-    add_matrix(s, p, "attn_qkv.weight", l->qkv);
-    add_vector(s, p, "attn_qkv.bias", l->qkv_b, 3 * c->n_embd);
-    add_matrix(s, p, "attn_output.weight", l->proj);
-    add_vector(s, p, "attn_output.bias", l->proj_b, c->n_embd);
-    add_vector(s, p, "ffn_norm.weight", l->ln2_w, c->n_embd);
-    add_vector(s, p, "ffn_norm.bias", l->ln2_b, c->n_embd);
-    add_matrix(s, p, "ffn_up.weight", l->fc);
-    add_vector(s, p, "ffn_up.bias", l->fc_b, c->n_inner);
-    add_matrix(s, p, "ffn_down.weight", l->fcproj);
-    add_vector(s, p, "ffn_down.bias", l->fcproj_b, c->n_embd);
-}
-
-static struct matrix stored(const struct item *it) { return (struct matrix){NULL, it->type, it->m.rows, it->m.cols}; }
 
 /* Lists all tensors and makes room to convert their rows. */
-static int plan(struct saver *s, const struct gpt2_weights *w, struct err *e) {
-    const struct gpt2_config *c = &w->config;
-    s->items = arena_alloc(&s->w.arena, 12 * c->n_layer + 5, sizeof *s->items);
-    if (!s->items) return err_file(e, ERR_FAILED, s->out.path, "no memory for the list of tensors");
-    add_matrix(s, "", "token_embd.weight", w->wte);
-    add_item(s, "", "position_embd.weight", w->wpe, 2, DTYPE_F32);
-    for (size_t i = 0; i < c->n_layer; i++) add_layer(s, &w->layers[i], c, i);
-    add_vector(s, "", "output_norm.weight", w->lnf_w, c->n_embd);
-    add_vector(s, "", "output_norm.bias", w->lnf_b, c->n_embd);
-    if (!w->tied) add_matrix(s, "", "output.weight", w->head);
+static int list_items(struct saver *s, const struct gpt2_weights *w, struct err *e) {
     size_t cols = 1;
+    s->n = gpt2_tensors(w);
+    s->items = arena_alloc(&s->w.arena, s->n, sizeof *s->items);
+    if (!s->items) return err_file(e, ERR_FAILED, s->out.path, "no memory for the list of tensors");
     for (size_t i = 0; i < s->n; i++) {
-        struct matrix m = stored(&s->items[i]);
-        if (m.cols > cols) cols = m.cols;
-        s->total += matrix_bytes(&m);
+        struct item *it = &s->items[i];
+        gpt2_tensor(w, i, &it->t);
+        it->type = wanted_type(s, it);
+        cols = it->t.m.cols > cols ? it->t.m.cols : cols;
     }
     s->row = arena_alloc(&s->w.arena, cols, sizeof *s->row);
     s->packed = arena_alloc(&s->w.arena, cols, sizeof(float)); /* no type is wider than float32 */
     if (!s->row || !s->packed) return err_file(e, ERR_FAILED, s->out.path, "no memory for a row of %zu numbers", cols);
     return OK;
+}
+
+static int plan(struct saver *s, const struct gpt2_weights *w, struct err *e) {
+    struct widened wide = {.n = 0};
+    int rc = list_items(s, w, e);
+    for (size_t i = 0; !rc && i < s->n; i++) {
+        rc = check_numbers(s, &s->items[i], &wide, e);
+        struct matrix m = stored(&s->items[i]);
+        s->total += matrix_bytes(&m);
+    }
+    if (!rc) warn_widened(s, &wide);
+    return rc;
 }
 
 /* ---- keys ---- */
@@ -234,19 +252,19 @@ static int add_vocab_keys(struct saver *s, const struct vocab *v, size_t rows, s
 
 static void announce(struct saver *s, const struct item *it) {
     struct matrix m = stored(it);
-    const uint64_t dims[2] = {it->m.cols, it->m.rows};
-    gguf_add_tensor(&s->w, it->name, it->n_dims, dims, it->type, matrix_bytes(&m));
+    const uint64_t dims[2] = {it->t.m.cols, it->t.m.rows};
+    gguf_add_tensor(&s->w, it->t.name, it->t.vector ? 1 : 2, dims, it->type, matrix_bytes(&m));
 }
 
 static int write_tensor(struct saver *s, const struct item *it, struct err *e) {
     const struct matrix m = stored(it);
-    const size_t from = matrix_row_bytes(&it->m), to = matrix_row_bytes(&m);
-    for (size_t r = 0; r < it->m.rows; r++) {
+    const size_t from = matrix_row_bytes(&it->t.m), to = matrix_row_bytes(&m);
+    for (size_t r = 0; r < it->t.m.rows; r++) {
         if (interrupt_pending()) return err_file(e, ERR_INTERRUPTED, s->out.path, "interrupted, nothing was written");
-        const void *row = (const uint8_t *)it->m.data + r * from;
-        if (it->type != it->m.type) {
-            matrix_row(s->k, &it->m, r, s->row);
-            dtype_from_f32(it->type, s->packed, s->row, it->m.cols);
+        const void *row = (const uint8_t *)it->t.m.data + r * from;
+        if (it->type != it->t.m.type) {
+            matrix_row(s->k, &it->t.m, r, s->row);
+            dtype_from_f32(it->type, s->packed, s->row, it->t.m.cols);
             row = s->packed;
         }
         int rc = gguf_write_data(&s->w, &s->out, row, to, e);
@@ -258,13 +276,12 @@ static int write_tensor(struct saver *s, const struct item *it, struct err *e) {
     return rc;
 }
 
-static int save(struct saver *s, const struct gpt2_weights *w, const struct vocab *v, const char *name, const struct gguf_extra *extra,
-                struct err *e) {
+static int save(struct saver *s, const struct gpt2_weights *w, const struct vocab *v, const char *name, struct err *e) {
     int rc = plan(s, w, e);
     if (rc) return rc;
     add_model_keys(&s->w, &w->config, name, s->type == GGUF_SAME_TYPES ? w->layers[0].qkv.type : s->type);
     if (v && v->n) rc = add_vocab_keys(s, v, w->config.n_vocab, e);
-    if (extra) extra->add(extra->ctx, &s->w);
+    if (s->extra && s->extra->add) s->extra->add(s->extra->ctx, &s->w);
     for (size_t i = 0; i < s->n; i++) announce(s, &s->items[i]);
     if (!rc) rc = gguf_write_header(&s->w, &s->out, e);
     for (size_t i = 0; !rc && i < s->n; i++) rc = write_tensor(s, &s->items[i], e);
@@ -273,10 +290,11 @@ static int save(struct saver *s, const struct gpt2_weights *w, const struct voca
 
 int gguf_write_model(const char *path, bool force, const struct gpt2_weights *w, const struct vocab *v, const char *name, enum dtype type,
                      const struct gguf_extra *extra, void (*progress)(uint64_t done, uint64_t total), struct err *e) {
-    struct saver s = {.k = kernels_at(0), .type = type, .progress = progress};
-    int rc = out_open(&s.out, path, force, e);
+    struct saver s = {.type = type, .extra = extra, .progress = progress};
+    int rc = kernels_get(&s.k, NULL, e);
+    if (!rc) rc = out_open(&s.out, path, force, e);
     if (rc) return rc;
-    rc = save(&s, w, v, name, extra, e);
+    rc = save(&s, w, v, name, e);
     rc = rc ? rc : out_commit(&s.out, e);
     if (rc) out_abort(&s.out);
     gguf_writer_free(&s.w);

@@ -305,6 +305,7 @@ int hf_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct e
     int rc = safetensors_open(&ld.st, path, e);
     if (rc) return rc;
     c->format = "safetensors";
+    c->weights.hf_names = true;
     c->file_bytes = ld.st.file.size;
     rc = load(&ld, path, warn, e);
     safetensors_close(&ld.st);

@@ -258,7 +258,7 @@ static void add_book(const void *ctx, struct gguf_writer *w) { book_add(ctx, w);
 
 static int write_out(struct job *j, struct err *e) {
     const struct checkpoint *m = &j->g.model;
-    struct gguf_extra extra = {add_book, &j->book};
+    struct gguf_extra extra = {.add = add_book, .ctx = &j->book, .source = m->path};
     if (!j->args->embed) return book_write(&j->book, j->args->output, j->args->force, e);
     progress_begin(&progress, "writing the model");
     int rc = gguf_write_model(j->args->output, j->args->force, &m->weights, &m->vocab, m->name, GGUF_SAME_TYPES, &extra,

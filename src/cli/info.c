@@ -9,6 +9,7 @@
 #include "cli/book.h"
 #include "cli/command.h"
 #include "cli/find_model.h"
+#include "cli/info_weights.h"
 #include "report/json_out.h"
 #include "report/model_out.h"
 #include "report/text.h"
@@ -86,7 +87,7 @@ static void json_codebooks(struct json_out *j, const struct book *b) {
     json_put_close(j);
 }
 
-static void print_json(const struct checkpoint *c, const struct book *book, const char *sha256) {
+static void print_json(const struct checkpoint *c, const struct book *book, const char *sha256, const struct weights_check *w) {
     struct json_out j;
     struct tensor_kind kinds[TENSOR_KINDS];
     json_put_begin(&j, stdout);
@@ -120,6 +121,7 @@ static void print_json(const struct checkpoint *c, const struct book *book, cons
         json_put_close(&j);
     }
     json_put_close(&j);
+    if (w) weights_check_json(w, &j);
     json_put_close(&j);
 }
 
@@ -220,14 +222,21 @@ static int print_text(const struct checkpoint *c, const struct book *book, const
     return rc;
 }
 
-static int report(const struct args *a, const struct checkpoint *c, const struct book *book, struct arena *arena, struct err *e) {
+static int report(const struct args *a, const struct checkpoint *c, const struct book *book, struct arena *arena,
+                  struct err *e) {
     char hex[65];
+    struct weights_check w, *checked = a->check_weights ? &w : NULL;
     int rc = a->sha256 ? file_sha256(c->path, arena, hex, e) : OK;
+    if (!rc && checked) rc = weights_check(checked, c, arena, e);
     if (rc) return rc;
     const char *sha256 = a->sha256 ? hex : NULL;
-    if (strcmp(a->format, "json") != 0) return print_text(c, book, sha256, arena, e);
-    print_json(c, book, sha256);
-    return OK;
+    if (strcmp(a->format, "json") == 0)
+        print_json(c, book, sha256, checked);
+    else {
+        rc = print_text(c, book, sha256, arena, e);
+        if (!rc && checked) weights_check_text(checked);
+    }
+    return !rc && checked ? weights_check_result(checked, e) : rc;
 }
 
 static int run(const struct args *a, struct err *e) {
@@ -254,9 +263,11 @@ const struct command info_command = {
     .summary = "show what a model file holds",
     .usage = "[OPTION]... [MODEL]",
     .about = "Shows a model's shape, number of parameters, number types and tokenizer, and how many bytes a token takes in the KV cache "
-             "with each attention backend. Without MODEL it is the default model.",
+             "with each attention backend; with --check-weights also whether every weight is a finite number. Without MODEL it is the "
+             "default model.",
     .examples = "lookat info\tthe default model\n"
-                "lookat info --sha256 -o json gpt2.gguf\tthe same for a program, with the checksum of the file\n",
+                "lookat info --sha256 -o json gpt2.gguf\tthe same for a program, with the checksum of the file\n"
+                "lookat info --check-weights m.gguf\tis there an infinity or a NaN in it, and where?\n",
     .max_args = 1,
     .run = run,
 };

@@ -68,7 +68,7 @@ struct args {
     const char *learn;          /* calibrate: the parts of learned codebooks between commas; NULL: all */
     struct str_list budgets;    /* calibrate --auto: bytes a key, lists between commas */
     bool search;                /* calibrate --auto */
-    bool force, embed, add, sha256, decode;
+    bool force, embed, add, sha256, check_weights, decode;
 
     bool help, version;
 

@@ -123,6 +123,16 @@ static void q4_0_block(uint8_t *block, const float *x) {
     }
 }
 
+bool dtype_holds(enum dtype type, float most) {
+    switch (type) {
+    case DTYPE_F16: return isfinite(f16_to_f32(f32_to_f16(most)));
+    case DTYPE_BF16: return isfinite(bf16_to_f32(f32_to_bf16(most)));
+    case DTYPE_Q8_0: return isfinite(f16_to_f32(f32_to_f16(most / 127)));
+    case DTYPE_Q4_0: return isfinite(f16_to_f32(f32_to_f16(most / 8)));
+    default: return isfinite(most);
+    }
+}
+
 void dtype_from_f32(enum dtype type, void *dst, const float *src, size_t n) {
     uint8_t *out = dst;
     uint16_t *half = dst;

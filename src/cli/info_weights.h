@@ -1,0 +1,31 @@
+/* lookat info --check-weights: are all weights of a model finite, and where are they not? */
+#ifndef LOOKAT_CLI_INFO_WEIGHTS_H
+#define LOOKAT_CLI_INFO_WEIGHTS_H
+
+#include "base/arena.h"
+#include "checkpoint/checkpoint.h"
+#include "report/json_out.h"
+
+struct bad_tensor;
+
+struct weights_check {
+    const struct checkpoint *model;
+    struct arena *arena;
+    struct bad_tensor *first, **end; /* the tensors with numbers that are not finite, in the order of the model */
+    uint64_t bad;                    /* such numbers in all */
+    bool no_memory;
+};
+
+/* Looks at every number. The list lies in the arena. ERR_FAILED without memory, ERR_INTERRUPTED after Ctrl-C. */
+int weights_check(struct weights_check *w, const struct checkpoint *c, struct arena *arena, struct err *e);
+
+/* A line for each tensor on standard output, or one that says that all is well. */
+void weights_check_text(const struct weights_check *w);
+
+/* "not_finite": {"count": N, "tensors": [{"tensor": NAME, "count": N, "text": the line}]} */
+void weights_check_json(const struct weights_check *w, struct json_out *j);
+
+/* ERR_FAILED where a weight is not finite. */
+int weights_check_result(const struct weights_check *w, struct err *e);
+
+#endif
