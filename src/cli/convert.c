@@ -115,13 +115,26 @@ static int write_model(const struct args *a, const struct checkpoint *c, struct 
     return rc;
 }
 
+/* What GGUF has no words for, so that only this program reads it from the new file. */
+static void warn_of_own_keys(const struct checkpoint *c) {
+    const struct vocab *v = &c->vocab;
+    bool own = v->n && (v->whole_text || v->ignore_merges);
+    for (uint32_t id = 0; id < v->n; id++)
+        own = own || v->match[id] & (MATCH_SINGLE_WORD | MATCH_LSTRIP | MATCH_RSTRIP);
+    if (c->weights.config.activation == GELU_ERF)
+        warn("the model uses GELU in its erf form; lookat reads that from the new file, other programs would "
+             "compute the tanh form");
+    if (own)
+        warn("the tokenizer cuts texts in a way that GGUF has no words for; lookat reads it from the new file, "
+             "other programs would give other token ids");
+}
+
 static int run(const struct args *a, struct err *e) {
     struct checkpoint c;
     int rc = check_args(a, e);
     if (!rc) rc = a->random ? make_random(&c, a, e) : checkpoint_open(&c, a->argv[0], a->tokenizer, a->quiet ? NULL : warn, e);
     if (rc) return rc;
-    if (c.weights.config.activation == GELU_ERF && !a->quiet)
-        warn("the model uses GELU in its erf form; lookat reads that from the new file, other programs would compute the tanh form");
+    if (!a->quiet) warn_of_own_keys(&c);
     rc = write_model(a, &c, e);
     if (!rc && !a->quiet) say_done(a, &c);
     checkpoint_close(&c);

@@ -64,6 +64,7 @@ static void json_tokenizer(struct json_out *j, const struct vocab *v) {
     json_put_uint(j, "merges", v->n_merges);
     json_put_int(j, "bos", v->bos);
     json_put_int(j, "eos", v->eos);
+    json_put_bool(j, "add_bos", v->add_bos);
     json_put_close(j);
 }
 
@@ -166,10 +167,12 @@ static void facts(struct text_table *t, const struct checkpoint *c, const char *
     table_cell(t, "tokenizer");
     if (!v->n)
         table_cell(t, "none");
-    else if (v->eos < 0)
-        table_cell(t, "byte-level BPE, %s merges, no end-of-text token", text_count(v->n_merges).s);
-    else
-        table_cell(t, "byte-level BPE, %s merges, end of text is %ld", text_count(v->n_merges).s, (long)v->eos);
+    else {
+        char end[48] = "no end-of-text token", begin[48] = "";
+        if (v->eos >= 0) snprintf(end, sizeof end, "end of text is %ld", (long)v->eos);
+        if (v->add_bos) snprintf(begin, sizeof begin, ", texts begin with %ld", (long)v->bos);
+        table_cell(t, "byte-level BPE, %s merges, %s%s", text_count(v->n_merges).s, end, begin);
+    }
 }
 
 static void tensors(struct text_table *t, const struct gpt2_weights *w) {
