@@ -13,6 +13,8 @@
 #ifndef LOOKAT_ATTENTION_BACKEND_H
 #define LOOKAT_ATTENTION_BACKEND_H
 
+#include <stdatomic.h>
+
 #include "attention/exact.h"
 #include "base/arena.h"
 
@@ -39,6 +41,7 @@ struct attn {
     const struct kernels *k;
     struct attn_shape shape;
     struct attn_layer *layers;     /* [L] */
+    atomic_uint_fast64_t *cut;     /* [L] rows that were cut short, see attn_take_cut */
     const float *center;           /* [L][H][D] the constant part of each head's keys: set by the owner before the first append where
                                     * attn_wants_center, else NULL */
     size_t state_bytes, work_bytes;
@@ -83,6 +86,10 @@ void attn_copy(const struct attn *a, void *dst, const void *src, size_t n);
 /* Stores n keys and values of one layer behind the `pos` that the layer holds: k and v are [n][H][D], their rows `stride` floats apart. The
  * heads are spread over the threads. */
 void attn_append(const struct attn *a, void *state, size_t layer, size_t pos, size_t n, const float *k, const float *v, size_t stride);
+
+/* How many rows, keys or values of a head, the codecs of a layer cut short since the last call (kv_codec.store): what they stand for is not what the
+ * model computed. Counts of all states; a key that is among the exact few as well counts where it is stored, so twice where both codecs cut it. */
+uint64_t attn_take_cut(const struct attn *a, size_t layer);
 
 /* Queries of one sequence: n causal queries at positions pos .. pos + n - 1. Their keys and values are stored first, behind the pos that the layer holds;
  * with k NULL they are stored already, and of the exact few a query sees what is left in the ring at the end of the sequence. */

@@ -2,6 +2,8 @@
  * comparison.
  *
  * Reads of a query over n rows: n D b bytes of keys or of values; b = 4 for fp32, 2 for fp16. */
+#include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "attention/codecs.h"
@@ -20,15 +22,33 @@ static size_t fp_scale_bytes(const struct codec *c, size_t head_dim, size_t head
     return 0;
 }
 
-static void fp_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
+/* y[n], f16 of x[n], with the largest finite number in place of infinity where x is finite; true where there was such a number. */
+static bool cut_short(uint16_t *y, const float *x, size_t n) {
+    unsigned odd = 0;
+    bool cut = false;
+    for (size_t i = 0; i < n; i++) odd |= (y[i] & 0x7c00) == 0x7c00;
+    for (size_t i = 0; odd && i < n; i++) {
+        if ((y[i] & 0x7fff) != 0x7c00 || isinf(x[i])) continue;
+        y[i]--; /* 65504 with the same sign */
+        cut = true;
+    }
+    return cut;
+}
+
+static size_t fp_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
     size_t D = h->head_dim, row = row_of(h->codec, D);
     uint8_t *rows = timeline + pos * row;
+    size_t cut = 0;
     for (size_t i = 0; i < n; i++) {
-        if (type_of(h->codec) == DTYPE_F32)
+        uint16_t *half = (uint16_t *)(void *)(rows + i * row);
+        if (type_of(h->codec) == DTYPE_F32) {
             memcpy(rows + i * row, x + i * stride, row);
-        else
-            h->k->to_f16((uint16_t *)(void *)(rows + i * row), x + i * stride, D);
+            continue;
+        }
+        h->k->to_f16(half, x + i * stride, D);
+        cut += cut_short(half, x + i * stride, D);
     }
+    return cut;
 }
 
 static void fp_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin, size_t n) {

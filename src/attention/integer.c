@@ -95,30 +95,35 @@ static float largest_signed(const float *x, size_t n) {
     return size;
 }
 
-/* codes[group] of x[group]; the scale to *scale */
-static void pack_int8(uint8_t *codes, uint16_t *scale, const float *x, size_t group) {
-    float d = packed_scale(scale, largest(x, group) / 127), inverse = d != 0 ? 1 / d : 0;
+/* codes[group] of x[group]; the scale to *scale; *cut as packed_scale */
+static void pack_int8(uint8_t *codes, uint16_t *scale, const float *x, size_t group, bool *cut) {
+    float d = packed_scale(scale, largest(x, group) / 127, cut), inverse = d != 0 ? 1 / d : 0;
     for (size_t i = 0; i < group; i++) codes[i] = (uint8_t)(nearest(x[i] * inverse, -127, 127) + 128);
 }
 
-static void pack_int4(uint8_t *codes, uint16_t *scale, const float *x, size_t group) {
-    float d = packed_scale(scale, largest_signed(x, group) / -8), inverse = d != 0 ? 1 / d : 0;
+static void pack_int4(uint8_t *codes, uint16_t *scale, const float *x, size_t group, bool *cut) {
+    float d = packed_scale(scale, largest_signed(x, group) / -8, cut), inverse = d != 0 ? 1 / d : 0;
     for (size_t i = 0; i < group; i++) codes[i] = (uint8_t)nearest(x[i] * inverse + 8, 0, 15);
 }
 
-static void int_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
+static size_t int_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
     size_t D = h->head_dim, group = h->codec->o.group;
     bool center = h->codec->o.center && h->center;
     struct packed format_of = format(h->codec, D);
     float y[PACKED_MAX_DIM];
     uint8_t codes[PACKED_MAX_DIM];
     uint16_t scales[PACKED_MAX_DIM];
+    size_t cut = 0;
     for (size_t i = 0; i < n; i++, x += stride) {
+        bool short_of_it = false;
         for (size_t d = 0; d < D; d++) y[d] = center ? x[d] - h->center[d] : x[d];
         if (h->codec->o.rotate) rotate_hadamard(y, D);
-        for (size_t at = 0; at < D; at += group) (is_int4(h->codec) ? pack_int4 : pack_int8)(codes + at, &scales[at / group], y + at, group);
+        for (size_t at = 0; at < D; at += group)
+            (is_int4(h->codec) ? pack_int4 : pack_int8)(codes + at, &scales[at / group], y + at, group, &short_of_it);
         packed_put(&format_of, timeline, pos + i, codes, scales);
+        cut += short_of_it;
     }
+    return cut;
 }
 
 /* ---- using what is stored ---- */

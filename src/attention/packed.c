@@ -1,5 +1,6 @@
 #include "attention/packed.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Floats of an unpacked piece of rows: half of a first-level cache, and at least a few rows. */
@@ -37,9 +38,11 @@ struct kv_layout packed_layout(const struct packed *p) {
 
 /* ---- storing ---- */
 
-float packed_scale(uint16_t *half, float scale) {
-    if (scale > 65504) scale = 65504;
-    if (scale < -65504) scale = -65504;
+float packed_scale(uint16_t *half, float scale, bool *cut) {
+    if (fabsf(scale) > F16_MOST) {
+        scale = scale > 0 ? F16_MOST : -F16_MOST;
+        *cut = true;
+    }
     *half = f32_to_f16(scale);
     return f16_to_f32(*half);
 }

@@ -29,8 +29,8 @@ size_t packed_scale_bytes(const struct packed *p);
 struct kv_layout packed_layout(const struct packed *p);
 
 /* `scale` as f16 in *half; returns what that is. Beyond f16's range it becomes the largest finite number, so that a huge row is cut short
- * instead of becoming 0 x infinity; NaN stays NaN. */
-float packed_scale(uint16_t *half, float scale);
+ * instead of becoming 0 x infinity, and *cut true; NaN stays NaN. */
+float packed_scale(uint16_t *half, float scale, bool *cut);
 
 /* Row pos = codes[D], scales[D / group] as f16. */
 void packed_put(const struct packed *p, uint8_t *timeline, size_t pos, const uint8_t *codes, const uint16_t *scales);

@@ -110,8 +110,8 @@ static void nearest(uint8_t *codes, size_t bits, const float *y, size_t n) {
     }
 }
 
-/* codes[D] of y[D], which becomes y in units of its root mean square; the scale to *scale */
-static void pack_row(const struct codec *c, uint8_t *codes, uint16_t *scale, float *y, size_t D) {
+/* codes[D] of y[D], which becomes y in units of its root mean square; the scale to *scale. Was that cut short? */
+static bool pack_row(const struct codec *c, uint8_t *codes, uint16_t *scale, float *y, size_t D) {
     const float *level = turbo_levels(c->o.bits);
     double squares = 0, quantised = 0;
     for (size_t i = 0; i < D; i++) squares += (double)y[i] * y[i];
@@ -119,19 +119,23 @@ static void pack_row(const struct codec *c, uint8_t *codes, uint16_t *scale, flo
     for (size_t i = 0; i < D; i++) y[i] = (float)(y[i] * to_unit);
     nearest(codes, c->o.bits, y, D);
     for (size_t i = 0; i < D; i++) quantised += (double)level[codes[i]] * level[codes[i]];
-    packed_scale(scale, (float)sqrt(squares / quantised));
+    bool cut = false;
+    packed_scale(scale, (float)sqrt(squares / quantised), &cut);
+    return cut;
 }
 
-static void turbo_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
+static size_t turbo_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
     struct packed p = format(h->codec, h->head_dim);
     float y[PACKED_MAX_DIM];
     uint8_t codes[PACKED_MAX_DIM];
     uint16_t scale;
+    size_t cut = 0;
     for (size_t i = 0; i < n; i++) {
         rotate(h, y, x + i * stride);
-        pack_row(h->codec, codes, &scale, y, h->head_dim);
+        cut += pack_row(h->codec, codes, &scale, y, h->head_dim);
         packed_put(&p, timeline, pos + i, codes, &scale);
     }
+    return cut;
 }
 
 /* ---- using what is stored ---- */

@@ -37,6 +37,7 @@ bool dtype_holds(enum dtype type, float most);
 /* One number, exactly (to f32) and to nearest-even (from f32; beyond the range infinity, NaN stays NaN). */
 float f16_to_f32(uint16_t h);
 uint16_t f32_to_f16(float x);
+enum { F16_MOST = 65504 }; /* the largest finite f16; from 65520 on a number becomes infinity */
 float bf16_to_f32(uint16_t h);
 uint16_t f32_to_bf16(float x);
 
