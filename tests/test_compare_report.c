@@ -38,6 +38,8 @@ static void fill_chunk(struct comparison_chunk *x, struct rng *r) {
     for (int l = 0; l < L; l++) x->loaded[l] = (struct attn_counters){rng_u64(r), rng_u64(r), 0, UINT64_MAX, rng_u64(r), rng_u64(r) >> 40, rng_u64(r) >> 20};
     x->decoded = 1;
     x->attention = (struct timing){rng_double(r), rng_double(r), rng_double(r)};
+    x->cut = arena_zalloc(&arena, L, sizeof *x->cut);
+    if (rng_below(r, 2)) x->cut[1] = rng_below(r, 1000) + 1; /* all 0: the line does without */
 }
 
 static struct comparison_text texts[TEXTS] = {{.file = "a \"quoted\", name|.txt", .tokens = 33, .chunks = 3}, {.file = "b", .tokens = 24, .chunks = 2}};
@@ -100,6 +102,7 @@ static void check_chunk(const struct comparison_chunk *a, const struct compariso
     CHECK(same_bits(a->nll, b->nll, N * sizeof *a->nll) && same_bits(a->kld, b->kld, N * sizeof *a->kld) &&
               same_bits(a->dp, b->dp, N * sizeof *a->dp) && same_bits(a->same_top1, b->same_top1, N), "forced");
     CHECK(same_bits(a->shadow, b->shadow, L * H * FIDELITIES * sizeof *a->shadow), "shadow");
+    for (int l = 0; l < L; l++) CHECK(a->cut[l] == (b->cut ? b->cut[l] : 0), "rows cut short in layer %d", l);
     CHECK(same_bits(a->loaded, b->loaded, L * sizeof *a->loaded), "loaded");
 }
 
@@ -265,6 +268,7 @@ static void not_a_number(void) {
     print(put_markdown, &r);
     CHECK(strstr(printed, "| int4 | 1 | NaN | NaN | NaN | NaN |") && strstr(printed, "| int4 | 0 | 0.5000 ± "), "%.3000s", printed);
     CHECK(strstr(printed, " | NaN | NaN | NaN | NaN | NaN | NaN | NaN | NaN |\n"), "the forced table: %.3000s", printed);
+    CHECK(s->cut[0] == 0 && s->cut[1] == c.runs[1].chunks[0].cut[1] + x->cut[1] + c.runs[1].chunks[2].cut[1] && s->cut[1] > 0, "rows cut short");
     print(put_csv, &r);
     CHECK(strstr(printed, ",all,all,18,NaN,NaN,NaN,NaN,NaN,NaN,NaN,NaN,"), "%.3000s", printed);
     print(put_json, &r);

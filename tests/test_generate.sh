@@ -427,6 +427,38 @@ else
 fi
 
 # The closed form for fp16: over positions 5 to 14, ten tokens, each layer and head reads 2 D (sum of 5..14) / 10 bytes of keys a token.
+# The bias of one dimension of layer 3's keys is 10^6: 16 bits hold 65504. Each token has one such key.
+begin keys_beyond_f16
+cp "$LOOKAT_MODEL" "$tmp/far.gguf"
+printf '\000\044\164\111' | dd of="$tmp/far.gguf" bs=1 seek=17426272 conv=notrunc 2> /dev/null # blk.3.attn_qkv.bias[256]
+"$BIN" -m "$tmp/far.gguf" -p "$once" -n 3 --ignore-eos -s 1 > "$tmp/out" 2> "$tmp/err" || fail "$?"
+has err "warning: attention fp16/fp16: 6 rows of keys or values"
+has err "layers 3;"
+run json -m "$tmp/far.gguf" -p "$once" -n 3 --ignore-eos -s 1 -o json
+has json '"rows_cut_short":6,"layers_cut_short":[3]'
+run json -m "$tmp/far.gguf" -p "$once" -n 3 --ignore-eos -s 1 -o json --attn int8
+has json '"rows_cut_short":0,"layers_cut_short":[]'
+cat src/README.md > "$tmp/text"
+far="-m $tmp/far.gguf -f $tmp/text -n 128 -c 64 -t 1"
+# shellcheck disable=SC2086
+{
+    run json eval $far -o json
+    has json '"rows_cut_short":128,"layers_cut_short":[3]'
+    "$BIN" eval $far > "$tmp/out" 2> "$tmp/err" || fail "eval: $?"
+    has err "fp16/fp16: 128 rows of keys or values"
+    for mode in forced shadow; do
+        "$BIN" compare $far -a fp32 -a fp16 --mode $mode -o json > "$tmp/json" 2> "$tmp/err" || fail "compare $mode: $?"
+        has err "attention fp16: 128 rows of keys or values"
+        has json '"rows_cut_short":0,"layers_cut_short":[]'
+        has json '"rows_cut_short":128,"layers_cut_short":[3]'
+    done
+    "$BIN" compare $far -q -a fp32 -a fp16 --check '1.kld>=0' > "$tmp/out" 2> "$tmp/err"
+    [ $? -eq 4 ] || fail "a check on keys that were cut short: exit status"
+    has err "check not met: 1.kld>=0: 128 rows of keys or values do not fit f16"
+    "$BIN" compare $far -q -a fp32 -a fp16 --check '0.kld>=0' --check '1.stored_keys>0' > "$tmp/out" 2> "$tmp/err" || fail "other checks: $(cat "$tmp/err")"
+}
+end
+
 # A NaN among the weights of the last layers: nothing is written for ever, and nothing is measured in silence.
 begin nan_in_the_weights
 cp "$LOOKAT_MODEL" "$tmp/nan.gguf"

@@ -13,6 +13,7 @@
 #include "cli/compare_free.h"
 #include "cli/lists.h"
 #include "cli/texts.h"
+#include "report/cut_out.h"
 #include "report/text.h"
 
 enum { WINDOW = 1024, PAPER_TOKENS = 8192, LENGTHS_MAX = 16 };
@@ -358,15 +359,18 @@ static int put(struct job *j, struct err *e) {
     return OK;
 }
 
-/* A table shows NaN; this says why. */
+/* A table shows NaN; this says why. And of rows that were cut short it says nothing. */
 static void warn_of_faults(const struct job *j) {
+    size_t L = j->r.model.config.n_layer;
+    for (size_t i = 0; i < j->main.n_runs * j->main.n_texts && !j->args->quiet; i++)
+        cut_warn(stderr, j->main.runs[i / j->main.n_texts].spec, j->r.summary[i].cut, L);
     for (size_t i = 0; i < j->main.n_runs && !j->args->quiet; i++)
         if (j->main.runs[i].fault[0]) fprintf(stderr, "lookat: warning: attention %s: %s\n", j->main.runs[i].spec, j->main.runs[i].fault);
 }
 
 static int report(struct job *j, struct err *e) {
     int rc = compare_report_sum(&j->r, e);
-    warn_of_faults(j);
+    if (!rc) warn_of_faults(j);
     if (!rc) rc = put(j, e);
     if (!rc) rc = file_flush(stdout, "standard output", e);
     return rc ? rc : checks_hold(j->checks, j->args->check.n, &j->r, e);

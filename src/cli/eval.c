@@ -9,6 +9,7 @@
 #include "cli/texts.h"
 #include "measure/perplexity.h"
 #include "report/compare_table.h"
+#include "report/cut_out.h"
 #include "report/model_out.h"
 #include "report/text.h"
 
@@ -71,7 +72,7 @@ static void put_pair(struct json_out *j, const char *key, double mean, double er
     json_put_close(j);
 }
 
-static void print_json(const struct job *j, const struct gpt2_session *s) {
+static void print_json(const struct job *j, const struct gpt2_session *s, const uint64_t *cut) {
     struct json_out o;
     json_put_begin(&o, stdout);
     json_put_object(&o, NULL);
@@ -82,6 +83,7 @@ static void print_json(const struct job *j, const struct gpt2_session *s) {
     json_put_uint(&o, "window", j->windows.window);
     json_put_uint(&o, "stride", j->windows.stride);
     json_put_uint(&o, "threads", (uint64_t)threads_count());
+    json_put_cut(&o, cut, s->attn.shape.n_layer);
     json_put_array(&o, "texts");
     for (size_t i = 0; i < j->n_texts; i++) {
         const struct token_text *t = &j->texts[i];
@@ -144,8 +146,11 @@ static int evaluate(struct job *j, struct err *e) {
     if (rc) return rc;
     for (size_t i = 0; i < j->n_texts && !j->args->quiet; i++) model_book_warn_seen(book, j->texts[i].file, j->texts[i].sha256);
     rc = measure(j, &s, e);
+    const uint64_t *cut = cut_take(&s.attn, &j->g.arena);
+    if (!rc && !cut) rc = err_set(e, ERR_FAILED, "out of memory for the counters");
+    if (cut && !j->args->quiet) cut_warn(stderr, s.attn.name, cut, s.attn.shape.n_layer);
     if (!rc && strcmp(j->args->format, "json") == 0)
-        print_json(j, &s);
+        print_json(j, &s, cut);
     else if (!rc)
         rc = print_text(j, &s, e);
     gpt2_session_close(&s);

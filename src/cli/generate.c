@@ -11,6 +11,7 @@
 #include "measure/monitor.h"
 #include "model/generation.h"
 #include "report/attention_out.h"
+#include "report/cut_out.h"
 #include "report/generation_out.h"
 #include "report/text.h"
 
@@ -182,11 +183,14 @@ static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
     generation_out_prompt(&v.out);
     rc = generation_run(s, j->prompt, j->n, &p, &events, &f.run, e);
     f.peak_bytes = process_peak_bytes();
-    if (!rc || rc == ERR_INTERRUPTED) {
+    f.cut = cut_take(&s->attn, &j->g.arena);
+    if (!f.cut && !rc) rc = err_set(e, ERR_FAILED, "out of memory for the counters");
+    if (f.cut && (!rc || rc == ERR_INTERRUPTED)) {
         struct err closing;
         int closed = generation_out_close(&v.out, &f, &closing);
         if (closed) rc = closed, *e = closing;
     }
+    if (f.cut && !args->quiet) cut_warn(stderr, s->attn.name, f.cut, s->attn.shape.n_layer);
     if (rc && rc != ERR_INTERRUPTED) {
         if (v.watch.monitored) monitor_close(&v.watch.monitor);
         return rc;

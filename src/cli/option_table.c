@@ -48,7 +48,8 @@ const struct option option_table[] = {
     {"paper", 0, NULL, NULL, OPT_FLAG, AT(paper), 0, 0, COMP, "What to compare",
      "the table of arXiv 2601.10155 (layer 0; INT8, INT4, LOOKAT-2 to 16; lengths 64 to 1024) beside its figures, and a test of its law", NULL},
     {"check", 0, NULL, "EXPR", OPT_LIST, AT(check), 0, 0, COMP, "What to compare",
-     "such as lookat8.kld<0.05 (BACKEND.METRIC, then <, <=, > or >=): exit status 4 unless it holds for every text", NULL},
+     "such as lookat8.kld<0.05 (BACKEND.METRIC, then <, <=, > or >=): exit status 4 unless it holds for every text; "
+     "a figure that is NaN, or of keys and values that f16 cannot hold, meets nothing", NULL},
     {"seed", 's', NULL, "N", OPT_SEED, AT(seed), 0, 0, COMP, "What to compare", "free: the seed that all backends draw with", "1"},
 
     {"prompt", 'p', NULL, "TEXT", OPT_STRING, AT(prompt), 0, 0, GEN, "Prompt", "text to continue", NULL},

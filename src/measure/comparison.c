@@ -57,6 +57,7 @@ static bool allocate_chunk(struct comparison *c, struct comparison_chunk *k) {
     const struct gpt2_config *g = &c->w->config;
     struct arena *a = &c->arena;
     k->loaded = arena_zalloc(a, g->n_layer, sizeof *k->loaded);
+    k->cut = arena_zalloc(a, g->n_layer, sizeof *k->cut);
     if (c->shadow) k->shadow = arena_zalloc(a, g->n_layer * g->n_head * FIDELITIES, sizeof *k->shadow);
     if (c->forced) {
         k->n = scored(c);
@@ -65,7 +66,7 @@ static bool allocate_chunk(struct comparison *c, struct comparison_chunk *k) {
         k->dp = arena_zalloc(a, k->n, sizeof *k->dp);
         k->same_top1 = arena_zalloc(a, k->n, sizeof *k->same_top1);
     }
-    return k->loaded && (!c->shadow || k->shadow) && (!c->forced || (k->nll && k->kld && k->dp && k->same_top1));
+    return k->loaded && k->cut && (!c->shadow || k->shadow) && (!c->forced || (k->nll && k->kld && k->dp && k->same_top1));
 }
 
 /* The share's chunks of one run. */
@@ -197,6 +198,16 @@ static int time_attention(struct measuring *m, size_t every, struct err *e) {
     return rc;
 }
 
+/* What each backend cut short since the last call: its own session's rows, or those that it stored as a shadow. */
+static void take_cut(struct measuring *m) {
+    struct comparison *c = m->c;
+    for (size_t r = 0; r < c->n_runs; r++)
+        for (size_t l = 0; l < c->w->config.n_layer; l++) {
+            const struct attn *a = r < m->n_sessions ? &m->sessions[r].attn : shadow_timed(m->shadow, r).attn;
+            m->chunk[r]->cut[l] += attn_take_cut(a, l);
+        }
+}
+
 static int measure_chunk(struct measuring *m, size_t index, struct err *e) {
     struct comparison *c = m->c;
     for (size_t r = 0; r < c->n_runs; r++) m->chunk[r] = &c->runs[r].chunks[index];
@@ -210,6 +221,7 @@ static int measure_chunk(struct measuring *m, size_t index, struct err *e) {
         n = in_group == every - 1 ? 1 : every - 1 - in_group;
         rc = measure_batch(m, ids, pos, n < left ? n : left, e);
     }
+    take_cut(m);
     return rc ? rc : time_attention(m, every, e);
 }
 

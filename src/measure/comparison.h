@@ -34,6 +34,7 @@ struct comparison_chunk {
     struct attn_counters *loaded; /* [L] bytes read by the tokens decoded one at a time */
     size_t decoded;               /* how many: one in DECODE_EVERY, spread over the window */
     struct timing attention;      /* seconds in attention of as many, timed at the window's end (timing.h) */
+    uint64_t *cut;                /* [L] rows that were cut short (attn_take_cut); NULL: none */
 };
 enum { TOP1_UNKNOWN = 2 };
 enum { DECODE_EVERY = 64 }; /* or the window, where that is shorter */
@@ -89,6 +90,7 @@ struct comparison_summary {
     struct attn_counters *loaded;         /* [L] bytes per decoded token, times decoded */
     double attention_ms, attention_ms_least, attention_ms_most; /* of a token: median of the windows' medians, and of all
                                                                  * repetitions least and most; NAN where none was decoded */
+    uint64_t *cut;                        /* [L] rows that were cut short */
 };
 /* Memory from the arena; ERR_FAILED without. */
 int comparison_summarise(const struct comparison *c, size_t run, size_t text, struct arena *a, struct comparison_summary *s, struct err *e);

@@ -87,11 +87,12 @@ int comparison_summarise(const struct comparison *c, size_t run, size_t text, st
         .layers = arena_zalloc(a, L * FIDELITIES, sizeof *s->layers),
         .heads = arena_zalloc(a, L * H * FIDELITIES, sizeof *s->heads),
         .loaded = arena_zalloc(a, L, sizeof *s->loaded),
+        .cut = arena_zalloc(a, L, sizeof *s->cut),
         .attention_ms_least = NAN,
         .attention_ms_most = NAN,
     };
     float *klds = arena_alloc(a, tokens + 1, sizeof *klds), *ms = arena_alloc(a, r->n_chunks + 1, sizeof *ms);
-    if (!s->layers || !s->heads || !s->loaded || !klds || !ms) return err_set(e, ERR_FAILED, "out of memory for a summary");
+    if (!s->layers || !s->heads || !s->loaded || !s->cut || !klds || !ms) return err_set(e, ERR_FAILED, "out of memory for a summary");
     for (size_t i = 0; i < r->n_chunks; i++) {
         const struct comparison_chunk *k = &r->chunks[i];
         if (!belongs(k, text)) continue;
@@ -99,6 +100,7 @@ int comparison_summarise(const struct comparison *c, size_t run, size_t text, st
         s->chunks++;
         s->decoded += k->decoded;
         for (size_t l = 0; l < L; l++) attn_counters_add(&s->loaded[l], &k->loaded[l]);
+        for (size_t l = 0; k->cut && l < L; l++) s->cut[l] += k->cut[l];
         if (k->shadow) add_shadow(k, s, L, H);
         if (k->nll) add_forced(&base->chunks[i], k, s, klds);
     }

@@ -1,7 +1,7 @@
 #include <math.h>
 
 #include "report/compare_out.h"
-#include "report/json_out.h"
+#include "report/cut_out.h"
 
 static const char *const fidelity_names[FIDELITIES] = {"cosine", "kl", "spearman", "top5"};
 
@@ -117,6 +117,7 @@ static void costs(struct json_out *j, const struct compare_report *r, const stru
     json_put_double(j, NULL, s->attention_ms_least);
     json_put_double(j, NULL, s->attention_ms_most);
     json_put_close(j);
+    json_put_cut(j, s->cut, r->model.config.n_layer);
 }
 
 static void shadow(struct json_out *j, const struct compare_report *r, const struct comparison_summary *s) {

@@ -338,6 +338,17 @@ static bool read_range(struct json *j, struct timing *t) {
     return json_enter_array(j) && double_item(j, &t->least) && double_item(j, &t->most) && end_array(j);
 }
 
+static bool read_cut(struct merger *g, struct json *j, struct comparison_chunk *x) {
+    size_t L = g->r->model.config.n_layer;
+    if (L > j->size) return json_fail(j, "more layers than numbers");
+    x->cut = arena_alloc(g->r->arena, L, sizeof *x->cut);
+    if (!x->cut) return json_fail(j, "out of memory");
+    if (!json_enter_array(j)) return false;
+    for (size_t l = 0; l < L; l++)
+        if (!u64_item(j, &x->cut[l])) return json_fail(j, "fewer numbers than expected");
+    return end_array(j);
+}
+
 /* The rest of a line whose "run" is read. */
 static int read_chunk(struct merger *g, const struct share *s, struct json *j, size_t run) {
     size_t text, chunk;
@@ -360,6 +371,7 @@ static int read_chunk(struct merger *g, const struct share *s, struct json *j, s
         ok = json_is(k, "shadow") && !x->shadow   ? read_shadow(g, j, x)
              : json_is(k, "loaded") && !x->loaded ? read_loaded(g, j, x)
              : json_is(k, "attention_range_s")    ? read_range(j, &x->attention)
+             : json_is(k, "cut") && !x->cut       ? read_cut(g, j, x)
                                                   : json_fail(j, "not the key that belongs here");
     if (ok && (!x->loaded || (c->shadow && !x->shadow))) ok = json_fail(j, "a key is missing");
     return ok && json_end(j) ? OK : broken(g, s, j);

@@ -160,6 +160,13 @@ static void put_chunk(FILE *fp, const struct compare_report *r, size_t run, cons
         }
         json_put_close(&j);
     }
+    bool any = false;
+    for (size_t l = 0; x->cut && l < L; l++) any = any || x->cut[l];
+    if (any) {
+        json_put_array(&j, "cut"); /* [L] */
+        for (size_t l = 0; l < L; l++) json_put_uint(&j, NULL, x->cut[l]);
+        json_put_close(&j);
+    }
     json_put_close(&j);
 }
 

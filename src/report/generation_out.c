@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "report/cut_out.h"
 #include "report/model_out.h"
 #include "report/text.h"
 
@@ -149,6 +150,7 @@ static void write_object(struct generation_out *o, const struct generation_figur
     json_put_int(&j, "threads", f->threads);
     json_put_cstr(&j, "kernels", f->kernels);
     json_put_cstr(&j, "effective_attn", o->effective);
+    json_put_cut(&j, f->cut, o->model->weights.config.n_layer);
     json_put_close(&j);
     json_put_close(&j);
 }

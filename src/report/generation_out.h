@@ -57,6 +57,7 @@ struct generation_figures {
     double load_s;
     struct generation_stats run;
     uint64_t peak_bytes, stored_bytes_per_token;
+    const uint64_t *cut; /* [L] rows of keys and values that were cut short */
     int threads;
     const char *kernels;
 };
