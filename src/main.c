@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/inputs.h"
 #include "base/interrupt.h"
 #include "cli/command.h"
 #include "cli/llama.h"
@@ -142,6 +143,7 @@ int main(int argc, char **argv) {
     struct err e = {0};
     interrupt_install();
     int rc = dispatch(argc, argv, &e);
+    if (!rc) rc = inputs_unchanged(&e);
     if (rc && e.msg[0]) fprintf(stderr, "lookat: %s\n", e.msg);
     struct err flush = {0};
     if (file_flush(stdout, "standard output", &flush) && !rc) { /* a full disk may show only now */

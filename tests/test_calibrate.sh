@@ -1,6 +1,7 @@
 #!/bin/sh
 # lookat calibrate and the codebooks it makes, from outside: a small random model, and this repository's own sources as text.
 BIN=${BIN:-$PWD/lookat}
+BUILD=${BUILD:-.build/default}
 tok=tokenizer
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
@@ -172,7 +173,7 @@ expect 2 "no tokenizer" "$BIN" calibrate -m "$tmp/bare.gguf" -f "$tmp/code.txt" 
 end
 
 begin interrupt
-$cal -n 30000 --attn lookat2,lookat4,lookat8,lookat16 -o "$tmp/stopped.gguf" > "$tmp/out" 2> "$tmp/err" &
+"$BUILD/tests/default_signals" $cal -n 30000 --attn lookat2,lookat4,lookat8,lookat16 -o "$tmp/stopped.gguf" > "$tmp/out" 2> "$tmp/err" &
 pid=$!
 sleep 0.3
 kill -INT $pid 2> /dev/null

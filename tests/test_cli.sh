@@ -206,7 +206,7 @@ expect 3 "$tmp/cut.gguf" "$BIN" tokenize -z "$tmp/cut.gguf" x
 expect 3 "tests/test_cli.sh" "$BIN" convert tests/test_cli.sh -o "$tmp/d/c.gguf"
 expect 2 "exists already; --force" "$BIN" convert --random 1,1,4,4,4096 -o "$m"
 expect 2 "is a folder" "$BIN" convert --random 1,1,4,4,4096 -o "$tmp/d" --force
-expect 2 "is the model to convert itself" "$BIN" convert "$m" -o "$tmp/d/../d/a.gguf" --force
+expect 2 "is a file that this command reads" "$BIN" convert "$m" -o "$tmp/d/../d/a.gguf" --force
 expect 1 "No such file" "$BIN" convert --random 1,1,4,4,4096 -o "$tmp/none/c.gguf"
 expect 2 "no output file" "$BIN" convert "$m"
 expect 2 "no SRC" "$BIN" convert -o "$tmp/d/c.gguf"
@@ -232,9 +232,9 @@ end
 
 # Ctrl-C while the temporary file is there.
 begin interrupted
-"$BIN" convert -q --random 12,12,384,1024,50257 --type q4_0 -o "$tmp/d/c.gguf" 2> "$tmp/err" &
+"$BUILD/tests/default_signals" "$BIN" convert -q --random 12,12,384,1024,50257 --type q4_0 -o "$tmp/d/c.gguf" 2> "$tmp/err" &
 pid=$!
-until [ -e "$tmp/d/c.gguf.tmp-$pid" ]; do kill -0 $pid 2> /dev/null || break; done # writing has begun
+until [ -n "$(find "$tmp/d" -name 'c.gguf.tmp-*' -size +0)" ]; do kill -0 $pid 2> /dev/null || break; done # writing has begun
 kill -INT $pid 2> /dev/null
 wait $pid
 got=$?
@@ -271,7 +271,7 @@ else
     output '"tokenizer":{"tokens":4096,"merges":3839,'
     expect 0 "" "$BIN" info -o json "$src"
     output '"parameters":6049792,'
-    expect 2 "is the model to convert itself" "$BIN" convert "$src" -o "$src/model.safetensors" --force
+    expect 2 "is a file that this command reads" "$BIN" convert "$src" -o "$src/model.safetensors" --force
     mkdir "$tmp/erf"
     for f in model.safetensors vocab.json merges.txt; do ln -s "$(cd "$src" && pwd)/$f" "$tmp/erf/$f"; done
     sed 's/gelu_new/gelu/' "$src/config.json" > "$tmp/erf/config.json"

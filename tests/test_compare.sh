@@ -1,6 +1,7 @@
 #!/bin/sh
 # lookat compare from outside: shares that add up, the forms of its report, checks, warnings, mistakes.
 BIN=${BIN:-$PWD/lookat}
+BUILD=${BUILD:-.build/default}
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 export LOOKAT_MODEL="$PWD/weights/stories6M.gguf"
@@ -339,7 +340,7 @@ end
 
 begin interrupted
 for i in 1 2 3 4 5 6 7 8 9; do cat "$tmp/one.txt" "$tmp/two.txt"; done > "$tmp/long.txt"
-"$BIN" compare -f "$tmp/long.txt" -a fp16 -a int4 -a int4:rotate -t 1 > "$tmp/half" 2> "$tmp/err" &
+"$BUILD/tests/default_signals" "$BIN" compare -f "$tmp/long.txt" -a fp16 -a int4 -a int4:rotate -t 1 > "$tmp/half" 2> "$tmp/err" &
 pid=$!
 sleep 1
 kill -INT $pid

@@ -356,7 +356,7 @@ interrupt() {
     to=$tmp/$1
     shift
     : > "$to"
-    "$BIN" "$@" > "$to" 2> "$tmp/err" &
+    "$BUILD/tests/default_signals" "$BIN" "$@" > "$to" 2> "$tmp/err" &
     pid=$!
     until [ -s "$to" ]; do kill -0 $pid 2> /dev/null || break; done
     kill -INT $pid 2> /dev/null

@@ -643,6 +643,7 @@ static void interrupted(void) {
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
+        signal(SIGINT, SIG_DFL); /* a shell's background job ignores it */
         interrupt_install();
         raise(SIGINT);
         _exit(gguf_write_model(path, false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e));

@@ -182,6 +182,39 @@ static void escaped_text(void) {
     if (!begin()) return;
     text_escaped(fp, (const uint8_t *)"a\n\t\\\x1b[\xFF\xC3\xA9\xC2\x9B\x7F\0", 12);
     SAME(end(), "a\\n\\t\\\\\\x1B[\\xFF\xC3\xA9\\xC2\\x9B\\x7F");
+    if (!begin()) return;
+    text_escaped(fp, (const uint8_t *)"a\xE2\x80\xAE" "b", 5); /* U+202E turns what follows around */
+    SAME(end(), "a\\xE2\\x80\\xAE" "b");
+}
+
+/* The same text for whoever parses it, and nothing that steers a terminal. */
+static void escaped_strings(void) {
+    if (!begin()) return;
+    json_put_array(&j, NULL);
+    json_put_cstr(&j, NULL, "\xC2\x9B" "31m\xC2\xA0\x7F\x1b");
+    json_put_cstr(&j, NULL, "a\xE2\x80\xAE" "b\xE2\x81\xA6\xD8\x9C\xE2\x80\xA8\xC3\xA9");
+    json_put_close(&j);
+    SAME(end(), "[\"\\u009b31m\xC2\xA0\\u007f\\u001b\",\"a\\u202eb\\u2066\\u061c\\u2028\xC3\xA9\"]\n");
+}
+
+static void csv_fields(void) {
+    if (!begin()) return;
+    text_csv(fp, "a \"b\"\n\x1b[1m\xC2\x85\xC3\xA9\xFF");
+    SAME(end(), "\"a \"\"b\"\"??[1m?\xC3\xA9?\"");
+}
+
+/* Cells come from files: names with newlines and escapes in them. */
+static void cells_are_printable(void) {
+    struct arena a = {0};
+    struct text_table t;
+    struct err e;
+    if (!begin()) return;
+    table_begin(&t, "ll", &a);
+    table_cell(&t, "%s", "two\nlines\x1b[2J\xC2\x9B");
+    table_cell(&t, "%s", "x");
+    CHECK(table_print(&t, fp, &e) == OK, "%s", e.msg);
+    SAME(end(), "two?lines?[2J?  x\n");
+    arena_free(&a);
 }
 
 static void unfinished(void) {
@@ -206,6 +239,9 @@ int main(void) {
     RUN(units);
     RUN(tables);
     RUN(escaped_text);
+    RUN(escaped_strings);
+    RUN(csv_fields);
+    RUN(cells_are_printable);
     RUN(unfinished);
     return TEST_RESULT;
 }

@@ -3,6 +3,7 @@
 #include "attention/kmeans.h"
 #include "attention/learn.h"
 #include "bad/folder.h"
+#include "base/inputs.h"
 #include "base/threads.h"
 #include "random_book.h"
 #include "test.h"
@@ -509,6 +510,7 @@ static void book_round_trip(void) {
           "%s", e.msg);
     book_close(&c);
     b.books[7].m = 3; /* of 2 codes on average */
+    inputs_forget();
     CHECK(book_write(&b, path, true, &e) == OK, "%s", e.msg);
     CHECK(book_open(&c, path, &found, &e) == ERR_REFUSED && strstr(e.msg, "uneven.m3.k64.stages\": 8 stages of 4 heads, expected 3 on average"), "%s", e.msg);
     book_close(&b);
@@ -560,6 +562,7 @@ static const char *write_parts(struct parts changes) {
         gguf_add_i32s(&w, p->key, wide, p->numbers);
     else
         ADD("centroids", gguf_add_u16s(&w, p->key, numbers, p->numbers));
+    inputs_forget(); /* the one before was read */
     CHECK(out_open(&o, path, true, &e) == OK && gguf_write_header(&w, &o, &e) == OK && out_commit(&o, &e) == OK, "%s", e.msg);
     gguf_writer_free(&w);
     numbers[p->numbers - 1] = 0;
@@ -664,6 +667,7 @@ static const char *write_learned(struct learned_parts changes, const char *prefi
     char extra[64];
     snprintf(extra, sizeof extra, "%s%s", prefix, p->extra ? p->extra : "");
     if (p->extra) gguf_add_u32(&w, extra, 1);
+    inputs_forget(); /* the one before was read */
     CHECK(out_open(&o, path, true, &e) == OK && gguf_write_header(&w, &o, &e) == OK && out_commit(&o, &e) == OK, "%s", e.msg);
     gguf_writer_free(&w);
     return path;

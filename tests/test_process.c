@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/out_file.h"
 #include "base/process.h"
 #include "test.h"
 

@@ -4,18 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A name from a file may hold anything; a message must not move the terminal's cursor. */
-static void hide_control_bytes(char *s) {
-    for (; *s; s++)
-        if ((unsigned char)*s < 32 || *s == 127) *s = '?';
-}
+#include "base/printable.h"
 
 int err_set(struct err *e, int code, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(e->msg, sizeof e->msg, fmt, ap);
     va_end(ap);
-    hide_control_bytes(e->msg);
+    printable(e->msg);
     return e->code = code;
 }
 
@@ -28,6 +24,6 @@ int err_file(struct err *e, int code, const char *path, const char *fmt, ...) {
     va_start(ap, fmt);
     vsnprintf(e->msg + at, sizeof e->msg - (size_t)at, fmt, ap);
     va_end(ap);
-    hide_control_bytes(e->msg);
+    printable(e->msg);
     return e->code = code;
 }

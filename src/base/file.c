@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/guard.h"
+#include "base/inputs.h"
 #include "base/interrupt.h"
 #include "base/process.h"
 
@@ -33,23 +35,50 @@ static int map_bytes(struct file *f, int fd, size_t size, struct err *e) {
         return rc;
     }
     f->size = size;
+    fault_add(f->data, size, f->path);
     return OK;
 }
 
+enum { READ_MOST = 1 << 24 }; /* bytes of one read: Ctrl-C is looked for between them */
+
+/* "a folder" and so on: what a file is that is not regular. */
+static const char *kind_of(mode_t mode) {
+    if (S_ISDIR(mode)) return "a folder";
+    if (S_ISFIFO(mode)) return "a pipe";
+    if (S_ISSOCK(mode)) return "a socket";
+    return S_ISCHR(mode) || S_ISBLK(mode) ? "a device" : "no regular file";
+}
+
+static int refuse_kind(const char *path, mode_t mode, struct err *e) {
+    return err_file(e, ERR_REFUSED, path, "is %s, expected a file", kind_of(mode));
+}
+
+/* Opens path for reading without waiting: a named pipe would else block until somebody writes to it. -1 and *e where it cannot be opened. */
+static int open_input(const char *path, struct stat *st, int *rc, struct err *e) {
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, st) == 0) return fd;
+    int error = errno;
+    if (fd >= 0) close(fd);
+    if (error == ENXIO && stat(path, st) == 0) /* how sockets say so */
+        *rc = refuse_kind(path, st->st_mode, e);
+    else
+        *rc = err_file(e, ERR_FAILED, path, "cannot open: %s", strerror(error));
+    return -1;
+}
+
+static int no_memory(const char *path, struct err *e) { return err_file(e, ERR_FAILED, path, "out of memory for the list of files that are read"); }
+
 int file_map(struct file *f, const char *path, struct err *e) {
     *f = (struct file){.path = path, .data = (const uint8_t *)""};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return err_file(e, ERR_FAILED, path, "cannot open: %s", strerror(errno));
     struct stat st;
-    int rc = OK;
-    if (fstat(fd, &st) != 0)
-        rc = err_file(e, ERR_FAILED, path, "cannot read: %s", strerror(errno));
-    else if (S_ISDIR(st.st_mode))
-        rc = err_file(e, ERR_REFUSED, path, "is a folder, expected a file");
-    else if (!S_ISREG(st.st_mode))
-        rc = err_file(e, ERR_REFUSED, path, "is not a regular file");
+    int rc = OK, fd = open_input(path, &st, &rc, e);
+    if (fd < 0) return rc;
+    if (!S_ISREG(st.st_mode))
+        rc = refuse_kind(path, st.st_mode, e);
     else if ((uintmax_t)st.st_size > SIZE_MAX)
         rc = err_file(e, ERR_REFUSED, path, "is too large for this machine's address space");
+    else if (!inputs_add(&st, path))
+        rc = no_memory(path, e);
     else if (st.st_size > 0)
         rc = map_bytes(f, fd, (size_t)st.st_size, e);
     close(fd);
@@ -57,35 +86,80 @@ int file_map(struct file *f, const char *path, struct err *e) {
 }
 
 void file_unmap(struct file *f) {
-    if (f->map) munmap(f->map, f->map_bytes);
+    if (f->map) {
+        fault_remove(f->data);
+        munmap(f->map, f->map_bytes);
+    }
     *f = (struct file){0};
 }
 
-int file_read(const char *path, struct arena *a, uint8_t **data, size_t *size, struct err *e) {
-    bool is_stdin = strcmp(path, "-") == 0;
-    const char *name = is_stdin ? "standard input" : path;
-    if (!is_stdin && file_is_folder(path)) return err_file(e, ERR_REFUSED, name, "is a folder, expected a file");
-    FILE *fp = is_stdin ? stdin : fopen(path, "rb");
-    if (!fp) return err_file(e, ERR_FAILED, name, "cannot open: %s", strerror(errno));
-    size_t n = 0, room = 64 * 1024;
-    uint8_t *buf = malloc(room);
-    while (buf) {
-        n += fread(buf + n, 1, room - n, fp);
-        if (n < room) break;
-        uint8_t *more = room > SIZE_MAX / 2 ? NULL : realloc(buf, room *= 2);
-        if (!more) free(buf);
-        buf = more;
+/* ---- whole files ---- */
+
+/* Bytes that are being read. */
+struct reading {
+    int fd;
+    const char *name;
+    uint8_t *buf; /* [room], n of it read */
+    size_t n, room;
+};
+
+static bool is_null_device(const struct stat *st) {
+    struct stat null;
+    return S_ISCHR(st->st_mode) && stat("/dev/null", &null) == 0 && null.st_rdev == st->st_rdev;
+}
+
+/* A pipe that was opened without waiting: a read that finds neither bytes nor a writer says 0 at once; one that waits for the writer is wanted then on. */
+static int start_pipe(struct reading *r, struct err *e) {
+    ssize_t n = read(r->fd, r->buf, r->room);
+    if (n == 0) return err_file(e, ERR_REFUSED, r->name, "is a pipe that nobody writes to");
+    if (n > 0) r->n = (size_t)n;
+    int flags = fcntl(r->fd, F_GETFL);
+    if (flags != -1) fcntl(r->fd, F_SETFL, flags & ~O_NONBLOCK);
+    return OK;
+}
+
+/* Is the file of a kind that can be read as a text? */
+static int check_kind(struct reading *r, const struct stat *st, struct err *e) {
+    if (S_ISFIFO(st->st_mode)) return start_pipe(r, e);
+    if (!S_ISREG(st->st_mode) && !isatty(r->fd) && !is_null_device(st)) return refuse_kind(r->name, st->st_mode, e);
+    return OK;
+}
+
+/* Reads on, up to `most` bytes. */
+static int read_on(struct reading *r, size_t most, struct err *e) {
+    while (r->n < most) {
+        if (r->n == r->room) {
+            uint8_t *more = r->room > SIZE_MAX / 2 ? NULL : realloc(r->buf, 2 * r->room);
+            if (!more) return err_file(e, ERR_FAILED, r->name, "out of memory after %zu bytes", r->n);
+            r->buf = more;
+            r->room *= 2;
+        }
+        size_t room = r->room - r->n, wanted = most - r->n < room ? most - r->n : room;
+        ssize_t n = read(r->fd, r->buf + r->n, wanted < READ_MOST ? wanted : READ_MOST);
+        if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
+        if (n == 0) return OK;
+        if (n < 0 && errno != EINTR) return err_file(e, ERR_FAILED, r->name, "cannot read: %s", strerror(errno));
+        if (n > 0) r->n += (size_t)n;
     }
+    return OK;
+}
+
+int file_read_most(const char *path, size_t most, struct arena *a, uint8_t **data, size_t *size, struct err *e) {
+    bool is_stdin = strcmp(path, "-") == 0;
+    struct reading r = {.fd = STDIN_FILENO, .name = is_stdin ? "standard input" : path, .room = 64 * 1024};
+    struct stat st;
     int rc = OK;
-    if (!buf)
-        rc = err_file(e, ERR_FAILED, name, "out of memory after %zu bytes", n);
-    else if (ferror(fp))
-        rc = err_file(e, ERR_FAILED, name, "cannot read: %s", strerror(errno));
-    else if (!(*data = (uint8_t *)arena_copy(a, buf, n)))
-        rc = err_file(e, ERR_FAILED, name, "out of memory for %zu bytes", n);
-    *size = n;
-    free(buf);
-    if (!is_stdin) fclose(fp);
+    *size = 0;
+    if (!is_stdin && (r.fd = open_input(path, &st, &rc, e)) < 0) return rc;
+    if (is_stdin && fstat(STDIN_FILENO, &st) != 0) return err_file(e, ERR_FAILED, r.name, "cannot read: %s", strerror(errno));
+    if (!inputs_add(&st, NULL) || !(r.buf = malloc(r.room))) rc = no_memory(r.name, e);
+    if (!rc && is_stdin && S_ISDIR(st.st_mode)) rc = refuse_kind(r.name, st.st_mode, e);
+    if (!rc && !is_stdin) rc = check_kind(&r, &st, e);
+    if (!rc) rc = read_on(&r, most < SIZE_MAX ? most + 1 : most, e);
+    if (!rc && !(*data = (uint8_t *)arena_copy(a, r.buf, r.n))) rc = err_file(e, ERR_FAILED, r.name, "out of memory for %zu bytes", r.n);
+    if (!rc) *size = r.n;
+    free(r.buf);
+    if (!is_stdin) close(r.fd);
     return rc;
 }
 
@@ -97,6 +171,10 @@ int file_flush(FILE *fp, const char *name, struct err *e) {
         why = errno;
     }
     return err_set(e, ERR_FAILED, "cannot write to %s: %s", name, why ? strerror(why) : "write error");
+}
+
+int file_read(const char *path, struct arena *a, uint8_t **data, size_t *size, struct err *e) {
+    return file_read_most(path, SIZE_MAX, a, data, size, e);
 }
 
 bool file_is_folder(const char *path) {
@@ -129,48 +207,4 @@ char *path_folder(struct arena *a, const char *path) {
 const char *path_base(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
-}
-
-int out_open(struct out_file *o, const char *path, bool force, struct err *e) {
-    *o = (struct out_file){.path = path};
-    if (file_is_folder(path)) return err_file(e, ERR_USAGE, path, "is a folder, expected a file name to write");
-    if (!force && file_exists(path)) return err_file(e, ERR_USAGE, path, "exists already; --force overwrites it");
-    int n = snprintf(o->tmp, sizeof o->tmp, "%s.tmp-%ld", path, (long)getpid());
-    if (n < 0 || (size_t)n >= sizeof o->tmp) return err_file(e, ERR_USAGE, path, "the path is too long");
-    int fd = open(o->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) return err_file(e, ERR_FAILED, path, "cannot write: %s", strerror(errno));
-    o->fp = fdopen(fd, "wb");
-    if (!o->fp) {
-        int why = errno;
-        close(fd);
-        unlink(o->tmp);
-        return err_file(e, ERR_FAILED, path, "cannot write: %s", strerror(why));
-    }
-    interrupt_unlink(o->tmp);
-    return OK;
-}
-
-int out_write(struct out_file *o, const void *data, size_t n, struct err *e) {
-    if (n && fwrite(data, 1, n, o->fp) != n)
-        return err_file(e, ERR_FAILED, o->path, "cannot write: %s", strerror(errno));
-    return OK;
-}
-
-int out_commit(struct out_file *o, struct err *e) {
-    int why = 0; /* of the first step that failed */
-    if (fflush(o->fp) != 0 || ferror(o->fp) || fsync(fileno(o->fp)) != 0) why = errno ? errno : EIO;
-    if (fclose(o->fp) != 0 && !why) why = errno;
-    o->fp = NULL;
-    if (!why && rename(o->tmp, o->path) != 0) why = errno;
-    if (why) unlink(o->tmp);
-    interrupt_unlink(NULL);
-    return why ? err_file(e, ERR_FAILED, o->path, "cannot write: %s", strerror(why)) : OK;
-}
-
-void out_abort(struct out_file *o) {
-    if (!o->fp) return;
-    fclose(o->fp);
-    o->fp = NULL;
-    unlink(o->tmp);
-    interrupt_unlink(NULL);
 }

@@ -1,4 +1,4 @@
-/* Files: read-only maps, whole-file reads, and outputs that appear complete or not at all. */
+/* Files that are read: mapped, or whole. Each becomes one that no output may replace (base/inputs.h). (base/out_file.h writes.) */
 #ifndef LOOKAT_BASE_FILE_H
 #define LOOKAT_BASE_FILE_H
 
@@ -19,16 +19,19 @@ struct file {
     size_t map_bytes;
 };
 
-/* Maps the regular file at path. ERR_FAILED where it cannot be opened, ERR_REFUSED where it is a folder or a device. */
+/* Maps the regular file at path. ERR_FAILED where it cannot be opened, ERR_REFUSED, at once, where it is anything else: a folder, device or pipe. */
 int file_map(struct file *f, const char *path, struct err *e);
 void file_unmap(struct file *f);
 
 /* For tests: from now on nothing behind the last byte of a map can be read (guard.h). */
 void file_guard(bool on);
 
-/* Reads all of path, or of standard input for "-", into the arena: *data is [*size] and followed by a zero byte.
- * Pipes and devices are fine. ERR_FAILED where it cannot be read, ERR_REFUSED for a folder. */
+/* Reads all of path, or of standard input for "-", into the arena: *data is [*size] and followed by a zero byte. Beside regular files, pipes that somebody
+ * writes to, terminals and /dev/null are fine. ERR_FAILED where it cannot be read, ERR_REFUSED, at once, for a folder, other devices and a named
+ * pipe without a writer. ERR_INTERRUPTED after Ctrl-C. */
 int file_read(const char *path, struct arena *a, uint8_t **data, size_t *size, struct err *e);
+/* The same, but where there are more than `most` bytes the rest is not read: *size > most then says so. */
+int file_read_most(const char *path, size_t most, struct arena *a, uint8_t **data, size_t *size, struct err *e);
 
 /* Flushes standard output, or another stream that `name` stands for in the message. ERR_FAILED, with the reason, where that fails or an earlier write has;
  * to be called right after the writing, while errno is still that of the last call that failed. */
@@ -43,20 +46,5 @@ char *path_join(struct arena *a, const char *folder, const char *name);
 char *path_folder(struct arena *a, const char *path);
 /* The part of path after the last '/'. */
 const char *path_base(const char *path);
-
-/* An output file: written under a temporary name beside its place, then synced and renamed. */
-struct out_file {
-    FILE *fp;
-    const char *path; /* the caller keeps it alive */
-    char tmp[4096];
-};
-
-/* Creates the temporary. ERR_USAGE where path exists and force is false, ERR_FAILED where it cannot be written. */
-int out_open(struct out_file *o, const char *path, bool force, struct err *e);
-int out_write(struct out_file *o, const void *data, size_t n, struct err *e);
-/* Flushes, syncs and renames; on an error the temporary is removed. */
-int out_commit(struct out_file *o, struct err *e);
-/* Removes the temporary; does nothing after a commit. */
-void out_abort(struct out_file *o);
 
 #endif

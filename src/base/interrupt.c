@@ -1,27 +1,93 @@
 #include "base/interrupt.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t pending;
-static const char *volatile temporary;
+#include "base/fault.h"
 
-static void on_signal(int sig) {
-    if (pending) { /* only calls that are safe in a handler */
-        if (temporary) unlink(temporary);
+enum { TEMPORARIES_MAX = 4 };
+
+static volatile sig_atomic_t pending;
+static _Atomic(const char *) temporaries[TEMPORARIES_MAX];
+
+/* ---- handlers: only calls that are safe there ---- */
+
+static void remove_temporaries(void) {
+    for (size_t i = 0; i < TEMPORARIES_MAX; i++) {
+        const char *path = atomic_load(&temporaries[i]);
+        if (path) unlink(path);
+    }
+}
+
+static void on_interrupt(int sig) {
+    if (pending) {
+        remove_temporaries();
         _exit(128 + sig);
     }
     pending = 1;
 }
 
-void interrupt_install(void) {
-    struct sigaction sa = {.sa_handler = on_signal};
+/* The program ends as it would without a handler. */
+static void on_fatal(int sig) {
+    remove_temporaries();
+    signal(sig, SIG_DFL);
+    raise(sig);
+}
+
+static void on_too_large(int sig) { (void)sig; } /* the write fails with EFBIG, and that is reported */
+
+static void say(const char *s) {
+    ssize_t wrote = write(STDERR_FILENO, s, strlen(s));
+    (void)wrote; /* there is nobody else to tell */
+}
+
+static void on_bus(int sig, siginfo_t *info, void *context) {
+    (void)context;
+    const char *file = info->si_code > 0 ? fault_file(info->si_addr) : NULL; /* else kill sent it */
+    if (!file) {
+        on_fatal(sig);
+        return;
+    }
+    say("lookat: ");
+    say(file);
+    say(": was cut short or overwritten while it was read\n");
+    remove_temporaries();
+    _exit(1);
+}
+
+/* ---- */
+
+/* A handler that is there already is a sanitizer's or a profiler's. */
+static void take(int sig, void (*handler)(int)) {
+    struct sigaction old, sa = {.sa_handler = handler};
     sigemptyset(&sa.sa_mask);
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
+    if (sigaction(sig, NULL, &old) == 0 && !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_DFL) sigaction(sig, &sa, NULL);
+}
+
+void interrupt_install(void) {
+    static const int stopping[] = {SIGHUP, SIGINT, SIGTERM};
+    static const int fatal[] = {SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGSEGV, SIGPIPE, SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU, SIGSYS,
+                                SIGVTALRM, SIGPROF};
+    for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++) take(stopping[i], on_interrupt);
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) take(fatal[i], on_fatal);
+    take(SIGXFSZ, on_too_large);
+    struct sigaction bus = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
+    sigemptyset(&bus.sa_mask);
+    sigaction(SIGBUS, &bus, NULL);
 }
 
 bool interrupt_pending(void) { return pending != 0; }
 
-void interrupt_unlink(const char *path) { temporary = path; }
+void interrupt_remove_file(const char *path) {
+    const char *free_slot = NULL;
+    for (size_t i = 0; i < TEMPORARIES_MAX; i++, free_slot = NULL)
+        if (atomic_compare_exchange_strong(&temporaries[i], &free_slot, path)) return;
+}
+
+void interrupt_keep_file(const char *path) {
+    for (size_t i = 0; i < TEMPORARIES_MAX; i++)
+        if (atomic_load(&temporaries[i]) == path) atomic_store(&temporaries[i], NULL);
+}

@@ -214,6 +214,7 @@ static void start(void) {
     if (pthread_attr_init(&attr) != 0) return;
     pthread_attr_setstacksize(&attr, STACK_BYTES);
     sigfillset(&all);
+    sigdelset(&all, SIGBUS); /* a mapped file that is gone: the thread that reads it reports it */
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the calling thread */
     while (n_workers < count - 1) {
         struct worker *w = &workers[n_workers];

@@ -19,6 +19,12 @@ size_t utf8_step(const uint8_t *s, size_t n, bool *ok) {
     return have;
 }
 
+uint32_t utf8_code_point(const uint8_t *s, size_t n) {
+    uint32_t c = n == 1 ? s[0] : s[0] & (0x7FU >> n);
+    for (size_t i = 1; i < n; i++) c = c << 6 | (s[i] & 0x3FU);
+    return c;
+}
+
 bool utf8_valid(const uint8_t *s, size_t n) {
     bool ok = true;
     for (size_t i = 0; i < n && ok;) i += utf8_step(s + i, n - i, &ok);

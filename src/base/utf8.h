@@ -10,6 +10,9 @@
  * longest beginning of a character there is (at least 1): what one U+FFFD stands for. */
 size_t utf8_step(const uint8_t *s, size_t n, bool *ok);
 
+/* The code point of a valid character of n bytes. */
+uint32_t utf8_code_point(const uint8_t *s, size_t n);
+
 bool utf8_valid(const uint8_t *s, size_t n);
 
 /* Bytes at the end of s[0..n), 0..3, that begin a character which more bytes could complete. */

@@ -30,6 +30,10 @@ void checkpoint_close(struct checkpoint *c);
  * vocab.json), an llm.c tokenizer .bin, or a GGUF model. All memory comes from the arena. */
 int vocab_open(struct vocab *v, const char *path, struct arena *a, struct err *e);
 
+/* Counts the model at path, a file or folder, as read: no output may replace it or one of the files that belong to it (config.json, vocab.json and so
+ * on), whether they are opened or not. To be called before an output is checked. ERR_FAILED without memory. */
+int checkpoint_claim(const char *path, struct err *e);
+
 struct gguf_writer;
 
 /* What a caller adds to a model's file and says about it. */
@@ -51,7 +55,7 @@ int gguf_write_model(const char *path, bool force, const struct gpt2_weights *w,
                      const struct gguf_extra *extra, void (*progress)(uint64_t done, uint64_t total), struct err *e);
 
 /* Fills a checkpoint with random float32 weights of this shape, as GPT-2 is initialised (normal, 0.02; residual projections divided by
- * sqrt(2L)), and no vocabulary. ERR_FAILED without memory. */
+ * sqrt(2L)), and no vocabulary. ERR_FAILED without memory, ERR_INTERRUPTED after Ctrl-C. */
 int checkpoint_random(struct checkpoint *c, const struct gpt2_config *config, uint64_t seed, struct err *e);
 
 #endif

@@ -1,6 +1,7 @@
 /* Random weights: a model of any shape for benchmarks, where only the sizes matter. */
 #include <math.h>
 
+#include "base/interrupt.h"
 #include "base/rng.h"
 #include "base/size.h"
 #include "base/threads.h"
@@ -22,7 +23,7 @@ struct fill {
 static void fill_rows(void *ctx, size_t begin, size_t end, int thread) {
     const struct fill *f = ctx;
     (void)thread;
-    for (size_t r = begin; r < end; r++) {
+    for (size_t r = begin; r < end && !interrupt_pending(); r++) {
         struct rng rng;
         rng_seed(&rng, f->seed, f->stream + r);
         for (size_t c = 0; c < f->cols; c++) f->data[r * f->cols + c] = (float)(f->std * rng_normal(&rng));
@@ -77,8 +78,8 @@ int checkpoint_random(struct checkpoint *c, const struct gpt2_config *config, ui
     for (size_t i = 0; !m.failed && i < config->n_layer; i++) random_layer(&m, &w->layers[i], config);
     w->lnf_w = constant(&m, config->n_embd, 1);
     w->lnf_b = constant(&m, config->n_embd, 0);
-    if (!m.failed) return OK;
+    if (!m.failed && !interrupt_pending()) return OK;
     arena_free(&c->arena);
     *c = (struct checkpoint){0};
-    return err_set(e, ERR_FAILED, "no memory for the random weights");
+    return m.failed ? err_set(e, ERR_FAILED, "no memory for the random weights") : err_set(e, ERR_INTERRUPTED, "interrupted");
 }

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/printable.h"
+
 static bool need_codebooks(const char *const *specs, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (strstr(specs[i], "lookat") || strstr(specs[i], "pq")) return true;
@@ -75,5 +77,5 @@ void model_book_warn_seen(const struct book *b, const char *file, const char *sh
     for (size_t i = 0; b && i < b->n_corpora; i++)
         if (strcmp(b->corpora[i].sha256, sha256) == 0)
             fprintf(stderr, "lookat: warning: %s: the codebooks were calibrated on this very text (%s); its figures flatter them\n", file,
-                    b->corpora[i].name);
+                    printable_copy(b->corpora[i].name).s);
 }

@@ -4,9 +4,12 @@
 
 #include "attention/learn.h"
 #include "attention/spec.h"
+#include "base/inputs.h"
+#include "base/out_file.h"
 #include "cli/book.h"
 #include "cli/command.h"
 #include "cli/lists.h"
+#include "cli/output.h"
 #include "cli/search.h"
 #include "cli/texts.h"
 #include "model/key_sampling.h"
@@ -45,12 +48,19 @@ static int no_memory(struct err *e) { return err_set(e, ERR_FAILED, "out of memo
 static int check_args(const struct args *a, struct err *e) {
     if (!a->files.n) return err_set(e, ERR_USAGE, "calibrate: no text; name one or several with -f FILE (-f - is standard input)");
     if (!a->output || !*a->output) return err_set(e, ERR_USAGE, "calibrate: no output file; name it with -o BOOK.gguf");
-    if (!a->force && !file_is_folder(a->output) && file_exists(a->output))
-        return err_file(e, ERR_USAGE, a->output, "exists already; --force overwrites it");
     if (a->search && (a->attn.n || a->learn))
         return err_set(e, ERR_USAGE, "--auto chooses the codebooks itself; leave out %s", a->attn.n ? "--attn" : "--learn");
     if (!a->search && a->budgets.n) return err_set(e, ERR_USAGE, "--budget is what --auto may spend, and --auto is not there");
-    return OK;
+    return output_check(a, a->output, a->force, e);
+}
+
+/* The output again, now that all inputs are known. --embed says that it writes a copy of the model, so it may replace that, if it is a GGUF file. */
+static int check_output(const struct job *j, struct err *e) {
+    const struct checkpoint *m = &j->g.model;
+    bool replace = j->args->embed && strncmp(m->format, "GGUF", 4) == 0;
+    int rc = replace ? OK : checkpoint_claim(m->path, e);
+    if (replace) inputs_may_replace(m->file.path);
+    return rc ? rc : out_check(j->args->output, j->args->force, e);
 }
 
 /* The parts that --learn names. */
@@ -308,7 +318,7 @@ static int print_codes(struct job *j, struct err *e) {
 
 /* What --auto tried, and the bytes of each head. */
 static int print_search(struct job *j, struct err *e) {
-    for (size_t i = 0; i < j->search.n_lines; i++) puts(j->search.lines[i]);
+    for (size_t i = 0; i < j->search.n_lines; i++) puts(printable_copy(j->search.lines[i]).s);
     return any_uneven(&j->book) ? print_codes(j, e) : OK;
 }
 
@@ -361,6 +371,7 @@ static int run(const struct args *a, struct err *e) {
     if (rc) return rc;
     rc = plan(&j, e);
     if (!rc) rc = read_texts(&j, e);
+    if (!rc) rc = check_output(&j, e);
     if (!rc) rc = collect(&j, e);
     if (!rc) rc = learn(&j, e);
     size_t learned = j.book.n;

@@ -4,11 +4,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/vocab.h"
 #include "cli/book.h"
 #include "cli/command.h"
+#include "cli/output.h"
 #include "report/text.h"
 
 static struct text_progress progress;
@@ -62,20 +62,6 @@ static int make_random(struct checkpoint *c, const struct args *a, struct err *e
     return rc;
 }
 
-/* ---- what may be written where ---- */
-
-static bool same_file(const char *a, const char *b) {
-    struct stat sa, sb;
-    return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
-}
-
-/* True where writing `out` would replace the model that is read from `src`. */
-static bool is_source(const char *src, const char *out) {
-    char inside[4096];
-    int n = snprintf(inside, sizeof inside, "%s/model.safetensors", src);
-    return same_file(src, out) || (n > 0 && (size_t)n < sizeof inside && same_file(inside, out));
-}
-
 /* What is cheap to find out before a model of some gigabytes is read. */
 static int check_args(const struct args *a, struct err *e) {
     if (a->random && a->argc)
@@ -83,11 +69,7 @@ static int check_args(const struct args *a, struct err *e) {
     if (!a->random && !a->argc) return err_set(e, ERR_USAGE, "convert: no SRC; name the model to convert, or use --random SHAPE");
     if (!a->random && a->has_seed) return err_set(e, ERR_USAGE, "convert: --seed is for --random");
     if (!a->output || !*a->output) return err_set(e, ERR_USAGE, "convert: no output file; name it with -o OUT.gguf");
-    if (!a->random && is_source(a->argv[0], a->output))
-        return err_file(e, ERR_USAGE, a->output, "is the model to convert itself; choose another name for -o");
-    if (!a->force && !file_is_folder(a->output) && file_exists(a->output))
-        return err_file(e, ERR_USAGE, a->output, "exists already; --force overwrites it");
-    return OK;
+    return output_check(a, a->output, a->force, e);
 }
 
 static void say_done(const struct args *a, const struct checkpoint *c) {

@@ -2,12 +2,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/out_file.h"
 #include "base/process.h"
 #include "base/threads.h"
 #include "cli/book.h"
 #include "cli/command.h"
 #include "cli/engine.h"
 #include "cli/input.h"
+#include "cli/output.h"
 #include "measure/monitor.h"
 #include "model/generation.h"
 #include "report/attention_out.h"
@@ -80,7 +82,7 @@ static int check_options(const struct args *args, struct err *e) {
     if (text && args->echo) return err_set(e, ERR_USAGE, "--echo needs -o json or -o jsonl");
     if (!text && args->no_display_prompt) args_no_effect(args, "--no-display-prompt", "JSON keeps the prompt and what is written apart");
     if (args_given(args, "repeat-last-n") && args->repeat_penalty == 1) args_no_effect(args, "--repeat-last-n", "--repeat-penalty is 1, which is off");
-    return OK;
+    return args->log ? output_check(args, args->log, true, e) : OK;
 }
 
 static enum generation_format format_of(const char *name) {
@@ -226,6 +228,7 @@ static int run(const struct args *args, struct err *e) {
     const char *spec = args_attn(args);
     const struct book *book = NULL;
     if (!rc) rc = model_book_open(&j.book, &book, args, &j.g.model, &spec, 1, &j.g.arena, e);
+    if (!rc && args->log) rc = out_check(args->log, true, e); /* again, now that all inputs are known */
     if (!rc) rc = gpt2_session_open(&s, &j.g.model.weights, j.g.k, spec, book, n_seq, j.n_ctx, rows > n_seq ? rows : n_seq, e);
     if (!rc) {
         rc = generate(&j, &s, e);

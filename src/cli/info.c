@@ -220,7 +220,7 @@ static int print_text(const struct checkpoint *c, const struct book *book, const
                text_count(kv_bytes("fp16", &c->weights.config).keys).s, text_count(kv_bytes("int8", &c->weights.config).keys).s);
     if (book && book->n_tried && !rc) {
         puts("\nWhat calibrate --auto tried (KL on text kept apart, nats):");
-        for (size_t i = 0; i < book->n_tried; i++) puts(book->tried[i]);
+        for (size_t i = 0; i < book->n_tried; i++) puts(printable_copy(book->tried[i]).s);
     }
     return rc;
 }

@@ -105,14 +105,8 @@ int bench_put_text(const struct bench_report *r, bool markdown, FILE *fp, struct
 
 /* ---- CSV ---- */
 
-static void csv_string(FILE *fp, const char *s) {
-    fputc('"', fp);
-    for (; *s; s++) fprintf(fp, *s == '"' ? "\"\"" : "%c", *s);
-    fputc('"', fp);
-}
-
 void bench_csv_text(FILE *fp, const char *s) {
-    csv_string(fp, s);
+    text_csv(fp, s);
     fputc(',', fp);
 }
 
@@ -137,7 +131,7 @@ void bench_put_csv(const struct bench_report *r, FILE *fp) {
             fprintf(fp, "%s,%.9g,", limit_name(&f.share), f.share.share);
         else
             fputs(",,", fp);
-        csv_string(fp, f.g->s.attn.name);
+        text_csv(fp, f.g->s.attn.name);
         fputc('\n', fp);
     }
 }

@@ -2,12 +2,6 @@
 
 #include "report/compare_out.h"
 
-static void text_field(FILE *fp, const char *s) {
-    fputc('"', fp);
-    for (; *s; s++) fprintf(fp, *s == '"' ? "\"\"" : "%c", *s);
-    fputc('"', fp);
-}
-
 /* Empty for what was not measured; NaN and inf for figures that are no numbers. */
 static void number_field(FILE *fp, bool measured, double x) {
     fputc(',', fp);
@@ -35,13 +29,13 @@ struct place {
 
 static void lead(FILE *fp, const struct place *p) {
     const struct comparison_run *run = &p->c->runs[p->run];
-    text_field(fp, p->c->texts[p->text].file);
+    text_csv(fp, p->c->texts[p->text].file);
     fprintf(fp, ",%zu,", p->c->window);
-    text_field(fp, run->spec);
+    text_csv(fp, run->spec);
     fputc(',', fp);
-    text_field(fp, run->keys);
+    text_csv(fp, run->keys);
     fputc(',', fp);
-    text_field(fp, run->values);
+    text_csv(fp, run->values);
     fputc(',', fp);
     if (p->layer == SIZE_MAX)
         fputs("all,", fp);
@@ -90,7 +84,7 @@ static void last_fields(FILE *fp, const struct place *p, const struct comparison
     fprintf(fp, ",%zu", s->chunks);
     error_field(fp, whole ? s->nll.clusters : 0, s->rms_dp_error);
     fputc(',', fp);
-    text_field(fp, p->c->runs[p->run].name);
+    text_csv(fp, p->c->runs[p->run].name);
     number_field(fp, whole && s->decoded, s->attention_ms_least);
     number_field(fp, whole && s->decoded, s->attention_ms_most);
     fputc('\n', fp);

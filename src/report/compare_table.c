@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "base/utf8.h"
+#include "base/printable.h"
 
 void page_heading(const struct page *p, int level, const char *fmt, ...) {
     char text[512];
@@ -12,6 +12,7 @@ void page_heading(const struct page *p, int level, const char *fmt, ...) {
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    printable(text);
     if (p->markdown)
         fprintf(p->fp, "\n%s %s\n\n", level == 1 ? "##" : "###", text);
     else
@@ -94,7 +95,7 @@ static const char mark[] = ">>>";
 
 /* A text cut into lines of at most COLUMN characters. */
 struct lines {
-    char *text; /* with the mark put in, control characters as spaces, broken UTF-8 as '?' */
+    char *text; /* with the mark put in, characters that steer as spaces, broken UTF-8 as '?' */
     size_t n, begin[LINES_MAX], end[LINES_MAX];
 };
 
@@ -103,17 +104,18 @@ static bool put_mark(struct lines *l, const struct page_column *c, struct arena 
     if (!l->text) return false;
     char *out = l->text;
     for (size_t i = 0; i <= c->n;) {
-        bool ok = true;
+        bool valid;
         if (i == c->mark) {
             memcpy(out, mark, sizeof mark - 1);
             out += sizeof mark - 1;
         }
         if (i == c->n) break;
-        size_t len = utf8_step((const uint8_t *)c->text + i, c->n - i, &ok);
+        size_t len;
+        bool shown = printable_step((const uint8_t *)c->text + i, c->n - i, &len, &valid);
         bool crosses = i < c->mark && c->mark < i + len; /* the mark falls inside a character that two tokens share */
-        if (!ok || crosses || ((unsigned char)c->text[i] < 32 && c->text[i] != '\n')) {
+        if (crosses || (!shown && c->text[i] != '\n')) {
             if (crosses) len = c->mark - i;
-            *out++ = ok && !crosses ? ' ' : '?';
+            *out++ = valid && !crosses ? ' ' : '?';
         } else {
             memcpy(out, c->text + i, len);
             out += len;
@@ -165,7 +167,7 @@ int page_columns(const struct page *p, const struct page_column *left, const str
     struct lines *l = arena_zalloc(p->arena, 2, sizeof *l), *r = l + 1;
     if (!l || !put_mark(l, left, p->arena) || !put_mark(r, right, p->arena)) return err_set(e, ERR_FAILED, "out of memory for two texts");
     if (p->markdown) {
-        fprintf(p->fp, "| %s | %s |\n| --- | --- |\n| ", left->title, right->title);
+        fprintf(p->fp, "| %s | %s |\n| --- | --- |\n| ", printable_copy(left->title).s, printable_copy(right->title).s);
         markdown_text(p->fp, l->text);
         fputs(" | ", p->fp);
         markdown_text(p->fp, r->text);
@@ -174,7 +176,7 @@ int page_columns(const struct page *p, const struct page_column *left, const str
     }
     wrap(l);
     wrap(r);
-    fprintf(p->fp, "%-*s | %s\n", COLUMN, left->title, right->title);
+    fprintf(p->fp, "%-*s | %s\n", COLUMN, printable_copy(left->title).s, printable_copy(right->title).s);
     for (size_t i = 0; i < l->n || i < r->n; i++) {
         int width = line_out(p->fp, l, i);
         fprintf(p->fp, "%*s |%s", COLUMN - width, "", i < r->n ? " " : "");

@@ -227,12 +227,13 @@ static int length_tables(const struct compare_report *r, size_t text, const stru
 static void introduction(const struct compare_report *r, const struct page *p) {
     const struct gpt2_config *g = &r->model.config;
     fprintf(p->fp, "%s%s: %zu layers, %zu heads of %zu; windows of %zu tokens, second half scored; baseline %s\n",
-            p->markdown ? "# " : "", r->model.name, g->n_layer, g->n_head, g->n_embd / g->n_head, r->main->window, r->main->runs[0].title);
+            p->markdown ? "# " : "", printable_copy(r->model.name).s, g->n_layer, g->n_head, g->n_embd / g->n_head, r->main->window,
+            printable_copy(r->main->runs[0].title).s);
     if (r->main->of > 1)
         fprintf(p->fp, "%sshare %zu of %zu only\n", p->markdown ? "\n" : "", r->main->share, r->main->of);
     if (!r->book) return;
-    fprintf(p->fp, "%scodebooks of %s, calibrated on", p->markdown ? "\n" : "", r->book->file);
-    for (size_t i = 0; i < r->book->n_corpora; i++) fprintf(p->fp, "%s %s", i ? "," : "", r->book->corpora[i].name);
+    fprintf(p->fp, "%scodebooks of %s, calibrated on", p->markdown ? "\n" : "", printable_copy(r->book->file).s);
+    for (size_t i = 0; i < r->book->n_corpora; i++) fprintf(p->fp, "%s %s", i ? "," : "", printable_copy(r->book->corpora[i].name).s);
     fputc('\n', p->fp);
 }
 

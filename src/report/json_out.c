@@ -5,21 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "base/utf8.h"
 
 static void quote(FILE *fp, const uint8_t *s, size_t n) {
     fputc('"', fp);
     for (size_t i = 0; i < n;) {
-        bool ok;
-        size_t len = utf8_step(s + i, n - i, &ok);
-        if (!ok)
+        bool valid;
+        size_t len;
+        bool shown = printable_step(s + i, n - i, &len, &valid);
+        if (!valid)
             fputs("\xEF\xBF\xBD", fp); /* U+FFFD */
         else if (s[i] == '"' || s[i] == '\\')
             fprintf(fp, "\\%c", s[i]);
         else if (s[i] == '\n')
             fputs("\\n", fp);
-        else if (s[i] < 32 || s[i] == 127)
-            fprintf(fp, "\\u%04x", s[i]);
+        else if (!shown)
+            fprintf(fp, "\\u%04lx", (unsigned long)utf8_code_point(s + i, len)); /* the same text, and no terminal is steered by it */
         else
             fwrite(s + i, 1, len, fp);
         i += len;

@@ -43,7 +43,7 @@ static void put_crossings(const struct bench *b, const struct page *p) {
         if (other == SIZE_MAX || other == g) continue;
         double keys = bench_crossover(b, g, other);
         const struct bench_group *x = &b->groups[g];
-        fprintf(p->fp, "%s%s, %s: tables and scores of %s take ", p->markdown ? "\n" : "", x->model->name, x->k->name, x->attn);
+        fprintf(p->fp, "%s%s, %s: tables and scores of %s take ", p->markdown ? "\n" : "", printable_copy(x->model->name).s, x->k->name, x->attn);
         if (isinf(keys))
             fprintf(p->fp, "longer than those of fp16 at %zu keys, the most measured\n", x->depth);
         else

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/process.h"
-#include "base/utf8.h"
 
 struct text_number text_bytes(uint64_t n) {
     static const char *const unit[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
@@ -35,19 +34,28 @@ struct text_number text_count(uint64_t n) {
 }
 
 void text_escaped(FILE *fp, const uint8_t *s, size_t n) {
-    for (size_t i = 0; i < n;) {
-        bool ok;
-        size_t len = utf8_step(s + i, n - i, &ok);
+    for (size_t i = 0, len; i < n; i += len) {
+        bool valid, shown = printable_step(s + i, n - i, &len, &valid);
         const char *named = s[i] == '\n' ? "\\n" : s[i] == '\t' ? "\\t" : s[i] == '\r' ? "\\r" : s[i] == '\\' ? "\\\\" : NULL;
-        bool c1 = ok && len == 2 && s[i] == 0xC2 && s[i + 1] < 0xA0; /* U+0080..9F move the cursor on some terminals */
         if (named)
             fputs(named, fp);
-        else if (!ok || s[i] < 32 || s[i] == 127 || c1)
+        else if (!shown)
             for (size_t k = 0; k < len; k++) fprintf(fp, "\\x%02X", s[i + k]);
         else
             fwrite(s + i, 1, len, fp);
-        i += len;
     }
+}
+
+void text_csv(FILE *fp, const char *s) {
+    fputc('"', fp);
+    for (size_t left = strlen(s), n; left; s += n, left -= n) {
+        bool valid, shown = printable_step((const uint8_t *)s, left, &n, &valid);
+        if (*s == '"')
+            fputs("\"\"", fp);
+        else
+            fwrite(shown ? s : "?", 1, shown ? n : 1, fp);
+    }
+    fputc('"', fp);
 }
 
 void table_begin(struct text_table *t, const char *align, struct arena *arena) { *t = (struct text_table){.arena = arena, .align = align}; }
@@ -58,6 +66,7 @@ void table_cell(struct text_table *t, const char *fmt, ...) {
     va_start(ap, fmt);
     int len = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    printable(text);
     if (t->n == t->room) {
         size_t room = t->room ? 2 * t->room : 64;
         char **more = arena_alloc(t->arena, room, sizeof *more);

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/printable.h"
 
 /* A number as text, to be used in the expression that makes it: printf("%s", text_bytes(n).s). */
 struct text_number {
@@ -21,8 +22,11 @@ struct text_number text_bytes(uint64_t n);
 /* "124,439,808" */
 struct text_number text_count(uint64_t n);
 
-/* A token's bytes on one line: valid UTF-8 as it is, control characters and other bytes as \n, \t, \r, \\ or \xHH. */
+/* A token's bytes on one line: valid UTF-8 as it is, characters that steer a terminal and other bytes as \n, \t, \r, \\ or \xHH. */
 void text_escaped(FILE *fp, const uint8_t *s, size_t n);
+
+/* A field of CSV (RFC 4180), in quotes, made printable. */
+void text_csv(FILE *fp, const char *s);
 
 /* A table of cells, printed once all are known. */
 struct text_table {
@@ -35,7 +39,7 @@ struct text_table {
 
 /* `align` sets the number of columns and must outlive the table. */
 void table_begin(struct text_table *t, const char *align, struct arena *arena);
-/* The next cell, row by row. Widths count characters of UTF-8. */
+/* The next cell, row by row, made printable (base/printable.h). Widths count characters of UTF-8. */
 void table_cell(struct text_table *t, const char *fmt, ...) ERR_PRINTF(2, 3);
 /* Every row, its columns two spaces apart. ERR_FAILED where memory ran out. */
 int table_print(const struct text_table *t, FILE *fp, struct err *e);

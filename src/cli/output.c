@@ -1,0 +1,23 @@
+#include "cli/output.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/inputs.h"
+#include "base/out_file.h"
+#include "checkpoint/checkpoint.h"
+
+static int claim_models(const struct args *a, struct err *e) {
+    const char *named = a->model ? a->model : getenv("LOOKAT_MODEL");
+    int rc = named && *named && !a->embed ? checkpoint_claim(named, e) : OK;
+    if (!rc && a->tokenizer) rc = checkpoint_claim(a->tokenizer, e);
+    if (!rc && a->command == CMD_CONVERT && a->argc) rc = checkpoint_claim(a->argv[0], e);
+    return rc;
+}
+
+int output_check(const struct args *a, const char *path, bool force, struct err *e) {
+    int rc = claim_models(a, e);
+    if (!rc && a->book) rc = inputs_add_path(a->book, e);
+    for (size_t i = 0; i < a->files.n && !rc; i++) rc = inputs_add_path(a->files.item[i], e);
+    return rc ? rc : out_check(path, force, e);
+}
