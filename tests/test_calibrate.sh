@@ -45,6 +45,32 @@ expect 0 "" $cal -n 500 --attn lookat:m=4,k=16 -q -o "$tmp/other_seed.gguf"
 cmp -s "$tmp/other_seed.gguf" "$tmp/seed.gguf" && fail "another seed makes the same codebooks"
 end
 
+# info of a file with codebooks: whose they are, what they are, what they were learned on.
+begin info_book
+expect 0 "" "$BIN" info -m "$m" "$tmp/one.gguf"
+output "^of a model +2 layers, 2 heads of 16 dimensions$"
+output "^fingerprint +[0-9a-f]{64}$"
+output "^ +that of $m$"
+output "^learned on +code.txt$"
+output "^ +headers.txt$"
+output "^tokens +2,048, 2,048 keys a head kept, seed 0$"
+output "^lookat:m=4,k=256,learned +4  learned for each head$"
+output "^lookat:m=2,k=16,learned +1  learned"
+expect 0 "" "$BIN" info -m "$m" --sha256 -o json "$tmp/one.gguf"
+output '^\{"schema":"lookat.info/1","book":\{"file":".*one.gguf","sha256":"[0-9a-f]{64}","fingerprint":"[0-9a-f]{64}","layers":2,"heads":2,"head_dim":16,"model":"'
+output '"corpora":\[\{"file":"code.txt","sha256":"[0-9a-f]{64}"\},\{"file":"headers.txt",.*"tokens":2048,"samples":2048,"seed":0\}'
+output '"codebooks":\[\{"m":2,"k":16,"learned":true,"values":false\},\{"m":4,"k":256,"learned":true,"values":false\}\]'
+"$BIN" convert -q --random 2,2,32,256,4096 -z $tok --seed 2 -o "$tmp/other.gguf"
+cp "$tmp/one.gguf" "$tmp/other.book.gguf"
+expect 0 "" "$BIN" info "$tmp/other.book.gguf"
+output "^ +not that of $tmp/other.gguf$"
+expect 0 "" "$BIN" info -o json "$tmp/other.book.gguf"
+output '"model":null'
+head -c 300 "$tmp/one.gguf" > "$tmp/cut.book.gguf"
+expect 3 "$tmp/cut.book.gguf" "$BIN" info "$tmp/cut.book.gguf"
+rm "$tmp/other.gguf" "$tmp/other.book.gguf" "$tmp/cut.book.gguf"
+end
+
 begin bytes
 expect 0 "" $cal -n 1024 --attn lookat:bytes=3,k=64 -t 1 -q -o "$tmp/uneven.gguf"
 output '^layer +lookat:bytes=3,k=64$'

@@ -9,6 +9,7 @@
 #include "cli/book.h"
 #include "cli/command.h"
 #include "cli/find_model.h"
+#include "cli/info_book.h"
 #include "cli/info_weights.h"
 #include "report/json_out.h"
 #include "report/model_out.h"
@@ -75,19 +76,6 @@ static void json_size(struct json_out *j, const char *key, uint64_t bytes) {
         json_put_null(j, key);
 }
 
-static void json_codebooks(struct json_out *j, const struct book *b) {
-    json_put_array(j, "codebooks");
-    for (size_t i = 0; b && i < b->n; i++) {
-        json_put_object(j, NULL);
-        json_put_uint(j, b->books[i].uneven ? "bytes" : "m", b->books[i].m);
-        json_put_uint(j, "k", b->books[i].k);
-        json_put_bool(j, "learned", b->books[i].learned);
-        json_put_bool(j, "values", b->books[i].values);
-        json_put_close(j);
-    }
-    json_put_close(j);
-}
-
 static void print_json(const struct checkpoint *c, const struct book *book, const char *sha256, const struct weights_check *w) {
     struct json_out j;
     struct tensor_kind kinds[TENSOR_KINDS];
@@ -108,7 +96,7 @@ static void print_json(const struct checkpoint *c, const struct book *book, cons
     }
     json_put_close(&j);
     json_tokenizer(&j, &c->vocab);
-    json_codebooks(&j, book);
+    book_put_settings(&j, book);
     json_put_array(&j, "tried");
     for (size_t i = 0; book && i < book->n_tried; i++) json_put_cstr(&j, NULL, book->tried[i]);
     json_put_close(&j);
@@ -128,20 +116,13 @@ static void print_json(const struct checkpoint *c, const struct book *book, cons
 
 /* ---- text ---- */
 
-/* As in --attn; of values "/pq:m=16". */
-static size_t setting_name(char *out, size_t room, const struct codebook *y) {
-    const char *name = y->values ? "/pq" : "lookat", *kind = y->learned ? "learned" : "plain";
-    if (y->uneven) return (size_t)snprintf(out, room, "%s:bytes=%zu,k=%zu", name, y->m, y->k);
-    return (size_t)snprintf(out, room, "%s:m=%zu,k=%zu,%s", name, y->m, y->k, kind);
-}
-
 /* "lookat:m=2,k=256,learned lookat:m=4,k=256,plain; 65,536 tokens of a.txt, b.txt" */
 static void codebooks(struct text_table *t, const struct book *b) {
     char text[512];
     size_t at = 0;
     for (size_t i = 0; i < b->n && at < sizeof text - 1; i++) {
         if (i) text[at++] = ' ';
-        at += setting_name(text + at, sizeof text - at, &b->books[i]);
+        at += book_setting_name(text + at, sizeof text - at, &b->books[i]);
     }
     if (at < sizeof text) at += (size_t)snprintf(text + at, sizeof text - at, "; %s tokens of", text_count(b->tokens).s);
     for (size_t i = 0; i < b->n_corpora && at < sizeof text; i++)
@@ -242,21 +223,29 @@ static int report(const struct args *a, const struct checkpoint *c, const struct
     return !rc && checked ? weights_check_result(checked, e) : rc;
 }
 
+static int info_model(const struct args *a, const char *path, struct arena *arena, struct err *e) {
+    struct checkpoint c;
+    struct book b = {0};
+    const struct book *inside = NULL;
+    int rc = checkpoint_open(&c, path, a->tokenizer, warn, e);
+    if (rc) return rc;
+    rc = model_book_inside(&b, &inside, &c, e);
+    if (!rc) rc = report(a, &c, inside, arena, e);
+    book_close(&b);
+    checkpoint_close(&c);
+    return rc;
+}
+
 static int run(const struct args *a, struct err *e) {
     struct arena arena = {0};
-    struct checkpoint c;
+    char hex[65];
     const char *path = a->argc ? a->argv[0] : NULL;
-    int rc = a->argc && a->model ? err_set(e, ERR_USAGE, "info: expected one model, got -m and '%.60s'", a->argv[0]) : OK;
-    if (!rc && !path) rc = find_model(a, &arena, &path, e);
-    if (!rc) rc = checkpoint_open(&c, path, a->tokenizer, warn, e);
-    if (!rc) {
-        struct book b = {0};
-        const struct book *inside = NULL;
-        rc = model_book_inside(&b, &inside, &c, e);
-        if (!rc) rc = report(a, &c, inside, &arena, e);
-        book_close(&b);
-        checkpoint_close(&c);
-    }
+    int rc = path ? OK : find_model(a, &arena, &path, e);
+    bool book = !rc && is_book(path);
+    if (!rc && book && a->check_weights) rc = err_set(e, ERR_USAGE, "--check-weights: %.100s has codebooks, and no weights", path);
+    if (!rc && a->argc && a->model && !book) rc = err_set(e, ERR_USAGE, "info: expected one model, got -m and '%.60s'", a->argv[0]);
+    if (!rc && book && a->sha256) rc = file_sha256(path, &arena, hex, e);
+    if (!rc) rc = book ? info_book(a, path, a->sha256 ? hex : NULL, &arena, e) : info_model(a, path, &arena, e);
     arena_free(&arena);
     return rc;
 }
@@ -264,11 +253,13 @@ static int run(const struct args *a, struct err *e) {
 const struct command info_command = {
     .id = CMD_INFO,
     .summary = "show what a model file holds",
-    .usage = "[OPTION]... [MODEL]",
+    .usage = "[OPTION]... [MODEL]\n[OPTION]... [-m MODEL] BOOK.gguf",
     .about = "Shows a model's shape, number of parameters, number types and tokenizer, and how many bytes a token takes in the KV cache "
              "with each attention backend; with --check-weights also whether every weight is a finite number. Without MODEL it is the "
-             "default model.",
+             "default model. Of a file with codebooks: the model they belong to (and whether MODEL, or "
+             "the model beside the file, or the default model is it), the settings, the texts they were learned on.",
     .examples = "lookat info\tthe default model\n"
+                "lookat info gpt2.book.gguf\tthe codebooks that calibrate wrote\n"
                 "lookat info --sha256 -o json gpt2.gguf\tthe same for a program, with the checksum of the file\n"
                 "lookat info --check-weights m.gguf\tis there an infinity or a NaN in it, and where?\n",
     .max_args = 1,
