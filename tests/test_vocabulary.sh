@@ -87,9 +87,9 @@ expect 0 "" "$BIN" generate -m "$tmp/bos.gguf" -p "Once upon" -n 1 -o json -q
 grep -qF '"prompt":{"text":"Once upon","ids":[4095,575,510]}' "$tmp/out" || fail "generate: $(head -c 600 "$tmp/out")"
 expect 0 "" "$BIN" generate -m "$tmp/bos.gguf" -p "" -n 1 -o json -q
 grep -qF '"ids":[4095]}' "$tmp/out" || fail "an empty prompt: $(head -c 600 "$tmp/out")"
-printf 'Once upon' > "$tmp/text"
-expect 0 "" "$BIN" eval -m "$tmp/bos.gguf" -f "$tmp/text" -c 3 -o json -q
-grep -qF '"tokens":3' "$tmp/out" || fail "eval: $(head -c 600 "$tmp/out")"
+printf 'Once upon a' > "$tmp/text"
+expect 0 "" "$BIN" eval -m "$tmp/bos.gguf" -f "$tmp/text" -c 4 -o json -q
+grep -qF '"tokens":4' "$tmp/out" || fail "eval: $(head -c 600 "$tmp/out")"
 expect 0 "" "$BIN" info "$tmp/bos.gguf"
 grep -q "texts begin with 4095" "$tmp/out" || fail "info: $(grep tokenizer "$tmp/out")"
 end
