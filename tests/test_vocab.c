@@ -62,8 +62,7 @@ static void take_warning(const char *msg) { snprintf(warning + strlen(warning), 
 /* All warnings for a model of this many rows, one after the other, are `want`. */
 static void warned_of(const struct vocab *v, size_t rows, const char *want) {
     warning[0] = 0;
-    vocab_warn(v, rows, "file", NULL);
-    vocab_warn(v, rows, "file", take_warning);
+    CHECK(vocab_check(v, rows, "file", NULL, &e) == OK && vocab_check(v, rows, "file", take_warning, &e) == OK, "%s", e.msg);
     CHECK(strcmp(warning, want) == 0, "\"%s\", expected \"%s\"", warning, want);
 }
 
@@ -84,6 +83,7 @@ static void builds(void) {
     warned_of(&v, 5, "");
     warned_of(&v, 6, "file: the tokenizer has 5 tokens and the model 6 rows: rows from 5 on are never chosen");
     warned_of(&v, 4, "file: the tokenizer has 5 tokens and the model 4 rows: tokens from 4 on cannot be used");
+    CHECK(vocab_check(&v, 2, "file", take_warning, &e) && says("5 tokens and the model 2 rows: expected a row for each"), "%s", e.msg);
     arena_free(&a);
 }
 

@@ -59,18 +59,25 @@ grep -o '"logprob":[^,]*' "$tmp/out" | cmp -s - "$tmp/with" || fail "$(cat "$tmp
 [ "$(wc -l < "$tmp/with")" -eq 3 ] || fail "$(wc -l < "$tmp/with") log-probabilities"
 end
 
-# " there" is token 510, " a" 258: the model has rows up to 299.
+# Two tokens were added, and the embedding was not made longer: the model runs, and a text with one of them is refused.
 begin fewer_rows_than_tokens
-random 1,2,8,64,300 narrow.gguf
-grep -qF "the tokenizer has 4096 tokens and the model 300 rows: tokens from 300 on cannot be used" "$tmp/err" || fail "$(cat "$tmp/err")"
-"$BIN" convert --random 1,2,8,64,300 -o "$tmp/small.gguf" --type f32 -q 2> /dev/null || fail "convert"
-expect 0 "tokens from 300 on cannot be used" "$BIN" generate -m "$tmp/small.gguf" -z tokenizer -p " a" -n 5 --temp 0
-expect 0 "" "$BIN" generate -m "$tmp/small.gguf" -z tokenizer -p " a" -n 5 --temp 0 -q --ignore-eos
-expect 3 'the prompt: has token 510 (" upon"), for which the model has no row: its rows go to 299' \
-    "$BIN" generate -m "$tmp/small.gguf" -z tokenizer -p " a upon" -n 5 -q
-printf ' a a upon' > "$tmp/text"
-expect 3 "text: has token 510" "$BIN" eval -m "$tmp/small.gguf" -z tokenizer -f "$tmp/text" -q
-expect 0 "" "$BIN" generate -m "$tmp/narrow.gguf" -p " a upon" -n 5 --temp 0 -q
+mkdir "$tmp/more"
+cp tokenizer/vocab.json tokenizer/merges.txt "$tmp/more"
+echo '{"<pad>": 4096, "resto": 4097}' > "$tmp/more/added_tokens.json"
+"$BIN" convert --random 1,2,8,64,4096 -o "$tmp/small.gguf" --type f32 -q 2> /dev/null || fail "convert"
+small="-m $tmp/small.gguf -z $tmp/more -n 5 --temp 0"
+expect 0 "the tokenizer has 4098 tokens and the model 4096 rows: tokens from 4096 on cannot be used" "$BIN" generate $small -p " a"
+expect 0 "" "$BIN" generate $small -p " a" --ignore-eos -q
+expect 3 'the prompt: has token 4097 ("resto"), for which the model has no row: its rows go to 4095' \
+    "$BIN" generate $small -p " a resto" -q
+printf ' a a resto' > "$tmp/text"
+expect 3 "text: has token 4097" "$BIN" eval -m "$tmp/small.gguf" -z "$tmp/more" -f "$tmp/text" -q
+expect 0 "tokens from 4096 on cannot be used" \
+    "$BIN" convert --random 1,2,8,64,4096 -z "$tmp/more" -o "$tmp/cut.gguf"
+expect 0 "" "$BIN" generate -m "$tmp/cut.gguf" -p " a resto" -n 5 --temp 0 -q
+expect 3 "4096 tokens and the model 300 rows: expected a row for each token of plain text" \
+    "$BIN" convert --random 1,2,8,64,300 -z tokenizer -o "$tmp/never.gguf"
+[ ! -e "$tmp/never.gguf" ] || fail "a model with another's tokenizer was written"
 end
 
 # bos in front of every text, as the file asks, in every command that reads one.

@@ -427,7 +427,7 @@ int gguf_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct
     if (!rc) rc = read_config(&l, &c->weights.config);
     if (!rc) rc = take_weights(&l, &c->weights);
     if (!rc) rc = read_vocab(&l, &c->vocab);
-    if (!rc) vocab_warn(&c->vocab, c->weights.config.n_vocab, path, warn);
+    if (!rc) rc = vocab_check(&c->vocab, c->weights.config.n_vocab, path, warn, e);
     if (!rc) rc = check_unknown(&l);
     arena_free(&g.arena); /* the map stays: c->file */
     return rc;

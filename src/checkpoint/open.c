@@ -93,8 +93,7 @@ static int load_tokenizer(struct checkpoint *c, const char *path, enum file_kind
     }
     if (!tokenizer) return OK;
     int rc = vocab_open(&c->vocab, tokenizer, &c->arena, e);
-    if (!rc) vocab_warn(&c->vocab, c->weights.config.n_vocab, tokenizer, warn);
-    return rc;
+    return rc ? rc : vocab_check(&c->vocab, c->weights.config.n_vocab, tokenizer, warn, e);
 }
 
 int checkpoint_open(struct checkpoint *c, const char *path, const char *tokenizer, void (*warn)(const char *msg), struct err *e) {

@@ -268,13 +268,22 @@ void vocab_builder_warnings(const struct vocab_builder *b, struct vocab *v) {
 
 void vocab_builder_free(struct vocab_builder *b) { arena_free(&b->scratch); }
 
-void vocab_warn(const struct vocab *v, size_t n_vocab, const char *path, void (*warn)(const char *msg)) {
-    struct err said;
+void vocab_warn(const struct vocab *v, void (*warn)(const char *msg)) {
     for (uint32_t i = 0; warn && i < v->n_warnings; i++) warn(v->warning[i]);
-    if (!warn || v->n == 0 || v->n == n_vocab) return;
+}
+
+int vocab_check(const struct vocab *v, size_t n_vocab, const char *path, void (*warn)(const char *msg), struct err *e) {
+    struct err said;
+    for (uint32_t i = 0; i < v->n_merges; i++)
+        if (v->merges[i].merged >= n_vocab)
+            return err_file(e, ERR_REFUSED, path, "the tokenizer has %u tokens and the model %zu rows: expected a row for each token of plain text",
+                            v->n, n_vocab);
+    vocab_warn(v, warn);
+    if (!warn || v->n == 0 || v->n == n_vocab) return OK;
     if (v->n < n_vocab)
         err_file(&said, OK, path, "the tokenizer has %u tokens and the model %zu rows: rows from %u on are never chosen", v->n, n_vocab, v->n);
     else
         err_file(&said, OK, path, "the tokenizer has %u tokens and the model %zu rows: tokens from %zu on cannot be used", v->n, n_vocab, n_vocab);
     warn(said.msg);
+    return OK;
 }

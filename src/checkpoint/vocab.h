@@ -80,8 +80,12 @@ int vocab_builder_finish(struct vocab_builder *b, struct vocab *v, int64_t bos, 
 void vocab_builder_warnings(const struct vocab_builder *b, struct vocab *v);
 void vocab_builder_free(struct vocab_builder *b);
 
-/* Tells `warn` (NULL: nobody) what the user should know of v (which may have no tokens at all) as the vocabulary of a model with n_vocab rows. Rows
- * without a token are never chosen; tokens without a row cannot be used. */
-void vocab_warn(const struct vocab *v, size_t n_vocab, const char *path, void (*warn)(const char *msg));
+/* Tells `warn` (NULL: nobody) what the user should know of the file. */
+void vocab_warn(const struct vocab *v, void (*warn)(const char *msg));
+
+/* The same, and whether v (which may have no tokens at all) can be the vocabulary of a model with n_vocab rows. Rows without a
+ * token are never chosen, and added tokens without a row cannot be used: that is only said. ERR_REFUSED where merges make
+ * a token without a row: that tokenizer is another model's. */
+int vocab_check(const struct vocab *v, size_t n_vocab, const char *path, void (*warn)(const char *msg), struct err *e);
 
 #endif

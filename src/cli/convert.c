@@ -57,7 +57,7 @@ static int make_random(struct checkpoint *c, const struct args *a, struct err *e
     if (!rc) rc = checkpoint_random(c, &config, a->seed, e);
     if (rc || !a->tokenizer) return rc;
     rc = vocab_open(&c->vocab, a->tokenizer, &c->arena, e);
-    if (!rc) vocab_warn(&c->vocab, config.n_vocab, a->tokenizer, a->quiet ? NULL : warn);
+    if (!rc) rc = vocab_check(&c->vocab, config.n_vocab, a->tokenizer, a->quiet ? NULL : warn, e);
     if (rc) checkpoint_close(c);
     return rc;
 }

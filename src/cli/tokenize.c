@@ -129,7 +129,7 @@ static void print_ids(const struct job *job) {
 static int work(struct job *job, struct err *e) {
     const struct args *a = job->args;
     int rc = open_vocab(job, e);
-    if (!rc) vocab_warn(&job->vocab, job->vocab.n, "", warn);
+    if (!rc) vocab_warn(&job->vocab, warn);
     if (!rc) rc = bpe_new(&job->bpe, &job->vocab, &job->arena, e);
     if (!rc) rc = read_input(job, e);
     if (!rc && a->decode) rc = decode(job, e);

@@ -156,6 +156,7 @@ EDIT(match_bits) {
     struct bytes *b = tiny_array(t, "lookat.tokenizer.token_match", T_I32, 5);
     for (uint32_t i = 0; i < 5; i++) put_u32(b, i == 2 ? 64 : 1);
 }
+EDIT(rows_few) { tiny_tensor(t, "token_embd.weight", 4, 2, G_F32); }
 EDIT(merges_u32) { put_u32(tiny_array(t, "tokenizer.ggml.merges", T_U32, 1), 1); }
 EDIT(merge_word) { STRS(t, "tokenizer.ggml.merges", "ab"); }
 EDIT(merge_empty) { STRS(t, "tokenizer.ggml.merges", ""); }
@@ -275,6 +276,7 @@ static const struct {
     {"use-regex-string", "\"lookat.tokenizer.use_regex\" is not a bool", use_regex_str},
     {"match-few", "lookat.tokenizer.token_match has 1 items, expected 5", match_few},
     {"match-bits", "lookat.tokenizer.token_match of token 2 is 64", match_bits},
+    {"rows-few", "5 tokens and the model 2 rows: expected a row for each token of plain text", rows_few},
     {"merges-u32", "\"tokenizer.ggml.merges\" is not an array of strings", merges_u32},
     {"merge-word", "merge 0 is \"ab\", expected two tokens", merge_word},
     {"merge-empty", "merge 0 is \"\", expected two tokens", merge_empty},
