@@ -2,9 +2,11 @@
 # make test       builds and runs all tests
 # make bench      measures speed on models of GPT-2's shape, beside this machine's limits
 # make peer       compares with llama.cpp, where it is set up (tests/README.md)
+# make fuzz       looks for inputs that break the readers of files; needs clang with libFuzzer
 # make layers     checks that no folder of src includes from one above it
 #
-# Variables: CC, CFLAGS, THREADS=1|0 (0: everything on one thread), BUILD (folder for objects), BIN (the program)
+# Variables: CC, CFLAGS, THREADS=1|0 (0: everything on one thread), BUILD (folder for objects),
+# BIN (the program), ONLY="gguf cli" (make test: these alone), SECONDS (make fuzz: of each target)
 
 # as many jobs as there are cores, unless -j says otherwise
 ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
@@ -20,15 +22,18 @@ MACROS := $(shell $(CC) $(CFLAGS) -dM -E -x c /dev/null 2>/dev/null)
 MACHINE := $(if $(findstring __i386__,$(MACROS)),-msse2 -mfpmath=sse)
 
 # clang says nothing of these to require.h
-UNSAFE := $(filter -funsafe-math-optimizations -fassociative-math -freciprocal-math -fapprox-func,$(CC) $(CFLAGS))
+UNSAFE := $(filter -funsafe-math-optimizations -fassociative-math -freciprocal-math -fapprox-func, \
+	$(CC) $(CFLAGS))
 ifneq ($(UNSAFE),)
 $(error lookat refuses $(UNSAFE): it changes the results)
 endif
 
 WARN   := -Wall -Wextra -Wpedantic -Wshadow
-# require.h, in front of every source, refuses what would change the results: -Ofast, a big-endian machine and the like.
-# Contraction is off whatever CFLAGS say: gcc and clang then round the same expressions in the same way.
-ALL    := -std=c11 -D_POSIX_C_SOURCE=200809L -Isrc -include base/require.h $(WARN) $(MACHINE) $(CFLAGS) -ffp-contract=off
+# require.h, in front of every source, refuses what would change the results: -Ofast, a big-endian
+# machine and the like. Contraction is off whatever CFLAGS say: gcc and clang then round the same
+# expressions in the same way.
+ALL    := -std=c11 -D_POSIX_C_SOURCE=200809L -Isrc -include base/require.h $(WARN) $(MACHINE) \
+	$(CFLAGS) -ffp-contract=off
 LIBS   := -lm
 
 THREADS ?= 1
@@ -40,6 +45,10 @@ MAIN   := $(BUILD)/src/main.o
 LIB    := $(BUILD)/liblookat.a
 TESTS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 TOOLS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/test_%,$(wildcard tests/*.c)))
+
+FUZZ   := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
+# a fuzz target is run by libFuzzer, or by a loop over files
+FUZZER ?= $(BUILD)/tests/fuzz/replay.o
 
 all: $(BIN)
 
@@ -66,11 +75,16 @@ $(BUILD)/%.o: %.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL) $(ISA) -MMD -c -o $@ $<
 
+$(FUZZ): %: %.o $(filter %.o,$(FUZZER)) $(LIB)
+	$(CC) $(ALL) $(LDFLAGS) -o $@ $< $(FUZZER) $(LIB) $(LIBS)
+
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
 	$(CC) $(ALL) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS)
 
-test: $(BIN) $(TESTS) $(TOOLS)
-	@BUILD=$(BUILD) BIN=$(BIN) RUN='$(RUN)' sh tests/run.sh
+# of ONLY, names of programs and of scripts
+SOME   := $(if $(ONLY),$(filter $(ONLY:%=$(BUILD)/tests/test_%),$(TESTS)),$(TESTS))
+test: $(BIN) $(SOME) $(TOOLS) $(if $(ONLY),$(if $(filter fuzz,$(ONLY)),$(FUZZ)),$(FUZZ))
+	@BUILD=$(BUILD) BIN=$(BIN) RUN='$(RUN)' ONLY='$(ONLY)' sh tests/run.sh
 
 bench: $(BIN)
 	@BIN=$(abspath $(BIN)) sh tests/bench.sh
@@ -78,12 +92,19 @@ bench: $(BIN)
 peer: $(BIN)
 	@BIN=$(abspath $(BIN)) sh tests/peer.sh
 
+fuzz-targets: $(FUZZ)
+
+fuzz:
+	$(MAKE) CC="$(firstword $(filter %clang,$(CC)) clang)" BUILD=.build/fuzz FUZZER=-fsanitize=fuzzer \
+		CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" fuzz-targets
+	@sh tests/fuzz/run.sh $(or $(SECONDS),60)
+
 layers:
 	@sh tests/layers.sh
 
 clean:
 	rm -rf .build lookat
 
--include $(OBJ:.o=.d) $(MAIN:.o=.d) $(wildcard $(BUILD)/tests/*.d)
-.PHONY: all test bench peer layers clean always
+-include $(OBJ:.o=.d) $(MAIN:.o=.d) $(wildcard $(BUILD)/tests/*.d $(BUILD)/tests/fuzz/*.d)
+.PHONY: all test fuzz fuzz-targets bench peer layers clean always
 .SECONDARY:

@@ -24,11 +24,16 @@ static bool same_file(const char *a, const char *b) {
 static void program_is_found(void) {
     char path[4096];
     bool emulated = getenv("RUN") && *getenv("RUN"); /* the system knows the emulator */
-    if (!emulated) CHECK(process_program(NULL, path, sizeof path) && same_file(path, program), "'%s' is not '%s'", path, program);
-    CHECK(process_program_called(program, path, sizeof path) && same_file(path, program), "'%s' is not '%s'", path, program);
+    if (!emulated)
+        CHECK(process_program(NULL, path, sizeof path) && same_file(path, program),
+              "'%s' is not '%s'", path, program);
+    CHECK(process_program_called(program, path, sizeof path) && same_file(path, program),
+          "'%s' is not '%s'", path, program);
     CHECK(!process_program_called(program, path, 4), "a path fits into 4 bytes");
     CHECK(!process_program_called("/nowhere/lookat", path, sizeof path), "found '%s'", path);
-    CHECK(!process_program_called("", path, sizeof path) && !process_program_called(NULL, path, sizeof path), "found '%s'", path);
+    CHECK(!process_program_called("", path, sizeof path) &&
+              !process_program_called(NULL, path, sizeof path),
+          "found '%s'", path);
 }
 
 /* By its name alone a program is the first of PATH; through a link it is what the link leads to. */
@@ -40,8 +45,10 @@ static void program_in_path(void) {
     CHECK(realpath(program, here) && symlink(here, link) == 0, "a link cannot be made");
     snprintf(list, sizeof list, "/nowhere:%s:%s", folder, kept ? kept : "");
     setenv("PATH", list, 1);
-    CHECK(process_program_called("tool", path, sizeof path) && same_file(path, program), "'%s' is not '%s'", path, program);
-    CHECK(process_program_called(link, path, sizeof path) && strcmp(path, here) == 0, "'%s' is not '%s'", path, here);
+    CHECK(process_program_called("tool", path, sizeof path) && same_file(path, program),
+          "'%s' is not '%s'", path, program);
+    CHECK(process_program_called(link, path, sizeof path) && strcmp(path, here) == 0,
+          "'%s' is not '%s'", path, here);
     CHECK(!process_program_called("no such tool", path, sizeof path), "found '%s'", path);
     setenv("PATH", "", 1); /* an empty folder is the current one */
     CHECK(!process_program_called("tool", path, sizeof path), "found '%s'", path);
@@ -54,18 +61,22 @@ static void memory_and_processors(void) {
     size_t page = memory_page();
     CHECK(page >= 512 && (page & (page - 1)) == 0, "a page of %zu bytes", page);
     CHECK(process_cpus() > 0, "%d processors", process_cpus());
-    CHECK(machine_memory_bytes() == 0 || machine_memory_bytes() > page, "%zu bytes of memory", machine_memory_bytes());
-    CHECK(process_peak_bytes() == 0 || process_peak_bytes() > page, "%zu bytes at the peak", process_peak_bytes());
+    CHECK(machine_memory_bytes() == 0 || machine_memory_bytes() > page, "%zu bytes of memory",
+          machine_memory_bytes());
+    CHECK(process_peak_bytes() == 0 || process_peak_bytes() > page, "%zu bytes at the peak",
+          process_peak_bytes());
 }
 
-/* The reason of the write that failed, though later calls succeed or fail for reasons of their own. */
+/* The reason of the write that failed, though later calls succeed or fail for reasons of their own.
+ */
 static void full_stream(void) {
     struct err e = {0};
     FILE *fp = fopen("/dev/full", "w");
     if (!fp) SKIP("no /dev/full");
     for (int i = 0; i < 3 * BUFSIZ; i++) fputc('x', fp);
     CHECK(file_flush(fp, "a device", &e) == ERR_FAILED, "%d", e.code);
-    CHECK(strstr(e.msg, "cannot write to a device: ") && strstr(e.msg, strerror(ENOSPC)), "%s", e.msg);
+    CHECK(strstr(e.msg, "cannot write to a device: ") && strstr(e.msg, strerror(ENOSPC)), "%s",
+          e.msg);
     fclose(fp);
     fp = fopen("/dev/null", "w");
     errno = ENOENT;
@@ -92,7 +103,8 @@ static void limited_output(void) {
         if (rc) out_abort(&o);
         else rc = out_commit(&o, &e);
         setrlimit(RLIMIT_FSIZE, &before);
-        CHECK(rc == ERR_FAILED && strstr(e.msg, strerror(EFBIG)) && strstr(e.msg, path), "%zu bytes: %d %s", n, rc, e.msg);
+        CHECK(rc == ERR_FAILED && strstr(e.msg, strerror(EFBIG)) && strstr(e.msg, path),
+              "%zu bytes: %d %s", n, rc, e.msg);
         CHECK(!file_exists(path) && !file_exists(o.tmp), "%zu bytes: something is left", n);
     }
     signal(SIGXFSZ, SIG_DFL);
@@ -109,13 +121,15 @@ static bool cannot_be_read(const uint8_t *p, size_t at) {
         _exit(byte & 0);
     }
     int status = 0;
-    return child > 0 && waitpid(child, &status, 0) == child && !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    return child > 0 && waitpid(child, &status, 0) == child &&
+           !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 /* A guarded map holds the file, and nothing behind its last byte. */
 static void guarded_map(void) {
     static uint8_t block[3 << 16];
-    const size_t page = memory_page(), sizes[] = {1, page - 1, page, page + 1, 2 * page + 777, 2 * page};
+    const size_t page = memory_page(),
+                 sizes[] = {1, page - 1, page, page + 1, 2 * page + 777, 2 * page};
     char path[64];
     snprintf(path, sizeof path, "%s/mapped", folder);
     for (size_t i = 0; i < sizeof block; i++) block[i] = (uint8_t)(i * 2654435761u >> 24);
@@ -124,14 +138,18 @@ static void guarded_map(void) {
         struct err e = {0};
         size_t n = sizes[i];
         FILE *fp = fopen(path, "wb");
-        CHECK(fp && n <= sizeof block && fwrite(block, 1, n, fp) == n && fclose(fp) == 0, "%zu bytes cannot be written", n);
+        CHECK(fp && n <= sizeof block && fwrite(block, 1, n, fp) == n && fclose(fp) == 0,
+              "%zu bytes cannot be written", n);
         file_guard(true);
-        CHECK(file_map(&f, path, &e) == OK && f.size == n && memcmp(f.data, block, n) == 0, "%zu bytes: %zu, %s", n, f.size, e.msg);
-        CHECK(cannot_be_read(f.data, n) && cannot_be_read(f.data, n + 4096), "%zu bytes: there is more", n);
+        CHECK(file_map(&f, path, &e) == OK && f.size == n && memcmp(f.data, block, n) == 0,
+              "%zu bytes: %zu, %s", n, f.size, e.msg);
+        CHECK(cannot_be_read(f.data, n) && cannot_be_read(f.data, n + 4096),
+              "%zu bytes: there is more", n);
         CHECK(!cannot_be_read(f.data, n - 1), "%zu bytes: the last cannot be read", n);
         file_unmap(&f);
         file_guard(false);
-        CHECK(file_map(&f, path, &e) == OK && f.size == n && memcmp(f.data, block, n) == 0, "%zu bytes: %zu, %s", n, f.size, e.msg);
+        CHECK(file_map(&f, path, &e) == OK && f.size == n && memcmp(f.data, block, n) == 0,
+              "%zu bytes: %zu, %s", n, f.size, e.msg);
         file_unmap(&f);
     }
     unlink(path);

@@ -33,8 +33,9 @@ int file_read(const char *path, struct arena *a, uint8_t **data, size_t *size, s
 /* The same, but where there are more than `most` bytes the rest is not read: *size > most then says so. */
 int file_read_most(const char *path, size_t most, struct arena *a, uint8_t **data, size_t *size, struct err *e);
 
-/* Flushes standard output, or another stream that `name` stands for in the message. ERR_FAILED, with the reason, where that fails or an earlier write has;
- * to be called right after the writing, while errno is still that of the last call that failed. */
+/* Flushes standard output, or another stream that `name` stands for in the message. ERR_FAILED,
+ * with the reason, where that fails or an earlier write has; to be called right after the writing,
+ * while errno is still that of the last call that failed. */
 int file_flush(FILE *fp, const char *name, struct err *e);
 
 bool file_is_folder(const char *path);

@@ -30,7 +30,8 @@ const uint8_t *guard_map(int fd, size_t size, void **map, size_t *map_bytes) {
     if (whole == size) {
         ok = mmap(p, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) != MAP_FAILED;
     } else {
-        ok = mprotect(p, whole, PROT_READ | PROT_WRITE) == 0 && read_whole(fd, p + whole - size, size) && mprotect(p, whole, PROT_READ) == 0;
+        ok = mprotect(p, whole, PROT_READ | PROT_WRITE) == 0 &&
+             read_whole(fd, p + whole - size, size) && mprotect(p, whole, PROT_READ) == 0;
     }
     if (ok) return p + whole - size;
     munmap(p, *map_bytes);

@@ -7,6 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What is said where sizes have 64 bits, and where they have 32 and overflow sooner. */
+#if SIZE_MAX > UINT32_MAX
+#define OF_64_OR_32(wide, narrow) wide
+#else
+#define OF_64_OR_32(wide, narrow) narrow
+#endif
+
 struct bad_file {
     const char *name;    /* what is broken; also the file's name */
     const char *expect;  /* part of the message */
