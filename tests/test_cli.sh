@@ -41,6 +41,10 @@ for c in generate compare eval calibrate convert info tokenize bench; do
     expect 0 "" "$BIN" --help
     output "  $c "
 done
+for c in "" generate compare eval calibrate convert info tokenize explain bench attn; do
+    "$BIN" help $c > "$tmp/out"
+    awk 'length > 80 { found = 1 } END { exit found }' "$tmp/out" || fail "help $c has lines beyond 80 columns: $(awk 'length > 80' "$tmp/out")"
+done
 sed -n 's/^    {"\([a-z0-9-]*\)", .*/--\1/p' src/cli/option_table.c | sort -u > "$tmp/options"
 [ "$(wc -l < "$tmp/options")" -gt 25 ] || fail "the table was not read"
 while read -r o; do grep -qE -e " $o( |\$)" "$tmp/help" || fail "no help has $o"; done < "$tmp/options"
@@ -168,6 +172,20 @@ done
 only "a.gguf b.gguf"
 end
 
+# Tokens without a row of the model's cannot be used, which is said and no error.
+begin fewer_rows_than_tokens
+"$BIN" convert --random 1,1,4,4,100 -z $tok -o "$tmp/few.gguf" > "$tmp/out" 2> "$tmp/err" || fail "exits $?"
+grep -q "4096 tokens and the model 100 rows" "$tmp/err" || fail "$(cat "$tmp/err")"
+end
+
+# Weights that take seconds are announced.
+begin random_says
+expect 0 "" "$BIN" convert -q --random 1,1,512,32,20000 -o "$tmp/large.gguf"
+"$BIN" convert --random 1,1,512,32,20000 -o "$tmp/large.gguf" --force > "$tmp/out" 2> "$tmp/err" || fail "exits $?"
+grep -q '^drawing 13,4[0-9,]* random weights$' "$tmp/err" || fail "$(cat "$tmp/err")"
+rm -f "$tmp/large.gguf"
+end
+
 begin info
 expect 0 "" "$BIN" info "$m"
 output "GGUF v3"
@@ -214,7 +232,6 @@ expect 2 "got both" "$BIN" convert "$m" --random gpt2 -o "$tmp/d/c.gguf"
 expect 2 "got 'gpt3'" "$BIN" convert --random gpt3 -o "$tmp/d/c.gguf"
 expect 2 "got '1,2,3,4'" "$BIN" convert --random 1,2,3,4 -o "$tmp/d/c.gguf"
 expect 2 "--random: " "$BIN" convert --random 1,3,16,4,4096 -o "$tmp/d/c.gguf"
-expect 3 "$tok" "$BIN" convert --random 1,1,4,4,100 -z $tok -o "$tmp/d/c.gguf"
 only "a.gguf b.gguf"
 end
 

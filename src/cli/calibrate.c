@@ -390,7 +390,7 @@ static int run(const struct args *a, struct err *e) {
 const struct command calibrate_command = {
     .id = CMD_CALIBRATE,
     .summary = "learn the codebooks that lookat keys need",
-    .usage = "-f TEXT... -o BOOK.gguf [OPTION]...\n-f TEXT... --embed -o MODEL.gguf [OPTION]...\n-f TEXT... --auto --budget N,... -o BOOK.gguf [OPTION]...",
+    .usage = "-f TEXT... -o BOOK.gguf [OPTION]...\n-f TEXT... --embed -o MODEL.gguf [OPTION]...\n-f TEXT... --auto [--budget N,...] -o BOOK.gguf",
     .about = "Runs the model over texts, keeps a random sample of the keys of every layer and head (at most 16384 of each, 256 MB in all), and "
              "learns their codebooks. lookat4 and its like learn a quantiser for each head: in the metric of its queries, keys weighted by what "
              "they matter to attention, along principal directions cut into uneven ranges, rotated. lookat:bytes=4 gives each head as many "
@@ -402,11 +402,11 @@ const struct command calibrate_command = {
              "errors are in that metric, weighted. The result depends on the texts, the options and the seed, not on the threads. The table at "
              "the end is of the keys the codebooks were learned from. Take texts like those the model will read, but not the ones it will be "
              "measured on.",
-    .examples = "lookat calibrate -f prose.txt -f code.txt --attn lookat4 -o stories6M.book.gguf\tfor the default model\n"
-                "lookat calibrate -m gpt2.gguf -f text.txt --attn lookat2,lookat4,lookat8 -o gpt2.book.gguf\tseveral settings in one file\n"
-                "lookat calibrate -m gpt2.gguf -f text.txt --attn lookat:bytes=4/pq:bytes=16 -o gpt2.book.gguf\tbytes given to the heads that need them\n"
-                "lookat calibrate -m gpt2.gguf -f text.txt --auto --budget 2,4,8 -o gpt2.book.gguf\tthe best of what there is\n"
-                "lookat calibrate -m gpt2.gguf -f text.txt --embed -o gpt2-lookat.gguf\ta copy of the model with codebooks inside\n",
+    .examples = "lookat calibrate -f prose.txt -f code.txt -a lookat4 -o new.book.gguf\tfor the default model\n"
+                "lookat calibrate -m g.gguf -f t.txt -a lookat2,lookat8 -o g.book.gguf\tseveral settings in one file\n"
+                "lookat calibrate -f t.txt -a lookat:bytes=4/pq:bytes=16 -o new.book.gguf\tbytes given to the heads that need them\n"
+                "lookat calibrate -m g.gguf -f t.txt --auto --budget 2,4,8 -o g.book.gguf\tthe best of what there is\n"
+                "lookat calibrate -m g.gguf -f t.txt --embed -o g-lookat.gguf\ta copy of the model with codebooks inside\n",
     .max_args = 0,
     .run = run,
 };

@@ -51,9 +51,17 @@ static int random_config(const char *shape, struct gpt2_config *c, struct err *e
     return rc ? e->code = ERR_USAGE : OK; /* here the shape is the user's, not a file's */
 }
 
+/* Many numbers take seconds, during which nothing else would show. */
+static void say_random(const struct gpt2_config *c) {
+    const size_t many = 10000000, C = c->n_embd;
+    size_t n = (c->n_vocab + c->n_ctx + c->n_layer * (4 * C + 2 * c->n_inner)) * C;
+    if (n >= many) fprintf(stderr, "drawing %s random weights\n", text_count(n).s);
+}
+
 static int make_random(struct checkpoint *c, const struct args *a, struct err *e) {
     struct gpt2_config config;
     int rc = random_config(a->random, &config, e);
+    if (!rc && !a->quiet) say_random(&config);
     if (!rc) rc = checkpoint_random(c, &config, a->seed, e);
     if (rc || !a->tokenizer) return rc;
     rc = vocab_open(&c->vocab, a->tokenizer, &c->arena, e);

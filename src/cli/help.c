@@ -90,7 +90,7 @@ void help_program(FILE *fp, const struct command *const *table, int n) {
          0, 0);
     fprintf(fp, "\nCommands:\n");
     for (int i = 0; i < n; i++) fprintf(fp, "  %-10s  %s\n", command_name(table[i]->id), table[i]->summary);
-    fprintf(fp, "  %-10s  %s\n", "help", "explain a command and its options; help attn: the attention backends");
+    fprintf(fp, "  %-10s  %s\n", "help", "explain a command, or attn: how keys and values are stored");
     fprintf(fp, "\nExamples:\n");
     print_examples(fp, "lookat -p \"Once upon a time\" -n 100\tcontinue a text\n"
                        "head -n 20 story.txt | lookat -n 100\tthe same, with a prompt through a pipe\n"

@@ -163,7 +163,7 @@ const struct command tokenize_command = {
              "is needed.",
     .examples = "lookat tokenize -v \"Once upon a time\"\thow the default model cuts a text\n"
                 "lookat tokenize -z tokenizer -f story.txt | wc -w\thow many tokens a file has\n"
-                "lookat tokenize -z tokenizer - < a | lookat tokenize -z tokenizer --decode - | cmp - a\tthere and back, byte for byte\n",
+                "lookat tokenize -f a | lookat tokenize --decode - | cmp - a\tthere and back, byte for byte\n",
     .max_args = 1,
     .run = run,
 };
