@@ -175,13 +175,16 @@ static void any_byte_changed(void) {
     bytes_free(&b);
 }
 
-/* Without a config.json nothing tells the number of heads, also where the width is a multiple of 64. */
+/* Without a config.json nothing tells the number of heads, also where the width is a multiple
+ * of 64. */
 static void no_config(void) {
     static const struct tiny_shape s = {1, 128, 8, 2, 3};
     tiny_hf(&tiny, s, "", "F16");
     struct bytes b = st_bytes(&tiny);
     folder_write("model.safetensors", b.data, b.size);
-    struct bad_file f = {.name = "no config", .expect = "do not tell the number of heads: put the model's config.json beside it"};
+    struct bad_file f = {
+        .name = "no config",
+        .expect = "do not tell the number of heads: put the model's config.json beside it"};
     expect_refused(&f, folder, true, "model.safetensors");
     expect_refused(&f, folder_path("model.safetensors"), true, "model.safetensors");
     unlink(folder_path("model.safetensors"));
@@ -196,7 +199,8 @@ static void untied_head_alone(void) {
     struct bytes b = st_bytes(&tiny);
     folder_write("model.safetensors", b.data, b.size);
     write_text("config.json", "{\"n_head\":2,\"n_inner\":12,\"tie_word_embeddings\":false}");
-    struct bad_file f = {.name = "untied head", .expect = "tensor wte.weight (tie_word_embeddings is false) is missing"};
+    struct bad_file f = {.name = "untied head",
+                         .expect = "tensor wte.weight (tie_word_embeddings is false) is missing"};
     expect_refused(&f, folder, true, "model.safetensors");
     unlink(folder_path("config.json"));
     unlink(folder_path("model.safetensors"));

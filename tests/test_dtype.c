@@ -167,26 +167,36 @@ static void names_and_sizes_of_types(void) {
     CHECK(dtype_parse("q4_K") == -1 && dtype_parse("unknown") == -1 && dtype_parse("") == -1 && dtype_parse("F16") == -1, "parsed");
 }
 
-/* The largest magnitude that each type holds, and the next one, which it would make infinite: by the formats' own limits (65504 and half
- * a step is 65520 for f16 and for the scales of blocks), and by what conversion makes of them. */
+/* The largest magnitude that each type holds, and the next one, which it would make infinite: by
+ * the formats' own limits (65504 and half a step is 65520 for f16 and for the scales of blocks),
+ * and by what conversion makes of them. */
 static void ranges(void) {
     static const struct {
         enum dtype type;
         float limit; /* the least magnitude that is too large */
-    } t[] = {{DTYPE_F16, 65520}, {DTYPE_BF16, 0x1.ffp127f}, {DTYPE_Q8_0, 127 * 65520.0f}, {DTYPE_Q4_0, 8 * 65520.0f}};
+    } t[] = {{DTYPE_F16, 65520},
+             {DTYPE_BF16, 0x1.ffp127f},
+             {DTYPE_Q8_0, 127 * 65520.0f},
+             {DTYPE_Q4_0, 8 * 65520.0f}};
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         const float below = nextafterf(t[i].limit, 0);
-        CHECK(!dtype_holds(t[i].type, t[i].limit) && dtype_holds(t[i].type, below), "%s ends elsewhere", dtype_name(t[i].type));
-        CHECK(dtype_holds(t[i].type, 0) && !dtype_holds(t[i].type, INFINITY) && !dtype_holds(t[i].type, NAN), "%s", dtype_name(t[i].type));
+        CHECK(!dtype_holds(t[i].type, t[i].limit) && dtype_holds(t[i].type, below),
+              "%s ends elsewhere", dtype_name(t[i].type));
+        CHECK(dtype_holds(t[i].type, 0) && !dtype_holds(t[i].type, INFINITY) &&
+                  !dtype_holds(t[i].type, NAN),
+              "%s", dtype_name(t[i].type));
         for (int large = 0; large < 2; large++) {
             float x[32] = {1, [7] = large ? t[i].limit : below}, y[32];
             uint8_t stored[128];
             dtype_from_f32(t[i].type, stored, x, 32);
             kernels_at(0)->to_f32(t[i].type, y, stored, 32);
-            CHECK(isfinite(y[7]) ? !large : large, "%s: %g becomes %g", dtype_name(t[i].type), (double)x[7], (double)y[7]);
+            CHECK(isfinite(y[7]) ? !large : large, "%s: %g becomes %g", dtype_name(t[i].type),
+                  (double)x[7], (double)y[7]);
         }
     }
-    CHECK(dtype_holds(DTYPE_F32, 0x1.fffffep127f) && !dtype_holds(DTYPE_F32, INFINITY) && !dtype_holds(DTYPE_F32, NAN), "f32");
+    CHECK(dtype_holds(DTYPE_F32, 0x1.fffffep127f) && !dtype_holds(DTYPE_F32, INFINITY) &&
+              !dtype_holds(DTYPE_F32, NAN),
+          "f32");
 }
 
 int main(void) {

@@ -495,21 +495,30 @@ static void rewrite(void) {
     arena_free(&c.arena);
 }
 
-/* Number c of row r of a matrix of a random model, which the arena holds and this test may change. */
-static float *number(const struct matrix *m, size_t r, size_t c) { return (float *)(uintptr_t)m->data + r * m->cols + c; }
+/* Number c of row r of a matrix of a random model, which the arena holds and this test may change.
+ */
+static float *number(const struct matrix *m, size_t r, size_t c) {
+    return (float *)(uintptr_t)m->data + r * m->cols + c;
+}
 
 static bool all_finite(const struct gpt2_weights *w) {
     uint64_t bad = 1;
     return gpt2_check_finite(w, NULL, NULL, &bad, &e) == OK && bad == 0;
 }
 
-/* A matrix with a number that its type would make infinite stays float32 and is named; the others get their type. */
+/* A matrix with a number that its type would make infinite stays float32 and is named; the others
+ * get their type. */
 static void beyond_the_range(void) {
     static const struct {
         enum dtype type;
         float fits, exceeds;
-    } t[] = {{DTYPE_F32, 3e38f, 0}, {DTYPE_F16, 65519, -65520}, {DTYPE_BF16, 3.38e38f, 3.4e38f}, {DTYPE_Q8_0, 8e6f, 8.4e6f}, {DTYPE_Q4_0, -5.2e5f, 5.3e5f}};
-    const struct gpt2_config shapes[] = {{2, 2, 64, 128, 16, 40, 1e-5f, GELU_TANH}, {2, 1, 12, 64, 8, 40, 1e-5f, GELU_TANH}};
+    } t[] = {{DTYPE_F32, 3e38f, 0},
+             {DTYPE_F16, 65519, -65520},
+             {DTYPE_BF16, 3.38e38f, 3.4e38f},
+             {DTYPE_Q8_0, 8e6f, 8.4e6f},
+             {DTYPE_Q4_0, -5.2e5f, 5.3e5f}};
+    const struct gpt2_config shapes[] = {{2, 2, 64, 128, 16, 40, 1e-5f, GELU_TANH},
+                                         {2, 1, 12, 64, 8, 40, 1e-5f, GELU_TANH}};
     for (size_t i = 0; i < 10; i++) {
         const enum dtype type = t[i / 2].type;
         /* rows of 12 are f16 where they should be blocks, and end where f16 does */
@@ -517,24 +526,31 @@ static void beyond_the_range(void) {
         struct checkpoint c, back = {0};
         struct gguf_extra extra = {.warn = take_warning};
         CHECK(checkpoint_random(&c, &shapes[i % 2], 3, &e) == OK, "%s", e.msg);
-        const enum dtype usual = c.weights.layers[0].qkv.cols % dtype_block(type) ? DTYPE_F16 : type;
+        const enum dtype usual =
+            c.weights.layers[0].qkv.cols % dtype_block(type) ? DTYPE_F16 : type;
         *number(&c.weights.layers[0].qkv, 3, 5) = t[end].fits;
         if (t[end].exceeds != 0) *number(&c.weights.layers[1].qkv, 30, 1) = t[end].exceeds;
         if (t[end].exceeds != 0) *number(&c.weights.wte, 39, 11) = t[end].exceeds;
         *number(&c.weights.wpe, 1, 1) = 1e38f;
         *(float *)(uintptr_t)&c.weights.layers[1].ln2_b[2] = 1e38f;
         warnings = 0;
-        CHECK(gguf_write_model(folder_path("m.gguf"), true, &c.weights, NULL, "n", type, &extra, NULL, &e) == OK, "%s", e.msg);
+        CHECK(gguf_write_model(folder_path("m.gguf"), true, &c.weights, NULL, "n", type, &extra,
+                               NULL, &e) == OK,
+              "%s", e.msg);
         CHECK(gguf_load_model(&back, folder_path("m.gguf"), NULL, &e) == OK, "%s", e.msg);
         const struct gpt2_weights *w = &back.weights;
         const enum dtype wide = t[end].exceeds != 0 ? DTYPE_F32 : usual;
-        CHECK(w->layers[0].qkv.type == usual && w->layers[1].fc.type == usual, "%s: %s", dtype_name(type), dtype_name(w->layers[0].qkv.type));
-        same_matrix("the one with a large number", &c.weights.layers[1].qkv, &w->layers[1].qkv, wide);
+        CHECK(w->layers[0].qkv.type == usual && w->layers[1].fc.type == usual, "%s: %s",
+              dtype_name(type), dtype_name(w->layers[0].qkv.type));
+        same_matrix("the one with a large number", &c.weights.layers[1].qkv, &w->layers[1].qkv,
+                    wide);
         same_matrix("the embedding", &c.weights.wte, &w->wte, wide);
         CHECK(warnings == (wide != usual), "%s: %d warnings", dtype_name(type), warnings);
         if (wide != usual)
-            CHECK(strstr(warned, "2 matrices hold numbers beyond the range of ") && strstr(warned, dtype_name(usual)) &&
-                      strstr(warned, "token_embd.weight, blk.1.attn_qkv.weight"), "%s: %s", dtype_name(type), warned);
+            CHECK(strstr(warned, "2 matrices hold numbers beyond the range of ") &&
+                      strstr(warned, dtype_name(usual)) &&
+                      strstr(warned, "token_embd.weight, blk.1.attn_qkv.weight"),
+                  "%s: %s", dtype_name(type), warned);
         CHECK(all_finite(w), "%s: an infinity was written", dtype_name(type));
         close_model(&back);
         arena_free(&c.arena);
@@ -549,44 +565,88 @@ static void take_bad(void *ctx, const struct gpt2_tensor *t, const struct tensor
     tensor_say_bad(t, r, bad_text);
 }
 
-/* Each tensor of a model in turn holds one number that is not finite: it is found, named as the source names it, and never written. */
+/* Each tensor of a model in turn holds one number that is not finite: it is found, named as the
+ * source names it, and never written. */
 static void not_finite(void) {
     static const struct gpt2_config shape = {2, 1, 4, 8, 3, 5, 1e-5f, GELU_TANH};
-    static const char *const gguf[] = {"token_embd.weight", "position_embd.weight", "blk.1.attn_norm.weight", "blk.1.attn_norm.bias",
-        "blk.1.attn_qkv.weight", "blk.1.attn_qkv.bias", "blk.1.attn_output.weight", "blk.1.attn_output.bias", "blk.1.ffn_norm.weight",
-        "blk.1.ffn_norm.bias", "blk.1.ffn_up.weight", "blk.1.ffn_up.bias", "blk.1.ffn_down.weight", "blk.1.ffn_down.bias",
-        "output_norm.weight", "output_norm.bias", "output.weight"};
-    static const char *const hf[] = {"wte.weight", "wpe.weight", "h.1.ln_1.weight", "h.1.ln_1.bias", "h.1.attn.c_attn.weight",
-        "h.1.attn.c_attn.bias", "h.1.attn.c_proj.weight", "h.1.attn.c_proj.bias", "h.1.ln_2.weight", "h.1.ln_2.bias", "h.1.mlp.c_fc.weight",
-        "h.1.mlp.c_fc.bias", "h.1.mlp.c_proj.weight", "h.1.mlp.c_proj.bias", "ln_f.weight", "ln_f.bias", "lm_head.weight"};
+    static const char *const gguf[] = {
+        "token_embd.weight",        "position_embd.weight",   "blk.1.attn_norm.weight",
+        "blk.1.attn_norm.bias",     "blk.1.attn_qkv.weight",  "blk.1.attn_qkv.bias",
+        "blk.1.attn_output.weight", "blk.1.attn_output.bias", "blk.1.ffn_norm.weight",
+        "blk.1.ffn_norm.bias",      "blk.1.ffn_up.weight",    "blk.1.ffn_up.bias",
+        "blk.1.ffn_down.weight",    "blk.1.ffn_down.bias",    "output_norm.weight",
+        "output_norm.bias",         "output.weight"};
+    static const char *const hf[] = {"wte.weight",
+                                     "wpe.weight",
+                                     "h.1.ln_1.weight",
+                                     "h.1.ln_1.bias",
+                                     "h.1.attn.c_attn.weight",
+                                     "h.1.attn.c_attn.bias",
+                                     "h.1.attn.c_proj.weight",
+                                     "h.1.attn.c_proj.bias",
+                                     "h.1.ln_2.weight",
+                                     "h.1.ln_2.bias",
+                                     "h.1.mlp.c_fc.weight",
+                                     "h.1.mlp.c_fc.bias",
+                                     "h.1.mlp.c_proj.weight",
+                                     "h.1.mlp.c_proj.bias",
+                                     "ln_f.weight",
+                                     "ln_f.bias",
+                                     "lm_head.weight"};
     struct checkpoint c, other;
-    CHECK(checkpoint_random(&c, &shape, 3, &e) == OK && checkpoint_random(&other, &shape, 4, &e) == OK, "%s", e.msg);
+    CHECK(checkpoint_random(&c, &shape, 3, &e) == OK &&
+              checkpoint_random(&other, &shape, 4, &e) == OK,
+          "%s", e.msg);
     struct gpt2_weights *w = &c.weights;
     w->tied = false;
     w->head = other.weights.wte;
     const struct gpt2_layer *l = &w->layers[1];
-    float *places[] = {number(&w->wte, 2, 1), number(&w->wpe, 2, 1), (float *)(uintptr_t)&l->ln1_w[1], (float *)(uintptr_t)&l->ln1_b[1],
-        number(&l->qkv, 2, 1), (float *)(uintptr_t)&l->qkv_b[1], number(&l->proj, 2, 1), (float *)(uintptr_t)&l->proj_b[1],
-        (float *)(uintptr_t)&l->ln2_w[1], (float *)(uintptr_t)&l->ln2_b[1], number(&l->fc, 2, 1), (float *)(uintptr_t)&l->fc_b[1],
-        number(&l->fcproj, 2, 1), (float *)(uintptr_t)&l->fcproj_b[1], (float *)(uintptr_t)&w->lnf_w[1], (float *)(uintptr_t)&w->lnf_b[1],
-        number(&w->head, 2, 1)};
+    float *places[] = {number(&w->wte, 2, 1),
+                       number(&w->wpe, 2, 1),
+                       (float *)(uintptr_t)&l->ln1_w[1],
+                       (float *)(uintptr_t)&l->ln1_b[1],
+                       number(&l->qkv, 2, 1),
+                       (float *)(uintptr_t)&l->qkv_b[1],
+                       number(&l->proj, 2, 1),
+                       (float *)(uintptr_t)&l->proj_b[1],
+                       (float *)(uintptr_t)&l->ln2_w[1],
+                       (float *)(uintptr_t)&l->ln2_b[1],
+                       number(&l->fc, 2, 1),
+                       (float *)(uintptr_t)&l->fc_b[1],
+                       number(&l->fcproj, 2, 1),
+                       (float *)(uintptr_t)&l->fcproj_b[1],
+                       (float *)(uintptr_t)&w->lnf_w[1],
+                       (float *)(uintptr_t)&w->lnf_b[1],
+                       number(&w->head, 2, 1)};
     CHECK(all_finite(w), "as it was made");
     for (size_t i = 0; i < 2 * sizeof places / sizeof *places; i++) {
         const size_t part = i / 2;
         char want[160];
-        const float bad = i % 3 == 0 ? NAN : i % 3 == 1 ? INFINITY : -INFINITY, good = *places[part];
+        const float bad = i % 3 == 0   ? NAN
+                          : i % 3 == 1 ? INFINITY
+                                       : -INFINITY,
+                    good = *places[part];
         uint64_t count = 0;
         w->hf_names = i % 2;
         *places[part] = bad;
         const bool matrix = strstr(gguf[part], "weight") && !strstr(gguf[part], "norm");
-        snprintf(want, sizeof want, "%s: 1 number is not finite, %s at %s", i % 2 ? hf[part] : gguf[part],
-                 i % 3 == 0 ? "nan" : i % 3 == 1 ? "inf" : "-inf", !matrix ? "[1]" : i % 2 && part > 1 && part < 16 ? "[1,2]" : "[2,1]");
+        snprintf(want, sizeof want, "%s: 1 number is not finite, %s at %s",
+                 i % 2 ? hf[part] : gguf[part],
+                 i % 3 == 0   ? "nan"
+                 : i % 3 == 1 ? "inf"
+                              : "-inf",
+                 !matrix                          ? "[1]"
+                 : i % 2 && part > 1 && part < 16 ? "[1,2]"
+                                                  : "[2,1]");
         bad_seen = 0;
-        CHECK(gpt2_check_finite(w, take_bad, NULL, &count, &e) == OK && count == 1 && bad_seen == 1, "%s: %llu", gguf[part], (unsigned long long)count);
+        CHECK(gpt2_check_finite(w, take_bad, NULL, &count, &e) == OK && count == 1 && bad_seen == 1,
+              "%s: %llu", gguf[part], (unsigned long long)count);
         CHECK(strcmp(bad_text, want) == 0, "\"%s\", expected \"%s\"", bad_text, want);
         struct gguf_extra extra = {.source = "the-source"};
         const char *path = folder_path("bad.gguf");
-        CHECK(gguf_write_model(path, false, w, NULL, "n", DTYPE_F16, &extra, NULL, &e) == ERR_REFUSED, "%s", e.msg);
+        CHECK(gguf_write_model(path, false, w, NULL, "n", DTYPE_F16, &extra, NULL, &e) ==
+                  ERR_REFUSED,
+              "%s", e.msg);
         CHECK(strstr(e.msg, "the-source: tensor ") == e.msg && strstr(e.msg, want), "%s", e.msg);
         CHECK(!file_exists(path), "the file is there");
         *places[part] = good;
@@ -614,8 +674,9 @@ static void not_finite_types(void) {
             memcpy(stored + dtype_bytes(t[i].type, 3 * 64), &nan, 2);
         }
         tensor_range(kernels_at(0), &m, row, &r);
-        CHECK(r.bad == t[i].bad && r.row == 1 && r.col >= 32 && fabsf(r.most - 7) < 0.01f, "%s: %zu bad, the first at %zu %zu, most %g",
-              dtype_name(t[i].type), r.bad, r.row, r.col, (double)r.most);
+        CHECK(r.bad == t[i].bad && r.row == 1 && r.col >= 32 && fabsf(r.most - 7) < 0.01f,
+              "%s: %zu bad, the first at %zu %zu, most %g", dtype_name(t[i].type), r.bad, r.row,
+              r.col, (double)r.most);
     }
 }
 

@@ -135,7 +135,8 @@ static void all_forms(void) {
     }
 }
 
-/* The prefixes that wrappers leave, chained in any way, with a head behind the wrapper's part or all of it, and masks. */
+/* The prefixes that wrappers leave, chained in any way, with a head behind the wrapper's part or
+ * all of it, and masks. */
 static void prefixes(void) {
     static const struct {
         const char *prefix, *head;
@@ -159,7 +160,9 @@ static void prefixes(void) {
         st_add(&tiny, name, "F32", TINY.V, TINY.C);
         if (opens(write_tiny())) {
             compare(TINY, forms[i].prefix, DTYPE_F32);
-            CHECK(!c.weights.tied && same_matrix(&c.weights.head, st_get(&tiny, name)->data.data, DTYPE_F32, TINY.V, TINY.C, false), "head");
+            CHECK(!c.weights.tied && same_matrix(&c.weights.head, st_get(&tiny, name)->data.data,
+                                                 DTYPE_F32, TINY.V, TINY.C, false),
+                  "head");
             checkpoint_close(&c);
         }
         st_free(&tiny);
@@ -168,12 +171,16 @@ static void prefixes(void) {
 
 /* A tied matrix that the file has only as lm_head.weight is the embedding too. */
 static void head_alone(void) {
-    static const char *const prefixes[][2] = {{"", ""}, {"transformer.", ""}, {"_orig_mod.transformer.", "_orig_mod."}};
-    static const char *const configs[] = {TINY_CONFIG, "{\"n_head\":2,\"n_inner\":12,\"tie_word_embeddings\":true}", "{\"n_head\":2,\"n_inner\":12}"};
+    static const char *const prefixes[][2] = {
+        {"", ""}, {"transformer.", ""}, {"_orig_mod.transformer.", "_orig_mod."}};
+    static const char *const configs[] = {
+        TINY_CONFIG, "{\"n_head\":2,\"n_inner\":12,\"tie_word_embeddings\":true}",
+        "{\"n_head\":2,\"n_inner\":12}"};
     for (size_t i = 0; i < 3; i++) {
         char head[64];
         tiny_hf(&tiny, TINY, prefixes[i][0], "F16");
-        tiny.metadata = i ? "\"__metadata__\":{\"transformer.wte.weight\":\"lm_head.weight\"}," : "\"__metadata__\": null ,";
+        tiny.metadata = i ? "\"__metadata__\":{\"transformer.wte.weight\":\"lm_head.weight\"},"
+                          : "\"__metadata__\": null ,";
         snprintf(head, sizeof head, "%slm_head.weight", prefixes[i][1]);
         strcpy(tiny.t[0].name, head);
         write_text("config.json", configs[i]);
@@ -181,7 +188,8 @@ static void head_alone(void) {
             strcpy(tiny.t[0].name, prefixes[i][0]);
             strcat(tiny.t[0].name, "wte.weight");
             compare(TINY, prefixes[i][0], DTYPE_F16);
-            CHECK(c.weights.tied && c.weights.head.data == c.weights.wte.data && warnings == 1, "%d warnings: %s", warnings, warning);
+            CHECK(c.weights.tied && c.weights.head.data == c.weights.wte.data && warnings == 1,
+                  "%d warnings: %s", warnings, warning);
             checkpoint_close(&c);
         }
         st_free(&tiny);
@@ -190,15 +198,21 @@ static void head_alone(void) {
 
 /* Heads for other tasks beside the model are said to be left out, and leave the model as it is. */
 static void other_heads(void) {
-    static const char *const names[] = {"score.weight", "v_head.summary.weight", "v_head.summary.bias", "module.classifier.bias",
-                                        "multiple_choice_head.summary.weight", "transformer.qa_outputs.weight"};
+    static const char *const names[] = {"score.weight",
+                                        "v_head.summary.weight",
+                                        "v_head.summary.bias",
+                                        "module.classifier.bias",
+                                        "multiple_choice_head.summary.weight",
+                                        "transformer.qa_outputs.weight"};
     write_text("config.json", TINY_CONFIG);
     for (size_t n = 1; n <= sizeof names / sizeof *names; n += 2) {
         tiny_hf(&tiny, TINY, "transformer.", "F32");
         for (size_t i = 0; i < n; i++) st_add(&tiny, names[i], "F32", 8, i % 2 ? 0 : 2);
         if (opens(write_tiny())) {
             compare(TINY, "transformer.", DTYPE_F32);
-            CHECK(warnings == 2 && strstr(warning, "ignored, as heads for other tasks: ") && strstr(warning, names[n - 1]), "%s", warning);
+            CHECK(warnings == 2 && strstr(warning, "ignored, as heads for other tasks: ") &&
+                      strstr(warning, names[n - 1]),
+                  "%s", warning);
             CHECK(!strstr(warning, "...") == (n <= 3), "%s", warning);
             checkpoint_close(&c);
         }
@@ -218,16 +232,22 @@ static void large_matrices(void) {
     st_free(&tiny);
 }
 
-/* The general names of transformers stand for GPT-2's, in any mixture; four heads of a width of 128 are not the two of 64 that many models
- * have. Whole numbers may be spelled as floats, and keys of no account may hold what Python writes. */
+/* The general names of transformers stand for GPT-2's, in any mixture; four heads of a width of 128
+ * are not the two of 64 that many models have. Whole numbers may be spelled as floats, and keys of
+ * no account may hold what Python writes. */
 static void config_names(void) {
     static const struct tiny_shape s = {1, 128, 8, 2, 3};
     static const char *const configs[] = {
-        "{\"num_hidden_layers\":1,\"num_attention_heads\":4,\"hidden_size\":128,\"intermediate_size\":8,\"max_position_embeddings\":2}",
-        "{\"n_layer\":1,\"num_attention_heads\":4,\"n_embd\":128,\"intermediate_size\":8,\"n_ctx\":2,\"n_vocab\":3}",
-        "{\"num_attention_heads\":4,\"n_head\":4,\"hidden_size\":128,\"n_embd\":128,\"n_inner\":8,\"intermediate_size\":8}",
-        "{\"n_head\":null,\"num_attention_heads\":4,\"n_inner\":null,\"intermediate_size\":8,\"hidden_size\":null,\"n_layer\":null}",
-        "{\"n_head\":4.0,\"n_embd\":1.28e2,\"n_inner\":8.0,\"n_layer\":1.0,\"n_positions\":2.0,\"vocab_size\":3.0}",
+        "{\"num_hidden_layers\":1,\"num_attention_heads\":4,\"hidden_size\":128,\"intermediate_"
+        "size\":8,\"max_position_embeddings\":2}",
+        "{\"n_layer\":1,\"num_attention_heads\":4,\"n_embd\":128,\"intermediate_size\":8,\"n_ctx\":"
+        "2,\"n_vocab\":3}",
+        "{\"num_attention_heads\":4,\"n_head\":4,\"hidden_size\":128,\"n_embd\":128,\"n_inner\":8,"
+        "\"intermediate_size\":8}",
+        "{\"n_head\":null,\"num_attention_heads\":4,\"n_inner\":null,\"intermediate_size\":8,"
+        "\"hidden_size\":null,\"n_layer\":null}",
+        "{\"n_head\":4.0,\"n_embd\":1.28e2,\"n_inner\":8.0,\"n_layer\":1.0,\"n_positions\":2.0,"
+        "\"vocab_size\":3.0}",
         "\xef\xbb\xbf{\"n_head\":4,\"n_inner\":8}",
         "{\"a\":NaN,\"b\":[Infinity,{\"c\":-Infinity}],\"n_head\":4,\"n_inner\":8}",
         "{\"n_head\":2,\"n_inner\":8,\"n_head\":4}",
@@ -240,21 +260,26 @@ static void config_names(void) {
         if (!opens(folder_path("model.safetensors"))) continue;
         const struct gpt2_config *g = &c.weights.config;
         CHECK(g->n_head == 4, "%s: %zu heads", configs[i], g->n_head);
-        CHECK(g->n_layer == 1 && g->n_embd == 128 && g->n_inner == 8 && g->n_ctx == 2 && g->n_vocab == 3, "%s: shape", configs[i]);
-        CHECK(g->activation == GELU_TANH && g->norm_eps == 1e-5f && warnings == 1, "%s: %d warnings: %s", configs[i], warnings, warning);
+        CHECK(g->n_layer == 1 && g->n_embd == 128 && g->n_inner == 8 && g->n_ctx == 2 &&
+                  g->n_vocab == 3,
+              "%s: shape", configs[i]);
+        CHECK(g->activation == GELU_TANH && g->norm_eps == 1e-5f && warnings == 1,
+              "%s: %d warnings: %s", configs[i], warnings, warning);
         checkpoint_close(&c);
     }
     st_free(&tiny);
 }
 
-/* Old files hold in n_ctx the size of the causal mask, which was 1024 whatever n_positions: said, and of no effect. */
+/* Old files hold in n_ctx the size of the causal mask, which was 1024 whatever n_positions: said,
+ * and of no effect. */
 static void old_context(void) {
     static const struct tiny_shape s = {1, 8, 32, 2, 3};
     tiny_hf(&tiny, s, "", "F32");
     write_tiny();
     write_text("config.json", "{\"n_head\":2,\"n_ctx\":1024,\"n_positions\":2}");
     if (opens(folder)) {
-        CHECK(c.weights.config.n_ctx == 2 && strstr(warning, "n_ctx is 1024 and n_positions is 2"), "%zu, %s", c.weights.config.n_ctx, warning);
+        CHECK(c.weights.config.n_ctx == 2 && strstr(warning, "n_ctx is 1024 and n_positions is 2"),
+              "%zu, %s", c.weights.config.n_ctx, warning);
         checkpoint_close(&c);
     }
     st_free(&tiny);

@@ -30,7 +30,8 @@ static const struct bad_text bad[] = {
     BAD("1e1.5", 3), BAD("0x10", 1), BAD("1 2", 2), BAD("1_000", 1), BAD("-Infinity", 1), BAD("--1", 1), BAD("\xef\xbb\xbf" "1", 0),
     BAD("\"", 1), BAD("\"a", 2), BAD("'a'", 0), BAD("\"\n\"", 1), BAD("\"\t\"", 1), BAD("\"\0\"", 1), BAD("\"\x1f\"", 1), BAD("\"\\x\"", 1),
     BAD("\"\\", 1), BAD("\"\\\"", 3), BAD("\"\\a\"", 1), BAD("\"\\U0041\"", 1), BAD("\"\\u12\"", 1), BAD("\"\\u12G4\"", 1), BAD("\"\\u", 1),
-    BAD("\"\\ud800\"", 1), BAD("\"\\ud800\\u0041\"", 1), BAD("\"\\udc00\"", 1), BAD("\"\\udc00\\udc00\"", 1), BAD("\"\\udfff\\udfff\"", 1),
+    BAD("\"\\ud800\"", 1), BAD("\"\\ud800\\u0041\"", 1), BAD("\"\\udc00\"", 1),
+    BAD("\"\\udc00\\udc00\"", 1), BAD("\"\\udfff\\udfff\"", 1),
     BAD("\"\\udc00\\ud800\"", 1), BAD("\"\\ud800\\ud800\"", 1), BAD("\"\\ud83dx\"", 1),
     BAD("\"\\\0\"", 1), BAD("\"\x80\"", 1), BAD("\"\xc0\x80\"", 1), BAD("\"\xc1\xbf\"", 1), BAD("\"\xc2\"", 1), BAD("\"\xe0\x9f\xbf\"", 1),
     BAD("\"\xed\xa0\x80\"", 1), BAD("\"\xf0\x8f\xbf\xbf\"", 1), BAD("\"\xf4\x90\x80\x80\"", 1), BAD("\"\xf5\x80\x80\x80\"", 1), BAD("\"ab\xff\"", 3),
@@ -109,29 +110,41 @@ static void wholes(void) {
         const char *s;
         bool ok;
         uint64_t x;
-    } t[] = {{"0", true, 0}, {"128", true, 128}, {"128.0", true, 128}, {" 1.28e2", true, 128}, {"-0.0", true, 0},
-             {"12800e-2", true, 128}, {"18446744073709551615", true, UINT64_MAX}, {"9007199254740992.0", true, (uint64_t)1 << 53},
-             {"1e16", false, 0}, {"18446744073709551616", false, 0}, {"128.5", false, 0}, {"-1", false, 0}, {"-1.0", false, 0},
-             {"1e-1", false, 0}, {"1e400", false, 0}, {"NaN", false, 0}, {"\"128\"", false, 0}, {"null", false, 0}, {"", false, 0}};
+    } t[] = {{"0", true, 0}, {"128", true, 128}, {"128.0", true, 128}, {" 1.28e2", true, 128},
+             {"-0.0", true, 0},
+             {"12800e-2", true, 128}, {"18446744073709551615", true, UINT64_MAX},
+             {"9007199254740992.0", true, (uint64_t)1 << 53},
+             {"1e16", false, 0}, {"18446744073709551616", false, 0}, {"128.5", false, 0},
+             {"-1", false, 0}, {"-1.0", false, 0},
+             {"1e-1", false, 0}, {"1e400", false, 0}, {"NaN", false, 0}, {"\"128\"", false, 0},
+             {"null", false, 0}, {"", false, 0}};
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         struct json j = json_open_lenient(t[i].s, strlen(t[i].s), 1);
         uint64_t x = 42;
         bool ok = json_whole(&j, &x) && json_end(&j);
-        CHECK(ok == t[i].ok && ok == !j.error, "%s: %d, %s", t[i].s, ok, j.error ? j.error : "no error");
+        CHECK(ok == t[i].ok && ok == !j.error, "%s: %d, %s", t[i].s, ok,
+              j.error ? j.error : "no error");
         CHECK(x == (t[i].ok ? t[i].x : 42), "%s: %llu", t[i].s, (unsigned long long)x);
     }
 }
 
-/* A byte order mark and Python's words are passed over by a lenient cursor alone, and no number is made of the words. */
+/* A byte order mark and Python's words are passed over by a lenient cursor alone, and no number is
+ * made of the words. */
 static void lenient(void) {
-    static const char *const taken[] = {"\xef\xbb\xbf{\"a\":1}", "[NaN, Infinity,-Infinity ,1]", "{\"a\":{\"b\":[-Infinity]},\"c\":NaN}", "NaN"};
-    static const char *const not_taken[] = {"\xef\xbb\xbf", "\xef\xbb\xbf\xef\xbb\xbf" "1", "1\xef\xbb\xbf", "[NaNs]", "[nan]", "[+Infinity]",
-                                            "[-NaN]", "[Inf]", "{NaN:1}", "[NaN NaN]", "-Infinit", "\xef\xbb{}"};
+    static const char *const taken[] = {"\xef\xbb\xbf{\"a\":1}",
+                                        "[NaN, Infinity,-Infinity ,1]",
+                                        "{\"a\":{\"b\":[-Infinity]},\"c\":NaN}", "NaN"};
+    static const char *const not_taken[] = {"\xef\xbb\xbf", "\xef\xbb\xbf\xef\xbb\xbf" "1",
+                                            "1\xef\xbb\xbf", "[NaNs]", "[nan]", "[+Infinity]",
+                                            "[-NaN]", "[Inf]", "{NaN:1}", "[NaN NaN]", "-Infinit",
+                                            "\xef\xbb{}"};
     double x = 42;
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
         char *s = exact(taken[i], strlen(taken[i]));
-        struct json j = json_open_lenient(s, strlen(taken[i]), LIMIT), strict = json_open(s, strlen(taken[i]), LIMIT);
-        CHECK(json_skip(&j) && json_end(&j), "%s: %s at %zu", taken[i], j.error ? j.error : "?", j.error_at);
+        struct json j = json_open_lenient(s, strlen(taken[i]), LIMIT);
+        struct json strict = json_open(s, strlen(taken[i]), LIMIT);
+        CHECK(json_skip(&j) && json_end(&j), "%s: %s at %zu", taken[i], j.error ? j.error : "?",
+              j.error_at);
         CHECK(!json_skip(&strict), "%s: taken by a strict cursor", taken[i]);
         free(s);
     }

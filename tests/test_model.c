@@ -319,16 +319,18 @@ static void unsettle(struct gpt2_weights *w) {
     }
 }
 
-/* The largest difference of all logits of n tokens from reference_forward over `want`, by the set where it is largest; *scale: the largest
- * logit. */
-static double worst_of_sets(const struct gpt2_weights *w, const struct gpt2_weights *want, size_t n, double *scale) {
+/* The largest difference of all logits of n tokens from reference_forward over `want`, by the set
+ * where it is largest; *scale: the largest logit. */
+static double worst_of_sets(const struct gpt2_weights *w, const struct gpt2_weights *want, size_t n,
+                            double *scale) {
     int32_t ids[64];
     struct gpt2_row rows[64];
     const size_t numbers_n = n * w->config.n_vocab;
     double *expected = malloc(numbers_n * sizeof *expected), worst = 0;
     float *logits = malloc(numbers_n * sizeof *logits);
     for (size_t t = 0; t < n; t++) ids[t] = (int32_t)(t * 7 % w->config.n_vocab);
-    for (size_t t = 0; t < n; t++) rows[t] = (struct gpt2_row){.pos = (uint32_t)t, .token = ids[t], .logits = true};
+    for (size_t t = 0; t < n; t++)
+        rows[t] = (struct gpt2_row){.pos = (uint32_t)t, .token = ids[t], .logits = true};
     reference_forward(want, ids, n, expected);
     *scale = 0;
     for (size_t k = 0; kernels_at(k); k++) {
@@ -346,14 +348,17 @@ static double worst_of_sets(const struct gpt2_weights *w, const struct gpt2_weig
     return worst;
 }
 
-/* The two forms of GELU are two functions: a model with the one is far from the reference with the other, and at the reference with its
- * own; from a config.json, from the GGUF file written of it, and where nothing says anything. */
+/* The two forms of GELU are two functions: a model with the one is far from the reference with the
+ * other, and at the reference with its own; from a config.json, from the GGUF file written of it,
+ * and where nothing says anything. */
 static void each_form_of_gelu(void) {
     static const struct {
         const char *config;
         enum activation activation;
-    } t[] = {{"\"activation_function\":\"gelu\"", GELU_ERF}, {"\"activation_function\":\"gelu_new\"", GELU_TANH},
-             {"\"activation_function\":\"gelu_pytorch_tanh\"", GELU_TANH}, {"\"model_type\":\"gpt2\"", GELU_TANH}};
+    } t[] = {{"\"activation_function\":\"gelu\"", GELU_ERF},
+             {"\"activation_function\":\"gelu_new\"", GELU_TANH},
+             {"\"activation_function\":\"gelu_pytorch_tanh\"", GELU_TANH},
+             {"\"model_type\":\"gpt2\"", GELU_TANH}};
     static struct st_maker tiny;
     char config[256], path[1024];
     double scale;
@@ -376,11 +381,15 @@ static void each_form_of_gelu(void) {
             struct gpt2_weights own = c.weights, other = c.weights;
             own.config.activation = t[i].activation;
             other.config.activation = t[i].activation == GELU_ERF ? GELU_TANH : GELU_ERF;
-            const double near = worst_of_sets(&c.weights, &own, 3, &scale), far = worst_of_sets(&c.weights, &other, 3, &scale);
-            CHECK(near <= 2e-6 * (1 + scale) && far >= 20e-6 * (1 + scale), "%s: off by %g, and by %g of %g", t[i].config, near, far, scale);
+            const double near = worst_of_sets(&c.weights, &own, 3, &scale),
+                         far = worst_of_sets(&c.weights, &other, 3, &scale);
+            CHECK(near <= 2e-6 * (1 + scale) && far >= 20e-6 * (1 + scale),
+                  "%s: off by %g, and by %g of %g", t[i].config, near, far, scale);
             snprintf(path, sizeof path, "%s", folder_path("converted.gguf"));
             if (!converted)
-                CHECK(gguf_write_model(path, true, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == OK, "%s", e.msg);
+                CHECK(gguf_write_model(path, true, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL,
+                                       &e) == OK,
+                      "%s", e.msg);
             checkpoint_close(&c);
         }
         unlink(path);
@@ -390,7 +399,8 @@ static void each_form_of_gelu(void) {
     folder_remove();
 }
 
-/* Matrices that stayed float32 among f16 ones, because of one large number each, run like any other. */
+/* Matrices that stayed float32 among f16 ones, because of one large number each, run like any
+ * other. */
 static void mixed_types_equal_float64(void) {
     const struct gpt2_config shape = {2, 2, 64, 96, 16, 40, 1e-5f, GELU_TANH};
     struct checkpoint c, mixed;
@@ -398,17 +408,22 @@ static void mixed_types_equal_float64(void) {
     CHECK(checkpoint_random(&c, &shape, 10, &e) == OK, "%s", e.msg);
     unsettle(&c.weights);
     struct gpt2_layer *l = c.weights.layers;
-    ((float *)(uintptr_t)l[0].fc.data)[3 * 64 + 5] = 7e4f; /* meets an input that its norm makes small */
+    ((float *)(uintptr_t)l[0].fc.data)[3 * 64 + 5] =
+        7e4f; /* meets an input that its norm makes small */
     ((float *)(uintptr_t)l[0].ln2_w)[5] = ((float *)(uintptr_t)l[0].ln2_b)[5] = 1e-5f;
     ((float *)(uintptr_t)l[1].qkv.data)[130 * 64 + 9] = -8e4f; /* a value: row 130 of 192 */
     ((float *)(uintptr_t)l[1].ln1_w)[9] = ((float *)(uintptr_t)l[1].ln1_b)[9] = 1e-5f;
     CHECK(folder_make(), "no folder");
     const char *path = folder_path("mixed.gguf");
-    CHECK(gguf_write_model(path, true, &c.weights, NULL, "n", DTYPE_F16, NULL, NULL, &e) == OK, "%s", e.msg);
+    CHECK(gguf_write_model(path, true, &c.weights, NULL, "n", DTYPE_F16, NULL, NULL, &e) == OK,
+          "%s", e.msg);
     CHECK(checkpoint_open(&mixed, path, NULL, NULL, &e) == OK, "%s", e.msg);
     l = mixed.weights.layers;
-    CHECK(l[0].fc.type == DTYPE_F32 && l[1].qkv.type == DTYPE_F32, "%s, %s", dtype_name(l[0].fc.type), dtype_name(l[1].qkv.type));
-    CHECK(l[0].qkv.type == DTYPE_F16 && l[1].fc.type == DTYPE_F16 && mixed.weights.wte.type == DTYPE_F16, "the others");
+    CHECK(l[0].fc.type == DTYPE_F32 && l[1].qkv.type == DTYPE_F32, "%s, %s",
+          dtype_name(l[0].fc.type), dtype_name(l[1].qkv.type));
+    CHECK(l[0].qkv.type == DTYPE_F16 && l[1].fc.type == DTYPE_F16 &&
+              mixed.weights.wte.type == DTYPE_F16,
+          "the others");
     const double worst = worst_of_sets(&mixed.weights, &mixed.weights, 16, &scale);
     CHECK(worst <= 2e-5 * (1 + scale) && scale > 0, "off by %g of %g", worst, scale);
     checkpoint_close(&mixed);

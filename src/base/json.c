@@ -283,7 +283,8 @@ bool json_bool(struct json *j, bool *out) {
 
 bool json_null(struct json *j) { return word(j, "null", "expected null"); }
 
-/* Passes one of Python's words for numbers that JSON does not have; false, and nothing has happened, where none stands. */
+/* Passes one of Python's words for numbers that JSON does not have; false, and nothing has
+ * happened, where none stands. */
 static bool number_word(struct json *j) {
     static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
     look(j);

@@ -35,8 +35,9 @@ enum { JSON_LIMIT_MAX = 256 }; /* the deepest limit that json_open takes: json_s
 /* A cursor before the first value of text[size]; containers deeper than `limit` are an error. */
 struct json json_open(const void *text, size_t size, int limit);
 
-/* The same for files that people and Python wrote: a byte order mark in front is passed over, and so are, by json_skip alone,
- * the words NaN, Infinity and -Infinity, which Python's json module writes in place of numbers. */
+/* The same for files that people and Python wrote: a byte order mark in front is passed over, and
+ * so are, by json_skip alone, the words NaN, Infinity and -Infinity, which Python's json module
+ * writes in place of numbers. */
 struct json json_open_lenient(const void *text, size_t size, int limit);
 
 /* The type of the value that comes next, judged by its first character; JSON_NOTHING where none can. Moves over spaces only. */
@@ -53,7 +54,8 @@ bool json_next_item(struct json *j);
 bool json_string(struct json *j, struct json_str *out);
 /* Digits only: no sign, fraction, exponent or leading zero, at most 2^64 - 1. */
 bool json_uint(struct json *j, uint64_t *out);
-/* A whole number however it is written: 128, 128.0, 1.28e2; with a fraction or an exponent at most 2^53. */
+/* A whole number however it is written: 128, 128.0, 1.28e2; with a fraction or an exponent at most
+ * 2^53. */
 bool json_whole(struct json *j, uint64_t *out);
 /* Any JSON number of at most 300 characters within the range of double. */
 bool json_double(struct json *j, double *out);

@@ -38,19 +38,20 @@ struct gguf_writer;
 
 /* What a caller adds to a model's file and says about it. */
 struct gguf_extra {
-    void (*add)(const void *ctx, struct gguf_writer *w); /* keys of its own behind the model's; NULL: none */
+    void (*add)(const void *ctx, struct gguf_writer *w); /* keys behind the model's; NULL: none */
     const void *ctx;
-    const char *source;            /* the file that weights which cannot be written are from; NULL: the new file is named */
+    const char *source;            /* the model's file, for messages; NULL: the new file is named */
     void (*warn)(const char *msg); /* NULL: warnings are dropped */
 };
 
 /* In place of a type: each matrix in the type it has. */
 #define GGUF_SAME_TYPES DTYPE_COUNT
 
-/* Writes the model as GGUF v3 with the matrices as `type` (rows whose length is no multiple of its block: f16), norms, biases and
- * positions as f32. A matrix with numbers beyond the range of its type stays f32, and `extra` hears of it. extra may be NULL.
- * `progress` (NULL: none) is called after each tensor with bytes done and in all. ERR_REFUSED, and nothing is written, where a weight is
- * not finite; ERR_INTERRUPTED after Ctrl-C. */
+/* Writes the model as GGUF v3 with the matrices as `type` (rows whose length is no multiple of its
+ * block: f16), norms, biases and positions as f32. A matrix with numbers beyond the range of its
+ * type stays f32, and `extra` hears of it. extra may be NULL. `progress` (NULL: none) is called
+ * after each tensor with bytes done and in all. ERR_REFUSED, and nothing is written, where a weight
+ * is not finite; ERR_INTERRUPTED after Ctrl-C. */
 int gguf_write_model(const char *path, bool force, const struct gpt2_weights *w, const struct vocab *v, const char *name, enum dtype type,
                      const struct gguf_extra *extra, void (*progress)(uint64_t done, uint64_t total), struct err *e);
 

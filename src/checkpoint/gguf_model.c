@@ -41,13 +41,15 @@ static int read_size(const struct loader *l, const char *key, size_t *out) {
     return OK;
 }
 
-/* llama.cpp's split files: each names its own number, from 0, and only the first has the model's keys. */
+/* llama.cpp's split files: each names its own number, from 0, and only the first has the model's
+ * keys. */
 static int check_split(const struct loader *l) {
     uint64_t no = 0, count = 1;
     int rc = gguf_find(l->g, "split.count") ? gguf_uint(l->g, "split.count", &count, l->e) : OK;
     if (!rc && gguf_find(l->g, "split.no")) rc = gguf_uint(l->g, "split.no", &no, l->e);
     if (rc || count <= 1) return rc;
-    return err_file(l->e, ERR_REFUSED, l->path, "is file %llu of the %llu that the model is split into: "
+    return err_file(l->e, ERR_REFUSED, l->path,
+                    "is file %llu of the %llu that the model is split into: "
                     "join them with llama-gguf-split --merge FIRST.gguf WHOLE.gguf",
                     (unsigned long long)no + 1, (unsigned long long)count);
 }
@@ -226,8 +228,8 @@ static bool starts(struct gguf_str s, const char *text) {
     return s.n >= strlen(text) && memcmp(s.s, text, strlen(text)) == 0;
 }
 
-/* What is left over in a block or at the output belongs to another model: to pass over it would change every number. The rest, such as
- * tables that can be computed, is only named. */
+/* What is left over in a block or at the output belongs to another model: to pass over it would
+ * change every number. The rest, such as tables that can be computed, is only named. */
 static int check_unknown(const struct loader *l) {
     const struct gguf_tensor *first = NULL;
     size_t n = 0;
@@ -235,14 +237,16 @@ static int check_unknown(const struct loader *l) {
         const struct gguf_tensor *t = &l->g->tensors[i];
         if (l->used[i]) continue;
         if (starts(t->name, "blk.") || starts(t->name, "output"))
-            return err_file(l->e, ERR_REFUSED, l->path, "tensor \"%.*s\" is not part of GPT-2 with %zu blocks",
+            return err_file(l->e, ERR_REFUSED, l->path,
+                            "tensor \"%.*s\" is not part of GPT-2 with %zu blocks",
                             shown(t->name.n), t->name.s, l->layer);
         if (!n++) first = t;
     }
     if (!n || !l->warn) return OK;
     struct err text;
-    err_file(&text, OK, l->path, "%zu tensor%s that GPT-2 does not have %s ignored, the first is \"%.*s\"", n, n == 1 ? "" : "s",
-             n == 1 ? "is" : "are", shown(first->name.n), first->name.s);
+    err_file(&text, OK, l->path,
+             "%zu tensor%s that GPT-2 does not have %s ignored, the first is \"%.*s\"", n,
+             n == 1 ? "" : "s", n == 1 ? "is" : "are", shown(first->name.n), first->name.s);
     l->warn(text.msg);
     return OK;
 }

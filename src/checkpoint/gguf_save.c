@@ -29,7 +29,9 @@ struct saver {
 
 /* ---- what to write ---- */
 
-static struct matrix stored(const struct item *it) { return (struct matrix){NULL, it->type, it->t.m.rows, it->t.m.cols}; }
+static struct matrix stored(const struct item *it) {
+    return (struct matrix){NULL, it->type, it->t.m.rows, it->t.m.cols};
+}
 
 /* The type of a tensor in the file, as long as it can hold the numbers. */
 static enum dtype wanted_type(const struct saver *s, const struct item *it) {
@@ -46,21 +48,25 @@ struct widened {
     enum dtype type;            /* that the first should have had */
 };
 
-/* Looks at the numbers: none may be infinite or no number, and those beyond the range of their type get a wider one. */
+/* Looks at the numbers: none may be infinite or no number, and those beyond the range of their type
+ * get a wider one. */
 static int check_numbers(struct saver *s, struct item *it, struct widened *w, struct err *e) {
     struct tensor_range r;
     char said[TENSOR_SAID];
-    if (interrupt_pending()) return err_file(e, ERR_INTERRUPTED, s->out.path, "interrupted, nothing was written");
+    if (interrupt_pending())
+        return err_file(e, ERR_INTERRUPTED, s->out.path, "interrupted, nothing was written");
     tensor_range(s->k, &it->t.m, s->row, &r);
     if (r.bad) {
         tensor_say_bad(&it->t, &r, said);
-        return err_file(e, ERR_REFUSED, s->extra && s->extra->source ? s->extra->source : s->out.path,
+        return err_file(e, ERR_REFUSED,
+                        s->extra && s->extra->source ? s->extra->source : s->out.path,
                         "tensor %s; lookat info --check-weights lists all", said);
     }
     if (dtype_holds(it->type, r.most)) return OK;
     const size_t at = strlen(w->names), room = sizeof w->names - at;
     if (w->n++ == 0) w->type = it->type;
-    if (strlen(it->t.shown) + 8 < room) snprintf(w->names + at, room, "%s%s", at ? ", " : "", it->t.shown);
+    if (strlen(it->t.shown) + 8 < room)
+        snprintf(w->names + at, room, "%s%s", at ? ", " : "", it->t.shown);
     else if (!strstr(w->names, ", ...")) snprintf(w->names + at, room, ", ...");
     w->most = r.most > w->most ? r.most : w->most;
     it->type = DTYPE_F32;
@@ -71,8 +77,8 @@ static void warn_widened(const struct saver *s, const struct widened *w) {
     struct err text;
     if (!w->n || !s->extra || !s->extra->warn) return;
     err_set(&text, OK, "%zu %s beyond the range of %s (up to %g) and %s as f32: %s", w->n,
-            w->n == 1 ? "matrix holds numbers" : "matrices hold numbers", dtype_name(w->type), (double)w->most,
-            w->n == 1 ? "is kept" : "are kept", w->names);
+            w->n == 1 ? "matrix holds numbers" : "matrices hold numbers", dtype_name(w->type),
+            (double)w->most, w->n == 1 ? "is kept" : "are kept", w->names);
     s->extra->warn(text.msg);
 }
 
@@ -276,7 +282,8 @@ static int write_tensor(struct saver *s, const struct item *it, struct err *e) {
     return rc;
 }
 
-static int save(struct saver *s, const struct gpt2_weights *w, const struct vocab *v, const char *name, struct err *e) {
+static int save(struct saver *s, const struct gpt2_weights *w, const struct vocab *v,
+                const char *name, struct err *e) {
     int rc = plan(s, w, e);
     if (rc) return rc;
     add_model_keys(&s->w, &w->config, name, s->type == GGUF_SAME_TYPES ? w->layers[0].qkv.type : s->type);

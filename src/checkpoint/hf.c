@@ -46,8 +46,10 @@ static const char *shape_text(unsigned rank, const uint64_t *shape, char out[128
     return out;
 }
 
-/* A tensor must have the shape [rows][cols] (cols 0: [rows]) and a type that the engine knows; it is ticked off. */
-static int use(struct loader *ld, const struct st_tensor *t, size_t rows, size_t cols, struct err *e) {
+/* A tensor must have the shape [rows][cols] (cols 0: [rows]) and a type that the engine knows; it
+ * is ticked off. */
+static int use(struct loader *ld, const struct st_tensor *t, size_t rows, size_t cols,
+               struct err *e) {
     const char *path = ld->st.file.path, *name = t->name;
     uint64_t want[2] = {rows, cols};
     unsigned rank = cols ? 2 : 1;
@@ -62,7 +64,8 @@ static int use(struct loader *ld, const struct st_tensor *t, size_t rows, size_t
 }
 
 /* Finds and uses a tensor. */
-static int take(struct loader *ld, const char *name, size_t rows, size_t cols, const struct st_tensor **out, struct err *e) {
+static int take(struct loader *ld, const char *name, size_t rows, size_t cols,
+                const struct st_tensor **out, struct err *e) {
     *out = safetensors_find(&ld->st, name);
     return *out ? use(ld, *out, rows, cols, e) : hf_missing(&ld->st, name, e);
 }
@@ -100,7 +103,8 @@ static int take_vector(struct loader *ld, struct name name, size_t n, const floa
 }
 
 /* A matrix [rows][cols] as it is stored. */
-static int use_matrix(struct loader *ld, const struct st_tensor *t, size_t rows, size_t cols, struct matrix *m, struct err *e) {
+static int use_matrix(struct loader *ld, const struct st_tensor *t, size_t rows, size_t cols,
+                      struct matrix *m, struct err *e) {
     int rc = use(ld, t, rows, cols, e);
     if (rc) return rc;
     void *data;
@@ -176,7 +180,9 @@ static int load_head(struct loader *ld, const struct hf_config *hf, warn_fn warn
     w->tied = true;
     w->head = w->wte;
     if (head == wte) return OK;
-    if (!head) return hf->untied ? hf_missing(&ld->st, "lm_head.weight (tie_word_embeddings is false)", e) : OK;
+    if (!head)
+        return hf->untied ? hf_missing(&ld->st, "lm_head.weight (tie_word_embeddings is false)", e)
+                          : OK;
     int rc = use(ld, head, w->config.n_vocab, w->config.n_embd, e);
     if (rc) return rc;
     if (head->type == wte->type && memcmp(head->data, wte->data, wte->bytes) == 0) return OK;
@@ -190,7 +196,8 @@ static int load_weights(struct loader *ld, const struct hf_config *hf, warn_fn w
     const struct gpt2_config *g = &w->config;
     w->layers = arena_zalloc(&ld->c->arena, g->n_layer, sizeof *w->layers);
     if (!w->layers) return err_file(e, ERR_FAILED, ld->st.file.path, "no memory for %zu layers", g->n_layer);
-    const struct st_tensor *wpe = safetensors_find(&ld->st, model_name(ld, "wpe.weight").s); /* find_config has seen it */
+    const struct st_tensor *wpe =
+        safetensors_find(&ld->st, model_name(ld, "wpe.weight").s); /* find_config has seen it */
     int rc = use_matrix(ld, ld->names.wte, g->n_vocab, g->n_embd, &w->wte, e);
     if (!rc) rc = use_matrix(ld, wpe, g->n_ctx, g->n_embd, &w->wpe, e);
     for (size_t i = 0; !rc && i < g->n_layer; i++) rc = load_layer(ld, i, &w->layers[i], e);
@@ -226,14 +233,18 @@ static int check_leftovers(const struct loader *ld, struct err *e) {
     for (size_t i = 0; i < ld->st.n; i++) {
         const struct st_tensor *t = &ld->st.tensors[i];
         if (!ld->used[i] && !is_mask(ld, t->name) && !hf_is_other_head(t))
-            return err_file(e, ERR_REFUSED, ld->st.file.path, "tensor %s is not part of GPT-2 with %zu layers", t->name,
+            return err_file(e, ERR_REFUSED, ld->st.file.path,
+                            "tensor %s is not part of GPT-2 with %zu layers", t->name,
                             ld->c->weights.config.n_layer);
     }
     return OK;
 }
 
-/* Dimension `axis` of a matrix, or 0 where it is none: the check of its shape then says what is wrong. */
-static uint64_t dimension(const struct st_tensor *t, unsigned axis) { return t->rank == 2 ? t->shape[axis] : 0; }
+/* Dimension `axis` of a matrix, or 0 where it is none: the check of its shape then says what is
+ * wrong. */
+static uint64_t dimension(const struct st_tensor *t, unsigned axis) {
+    return t->rank == 2 ? t->shape[axis] : 0;
+}
 
 static uint64_t count_layers(const struct loader *ld) {
     size_t n = 0;
@@ -241,18 +252,26 @@ static uint64_t count_layers(const struct loader *ld) {
     return n;
 }
 
-/* The tensors of 4 heads of 32 are those of 2 heads of 64: a number that is nowhere cannot be guessed. */
-static int no_heads(const struct hf_config *hf, const char *config_path, const char *path, struct err *e) {
+/* The tensors of 4 heads of 32 are those of 2 heads of 64: a number that is nowhere cannot be
+ * guessed. */
+static int no_heads(const struct hf_config *hf, const char *config_path, const char *path,
+                    struct err *e) {
     if (hf->found)
-        return err_file(e, ERR_REFUSED, config_path, "does not give the number of heads, which the tensors do not tell: expected n_head or "
-                        "num_attention_heads");
-    return err_file(e, ERR_REFUSED, path, "the tensors do not tell the number of heads: put the model's config.json beside it");
+        return err_file(
+            e, ERR_REFUSED, config_path,
+            "does not give the number of heads, which the tensors do not tell: expected n_head or "
+            "num_attention_heads");
+    return err_file(
+        e, ERR_REFUSED, path,
+        "the tensors do not tell the number of heads: put the model's config.json beside it");
 }
 
 static void warn_old_context(const struct hf_config *hf, const char *config_path, warn_fn warn) {
     if (hf->n_ctx == HF_ABSENT || hf->n_ctx == hf->n_positions || !warn) return;
     struct err said;
-    err_file(&said, OK, config_path, "n_ctx is %llu and n_positions is %llu; taking n_positions, which the tensors must agree with",
+    err_file(&said, OK, config_path,
+             "n_ctx is %llu and n_positions is %llu; taking n_positions, which the tensors must "
+             "agree with",
              (unsigned long long)hf->n_ctx, (unsigned long long)hf->n_positions);
     warn(said.msg);
 }
@@ -271,12 +290,15 @@ static int find_config(struct loader *ld, const struct hf_config *hf, const char
     warn_old_context(hf, config_path, warn);
     uint64_t C = hf->n_embd != HF_ABSENT ? hf->n_embd : dimension(wte, 1), F = hf->n_inner;
     if (F == HF_ABSENT) F = C < UINT64_MAX / 4 ? 4 * C : UINT64_MAX;
-    *g = (struct gpt2_config){.n_layer = to_size(hf->n_layer != HF_ABSENT ? hf->n_layer : count_layers(ld)), .n_head = to_size(hf->n_head),
-                              .n_embd = to_size(C), .n_inner = to_size(F),
-                              .n_ctx = to_size(hf->n_positions != HF_ABSENT ? hf->n_positions : dimension(wpe, 0)),
-                              .n_vocab = to_size(hf->n_vocab != HF_ABSENT ? hf->n_vocab : dimension(wte, 0)),
-                              .norm_eps = isnan(hf->norm_eps) ? 1e-5f : (float)hf->norm_eps,
-                              .activation = hf_config_is_erf(hf) ? GELU_ERF : GELU_TANH};
+    *g = (struct gpt2_config){
+        .n_layer = to_size(hf->n_layer != HF_ABSENT ? hf->n_layer : count_layers(ld)),
+        .n_head = to_size(hf->n_head),
+        .n_embd = to_size(C),
+        .n_inner = to_size(F),
+        .n_ctx = to_size(hf->n_positions != HF_ABSENT ? hf->n_positions : dimension(wpe, 0)),
+        .n_vocab = to_size(hf->n_vocab != HF_ABSENT ? hf->n_vocab : dimension(wte, 0)),
+        .norm_eps = isnan(hf->norm_eps) ? 1e-5f : (float)hf->norm_eps,
+        .activation = hf_config_is_erf(hf) ? GELU_ERF : GELU_TANH};
     int rc = gpt2_config_check(g, config_path, e);
     if (rc) return rc;
     if (g->n_layer > ld->st.n / 4) /* 12 each: nothing large is allocated for layers that are not there */

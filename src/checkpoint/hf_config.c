@@ -9,8 +9,8 @@
 /* The three tanh forms are one function under three names; "gelu" is the erf form. */
 static const char *const TANH_FORMS[] = {"gelu_new", "gelu_pytorch_tanh", "gelu_fast"};
 
-/* The names of one number: GPT-2's own, then those that transformers takes for it too (GPT2Config's attribute_map) and that configs of
- * other models have. */
+/* The names of one number: GPT-2's own, then those that transformers takes for it too (GPT2Config's
+ * attribute_map) and that configs of other models have. */
 enum { NAMES = 2 };
 static const struct size_field {
     const char *names[NAMES];
@@ -74,7 +74,8 @@ static uint64_t *find_size(struct sizes *s, struct json_str key) {
     return NULL;
 }
 
-static void read_field(struct hf_config *c, struct json *j, struct json_str key, struct sizes *sizes) {
+static void read_field(struct hf_config *c, struct json *j, struct json_str key,
+                       struct sizes *sizes) {
     bool tie;
     uint64_t *size = find_size(sizes, key);
     if (size) read_uint(j, size);
@@ -97,25 +98,32 @@ static void read_field(struct hf_config *c, struct json *j, struct json_str key,
         json_skip(j);
 }
 
-static int read_fields(struct hf_config *c, const struct file *f, struct sizes *sizes, struct err *e) {
+static int read_fields(struct hf_config *c, const struct file *f, struct sizes *sizes,
+                       struct err *e) {
     struct json j = json_open_lenient(f->data, f->size, 32);
     struct json_str key;
     json_enter_object(&j);
     while (json_next_key(&j, &key)) {
         read_field(c, &j, key, sizes);
         if (j.error)
-            return err_file(e, ERR_REFUSED, f->path, "\"%.*s\", byte %zu: %s", key.n < 40 ? (int)key.n : 40, key.s, j.error_at, j.error);
+            return err_file(e, ERR_REFUSED, f->path, "\"%.*s\", byte %zu: %s",
+                            key.n < 40 ? (int)key.n : 40, key.s, j.error_at, j.error);
     }
-    return json_end(&j) ? OK : err_file(e, ERR_REFUSED, f->path, "byte %zu: %s", j.error_at, j.error);
+    return json_end(&j) ? OK
+                        : err_file(e, ERR_REFUSED, f->path, "byte %zu: %s", j.error_at, j.error);
 }
 
 /* Each size is what any of its names says; where two say different things, neither is believed. */
-static int settle_sizes(struct hf_config *c, const struct sizes *sizes, const char *path, struct err *e) {
+static int settle_sizes(struct hf_config *c, const struct sizes *sizes, const char *path,
+                        struct err *e) {
     for (size_t i = 0; i < N_SIZES; i++) {
-        uint64_t own = sizes->value[i][0], other = sizes->value[i][1], *out = (uint64_t *)(void *)((char *)c + SIZES[i].at);
+        uint64_t own = sizes->value[i][0], other = sizes->value[i][1],
+                 *out = (uint64_t *)(void *)((char *)c + SIZES[i].at);
         if (own != HF_ABSENT && other != HF_ABSENT && own != other)
-            return err_file(e, ERR_REFUSED, path, "%s is %llu, but %s, another name of the same number, is %llu", SIZES[i].names[0],
-                            (unsigned long long)own, SIZES[i].names[1], (unsigned long long)other);
+            return err_file(e, ERR_REFUSED, path,
+                            "%s is %llu, but %s, another name of the same number, is %llu",
+                            SIZES[i].names[0], (unsigned long long)own, SIZES[i].names[1],
+                            (unsigned long long)other);
         *out = own != HF_ABSENT ? own : other;
     }
     return OK;
@@ -125,8 +133,12 @@ int hf_config_read(struct hf_config *c, const char *path, struct err *e) {
     struct sizes sizes;
     for (size_t i = 0; i < N_SIZES; i++)
         for (size_t k = 0; k < NAMES; k++) sizes.value[i][k] = HF_ABSENT;
-    *c = (struct hf_config){.n_ctx = HF_ABSENT, .norm_eps = NAN, .other_norm_eps = NAN, .scale_attn_weights = true,
-                            .bos = HF_ABSENT, .eos = HF_ABSENT};
+    *c = (struct hf_config){.n_ctx = HF_ABSENT,
+                            .norm_eps = NAN,
+                            .other_norm_eps = NAN,
+                            .scale_attn_weights = true,
+                            .bos = HF_ABSENT,
+                            .eos = HF_ABSENT};
     int rc = OK;
     c->found = file_exists(path);
     if (c->found) {
@@ -149,17 +161,22 @@ static bool is_tanh_form(const char *name) {
     return false;
 }
 
-/* GPT2Config passes over the names that other models have for these two, so a file that has only those may be meant in two ways: they must
- * say what GPT-2's own names say, or what GPT-2 is without them. */
+/* GPT2Config passes over the names that other models have for these two, so a file that has only
+ * those may be meant in two ways: they must say what GPT-2's own names say, or what GPT-2 is
+ * without them. */
 static int check_other_names(const struct hf_config *c, const char *path, struct err *e) {
     const double eps = isnan(c->norm_eps) ? 1e-5 : c->norm_eps;
     const bool own_tanh = !hf_config_is_erf(c), other_tanh = is_tanh_form(c->other_activation);
     if (!isnan(c->other_norm_eps) && c->other_norm_eps != eps)
-        return err_file(e, ERR_REFUSED, path, "layer_norm_eps is %g, but layer_norm_epsilon, which GPT-2 reads, is %g%s", c->other_norm_eps, eps,
-                        isnan(c->norm_eps) ? " as it is not there" : "");
-    if (!*c->other_activation || (own_tanh ? other_tanh : strcmp(c->other_activation, "gelu") == 0)) return OK;
-    return err_file(e, ERR_REFUSED, path, "hidden_act is \"%s\", but activation_function, which GPT-2 reads, is \"%s\"%s", c->other_activation,
-                    *c->activation ? c->activation : "gelu_new", *c->activation ? "" : " as it is not there");
+        return err_file(e, ERR_REFUSED, path,
+                        "layer_norm_eps is %g, but layer_norm_epsilon, which GPT-2 reads, is %g%s",
+                        c->other_norm_eps, eps, isnan(c->norm_eps) ? " as it is not there" : "");
+    if (!*c->other_activation || (own_tanh ? other_tanh : strcmp(c->other_activation, "gelu") == 0))
+        return OK;
+    return err_file(e, ERR_REFUSED, path,
+                    "hidden_act is \"%s\", but activation_function, which GPT-2 reads, is \"%s\"%s",
+                    c->other_activation, *c->activation ? c->activation : "gelu_new",
+                    *c->activation ? "" : " as it is not there");
 }
 
 int hf_config_check(const struct hf_config *c, const char *path, struct err *e) {

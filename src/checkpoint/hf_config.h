@@ -14,7 +14,7 @@
 struct hf_config {
     bool found; /* is there a file at all? */
     uint64_t n_layer, n_head, n_embd, n_inner, n_positions, n_vocab; /* under any of their names */
-    uint64_t n_ctx;                              /* old files: of the causal mask; n_positions where that is absent */
+    uint64_t n_ctx; /* old files: of the causal mask; n_positions where that is absent */
     double norm_eps;                             /* NAN: absent */
     double other_norm_eps;                       /* under the name other models have for it */
     char model_type[32], activation[32];         /* "": absent; longer ones are not kept */
@@ -25,8 +25,9 @@ struct hf_config {
     uint64_t bos, eos;                           /* token ids */
 };
 
-/* Reads the file at `path`; where there is none, *c is all absent and the result OK. Of a key that stands twice the last counts, as in
- * Python. ERR_REFUSED where it is no JSON object, a field has the wrong kind of value, or two names of one number disagree. */
+/* Reads the file at `path`; where there is none, *c is all absent and the result OK. Of a key that
+ * stands twice the last counts, as in Python. ERR_REFUSED where it is no JSON object, a field has
+ * the wrong kind of value, or two names of one number disagree. */
 int hf_config_read(struct hf_config *c, const char *path, struct err *e);
 
 /* ERR_REFUSED, by name, for what makes another model than the engine's. */

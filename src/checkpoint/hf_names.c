@@ -3,16 +3,20 @@
 #include <stdio.h>
 #include <string.h>
 
-/* torch.compile, DataParallel and FSDP, models that hold another as .model, PEFT (base_model.model.), and the model inside its class
- * with a head. */
-static const char *const PREFIXES[] = {"_orig_mod.", "module.", "_fsdp_wrapped_module.", "model.", "base_model.", "gpt2.", "transformer."};
+/* torch.compile, DataParallel and FSDP, models that hold another as .model, PEFT
+ * (base_model.model.), and the model inside its class with a head. */
+static const char *const PREFIXES[] = {"_orig_mod.",  "module.", "_fsdp_wrapped_module.", "model.",
+                                       "base_model.", "gpt2.",   "transformer."};
 
-/* Of transformers' classes for GPT-2 (score, classifier, qa_outputs, multiple_choice_head) and of reward and policy models. */
-static const char *const OTHER_HEADS[] = {"score.",  "classifier.", "qa_outputs.",  "multiple_choice_head.",
-                                          "v_head.", "value_head.", "reward_head.", "ilql_heads."};
+/* Of transformers' classes for GPT-2 (score, classifier, qa_outputs, multiple_choice_head) and of
+ * reward and policy models. */
+static const char *const OTHER_HEADS[] = {
+    "score.",  "classifier.", "qa_outputs.",  "multiple_choice_head.",
+    "v_head.", "value_head.", "reward_head.", "ilql_heads."};
 
 /* Parts of names that PEFT gives to what it adds. */
-static const char *const ADAPTERS[] = {"lora_", "ia3_", "hada_w", "lokr_", "oft_", "prompt_embeddings", "prompt_encoder", "adapter"};
+static const char *const ADAPTERS[] = {
+    "lora_", "ia3_", "hada_w", "lokr_", "oft_", "prompt_embeddings", "prompt_encoder", "adapter"};
 
 /* The length of the first of n strings that s begins with, or 0. */
 static size_t begins(const char *s, const char *const *with, size_t n) {
@@ -21,7 +25,8 @@ static size_t begins(const char *s, const char *const *with, size_t n) {
     return 0;
 }
 
-/* The part of a name behind any chain of prefixes: "h.0.ln_1.bias" of "_orig_mod.transformer.h.0.ln_1.bias". */
+/* The part of a name behind any chain of prefixes: "h.0.ln_1.bias" of
+ * "_orig_mod.transformer.h.0.ln_1.bias". */
 static const char *core_name(const char *name) {
     for (size_t n; (n = begins(name, PREFIXES, sizeof PREFIXES / sizeof *PREFIXES)) > 0;) name += n;
     return name;
@@ -42,13 +47,16 @@ static bool is_any(const struct st_tensor *t) {
     return true;
 }
 
-size_t hf_list_names(const struct safetensors *st, bool (*take)(const struct st_tensor *t), char out[HF_LISTED]) {
+size_t hf_list_names(const struct safetensors *st, bool (*take)(const struct st_tensor *t),
+                     char out[HF_LISTED]) {
     enum { SHOWN = 3, ROOM = HF_LISTED - 6 };
     size_t n = 0, at = 0;
     out[0] = 0;
     for (size_t i = 0; i < st->n; i++) {
         if (!take(&st->tensors[i])) continue;
-        if (n++ < SHOWN && at < ROOM) at += (size_t)snprintf(out + at, ROOM - at, "%s%s", n > 1 ? ", " : "", st->tensors[i].name);
+        if (n++ < SHOWN && at < ROOM)
+            at += (size_t)snprintf(out + at, ROOM - at, "%s%s", n > 1 ? ", " : "",
+                                   st->tensors[i].name);
     }
     if (n > SHOWN || at >= ROOM) strcat(out, ", ...");
     return n;
@@ -57,16 +65,22 @@ size_t hf_list_names(const struct safetensors *st, bool (*take)(const struct st_
 int hf_missing(const struct safetensors *st, const char *name, struct err *e) {
     const char *path = st->file.path;
     return err_file(e, ERR_REFUSED, path, "tensor %s is missing%s", name,
-                    strstr(path_base(path), "-of-") ? ": this is one part of a model that is split into several files" : "");
+                    strstr(path_base(path), "-of-")
+                        ? ": this is one part of a model that is split into several files"
+                        : "");
 }
 
 /* The one tensor of this name behind any prefixes, or NULL. */
-static int find_core(const struct safetensors *st, const char *core, const struct st_tensor **out, struct err *e) {
+static int find_core(const struct safetensors *st, const char *core, const struct st_tensor **out,
+                     struct err *e) {
     *out = NULL;
     for (size_t i = 0; i < st->n; i++) {
         const struct st_tensor *t = &st->tensors[i];
         if (strcmp(core_name(t->name), core) != 0 || strlen(t->name) != t->name_len) continue;
-        if (*out) return err_file(e, ERR_REFUSED, st->file.path, "tensors %s and %s: expected one model in a file", (*out)->name, t->name);
+        if (*out)
+            return err_file(e, ERR_REFUSED, st->file.path,
+                            "tensors %s and %s: expected one model in a file", (*out)->name,
+                            t->name);
         *out = t;
     }
     return OK;
@@ -76,15 +90,18 @@ static int find_core(const struct safetensors *st, const char *core, const struc
 static int no_embedding(const struct safetensors *st, struct err *e) {
     char found[HF_LISTED];
     if (strstr(path_base(st->file.path), "-of-")) return hf_missing(st, "wte.weight", e);
-    return err_file(e, ERR_REFUSED, st->file.path, "tensor wte.weight is missing, also behind transformer. or model.; found: %s",
+    return err_file(e, ERR_REFUSED, st->file.path,
+                    "tensor wte.weight is missing, also behind transformer. or model.; found: %s",
                     hf_list_names(st, is_any, found) ? found : "no tensors");
 }
 
 static int refuse_adapter(const struct safetensors *st, struct err *e) {
     char found[HF_LISTED];
     hf_list_names(st, is_adapter, found);
-    return err_file(e, ERR_REFUSED, st->file.path, "an adapter is not merged into the weights, merge it first (LoRA: PEFT's "
-                    "merge_and_unload): %s", found);
+    return err_file(e, ERR_REFUSED, st->file.path,
+                    "an adapter is not merged into the weights, merge it first (LoRA: PEFT's "
+                    "merge_and_unload): %s",
+                    found);
 }
 
 int hf_find_names(struct hf_names *n, const struct safetensors *st, bool untied, struct err *e) {
@@ -96,10 +113,11 @@ int hf_find_names(struct hf_names *n, const struct safetensors *st, bool untied,
     if (!rc) rc = find_core(st, "wpe.weight", &wpe, e);
     if (!rc) rc = find_core(st, "lm_head.weight", &n->head, e);
     if (rc) return rc;
-    if (!n->wte && n->head && untied) return hf_missing(st, "wte.weight (tie_word_embeddings is false)", e);
+    if (!n->wte && n->head && untied)
+        return hf_missing(st, "wte.weight (tie_word_embeddings is false)", e);
     first = n->wte ? n->wte : wpe;
-    if (!n->wte) n->wte = n->head; /* of what is tied safetensors keeps one name, the first by the alphabet */
+    if (!n->wte) n->wte = n->head; /* safetensors keeps the first name of what is tied */
     if (!n->wte) return no_embedding(st, e);
-    if (first) memcpy(n->prefix, first->name, (size_t)(core_name(first->name) - first->name)); /* what follows is 0 */
+    if (first) memcpy(n->prefix, first->name, (size_t)(core_name(first->name) - first->name));
     return OK;
 }

@@ -49,7 +49,8 @@ static int count_entries(const struct safetensors *s, struct json j, size_t *n, 
     return OK;
 }
 
-/* An object of strings, or null, which the format's own reader takes for an object that is not there. */
+/* An object of strings, or null, which the format's own reader takes for an object that is not
+ * there. */
 static int read_metadata(const struct safetensors *s, struct json *j, struct err *e) {
     struct json_str str;
     if (json_peek(j) == JSON_NULL && json_null(j)) return OK;

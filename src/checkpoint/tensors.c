@@ -21,14 +21,17 @@ static const struct names LAYER[PER_LAYER] = {
     {"ffn_up.weight", "mlp.c_fc.weight"},        {"ffn_up.bias", "mlp.c_fc.bias"},
     {"ffn_down.weight", "mlp.c_proj.weight"},    {"ffn_down.bias", "mlp.c_proj.bias"}};
 
-size_t gpt2_tensors(const struct gpt2_weights *w) { return PER_LAYER * w->config.n_layer + BEFORE + 2 + !w->tied; }
+size_t gpt2_tensors(const struct gpt2_weights *w) {
+    return PER_LAYER * w->config.n_layer + BEFORE + 2 + !w->tied;
+}
 
 static void set_vector(struct gpt2_tensor *t, const float *x, size_t n) {
     t->m = (struct matrix){x, DTYPE_F32, 1, n};
     t->vector = true;
 }
 
-static void set_layer_tensor(struct gpt2_tensor *t, const struct gpt2_layer *l, const struct gpt2_config *c, size_t part) {
+static void set_layer_tensor(struct gpt2_tensor *t, const struct gpt2_layer *l,
+                             const struct gpt2_config *c, size_t part) {
     const size_t C = c->n_embd;
     switch (part) {
     case 0: set_vector(t, l->ln1_w, C); break;
@@ -87,7 +90,8 @@ void gpt2_tensor(const struct gpt2_weights *w, size_t i, struct gpt2_tensor *t) 
     }
 }
 
-/* float32 without its sign: ordered like the magnitudes, with infinity at INFINITE and what is no number above it. */
+/* float32 without its sign: ordered like the magnitudes, with infinity at INFINITE and what is no
+ * number above it. */
 static uint32_t magnitude(float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -125,7 +129,8 @@ static uint32_t look_closer(struct tensor_range *range, const float *x, size_t n
     return most;
 }
 
-void tensor_range(const struct kernels *k, const struct matrix *m, float *row, struct tensor_range *r) {
+void tensor_range(const struct kernels *k, const struct matrix *m, float *row,
+                  struct tensor_range *r) {
     uint32_t most = 0;
     *r = (struct tensor_range){.bad = 0};
     for (size_t i = 0; i < m->rows; i++) {
@@ -137,17 +142,22 @@ void tensor_range(const struct kernels *k, const struct matrix *m, float *row, s
     r->most = of_magnitude(most);
 }
 
-void tensor_say_bad(const struct gpt2_tensor *t, const struct tensor_range *r, char out[TENSOR_SAID]) {
+void tensor_say_bad(const struct gpt2_tensor *t, const struct tensor_range *r,
+                    char out[TENSOR_SAID]) {
     const size_t row = t->turned ? r->col : r->row, col = t->turned ? r->row : r->col;
     const char *value = r->first != r->first ? "nan" : r->first < 0 ? "-inf" : "inf";
     char place[64];
     if (t->vector) snprintf(place, sizeof place, "[%zu]", r->col);
     else snprintf(place, sizeof place, "[%zu,%zu]", row, col);
-    if (r->bad == 1) snprintf(out, TENSOR_SAID, "%s: 1 number is not finite, %s at %s", t->shown, value, place);
-    else snprintf(out, TENSOR_SAID, "%s: %zu numbers are not finite, the first %s at %s", t->shown, r->bad, value, place);
+    if (r->bad == 1)
+        snprintf(out, TENSOR_SAID, "%s: 1 number is not finite, %s at %s", t->shown, value, place);
+    else
+        snprintf(out, TENSOR_SAID, "%s: %zu numbers are not finite, the first %s at %s", t->shown,
+                 r->bad, value, place);
 }
 
-int gpt2_check_finite(const struct gpt2_weights *w, tensor_bad_fn found, void *ctx, uint64_t *bad, struct err *e) {
+int gpt2_check_finite(const struct gpt2_weights *w, tensor_bad_fn found, void *ctx, uint64_t *bad,
+                      struct err *e) {
     struct arena a = {0};
     const struct kernels *k = NULL;
     const size_t n = gpt2_tensors(w);

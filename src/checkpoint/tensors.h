@@ -1,5 +1,6 @@
-/* All tensors of a model one by one, in the order of a GGUF file, with the names that files have for them; and what numbers
- * a tensor holds: whether each of them is finite, and how far they reach. */
+/* All tensors of a model one by one, in the order of a GGUF file, with the names that files have
+ * for them; and what numbers a tensor holds: whether each of them is finite, and how far they
+ * reach. */
 #ifndef LOOKAT_CHECKPOINT_TENSORS_H
 #define LOOKAT_CHECKPOINT_TENSORS_H
 
@@ -10,7 +11,8 @@ enum { TENSOR_NAME = 64 };
 
 struct gpt2_tensor {
     char name[TENSOR_NAME];  /* GGUF's: "blk.0.attn_qkv.weight" */
-    char shown[TENSOR_NAME]; /* for messages: as the file that the model is from calls it, without a prefix */
+    char shown[TENSOR_NAME]; /* for messages: as the file that the model is from calls it, without a
+                                prefix */
     struct matrix m;         /* of a vector: one row of float32 */
     bool vector;             /* a norm's weight, or a bias */
     bool positions;          /* the position embedding */
@@ -32,15 +34,19 @@ struct tensor_range {
 };
 
 /* Looks at every number; row[cols] is room for one row. */
-void tensor_range(const struct kernels *k, const struct matrix *m, float *row, struct tensor_range *r);
+void tensor_range(const struct kernels *k, const struct matrix *m, float *row,
+                  struct tensor_range *r);
 
-/* "h.1.mlp.c_proj.weight: 2 numbers are not finite, the first nan at [3,4]"; the place as in the file that the model is from. */
+/* "h.1.mlp.c_proj.weight: 2 numbers are not finite, the first nan at [3,4]"; the place as in the
+ * file that the model is from. */
 enum { TENSOR_SAID = 192 };
-void tensor_say_bad(const struct gpt2_tensor *t, const struct tensor_range *r, char out[TENSOR_SAID]);
+void tensor_say_bad(const struct gpt2_tensor *t, const struct tensor_range *r,
+                    char out[TENSOR_SAID]);
 
-/* Looks at all tensors and calls found (may be NULL) for each with numbers that are not finite; *bad: how many numbers in all.
- * ERR_FAILED without memory, ERR_INTERRUPTED after Ctrl-C. */
+/* Looks at all tensors and calls found (may be NULL) for each with numbers that are not finite;
+ * *bad: how many numbers in all. ERR_FAILED without memory, ERR_INTERRUPTED after Ctrl-C. */
 typedef void (*tensor_bad_fn)(void *ctx, const struct gpt2_tensor *t, const struct tensor_range *r);
-int gpt2_check_finite(const struct gpt2_weights *w, tensor_bad_fn found, void *ctx, uint64_t *bad, struct err *e);
+int gpt2_check_finite(const struct gpt2_weights *w, tensor_bad_fn found, void *ctx, uint64_t *bad,
+                      struct err *e);
 
 #endif

@@ -33,7 +33,7 @@ struct gpt2_weights {
     bool tied;
     const float *lnf_w, *lnf_b;    /* [C] final LayerNorm */
     struct gpt2_layer *layers;     /* [L] */
-    bool hf_names;                 /* from a file with Hugging Face's names: messages call tensors so */
+    bool hf_names; /* from a file with Hugging Face's names: messages call tensors so */
 };
 
 /* One merge of byte-level BPE: token `left` followed by token `right` becomes token `merged`. */

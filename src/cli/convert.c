@@ -99,7 +99,8 @@ static int write_model(const struct args *a, const struct checkpoint *c, struct 
     if (rc) return rc;
     struct gguf_extra extra = {book ? add_book : NULL, book, c->path, a->quiet ? NULL : warn};
     progress_begin(&progress, "converting");
-    rc = gguf_write_model(a->output, a->force, &c->weights, &c->vocab, c->name, type, &extra, a->quiet ? NULL : show_progress, e);
+    rc = gguf_write_model(a->output, a->force, &c->weights, &c->vocab, c->name, type, &extra,
+                          a->quiet ? NULL : show_progress, e);
     progress_end(&progress);
     book_close(&b);
     return rc;
@@ -137,8 +138,8 @@ const struct command convert_command = {
     .usage = "SRC -o OUT.gguf [OPTION]...\n--random SHAPE -o OUT.gguf [OPTION]...",
     .about = "Writes the model SRC as a GGUF file with its tokenizer inside, which lookat and llama.cpp run. SRC is a Hugging Face "
              "folder or its .safetensors file, an llm.c .bin with its tokenizer beside it, or a GGUF file. Numbers beyond "
-             "the range of --type stay f32, which is said; a model with a weight that is not finite is refused. The file appears "
-             "when it is complete.",
+             "the range of --type stay f32, which is said; a model with a weight that is not finite "
+             "is refused. The file appears when it is complete.",
     .examples = "lookat convert gpt2/ -o gpt2.gguf\ta Hugging Face folder, in half precision\n"
                 "lookat convert gpt2_124M.bin -z gpt2_tokenizer.bin -o gpt2-q8.gguf --type q8_0\tfrom llm.c, in 8 bits\n"
                 "lookat convert --random gpt2-xl --seed 1 -o xl.gguf\tthe shape of gpt2-xl, to measure speed\n",

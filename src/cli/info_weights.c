@@ -24,7 +24,8 @@ static void add_bad(void *ctx, const struct gpt2_tensor *t, const struct tensor_
     w->end = &b->next;
 }
 
-int weights_check(struct weights_check *w, const struct checkpoint *c, struct arena *arena, struct err *e) {
+int weights_check(struct weights_check *w, const struct checkpoint *c, struct arena *arena,
+                  struct err *e) {
     *w = (struct weights_check){.model = c, .arena = arena};
     w->end = &w->first;
     int rc = gpt2_check_finite(&c->weights, add_bad, w, &w->bad, e);

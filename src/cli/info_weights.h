@@ -11,13 +11,15 @@ struct bad_tensor;
 struct weights_check {
     const struct checkpoint *model;
     struct arena *arena;
-    struct bad_tensor *first, **end; /* the tensors with numbers that are not finite, in the order of the model */
+    struct bad_tensor *first, **end; /* tensors with numbers that are not finite, in the model's order */
     uint64_t bad;                    /* such numbers in all */
     bool no_memory;
 };
 
-/* Looks at every number. The list lies in the arena. ERR_FAILED without memory, ERR_INTERRUPTED after Ctrl-C. */
-int weights_check(struct weights_check *w, const struct checkpoint *c, struct arena *arena, struct err *e);
+/* Looks at every number. The list lies in the arena. ERR_FAILED without memory, ERR_INTERRUPTED
+ * after Ctrl-C. */
+int weights_check(struct weights_check *w, const struct checkpoint *c, struct arena *arena,
+                  struct err *e);
 
 /* A line for each tensor on standard output, or one that says that all is well. */
 void weights_check_text(const struct weights_check *w);

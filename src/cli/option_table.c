@@ -160,7 +160,9 @@ const struct option option_table[] = {
     {"log", 0, NULL, "FILE", OPT_STRING, AT(log), 0, 0, GEN, "Output", "--counters and --fidelity as JSON lines into FILE", NULL},
     {"no-display-prompt", 0, NULL, NULL, OPT_FLAG, AT(no_display_prompt), 0, 0, GEN, "Output", "write only the continuation", NULL},
     {"check-weights", 0, NULL, NULL, OPT_FLAG, AT(check_weights), 0, 0, INFO, "Output",
-     "look at every weight, and say which tensors hold infinities or NaN and where: exit status 1 if one does", NULL},
+     "look at every weight, and say which tensors hold infinities or NaN and where: exit status 1 if "
+     "one does",
+     NULL},
     {"sha256", 0, NULL, NULL, OPT_FLAG, AT(sha256), 0, 0, INFO, "Output", "also the SHA-256 of the file", NULL},
     {"quiet", 'q', "log-disable", NULL, OPT_FLAG, AT(quiet), 0, 0, GEN | COMP | EVAL | CALIB | CONV | BENCH, "Output", "nothing on standard error but errors", NULL},
     {"verbose", 'v', NULL, NULL, OPT_FLAG, AT(verbose), 0, 0, GEN, "Output", "say more on standard error", NULL},

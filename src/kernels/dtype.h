@@ -30,8 +30,8 @@ size_t dtype_bytes(enum dtype type, size_t n);
  * files. */
 void dtype_from_f32(enum dtype type, void *dst, const float *src, size_t n);
 
-/* Does dtype_from_f32 make finite numbers of finite ones up to this magnitude? f16 ends at 65520, the scales of Q8_0 and Q4_0, which
- * are f16 too, at 127 and 8 times that. */
+/* Does dtype_from_f32 make finite numbers of finite ones up to this magnitude? f16 ends at 65520,
+ * the scales of Q8_0 and Q4_0, which are f16 too, at 127 and 8 times that. */
 bool dtype_holds(enum dtype type, float most);
 
 /* One number, exactly (to f32) and to nearest-even (from f32; beyond the range infinity, NaN stays NaN). */
