@@ -34,7 +34,7 @@ c() { "$BIN" compare $texts "$@"; }
 
 # the only thing that two runs need not share is time
 no_time_json() { sed 's/"attention_ms_per_token":[^,]*,"attention_ms":[^]]*\],//g' "$1"; }
-no_time_csv() { sed 's/"[^"]*"/x/g' "$1" | cut -d, -f1-24,26-41; }
+no_time_csv() { sed 's/"[^"]*"/x/g' "$1" | cut -d, -f1-24,26-41,44-; }
 no_time_shares() { sed 's/"attention_s":[^,]*,//; s/"attention_range_s":[^]]*\],//; s/"share":[0-9]*,"of":[0-9]*,"lines":[0-9]*,//' "$1"; }
 
 begin shares_add_up
@@ -160,7 +160,7 @@ has "$tmp/f.json" '"free":null'
 end
 
 begin csv
-[ "$(awk -F, '{ n = gsub(/"[^"]*"/, "x"); print split($0, f, ",") }' "$tmp/whole.csv" | sort -u)" = 43 ] || fail "rows of other lengths"
+[ "$(awk -F, '{ n = gsub(/"[^"]*"/, "x"); print split($0, f, ",") }' "$tmp/whole.csv" | sort -u)" = 45 ] || fail "rows of other lengths"
 [ "$(wc -l < "$tmp/whole.csv")" -eq 187 ] || fail "$(wc -l < "$tmp/whole.csv") lines, expected 1 + 6 runs x (1 + 6 layers x (1 + 4 heads))"
 c $specs -o csv > "$tmp/plain.csv"
 [ "$(wc -l < "$tmp/plain.csv")" -eq 43 ] || fail "$(wc -l < "$tmp/plain.csv") lines, expected 1 + 6 runs x (1 + 6 layers)"
@@ -182,12 +182,12 @@ end
 begin tables
 c $specs -o md > "$tmp/t.md" || fail "md: $?"
 awk -F'[^\\\\][|]' '/^\|/ { if (last && NF != last) exit 1; last = NF; next } { last = 0 }' "$tmp/t.md" || fail "a Markdown row of another length"
-for t in "## $tmp/one.txt: 110 tokens in 4 windows" "### Forced: the same tokens, each with its own hidden states; 44 scored; ± standard error over 4 windows" "### Shadow: " "| worst |" \
+for t in "## $tmp/one.txt: 96 of 110 tokens in 4 windows" "### Forced: the same tokens, each with its own hidden states; 44 scored; ± standard error over 4 windows" "### Shadow: " "| worst |" \
     "| int4 | int4:group=32 | fp16 | 864 | 3,072 | 3,936 | 7.11x | 3.12x |" " ± "; do has "$tmp/t.md" "$t"; done
 c $specs --mode all --heads > "$tmp/t.txt" || fail "text: $?"
 grep -q "^attention  *median  *least  *most$" "$tmp/t.txt" || fail "no times: $(cat "$tmp/t.txt")"
 grep -q "ms/token" "$tmp/t.txt" && fail "a time in the forced table"
-for t in "Milliseconds in attention per decoded token, all layers, of 20 repetitions" "== $tmp/two.txt: 110 tokens" "5, head 3" "Bytes loaded per decoded token" "Free: fp32 and int4 go on after 12 tokens of the text, seed 1"; do has "$tmp/t.txt" "$t"; done
+for t in "Milliseconds in attention per decoded token, all layers, of 20 repetitions" "== $tmp/two.txt: 96 of 110 tokens" "5, head 3" "Bytes loaded per decoded token" "Free: fp32 and int4 go on after 12 tokens of the text, seed 1"; do has "$tmp/t.txt" "$t"; done
 c $specs --layers 2-3 --mode shadow -o csv > "$tmp/l.csv"
 [ "$(cut -d, -f6,8 "$tmp/l.csv" | grep -c '^[0-9]*,[0-9]')" -eq 12 ] || fail "--layers 2-3: $(cut -d, -f6,8 "$tmp/l.csv" | tr '\n' ' ')"
 c -a fp32 -ctk int8 -ctv int4 --mode forced > "$tmp/ct.txt"
@@ -271,6 +271,56 @@ cmp -s "$tmp/a" "$tmp/b" || fail "merged, the JSON differs"
 expect 2 "lookat calibrate" "$BIN" compare $texts -a fp16 -a lookat:m=16,k=16 --book "$tmp/b.book.gguf"
 "$BIN" convert -q --random 6,4,256,64,4096 -o "$tmp/r.gguf" || fail "random model"
 expect 3 "b.book.gguf" "$BIN" compare $texts $lk -m "$tmp/r.gguf" -z tokenizer --book "$tmp/b.book.gguf"
+end
+
+begin texts_that_the_codebooks_saw
+q="-f $tmp/one.txt -f $tmp/two.txt -n 110 -c 24 -t 1 -q $lk,lookat:m=4,k=16/fp16 -a int4 --book $tmp/b.book.gguf"
+expect 0 "" "$BIN" compare $q -o json --check "lookat:m=2,k=16.kld<100"
+flags=$(grep -o '"text":[0-9]*,"attn":"[^"]*"\|"codebook_saw_text":[a-z]*' "$tmp/out" | tr -d '\n' | sed 's/"text"/\n/g; s/"[a-z_]*"://g')
+[ "$(echo "$flags" | grep -c 'lookat.*true$')" -eq 3 ] && [ "$(echo "$flags" | grep -c '^:0,.*lookat.*true$')" -eq 3 ] || fail "flags: $flags"
+[ "$(echo "$flags" | grep -c false)" -eq 7 ] || fail "flags: $flags"
+expect 0 "" "$BIN" compare $q -o csv
+head -n 1 "$tmp/out" | grep -q ',codebook_saw_text$' || fail "$(head -n 1 "$tmp/out")"
+[ "$(grep -c '^"[^"]*one.txt",24,"lookat.*,1$' "$tmp/out")" -eq 21 ] && [ "$(grep -c ',1$' "$tmp/out")" -eq 21 ] || fail "$(grep ',1$' "$tmp/out")"
+for o in text md; do
+    expect 0 "" "$BIN" compare $q -o $o
+    grep -q '^|* *lookat:m=2,k=16 (plain) \*  *' "$tmp/out" || fail "$o: no mark: $(cat "$tmp/out")"
+    [ "$(tr '\n' ' ' < "$tmp/out" | grep -o 'calibrated on this very text' | wc -l)" -eq 2 ] || fail "$o: said for the text, and for its summary"
+    grep -q 'int4 \*' "$tmp/out" && fail "$o: int4 has no codebooks"
+done
+expect 0 "" "$BIN" compare $q -o jsonl
+cp "$tmp/out" "$tmp/saw.jsonl"
+expect 0 "" "$BIN" compare --merge "$tmp/saw.jsonl" -o json
+[ "$(grep -o '"codebook_saw_text":true' "$tmp/out" | wc -l)" -eq 3 ] || fail "merged"
+end
+
+begin one_row_a_backend
+for o in text md; do c $specs --explain-columns -o $o > "$tmp/s.$o" || fail "$o: $?"; done
+# each text's table, then what the columns are
+[ "$(grep -c '^== One row a backend: ' "$tmp/s.text")" -eq 2 ] && [ "$(grep -c '^## One row a backend: ' "$tmp/s.md")" -eq 2 ] || fail "tables: $(tail -n 80 "$tmp/s.text")"
+has "$tmp/s.md" "| attention | stored/token | loaded/token | perplexity | ratio | KL, nats | cosine, layer 0 | worst layer |"
+sed -n '/One row a backend: .*two.txt/,/What the columns/p' "$tmp/s.text" > "$tmp/a"
+grep -q '^fp32  *12,288  *[0-9,]*  *[0-9.]*  *1  *0  *1  *1$' "$tmp/a" || fail "the baseline: $(cat "$tmp/a")"
+grep -q '^int4  *3,936  *[0-9,]*  *[0-9.]*  *[0-9.]* ± [0-9.]*  *0.[0-9]*  *0.9[0-9]*  *0.[0-9]* ([0-5])$' "$tmp/a" || fail "int4: $(cat "$tmp/a")"
+grep -q '^| int4 | 3,936 | [0-9,]* | [0-9.]* | [0-9.]* ± [0-9.]* | 0.[0-9]* | 0.9[0-9]* | 0.[0-9]* (layer [0-5]) |$' "$tmp/s.md" || fail "int4 in Markdown"
+c $specs --explain-columns --mode shadow > "$tmp/s.shadow" || fail "$?"
+sed -n '/One row a backend: .*two.txt/,/What the columns/p' "$tmp/s.shadow" | grep -q '^int4  *3,936  *[0-9,]*  *-  *-  *-  *0.9' || fail "without perplexity: $(cat "$tmp/s.shadow")"
+# the definitions: with a report, alone, and in the help
+"$BIN" compare --explain-columns > "$tmp/alone" || fail "alone: $?"
+"$BIN" help compare > "$tmp/help" || fail "help: $?"
+for column in attention ± windows n stored/token loaded/token perplexity ratio "same top-1" "RMS dp" cosine "KL, nats" Spearman top-5 worst "ms in attention"; do
+    for f in alone s.text help; do has "$tmp/$f" "  $column: "; done
+    has "$tmp/s.md" "- **$column**: "
+done
+end
+
+begin bytes_of_the_same_layers
+c $specs --layers 2-3 --mode shadow > "$tmp/l.txt" || fail "$?"
+set -- $(sed -n '/^Shadow/,/^Bytes loaded/p' "$tmp/l.txt" | grep '^int4 ' | sed 's/ *worst *$//' | awk '{ gsub(",", "", $NF); print $2, $NF }' | head -n 3)
+[ "$1 $3 $5" = "2 3 2-3" ] && [ $(($2 + $4)) -eq "$6" ] || fail "$*"
+has "$tmp/l.csv" ",2-3,0"
+c $specs --layers 2-3 --mode shadow -o json > "$tmp/l.json" || fail "$?"
+has "$tmp/l.json" '"layer_range":[2,3],"loaded_bytes_per_token":{"keys":'
 end
 
 begin methods_are_named

@@ -109,9 +109,13 @@ eval_json -c 64 -f "$tmp/text" --attn lookat:m=2,k=16 --book "$tmp/book.gguf"
 [ ! -s "$tmp/err" ] || fail "-q leaves errors only: $(cat "$tmp/err")"
 "$BIN" eval -m $model -c 64 -o json -f "$tmp/text" --attn lookat:m=2,k=16 --book "$tmp/book.gguf" > "$tmp/out" 2> "$tmp/err" || fail "eval: $(cat "$tmp/err")"
 grep -q 'warning: .*text: the codebooks were calibrated on this very text (text)' "$tmp/err" || fail "no warning: $(cat "$tmp/err")"
+grep -q '"codebook_saw_text":true' "$tmp/out" || fail "no flag: $(cat "$tmp/out")"
+"$BIN" eval -m $model -q -c 64 -f "$tmp/text" --attn lookat:m=2,k=16 --book "$tmp/book.gguf" > "$tmp/out" 2> "$tmp/err" || fail "eval: $(cat "$tmp/err")"
+grep -q '^text \* ' "$tmp/out" && grep -q 'calibrated on this very text' "$tmp/out" || fail "no mark: $(cat "$tmp/out")"
 tr 'd' 't' < "$tmp/text" > "$tmp/other"
 eval_json -c 64 -f "$tmp/other" --attn lookat:m=2,k=16 --book "$tmp/book.gguf"
 [ ! -s "$tmp/err" ] || fail "another text: $(cat "$tmp/err")"
+grep -q '"codebook_saw_text":false' "$tmp/out" || fail "flagged: $(cat "$tmp/out")"
 near "$(field perplexity)" 1 1e5 || fail "perplexity $(field perplexity)"
 end
 

@@ -79,20 +79,40 @@ static bool has_option(struct quantised q, const char *option, size_t *value) {
     return false;
 }
 
-/* "plain", "learned" or "learned, bytes=4", and where codebooks are small ", k=16". */
-static void method(char *out, size_t room, struct quantised q, bool values) {
+/* What a spec says of its keys, or of its values: between '/' and '+'. */
+static void side(struct growing *out, const char *given, bool values) {
+    bool behind_slash = false;
+    append_text(out, "");
+    for (const char *s = given; *s; s++) {
+        behind_slash = *s == '/' || (behind_slash && *s != '+');
+        if (behind_slash == values) append(out, s, 1);
+    }
+}
+
+/* Adds a word unless the spec as given has it already. */
+static void add_word(char *out, size_t room, const char *given, const char *word) {
+    size_t n = strlen(out);
+    if (!strstr(given, word)) snprintf(out + n, room - n, "%s%s", n ? ", " : "", word);
+}
+
+/* What the spec as given leaves open of "plain", or "learned" and "bytes=4", and "k=16" where codebooks are small. */
+static void method(char *out, size_t room, struct quantised q, bool values, const char *given) {
     size_t bytes = 0, k = 256;
-    int n;
-    has_option(q, "k=", &k);
-    if (has_option(q, "bytes=", &bytes))
-        n = snprintf(out, room, "learned, bytes=%zu", bytes);
-    else
-        n = snprintf(out, room, has_option(q, "learned", NULL) || (values && !has_option(q, "plain", NULL)) ? "learned" : "plain");
-    if (k != 256) snprintf(out + n, room - (size_t)n, ", k=%zu", k);
+    char number[32];
+    out[0] = 0;
+    bool shares = has_option(q, "bytes=", &bytes), plain = !values && has_option(q, "plain", NULL);
+    snprintf(number, sizeof number, "bytes=%zu", bytes);
+    if (!plain && !strstr(given, "bytes=")) add_word(out, room, given, "learned");
+    if (plain) add_word(out, room, given, "plain");
+    if (shares) add_word(out, room, given, number);
+    if (has_option(q, "k=", &k) && k != 256 && !(k == 16 && strstr(given, "x4"))) {
+        snprintf(number, sizeof number, "k=%zu", k);
+        add_word(out, room, given, number);
+    }
 }
 
 /* Adds the methods of the keys, or of the values, each once, in the order of the layers. */
-static void methods(struct growing *g, const char *effective, bool values) {
+static void methods(struct growing *g, const char *given, const char *effective, bool values) {
     const char *name = values ? "pq:" : "lookat:";
     size_t begin = g->n;
     for (const char *part = effective, *end; *part; part = *end ? end + 1 : end) {
@@ -101,39 +121,24 @@ static void methods(struct growing *g, const char *effective, bool values) {
         if (codec > end || strncmp(codec, name, strlen(name)) != 0) continue;
         struct quantised q = {codec + strlen(name), 0};
         q.n = strcspn(q.s, "/@+");
-        char text[64];
-        method(text, sizeof text, q, values);
-        if (g->s && strstr(g->s + begin, text)) continue;
+        char text[96];
+        method(text, sizeof text, q, values, given);
+        if (!text[0] || (g->s && strstr(g->s + begin, text))) continue;
         append_text(g, g->n > begin ? "; " : values ? (begin ? "; values " : "values ") : "");
         append_text(g, text);
     }
 }
 
-/* Does the spec name every method itself, as "lookat4:plain" does? */
-static bool says(const char *given, const char *list) {
-    bool all = true;
-    for (const char *word = list; *word;) {
-        size_t n = strcspn(word, ";,");
-        char one[64] = "";
-        while (*word == ' ') word++, n--;
-        const char *from = strncmp(word, "values ", 7) == 0 ? word + 7 : word;
-        size_t len = n - (size_t)(from - word);
-        if (len < sizeof one) memcpy(one, from, len);
-        bool implied = (strcmp(one, "learned") == 0 && strstr(given, "bytes=")) || (strcmp(one, "k=16") == 0 && strstr(given, "x4"));
-        all = all && (implied || strstr(given, one));
-        word += n;
-        word += *word == ';' || *word == ',';
-    }
-    return all;
-}
-
 char *spec_title(const char *given, const char *effective, struct arena *arena) {
-    struct growing list = {.arena = arena}, title = {.arena = arena};
+    struct growing list = {.arena = arena}, title = {.arena = arena}, keys = {.arena = arena}, values = {.arena = arena};
     append_text(&list, "");
-    methods(&list, effective, false);
-    methods(&list, effective, true);
+    side(&keys, given, false);
+    side(&values, given, true);
+    if (keys.failed || values.failed) return NULL;
+    methods(&list, keys.s, effective, false);
+    methods(&list, values.s, effective, true);
     append_text(&title, given);
-    if (!list.failed && list.n && !says(given, list.s)) {
+    if (!list.failed && list.n) {
         append_text(&title, " (");
         append_text(&title, list.s);
         append_text(&title, ")");

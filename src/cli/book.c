@@ -73,6 +73,12 @@ int model_book_open(struct book *b, const struct book **use, const struct args *
     return file_exists(beside) ? open_checked(b, use, beside, model, e) : OK;
 }
 
+bool model_book_saw(const struct book *b, const char *sha256) {
+    for (size_t i = 0; b && i < b->n_corpora; i++)
+        if (strcmp(b->corpora[i].sha256, sha256) == 0) return true;
+    return false;
+}
+
 void model_book_warn_seen(const struct book *b, const char *file, const char *sha256) {
     for (size_t i = 0; b && i < b->n_corpora; i++)
         if (strcmp(b->corpora[i].sha256, sha256) == 0)

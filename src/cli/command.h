@@ -14,6 +14,7 @@ struct command {
     const char *usage;    /* what follows the command's name, one alternative a line */
     const char *about;    /* one paragraph: what it does */
     const char *examples; /* two or three command lines, each "command\tcomment\n" */
+    void (*appendix)(FILE *fp); /* what its help ends with, after the examples; NULL: nothing */
     int max_args;         /* arguments that are no options */
     int (*run)(const struct args *args, struct err *e); /* writes to stdout, which main checks at the end */
 };

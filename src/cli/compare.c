@@ -13,6 +13,7 @@
 #include "cli/compare_free.h"
 #include "cli/lists.h"
 #include "cli/texts.h"
+#include "report/columns.h"
 #include "report/cut_out.h"
 #include "report/text.h"
 
@@ -346,6 +347,7 @@ static int collect_law(struct job *j, struct err *e) {
 static int put(struct job *j, struct err *e) {
     const char *format = j->args->format;
     j->r.heads = j->args->heads;
+    j->r.explain = j->args->explain_columns;
     if (strcmp(format, "jsonl") == 0) {
         compare_put_share(&j->r, stdout);
         return OK;
@@ -401,10 +403,19 @@ static int run(const struct args *args, struct err *e) {
     static struct job j; /* too large for some stacks */
     j = (struct job){.args = args};
     j.r.arena = &j.arena;
+    if (args->explain_columns && !args->files.n && !args->merge && !args->argc) {
+        columns_explain(stdout, strcmp(args->format, "md") == 0);
+        return OK;
+    }
     int rc = check_options(&j, e);
     if (!rc) rc = args->merge ? merge(&j, e) : compare(&j, e);
     arena_free(&j.arena);
     return rc;
+}
+
+static void explain_columns(FILE *fp) {
+    fputs("Columns of the tables:\n", fp);
+    columns_explain(fp, false);
 }
 
 const struct command compare_command = {
@@ -412,11 +423,13 @@ const struct command compare_command = {
     .summary = "measure attention backends against each other",
     .usage = "[OPTION]... -f TEXT\n[OPTION]... --merge SHARE...",
     .about = "Measures what attention backends cost and what they change, on texts: the text is cut into windows, and the second half of each is "
-             "scored. The first backend is the baseline. Means come with their standard errors.",
+             "scored. The first backend is the baseline. Means come with their standard errors over windows. The report ends with a "
+             "table of one row a backend.",
     .examples = "lookat compare -f book.txt -n 8192 -a fp16,int4,lookat4\tthree backends on 8192 tokens\n"
                 "lookat compare -f book.txt --mode free -a fp16,lookat4\twhat a reader sees\n"
                 "lookat compare -f book.txt -q --check 'int8.kld<0.01'\ta gate for scripts\n"
                 "lookat compare -f book.txt --chunks 0/2 -o jsonl > 0.jsonl\thalf of the work; with 1/2, then --merge 0.jsonl 1.jsonl\n",
+    .appendix = explain_columns,
     .max_args = 65536,
     .run = run,
 };

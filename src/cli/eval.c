@@ -20,6 +20,7 @@ struct job {
     const struct args *args;
     struct engine g;
     struct book book;
+    const struct book *use;            /* that, or NULL */
     struct perplexity_windows windows;
     struct token_text *texts;          /* [n_texts] */
     struct perplexity_result *results; /* [n_texts] */
@@ -93,6 +94,7 @@ static void print_json(const struct job *j, const struct gpt2_session *s, const 
         json_put_cstr(&o, "file", t->file);
         json_put_cstr(&o, "sha256", t->sha256);
         json_put_uint(&o, "tokens", t->n);
+        json_put_bool(&o, "codebook_saw_text", model_book_saw(j->use, t->sha256));
         json_put_uint(&o, "tokens_used", r->used);
         json_put_uint(&o, "tokens_run", r->tokens);
         json_put_uint(&o, "windows", r->windows);
@@ -115,7 +117,7 @@ static int print_text(struct job *j, const struct gpt2_session *s, struct err *e
     for (size_t i = 0; i < j->n_texts; i++) {
         const struct perplexity_result *r = &j->results[i];
         double nll = estimate_mean(&r->nll), error = estimate_error(&r->nll);
-        table_cell(&t, "%s", path_base(j->texts[i].file));
+        table_cell(&t, "%s%s", path_base(j->texts[i].file), model_book_saw(j->use, j->texts[i].sha256) ? " *" : "");
         table_cell(&t, "%s", text_count(r->used).s);
         table_cell(&t, "%s", text_count(r->nll.n).s);
         cell_pair(&t, exp(nll), exp(nll) * error);
@@ -131,6 +133,9 @@ static int print_text(struct job *j, const struct gpt2_session *s, struct err *e
     for (size_t i = 0; i < j->n_texts && !rc; i++)
         printf("%s%s%s\n", j->n_texts > 1 ? path_base(j->texts[i].file) : "", j->n_texts > 1 ? ": " : "",
                error_note(j->results[i].nll.clusters).s);
+    for (size_t i = 0; i < j->n_texts && !rc; i++)
+        if (model_book_saw(j->use, j->texts[i].sha256))
+            printf("* the codebooks were calibrated on this very text (%s): its figures flatter them\n", path_base(j->texts[i].file));
     return rc;
 }
 
@@ -138,6 +143,7 @@ static int evaluate(struct job *j, struct err *e) {
     const char *spec = args_attn(j->args);
     const struct book *book = NULL;
     int rc = model_book_open(&j->book, &book, j->args, &j->g.model, &spec, 1, &j->g.arena, e);
+    j->use = book;
     if (!rc) rc = read_texts(j, e);
     if (rc) return rc;
     struct gpt2_session s;

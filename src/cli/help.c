@@ -80,6 +80,7 @@ void help_command(FILE *fp, const struct command *c) {
     fprintf(fp, "\nExamples:\n");
     print_examples(fp, c->examples);
     fputc('\n', fp);
+    if (c->appendix) c->appendix(fp), fputc('\n', fp);
     help_wrap(fp, exit_statuses, 0, 0);
 }
 

@@ -50,6 +50,8 @@ const struct option option_table[] = {
     {"check", 0, NULL, "EXPR", OPT_LIST, AT(check), 0, 0, COMP, "What to compare",
      "such as lookat8.kld<0.05 (BACKEND.METRIC, then <, <=, > or >=): exit status 4 unless it holds for every text; "
      "a figure that is NaN, or of keys and values that f16 cannot hold, meets nothing", NULL},
+    {"explain-columns", 0, NULL, NULL, OPT_FLAG, AT(explain_columns), 0, 0, COMP, "What to compare",
+     "say what each column of the tables is, behind them; without a text, only that", NULL},
     {"seed", 's', NULL, "N", OPT_SEED, AT(seed), 0, 0, COMP, "What to compare", "free: the seed that all backends draw with", "1"},
 
     {"prompt", 'p', NULL, "TEXT", OPT_STRING, AT(prompt), 0, 0, GEN, "Prompt", "text to continue", NULL},

@@ -58,7 +58,7 @@ struct args {
     const char *mode;   /* compare: "shadow", "forced", "free", "all"; NULL: what goes with the other options */
     const char *layers, *lengths, *chunks;
     struct str_list check;
-    bool heads, paper, merge;
+    bool heads, paper, explain_columns, merge;
 
     struct str_list models, prompt_lengths, gen_lengths, depths, batches, thread_counts; /* bench: lists between commas, as given */
     int64_t repetitions;

@@ -78,8 +78,8 @@ static void forced_fields(FILE *fp, const struct comparison_summary *s) {
     number_field(fp, s->tokens > 0, s->rms_dp);
 }
 
-/* What every row ends with. */
-static void last_fields(FILE *fp, const struct place *p, const struct comparison_summary *s) {
+/* What every row ends with. Of the row of all layers, the fidelities are of those in shadow_layers. */
+static void last_fields(FILE *fp, const struct compare_report *r, const struct place *p, const struct comparison_summary *s) {
     bool whole = p->layer == SIZE_MAX;
     fprintf(fp, ",%zu", s->chunks);
     error_field(fp, whole ? s->nll.clusters : 0, s->rms_dp_error);
@@ -87,6 +87,7 @@ static void last_fields(FILE *fp, const struct place *p, const struct comparison
     text_csv(fp, p->c->runs[p->run].name);
     number_field(fp, whole && s->decoded, s->attention_ms_least);
     number_field(fp, whole && s->decoded, s->attention_ms_most);
+    fprintf(fp, ",%s,%d", whole ? compare_layers(r).s : "", compare_saw_text(r, p->run, p->text));
     fputc('\n', fp);
 }
 
@@ -100,7 +101,7 @@ static void whole_row(const struct compare_report *r, const struct place *p, con
     number_field(fp, true, (double)run->stored_values);
     number_field(fp, s->decoded > 0, s->attention_ms);
     forced_fields(fp, s);
-    last_fields(fp, p, s);
+    last_fields(fp, r, p, s);
 }
 
 static void layer_rows(const struct compare_report *r, struct place p, const struct comparison_summary *s, FILE *fp) {
@@ -111,19 +112,19 @@ static void layer_rows(const struct compare_report *r, struct place p, const str
     fidelity_fields(fp, s->layers ? s->layers + p.layer * FIDELITIES : NULL);
     loaded_fields(fp, &b);
     for (int i = 0; i < AFTER_LOADED; i++) fputc(',', fp);
-    last_fields(fp, &p, s);
+    last_fields(fp, r, &p, s);
     for (p.head = 0; r->heads && s->heads && p.head < H; p.head++) {
         lead(fp, &p);
         fidelity_fields(fp, s->heads + (p.layer * H + p.head) * FIDELITIES);
         for (int i = 0; i < 6 + AFTER_LOADED; i++) fputc(',', fp);
-        last_fields(fp, &p, s);
+        last_fields(fp, r, &p, s);
     }
 }
 
 void compare_put_csv(const struct compare_report *r, FILE *fp) {
     fputs("text,window,attn,keys,values,layer,head,n,cosine,cosine_se,kl,kl_se,spearman,spearman_se,top5,top5_se,loaded_keys,loaded_scales,"
           "loaded_codebooks,loaded_tables,loaded_values,loaded_total,stored_keys,stored_values,attention_ms,tokens,perplexity,perplexity_se,"
-          "ratio,ratio_se,kld,kld_se,kld_median,kld_p99,kld_max,same_top1,same_top1_se,rms_dp,windows,rms_dp_se,effective_attn,attention_ms_min,attention_ms_max\n",
+          "ratio,ratio_se,kld,kld_se,kld_median,kld_p99,kld_max,same_top1,same_top1_se,rms_dp,windows,rms_dp_se,effective_attn,attention_ms_min,attention_ms_max,shadow_layers,codebook_saw_text\n",
           fp);
     struct place p = {.c = r->main, .head = SIZE_MAX};
     for (p.text = 0; p.text < r->main->n_texts; p.text++)

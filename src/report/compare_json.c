@@ -77,6 +77,7 @@ static void texts(struct json_out *j, const struct comparison *c) {
         json_put_cstr(j, "file", c->texts[i].file);
         json_put_cstr(j, "sha256", c->texts[i].sha256);
         json_put_uint(j, "tokens", c->texts[i].tokens);
+        json_put_uint(j, "tokens_used", c->texts[i].chunks * c->window);
         json_put_uint(j, "chunks", c->texts[i].chunks);
         json_put_close(j);
     }
@@ -153,6 +154,12 @@ static void shadow(struct json_out *j, const struct compare_report *r, const str
     fidelities(j, s->all);
     json_put_close(j);
     json_put_uint(j, "worst_layer", s->worst_layer);
+    json_put_array(j, "layer_range"); /* first and last: those that "all" and the bytes beside it are of */
+    json_put_uint(j, NULL, r->main->first_layer);
+    json_put_uint(j, NULL, r->main->last_layer);
+    json_put_close(j);
+    struct compare_bytes same = compare_loaded_shadow(r, s);
+    bytes(j, "loaded_bytes_per_token", &same);
     json_put_close(j);
 }
 
@@ -211,6 +218,7 @@ static void runs(struct json_out *j, const struct compare_report *r) {
             json_put_cstr(j, "values", run->values);
             json_put_cstr(j, "effective_attn", run->name);
             json_put_cstr(j, "title", run->title);
+            json_put_bool(j, "codebook_saw_text", compare_saw_text(r, i, text));
             costs(j, r, run, s);
             shadow(j, r, s);
             forced(j, s);

@@ -1,6 +1,8 @@
 #include "report/compare_out.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "attention/skip.h"
 
@@ -31,20 +33,46 @@ const struct comparison_summary *compare_length_sum(const struct compare_report 
     return &r->length_summary[(length * r->main->n_runs + run) * r->main->n_texts + text];
 }
 
-struct compare_bytes compare_loaded(const struct compare_report *r, const struct comparison_summary *s, size_t layer) {
+bool compare_saw_text(const struct compare_report *r, size_t run, size_t text) {
+    const char *name = r->main->runs[run].name;
+    if (!r->book || !(strstr(name, "lookat:") || strstr(name, "pq:"))) return false;
+    for (size_t i = 0; i < r->book->n_corpora; i++)
+        if (strcmp(r->book->corpora[i].sha256, r->main->texts[text].sha256) == 0) return true;
+    return false;
+}
+
+struct text_number compare_layers(const struct compare_report *r) {
+    const struct comparison *c = r->main;
+    struct text_number t = {"all"};
+    bool one = c->first_layer == c->last_layer;
+    if (one && r->model.config.n_layer > 1)
+        snprintf(t.s, sizeof t.s, "%zu", c->first_layer);
+    else if (c->first_layer || c->last_layer + 1 < r->model.config.n_layer)
+        snprintf(t.s, sizeof t.s, "%zu-%zu", c->first_layer, c->last_layer);
+    return t;
+}
+
+/* Of the layers first .. last. */
+static struct compare_bytes loaded(const struct compare_report *r, const struct comparison_summary *s, size_t first, size_t last) {
     struct attn_counters sum = {0};
     struct compare_bytes b = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
-    size_t layers = layer == SIZE_MAX ? r->model.config.n_layer : 1;
     if (!s->decoded || !s->loaded) return b;
-    for (size_t l = 0; l < r->model.config.n_layer; l++)
-        if (layer == SIZE_MAX || layer == l) attn_counters_add(&sum, &s->loaded[l]);
+    for (size_t l = first; l <= last; l++) attn_counters_add(&sum, &s->loaded[l]);
     double n = (double)s->decoded;
     b = (struct compare_bytes){.keys = (double)sum.keys / n, .scales = (double)sum.scales / n, .codebooks = (double)sum.codebooks / n,
                                .tables = (double)sum.tables / n, .values = (double)sum.values / n};
     b.skipped_rows = (double)sum.skipped_rows / n;
-    b.skipped_mass = (double)sum.skipped_mass / SKIP_MASS_UNIT / (n * (double)(layers * r->model.config.n_head));
+    b.skipped_mass = (double)sum.skipped_mass / SKIP_MASS_UNIT / (n * (double)((last - first + 1) * r->model.config.n_head));
     b.total = (double)(sum.keys + sum.scales + sum.codebooks + sum.tables + sum.values) / n;
     return b;
+}
+
+struct compare_bytes compare_loaded(const struct compare_report *r, const struct comparison_summary *s, size_t layer) {
+    return layer == SIZE_MAX ? loaded(r, s, 0, r->model.config.n_layer - 1) : loaded(r, s, layer, layer);
+}
+
+struct compare_bytes compare_loaded_shadow(const struct compare_report *r, const struct comparison_summary *s) {
+    return loaded(r, s, r->main->first_layer, r->main->last_layer);
 }
 
 bool compare_law_fit(const struct compare_report *r, struct power_law *fit) {

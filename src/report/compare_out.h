@@ -52,7 +52,7 @@ struct compare_report {
     const struct compare_free *free;       /* [n_runs][n_texts], or NULL */
     size_t n_prompt;                       /* free: tokens taken from the text */
     uint64_t seed;                         /* free: of the samples */
-    bool heads, paper;
+    bool heads, paper, explain;            /* explain: what the columns mean, at the end */
     const struct compare_law_point *law;   /* [n_law] layer first_layer, over all texts; NULL: none */
     size_t n_law;
     struct comparison_summary *summary;         /* [n_runs][n_texts] of main */
@@ -66,12 +66,20 @@ int compare_report_sum(struct compare_report *r, struct err *e);
 const struct comparison_summary *compare_sum(const struct compare_report *r, size_t run, size_t text);
 const struct comparison_summary *compare_length_sum(const struct compare_report *r, size_t length, size_t run, size_t text);
 
+/* Were the codebooks that this run uses calibrated on this very text? */
+bool compare_saw_text(const struct compare_report *r, size_t run, size_t text);
+
+/* Does the shadow leave layers out? Then "0-1", as a row names those it has; else "all". */
+struct text_number compare_layers(const struct compare_report *r);
+
 /* Bytes that one decoded token read, all layers (layer SIZE_MAX) or one. */
 struct compare_bytes {
     double keys, scales, codebooks, tables, values, total;
     double skipped_rows, skipped_mass; /* value rows not read per token; their probability in the mean of a query and head */
 };
 struct compare_bytes compare_loaded(const struct compare_report *r, const struct comparison_summary *s, size_t layer);
+/* The same of the layers that the shadow has. */
+struct compare_bytes compare_loaded_shadow(const struct compare_report *r, const struct comparison_summary *s);
 
 /* The law of arXiv 2601.10155, 1 - rho = O(d / (m K)), fitted to the points: y = 1 - rho against x = d / (m K). False with too few points. */
 bool compare_law_fit(const struct compare_report *r, struct power_law *fit);

@@ -13,10 +13,25 @@ void page_heading(const struct page *p, int level, const char *fmt, ...) {
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     printable(text);
-    if (p->markdown)
+    if (p->markdown) {
         fprintf(p->fp, "\n%s %s\n\n", level == 1 ? "##" : "###", text);
+        return;
+    }
+    fprintf(p->fp, "\n%s", level == 1 ? "== " : "");
+    text_wrap(p->fp, text, level == 1 ? 3 : 0, 0);
+}
+
+void page_line(const struct page *p, const char *fmt, ...) {
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    printable(text);
+    if (p->markdown)
+        fprintf(p->fp, "\n%s\n", text);
     else
-        fprintf(p->fp, "\n%s%s\n", level == 1 ? "== " : "", text);
+        text_wrap(p->fp, text, 0, 0);
 }
 
 static void markdown_cell(FILE *fp, const char *s) {

@@ -13,6 +13,8 @@ struct page {
 
 /* A heading of level 1 or 2, with an empty line before it. */
 void page_heading(const struct page *p, int level, const char *fmt, ...) ERR_PRINTF(3, 4);
+/* A line of text of its own, wrapped where it is not Markdown. */
+void page_line(const struct page *p, const char *fmt, ...) ERR_PRINTF(2, 3);
 int page_table(const struct page *p, const struct text_table *t, struct err *e);
 
 /* Four decimals; two digits and an exponent for what that would show as nothing; "NaN" and

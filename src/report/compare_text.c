@@ -3,8 +3,9 @@
 #include <string.h>
 
 #include "report/compare_out.h"
+#include "report/columns.h"
 #include "report/compare_paper.h"
-#include "report/compare_table.h"
+#include "report/compare_summary.h"
 
 static void headings(struct text_table *t, const char *const *names, size_t n) {
     for (size_t i = 0; i < n; i++) table_cell(t, "%s", names[i]);
@@ -44,7 +45,7 @@ static int skipped_table(const struct compare_report *r, size_t text, const stru
         struct compare_bytes b = compare_loaded(r, compare_sum(r, i, text), SIZE_MAX);
         if (!(b.skipped_rows > 0)) continue;
         any = true;
-        table_cell(&t, "%s", r->main->runs[i].title);
+        cell_backend(&t, r, i, text);
         cell_bytes(&t, b.skipped_rows);
         table_cell(&t, "%.2e", b.skipped_mass);
     }
@@ -63,7 +64,7 @@ static int loaded_table(const struct compare_report *r, size_t text, const struc
     HEADINGS(&t, "attention", "packed keys", "scales", "codebooks", "tables", "values", "total", "packed keys alone", "everything");
     for (size_t i = 0; i < r->main->n_runs; i++) {
         struct compare_bytes b = compare_loaded(r, compare_sum(r, i, text), SIZE_MAX);
-        table_cell(&t, "%s", r->main->runs[i].title);
+        cell_backend(&t, r, i, text);
         cell_bytes(&t, b.keys);
         cell_bytes(&t, b.scales);
         cell_bytes(&t, b.codebooks);
@@ -86,7 +87,7 @@ static int time_table(const struct compare_report *r, size_t text, const struct 
     HEADINGS(&t, "attention", "median", "least", "most");
     for (size_t i = 0; i < r->main->n_runs; i++) {
         const struct comparison_summary *s = compare_sum(r, i, text);
-        table_cell(&t, "%s", r->main->runs[i].title);
+        cell_backend(&t, r, i, text);
         cell_number(&t, s->attention_ms);
         cell_number(&t, s->attention_ms_least);
         cell_number(&t, s->attention_ms_most);
@@ -94,8 +95,9 @@ static int time_table(const struct compare_report *r, size_t text, const struct 
     return page_table(p, &t, e);
 }
 
-static void forced_row(struct text_table *t, const struct compare_report *r, size_t run, const struct comparison_summary *s) {
-    table_cell(t, "%s", r->main->runs[run].title);
+static void forced_row(struct text_table *t, const struct compare_report *r, size_t run, size_t text) {
+    const struct comparison_summary *s = compare_sum(r, run, text);
+    cell_backend(t, r, run, text);
     cell_bytes(t, stored(&r->main->runs[run]));
     cell_bytes(t, compare_loaded(r, s, SIZE_MAX).total);
     cell_pair(t, s->perplexity, s->perplexity_error);
@@ -115,34 +117,44 @@ static int forced_table(const struct compare_report *r, size_t text, const struc
                  text_count(compare_sum(r, 0, text)->tokens).s, error_note(compare_sum(r, 0, text)->nll.clusters).s);
     table_begin(&t, "lrrrrrrrrrr", p->arena);
     HEADINGS(&t, "attention", "stored/token", "loaded/token", "perplexity", "ratio", "KLD mean", "median", "99 %", "max", "same top-1", "RMS dp");
-    for (size_t i = 0; i < r->main->n_runs; i++) forced_row(&t, r, i, compare_sum(r, i, text));
+    for (size_t i = 0; i < r->main->n_runs; i++) forced_row(&t, r, i, text);
     return page_table(p, &t, e);
 }
 
-static void shadow_row(struct text_table *t, const char *spec, const char *where, const struct estimate *m, double loaded, bool worst) {
-    table_cell(t, "%s", spec);
-    table_cell(t, "%s", where);
+/* Where a row of the shadow's table is of: SIZE_MAX for all heads, and for all layers that it has. */
+struct where {
+    size_t run, text, layer, head;
+    double loaded;
+    bool worst;
+};
+
+static void shadow_row(struct text_table *t, const struct compare_report *r, const struct where *w, const struct estimate *m) {
+    cell_backend(t, r, w->run, w->text);
+    if (w->layer == SIZE_MAX)
+        table_cell(t, "%s", compare_layers(r).s);
+    else if (w->head == SIZE_MAX)
+        table_cell(t, "%zu", w->layer);
+    else
+        table_cell(t, "%zu, head %zu", w->layer, w->head);
     for (int i = 0; i < FIDELITIES; i++) cell_estimate(t, &m[i]);
-    cell_bytes(t, loaded);
-    table_cell(t, "%s", worst ? "worst" : "");
+    cell_bytes(t, w->loaded);
+    table_cell(t, "%s", w->worst ? "worst" : "");
 }
 
-static void shadow_rows(struct text_table *t, const struct compare_report *r, size_t run, const struct comparison_summary *s) {
-    const char *spec = r->main->runs[run].title;
+static void shadow_rows(struct text_table *t, const struct compare_report *r, size_t run, size_t text) {
+    const struct comparison_summary *s = compare_sum(r, run, text);
     size_t L = r->model.config.n_layer, H = r->model.config.n_head, measured = 0;
-    char where[48];
     for (size_t l = 0; l < L; l++) measured += s->layers[l * FIDELITIES].n > 0;
     for (size_t l = 0; l < L; l++) {
         const struct estimate *m = s->layers + l * FIDELITIES;
         if (!m[0].n) continue;
-        snprintf(where, sizeof where, "%zu", l);
-        shadow_row(t, spec, where, m, compare_loaded(r, s, l).total, measured > 1 && l == s->worst_layer);
-        for (size_t h = 0; r->heads && h < H; h++) {
-            snprintf(where, sizeof where, "%zu, head %zu", l, h);
-            shadow_row(t, spec, where, s->heads + (l * H + h) * FIDELITIES, NAN, false);
-        }
+        bool worst = measured > 1 && l == s->worst_layer;
+        shadow_row(t, r, &(struct where){run, text, l, SIZE_MAX, compare_loaded(r, s, l).total, worst}, m);
+        for (size_t h = 0; r->heads && h < H; h++)
+            shadow_row(t, r, &(struct where){run, text, l, h, NAN, false}, s->heads + (l * H + h) * FIDELITIES);
     }
-    if (measured > 1) shadow_row(t, spec, "all", s->all, compare_loaded(r, s, SIZE_MAX).total, false);
+    struct where all = {run, text, SIZE_MAX, SIZE_MAX, compare_loaded_shadow(r, s).total, false};
+    if (measured > 1) shadow_row(t, r, &all, s->all);
 }
 
 static uint64_t queries_per_layer(const struct compare_report *r, const struct comparison_summary *s) {
@@ -163,7 +175,7 @@ static int shadow_table(const struct compare_report *r, size_t text, const struc
         if (!s->layers || !s->all[0].n) continue;
         n = queries_per_layer(r, s);
         windows = s->all[0].clusters;
-        shadow_rows(&t, r, i, s);
+        shadow_rows(&t, r, i, text);
     }
     if (!n) return OK;
     page_heading(p, 2, "Shadow: attention alone, on the baseline's own q, k, v; n = %s queries of all heads in each layer; %s",
@@ -218,23 +230,39 @@ static int length_table(const struct compare_report *r, size_t text, int what, c
 
 static int length_tables(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
     if (!r->n_lengths) return OK;
-    page_heading(p, 2, "By length of the window: cosine of the output, second half of each window");
+    page_heading(p, 2, "By length of the window: cosine of the output, second half of each window, layers: %s", compare_layers(r).s);
     int rc = length_table(r, text, FIDELITY_COSINE, p, e);
-    page_heading(p, 2, "By length of the window: Spearman's rho of the scores");
+    page_heading(p, 2, "By length of the window: Spearman's rho of the scores, layers: %s", compare_layers(r).s);
     return rc ? rc : length_table(r, text, FIDELITY_SPEARMAN, p, e);
 }
 
 static void introduction(const struct compare_report *r, const struct page *p) {
     const struct gpt2_config *g = &r->model.config;
-    fprintf(p->fp, "%s%s: %zu layers, %zu heads of %zu; windows of %zu tokens, second half scored; baseline %s\n",
-            p->markdown ? "# " : "", printable_copy(r->model.name).s, g->n_layer, g->n_head, g->n_embd / g->n_head, r->main->window,
-            printable_copy(r->main->runs[0].title).s);
-    if (r->main->of > 1)
-        fprintf(p->fp, "%sshare %zu of %zu only\n", p->markdown ? "\n" : "", r->main->share, r->main->of);
+    char corpora[600] = "";
+    size_t at = 0;
+    page_line(p, "%s%s: %s, %s of %zu; windows of %zu tokens, second half scored; baseline %s", p->markdown ? "# " : "", printable_copy(r->model.name).s,
+              text_plural(g->n_layer, "layer").s, text_plural(g->n_head, "head").s, g->n_embd / g->n_head, r->main->window,
+              printable_copy(r->main->runs[0].title).s);
+    if (r->main->of > 1) page_line(p, "share %zu of %zu only", r->main->share, r->main->of);
     if (!r->book) return;
-    fprintf(p->fp, "%scodebooks of %s, calibrated on", p->markdown ? "\n" : "", printable_copy(r->book->file).s);
-    for (size_t i = 0; i < r->book->n_corpora; i++) fprintf(p->fp, "%s %s", i ? "," : "", printable_copy(r->book->corpora[i].name).s);
-    fputc('\n', p->fp);
+    for (size_t i = 0; i < r->book->n_corpora && at < sizeof corpora; i++)
+        at += (size_t)snprintf(corpora + at, sizeof corpora - at, "%s %s", i ? "," : "", printable_copy(r->book->corpora[i].name).s);
+    page_line(p, "codebooks of %s, calibrated on%s", printable_copy(r->book->file).s, corpora);
+}
+
+static int text_tables(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
+    const struct comparison_text *x = &r->main->texts[text];
+    size_t windows = compare_sum(r, 0, text)->chunks;
+    page_heading(p, 1, "%s: %s of %s in %s", printable_copy(x->file).s, text_count(windows * r->main->window).s, text_plural(x->tokens, "token").s,
+                 text_plural(windows, "window").s);
+    note_seen(r, text, p);
+    int rc = forced_table(r, text, p, e);
+    if (!rc && !r->paper) rc = shadow_table(r, text, p, e);
+    if (!rc) rc = length_tables(r, text, p, e);
+    if (!rc) rc = loaded_table(r, text, p, e);
+    if (!rc) rc = skipped_table(r, text, p, e);
+    if (!rc) rc = time_table(r, text, p, e);
+    return rc ? rc : free_texts(r, text, p, e);
 }
 
 int compare_put_text(const struct compare_report *r, bool markdown, FILE *fp, struct err *e) {
@@ -242,16 +270,11 @@ int compare_put_text(const struct compare_report *r, bool markdown, FILE *fp, st
     introduction(r, &p);
     int rc = stored_table(r, &p, e);
     if (!rc && r->paper) rc = paper_tables(r, &p, e);
-    for (size_t text = 0; text < r->main->n_texts && !rc; text++) {
-        const struct comparison_text *x = &r->main->texts[text];
-        page_heading(&p, 1, "%s: %s tokens in %zu windows", x->file, text_count(x->tokens).s, compare_sum(r, 0, text)->chunks);
-        rc = forced_table(r, text, &p, e);
-        if (!rc && !r->paper) rc = shadow_table(r, text, &p, e);
-        if (!rc) rc = length_tables(r, text, &p, e);
-        if (!rc) rc = loaded_table(r, text, &p, e);
-        if (!rc) rc = skipped_table(r, text, &p, e);
-        if (!rc) rc = time_table(r, text, &p, e);
-        if (!rc) rc = free_texts(r, text, &p, e);
-    }
-    return rc ? rc : r->paper ? paper_law(r, &p, e) : OK;
+    for (size_t text = 0; text < r->main->n_texts && !rc; text++) rc = text_tables(r, text, &p, e);
+    if (!rc && r->paper) rc = paper_law(r, &p, e);
+    for (size_t text = 0; text < r->main->n_texts && !rc; text++) rc = summary_table(r, text, &p, e);
+    if (rc || !r->explain) return rc;
+    page_heading(&p, 1, "What the columns are");
+    columns_explain(fp, markdown);
+    return OK;
 }

@@ -33,6 +33,39 @@ struct text_number text_count(uint64_t n) {
     return t;
 }
 
+struct text_number text_plural(uint64_t n, const char *one) {
+    struct text_number t;
+    snprintf(t.s, sizeof t.s, "%.26s %.10s%s", text_count(n).s, one, n == 1 ? "" : "s");
+    return t;
+}
+
+/* Characters, not bytes: every byte but the continuations of UTF-8. */
+static int characters(const char *s, size_t n) {
+    int count = 0;
+    for (size_t i = 0; i < n; i++) count += ((unsigned char)s[i] & 0xC0) != 0x80;
+    return count;
+}
+
+void text_wrap(FILE *fp, const char *text, int column, int indent) {
+    enum { WIDTH = 80 };
+    bool first = true;
+    for (const char *word = text; *word;) {
+        size_t len = strcspn(word, " ");
+        int wide = characters(word, len);
+        if (!first && column + 1 + wide >= WIDTH) {
+            fprintf(fp, "\n%*s", indent, "");
+            column = indent;
+            first = true;
+        }
+        fprintf(fp, "%s%.*s", first ? "" : " ", (int)len, word);
+        column += wide + !first;
+        first = false;
+        word += len;
+        word += strspn(word, " ");
+    }
+    fputc('\n', fp);
+}
+
 void text_escaped(FILE *fp, const uint8_t *s, size_t n) {
     for (size_t i = 0, len; i < n; i += len) {
         bool valid, shown = printable_step(s + i, n - i, &len, &valid);
@@ -81,12 +114,7 @@ void table_cell(struct text_table *t, const char *fmt, ...) {
     t->cells[t->n++] = copy;
 }
 
-/* Characters, not bytes: every byte but the continuations of UTF-8. */
-static int width(const char *s) {
-    int n = 0;
-    for (; *s; s++) n += ((unsigned char)*s & 0xC0) != 0x80;
-    return n;
-}
+static int width(const char *s) { return characters(s, strlen(s)); }
 
 static int column_width(const struct text_table *t, size_t column, size_t columns) {
     int most = 0;

@@ -22,6 +22,12 @@ struct text_number text_bytes(uint64_t n);
 /* "124,439,808" */
 struct text_number text_count(uint64_t n);
 
+/* "1 window", "3,072 windows" */
+struct text_number text_plural(uint64_t n, const char *one);
+
+/* Words of the text from column `column` on and a newline, breaking lines before the 80th column and indenting them. */
+void text_wrap(FILE *fp, const char *text, int column, int indent);
+
 /* A token's bytes on one line: valid UTF-8 as it is, characters that steer a terminal and other bytes as \n, \t, \r, \\ or \xHH. */
 void text_escaped(FILE *fp, const uint8_t *s, size_t n);
 
