@@ -100,7 +100,7 @@ static int print_text(const struct args *a, const struct book *b, const char *sh
     if (!rc) rc = table_print(&t, stdout, e);
     if (b->n_tried && !rc) {
         puts("\nWhat calibrate --auto tried (KL on text kept apart, nats):");
-        for (size_t i = 0; i < b->n_tried; i++) puts(b->tried[i]);
+        for (size_t i = 0; i < b->n_tried; i++) puts(printable_copy(b->tried[i]).s);
     }
     return rc;
 }
