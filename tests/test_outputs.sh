@@ -132,6 +132,34 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 end
 
+# Names in files, which a terminal would obey.
+begin names
+bad=$(printf 'n\033[31m\nx\302\233y\342\200\256z')
+cp -R "$tmp/d/hf" "$tmp/$bad"
+cp "$tmp/d/text" "$tmp/$bad.txt"
+expect 0 "" "$BIN" convert -q "$tmp/$bad" -o "$tmp/named.gguf"
+expect 0 "" "$BIN" calibrate -q -m "$tmp/named.gguf" -f "$tmp/$bad.txt" -n 300 -c 64 --attn lookat:m=2,k=4 --embed -o "$tmp/both.gguf"
+# shown COMMAND...: its text shows the name, with nothing that steers
+shown() {
+    "$@" > "$tmp/out" 2> "$tmp/err" < /dev/null || fail "$* exits $?: $(cat "$tmp/err")"
+    grep -qF 'n?[31m?x?y?z' "$tmp/out" || fail "$*: no name in '$(head -c 300 "$tmp/out")'"
+    LC_ALL=C tr -d '\n' < "$tmp/out" | LC_ALL=C grep -q '[[:cntrl:]]' && fail "$*: control characters"
+    grep -q "$(printf '\302\233')\|$(printf '\342\200\256')" "$tmp/out" && fail "$*: C1 or a change of direction"
+}
+shown "$BIN" info "$tmp/named.gguf"
+shown "$BIN" info "$tmp/both.gguf"
+shown "$BIN" eval -q -m "$tmp/both.gguf" -f "$tmp/d/text" -n 40 -c 32
+for form in text md; do
+    shown "$BIN" compare -q -m "$tmp/both.gguf" -f "$tmp/d/text" -n 40 -c 32 -a fp16 -a lookat:m=2,k=4 -o $form
+    shown "$BIN" compare -q -m "$tmp/d/m.gguf" -f "$tmp/$bad.txt" -n 40 -c 32 -a fp16 -a int8 -o $form
+done
+shown "$BIN" compare -q -m "$tmp/d/m.gguf" -f "$tmp/$bad.txt" -n 40 -c 32 -a fp16 -a int8 -o csv
+for c in info "eval -q -f $tmp/d/text -n 40 -c 32"; do
+    expect 0 "" "$BIN" $c -m "$tmp/both.gguf" -o json
+    grep -qF 'n\u001b[31m\nx\u009by\u202ez' "$tmp/out" || fail "$c -o json: another name in '$(head -c 300 "$tmp/out")'"
+done
+end
+
 # A temporary that a killed program left is in nobody's way, whatever the process numbers.
 begin killed
 mkdir "$tmp/k"

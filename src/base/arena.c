@@ -13,8 +13,13 @@ struct arena_chunk {
     size_t size, used;  /* bytes from mem */
 };
 
+static bool refusing;
+
+void arena_refuse(bool on) { refusing = on; }
+
 static struct arena_chunk *chunk_new(size_t size) {
     size_t total;
+    if (refusing) return NULL;
     if (!size_add(size, sizeof(struct arena_chunk) + ALIGN, &total)) return NULL;
     struct arena_chunk *c = malloc(total);
     if (!c) return NULL;
@@ -25,14 +30,19 @@ static struct arena_chunk *chunk_new(size_t size) {
     return c;
 }
 
+static void *refuse(struct arena *a) {
+    a->failed = true;
+    return NULL;
+}
+
 void *arena_alloc(struct arena *a, size_t count, size_t size) {
     size_t n;
-    if (!size_mul(count, size, &n) || n > SIZE_MAX - ALIGN) return NULL;
+    if (!size_mul(count, size, &n) || n > SIZE_MAX - ALIGN) return refuse(a);
     n = size_align(n ? n : 1, ALIGN);
     struct arena_chunk *c = a->chunks;
     if (!c || c->size - c->used < n) {
         c = chunk_new(n > LARGE ? n : CHUNK);
-        if (!c) return NULL;
+        if (!c) return refuse(a);
         if (n > LARGE && a->chunks) { /* full from the start: keep the current chunk in front */
             c->next = a->chunks->next;
             a->chunks->next = c;
@@ -54,7 +64,7 @@ void *arena_zalloc(struct arena *a, size_t count, size_t size) {
 }
 
 char *arena_copy(struct arena *a, const void *s, size_t n) {
-    char *p = n == SIZE_MAX ? NULL : arena_alloc(a, n + 1, 1);
+    char *p = n == SIZE_MAX ? refuse(a) : arena_alloc(a, n + 1, 1);
     if (!p) return NULL;
     if (n) memcpy(p, s, n);
     p[n] = 0;

@@ -2,12 +2,14 @@
 #ifndef LOOKAT_BASE_ARENA_H
 #define LOOKAT_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena_chunk;
 struct arena {
     struct arena_chunk *chunks; /* newest first; {0} is an empty arena */
     size_t bytes;               /* bytes given out, padding included */
+    bool failed;                /* a piece could not be given: somebody got NULL */
 };
 
 /* count * size bytes, aligned to 64, contents undefined; NULL where the product overflows or the system has no memory.
@@ -19,6 +21,9 @@ void *arena_zalloc(struct arena *a, size_t count, size_t size);
 
 /* A copy of the n bytes at s followed by a zero byte; NULL where the system has no memory. */
 char *arena_copy(struct arena *a, const void *s, size_t n);
+
+/* For tests: from now on the system has no memory for any arena, or has it again. What arenas hold already they still give out. */
+void arena_refuse(bool on);
 
 /* Frees everything and leaves an empty arena. */
 void arena_free(struct arena *a);

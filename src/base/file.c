@@ -128,6 +128,7 @@ static int check_kind(struct reading *r, const struct stat *st, struct err *e) {
 /* Reads on, up to `most` bytes. */
 static int read_on(struct reading *r, size_t most, struct err *e) {
     while (r->n < most) {
+        if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
         if (r->n == r->room) {
             uint8_t *more = r->room > SIZE_MAX / 2 ? NULL : realloc(r->buf, 2 * r->room);
             if (!more) return err_file(e, ERR_FAILED, r->name, "out of memory after %zu bytes", r->n);
@@ -136,7 +137,6 @@ static int read_on(struct reading *r, size_t most, struct err *e) {
         }
         size_t room = r->room - r->n, wanted = most - r->n < room ? most - r->n : room;
         ssize_t n = read(r->fd, r->buf + r->n, wanted < READ_MOST ? wanted : READ_MOST);
-        if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
         if (n == 0) return OK;
         if (n < 0 && errno != EINTR) return err_file(e, ERR_FAILED, r->name, "cannot read: %s", strerror(errno));
         if (n > 0) r->n += (size_t)n;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/interrupt.h"
 #include "base/threads.h"
 #include "checkpoint/hf_config.h"
 #include "checkpoint/hf_names.h"
@@ -72,6 +73,7 @@ static int take(struct loader *ld, const char *name, size_t rows, size_t cols,
 
 /* Room for a tensor in the engine, held to the bound on memory. */
 static int make_room(struct loader *ld, const char *name, size_t bytes, void **out, struct err *e) {
+    if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
     size_t taken = ld->c->arena.bytes + ld->st.arena.bytes, most = ld->st.file.size + EXTRA_BYTES;
     if (taken > most || bytes > most - taken)
         return err_file(e, ERR_REFUSED, ld->st.file.path, "tensor %s: with norms and biases as float32 the model is too much larger than its file",
@@ -133,7 +135,7 @@ static inline void transpose_tile(const struct transpose *t, size_t item, size_t
 static void transpose_tiles(void *ctx, size_t begin, size_t end, int thread) {
     const struct transpose *t = ctx;
     (void)thread;
-    for (size_t tile = begin; tile < end; tile++)
+    for (size_t tile = begin; tile < end && !interrupt_pending(); tile++)
         for (size_t i = 0; i < t->in; i += TILE) {
             if (t->item == 4)
                 transpose_tile(t, 4, tile * TILE, i);
@@ -319,7 +321,7 @@ static int load(struct loader *ld, const char *path, warn_fn warn, struct err *e
     if (!rc) rc = load_weights(ld, &hf, warn, e);
     if (!rc) rc = check_leftovers(ld, e);
     if (!rc) warn_heads(ld, warn);
-    return rc;
+    return !rc && interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted") : rc; /* the last matrix may be half turned */
 }
 
 int hf_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct err *e) {

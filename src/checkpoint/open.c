@@ -8,7 +8,7 @@
 
 static int no_memory(const char *path, struct err *e) { return err_file(e, ERR_FAILED, path, "no memory"); }
 
-/* folder/name in the arena if there is such a file, else NULL (without memory too). */
+/* folder/name in the arena if there is such a file, else NULL. Without memory too: a->failed then says so, and what was found is not to be trusted. */
 static const char *file_in(const char *folder, const char *name, struct arena *a) {
     const char *path = path_join(a, folder, name);
     return path && file_exists(path) ? path : NULL;
@@ -84,6 +84,7 @@ static int load_tokenizer(struct checkpoint *c, const char *path, enum file_kind
         const char *folder = path_folder(&c->arena, path);
         if (!folder) return no_memory(path, e);
         tokenizer = tokenizer_beside(folder, kind, &c->arena);
+        if (c->arena.failed) return no_memory(path, e);
         if (!tokenizer && warn) {
             struct err said;
             err_file(&said, OK, path, "no tokenizer beside it (%s): only token ids can be used",
@@ -101,6 +102,7 @@ int checkpoint_open(struct checkpoint *c, const char *path, const char *tokenize
     const char *file = path;
     *c = (struct checkpoint){.vocab = {.bos = -1, .eos = -1}};
     int rc = file_is_folder(path) ? find_model(path, &file, &c->arena, e) : OK;
+    if (c->arena.failed) rc = no_memory(path, e);
     if (!rc) rc = sniff(file, SNIFF_MODELS, &kind, e);
     if (!rc) rc = load_model(c, file, kind, warn, e);
     if (!rc) rc = load_tokenizer(c, file, kind, tokenizer, warn, e);
@@ -129,7 +131,9 @@ static int find_tokenizer(const char *folder, const char **path, struct arena *a
 int vocab_open(struct vocab *v, const char *path, struct arena *a, struct err *e) {
     enum file_kind kind = KIND_JSON;
     *v = (struct vocab){0};
+    const char *given = path;
     int rc = file_is_folder(path) ? find_tokenizer(path, &path, a, e) : OK;
+    if (a->failed) rc = no_memory(given, e);
     if (!rc && !file_is_folder(path)) rc = sniff(path, SNIFF_TOKENIZERS, &kind, e);
     if (rc) return rc;
     switch (kind) {

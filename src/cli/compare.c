@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/rng.h"
 #include "base/sha256.h"
 #include "attention/spec.h"
@@ -17,7 +18,7 @@
 #include "report/cut_out.h"
 #include "report/text.h"
 
-enum { WINDOW = 1024, PAPER_TOKENS = 8192, LENGTHS_MAX = 16 };
+enum { WINDOW = 1024, PAPER_TOKENS = 8192, LENGTHS_MAX = 16, PIECE = 1 << 22 };
 
 struct job {
     const struct args *args;
@@ -234,10 +235,10 @@ static int describe_model(struct job *j, struct err *e) {
     if (rc) return rc;
     struct sha256 hash;
     sha256_init(&hash);
-    sha256_add(&hash, f.data, f.size);
+    for (size_t at = 0; at < f.size && !interrupt_pending(); at += PIECE) sha256_add(&hash, f.data + at, f.size - at < PIECE ? f.size - at : PIECE);
     sha256_hex(&hash, m->sha256);
     file_unmap(&f);
-    return OK;
+    return interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted") : OK;
 }
 
 /* The same comparison with another window; only attention alone. */

@@ -30,7 +30,7 @@ static int find_never(struct engine *g, struct err *e) {
 }
 
 int engine_open(struct engine *g, const struct args *args, struct err *e) {
-    *g = (struct engine){0};
+    *g = (struct engine){.quiet = args->quiet};
     double start = clock_now();
     const char *kernels = args->kernels && strcmp(args->kernels, "auto") != 0 ? args->kernels : NULL, *path;
     int rc = kernels_get(&g->k, kernels, e);

@@ -11,6 +11,7 @@ struct engine {
     const struct kernels *k;
     struct bpe *bpe;    /* NULL where the model has no tokenizer */
     uint8_t *never;     /* [V] 1 where a row is no token that may be generated; NULL: all may */
+    bool quiet;         /* no warnings */
     double load_s;      /* seconds it took */
     struct arena arena; /* of the command, freed with the engine */
 };

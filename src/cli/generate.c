@@ -4,6 +4,7 @@
 
 #include "base/out_file.h"
 #include "base/process.h"
+#include "base/size.h"
 #include "base/threads.h"
 #include "cli/book.h"
 #include "cli/command.h"
@@ -39,16 +40,36 @@ static int start_token(struct job *j, struct err *e) {
     return OK;
 }
 
-/* One newline at the end of a file is the editor's, not the text's: as llama.cpp does. */
+/* One newline at the end of a file, LF or CRLF, is the editor's, not the text's: as llama.cpp does. */
 static bool from_file(const struct args *args) { return args->files.n > 0 || (args->argc > 0 && strcmp(args->argv[0], "-") == 0); }
+
+static void drop_newline(const uint8_t *text, size_t *n) {
+    if (!*n || text[*n - 1] != '\n') return;
+    --*n;
+    if (*n && text[*n - 1] == '\r') --*n;
+}
+
+static size_t context(const struct job *j) {
+    size_t most = j->g.model.weights.config.n_ctx, asked = (size_t)j->args->n_ctx;
+    return asked && asked < most ? asked : most;
+}
+
+/* Bytes of a text that has more tokens than the context, whatever they are: nothing behind them need be read. */
+static size_t too_many_bytes(const struct job *j) {
+    size_t longest = j->g.bpe ? bpe_longest(j->g.bpe) : 0, n;
+    return size_mul(context(j), longest, &n) && n < SIZE_MAX ? n + 1 : SIZE_MAX;
+}
 
 static int read_prompt(struct job *j, struct err *e) {
     const uint8_t *text = NULL;
-    size_t bytes = 0, V = j->g.model.weights.config.n_vocab;
+    enum { NO_TEXT = 5 }; /* a byte-order mark and CRLF */
+    size_t bytes = 0, V = j->g.model.weights.config.n_vocab, too_many = too_many_bytes(j);
     int32_t *ids = NULL;
-    int rc = input_text(j->args, &j->g.arena, &text, &bytes, e);
+    int rc = input_text(j->args, too_many < SIZE_MAX - NO_TEXT ? too_many + NO_TEXT : SIZE_MAX, &j->g.arena, &text, &bytes, e);
     if (rc) return rc;
-    if (bytes && text[bytes - 1] == '\n' && from_file(j->args)) bytes--;
+    if (from_file(j->args)) drop_newline(text, &bytes);
+    if (j->g.bpe && bytes >= too_many)
+        return err_set(e, ERR_USAGE, "the prompt has more than %zu tokens, which leaves no room in the context of %zu", context(j), context(j));
     if (j->args->ids)
         rc = input_ids((const uint8_t *)j->args->ids, strlen(j->args->ids), (uint32_t)V, "--ids", &j->g.arena, &ids, &j->n, e);
     else if (bytes && !j->g.bpe)

@@ -1,10 +1,12 @@
 #include "cli/input.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/interrupt.h"
 
-int input_text(const struct args *a, struct arena *arena, const uint8_t **text, size_t *n, struct err *e) {
+int input_text(const struct args *a, size_t most, struct arena *arena, const uint8_t **text, size_t *n, struct err *e) {
     size_t sources = (a->prompt != NULL) + a->files.n + (size_t)a->argc + (a->ids != NULL);
     if (sources > 1)
         return err_set(e, ERR_USAGE, "%s: expected one text, got %zu (-p, -f%s or an argument)", command_name(a->command), sources,
@@ -14,9 +16,20 @@ int input_text(const struct args *a, struct arena *arena, const uint8_t **text, 
     *n = literal ? strlen(literal) : 0;
     if (literal || (!a->files.n && !a->argc)) return OK;
     uint8_t *data = NULL;
-    int rc = file_read(a->files.n ? a->files.item[0] : "-", arena, &data, n, e);
+    const char *file = a->files.n ? a->files.item[0] : "-";
+    int rc = file_read_most(file, most, arena, &data, n, e);
     *text = data;
+    if (!rc) input_drop_mark(file, a->quiet, text, n);
     return rc;
+}
+
+void input_drop_mark(const char *file, bool quiet, const uint8_t **text, size_t *n) {
+    static const uint8_t mark[] = {0xEF, 0xBB, 0xBF}; /* U+FEFF */
+    if (*n < sizeof mark || memcmp(*text, mark, sizeof mark) != 0) return;
+    *text += sizeof mark;
+    *n -= sizeof mark;
+    if (!quiet)
+        fprintf(stderr, "lookat: %s: the byte-order mark at its beginning is no text, and left out\n", strcmp(file, "-") == 0 ? "standard input" : file);
 }
 
 static bool is_separator(uint8_t c) { return c == ' ' || c == ',' || c == '\n' || c == '\t' || c == '\r'; }
@@ -31,6 +44,7 @@ int input_ids(const uint8_t *text, size_t n, uint32_t n_vocab, const char *where
             i++;
             continue;
         }
+        if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
         size_t begin = i;
         uint64_t id = 0;
         bool digits = true;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/vocab.h"
 #include "cli/command.h"
@@ -50,7 +51,7 @@ static int open_vocab(struct job *job, struct err *e) {
 static void warn(const char *msg) { fprintf(stderr, "lookat: %s\n", msg); }
 
 static int read_input(struct job *job, struct err *e) {
-    int rc = input_text(job->args, &job->arena, &job->text, &job->n, e);
+    int rc = input_text(job->args, SIZE_MAX, &job->arena, &job->text, &job->n, e);
     if (rc || job->text) return rc;
     if (isatty(STDIN_FILENO))
         return err_set(e, ERR_USAGE, "tokenize: nothing to %s; give TEXT, -p TEXT, -f FILE, or - for standard input",
@@ -58,6 +59,7 @@ static int read_input(struct job *job, struct err *e) {
     uint8_t *data = NULL;
     rc = file_read("-", &job->arena, &data, &job->n, e);
     job->text = data;
+    if (!rc) input_drop_mark("-", job->args->quiet, &job->text, &job->n);
     return rc;
 }
 
@@ -90,7 +92,7 @@ static void print_json(const struct job *job) {
     json_put_ids(&j, "ids", job->ids, job->n_ids);
     if (job->args->verbose) {
         json_put_array(&j, "tokens");
-        for (size_t i = 0; i < job->n_ids; i++) {
+        for (size_t i = 0; i < job->n_ids && !interrupt_pending(); i++) {
             size_t len;
             const uint8_t *bytes = bpe_token(job->bpe, job->ids[i], &len);
             json_put_object(&j, NULL);
@@ -106,12 +108,12 @@ static void print_json(const struct job *job) {
 /* Columns of id, bytes and text. The hex column is as wide as its longest row. */
 static void print_table(const struct job *job) {
     size_t most = 5, len;
-    for (size_t i = 0; i < job->n_ids; i++) {
+    for (size_t i = 0; i < job->n_ids && !interrupt_pending(); i++) {
         bpe_token(job->bpe, job->ids[i], &len);
         if (len > most / 2) most = 2 * len;
     }
     printf("%8s  %-*s  text\n", "id", (int)most, "bytes");
-    for (size_t i = 0; i < job->n_ids; i++) {
+    for (size_t i = 0; i < job->n_ids && !interrupt_pending(); i++) {
         const uint8_t *bytes = bpe_token(job->bpe, job->ids[i], &len);
         printf("%8ld  ", (long)job->ids[i]);
         for (size_t k = 0; k < len; k++) printf("%02x", bytes[k]);
@@ -122,7 +124,7 @@ static void print_table(const struct job *job) {
 }
 
 static void print_ids(const struct job *job) {
-    for (size_t i = 0; i < job->n_ids; i++) printf("%s%ld", i ? " " : "", (long)job->ids[i]);
+    for (size_t i = 0; i < job->n_ids && !interrupt_pending(); i++) printf("%s%ld", i ? " " : "", (long)job->ids[i]);
     putchar('\n');
 }
 
@@ -143,7 +145,7 @@ static int work(struct job *job, struct err *e) {
         fwrite(job->text, 1, job->n, stdout);
     else
         print_ids(job);
-    return OK;
+    return interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted") : OK;
 }
 
 static int run(const struct args *args, struct err *e) {

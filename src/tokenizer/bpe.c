@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/interrupt.h"
 #include "tokenizer/pretokenize.h"
 
 /* A rank is the index of a merge; lower is better. NONE: no merge, and the end of a linked list. */
@@ -61,6 +62,19 @@ const uint8_t *bpe_token(const struct bpe *b, int32_t id, size_t *len) {
 bool bpe_is_hidden(const struct bpe *b, int32_t id) {
     bool known = id >= 0 && (uint32_t)id < b->v->n;
     return !known || (b->v->kind[id] != TOKEN_NORMAL && b->v->kind[id] != TOKEN_ADDED);
+}
+
+size_t bpe_longest(const struct bpe *b) {
+    size_t most = 1;
+    for (uint32_t id = 0; id < b->v->n; id++) {
+        size_t len;
+        bpe_token(b, (int32_t)id, &len);
+        most = len > most ? len : most;
+    }
+    for (int search = 0; search < SEARCHES; search++)
+        for (size_t i = 0; i < b->marked[search].n; i++)
+            if (b->marked[search].token[i].match & (MATCH_LSTRIP | MATCH_RSTRIP)) return SIZE_MAX;
+    return most;
 }
 
 /* ---- building ---- */
@@ -256,6 +270,20 @@ static void join(const struct bpe *b, struct link *links, uint32_t i, struct hea
     push_candidate(h, links, next);
 }
 
+static int stopped(struct err *e) { return err_set(e, ERR_INTERRUPTED, "interrupted"); }
+
+/* Joins pairs, the best first, until none is left. */
+static int join_all(const struct bpe *b, struct link *links, struct heap *h, struct err *e) {
+    for (size_t i = (h->n + 2) / 4; i-- > 0;) sift_down(h, i);
+    while (h->n > 0) {
+        uint64_t key = heap_pop(h);
+        uint32_t i = (uint32_t)key;
+        if (links[i].rank == key >> 32) join(b, links, i, h);
+        if (interrupt_pending()) return stopped(e);
+    }
+    return OK;
+}
+
 /* n < NONE. Memory: 32 bytes for each byte of the piece. */
 static int encode_long(const struct bpe *b, const uint8_t *piece, size_t n, int32_t *ids, size_t *n_ids, struct err *e) {
     struct arena scratch = {0};
@@ -269,14 +297,13 @@ static int encode_long(const struct bpe *b, const uint8_t *piece, size_t n, int3
     uint32_t end = (uint32_t)n;
     for (uint32_t i = 0; i < end; i++)
         links[i] = (struct link){.token = b->byte_token[piece[i]], .prev = i ? i - 1 : NONE, .next = i + 1 < end ? i + 1 : NONE};
-    for (uint32_t i = 0; i < end; i++) update_rank(b, links, i);
-    for (uint32_t i = 0; i < end; i++)
+    for (uint32_t i = 0; i < end && !interrupt_pending(); i++) update_rank(b, links, i);
+    for (uint32_t i = 0; i < end && !interrupt_pending(); i++)
         if (is_candidate(links, i)) h.key[h.n++] = (uint64_t)links[i].rank << 32 | i;
-    for (size_t i = (h.n + 2) / 4; i-- > 0;) sift_down(&h, i);
-    while (h.n > 0) {
-        uint64_t key = heap_pop(&h);
-        uint32_t i = (uint32_t)key;
-        if (links[i].rank == key >> 32) join(b, links, i, &h);
+    int rc = interrupt_pending() ? stopped(e) : join_all(b, links, &h, e);
+    if (rc) {
+        arena_free(&scratch);
+        return rc;
     }
     size_t count = 0;
     for (uint32_t i = 0; i != NONE; i = links[i].next) ids[count++] = (int32_t)links[i].token;
@@ -315,7 +342,7 @@ static int encode_text(struct encoding *x, const uint8_t *text, size_t n, struct
     int failed = OK;
     for (size_t at = 0, len; at < n && !failed; at += len) {
         len = x->b->v->whole_text ? n : pretokenize_next(text + at, n - at);
-        failed = encode_piece(x, text + at, len, e);
+        failed = interrupt_pending() ? stopped(e) : encode_piece(x, text + at, len, e);
     }
     return failed;
 }
@@ -366,6 +393,7 @@ static int encode_marked(struct encoding *x, int search, const uint8_t *text, si
     for (size_t at = 0; at < n;) {
         const struct marked *m = marked_at(set, x->special, text + at, n - at);
         size_t from = at;
+        if (interrupt_pending()) return stopped(e);
         if (!m) {
             at++;
             continue;
