@@ -27,18 +27,27 @@ static int unknown_command(const char *name, struct err *e) {
     if (instead) return err_set(e, ERR_USAGE, "unknown command '%.60s'; %s", name, instead);
     for (int i = 0; i < N_COMMANDS; i++) suggest(&near, name, command_name(commands[i]->id), strlen(command_name(commands[i]->id)));
     suggest(&near, name, "help", 4);
-    if (strcmp(name, "attn") == 0) return err_set(e, ERR_USAGE, "attn is not a command but an option, --attn; lookat help attn explains it");
+    if (strcmp(name, "attn") == 0)
+        return err_set(e, ERR_USAGE,
+                       "attn is not a command but an option, --attn; lookat help attn explains it");
     if (near.word[0]) return err_set(e, ERR_USAGE, "unknown command '%.60s'; did you mean %s?", name, near.word);
     if (file_exists(name))
-        return err_set(e, ERR_USAGE, "'%.60s' is a file, not a command: -m reads a model, -f a text to continue, and lookat info shows a model", name);
-    return err_set(e, ERR_USAGE, "unknown command '%.60s'; lookat help lists the commands, and lookat -p '%.60s' continues it as a text", name, name);
+        return err_set(e, ERR_USAGE,
+                       "'%.60s' is a file, not a command: -m reads a model, -f a text to continue, "
+                       "and lookat info shows a model",
+                       name);
+    return err_set(e, ERR_USAGE,
+                   "unknown command '%.60s'; lookat help lists the commands, and lookat -p '%.60s' "
+                   "continues it as a text",
+                   name, name);
 }
 
-/* A first word that can only be a text to continue: nothing, or with a space in it, or with letters beyond ASCII, which some languages write without
- * spaces. Not the name of a file. */
+/* A first word that can only be a text to continue: nothing, or with a space in it, or with letters
+ * beyond ASCII, which some languages write without spaces. Not the name of a file. */
 static bool is_text(const char *first) {
     bool text = !*first;
-    for (const char *c = first; *c; c++) text = text || *c == ' ' || *c == '\n' || *c == '\t' || (unsigned char)*c >= 0x80;
+    for (const char *c = first; *c; c++)
+        text = text || *c == ' ' || *c == '\n' || *c == '\t' || (unsigned char)*c >= 0x80;
     return text && !file_exists(first);
 }
 
@@ -60,7 +69,9 @@ static int help(int argc, char **argv, struct err *e) {
 
 enum { PATIENCE = 3 /* seconds for a pipe to begin */ };
 
-static bool names_a_text(const struct args *a) { return a->prompt || a->ids || a->files.n || a->argc; }
+static bool names_a_text(const struct args *a) {
+    return a->prompt || a->ids || a->files.n || a->argc;
+}
 
 static bool names_input(const struct args *a) {
     bool dash = !a->prompt && a->argc && strcmp(a->argv[0], "-") == 0;
@@ -71,28 +82,38 @@ static bool names_input(const struct args *a) {
 /* A text that is piped in and not named is read as if it were, where there is no other. */
 static void take_piped(struct args *a) {
     static char dash[] = "-", *words[] = {dash};
-    if (a->command != CMD_GENERATE || names_a_text(a)) return; /* tokenize has nothing to do without a text, and waits for one */
+    if (a->command != CMD_GENERATE || names_a_text(a))
+        return; /* tokenize has nothing to do without a text, and waits for one */
     enum piped piped = piped_text(PATIENCE);
     if (piped == PIPED_SILENT && !a->quiet)
-        fprintf(stderr, "lookat: standard input is a pipe that nothing came from in %d seconds: it is not read (- waits for it)\n", (int)PATIENCE);
+        fprintf(stderr,
+                "lookat: standard input is a pipe that nothing came from in %d seconds: it is not "
+                "read (- waits for it)\n",
+                (int)PATIENCE);
     if (piped != PIPED_TEXT) return;
     a->argc = 1;
     a->argv = words;
 }
 
-/* After the command: text that came and was not wanted is not passed over in silence, and text that came too late not as if nothing had been. */
+/* After the command: text that came and was not wanted is not passed over in silence, and text that
+ * came too late not as if nothing had been. */
 static int say_unread(const struct args *a, int rc, struct err *e) {
     bool text = names_a_text(a);
     bool concerns = a->command == CMD_GENERATE || (a->command == CMD_TOKENIZE && text);
     if (rc || !concerns || names_input(a) || !piped_left()) return rc;
     if (!text)
-        return err_set(e, ERR_FAILED, "standard input was silent for %d seconds, and its text came too late; - waits for it", (int)PATIENCE);
-    if (!a->quiet) fprintf(stderr, "lookat: standard input was not read: there is a text already\n");
+        return err_set(
+            e, ERR_FAILED,
+            "standard input was silent for %d seconds, and its text came too late; - waits for it",
+            (int)PATIENCE);
+    if (!a->quiet)
+        fprintf(stderr, "lookat: standard input was not read: there is a text already\n");
     return rc;
 }
 
 /* `named`: the command was, and not left out. */
-static int run_command(const struct command *c, bool named, const char *program, int argc, char **argv, struct err *e) {
+static int run_command(const struct command *c, bool named, const char *program, int argc,
+                       char **argv, struct err *e) {
     struct args args;
     args_init(&args, c->id);
     args.program = program;
@@ -109,7 +130,9 @@ static int run_command(const struct command *c, bool named, const char *program,
         rc = err_set(e, ERR_USAGE, "%s: unexpected argument '%.60s' (text with spaces goes into quotes)", command_name(c->id),
                      args.argv[c->max_args]);
     if (!rc && !named && args.argc && find_command(args.argv[0]))
-        rc = err_set(e, ERR_USAGE, "%s is a command: it comes first, as in lookat %s -q (as a text: -p %s)", args.argv[0], args.argv[0], args.argv[0]);
+        rc = err_set(e, ERR_USAGE,
+                     "%s is a command: it comes first, as in lookat %s -q (as a text: -p %s)",
+                     args.argv[0], args.argv[0], args.argv[0]);
     if (rc) {
         size_t n = strlen(e->msg);
         snprintf(e->msg + n, sizeof e->msg - n, " (lookat help %s explains)", command_name(c->id));
@@ -135,7 +158,8 @@ static int dispatch(int argc, char **argv, struct err *e) {
     }
     const struct command *c = find_command(first);
     if (c) return run_command(c, true, program, argc - 2, argv + 2, e);
-    if (first[0] == '-' || is_text(first)) return run_command(&generate_command, false, program, argc - 1, argv + 1, e);
+    if (first[0] == '-' || is_text(first))
+        return run_command(&generate_command, false, program, argc - 1, argv + 1, e);
     return unknown_command(first, e);
 }
 

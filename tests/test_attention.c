@@ -495,12 +495,15 @@ static void specs(void) {
     } bad[] = {
         {"", "'' is not a codec for keys; known: fp32, fp16, int8, int4, turbo, lookat"},
         {"fp17", "'fp17' is not a codec for keys"},
-        {"lookat5", "the number behind lookat is one of 1, 2, 4, 8, 16, 32, 4x4, 8x4, 16x4, 32x4 (lookat help attn"},
-        {"lookat3x4:plain", "'lookat3x4' is unknown: the number behind lookat is one of 1, 2, 4, 8, 16, 32"},
+        {"lookat5", "the number behind lookat is one of 1, 2, 4, 8, 16, 32, 4x4, 8x4, 16x4, 32x4 "
+                    "(lookat help attn"},
+        {"lookat3x4:plain",
+         "'lookat3x4' is unknown: the number behind lookat is one of 1, 2, 4, 8, 16, 32"},
         {"turbo5", "'turbo5' is unknown: the number behind turbo is one of 2, 3, 4"},
         {"fp16/pq5", "'pq5' is unknown: the number behind pq is one of 4, 8, 16, 32"},
         {"pq5", "'pq5' is not a codec for keys"},
-        {"int5", "'int5' is not a codec for keys; known: fp32, fp16, int8, int4, turbo, lookat, constant (lookat help attn"},
+        {"int5", "'int5' is not a codec for keys; known: fp32, fp16, int8, int4, turbo, lookat, "
+                 "constant (lookat help attn"},
         {"fp16/", "'' is not a codec for values"},
         {"/fp16", "'' is not a codec for keys"},
         {"fp16/fp16/fp16", "'fp16/fp16' is not a codec for values"},
@@ -520,7 +523,8 @@ static void specs(void) {
         {"fp16:window", "window=, expected 0 to 65536 keys"},
         {"fp16:window=-1", "window=-1, expected 0 to 65536 keys"},
         {"fp16:sink=1,exact=4", "exact=4, expected 8 or 16 bits"},
-        {"fp16:exact=8", "exact=8 says how the keys of sink= and window= are kept, and there are none"},
+        {"fp16:exact=8",
+         "exact=8 says how the keys of sink= and window= are kept, and there are none"},
         {"fp16/fp16:sink=1", "fp16 has no option 'sink' for values; it takes: skip"},
         {"fp16:skip=1e-4", "fp16 has no option 'skip'; it takes: sink window exact"},
         {"fp16/fp16:skip=1", "skip=1, expected a probability below 1, as in skip=1e-4"},
@@ -528,7 +532,8 @@ static void specs(void) {
         {"fp16/fp16:skip=nan", "skip=nan, expected a probability"},
         {"fp16/fp16:skip=-1e-4", "skip=-1e-4, expected a probability"},
         {"fp16/fp16:skip=1e", "skip=1e, expected a probability"},
-        {"turbo3", "20 codes of 3 bits do not fill whole bytes: bits=3 needs a multiple of 8 dimensions a head"},
+        {"turbo3", "20 codes of 3 bits do not fill whole bytes: bits=3 needs a multiple of 8 "
+                   "dimensions a head"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK(attn_init(&a, &shape, bad[i].spec, NULL, k, &e) == ERR_USAGE && strstr(e.msg, bad[i].expect), "'%s': %s", bad[i].spec, e.msg);

@@ -73,7 +73,8 @@ static void ways_of_writing(void) {
         CHECK(args.n_predict == 5 && args.argc == 0, "%s: %lld", five[i], (long long)args.n_predict);
     }
     GOOD(CMD_GENERATE, "-vqn 5 -m a=b --prompt=x=y --model c");
-    CHECK(args.verbose && args.quiet && is(args.model, "c") && is(args.prompt, "x=y"), "bundle, last one wins, = in a value");
+    CHECK(args.verbose && args.quiet && is(args.model, "c") && is(args.prompt, "x=y"),
+          "bundle, last one wins, = in a value");
     GOOD(CMD_GENERATE, "--prompt= -m -x");
     CHECK(is(args.prompt, "") && is(args.model, "-x"), "an empty value, and one that starts with a dash");
     GOOD(CMD_GENERATE, "-p -- -n -1");
@@ -123,12 +124,16 @@ static void cache_types(void) {
     BAD(CMD_GENERATE, line, "--cache-type-k", "too long");
 }
 
-/* The last one counts, and that is said; a prompt or a backend is refused where it would be dropped. */
+/* The last one counts, and that is said; a prompt or a backend is refused where it would be
+ * dropped. */
 static void given_twice(void) {
     GOOD(CMD_GENERATE, "-n 7 --top-k 3");
-    CHECK(!args.repeated && args_given(&args, "predict") && args_given(&args, "top-k") && !args_given(&args, "top-p"), "once");
+    CHECK(!args.repeated && args_given(&args, "predict") && args_given(&args, "top-k") &&
+              !args_given(&args, "top-p"),
+          "once");
     GOOD(CMD_GENERATE, "-n 7 --predict 5");
-    CHECK(args.n_predict == 5 && is(args.repeated, "predict"), "%s", args.repeated ? args.repeated : "nothing");
+    CHECK(args.n_predict == 5 && is(args.repeated, "predict"), "%s",
+          args.repeated ? args.repeated : "nothing");
     GOOD(CMD_GENERATE, "-s 4 --seed 3");
     CHECK(args.seed == 3 && is(args.repeated, "seed"), "a seed");
     GOOD(CMD_GENERATE, "-o json -o text");
@@ -163,25 +168,67 @@ static const char *said(void) {
     return text;
 }
 
-/* llama.cpp's options that have no effect here are read with their values, and the command goes on. */
+/* llama.cpp's options that have no effect here are read with their values, and the command goes on.
+ */
 static void llama_without_effect(void) {
-    static const char *const lines[] = {
-        "-ngl 99", "--n-gpu-layers 0", "--gpu-layers=5", "--mlock", "--no-mmap", "-fa", "-fa on", "--flash-attn off", "--no-warmup", "-nkvo",
-        "-b 512", "-ub 8", "--batch-size 8", "-tb 2", "--numa distribute", "--keep 4", "-no-cnv", "-st", "--simple-io", "--no-context-shift",
-        "--color", "-dev none", "-sm row", "-ts 3,1", "-mg 0", "--no-perf", "--swa_full", "--prio 2", "--offline", "--no-escape", "--jinja",
-        "--mirostat 0", "--presence-penalty 0.0", "--typical 1", "-np 1", "--rope-scale 1.0", "-C ff", "--poll 50", "-fitt 512"};
+    static const char *const lines[] = {"-ngl 99",
+                                        "--n-gpu-layers 0",
+                                        "--gpu-layers=5",
+                                        "--mlock",
+                                        "--no-mmap",
+                                        "-fa",
+                                        "-fa on",
+                                        "--flash-attn off",
+                                        "--no-warmup",
+                                        "-nkvo",
+                                        "-b 512",
+                                        "-ub 8",
+                                        "--batch-size 8",
+                                        "-tb 2",
+                                        "--numa distribute",
+                                        "--keep 4",
+                                        "-no-cnv",
+                                        "-st",
+                                        "--simple-io",
+                                        "--no-context-shift",
+                                        "--color",
+                                        "-dev none",
+                                        "-sm row",
+                                        "-ts 3,1",
+                                        "-mg 0",
+                                        "--no-perf",
+                                        "--swa_full",
+                                        "--prio 2",
+                                        "--offline",
+                                        "--no-escape",
+                                        "--jinja",
+                                        "--mirostat 0",
+                                        "--presence-penalty 0.0",
+                                        "--typical 1",
+                                        "-np 1",
+                                        "--rope-scale 1.0",
+                                        "-C ff",
+                                        "--poll 50",
+                                        "-fitt 512"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         char line[80], name[40];
         snprintf(name, sizeof name, "%.*s", (int)strcspn(lines[i], " ="), lines[i]);
         snprintf(line, sizeof line, "-p Once %s -n 3 text", lines[i]);
         GOOD(CMD_GENERATE, line);
-        CHECK(args.n_predict == 3 && args.argc == 1 && is(args.argv[0], "text") && args.n_ctx == 0 && args.threads == 0 && !args.files.n, "%s", line);
-        CHECK(args.n_ignored == 1 && strstr(said(), name) && strncmp(said(), "lookat: no effect here: ", 24) == 0, "%s: '%s'", line, said());
+        CHECK(args.n_predict == 3 && args.argc == 1 && is(args.argv[0], "text") &&
+                  args.n_ctx == 0 && args.threads == 0 && !args.files.n,
+              "%s", line);
+        CHECK(args.n_ignored == 1 && strstr(said(), name) &&
+                  strncmp(said(), "lookat: no effect here: ", 24) == 0,
+              "%s: '%s'", line, said());
     }
     GOOD(CMD_BENCH, "-m x -ngl 0,99 -fa 0,1 -mmp 0 -r 3 -b 2");
-    CHECK(args.n_ignored == 3 && args.repetitions == 3 && args.batches.n == 1 && args.argc == 0, "bench: its own -r and -b");
+    CHECK(args.n_ignored == 3 && args.repetitions == 3 && args.batches.n == 1 && args.argc == 0,
+          "bench: its own -r and -b");
     const char *one = said();
-    CHECK(strchr(one, '\n') == one + strlen(one) - 1 && strstr(one, "-ngl") && strstr(one, "-fa") && strstr(one, "-mmp"), "one line: '%s'", one);
+    CHECK(strchr(one, '\n') == one + strlen(one) - 1 && strstr(one, "-ngl") && strstr(one, "-fa") &&
+              strstr(one, "-mmp"),
+          "one line: '%s'", one);
     GOOD(CMD_GENERATE, "-n 3");
     CHECK(!*said(), "nothing to say: '%s'", said());
     BAD(CMD_GENERATE, "-ngl", "-ngl: needs a value", "");
@@ -190,12 +237,48 @@ static void llama_without_effect(void) {
 
 /* The others are refused with what stands here instead; none is ever a cluster of letters. */
 static void llama_refused(void) {
-    static const char *const lines[] = {
-        "-hf a/b", "--hf-repo a", "-mu http://x", "-cnv", "--conversation", "-i", "--interactive", "-r User:", "--reverse-prompt x", "--stop x", "-e",
-        "--escape", "--prompt-cache f", "--session f", "--logit-bias 15+1", "--grammar g", "-j {}", "--in-prefix x", "--presence-penalty 0.5",
-        "--mirostat 2", "--typical 0.9", "--dynatemp-range 1", "--xtc-probability 0.5", "--samplers a;b", "--verbose-prompt", "--lora x", "-bf f",
-        "--perplexity", "--embedding", "--context-shift", "--chat-template x", "-sys x", "-np 4", "-md x", "--rope-scale 2", "-lv 3", "--log-file x",
-        "--override-kv a=int:1", "--image x", "--rpc host", "--list-devices", "--chunks 3"};
+    static const char *const lines[] = {"-hf a/b",
+                                        "--hf-repo a",
+                                        "-mu http://x",
+                                        "-cnv",
+                                        "--conversation",
+                                        "-i",
+                                        "--interactive",
+                                        "-r User:",
+                                        "--reverse-prompt x",
+                                        "--stop x",
+                                        "-e",
+                                        "--escape",
+                                        "--prompt-cache f",
+                                        "--session f",
+                                        "--logit-bias 15+1",
+                                        "--grammar g",
+                                        "-j {}",
+                                        "--in-prefix x",
+                                        "--presence-penalty 0.5",
+                                        "--mirostat 2",
+                                        "--typical 0.9",
+                                        "--dynatemp-range 1",
+                                        "--xtc-probability 0.5",
+                                        "--samplers a;b",
+                                        "--verbose-prompt",
+                                        "--lora x",
+                                        "-bf f",
+                                        "--perplexity",
+                                        "--embedding",
+                                        "--context-shift",
+                                        "--chat-template x",
+                                        "-sys x",
+                                        "-np 4",
+                                        "-md x",
+                                        "--rope-scale 2",
+                                        "-lv 3",
+                                        "--log-file x",
+                                        "--override-kv a=int:1",
+                                        "--image x",
+                                        "--rpc host",
+                                        "--list-devices",
+                                        "--chunks 3"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         enum command_id id = strncmp(lines[i], "--chunks", 8) == 0 ? CMD_EVAL : CMD_GENERATE;
         char name[40], want[100];
@@ -213,12 +296,14 @@ static void llama_refused(void) {
     CHECK(args.quiet && args.special, "other names of -q and --special");
 }
 
-/* Every name once, none that lookat's own options have in all commands, and each row says why or what instead. */
+/* Every name once, none that lookat's own options have in all commands, and each row says why or
+ * what instead. */
 static void llama_table(void) {
     size_t names = 0;
     for (const struct llama_option *o = llama_options; o->names; o++) {
         CHECK(o->what && *o->what && (!o->instead || *o->instead), "%s", o->names);
-        CHECK(!o->neutral || o->value == LLAMA_VALUE, "%s: a value that asks for nothing", o->names);
+        CHECK(!o->neutral || o->value == LLAMA_VALUE, "%s: a value that asks for nothing",
+              o->names);
         for (const char *name = o->names; *name; names++) {
             size_t n = strcspn(name, " ");
             CHECK(n > 1 && name[0] == '-' && llama_find(name, n) == o, "%.*s twice", (int)n, name);
@@ -227,7 +312,9 @@ static void llama_table(void) {
         }
     }
     CHECK(names > 200, "%zu names", names);
-    CHECK(!llama_find("-n", 2) && !llama_find("--n-predict", 11) && !llama_find("-ng", 3) && !llama_find("", 0), "others");
+    CHECK(!llama_find("-n", 2) && !llama_find("--n-predict", 11) && !llama_find("-ng", 3) &&
+              !llama_find("", 0),
+          "others");
 }
 
 static void numbers(void) {
@@ -340,7 +427,8 @@ static void table_is_sound(void) {
             if (!(o->commands & p->commands)) continue;
             CHECK(strcmp(o->name, p->name) != 0, "--%s twice", o->name);
             CHECK(!o->letter || o->letter != p->letter, "-%c twice", o->letter);
-            CHECK(!has_word(p->aliases, o->name) && !has_word(o->aliases, p->name), "--%s is also an alias", o->name);
+            CHECK(!has_word(p->aliases, o->name) && !has_word(o->aliases, p->name),
+                  "--%s is also an alias", o->name);
         }
     }
 }
@@ -363,7 +451,9 @@ static void help_is_complete(void) {
         rewind(fp);
         size_t n = fread(text, 1, sizeof text - 1, fp);
         fclose(fp);
-        CHECK(n > 300 && n < sizeof text - 1 && strstr(text, "USE2") && strstr(text, "130 interrupted"), "%zu bytes", n);
+        CHECK(n > 300 && n < sizeof text - 1 && strstr(text, "USE2") &&
+                  strstr(text, "130 interrupted"),
+              "%zu bytes", n);
         for (const struct option *o = option_table; o->name; o++) {
             char row[64];
             snprintf(row, sizeof row, "%c%c%c --%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ', o->letter ? ',' : ' ', o->name,
@@ -378,7 +468,8 @@ static void help_is_complete(void) {
     }
 }
 
-/* lookat help attn: every codec and other name with the bytes that a row takes, every option with what it means, and examples that can be read. */
+/* lookat help attn: every codec and other name with the bytes that a row takes, every option with
+ * what it means, and examples that can be read. */
 static void help_of_attention(void) {
     static char text[16384];
     FILE *fp = tmpfile();
@@ -394,25 +485,35 @@ static void help_of_attention(void) {
         char name[40];
         snprintf(name, sizeof name, "\n  %s ", ops->name);
         CHECK(strstr(text, name) && strstr(text, ops->example), "%s", ops->name);
-        CHECK(spec_parse(ops->example, 2, keys, values, &err) == OK || strchr(ops->example, '@'), "%s: %s", ops->example, err.msg);
+        CHECK(spec_parse(ops->example, 2, keys, values, &err) == OK || strchr(ops->example, '@'),
+              "%s: %s", ops->example, err.msg);
         for (const char *o = ops->options; *o; o += strcspn(o, " "), o += *o == ' ') {
             size_t k = 0, n = strcspn(o, " ");
-            while (codec_option_at(k).name && (strlen(codec_option_at(k).name) != n || memcmp(codec_option_at(k).name, o, n))) k++;
-            CHECK(codec_option_at(k).name && strlen(codec_option_at(k).help) > 10, "%s: option %.*s is described nowhere", ops->name, (int)n, o);
+            while (codec_option_at(k).name &&
+                   (strlen(codec_option_at(k).name) != n || memcmp(codec_option_at(k).name, o, n)))
+                k++;
+            CHECK(codec_option_at(k).name && strlen(codec_option_at(k).help) > 10,
+                  "%s: option %.*s is described nowhere", ops->name, (int)n, o);
         }
     }
     for (size_t i = 0; codec_option_at(i).name; i++) {
         char name[40];
-        snprintf(name, sizeof name, "\n  %s%s ", codec_option_at(i).name, codec_option_at(i).number ? "=N" : "");
+        snprintf(name, sizeof name, "\n  %s%s ", codec_option_at(i).name,
+                 codec_option_at(i).number ? "=N" : "");
         CHECK(strstr(text, name), "%s", name);
     }
     for (char *c = text; *c; c++) /* one word behind another, whatever line they are in */
-        if (*c == '\n' && strncmp(c, "\n            ", 13) == 0) memmove(c + 1, c + 13, strlen(c + 13) + 1), *c = ' ';
-    /* 64 numbers: of 2 and of 4 bytes; of 1 and of half a byte with an f16 for each 32; of 3 bits with one f16; codes of 8 and of 4 bits */
-    static const char *const bytes[] = {"fp16 128,", "fp32 256,", "f16 128 ", "int8 68,", "q4_0 36 ", "turbo3 26,", "lookat4 4,", "lookat32x4 16 ", "pq16 16,",
-                                        "constant 0 "};
-    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) CHECK(strstr(text, bytes[i]), "%s", bytes[i]);
-    for (size_t i = 0; codec_alias_at(i).name; i++) CHECK(strstr(text, codec_alias_at(i).name), "%s", codec_alias_at(i).name);
+        if (*c == '\n' && strncmp(c, "\n            ", 13) == 0)
+            memmove(c + 1, c + 13, strlen(c + 13) + 1), *c = ' ';
+    /* 64 numbers: of 2 and of 4 bytes; of 1 and of half a byte with an f16 for each 32; of 3 bits
+     * with one f16; codes of 8 and of 4 bits */
+    static const char *const bytes[] = {"fp16 128,", "fp32 256,",  "f16 128 ",   "int8 68,",
+                                        "q4_0 36 ",  "turbo3 26,", "lookat4 4,", "lookat32x4 16 ",
+                                        "pq16 16,",  "constant 0 "};
+    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++)
+        CHECK(strstr(text, bytes[i]), "%s", bytes[i]);
+    for (size_t i = 0; codec_alias_at(i).name; i++)
+        CHECK(strstr(text, codec_alias_at(i).name), "%s", codec_alias_at(i).name);
 }
 
 static void help_lines(void) {
@@ -422,7 +523,8 @@ static void help_lines(void) {
     if (!fp) return;
     help_attn(fp);
     rewind(fp);
-    while (fgets(line, sizeof line, fp)) CHECK(strcspn(line, "\n") <= 80, "%zu columns: %s", strcspn(line, "\n"), line);
+    while (fgets(line, sizeof line, fp))
+        CHECK(strcspn(line, "\n") <= 80, "%zu columns: %s", strcspn(line, "\n"), line);
     fclose(fp);
 }
 

@@ -67,7 +67,8 @@ enum { KV_BLOCK_MAX = 64 };
 struct kv_codec {
     const char *name;    /* as in --attn */
     const char *summary; /* one line for `lookat help attn` */
-    const char *options; /* names of the options of its own, separated by spaces; "" for none: codec_option_at describes each */
+    const char *options; /* names of the options of its own, separated by spaces; "" for none:
+                            codec_option_at describes each */
     const char *example; /* a spec that uses it */
     bool keys, values;   /* what it can store */
 
@@ -124,14 +125,16 @@ const char *kv_codec_listed(size_t index);
 /* The codec of one side of a spec, NAME[:OPTION[,OPTION]...], options checked and filled in, without data: enough for its row_bytes. */
 int codec_parse(struct codec *c, const char *text, size_t head_dim, bool for_values, struct err *e);
 
-/* What an option behind a codec's name means; the same for every codec that has it. Index past the last: name NULL. */
+/* What an option behind a codec's name means; the same for every codec that has it. Index past the
+ * last: name NULL. */
 struct codec_option {
     const char *name, *help;
     bool number; /* it takes a value */
 };
 struct codec_option codec_option_at(size_t index);
 
-/* Names of the options that every codec for keys takes, or every one for values, besides its own, separated by spaces. */
+/* Names of the options that every codec for keys takes, or every one for values, besides its own,
+ * separated by spaces. */
 const char *codec_common_options(bool for_values);
 
 /* Shorthand and foreign names: "lookat4" is "lookat:m=4", llama.cpp's "q8_0" is "int8". Index past the last: name NULL. */

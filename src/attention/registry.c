@@ -30,11 +30,17 @@ static const char *const listed[] = {"fp32", "fp16", "int8", "int4", "int4:rotat
 
 static const struct codec_option options[] = {
     {"m", "codes a row, 1, 2, 4, 8, 16 or 32, as the number in lookat4", true},
-    {"bytes", "instead of m: bytes of a row on average over the heads, which get as many as each needs", true},
-    {"k", "centroids a code chooses from: 4, 16, 64 or 256; with 16 two codes share a byte, as in lookat16x4", true},
+    {"bytes",
+     "instead of m: bytes of a row on average over the heads, which get as many as each needs",
+     true},
+    {"k",
+     "centroids a code chooses from: 4, 16, 64 or 256; with 16 two codes share a byte, as in "
+     "lookat16x4",
+     true},
     {"table", "bits of an entry of a lookup table: 8, 16 or 32", true},
     {"plain", "codebooks of the published method: equal cuts, k-means", false},
-    {"learned", "codebooks learned for each head; without a word the best of those there are", false},
+    {"learned", "codebooks learned for each head; without a word the best of those there are",
+     false},
     {"bits", "bits of a number: 2, 3 or 4", true},
     {"group", "numbers that share a scale", true},
     {"rotate", "rotated first (Hadamard), so that outliers are spread", false},
@@ -49,7 +55,9 @@ struct codec_option codec_option_at(size_t index) {
     return index < sizeof options / sizeof *options ? options[index] : (struct codec_option){0};
 }
 
-const char *codec_common_options(bool for_values) { return for_values ? "skip" : "sink window exact"; }
+const char *codec_common_options(bool for_values) {
+    return for_values ? "skip" : "sink window exact";
+}
 
 struct kv_layout codec_layout(const struct codec *c, size_t head_dim, size_t head) {
     return c->ops->layout ? c->ops->layout(c, head_dim, head) : (struct kv_layout){1, c->ops->row_bytes(c, head_dim, head)};

@@ -45,32 +45,42 @@ static int unknown_number(const struct reader *r, struct text name, const struct
     size_t at = 0, n = strlen(ops->name);
     for (size_t i = 0; codec_alias_at(i).name && at < sizeof known; i++)
         if (strncmp(codec_alias_at(i).name, ops->name, n) == 0)
-            at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", at ? ", " : "", codec_alias_at(i).name + n);
-    return err_set(r->e, ERR_USAGE, "--attn %.40s: '%.*s' is unknown: the number behind %s is one of %s (lookat help attn explains)", r->spec, shown(name),
-                   name.s, ops->name, known);
+            at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", at ? ", " : "",
+                                   codec_alias_at(i).name + n);
+    return err_set(r->e, ERR_USAGE,
+                   "--attn %.40s: '%.*s' is unknown: the number behind %s is one of %s (lookat "
+                   "help attn explains)",
+                   r->spec, shown(name), name.s, ops->name, known);
 }
 
-/* The codec that has other names with a number behind its own, and whose name the text begins with, a digit behind it. */
+/* The codec that has other names with a number behind its own, and whose name the text begins with,
+ * a digit behind it. */
 static const struct kv_codec *numbered_codec(struct text name) {
     for (size_t i = 0; codec_alias_at(i).name; i++) {
         size_t n = strcspn(codec_alias_at(i).name, "0123456789");
-        if (n < name.n && memcmp(name.s, codec_alias_at(i).name, n) == 0 && name.s[n] >= '0' && name.s[n] <= '9')
+        if (n < name.n && memcmp(name.s, codec_alias_at(i).name, n) == 0 && name.s[n] >= '0' &&
+            name.s[n] <= '9')
             for (size_t c = 0; kv_codec_at(c); c++)
-                if (strlen(kv_codec_at(c)->name) == n && memcmp(kv_codec_at(c)->name, name.s, n) == 0) return kv_codec_at(c);
+                if (strlen(kv_codec_at(c)->name) == n &&
+                    memcmp(kv_codec_at(c)->name, name.s, n) == 0)
+                    return kv_codec_at(c);
     }
     return NULL;
 }
 
 static int unknown_codec(const struct reader *r, struct text name, bool values) {
     const struct kv_codec *numbered = numbered_codec(name);
-    if (numbered && (values ? numbered->values : numbered->keys)) return unknown_number(r, name, numbered);
+    if (numbered && (values ? numbered->values : numbered->keys))
+        return unknown_number(r, name, numbered);
     char known[160] = "";
     size_t at = 0;
     for (size_t i = 0; kv_codec_at(i) && at < sizeof known; i++)
         if (values ? kv_codec_at(i)->values : kv_codec_at(i)->keys)
             at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", at ? ", " : "", kv_codec_at(i)->name);
-    return err_set(r->e, ERR_USAGE, "--attn %.40s: '%.*s' is not a codec for %s; known: %s (lookat help attn explains)", r->spec, shown(name),
-                   name.s, values ? "values" : "keys", known);
+    return err_set(
+        r->e, ERR_USAGE,
+        "--attn %.40s: '%.*s' is not a codec for %s; known: %s (lookat help attn explains)",
+        r->spec, shown(name), name.s, values ? "values" : "keys", known);
 }
 
 static const struct kv_codec *find_codec(struct text name) {
@@ -128,10 +138,14 @@ static bool *flag_option(struct codec_options *o, struct text name) {
 static int read_option(const struct reader *r, struct codec *c, struct text option) {
     bool has_value;
     struct text name = cut(&option, '=', &has_value);
-    if (name.n && listed(codec_common_options(c->for_values), name)) return c->for_values ? read_skip(r, &c->o, option) : read_few(r, &c->o, name, option);
+    if (name.n && listed(codec_common_options(c->for_values), name))
+        return c->for_values ? read_skip(r, &c->o, option) : read_few(r, &c->o, name, option);
     if (!name.n || !listed(c->ops->options, name))
-        return err_set(r->e, ERR_USAGE, "--attn %.40s: %s has no option '%.*s'%s; it takes: %s%s%s (lookat help attn explains)", r->spec, c->ops->name, shown(name), name.s,
-                       c->for_values ? " for values" : "", c->ops->options, c->ops->options[0] ? " " : "", codec_common_options(c->for_values));
+        return err_set(
+            r->e, ERR_USAGE,
+            "--attn %.40s: %s has no option '%.*s'%s; it takes: %s%s%s (lookat help attn explains)",
+            r->spec, c->ops->name, shown(name), name.s, c->for_values ? " for values" : "",
+            c->ops->options, c->ops->options[0] ? " " : "", codec_common_options(c->for_values));
     size_t *number = number_option(&c->o, name);
     if (number) {
         if (has_value && read_number(option, number) && *number) return OK;

@@ -51,11 +51,14 @@ int model_book_inside(struct book *b, const struct book **use, const struct chec
 }
 
 /* The file of --book, which must have codebooks of this model though none should be needed. */
-static int open_named(struct book *b, const struct book **use, const struct args *args, bool needed, const struct checkpoint *model, struct err *e) {
+static int open_named(struct book *b, const struct book **use, const struct args *args, bool needed,
+                      const struct checkpoint *model, struct err *e) {
     int rc = open_checked(b, use, args->book, model, e);
     if (rc) return rc;
     if (!*use) return err_file(e, ERR_REFUSED, args->book, "the file has no codebooks");
-    if (!needed) args_no_effect(args, "--book", "none of the backends uses codebooks; lookat keys and pq values do");
+    if (!needed)
+        args_no_effect(args, "--book",
+                       "none of the backends uses codebooks; lookat keys and pq values do");
     return OK;
 }
 

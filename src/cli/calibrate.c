@@ -46,7 +46,10 @@ static int no_memory(struct err *e) { return err_set(e, ERR_FAILED, "out of memo
 
 /* Cheap to find out before a model is read. */
 static int check_args(const struct args *a, struct err *e) {
-    if (!a->files.n) return err_set(e, ERR_USAGE, "calibrate: no text; name one or several with -f FILE (-f - is standard input)");
+    if (!a->files.n)
+        return err_set(
+            e, ERR_USAGE,
+            "calibrate: no text; name one or several with -f FILE (-f - is standard input)");
     if (!a->output || !*a->output) return err_set(e, ERR_USAGE, "calibrate: no output file; name it with -o BOOK.gguf");
     if (a->search && (a->attn.n || a->learn))
         return err_set(e, ERR_USAGE, "--auto chooses the codebooks itself; leave out %s", a->attn.n ? "--attn" : "--learn");
@@ -140,7 +143,9 @@ static int plan(struct job *j, struct err *e) {
     if (!rc && !a->search && !a->attn.n) rc = add_setting(j, "lookat4", e);
     for (size_t i = 0; i < a->attn.n && !rc; i++) rc = add_settings(j, a->attn.item[i], e);
     if (rc) return rc;
-    if (a->learn && !any_learned(b)) return err_set(e, ERR_USAGE, "--learn is for learned codebooks, and --attn asks for plain ones");
+    if (a->learn && !any_learned(b))
+        return err_set(e, ERR_USAGE,
+                       "--learn is for learned codebooks, and --attn asks for plain ones");
     if (a->n_ctx > (int64_t)c->n_ctx) return err_set(e, ERR_USAGE, "--ctx-size %lld: the model's context is %zu tokens", (long long)a->n_ctx, c->n_ctx);
     j->window = a->n_ctx ? (size_t)a->n_ctx : c->n_ctx;
     j->tokens = (size_t)a->n_predict;
@@ -390,7 +395,9 @@ static int run(const struct args *a, struct err *e) {
 const struct command calibrate_command = {
     .id = CMD_CALIBRATE,
     .summary = "learn the codebooks that lookat keys need",
-    .usage = "-f TEXT... -o BOOK.gguf [OPTION]...\n-f TEXT... --embed -o MODEL.gguf [OPTION]...\n-f TEXT... --auto [--budget N,...] -o BOOK.gguf",
+    .usage = "-f TEXT... -o BOOK.gguf [OPTION]...\n"
+             "-f TEXT... --embed -o MODEL.gguf [OPTION]...\n"
+             "-f TEXT... --auto [--budget N,...] -o BOOK.gguf",
     .about = "Runs the model over texts, keeps a random sample of the keys of every layer and head (at most 16384 of each, 256 MB in all), and "
              "learns their codebooks. lookat4 and its like learn a quantiser for each head: in the metric of its queries, keys weighted by what "
              "they matter to attention, along principal directions cut into uneven ranges, rotated. lookat:bytes=4 gives each head as many "

@@ -28,7 +28,8 @@ void help_command(FILE *fp, const struct command *c);
 /* `lookat help attn`: every codec, its options and what a row of it takes, from the registry. */
 void help_attn(FILE *fp);
 
-/* Writes text in words from column `column` on, breaking lines before the 80th and indenting them. */
+/* Writes text in words from column `column` on, breaking lines before the 80th and indenting them.
+ */
 void help_wrap(FILE *fp, const char *text, int column, int indent);
 
 /* Help of the program: the commands, table[0..n). */

@@ -97,23 +97,38 @@ static int read_modes(struct job *j, struct err *e) {
 static int check_modes(const struct job *j, struct err *e) {
     const struct args *a = j->args;
     const char *shadow = a->heads ? "--heads" : a->layers ? "--layers" : NULL;
-    if (shadow && !j->shadow) return err_set(e, ERR_USAGE, "%s is of mode shadow, which is not run", shadow);
-    if (args_given(a, "seed") && !j->free) return err_set(e, ERR_USAGE, "--seed is of mode free, which is not run: nothing else draws");
+    if (shadow && !j->shadow)
+        return err_set(e, ERR_USAGE, "%s is of mode shadow, which is not run", shadow);
+    if (args_given(a, "seed") && !j->free)
+        return err_set(e, ERR_USAGE,
+                       "--seed is of mode free, which is not run: nothing else draws");
     if (j->free && strcmp(a->format, "csv") == 0 && !j->forced && !j->shadow)
-        return err_set(e, ERR_USAGE, "-o csv has no place for the texts of mode free; use -o json, md or text");
-    if (j->free && strcmp(a->format, "csv") == 0 && !a->quiet) fprintf(stderr, "lookat: -o csv leaves out the texts of mode free\n");
-    if (a->chunks && j->free && !j->forced && !j->shadow) return err_set(e, ERR_USAGE, "--chunks: mode free has no windows to share out");
+        return err_set(e, ERR_USAGE,
+                       "-o csv has no place for the texts of mode free; use -o json, md or text");
+    if (j->free && strcmp(a->format, "csv") == 0 && !a->quiet)
+        fprintf(stderr, "lookat: -o csv leaves out the texts of mode free\n");
+    if (a->chunks && j->free && !j->forced && !j->shadow)
+        return err_set(e, ERR_USAGE, "--chunks: mode free has no windows to share out");
     return OK;
 }
 
 /* Adding shares up takes what they say; the rest of the command line would be left unread. */
 static int check_merge(const struct args *a, struct err *e) {
-    static const char *const unread[] = {"model", "tokenizer", "predict", "ctx-size", "seed", "cache-type-k", "cache-type-v", "book", "kernels", "threads"};
-    if (!a->argc) return err_set(e, ERR_USAGE, "--merge: expected the files that lookat compare -o jsonl wrote");
+    static const char *const unread[] = {"model",   "tokenizer",    "predict",      "ctx-size",
+                                         "seed",    "cache-type-k", "cache-type-v", "book",
+                                         "kernels", "threads"};
+    if (!a->argc)
+        return err_set(e, ERR_USAGE,
+                       "--merge: expected the files that lookat compare -o jsonl wrote");
     if (a->files.n || a->attn.n || a->chunks || a->mode || a->paper || a->lengths || a->layers)
-        return err_set(e, ERR_USAGE, "--merge measures nothing: texts, backends and modes are those of the shares");
+        return err_set(
+            e, ERR_USAGE,
+            "--merge measures nothing: texts, backends and modes are those of the shares");
     for (size_t i = 0; i < sizeof unread / sizeof *unread; i++)
-        if (args_given(a, unread[i])) return err_set(e, ERR_USAGE, "--merge measures nothing, so --%s has no effect; leave it out", unread[i]);
+        if (args_given(a, unread[i]))
+            return err_set(e, ERR_USAGE,
+                           "--merge measures nothing, so --%s has no effect; leave it out",
+                           unread[i]);
     return OK;
 }
 
@@ -122,7 +137,9 @@ static int check_options(struct job *j, struct err *e) {
     const struct args *a = j->args;
     if (!a->merge && a->argc)
         return err_set(e, ERR_USAGE, "compare: unexpected argument '%.60s'; texts go after -f, shares after --merge", a->argv[0]);
-    if (!a->merge && !a->files.n) return err_set(e, ERR_USAGE, "compare: expected a text to measure on, -f FILE (-f - is standard input)");
+    if (!a->merge && !a->files.n)
+        return err_set(e, ERR_USAGE,
+                       "compare: expected a text to measure on, -f FILE (-f - is standard input)");
     if (a->merge) return check_merge(a, e);
     int rc = read_chunks(a->chunks, &j->main, e);
     if (!rc) rc = read_modes(j, e);
@@ -203,11 +220,16 @@ static int choose_runs(struct job *j, struct err *e) {
     static const char usual[] = "fp16,int8,int4,lookat4";
     const struct args *a = j->args;
     struct word_list specs = {0};
-    int rc = a->attn.n || a->cache_spec[0] ? OK : words_add(&specs, usual, spec_first, "--attn", &j->arena, e);
-    for (size_t i = 0; i < a->attn.n && !rc; i++) rc = words_add(&specs, a->attn.item[i], spec_first, "--attn", &j->arena, e);
-    if (!rc && a->cache_spec[0]) rc = words_add(&specs, a->cache_spec, spec_first, "--cache-type-k", &j->arena, e);
+    int rc = a->attn.n || a->cache_spec[0]
+                 ? OK
+                 : words_add(&specs, usual, spec_first, "--attn", &j->arena, e);
+    for (size_t i = 0; i < a->attn.n && !rc; i++)
+        rc = words_add(&specs, a->attn.item[i], spec_first, "--attn", &j->arena, e);
+    if (!rc && a->cache_spec[0])
+        rc = words_add(&specs, a->cache_spec, spec_first, "--cache-type-k", &j->arena, e);
     if (rc) return rc;
-    if (specs.n > STR_LIST_MAX) return err_set(e, ERR_USAGE, "--attn: more than %d backends", STR_LIST_MAX);
+    if (specs.n > STR_LIST_MAX)
+        return err_set(e, ERR_USAGE, "--attn: more than %d backends", STR_LIST_MAX);
     for (size_t i = 0; i < specs.n; i++)
         if (!add_run(j, specs.item[i])) return no_memory(e);
     return OK;
@@ -218,7 +240,8 @@ static void warn_same(const struct comparison *c) {
     for (size_t i = 0; i < c->n_runs; i++)
         for (size_t k = 0; k < i; k++)
             if (strcmp(c->runs[i].name, c->runs[k].name) == 0)
-                fprintf(stderr, "lookat: --attn %s and --attn %s are the same backend, %s\n", c->runs[k].spec, c->runs[i].spec, c->runs[i].name);
+                fprintf(stderr, "lookat: --attn %s and --attn %s are the same backend, %s\n",
+                        c->runs[k].spec, c->runs[i].spec, c->runs[i].name);
 }
 
 /* ---- preparing ---- */

@@ -150,7 +150,8 @@ static int evaluate(struct job *j, struct err *e) {
     size_t rows = j->windows.window < BATCH ? j->windows.window : BATCH;
     rc = gpt2_session_open(&s, &j->g.model.weights, j->g.k, spec, book, 1, j->windows.window, rows, e);
     if (rc) return rc;
-    for (size_t i = 0; i < j->n_texts && !j->args->quiet; i++) model_book_warn_seen(book, j->texts[i].file, j->texts[i].sha256);
+    for (size_t i = 0; i < j->n_texts && !j->args->quiet; i++)
+        model_book_warn_seen(book, j->texts[i].file, j->texts[i].sha256);
     rc = measure(j, &s, e);
     const uint64_t *cut = cut_take(&s.attn, &j->g.arena);
     if (!rc && !cut) rc = err_set(e, ERR_FAILED, "out of memory for the counters");
@@ -165,7 +166,9 @@ static int evaluate(struct job *j, struct err *e) {
 
 static int run(const struct args *args, struct err *e) {
     struct job j = {.args = args};
-    if (!args->files.n) return err_set(e, ERR_USAGE, "eval: no text; name one or several with -f FILE (-f - is standard input)");
+    if (!args->files.n)
+        return err_set(e, ERR_USAGE,
+                       "eval: no text; name one or several with -f FILE (-f - is standard input)");
     int rc = engine_open(&j.g, args, e);
     if (rc) return rc;
     rc = evaluate(&j, e);

@@ -101,8 +101,11 @@ static int check_options(const struct args *args, struct err *e) {
     if (text && args->logprobs) return err_set(e, ERR_USAGE, "--logprobs needs -o json or -o jsonl");
     if (args->log && !args->counters && !args->fidelity) return err_set(e, ERR_USAGE, "--log needs --counters or --fidelity");
     if (text && args->echo) return err_set(e, ERR_USAGE, "--echo needs -o json or -o jsonl");
-    if (!text && args->no_display_prompt) args_no_effect(args, "--no-display-prompt", "JSON keeps the prompt and what is written apart");
-    if (args_given(args, "repeat-last-n") && args->repeat_penalty == 1) args_no_effect(args, "--repeat-last-n", "--repeat-penalty is 1, which is off");
+    if (!text && args->no_display_prompt)
+        args_no_effect(args, "--no-display-prompt",
+                       "JSON keeps the prompt and what is written apart");
+    if (args_given(args, "repeat-last-n") && args->repeat_penalty == 1)
+        args_no_effect(args, "--repeat-last-n", "--repeat-penalty is 1, which is off");
     return args->log ? output_check(args, args->log, true, e) : OK;
 }
 
@@ -264,11 +267,15 @@ const struct command generate_command = {
     .id = CMD_GENERATE,
     .summary = "write text that continues a prompt",
     .usage = "[OPTION]... [TEXT|-]",
-    .about = "Writes text that continues a prompt: TEXT, -p TEXT, the contents of a file (-f), or standard input (-). Without one, what is piped in "
-             "or redirected is the prompt, also without the - (a pipe that is silent for 3 seconds is not); else a new text is started. The text "
-             "goes to standard output as it comes, everything else to standard error. The command's name may be left out: lookat -p TEXT, or "
-             "lookat TEXT where TEXT has a space in it. Of an option given twice the last counts; two prompts or backends are refused. llama.cpp's options without effect here, such as "
-             "-ngl, are read and named in a line on standard error; its others are refused with what to use instead.",
+    .about = "Writes text that continues a prompt: TEXT, -p TEXT, the contents of a file (-f), "
+             "or standard input (-). Without one, what is piped in or redirected is the prompt, "
+             "also without the - (a pipe that is silent for 3 seconds is not); else a new text "
+             "is started. The text goes to standard output as it comes, everything else to "
+             "standard error. The command's name may be left out: lookat -p TEXT, or lookat "
+             "TEXT where TEXT has a space in it. Of an option given twice the last counts; two "
+             "prompts or backends are refused. llama.cpp's options without effect here, such as "
+             "-ngl, are read and named in a line on standard error; its others are refused with "
+             "what to use instead.",
     .examples = "lookat -p \"Once upon a time\" -n 100\tone continuation of 100 tokens\n"
                 "lookat generate -f story.txt --temp 0\talways the most likely token\n"
                 "head -n 20 story.txt | lookat -n 100\ta prompt through a pipe\n"

@@ -87,16 +87,20 @@ void help_command(FILE *fp, const struct command *c) {
 void help_program(FILE *fp, const struct command *const *table, int n) {
     fprintf(fp, "usage: lookat COMMAND [OPTION]... [ARGUMENT]...\n"
                 "       lookat [OPTION]... [TEXT]           the same as lookat generate\n\n");
-    help_wrap(fp, "lookat runs GPT-2 models on the CPU: it writes text, and lets the way attention stores its keys and values be swapped.",
-         0, 0);
+    help_wrap(fp,
+              "lookat runs GPT-2 models on the CPU: it writes text, and lets the way attention "
+              "stores its keys and values be swapped.",
+              0, 0);
     fprintf(fp, "\nCommands:\n");
     for (int i = 0; i < n; i++) fprintf(fp, "  %-10s  %s\n", command_name(table[i]->id), table[i]->summary);
-    fprintf(fp, "  %-10s  %s\n", "help", "explain a command, or attn: how keys and values are stored");
+    fprintf(fp, "  %-10s  %s\n", "help",
+            "explain a command, or attn: how keys and values are stored");
     fprintf(fp, "\nExamples:\n");
-    print_examples(fp, "lookat -p \"Once upon a time\" -n 100\tcontinue a text\n"
-                       "head -n 20 story.txt | lookat -n 100\tthe same, with a prompt through a pipe\n"
-                       "lookat help generate\twhat generate can do\n"
-                       "lookat help attn\thow keys and values can be stored\n");
+    print_examples(fp,
+                   "lookat -p \"Once upon a time\" -n 100\tcontinue a text\n"
+                   "head -n 20 story.txt | lookat -n 100\tthe same, with a prompt through a pipe\n"
+                   "lookat help generate\twhat generate can do\n"
+                   "lookat help attn\thow keys and values can be stored\n");
     fputc('\n', fp);
     help_wrap(fp, exit_statuses, 0, 0);
 }

@@ -31,22 +31,26 @@ static bool is_of(const char *spec, const struct kv_codec *ops) {
     return codec_parse(&c, spec, DIM, !ops->keys, &unread) == OK && c.ops == ops;
 }
 
-/* "int8 68, q8_0 68", the codec's own name first, then its usual options and the other names that it goes by. */
+/* "int8 68, q8_0 68", the codec's own name first, then its usual options and the other names that
+ * it goes by. */
 static void print_bytes(FILE *fp, const struct kv_codec *ops) {
     char text[600];
     int at = snprintf(text, sizeof text, "bytes a row: %s %zu", ops->name, row_bytes(ops->name));
     for (size_t i = 0; kv_codec_listed(i) && at < (int)sizeof text; i++) {
         const char *spec = kv_codec_listed(i);
-        if (strchr(spec, ':') && is_of(spec, ops)) at += snprintf(text + at, sizeof text - (size_t)at, ", %s %zu", spec, row_bytes(spec));
+        if (strchr(spec, ':') && is_of(spec, ops))
+            at += snprintf(text + at, sizeof text - (size_t)at, ", %s %zu", spec, row_bytes(spec));
     }
     for (size_t i = 0; codec_alias_at(i).name && at < (int)sizeof text; i++) {
         const char *spec = codec_alias_at(i).name;
-        if (is_of(spec, ops)) at += snprintf(text + at, sizeof text - (size_t)at, ", %s %zu", spec, row_bytes(spec));
+        if (is_of(spec, ops))
+            at += snprintf(text + at, sizeof text - (size_t)at, ", %s %zu", spec, row_bytes(spec));
     }
     help_wrap(fp, text, fprintf(fp, "%*s", COLUMN, ""), COLUMN);
 }
 
-/* The value that `name`= has where it is not given, from the codec's spec in full; "" where there is none. */
+/* The value that `name`= has where it is not given, from the codec's spec in full; "" where there
+ * is none. */
 static struct codec_text {
     char s[24];
 } default_of(const struct kv_codec *ops, const char *name) {
@@ -58,7 +62,9 @@ static struct codec_text {
     spec_format(&c, full, sizeof full);
     snprintf(key, sizeof key, "%s=", name);
     for (const char *at = strpbrk(full, ":"); at; at = strpbrk(at + 1, ","))
-        if (strncmp(at + 1, key, strlen(key)) == 0) snprintf(out.s, sizeof out.s, "%.*s", (int)strcspn(at + 1 + strlen(key), ","), at + 1 + strlen(key));
+        if (strncmp(at + 1, key, strlen(key)) == 0)
+            snprintf(out.s, sizeof out.s, "%.*s", (int)strcspn(at + 1 + strlen(key), ","),
+                     at + 1 + strlen(key));
     return out;
 }
 
@@ -70,8 +76,9 @@ static void print_options(FILE *fp, const struct kv_codec *ops) {
         struct codec_option o = codec_option_at(i);
         if (!has_word(ops->options, o.name)) continue;
         struct codec_text value = default_of(ops, o.name);
-        at += snprintf(text + at, sizeof text - (size_t)at, "%s %s%s%s%s%s", at > 8 ? "," : "", o.name, o.number ? "=N" : "", *value.s ? " (" : "",
-                       value.s, *value.s ? ")" : "");
+        at += snprintf(text + at, sizeof text - (size_t)at, "%s %s%s%s%s%s", at > 8 ? "," : "",
+                       o.name, o.number ? "=N" : "", *value.s ? " (" : "", value.s,
+                       *value.s ? ")" : "");
     }
     if (at > 8) help_wrap(fp, text, fprintf(fp, "%*s", COLUMN, ""), COLUMN);
 }
@@ -79,7 +86,10 @@ static void print_options(FILE *fp, const struct kv_codec *ops) {
 static void print_codec(FILE *fp, const struct kv_codec *ops) {
     int at = fprintf(fp, "  %-*s", COLUMN - 2, ops->name);
     char text[300];
-    snprintf(text, sizeof text, "%s (%s)", ops->summary, ops->keys && ops->values ? "keys and values" : ops->keys ? "keys" : "values");
+    snprintf(text, sizeof text, "%s (%s)", ops->summary,
+             ops->keys && ops->values ? "keys and values"
+             : ops->keys              ? "keys"
+                                      : "values");
     help_wrap(fp, text, at, COLUMN);
     print_options(fp, ops);
     print_bytes(fp, ops);
@@ -88,18 +98,28 @@ static void print_codec(FILE *fp, const struct kv_codec *ops) {
 
 static void print_option(FILE *fp, const struct codec_option *o) {
     char left[32], text[200];
-    bool every_key = has_word(codec_common_options(false), o->name), every_value = has_word(codec_common_options(true), o->name);
+    bool every_key = has_word(codec_common_options(false), o->name),
+         every_value = has_word(codec_common_options(true), o->name);
     snprintf(left, sizeof left, "%s%s", o->name, o->number ? "=N" : "");
-    snprintf(text, sizeof text, "%s%s", o->help, every_key ? " (of all keys)" : every_value ? " (of all values)" : "");
+    snprintf(text, sizeof text, "%s%s", o->help,
+             every_key     ? " (of all keys)"
+             : every_value ? " (of all values)"
+                           : "");
     help_wrap(fp, text, fprintf(fp, "  %-*s", COLUMN - 2, left), COLUMN);
 }
 
 void help_attn(FILE *fp) {
     fprintf(fp, "usage: --attn KEYS[/VALUES][@LAYERS][+KEYS[/VALUES]@LAYERS]...\n\n");
-    help_wrap(fp, "How attention stores the keys and values of past tokens, and reads them. KEYS and VALUES are each CODEC or CODEC:OPTION,OPTION...; values "
-              "are fp16 where none are named (fp32 with fp32 keys). @LAYERS is FIRST, FIRST-LAST or FIRST-, layers counted from 0; a part behind a + "
-              "overrides those before it for its layers: fp16+lookat4@2- is fp16 in layers 0 and 1, lookat4 in the others.", 0, 0);
-    fprintf(fp, "\nCodecs (bytes of one row of a head of %d dimensions; defaults in brackets):\n", DIM);
+    help_wrap(fp,
+              "How attention stores the keys and values of past tokens, and reads them. KEYS and "
+              "VALUES are each CODEC or CODEC:OPTION,OPTION...; values "
+              "are fp16 where none are named (fp32 with fp32 keys). @LAYERS is FIRST, FIRST-LAST "
+              "or FIRST-, layers counted from 0; a part behind a + "
+              "overrides those before it for its layers: fp16+lookat4@2- is fp16 in layers 0 and "
+              "1, lookat4 in the others.",
+              0, 0);
+    fprintf(fp, "\nCodecs (bytes of one row of a head of %d dimensions; defaults in brackets):\n",
+            DIM);
     for (size_t i = 0; kv_codec_at(i); i++) print_codec(fp, kv_codec_at(i));
     fprintf(fp, "\nOptions:\n");
     for (size_t i = 0; codec_option_at(i).name; i++) {
@@ -107,8 +127,13 @@ void help_attn(FILE *fp) {
         print_option(fp, &o);
     }
     fputc('\n', fp);
-    help_wrap(fp, "compare, bench and calibrate take several between commas, --attn fp16,int4:rotate,center,lookat4: a comma followed by a codec's name begins "
-              "the next one, any other separates options. lookat and pq need codebooks of the model, which lookat calibrate learns; the default model has "
-              "some inside (lookat info lists them). lookat info MODEL gives the bytes of a token in that model, lookat compare what a backend costs "
-              "the text.", 0, 0);
+    help_wrap(fp,
+              "compare, bench and calibrate take several between commas, --attn "
+              "fp16,int4:rotate,center,lookat4: a comma followed by a codec's name begins "
+              "the next one, any other separates options. lookat and pq need codebooks of the "
+              "model, which lookat calibrate learns; the default model has "
+              "some inside (lookat info lists them). lookat info MODEL gives the bytes of a token "
+              "in that model, lookat compare what a backend costs "
+              "the text.",
+              0, 0);
 }

@@ -242,10 +242,14 @@ static int run(const struct args *a, struct err *e) {
     const char *path = a->argc ? a->argv[0] : NULL;
     int rc = path ? OK : find_model(a, &arena, &path, e);
     bool book = !rc && is_book(path);
-    if (!rc && book && a->check_weights) rc = err_set(e, ERR_USAGE, "--check-weights: %.100s has codebooks, and no weights", path);
-    if (!rc && a->argc && a->model && !book) rc = err_set(e, ERR_USAGE, "info: expected one model, got -m and '%.60s'", a->argv[0]);
+    if (!rc && book && a->check_weights)
+        rc = err_set(e, ERR_USAGE, "--check-weights: %.100s has codebooks, and no weights", path);
+    if (!rc && a->argc && a->model && !book)
+        rc = err_set(e, ERR_USAGE, "info: expected one model, got -m and '%.60s'", a->argv[0]);
     if (!rc && book && a->sha256) rc = file_sha256(path, &arena, hex, e);
-    if (!rc) rc = book ? info_book(a, path, a->sha256 ? hex : NULL, &arena, e) : info_model(a, path, &arena, e);
+    if (!rc)
+        rc = book ? info_book(a, path, a->sha256 ? hex : NULL, &arena, e)
+                  : info_model(a, path, &arena, e);
     arena_free(&arena);
     return rc;
 }
@@ -254,10 +258,12 @@ const struct command info_command = {
     .id = CMD_INFO,
     .summary = "show what a model file holds",
     .usage = "[OPTION]... [MODEL]\n[OPTION]... [-m MODEL] BOOK.gguf",
-    .about = "Shows a model's shape, number of parameters, number types and tokenizer, and how many bytes a token takes in the KV cache "
-             "with each attention backend; with --check-weights also whether every weight is a finite number. Without MODEL it is the "
-             "default model. Of a file with codebooks: the model they belong to (and whether MODEL, or "
-             "the model beside the file, or the default model is it), the settings, the texts they were learned on.",
+    .about = "Shows a model's shape, number of parameters, number types and tokenizer, and how "
+             "many bytes a token takes in the KV cache with each attention backend; with "
+             "--check-weights also whether every weight is a finite number. Without MODEL it is "
+             "the default model. Of a file with codebooks: the model they belong to (and "
+             "whether MODEL, or the model beside the file, or the default model is it), the "
+             "settings, the texts they were learned on.",
     .examples = "lookat info\tthe default model\n"
                 "lookat info gpt2.book.gguf\tthe codebooks that calibrate wrote\n"
                 "lookat info --sha256 -o json gpt2.gguf\tthe same for a program, with the checksum of the file\n"

@@ -14,7 +14,8 @@ bool is_book(const char *path) {
     struct gguf_str architecture;
     struct err unread;
     if (file_is_folder(path) || gguf_open(&g, path, &unread)) return false;
-    bool is = gguf_string(&g, "general.architecture", &architecture, &unread) == OK && architecture.n == sizeof book - 1 &&
+    bool is = gguf_string(&g, "general.architecture", &architecture, &unread) == OK &&
+              architecture.n == sizeof book - 1 &&
               memcmp(architecture.s, book, architecture.n) == 0;
     gguf_close(&g);
     return is;
@@ -52,8 +53,10 @@ static const char *model_beside(const char *path, struct arena *arena) {
     return file_exists(model) ? model : NULL;
 }
 
-/* A model that the book may belong to; *is says whether it does. NULL where there is none that can be read. */
-static const char *candidate(const struct args *a, const struct book *b, struct arena *arena, bool *is) {
+/* A model that the book may belong to; *is says whether it does. NULL where there is none that can
+ * be read. */
+static const char *candidate(const struct args *a, const struct book *b, struct arena *arena,
+                             bool *is) {
     struct err unread;
     struct checkpoint c;
     const char *path = a->model ? a->model : model_beside(b->path, arena);
@@ -77,22 +80,30 @@ static void settings(struct text_table *t, const struct book *b) {
         book_setting_name(name, sizeof name, y);
         table_cell(t, "%s%s", y->values ? "KEYS" : "", name);
         table_cell(t, "%zu", y->uneven ? y->m : lookup_row_bytes(y->m, y->k));
-        table_cell(t, "%s", y->uneven ? "learned, bytes to the heads that need them" : y->learned ? "learned for each head" : "as published: k-means of equal cuts");
+        table_cell(t, "%s",
+                   y->uneven    ? "learned, bytes to the heads that need them"
+                   : y->learned ? "learned for each head"
+                                : "as published: k-means of equal cuts");
     }
 }
 
-static int print_text(const struct args *a, const struct book *b, const char *sha256, struct arena *arena, struct err *e) {
+static int print_text(const struct args *a, const struct book *b, const char *sha256,
+                      struct arena *arena, struct err *e) {
     struct text_table t;
     bool is;
     const char *model = candidate(a, b, arena, &is);
     table_begin(&t, "ll", arena);
     table_cell(&t, "codebooks"), table_cell(&t, "%s", b->path);
     if (sha256) table_cell(&t, "sha256"), table_cell(&t, "%s", sha256);
-    table_cell(&t, "of a model"), table_cell(&t, "%zu layers, %zu heads of %zu dimensions", b->n_layer, b->n_head, b->head_dim);
+    table_cell(&t, "of a model"), table_cell(&t, "%zu layers, %zu heads of %zu dimensions",
+                                             b->n_layer, b->n_head, b->head_dim);
     table_cell(&t, "fingerprint"), table_cell(&t, "%s", b->fingerprint);
     if (model) table_cell(&t, " "), table_cell(&t, "%s of %s", is ? "that" : "not that", model);
-    for (size_t i = 0; i < b->n_corpora; i++) table_cell(&t, "%s", i ? "" : "learned on"), table_cell(&t, "%s", b->corpora[i].name);
-    table_cell(&t, "tokens"), table_cell(&t, "%s, %s keys a head kept, seed %llu", text_count(b->tokens).s, text_count(b->samples).s, (unsigned long long)b->seed);
+    for (size_t i = 0; i < b->n_corpora; i++)
+        table_cell(&t, "%s", i ? "" : "learned on"), table_cell(&t, "%s", b->corpora[i].name);
+    table_cell(&t, "tokens"),
+        table_cell(&t, "%s, %s keys a head kept, seed %llu", text_count(b->tokens).s,
+                   text_count(b->samples).s, (unsigned long long)b->seed);
     int rc = table_print(&t, stdout, e);
     putchar('\n');
     table_begin(&t, "lrl", arena);
@@ -105,7 +116,8 @@ static int print_text(const struct args *a, const struct book *b, const char *sh
     return rc;
 }
 
-static void print_json(const struct args *a, const struct book *b, const char *sha256, struct arena *arena) {
+static void print_json(const struct args *a, const struct book *b, const char *sha256,
+                       struct arena *arena) {
     struct json_out j;
     bool is;
     const char *model = candidate(a, b, arena, &is);
@@ -142,7 +154,8 @@ static void print_json(const struct args *a, const struct book *b, const char *s
     json_put_close(&j);
 }
 
-int info_book(const struct args *a, const char *path, const char *sha256, struct arena *arena, struct err *e) {
+int info_book(const struct args *a, const char *path, const char *sha256, struct arena *arena,
+              struct err *e) {
     struct book b;
     bool found;
     int rc = book_open(&b, path, &found, e);

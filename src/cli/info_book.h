@@ -6,14 +6,17 @@
 #include "cli/options.h"
 #include "report/json_out.h"
 
-/* Is the file a book of its own, as calibrate writes them without --embed? False also for one that cannot be read. */
+/* Is the file a book of its own, as calibrate writes them without --embed? False also for one that
+ * cannot be read. */
 bool is_book(const char *path);
 
-/* Prints what the book in `path` holds: the model it belongs to (and whether that of -m, else the one beside it, else the default model is it), its
- * settings, and what they were learned from. */
-int info_book(const struct args *a, const char *path, const char *sha256, struct arena *arena, struct err *e);
+/* Prints what the book in `path` holds: the model it belongs to (and whether that of -m, else the
+ * one beside it, else the default model is it), its settings, and what they were learned from. */
+int info_book(const struct args *a, const char *path, const char *sha256, struct arena *arena,
+              struct err *e);
 
-/* "lookat:m=4,k=256,plain", as in --attn; of values "/pq:m=16,k=256,learned". Returns the length, as snprintf does. */
+/* "lookat:m=4,k=256,plain", as in --attn; of values "/pq:m=16,k=256,learned". Returns the length,
+ * as snprintf does. */
 size_t book_setting_name(char *out, size_t room, const struct codebook *y);
 
 /* The array "codebooks", of a book or of NULL. */

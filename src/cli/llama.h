@@ -1,23 +1,31 @@
-/* What llama.cpp's programs are told that lookat has no option of its own for: who types it out of habit gets an answer. */
+/* What llama.cpp's programs are told that lookat has no option of its own for: who types it out of
+ * habit gets an answer. */
 #ifndef LOOKAT_CLI_LLAMA_H
 #define LOOKAT_CLI_LLAMA_H
 
 #include "cli/options.h"
 
-enum llama_value { LLAMA_FLAG, LLAMA_VALUE, LLAMA_SWITCH /* perhaps followed by on, off, auto, 0 or 1 */ };
+enum llama_value {
+    LLAMA_FLAG,
+    LLAMA_VALUE,
+    LLAMA_SWITCH /* perhaps followed by on, off, auto, 0 or 1 */
+};
 
 struct llama_option {
     const char *names;   /* with their dashes, separated by spaces */
     enum llama_value value;
-    const char *neutral; /* a number that asks for nothing, so that the option has no effect then; NULL: none */
+    const char *neutral; /* a number that asks for nothing, so that the option has no effect then;
+                            NULL: none */
     const char *what;    /* what it is there; of one without effect, why there is none here */
-    const char *instead; /* what to do here, for the message that refuses it; NULL: it is read and has no effect */
+    const char *instead; /* what to do here, for the message that refuses it; NULL: it is read and
+                            has no effect */
 };
 
 /* Rows of one name do not repeat. The last row has names == NULL. */
 extern const struct llama_option llama_options[];
 
-/* The row that the word given[n] names; NULL where there is none. An underscore of a name with two dashes is a dash. */
+/* The row that the word given[n] names; NULL where there is none. An underscore of a name with two
+ * dashes is a dash. */
 const struct llama_option *llama_find(const char *given, size_t n);
 
 /* Does the word behind a LLAMA_SWITCH belong to it? */
@@ -26,7 +34,8 @@ bool llama_is_switch(const char *word);
 /* Has the option no effect with this value (NULL: none)? */
 bool llama_no_effect(const struct llama_option *o, const char *value);
 
-/* What to type instead of a command of llama.cpp and its like ("quantize"); NULL where the word is none. */
+/* What to type instead of a command of llama.cpp and its like ("quantize"); NULL where the word is
+ * none. */
 const char *llama_command(const char *word);
 
 #endif

@@ -95,7 +95,9 @@ const struct option option_table[] = {
     {"n-gen", 'n', NULL, "N,...", OPT_LIST, AT(gen_lengths), 0, 0, BENCH, "Tests", "tokens to generate; 0: none", "128"},
     {"n-depth", 'd', NULL, "N,...", OPT_LIST, AT(depths), 0, 0, BENCH, "Tests",
      "tokens that the cache holds before the generated ones; prompts begin at 0", "0"},
-    {"batch", 'b', NULL, "N,...", OPT_LIST, AT(batches), 0, 0, BENCH, "Tests", "sequences generated together (not llama-bench's -b, which is how many tokens of a prompt go at once); prompts are of one", "1"},
+    {"batch", 'b', NULL, "N,...", OPT_LIST, AT(batches), 0, 0, BENCH, "Tests",
+     "sequences generated together (not llama-bench's -b, which is how many tokens of a prompt go "
+     "at once); prompts are of one", "1"},
     {"ctx-size", 'c', NULL, "N", OPT_INT, AT(n_ctx), 0, 1048576, BENCH, "Tests", "tokens of context of a sequence; 0: as many as the model has", "0"},
     {"repetitions", 'r', NULL, "N", OPT_INT, AT(repetitions), 1, 1000, BENCH, "Tests",
      "times that every row is measured, after one that is not; all rows in turn, so that a slow minute hits them alike", "5"},
@@ -119,10 +121,12 @@ const struct option option_table[] = {
     {"seed", 's', NULL, "N", OPT_SEED, AT(seed), 0, 0, GEN, "Sampling", "the same seed gives the same text; -1: a new one each time", "-1"},
 
     {"attn", 'a', NULL, "SPEC", OPT_LIST, AT(attn), 0, 0, GEN | EVAL, "Engine",
-     "attention backend, KEYS or KEYS/VALUES: how they are stored and read; lookat help attn lists them", "fp16"},
+     "attention backend, KEYS or KEYS/VALUES: how they are stored and read; lookat help attn lists "
+     "them", "fp16"},
     {"attn", 'a', NULL, "SPEC,...", OPT_LIST, AT(attn), 0, 0, COMP, "Engine",
-     "attention backends, KEYS or KEYS/VALUES, separated by commas (one followed by a codec's name begins the next); may be repeated; the first is the "
-     "baseline; without it fp16, int8, int4, lookat4; lookat help attn lists them", NULL},
+     "attention backends, KEYS or KEYS/VALUES, separated by commas (one followed by a codec's name "
+     "begins the next); may be repeated; the first is the baseline; without it fp16, int8, int4, "
+     "lookat4; lookat help attn lists them", NULL},
     {"attn", 'a', NULL, "SPEC,...", OPT_LIST, AT(attn), 0, 0, BENCH, "Engine",
      "attention backends, KEYS or KEYS/VALUES; a comma followed by a codec's name begins the next one, so int4:rotate,center,lookat4 are two; may be repeated",
      "fp16"},

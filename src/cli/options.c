@@ -21,7 +21,8 @@ const char *args_attn(const struct args *a) {
 /* The number of the row of `name` that the command has; -1 where there is none. */
 static int row_of(enum command_id command, const char *name) {
     for (int i = 0; option_table[i].name; i++)
-        if (option_table[i].commands >> command & 1 && strcmp(option_table[i].name, name) == 0) return i;
+        if (option_table[i].commands >> command & 1 && strcmp(option_table[i].name, name) == 0)
+            return i;
     return -1;
 }
 
@@ -38,11 +39,15 @@ void args_no_effect(const struct args *a, const char *option, const char *why) {
 static int check_one_backend(const struct args *a, struct err *e) {
     if (a->command != CMD_GENERATE && a->command != CMD_EVAL) return OK;
     if (a->attn.n > 1)
-        return err_set(e, ERR_USAGE, "--attn: %s runs one backend, got '%.40s' and '%.40s'; lookat compare takes several", command_name(a->command),
-                       a->attn.item[0], a->attn.item[1]);
+        return err_set(
+            e, ERR_USAGE,
+            "--attn: %s runs one backend, got '%.40s' and '%.40s'; lookat compare takes several",
+            command_name(a->command), a->attn.item[0], a->attn.item[1]);
     if (a->attn.n && a->attn.item[0][spec_first(a->attn.item[0])])
-        return err_set(e, ERR_USAGE, "--attn %.60s: %s runs one backend, and a comma begins another; lookat compare takes several", a->attn.item[0],
-                       command_name(a->command));
+        return err_set(e, ERR_USAGE,
+                       "--attn %.60s: %s runs one backend, and a comma begins another; lookat "
+                       "compare takes several",
+                       a->attn.item[0], command_name(a->command));
     return OK;
 }
 
@@ -92,8 +97,10 @@ static struct spelling spell(const char *dashes, const char *name, size_t n) {
     return s;
 }
 
-/* The error for an option that the command lacks, written behind `dashes`: says which commands have it, else what may be meant. */
-static int unknown(const struct args *a, const char *dashes, const char *name, size_t n, struct err *e) {
+/* The error for an option that the command lacks, written behind `dashes`: says which commands have
+ * it, else what may be meant. */
+static int unknown(const struct args *a, const char *dashes, const char *name, size_t n,
+                   struct err *e) {
     struct spelling s = spell(dashes, name, n);
     bool is_long = dashes[1] || n > 1;
     struct suggestion near = {0};
@@ -173,10 +180,14 @@ static int add_to_list(const char *as, const char *value, struct str_list *list,
     return OK;
 }
 
-/* What is to be read must not be dropped: a second prompt is refused. Of files the last counts, as of numbers. */
-static int set_string(struct args *a, const struct option *o, const char *as, const char *value, const char **out, struct err *e) {
-    bool text = o->at == offsetof(struct args, prompt) || o->at == offsetof(struct args, ids), other = *out && strcmp(*out, value) != 0;
-    if (text && other) return err_set(e, ERR_USAGE, "%s: expected once, got '%.60s' and '%.60s'", as, *out, value);
+/* What is to be read must not be dropped: a second prompt is refused. Of files the last counts, as
+ * of numbers. */
+static int set_string(struct args *a, const struct option *o, const char *as, const char *value,
+                      const char **out, struct err *e) {
+    bool text = o->at == offsetof(struct args, prompt) || o->at == offsetof(struct args, ids),
+         other = *out && strcmp(*out, value) != 0;
+    if (text && other)
+        return err_set(e, ERR_USAGE, "%s: expected once, got '%.60s' and '%.60s'", as, *out, value);
     if (other) a->repeated = o->name;
     *out = value;
     return OK;
@@ -185,7 +196,8 @@ static int set_string(struct args *a, const struct option *o, const char *as, co
 static int set_value(struct args *a, const struct option *o, const char *as, const char *value, struct err *e) {
     void *at = (char *)a + o->at;
     bool *given = &a->given[o - option_table];
-    if (*given && o->kind != OPT_FLAG && o->kind != OPT_STRING && o->kind != OPT_LIST) a->repeated = o->name;
+    if (*given && o->kind != OPT_FLAG && o->kind != OPT_STRING && o->kind != OPT_LIST)
+        a->repeated = o->name;
     *given = true;
     switch (o->kind) {
     case OPT_FLAG: *(bool *)at = true; return OK;
@@ -231,22 +243,28 @@ static int parse_long(struct args *a, struct words *w, const char *name, struct 
 /* ---- llama.cpp's options ---- */
 
 static int refuse_llama(const struct llama_option *o, const struct spelling *s, struct err *e) {
-    return err_set(e, ERR_USAGE, "lookat has no %s (llama.cpp: %s); %s", s->text, o->what, o->instead);
+    return err_set(e, ERR_USAGE, "lookat has no %s (llama.cpp: %s); %s", s->text, o->what,
+                   o->instead);
 }
 
 /* A word that names an option of llama.cpp that is none here; *read is false where it does not. */
-static int parse_llama(struct args *a, struct words *w, const char *word, bool *read, struct err *e) {
+static int parse_llama(struct args *a, struct words *w, const char *word, bool *read,
+                       struct err *e) {
     size_t n = strcspn(word, "=");
     const struct llama_option *o = llama_find(word, n);
     *read = o != NULL;
     if (!o) return OK;
     struct spelling s = spell("", word, n);
     const char *value = word[n] ? word + n + 1 : NULL;
-    if (value && o->value == LLAMA_FLAG) return err_set(e, ERR_USAGE, "%s: takes no value, got '%.60s'", s.text, value);
-    bool another = w->next < w->argc && (o->value == LLAMA_VALUE || (o->value == LLAMA_SWITCH && llama_is_switch(w->argv[w->next])));
+    if (value && o->value == LLAMA_FLAG)
+        return err_set(e, ERR_USAGE, "%s: takes no value, got '%.60s'", s.text, value);
+    bool another =
+        w->next < w->argc && (o->value == LLAMA_VALUE ||
+                              (o->value == LLAMA_SWITCH && llama_is_switch(w->argv[w->next])));
     if (!value && another) value = w->argv[w->next++];
     if (!llama_no_effect(o, value)) return refuse_llama(o, &s, e);
-    if (!value && o->value == LLAMA_VALUE) return err_set(e, ERR_USAGE, "%s: needs a value", s.text);
+    if (!value && o->value == LLAMA_VALUE)
+        return err_set(e, ERR_USAGE, "%s: needs a value", s.text);
     if (a->n_ignored < IGNORED_MAX) a->ignored[a->n_ignored++] = word;
     return OK;
 }
@@ -256,10 +274,12 @@ void options_say(FILE *fp, const struct args *a) {
         size_t n = strcspn(a->ignored[i], "=");
         const struct llama_option *o = llama_find(a->ignored[i], n);
         const char *why = o->instead ? "that value is what is done anyway" : o->what;
-        fprintf(fp, "%s%.*s (%s)", i ? ", " : "lookat: no effect here: ", (int)n, a->ignored[i], why);
+        fprintf(fp, "%s%.*s (%s)", i ? ", " : "lookat: no effect here: ", (int)n, a->ignored[i],
+                why);
     }
     if (a->n_ignored) fputc('\n', fp);
-    if (a->repeated) fprintf(fp, "lookat: --%s: given more than once; the last one counts\n", a->repeated);
+    if (a->repeated)
+        fprintf(fp, "lookat: --%s: given more than once; the last one counts\n", a->repeated);
 }
 
 /* ---- words ---- */
@@ -272,16 +292,21 @@ static const struct option *long_behind_one_dash(const struct args *a, const cha
     return NULL;
 }
 
-/* Names of three letters are llama.cpp's, -ctk and -ctv, and -help is clear enough; a longer one lacks a dash. */
-static int parse_one_dash(struct args *a, struct words *w, const char *word, const struct option *o, struct err *e) {
+/* Names of three letters are llama.cpp's, -ctk and -ctv, and -help is clear enough; a longer one
+ * lacks a dash. */
+static int parse_one_dash(struct args *a, struct words *w, const char *word, const struct option *o,
+                          struct err *e) {
     size_t n = strcspn(word + 1, "=");
-    if (n <= 3 || o->at == offsetof(struct args, help) || o->at == offsetof(struct args, version)) return parse_long(a, w, word + 1, e);
-    return err_set(e, ERR_USAGE, "unknown option %.40s of %s; did you mean -%.40s?", word, command_name(a->command), word);
+    if (n <= 3 || o->at == offsetof(struct args, help) || o->at == offsetof(struct args, version))
+        return parse_long(a, w, word + 1, e);
+    return err_set(e, ERR_USAGE, "unknown option %.40s of %s; did you mean -%.40s?", word,
+                   command_name(a->command), word);
 }
 
 /* Could this be glued to the option as its value? A number begins like one: -ngl is not -n gl. */
 static bool may_be_glued(const struct option *o, const char *glued) {
-    bool number = o->kind == OPT_INT || o->kind == OPT_DOUBLE || o->kind == OPT_SEED || (o->kind == OPT_LIST && strncmp(o->metavar, "N,", 2) == 0);
+    bool number = o->kind == OPT_INT || o->kind == OPT_DOUBLE || o->kind == OPT_SEED ||
+                  (o->kind == OPT_LIST && strncmp(o->metavar, "N,", 2) == 0);
     return !number || strchr("0123456789+-.", *glued);
 }
 
@@ -291,12 +316,14 @@ static int parse_letters(struct args *a, struct words *w, const char *word, stru
         const struct option *o = option_table;
         while (o->name && !(o->commands >> a->command & 1 && o->letter == *c)) o++;
         if (!o->name && word[2])
-            return err_set(e, ERR_USAGE, "unknown option -%c in %.60s of %s", *c, word, command_name(a->command));
+            return err_set(e, ERR_USAGE, "unknown option -%c in %.60s of %s", *c, word,
+                           command_name(a->command));
         if (!o->name) return unknown(a, "-", c, 1, e);
         struct spelling s = spell("-", c, 1);
         const char *glued = o->metavar && c[1] ? c + 1 : NULL, *value;
         if (glued && !may_be_glued(o, glued))
-            return err_set(e, ERR_USAGE, "unknown option %.60s of %s (%s takes a number, %s)", word, command_name(a->command), s.text, o->metavar);
+            return err_set(e, ERR_USAGE, "unknown option %.60s of %s (%s takes a number, %s)", word,
+                           command_name(a->command), s.text, o->metavar);
         int rc = take_value(w, o, s.text, glued, &value, e);
         if (!rc) rc = set_value(a, o, s.text, value, e);
         if (rc || o->metavar) return rc;
@@ -311,14 +338,17 @@ static bool long_elsewhere(const char *word, size_t n) {
     return false;
 }
 
-/* A word that begins with a dash and is neither - nor --. The command's own options come before llama.cpp's of the same name. */
+/* A word that begins with a dash and is neither - nor --. The command's own options come before
+ * llama.cpp's of the same name. */
 static int parse_option(struct args *a, struct words *w, const char *word, struct err *e) {
     bool is_long = word[1] == '-', read;
     size_t n = strcspn(word, "=");
     const struct option *o = is_long ? NULL : long_behind_one_dash(a, word);
     if (o) return parse_one_dash(a, w, word, o, e);
     for (o = option_table; o->name; o++)
-        if (o->commands >> a->command & 1 && (is_long ? has_name(o, word + 2, n - 2) : o->letter == word[1] && !word[2])) break;
+        if (o->commands >> a->command & 1 &&
+            (is_long ? has_name(o, word + 2, n - 2) : o->letter == word[1] && !word[2]))
+            break;
     if (!o->name) {
         int rc = parse_llama(a, w, word, &read, e);
         if (rc || read) return rc;

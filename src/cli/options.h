@@ -73,8 +73,9 @@ struct args {
     bool help, version;
 
     bool given[OPTION_ROWS_MAX];        /* by row of option_table */
-    const char *repeated;               /* an option that was given twice, of which the last counts; NULL: none */
-    const char *ignored[IGNORED_MAX];   /* llama.cpp's options without effect here, as they were written */
+    const char *repeated; /* an option that was given twice, of which the last counts; NULL: none */
+    const char
+        *ignored[IGNORED_MAX]; /* llama.cpp's options without effect here, as they were written */
     size_t n_ignored;
 
     int argc; /* arguments that are no options, in order; "-" is one */
@@ -111,16 +112,18 @@ extern const struct option option_table[];
 /* Everything at its default. */
 void args_init(struct args *a, enum command_id command);
 
-/* Parses argv[0..argc), program and command name left out, into *a, which args_init has set. Options and other arguments may come in any
- * order; "--" ends the options. Of an option that is given twice the last counts, as in llama.cpp, and options_say says so; prompts and backends are refused
- * where one is expected and two are given. Reorders argv. Stops at --help and --version. ERR_USAGE with what is wrong, and what
- * may be meant. */
+/* Parses argv[0..argc), program and command name left out, into *a, which args_init has set.
+ * Options and other arguments may come in any order; "--" ends the options. Of an option that is
+ * given twice the last counts, as in llama.cpp, and options_say says so; prompts and backends are
+ * refused where one is expected and two are given. Reorders argv. Stops at --help and --version.
+ * ERR_USAGE with what is wrong, and what may be meant. */
 int options_parse(struct args *a, int argc, char **argv, struct err *e);
 
 /* Was the option with this long name (the first one of its row) given? */
 bool args_given(const struct args *a, const char *name);
 
-/* What is worth a line before the command runs: options without effect, and one of which only the last counts. */
+/* What is worth a line before the command runs: options without effect, and one of which only the
+ * last counts. */
 void options_say(FILE *fp, const struct args *a);
 
 /* A line on standard error that `option` has no effect, and why; nothing with -q. */

@@ -36,8 +36,10 @@ static bool ends_with(const char *s, const char *end) {
 /* The vocabulary of -z, or of the model: read alone where its format allows that. */
 static int open_vocab(struct job *job, struct err *e) {
     const char *path = job->args->tokenizer;
-    if (path && job->args->model) args_no_effect(job->args, "-m", "-z names the tokenizer, and no model is read");
-    if (job->args->decode && job->args->special) args_no_effect(job->args, "--special", "--decode writes every token as it is");
+    if (path && job->args->model)
+        args_no_effect(job->args, "-m", "-z names the tokenizer, and no model is read");
+    if (job->args->decode && job->args->special)
+        args_no_effect(job->args, "--special", "--decode writes every token as it is");
     int rc = path ? OK : find_model(job->args, &job->arena, &path, e);
     if (rc) return rc;
     if (job->args->tokenizer || file_is_folder(path) || ends_with(path, ".gguf")) return vocab_open(&job->vocab, path, &job->arena, e);
