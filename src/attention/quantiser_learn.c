@@ -26,6 +26,7 @@ struct learner {
     double *sum, *mass;                 /* [D][K], [K] */
     uint32_t *code;                     /* [codes][n] */
     void *kmeans;
+    struct quantiser_cuts *cuts;
 };
 
 /* ---- ranges ---- */
@@ -45,13 +46,7 @@ static double distortion(const double *e, size_t n, double bits) {
     return best;
 }
 
-/* cost[g][i]: of the first i in g pieces, the last of which begins at cut[g][i]. */
-struct cuts {
-    double cost[QUANTISER_STAGES + 1][QUANTISER_DIM + 1];
-    size_t cut[QUANTISER_STAGES + 1][QUANTISER_DIM + 1];
-};
-
-static void find_cuts(struct cuts *c, const double *variance, size_t n, size_t ranges, double bits) {
+static void find_cuts(struct quantiser_cuts *c, const double *variance, size_t n, size_t ranges, double bits) {
     for (size_t g = 0; g <= ranges; g++)
         for (size_t i = 0; i <= n; i++) c->cost[g][i] = g == 0 && i == 0 ? 0 : HUGE_VAL;
     for (size_t j = 0; j < n; j++)
@@ -62,11 +57,11 @@ static void find_cuts(struct cuts *c, const double *variance, size_t n, size_t r
         }
 }
 
-double quantiser_ranges(const double *variance, size_t n, size_t ranges, double bits, size_t *width) {
-    struct cuts c;
-    find_cuts(&c, variance, n, ranges, bits);
-    for (size_t g = ranges, end = n; g > 0; end = c.cut[g][end], g--) width[g - 1] = end - c.cut[g][end];
-    return c.cost[ranges][n];
+double quantiser_ranges(struct quantiser_cuts *c, const double *variance, size_t n, size_t ranges, double bits,
+                        size_t *width) {
+    find_cuts(c, variance, n, ranges, bits);
+    for (size_t g = ranges, end = n; g > 0; end = c->cut[g][end], g--) width[g - 1] = end - c->cut[g][end];
+    return c->cost[ranges][n];
 }
 
 /* ---- the space ---- */
@@ -169,7 +164,7 @@ static void find_space(struct learner *l) {
     double e[QUANTISER_DIM];
     find_directions(l, e);
     if (l->parts & LEARN_RANGES)
-        quantiser_ranges(e, D, ranges, (double)l->depth * log2((double)l->K), width);
+        quantiser_ranges(l->cuts, e, D, ranges, (double)l->depth * log2((double)l->K), width);
     else
         for (size_t g = 0; g < ranges; g++) width[g] = D * (g + 1) / ranges - D * g / ranges;
     if ((l->parts & (LEARN_DIRECTIONS | LEARN_RANGES)) == LEARN_DIRECTIONS) balance(l, e, width, ranges);
@@ -293,7 +288,8 @@ static bool allocate(struct learner *l, struct arena *a) {
     l->mass = arena_alloc(a, l->K, sizeof *l->mass);
     l->code = arena_alloc(a, n * l->codes, sizeof *l->code);
     l->kmeans = arena_alloc(a, kmeans_work_bytes(n, D, l->K), 1);
-    return ok && l->mean && l->small && l->bias && l->sums && l->sum && l->mass && l->code && l->kmeans;
+    l->cuts = arena_alloc(a, 1, sizeof *l->cuts);
+    return ok && l->mean && l->small && l->bias && l->sums && l->sum && l->mass && l->code && l->kmeans && l->cuts;
 }
 
 static bool to_f16(uint16_t *bits, const float *x, size_t n) {
@@ -386,13 +382,12 @@ int quantiser_costs(double *cost, const struct learn_rows *rows, size_t most, si
     struct arena scratch = {0};
     struct learner l = {.rows = rows, .k = kernels, .parts = LEARN_ALL, .codes = 1, .depth = 1, .K = k};
     double variance[QUANTISER_DIM];
-    struct cuts *c = arena_alloc(&scratch, 1, sizeof *c);
-    int rc = c && allocate(&l, &scratch) ? OK : no_memory(e);
+    int rc = allocate(&l, &scratch) ? OK : no_memory(e);
     if (!rc) {
         subtract_mean(&l);
         find_directions(&l, variance);
-        find_cuts(c, variance, rows->dim, most, log2((double)k));
-        for (size_t m = 0; m < most; m++) cost[m] = c->cost[m + 1][rows->dim];
+        find_cuts(l.cuts, variance, rows->dim, most, log2((double)k));
+        for (size_t m = 0; m < most; m++) cost[m] = l.cuts->cost[m + 1][rows->dim];
     }
     arena_free(&scratch);
     return rc;

@@ -16,9 +16,16 @@ enum {
 };
 
 enum {
-    ACT_BYTES = 1 << 16, /* of stack for one row of x: enough for 12,000 columns and more */
+    ACT_BYTES = 1 << 16, /* for one row of x: enough for 12,000 columns and more */
     UNIT = 16            /* rows of w at least that up to SOME rows of x meet at a time: streams of weights are slow to begin */
 };
+
+/* What one thread works in, apart from its stack, which may be small: sums of products, or a row of x for weights in blocks. A caller's row is read by
+ * other threads while its own thread uses only the few sums of apply_one, which are on the stack. */
+static _Thread_local _Alignas(64) union {
+    float sums[TOKENS * ROWS];
+    uint8_t act[ACT_BYTES];
+} own;
 
 struct job {
     const struct kernels *k;
@@ -71,16 +78,16 @@ static void apply_one(void *ctx, size_t begin, size_t end, int thread) {
 
 /* The same for up to SOME rows of x, whose sums take 56 KB; where the set is faster so, a group of MATMUL_FEW after the other. */
 static void apply_some(void *ctx, size_t begin, size_t end, int thread) {
-    enum { PIECE = 512, SUMS = SOME * 256 };
+    enum { PIECE = 512, SUMS = SOME * 256 }; /* at most TOKENS * ROWS */
     const struct job *j = ctx;
     const struct matrix_product *p = j->p;
     const struct matrix *w = p->w;
     size_t bytes = matrix_row_bytes(w), groups = 1, most = least(PIECE, SUMS / p->n);
+    float *sums = own.sums;
     (void)thread;
     if (p->n > MATMUL_FEW && p->n <= j->k->few_at_a_time && dtype_block(w->type) == 1)
         groups = pieces(p->n, MATMUL_FEW), most = least(most, pieces(SOME_BYTES, bytes * UNIT) * UNIT);
     for (size_t row = begin * UNIT, last = least(end * UNIT, w->rows), rows; row < last; row += rows) {
-        float sums[SUMS];
         rows = least(last - row, most);
         for (size_t g = 0; g < groups; g++) {
             size_t i = p->n * g / groups, n = p->n * (g + 1) / groups - i;
@@ -97,7 +104,7 @@ static void apply_several(void *ctx, size_t task, int thread) {
     size_t row = task % pieces(w->rows, ROWS) * ROWS, rows = least(w->rows - row, ROWS);
     size_t part = task / pieces(w->rows, ROWS), parts = pieces(p->n, TOKENS); /* of the rows of x, all about the same size */
     size_t token = p->n * part / parts, n = p->n * (part + 1) / parts - token;
-    float sums[TOKENS * ROWS];
+    float *sums = own.sums;
     (void)thread;
     if (j->act)
         j->k->matmul_blocks(w->type, sums, ROWS, row_at(w, row), matrix_row_bytes(w), rows, (const uint8_t *)j->act + token * j->k->row_act_bytes(w->cols), n,
@@ -123,13 +130,12 @@ static void rows_to_acts(void *ctx, size_t begin, size_t end, int thread) {
     for (size_t i = begin; i < end; i++) k->row_act_from_f32((uint8_t *)p->work + i * bytes, p->x + i * p->ldx, p->w->cols);
 }
 
-/* One row of x for weights in blocks: false where it is too long for the stack. */
+/* One row of x for weights in blocks: false where it is too long for `own`. */
 static bool apply_one_to_blocks(struct job *j) {
-    _Alignas(64) uint8_t act[ACT_BYTES];
     const struct matrix *w = j->p->w;
-    if (j->k->act_bytes(w->type, w->cols) > sizeof act) return false;
-    j->k->act_from_f32(w->type, act, j->p->x, w->cols);
-    j->act = act;
+    if (j->k->act_bytes(w->type, w->cols) > sizeof own.act) return false;
+    j->k->act_from_f32(w->type, own.act, j->p->x, w->cols);
+    j->act = own.act;
     threads_ranges(pieces(w->rows, UNIT), apply_one, j);
     j->act = NULL;
     return true;
