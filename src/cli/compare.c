@@ -349,6 +349,19 @@ static int measure(struct job *j, struct err *e) {
     return rc;
 }
 
+/* 1 - rho of each window of a run, all texts together. */
+static const double *window_errors(struct job *j, const struct comparison_run *run) {
+    const struct gpt2_config *g = &j->g.model.weights.config;
+    double *y = arena_alloc(&j->arena, run->n_chunks + 1, sizeof *y);
+    for (size_t w = 0; y && w < run->n_chunks; w++) {
+        struct moments all = {0};
+        for (size_t i = 0; i < g->n_layer * g->n_head; i++)
+            moments_join(&all, &run->chunks[w].shadow[i * FIDELITIES + FIDELITY_SPEARMAN]);
+        y[w] = 1 - moments_mean(&all);
+    }
+    return y;
+}
+
 /* Spearman's rho of every run with a plain codebook, over all texts. */
 static int collect_law(struct job *j, struct err *e) {
     struct compare_law_point *points = arena_zalloc(&j->arena, j->main.n_runs, sizeof *points);
@@ -360,7 +373,8 @@ static int collect_law(struct job *j, struct err *e) {
         if (sscanf(keys, "lookat:m=%zu,k=%zu", &m, &k) != 2 || strstr(keys, "learned")) continue;
         int rc = comparison_summarise(&j->main, i, SIZE_MAX, &j->arena, &s, e);
         if (rc) return rc;
-        points[j->r.n_law++] = (struct compare_law_point){m, k, s.all[FIDELITY_SPEARMAN]};
+        points[j->r.n_law++] = (struct compare_law_point){m, k, s.all[FIDELITY_SPEARMAN], window_errors(j, &j->main.runs[i])};
+        j->r.n_law_windows = j->main.runs[i].n_chunks;
     }
     j->r.law = points;
     return OK;

@@ -249,6 +249,28 @@ static void lengths(struct json_out *j, const struct compare_report *r) {
     json_put_close(j);
 }
 
+static void law_test(struct json_out *j, const struct compare_report *r) {
+    static const char *const verdicts[] = {[LAW_NOT_SETTLED] = "not settled", [LAW_NO_POWER_LAW] = "no power law",
+                                           [LAW_SLOWER] = "falls more slowly", [LAW_FASTER] = "falls faster",
+                                           [LAW_HOLDS] = "holds"};
+    struct power_law_test t;
+    json_put_cstr(j, "verdict", verdicts[compare_law_verdict(r)]);
+    if (!compare_law_test(r, &t)) {
+        json_put_null(j, "test");
+        return;
+    }
+    json_put_object(j, "test");
+    json_put_double(j, "level", LAW_LEVEL);
+    json_put_uint(j, "windows", t.windows);
+    json_put_double(j, "p", t.p);
+    json_put_uint(j, "worst_point", t.worst);
+    pair(j, "residual", t.residual, t.error);
+    json_put_double(j, "visible", t.visible);
+    json_put_double(j, "exponent_se", t.exponent_error);
+    json_put_double(j, "exponent_p", t.exponent_p);
+    json_put_close(j);
+}
+
 static void law(struct json_out *j, const struct compare_report *r) {
     struct power_law fit;
     json_put_object(j, "law");
@@ -258,6 +280,7 @@ static void law(struct json_out *j, const struct compare_report *r) {
         json_put_uint(j, "m", r->law[i].m);
         json_put_uint(j, "k", r->law[i].k);
         pair(j, "spearman", estimate_mean(&r->law[i].spearman), estimate_error(&r->law[i].spearman));
+        json_put_double(j, "local_exponent", compare_law_local(r, i));
         json_put_close(j);
     }
     json_put_close(j);
@@ -265,6 +288,7 @@ static void law(struct json_out *j, const struct compare_report *r) {
         pair(j, "exponent", fit.exponent, fit.exponent_error);
         json_put_double(j, "factor", fit.factor);
         json_put_double(j, "r2", fit.r2);
+        law_test(j, r);
     }
     json_put_close(j);
 }

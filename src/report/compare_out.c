@@ -75,13 +75,47 @@ struct compare_bytes compare_loaded_shadow(const struct compare_report *r, const
     return loaded(r, s, r->main->first_layer, r->main->last_layer);
 }
 
+static double law_x(const struct compare_report *r, size_t i) {
+    return (double)(r->model.config.n_embd / r->model.config.n_head) / (double)(r->law[i].m * r->law[i].k);
+}
+
+static double law_y(const struct compare_report *r, size_t i) { return 1 - estimate_mean(&r->law[i].spearman); }
+
 bool compare_law_fit(const struct compare_report *r, struct power_law *fit) {
-    double d = (double)(r->model.config.n_embd / r->model.config.n_head);
     double *x = arena_alloc(r->arena, r->n_law, sizeof *x), *y = arena_alloc(r->arena, r->n_law, sizeof *y);
     if (!x || !y) return false;
-    for (size_t i = 0; i < r->n_law; i++) {
-        x[i] = d / (double)(r->law[i].m * r->law[i].k);
-        y[i] = 1 - estimate_mean(&r->law[i].spearman);
-    }
+    for (size_t i = 0; i < r->n_law; i++) x[i] = law_x(r, i), y[i] = law_y(r, i);
     return power_law_fit(x, y, r->n_law, fit);
+}
+
+bool compare_law_test(const struct compare_report *r, struct power_law_test *t) {
+    size_t n = r->n_law, windows = r->n_law_windows;
+    double *x = arena_alloc(r->arena, n + 1, sizeof *x), *y = arena_alloc(r->arena, n * windows + 1, sizeof *y);
+    *t = (struct power_law_test){.windows = windows};
+    if (!x || !y) return false;
+    for (size_t i = 0; i < n; i++) {
+        if (!r->law[i].windows) return false;
+        x[i] = law_x(r, i);
+        for (size_t w = 0; w < windows; w++) y[w * n + i] = r->law[i].windows[w];
+    }
+    return power_law_test(x, y, n, windows, LAW_LEVEL, t);
+}
+
+/* An exponent of 1 is what the law says; an upper bound also stands where the error falls faster. A tenth is granted. */
+enum law_verdict compare_law_verdict(const struct compare_report *r) {
+    struct power_law fit;
+    struct power_law_test t;
+    if (!compare_law_fit(r, &fit) || !compare_law_test(r, &t)) return LAW_NOT_SETTLED;
+    if (t.p < LAW_LEVEL) return LAW_NO_POWER_LAW;
+    if (t.visible > 0.5) return LAW_NOT_SETTLED;
+    if (t.exponent_p >= LAW_LEVEL || fabs(fit.exponent - 1) <= 0.1) return LAW_HOLDS;
+    return fit.exponent < 1 ? LAW_SLOWER : LAW_FASTER;
+}
+
+double compare_law_local(const struct compare_report *r, size_t point) {
+    size_t next = SIZE_MAX;
+    double x = law_x(r, point);
+    for (size_t i = 0; i < r->n_law; i++)
+        if (law_x(r, i) > x && (next == SIZE_MAX || law_x(r, i) < law_x(r, next))) next = i;
+    return next == SIZE_MAX ? NAN : log(law_y(r, point) / law_y(r, next)) / log(x / law_x(r, next));
 }

@@ -41,6 +41,7 @@ struct compare_free {
 struct compare_law_point {
     size_t m, k;
     struct estimate spearman;
+    const double *windows; /* [n_law_windows] 1 - rho of each window; NULL: not known */
 };
 
 struct compare_report {
@@ -54,7 +55,7 @@ struct compare_report {
     uint64_t seed;                         /* free: of the samples */
     bool heads, paper, explain;            /* explain: what the columns mean, at the end */
     const struct compare_law_point *law;   /* [n_law] layer first_layer, over all texts; NULL: none */
-    size_t n_law;
+    size_t n_law, n_law_windows;
     struct comparison_summary *summary;         /* [n_runs][n_texts] of main */
     struct comparison_summary *length_summary;  /* [n_lengths][n_runs][n_texts] */
     struct arena *arena;
@@ -83,6 +84,18 @@ struct compare_bytes compare_loaded_shadow(const struct compare_report *r, const
 
 /* The law of arXiv 2601.10155, 1 - rho = O(d / (m K)), fitted to the points: y = 1 - rho against x = d / (m K). False with too few points. */
 bool compare_law_fit(const struct compare_report *r, struct power_law *fit);
+
+/* Do the points lie on the fitted curve, at the level LAW_LEVEL? False with too few points or windows. */
+#define LAW_LEVEL 0.01
+bool compare_law_test(const struct compare_report *r, struct power_law_test *t);
+enum law_verdict {
+    LAW_NOT_SETTLED, /* too few points or windows, or errors so large that hardly any curve would be seen */
+    LAW_NO_POWER_LAW, LAW_SLOWER, LAW_FASTER, LAW_HOLDS
+};
+enum law_verdict compare_law_verdict(const struct compare_report *r);
+
+/* The exponent between a point and the next one with a larger d / (m K); NAN for the last. */
+double compare_law_local(const struct compare_report *r, size_t point);
 
 int compare_put_text(const struct compare_report *r, bool markdown, FILE *fp, struct err *e);
 void compare_put_csv(const struct compare_report *r, FILE *fp);

@@ -56,36 +56,47 @@ int paper_tables(const struct compare_report *r, const struct page *p, struct er
 }
 
 static int points(const struct compare_report *r, const struct page *p, struct err *e) {
+    static const char *const titles[] = {"m", "K", "d/(mK)", "1 - rho", "fitted", "off by", "local exponent"};
     size_t d = r->model.config.n_embd / r->model.config.n_head;
     struct power_law fit;
     bool fitted = compare_law_fit(r, &fit);
     struct text_table t;
-    table_begin(&t, "rrrrr", p->arena);
-    table_cell(&t, "m"), table_cell(&t, "K"), table_cell(&t, "d/(mK)"), table_cell(&t, "1 - rho"), table_cell(&t, "fitted");
+    table_begin(&t, "rrrrrrr", p->arena);
+    for (size_t i = 0; i < sizeof titles / sizeof *titles; i++) table_cell(&t, "%s", titles[i]);
     for (size_t i = 0; i < r->n_law; i++) {
         const struct compare_law_point *l = &r->law[i];
-        double x = (double)d / (double)(l->m * l->k);
+        double x = (double)d / (double)(l->m * l->k), y = 1 - estimate_mean(&l->spearman), local = compare_law_local(r, i);
+        double curve = fitted ? fit.factor * pow(x, fit.exponent) : NAN;
         table_cell(&t, "%zu", l->m);
         table_cell(&t, "%zu", l->k);
         table_cell(&t, "%.5f", x);
-        cell_pair(&t, 1 - estimate_mean(&l->spearman), estimate_error(&l->spearman));
-        if (fitted)
-            cell_number(&t, fit.factor * pow(x, fit.exponent));
-        else
-            table_cell(&t, "-");
+        cell_pair(&t, y, estimate_error(&l->spearman));
+        table_cell(&t, fitted ? "%.4f" : "-", curve);
+        table_cell(&t, fitted ? "%+.1f %%" : "-", 100 * (y / curve - 1));
+        table_cell(&t, isnan(local) ? "-" : "%.2f", local);
     }
     return page_table(p, &t, e);
 }
 
-/* An exponent of 1 is what the law says; an upper bound also stands where the error falls faster. Three standard errors of the fit, or a tenth, are granted. */
-static void verdict(const struct power_law *fit, const struct page *p) {
-    double off = fit->exponent - 1, room = 3 * fit->exponent_error > 0.1 ? 3 * fit->exponent_error : 0.1;
-    fprintf(p->fp, "\n1 - rho = %.3f (d/(mK))^%.3f, exponent ± %.3f, R2 = %.3f over %zu points. The law asks for the exponent 1: ", fit->factor,
-            fit->exponent, fit->exponent_error, fit->r2, fit->n);
-    if (off < -room)
-        fputs("it does not hold here, 1 - rho falls more slowly.\n", p->fp);
+/* What the test found, then what that means for an exponent of 1. */
+static void verdict(const struct compare_report *r, const struct power_law *fit, const struct page *p) {
+    static const char *const said[] = {
+        [LAW_NOT_SETTLED] = "that is not settled here",
+        [LAW_NO_POWER_LAW] = "it does not hold here, the points are no power law, and the fitted exponent is none of theirs",
+        [LAW_SLOWER] = "it does not hold here, 1 - rho falls more slowly",
+        [LAW_FASTER] = "it holds here as a bound, 1 - rho falls faster",
+        [LAW_HOLDS] = "it holds here within the errors"};
+    struct power_law_test t;
+    bool tested = compare_law_test(r, &t);
+    page_line(p, "1 - rho = %.3f (d/(mK))^%.3f, exponent ± %.3f by the scatter of the points, R2 = %.3f over %zu points.", fit->factor,
+              fit->exponent, fit->exponent_error, fit->r2, fit->n);
+    if (tested)
+        page_line(p, "Goodness of fit, level %g %%: the point m = %zu, K = %zu is off by %+.1f %% ± %.1f %%, p = %.2g over %zu windows; "
+                  "%.1f %% would be seen. Exponent ± %.3f over windows, p of 1 is %.2g.", 100 * LAW_LEVEL, r->law[t.worst].m,
+                  r->law[t.worst].k, 100 * t.residual, 100 * t.error, t.p, t.windows, 100 * t.visible, t.exponent_error, t.exponent_p);
     else
-        fprintf(p->fp, "it holds here%s.\n", off > room ? " as a bound, 1 - rho falls faster" : "");
+        page_line(p, "Goodness of fit: %s, so there are no errors to test against.", text_plural(t.windows, "window").s);
+    page_line(p, "The law asks for the exponent 1: %s.", said[compare_law_verdict(r)]);
 }
 
 /* The law knows only the product mK: points that share it should agree. */
@@ -109,7 +120,7 @@ int paper_law(const struct compare_report *r, const struct page *p, struct err *
     int rc = points(r, p, e);
     if (rc) return rc;
     if (compare_law_fit(r, &fit) && fit.n > 2)
-        verdict(&fit, p);
+        verdict(r, &fit, p);
     else
         fprintf(p->fp, "\nFewer than three codebooks settle nothing.\n");
     twins(r, p);
