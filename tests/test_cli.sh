@@ -172,12 +172,6 @@ done
 only "a.gguf b.gguf"
 end
 
-# Tokens without a row of the model's cannot be used, which is said and no error.
-begin fewer_rows_than_tokens
-"$BIN" convert --random 1,1,4,4,100 -z $tok -o "$tmp/few.gguf" > "$tmp/out" 2> "$tmp/err" || fail "exits $?"
-grep -q "4096 tokens and the model 100 rows" "$tmp/err" || fail "$(cat "$tmp/err")"
-end
-
 # Weights that take seconds are announced.
 begin random_says
 expect 0 "" "$BIN" convert -q --random 1,1,512,32,20000 -o "$tmp/large.gguf"
@@ -232,6 +226,7 @@ expect 2 "got both" "$BIN" convert "$m" --random gpt2 -o "$tmp/d/c.gguf"
 expect 2 "got 'gpt3'" "$BIN" convert --random gpt3 -o "$tmp/d/c.gguf"
 expect 2 "got '1,2,3,4'" "$BIN" convert --random 1,2,3,4 -o "$tmp/d/c.gguf"
 expect 2 "--random: " "$BIN" convert --random 1,3,16,4,4096 -o "$tmp/d/c.gguf"
+expect 3 "$tok" "$BIN" convert --random 1,1,4,4,100 -z $tok -o "$tmp/d/c.gguf"
 only "a.gguf b.gguf"
 end
 
