@@ -112,10 +112,14 @@ sed '1d; s/"lookat:m=2,k=16/"lookat/' "$tmp/out" | awk -F, '{ s = $6 + $7 + $8 +
 bench -m "$tmp/tiny.gguf" -r 1 --attention --attn fp16,lookat:m=2,k=16,fp32 -o json
 grep -q '"rows":\[\],"attention":\[{"model":0,"kernels":"[a-z0-9]*","attn":"fp16","effective_attn":"fp16/fp16","depth":1,"ns_per_key":{"tables":[0-9.e-]*,"scores":' "$tmp/out" || fail "$(cat "$tmp/out")"
 [ "$(grep -o '"depth":[0-9]*' "$tmp/out" | sort | uniq -c | awk '{ print $1 $2 }' | tr '\n' ' ')" = '3"depth":1 3"depth":16 3"depth":2 3"depth":4 3"depth":8 ' ] || fail "depths: $(cat "$tmp/out")"
-grep -q '"crossovers":\[{"model":0,"kernels":"[a-z0-9]*","attn":"lookat:m=2,k=16","effective_attn":"lookat:m=2,k=16,table=16,plain/fp16","keys":[0-9.nul]*},{.*"attn":"fp32".*}\]}$' "$tmp/out" ||
+grep -q '"crossovers":\[{"model":0,"kernels":"[a-z0-9]*","attn":"lookat:m=2,k=16","effective_attn":"lookat:m=2,k=16,table=16,plain/fp16","keys":null,"verdict":"not told"},{.*"attn":"fp32".*,"keys":null,"verdict":"no tables"}\]}$' "$tmp/out" ||
     fail "$(cat "$tmp/out")"
-bench -m "$tmp/tiny.gguf" -r 1 --attention -d 4 --attn fp16,fp32
-[ "$(grep -c '^| random | [a-z0-9]* | fp[136]*2*6* | 4 | ' "$tmp/out")" -eq 2 ] && grep -q 'tables and scores of fp32 take l' "$tmp/out" || fail "$(cat "$tmp/out")"
+bench -m "$tmp/tiny.gguf" -r 1 --attention -d 4 --attn fp16,fp32,lookat:m=2,k=16
+[ "$(grep -c '^| random | [a-z0-9]* | fp[136]*2*6* | 4 | ' "$tmp/out")" -eq 2 ] || fail "$(cat "$tmp/out")"
+grep -q 'tables and scores of fp32' "$tmp/out" && fail "fp32 has no tables: $(cat "$tmp/out")"
+grep -q 'tables and scores of lookat:m=2,k=16 (plain) take some time; .* 5 repetitions would tell' "$tmp/out" || fail "one repetition: $(cat "$tmp/out")"
+bench -m "$tmp/tiny.gguf" -r 5 --attention -d 4,16 --attn fp16,lookat:m=2,k=16 -o json
+grep -q '"verdict":"\(not told\|longer\|less\|from\|at the latest\)"}\]}$' "$tmp/out" || fail "five repetitions: $(cat "$tmp/out")"
 end
 
 # refused TEXT ARGUMENT...

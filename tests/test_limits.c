@@ -59,31 +59,44 @@ static void the_slower_limit_binds(void) {
     CHECK(!computing.reading && computing.seconds == 3, "%g s", computing.seconds);
 }
 
-/* Two backends at three depths: ns of tables and scores as given, the median of three repetitions. */
-static double crossing(const double x[3], const double y[3]) {
-    static double ns[6][3][ATTN_STAGES];
+/* Two backends at three depths: ns of tables and scores as given, the median of `repeats`; every repetition but the first is off by up
+ * to `noise`, now up, now down for the first backend alone. */
+static struct bench_crossing crossing(const double x[3], const double y[3], double noise, size_t repeats) {
+    static double ns[6][7][ATTN_STAGES];
     struct bench_stages stages[6];
     for (size_t i = 0; i < 6; i++) {
         double cost = i < 3 ? x[i] : y[i - 3];
-        for (size_t r = 0; r < 3; r++) {
-            ns[i][r][ATTN_PREPARE] = 1 + 50 * (double)(r == 1); /* once much slower */
-            ns[i][r][ATTN_SCORE] = cost - 1;
+        for (size_t r = 0; r < repeats; r++) {
+            ns[i][r][ATTN_PREPARE] = 1 + 50 * (double)(r == 1); /* once much slower, both */
+            ns[i][r][ATTN_SCORE] = cost - 1 + (i < 3 && r ? (r % 2 ? noise : -noise) : 0);
             ns[i][r][ATTN_SOFTMAX] = ns[i][r][ATTN_MIX] = 1e6;
         }
         stages[i] = (struct bench_stages){.group = i / 3, .depth = 100 * (i % 3 + 1), .ns = ns[i]};
     }
-    struct bench b = {.stages = stages, .n_stages = 6, .repeats = 3};
-    return bench_crossover(&b, 0, 1);
+    struct bench b = {.stages = stages, .n_stages = 6, .repeats = repeats};
+    return bench_crossing(&b, 0, 1);
 }
 
 static void crossovers(void) {
-    const double fp16[3] = {10, 20, 30}, table[3] = {12, 18, 24}, late[3] = {12, 21, 29}, always[3] = {9, 19, 29}, never[3] = {5, 20, 31},
+    const double fp16[3] = {10, 20, 30}, table[3] = {12, 18, 24}, late[3] = {12, 21, 29}, always[3] = {9, 19, 29}, never[3] = {5, 20.5, 31},
                  back[3] = {5, 24, 28};
-    CHECK(crossing(table, fp16) == 150, "%g, expected 150", crossing(table, fp16));
-    CHECK(crossing(late, fp16) == 250, "%g, expected 250", crossing(late, fp16));
-    CHECK(crossing(always, fp16) == 100, "%g, expected 100", crossing(always, fp16));
-    CHECK(isinf(crossing(never, fp16)), "%g, expected none", crossing(never, fp16));
-    CHECK(fabs(crossing(back, fp16) - 266.6666667) < 1e-3, "%g, expected 266.7", crossing(back, fp16));
+    const struct {
+        const double *x;
+        double noise;
+        size_t repeats;
+        enum bench_order order;
+        double keys;
+    } cases[] = {
+        {table, 0, 5, BENCH_FROM, 150},       {table, 1, 5, BENCH_FROM, 150},          {late, 0, 5, BENCH_FROM, 250},
+        {always, 0.5, 7, BENCH_ALWAYS, 100},  {never, 0, 5, BENCH_NEVER, -1},          {back, 0, 5, BENCH_FROM, 266.6666667},
+        {table, 3, 5, BENCH_AT_LATEST, 300},  {late, 2, 5, BENCH_NOT_TOLD, -1},        {table, 0, 4, BENCH_NOT_TOLD, -1},
+        {table, 0, 1, BENCH_NOT_TOLD, -1},    {table, 2.5, 5, BENCH_AT_LATEST, 300},   {never, 2, 5, BENCH_NOT_TOLD, -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct bench_crossing c = crossing(cases[i].x, fp16, cases[i].noise, cases[i].repeats);
+        bool number = cases[i].keys < 0 ? isnan(c.keys) : fabs(c.keys - cases[i].keys) < 1e-6 * cases[i].keys;
+        CHECK(c.order == cases[i].order && number, "case %zu: order %d, %g keys", i, (int)c.order, c.keys);
+    }
 }
 
 int main(void) {

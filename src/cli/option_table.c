@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include "cli/options.h"
 
 #define GEN (1u << CMD_GENERATE)
@@ -155,7 +157,8 @@ const struct option option_table[] = {
     {"output", 'o', NULL, "text|md|csv|json|jsonl", OPT_CHOICE, AT(format), 0, 0, COMP, "Output",
      "tables for a terminal, the same in Markdown, CSV with a row for each text, backend and layer, one JSON object, or (jsonl) the raw sums for --merge", "text"},
     {"output", 'o', NULL, "md|csv|json|jsonl|text", OPT_CHOICE, AT(format), 0, 0, BENCH, "Output",
-     "Markdown, a line of CSV for each row, one JSON object, one for each row and one for the rest, or for a terminal", "md"},
+     "Markdown, a line of CSV for each row, one JSON object, one for each row and one for the rest, or text for a terminal; text where "
+     "standard output is one, else Markdown, if none is given", NULL},
     {"output", 'o', NULL, "text|json", OPT_CHOICE, AT(format), 0, 0, EVAL | INFO | TOK, "Output", "for people or for programs", "text"},
     {"logprobs", 0, NULL, "K", OPT_INT, AT(logprobs), 0, 16777216, GEN, "Output",
      "with json: the K most likely tokens and their log-probabilities at each step", NULL},
@@ -191,7 +194,7 @@ void args_init(struct args *a, enum command_id command) {
         .repeat_last_n = 64,
         .seed = command == CMD_COMPARE, /* what is measured twice should be the same twice */
         .repetitions = 5,
-        .format = command == CMD_BENCH ? "md" : "text",
+        .format = command == CMD_BENCH && !isatty(STDOUT_FILENO) ? "md" : "text",
         .type = "f16",
     };
 }

@@ -36,18 +36,27 @@ static void table_row(struct text_table *t, const struct bench *b, const struct 
     cell_times(t, fp16 ? total_ns(b, fp16) : NAN, total_ns(b, s));
 }
 
-/* Where each backend's scores become cheaper than fp16's. */
+/* Where the scores of each backend that makes tables become cheaper than fp16's, as far as the repetitions agree. */
 static void put_crossings(const struct bench *b, const struct page *p) {
     for (size_t g = 0; g < b->n_groups; g++) {
         size_t other = bench_fp16_group(b, g);
-        if (other == SIZE_MAX || other == g) continue;
-        double keys = bench_crossover(b, g, other);
+        if (other == SIZE_MAX || other == g || !bench_has_tables(b, g)) continue;
+        struct bench_crossing c = bench_crossing(b, g, other);
         const struct bench_group *x = &b->groups[g];
-        fprintf(p->fp, "%s%s, %s: tables and scores of %s take ", p->markdown ? "\n" : "", printable_copy(x->model->name).s, x->k->name, x->attn);
-        if (isinf(keys))
-            fprintf(p->fp, "longer than those of fp16 at %zu keys, the most measured\n", x->depth);
-        else
-            fprintf(p->fp, "less time than those of fp16 from %.0f keys on\n", keys);
+        const char *attn = spec_title(x->attn, x->s.attn.name, p->arena);
+        char what[200];
+        switch (c.order) {
+        case BENCH_NEVER: snprintf(what, sizeof what, "longer than those of fp16 at %zu keys, the most measured", x->depth); break;
+        case BENCH_ALWAYS: snprintf(what, sizeof what, "less time than those of fp16 from %.0f keys on, the least measured", c.keys); break;
+        case BENCH_FROM: snprintf(what, sizeof what, "less time than those of fp16 from %.0f keys on", c.keys); break;
+        case BENCH_AT_LATEST: snprintf(what, sizeof what, "less time than those of fp16 from %.0f keys on at the latest", c.keys); break;
+        default:
+            if (b->repeats < BENCH_SURE)
+                snprintf(what, sizeof what, "some time; from how many keys on it is less than fp16's, %d repetitions would tell", BENCH_SURE);
+            else
+                snprintf(what, sizeof what, "now more, now less than those of fp16 at %zu keys, the most measured", x->depth);
+        }
+        page_line(p, "%s, %s: tables and scores of %s take %s", x->model->name, x->k->name, attn ? attn : x->attn, what);
     }
 }
 
@@ -104,6 +113,8 @@ void stages_put_json(struct json_out *j, const struct bench_report *r, const str
 }
 
 void stages_put_crossovers(struct json_out *j, const struct bench_report *r) {
+    static const char *const orders[] = {[BENCH_NOT_TOLD] = "not told", [BENCH_NEVER] = "longer", [BENCH_ALWAYS] = "less",
+                                         [BENCH_FROM] = "from", [BENCH_AT_LATEST] = "at the latest"};
     const struct bench *b = r->bench;
     json_put_array(j, "crossovers");
     for (size_t g = 0; g < b->n_groups; g++) {
@@ -111,7 +122,10 @@ void stages_put_crossovers(struct json_out *j, const struct bench_report *r) {
         if (other == SIZE_MAX || other == g) continue;
         json_put_object(j, NULL);
         put_group(j, r, g);
-        json_put_double(j, "keys", bench_crossover(b, g, other)); /* null: not at the depths measured */
+        bool tables = bench_has_tables(b, g);
+        struct bench_crossing c = bench_crossing(b, g, other);
+        json_put_double(j, "keys", tables ? c.keys : NAN); /* null: not told */
+        json_put_cstr(j, "verdict", tables ? orders[c.order] : "no tables");
         json_put_close(j);
     }
     json_put_close(j);
