@@ -58,6 +58,7 @@ static int refuse_unknown(const struct file *f, const char *expected, struct err
 
 static int find_kind(const struct file *f, const char *expected, enum file_kind *kind, struct err *e) {
     uint64_t magic = first_bytes(f, 4);
+    size_t mark = starts(f, "\xef\xbb\xbf", 3) ? 3 : 0; /* a byte-order mark in front of text */
     if (f->size == 0) return err_file(e, ERR_REFUSED, f->path, "is empty");
     for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++)
         if (starts(f, OTHERS[i].start, OTHERS[i].n)) return err_file(e, ERR_REFUSED, f->path, "%s", OTHERS[i].say);
@@ -66,8 +67,8 @@ static int find_kind(const struct file *f, const char *expected, enum file_kind 
     else if (magic == 20240326) *kind = KIND_LLMC_MODEL;
     else if (magic == 20240328) *kind = KIND_LLMC_TOKENIZER;
     else if (f->size > 8 && first_bytes(f, 8) <= 100000000 && f->data[8] == '{') *kind = KIND_SAFETENSORS;
-    else if (starts(f, "#version", 8) || strcmp(path_base(f->path), "merges.txt") == 0) *kind = KIND_MERGES;
-    else if (f->data[0] == '{' || ends(f->path, ".json")) *kind = KIND_JSON;
+    else if ((f->size > mark && f->size - mark >= 8 && memcmp(f->data + mark, "#version", 8) == 0) || strcmp(path_base(f->path), "merges.txt") == 0) *kind = KIND_MERGES;
+    else if ((f->size > mark && f->data[mark] == '{') || ends(f->path, ".json")) *kind = KIND_JSON;
     else if (ends(f->path, ".gguf") && !is_text(f)) *kind = KIND_GGUF;
     else if (ends(f->path, ".safetensors") && !is_text(f)) *kind = KIND_SAFETENSORS;
     else return refuse_unknown(f, expected, e);
