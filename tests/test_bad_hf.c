@@ -240,12 +240,15 @@ static void folders(void) {
     write_text("config.json", TINY_CONFIG);
     folder_write("model.safetensors", b.data, b.size);
     write_text("tokenizer_config.json", "{\"add_prefix_space\": true}");
-    f = (struct bad_file){.name = "prefix", .expect = "add_prefix_space is true, which is not supported"};
+    f = (struct bad_file){.name = "prefix",
+                          .expect = "add_prefix_space is true, which is not supported"};
     expect_refused(&f, folder, true, "tokenizer_config.json");
-    write_text("tokenizer_config.json", "{\"added_tokens_decoder\": {\"x\": {\"content\": \"y\"}}}");
+    write_text("tokenizer_config.json",
+               "{\"added_tokens_decoder\": {\"x\": {\"content\": \"y\"}}}");
     f = (struct bad_file){.name = "key", .expect = "expected a token id as the key"};
     expect_refused(&f, folder, true, "tokenizer_config.json");
-    write_text("tokenizer_config.json", "{\"added_tokens_decoder\": {\"9\": {\"content\": \"y\"}}}");
+    write_text("tokenizer_config.json",
+               "{\"added_tokens_decoder\": {\"9\": {\"content\": \"y\"}}}");
     f = (struct bad_file){.name = "far", .expect = "token id 9 is too large for 4 tokens"};
     expect_refused(&f, folder, true, "vocab.json");
     unlink(folder_path("tokenizer_config.json"));

@@ -271,13 +271,16 @@ static void same_vocab(const struct vocab *x, const struct vocab *y) {
     CHECK(memcmp(x->merges, y->merges, x->n_merges * sizeof *x->merges) == 0, "merges");
 }
 
-/* What other programs load: an id beyond the tokens, an empty token, other numbers of rows than of tokens, types that say more than normal. */
+/* What other programs load: an id beyond the tokens, an empty token, other numbers of rows than of
+ * tokens, types that say more than normal. */
 static void odd_vocabularies(void) {
     static const char *const tokens[] = {"a", "b", "ab", "<x>", "", "[PAD5]", "two words"};
     static const uint32_t types[] = {3, 1, 4, 3, 5, 5, 4};
     static const char *const says[] = {
-        "the bos token is 50256, but there are only 7 tokens: there is none", "add_bos_token is true, but no token is named to begin a text with",
-        "add_eos_token is true: no token is added behind a text", "the tokenizer has 7 tokens and the model 5 rows: tokens from 5 on cannot be used"};
+        "the bos token is 50256, but there are only 7 tokens: there is none",
+        "add_bos_token is true, but no token is named to begin a text with",
+        "add_eos_token is true: no token is added behind a text",
+        "the tokenizer has 7 tokens and the model 5 rows: tokens from 5 on cannot be used"};
     struct tiny t;
     struct checkpoint c = {0};
     tiny_init(&t);
@@ -292,19 +295,25 @@ static void odd_vocabularies(void) {
     put_u8(tiny_kv(&t, "lookat.tokenizer.ignore_merges", T_BOOL), 1);
     warnings = 0;
     for (size_t i = 0; i < 4; i++) all_warnings[i][0] = 0;
-    CHECK(gguf_load_model(&c, write_tiny(&t), keep_warning, &e) == OK && warnings == 4, "%d warnings, %s", warnings, e.msg);
+    CHECK(gguf_load_model(&c, write_tiny(&t), keep_warning, &e) == OK && warnings == 4,
+          "%d warnings, %s", warnings, e.msg);
     for (size_t i = 0; i < 4; i++) CHECK(strstr(all_warnings[i], says[i]), "%s", all_warnings[i]);
-    static const uint8_t kind[] = {TOKEN_NORMAL, TOKEN_NORMAL, TOKEN_NORMAL, TOKEN_CONTROL, TOKEN_UNUSED, TOKEN_PADDING, TOKEN_ADDED};
+    static const uint8_t kind[] = {TOKEN_NORMAL, TOKEN_NORMAL,  TOKEN_NORMAL, TOKEN_CONTROL,
+                                   TOKEN_UNUSED, TOKEN_PADDING, TOKEN_ADDED};
     static const uint8_t match[] = {MATCH_SPECIAL, 0, MATCH_TEXT, MATCH_SPECIAL, 0, 0, MATCH_TEXT};
     const struct vocab *v = &c.vocab;
     CHECK(v->n == 7 && memcmp(v->kind, kind, 7) == 0 && memcmp(v->match, match, 7) == 0, "kinds");
-    CHECK(v->n_merges == 1 && v->bos == -1 && v->eos == 3 && !v->add_bos && v->whole_text && v->ignore_merges, "bos %d eos %d", v->bos, v->eos);
+    CHECK(v->n_merges == 1 && v->bos == -1 && v->eos == 3 && !v->add_bos && v->whole_text &&
+              v->ignore_merges,
+          "bos %d eos %d", v->bos, v->eos);
     close_model(&c);
     tiny_init(&t);
     tiny_drop_kv(&t, "tokenizer.ggml.bos_token_id");
     put_u8(tiny_kv(&t, "tokenizer.ggml.add_bos_token", T_BOOL), 1);
     c = (struct checkpoint){0};
-    CHECK(gguf_load_model(&c, write_tiny(&t), NULL, &e) == OK && c.vocab.add_bos && c.vocab.bos == 4, "<|endoftext|> begins texts: %d", c.vocab.bos);
+    CHECK(gguf_load_model(&c, write_tiny(&t), NULL, &e) == OK && c.vocab.add_bos &&
+              c.vocab.bos == 4,
+          "<|endoftext|> begins texts: %d", c.vocab.bos);
     close_model(&c);
 }
 
@@ -313,27 +322,40 @@ static int64_t item_of(const struct gguf *g, const char *key, uint64_t i) {
     return kv && kv->type == GGUF_ARRAY && i < kv->count ? gguf_item(kv, i) : -1;
 }
 
-/* A vocabulary with everything that a file has to tell, written for a model with `rows` rows and read back. */
+/* A vocabulary with everything that a file has to tell, written for a model with `rows` rows and
+ * read back. */
 static void write_vocab(size_t rows, struct vocab *back, struct gguf *g) {
     const struct gpt2_config shape = {1, 1, 4, 32, 8, rows, 1e-5f, GELU_TANH};
     const char *path = folder_path("vocab.gguf");
     struct checkpoint c;
     struct vocab_builder b;
-    CHECK(checkpoint_random(&c, &shape, 1, &e) == OK && vocab_builder_init(&b, "test", 8, 60, 2, &c.arena, &e) == OK, "%s", e.msg);
+    CHECK(checkpoint_random(&c, &shape, 1, &e) == OK &&
+              vocab_builder_init(&b, "test", 8, 60, 2, &c.arena, &e) == OK,
+          "%s", e.msg);
     static const char *const text[] = {"!", "a", " ", "a ", "a a", "<s>", "hot", "free"};
-    static const enum token_kind kinds[] = {TOKEN_CONTROL, TOKEN_NORMAL, TOKEN_NORMAL, TOKEN_NORMAL, TOKEN_NORMAL, TOKEN_CONTROL, TOKEN_ADDED, TOKEN_UNUSED};
-    for (size_t i = 0; i < 8; i++) CHECK(vocab_builder_set(&b, i, text[i], strlen(text[i]), kinds[i], &e) == OK, "%s", e.msg);
-    CHECK(vocab_builder_merge_ids(&b, 1, 2, 3, &e) == OK && vocab_builder_merge_ids(&b, 3, 1, 4, &e) == OK, "%s", e.msg);
+    static const enum token_kind kinds[] = {TOKEN_CONTROL, TOKEN_NORMAL, TOKEN_NORMAL,
+                                            TOKEN_NORMAL,  TOKEN_NORMAL, TOKEN_CONTROL,
+                                            TOKEN_ADDED,   TOKEN_UNUSED};
+    for (size_t i = 0; i < 8; i++)
+        CHECK(vocab_builder_set(&b, i, text[i], strlen(text[i]), kinds[i], &e) == OK, "%s", e.msg);
+    CHECK(vocab_builder_merge_ids(&b, 1, 2, 3, &e) == OK &&
+              vocab_builder_merge_ids(&b, 3, 1, 4, &e) == OK,
+          "%s", e.msg);
     b.match[6] |= MATCH_LSTRIP;
     CHECK(vocab_builder_finish(&b, &c.vocab, 5, 0, &e) == OK, "%s", e.msg);
     vocab_builder_free(&b);
     c.vocab.add_bos = c.vocab.whole_text = c.vocab.ignore_merges = true;
-    CHECK(gguf_write_model(path, true, &c.weights, &c.vocab, "n", DTYPE_F32, NULL, NULL, &e) == OK, "%s", e.msg);
-    CHECK(gguf_load_vocab(back, path, &c.arena, &e) == OK && gguf_open(g, path, &e) == OK, "%s", e.msg);
+    CHECK(gguf_write_model(path, true, &c.weights, &c.vocab, "n", DTYPE_F32, NULL, NULL, &e) == OK,
+          "%s", e.msg);
+    CHECK(gguf_load_vocab(back, path, &c.arena, &e) == OK && gguf_open(g, path, &e) == OK, "%s",
+          e.msg);
     CHECK(back->whole_text && back->ignore_merges, "rules");
     if (rows == 8) same_vocab(&c.vocab, back);
     if (rows == 8) CHECK(memcmp(c.vocab.match, back->match, 8) == 0 && back->add_bos, "match");
-    if (rows > 8) CHECK(memcmp(c.vocab.kind, back->kind, 8) == 0 && memcmp(c.vocab.bytes, back->bytes, c.vocab.offset[8]) == 0, "the tokens there are");
+    if (rows > 8)
+        CHECK(memcmp(c.vocab.kind, back->kind, 8) == 0 &&
+                  memcmp(c.vocab.bytes, back->bytes, c.vocab.offset[8]) == 0,
+              "the tokens there are");
     arena_free(&c.arena);
 }
 
@@ -342,18 +364,28 @@ static void written_vocabularies(void) {
     struct gguf g;
     static const int32_t types[] = {3, 1, 1, 1, 1, 3, 4, 5};
     write_vocab(8, &v, &g);
-    for (uint64_t i = 0; i < 8; i++) CHECK(item_of(&g, "tokenizer.ggml.token_type", i) == types[i], "type of token %d", (int)i);
+    for (uint64_t i = 0; i < 8; i++)
+        CHECK(item_of(&g, "tokenizer.ggml.token_type", i) == types[i], "type of token %d", (int)i);
     gguf_close(&g);
-    write_vocab(11, &v, &g); /* three rows of padding, by the names that llama.cpp's converter gives them */
-    for (uint64_t i = 0; i < 11; i++) CHECK(item_of(&g, "tokenizer.ggml.token_type", i) == (i < 8 ? types[i] : 5), "type of token %d", (int)i);
+    write_vocab(11, &v,
+                &g); /* three rows of padding, by the names that llama.cpp's converter gives them */
+    for (uint64_t i = 0; i < 11; i++)
+        CHECK(item_of(&g, "tokenizer.ggml.token_type", i) == (i < 8 ? types[i] : 5),
+              "type of token %d", (int)i);
     const uint8_t *p = gguf_find(&g, "tokenizer.ggml.tokens")->data;
     struct gguf_str last = {0};
     for (int i = 0; i < 11; i++) last = gguf_next_string(&p);
-    CHECK(gguf_find(&g, "tokenizer.ggml.tokens")->count == 11 && last.n == 7 && memcmp(last.s, "[PAD10]", 7) == 0, "names");
+    CHECK(gguf_find(&g, "tokenizer.ggml.tokens")->count == 11 && last.n == 7 &&
+              memcmp(last.s, "[PAD10]", 7) == 0,
+          "names");
     gguf_close(&g);
     write_vocab(4, &v, &g); /* tokens 4 to 7 have no row, and so no merge makes them */
-    CHECK(gguf_find(&g, "tokenizer.ggml.tokens")->count == 4 && gguf_find(&g, "tokenizer.ggml.merges")->count == 1, "cut to the rows");
-    CHECK(!gguf_find(&g, "tokenizer.ggml.bos_token_id") && gguf_find(&g, "tokenizer.ggml.eos_token_id"), "marks without a row are not written");
+    CHECK(gguf_find(&g, "tokenizer.ggml.tokens")->count == 4 &&
+              gguf_find(&g, "tokenizer.ggml.merges")->count == 1,
+          "cut to the rows");
+    CHECK(!gguf_find(&g, "tokenizer.ggml.bos_token_id") &&
+              gguf_find(&g, "tokenizer.ggml.eos_token_id"),
+          "marks without a row are not written");
     gguf_close(&g);
 }
 

@@ -360,8 +360,10 @@ static bool token_is(const struct vocab *v, uint32_t id, const char *s, size_t n
 
 static bool same_vocab(const struct vocab *a, const struct vocab *b) {
     return a->n == b->n && a->n_merges == b->n_merges && a->bos == b->bos && a->eos == b->eos &&
-           memcmp(a->offset, b->offset, (a->n + 1) * sizeof *a->offset) == 0 && memcmp(a->bytes, b->bytes, a->offset[a->n]) == 0 &&
-           memcmp(a->kind, b->kind, a->n) == 0 && memcmp(a->merges, b->merges, a->n_merges * sizeof *a->merges) == 0;
+           memcmp(a->offset, b->offset, (a->n + 1) * sizeof *a->offset) == 0 &&
+           memcmp(a->bytes, b->bytes, a->offset[a->n]) == 0 &&
+           memcmp(a->kind, b->kind, a->n) == 0 &&
+           memcmp(a->merges, b->merges, a->n_merges * sizeof *a->merges) == 0;
 }
 
 static size_t count_control(const struct vocab *v) {
@@ -378,7 +380,8 @@ static void vocab_pair(void) {
     struct vocab v = load_vocab(folder);
     CHECK(v.n == 8 && v.n_merges == 2 && v.eos == 5 && v.bos == 5, "n %u merges %u eos %d", v.n, v.n_merges, v.eos);
     CHECK(token_is(&v, 2, " ", 1) && token_is(&v, 3, " a", 2) && token_is(&v, 4, " ab", 3) && token_is(&v, 6, "\"", 1), "tokens");
-    CHECK(token_is(&v, 5, "<|endoftext|>", 13) && v.kind[5] && v.kind[7] && count_control(&v) == 2, "control");
+    CHECK(token_is(&v, 5, "<|endoftext|>", 13) && v.kind[5] && v.kind[7] && count_control(&v) == 2,
+          "control");
     CHECK(v.merges[0].left == 2 && v.merges[0].right == 0 && v.merges[0].merged == 3, "first merge");
     CHECK(v.merges[1].left == 3 && v.merges[1].right == 1 && v.merges[1].merged == 4, "second merge");
     struct vocab by_file = load_vocab(folder_path("vocab.json")), by_merges = load_vocab(folder_path("merges.txt"));
@@ -406,8 +409,12 @@ static void added_tokens(void) {
     struct vocab v = load_vocab(folder);
     CHECK(v.n == 7 && v.n_merges == 1 && v.eos == 4, "n %u", v.n);
     CHECK(token_is(&v, 3, " ", 1) && token_is(&v, 5, "[\xe2\x82\xac ]", 6) && token_is(&v, 6, "a b", 3), "tokens");
-    CHECK(v.kind[4] == TOKEN_CONTROL && v.kind[5] == TOKEN_CONTROL && v.kind[6] == TOKEN_ADDED && count_control(&v) == 2, "control");
-    CHECK(v.kind[2] == TOKEN_NORMAL && v.match[2] == MATCH_TEXT && v.match[6] == MATCH_TEXT && v.match[5] == MATCH_SPECIAL && !v.match[0], "match");
+    CHECK(v.kind[4] == TOKEN_CONTROL && v.kind[5] == TOKEN_CONTROL && v.kind[6] == TOKEN_ADDED &&
+              count_control(&v) == 2,
+          "control");
+    CHECK(v.kind[2] == TOKEN_NORMAL && v.match[2] == MATCH_TEXT && v.match[6] == MATCH_TEXT &&
+              v.match[5] == MATCH_SPECIAL && !v.match[0],
+          "match");
     unlink(folder_path("tokenizer.json"));
 }
 
@@ -419,36 +426,59 @@ static const struct vocab *load_text(const char *tokenizer_json) {
     return &v;
 }
 
-#define ADDED(flags) "{" PARTS SMALL ",\"merges\":[\"a b\"]},\"added_tokens\":[{\"id\":5,\"content\":\"x y\"," flags "}]}"
+#define ADDED(flags) \
+    "{" PARTS SMALL \
+    ",\"merges\":[\"a b\"]},\"added_tokens\":[{\"id\":5,\"content\":\"x y\"," flags "}]}"
 
-/* How a text is searched for an added token; padding called "a", which is a byte; a token that merges make and that is special. */
+/* How a text is searched for an added token; padding called "a", which is a byte; a token that
+ * merges make and that is special. */
 static void added_flags(void) {
     static const struct {
         const char *text;
         int kind, match;
-    } cases[] = {{ADDED("\"special\":false"), TOKEN_ADDED, MATCH_TEXT},
-                 {ADDED("\"special\":false,\"normalized\":true"), TOKEN_ADDED, MATCH_TEXT | MATCH_LATER},
-                 {ADDED("\"special\":false,\"lstrip\":true,\"rstrip\":false"), TOKEN_ADDED, MATCH_TEXT | MATCH_LSTRIP},
-                 {ADDED("\"special\":true,\"rstrip\":true,\"single_word\":true"), TOKEN_CONTROL, MATCH_SPECIAL | MATCH_RSTRIP | MATCH_SINGLE_WORD}};
+    } cases[] = {
+        {ADDED("\"special\":false"), TOKEN_ADDED, MATCH_TEXT},
+        {ADDED("\"special\":false,\"normalized\":true"), TOKEN_ADDED, MATCH_TEXT | MATCH_LATER},
+        {ADDED("\"special\":false,\"lstrip\":true,\"rstrip\":false"), TOKEN_ADDED,
+         MATCH_TEXT | MATCH_LSTRIP},
+        {ADDED("\"special\":true,\"rstrip\":true,\"single_word\":true"), TOKEN_CONTROL,
+         MATCH_SPECIAL | MATCH_RSTRIP | MATCH_SINGLE_WORD}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct vocab *v = load_text(cases[i].text);
-        CHECK(v->n == 6 && v->kind[5] == cases[i].kind && v->match[5] == cases[i].match, "case %zu: kind %d, match %d", i, v->kind[5], v->match[5]);
-        CHECK(v->kind[4] == TOKEN_CONTROL && v->eos == 4, "case %zu: special whether it is listed or not", i);
+        CHECK(v->n == 6 && v->kind[5] == cases[i].kind && v->match[5] == cases[i].match,
+              "case %zu: kind %d, match %d", i, v->kind[5], v->match[5]);
+        CHECK(v->kind[4] == TOKEN_CONTROL && v->eos == 4,
+              "case %zu: special whether it is listed or not", i);
     }
-    const struct vocab *v = load_text("{" PARTS SMALL ",\"merges\":[\"a b\"]},\"added_tokens\":[{\"id\":0,\"content\":\"a\",\"special\":true},"
-                                      "{\"id\":2,\"content\":\"ab\",\"special\":true},{\"id\":5,\"content\":\"\",\"special\":false}]}");
-    CHECK(v->kind[0] == TOKEN_NORMAL && v->kind[2] == TOKEN_NORMAL && v->match[0] == MATCH_SPECIAL && v->match[2] == MATCH_SPECIAL, "made anyway");
-    CHECK(v->kind[5] == TOKEN_UNUSED && v->n_warnings == 1 && strstr(v->warning[0], "token 5 is empty"), "%u warnings", v->n_warnings);
+    const struct vocab *v = load_text(
+        "{" PARTS SMALL
+        ",\"merges\":[\"a b\"]},\"added_tokens\":[{\"id\":0,\"content\":\"a\",\"special\":true},"
+        "{\"id\":2,\"content\":\"ab\",\"special\":true},{\"id\":5,"
+        "\"content\":\"\",\"special\":false}]}");
+    CHECK(v->kind[0] == TOKEN_NORMAL && v->kind[2] == TOKEN_NORMAL &&
+              v->match[0] == MATCH_SPECIAL && v->match[2] == MATCH_SPECIAL,
+          "made anyway");
+    CHECK(v->kind[5] == TOKEN_UNUSED && v->n_warnings == 1 &&
+              strstr(v->warning[0], "token 5 is empty"),
+          "%u warnings", v->n_warnings);
 }
 
-#define SETTINGS(settings, model) "{" settings "\"model\":{" model "\"vocab\":" SMALL ",\"merges\":[\"a b\"]}}"
-#define BYTE_LEVEL(regex) "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true" regex "}"
-#define GPT2_SPLIT "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"'s|'t|'re|'ve|'m|'ll|'d| ?\\\\p{L}+| ?\\\\p{N}+| ?[^\\\\s\\\\p{L}\\\\p{N}]+" \
-                   "|\\\\s+(?!\\\\S)|\\\\s+\"},\"behavior\":\"Isolated\",\"invert\":false}"
-#define TEMPLATE "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"ab\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}]," \
-                 "\"pair\":[],\"special_tokens\":{\"x\":{\"ids\":[9]},\"ab\":{\"id\":\"ab\",\"ids\":[2],\"tokens\":[\"ab\"]}}}"
+#define SETTINGS(settings, model) \
+    "{" settings "\"model\":{" model "\"vocab\":" SMALL ",\"merges\":[\"a b\"]}}"
+#define BYTE_LEVEL(regex) \
+    "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true" regex "}"
+#define GPT2_SPLIT \
+    "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"'s|'t|'re|'ve|'m|'ll|'d| ?\\\\p{L}+| ?\\\\p{N" \
+    "}+| ?[^\\\\s\\\\p{L}\\\\p{N}]+" \
+    "|\\\\s+(?!\\\\S)|\\\\s+\"},\"behavior\":\"Isolated\",\"invert\":false}"
+#define TEMPLATE \
+    "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"ab\"," \
+    "\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}]," \
+    "\"pair\":[],\"special_tokens\":{\"x\":{\"ids\":[9]}," \
+    "\"ab\":{\"id\":\"ab\",\"ids\":[2],\"tokens\":[\"ab\"]}}}"
 
-/* Settings that are followed, and those that change nothing. What is refused stands in bad/vocab.c. */
+/* Settings that are followed, and those that change nothing. What is refused stands in bad/vocab.c.
+ */
 static void settings(void) {
     static const struct {
         const char *text;
@@ -456,45 +486,78 @@ static void settings(void) {
         int add_bos; /* the id, -1: none */
     } cases[] = {
         {SETTINGS("", ""), false, false, -1},
-        {SETTINGS("", "\"type\":\"BPE\",\"dropout\":null,\"unk_token\":\"<|endoftext|>\",\"fuse_unk\":true,\"byte_fallback\":true,"), false, false, -1},
-        {SETTINGS("", "\"dropout\":0.0,\"end_of_word_suffix\":\"\",\"ignore_merges\":false,"), false, false, -1},
+        {SETTINGS(
+             "",
+             "\"type\":\"BPE\",\"dropout\":null,\"unk_token\":\"<|endoftext|>\","
+             "\"fuse_unk\":true,\"byte_fallback\":true,"),
+         false, false, -1},
+        {SETTINGS("", "\"dropout\":0.0,\"end_of_word_suffix\":\"\",\"ignore_merges\":false,"),
+         false, false, -1},
         {SETTINGS("", "\"ignore_merges\":null,"), false, false, -1},
         {SETTINGS("", "\"ignore_merges\":true,"), false, true, -1},
-        {SETTINGS("\"truncation\":{\"max_length\":2},\"padding\":{\"pad_id\":0},\"normalizer\":null,", ""), false, false, -1},
-        {SETTINGS("\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[]},", ""), false, false, -1},
+        {SETTINGS(
+             "\"truncation\":{\"max_length\":2},\"padding\":{\"pad_id\":0},\"normalizer\":null,",
+             ""),
+         false, false, -1},
+        {SETTINGS("\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[]},", ""), false, false,
+         -1},
         {SETTINGS("\"pre_tokenizer\":" BYTE_LEVEL("") ",", ""), false, false, -1},
-        {SETTINGS("\"pre_tokenizer\":" BYTE_LEVEL(",\"use_regex\":true") ",", ""), false, false, -1},
-        {SETTINGS("\"pre_tokenizer\":" BYTE_LEVEL(",\"use_regex\":false") ",", ""), true, false, -1},
-        {SETTINGS("\"pre_tokenizer\":{\"pretokenizers\":[" BYTE_LEVEL(",\"use_regex\":false") "],\"type\":\"Sequence\"},", ""), true, false, -1},
-        {SETTINGS("\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[" GPT2_SPLIT "," BYTE_LEVEL(",\"use_regex\":false") "]},", ""), false,
-         false, -1},
+        {SETTINGS("\"pre_tokenizer\":" BYTE_LEVEL(",\"use_regex\":true") ",", ""), false, false,
+         -1},
+        {SETTINGS("\"pre_tokenizer\":" BYTE_LEVEL(",\"use_regex\":false") ",", ""), true, false,
+         -1},
+        {SETTINGS("\"pre_tokenizer\":{\"pretokenizers\":[" BYTE_LEVEL(
+                      ",\"use_regex\":false") "],\"type\":\"Sequence\"},",
+                  ""),
+         true, false, -1},
+        {SETTINGS("\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[" GPT2_SPLIT
+                  "," BYTE_LEVEL(",\"use_regex\":false") "]},",
+                  ""),
+         false, false, -1},
         {SETTINGS("\"post_processor\":null,", ""), false, false, -1},
         {SETTINGS("\"post_processor\":" BYTE_LEVEL("") ",", ""), false, false, -1},
         {SETTINGS("\"post_processor\":" TEMPLATE ",", ""), false, false, 2},
-        {SETTINGS("\"post_processor\":{\"type\":\"Sequence\",\"processors\":[" BYTE_LEVEL("") "," TEMPLATE "]},", ""), false, false, 2},
+        {SETTINGS("\"post_processor\":{\"type\":\"Sequence\",\"processors\":[" BYTE_LEVEL(
+                      "") "," TEMPLATE "]},",
+                  ""),
+         false, false, 2},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct vocab *v = load_text(cases[i].text);
-        CHECK(v->whole_text == cases[i].whole_text && v->ignore_merges == cases[i].ignore_merges, "case %zu: %d %d", i, v->whole_text, v->ignore_merges);
-        CHECK(v->add_bos == (cases[i].add_bos >= 0) && (!v->add_bos || v->bos == cases[i].add_bos), "case %zu: bos %d", i, v->bos);
+        CHECK(v->whole_text == cases[i].whole_text && v->ignore_merges == cases[i].ignore_merges,
+              "case %zu: %d %d", i, v->whole_text, v->ignore_merges);
+        CHECK(v->add_bos == (cases[i].add_bos >= 0) && (!v->add_bos || v->bos == cases[i].add_bos),
+              "case %zu: bos %d", i, v->bos);
     }
 }
 
 static void remove_pair(void) {
-    static const char *const names[] = {"vocab.json", "merges.txt", "added_tokens.json", "tokenizer_config.json", "special_tokens_map.json", "config.json",
+    static const char *const names[] = {"vocab.json",
+                                        "merges.txt",
+                                        "added_tokens.json",
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "config.json",
                                         "tokenizer.json"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) unlink(folder_path(names[i]));
 }
 
 /* merges.txt as editors leave it, vocab.json behind a byte-order mark. */
 static void line_ends(void) {
-    static const char *const merges[] = {"#version: 0.2\na b\n", "a b", "a b\n\n", "#version: 0.2\r\na b\r\n\r\n\r\n", "\xef\xbb\xbf#version: 0.2\na b\n\n\n",
-                                         "\xef\xbb\xbf" "a b\r\n"};
+    static const char *const merges[] = {"#version: 0.2\na b\n",
+                                         "a b",
+                                         "a b\n\n",
+                                         "#version: 0.2\r\na b\r\n\r\n\r\n",
+                                         "\xef\xbb\xbf#version: 0.2\na b\n\n\n",
+                                         "\xef\xbb\xbf"
+                                         "a b\r\n"};
     for (size_t i = 0; i < sizeof merges / sizeof *merges; i++) {
         write_text("vocab.json", i % 2 ? "\xef\xbb\xbf" SMALL : SMALL);
         write_text("merges.txt", merges[i]);
-        struct vocab v = load_vocab(i < 3 ? folder : folder_path(i < 5 ? "merges.txt" : "vocab.json"));
-        CHECK(v.n == 5 && v.n_merges == 1 && v.merges[0].merged == 2 && v.n_warnings == 0, "case %zu: %u merges", i, v.n_merges);
+        struct vocab v =
+            load_vocab(i < 3 ? folder : folder_path(i < 5 ? "merges.txt" : "vocab.json"));
+        CHECK(v.n == 5 && v.n_merges == 1 && v.merges[0].merged == 2 && v.n_warnings == 0,
+              "case %zu: %u merges", i, v.n_merges);
     }
     write_text("merges.txt", "\n\n");
     struct vocab v = load_vocab(folder);
@@ -502,31 +565,52 @@ static void line_ends(void) {
     remove_pair();
 }
 
-/* added_tokens.json: ids beyond vocab.json, special where another file says so; and tokenizer_config.json, which describes its tokens itself. */
+/* added_tokens.json: ids beyond vocab.json, special where another file says so; and
+ * tokenizer_config.json, which describes its tokens itself. */
 static void added_beside(void) {
     write_text("vocab.json", SMALL);
     write_text("merges.txt", "a b\n");
     write_text("added_tokens.json", "{\"<pad>\": 6, \"resto 1\": 5, \"<|endoftext|>\": 4}");
     struct vocab v = load_vocab(folder);
     CHECK(v.n == 7 && token_is(&v, 5, "resto 1", 7) && token_is(&v, 6, "<pad>", 5), "n %u", v.n);
-    CHECK(v.eos == 4 && v.kind[4] == TOKEN_CONTROL && v.match[4] == (MATCH_SPECIAL | MATCH_LATER), "special by default");
-    CHECK(v.kind[5] == TOKEN_ADDED && v.kind[6] == TOKEN_ADDED && v.match[5] == (MATCH_TEXT | MATCH_LATER), "match %d", v.match[5]);
-    write_text("special_tokens_map.json", "{\"eos_token\": \"<|endoftext|>\", \"pad_token\": {\"content\": \"<pad>\", \"lstrip\": false}}");
+    CHECK(v.eos == 4 && v.kind[4] == TOKEN_CONTROL && v.match[4] == (MATCH_SPECIAL | MATCH_LATER),
+          "special by default");
+    CHECK(v.kind[5] == TOKEN_ADDED && v.kind[6] == TOKEN_ADDED &&
+              v.match[5] == (MATCH_TEXT | MATCH_LATER),
+          "match %d", v.match[5]);
+    write_text(
+        "special_tokens_map.json",
+        "{\"eos_token\": \"<|endoftext|>\", \"pad_token\": {\"content\": \"<pad>\","
+        " \"lstrip\": false}}");
     v = load_vocab(folder);
-    CHECK(v.kind[4] == TOKEN_CONTROL && v.kind[5] == TOKEN_ADDED && v.kind[6] == TOKEN_CONTROL && v.match[6] == MATCH_SPECIAL && v.eos == 4, "special");
-    write_text("special_tokens_map.json", "{\"additional_special_tokens\": [\"resto 1\", {\"content\": \"<pad>\"}], \"eos_token\": \"<pad>\"}");
+    CHECK(v.kind[4] == TOKEN_CONTROL && v.kind[5] == TOKEN_ADDED && v.kind[6] == TOKEN_CONTROL &&
+              v.match[6] == MATCH_SPECIAL && v.eos == 4,
+          "special");
+    write_text(
+        "special_tokens_map.json",
+        "{\"additional_special_tokens\": [\"resto 1\", {\"content\": \"<pad>\"}],"
+        " \"eos_token\": \"<pad>\"}");
     v = load_vocab(folder);
     CHECK(v.kind[5] == TOKEN_CONTROL && v.kind[6] == TOKEN_CONTROL && v.eos == 6, "eos %d", v.eos);
     write_text("config.json", "{\"eos_token_id\": 5, \"bos_token_id\": 99}");
     v = load_vocab(folder);
-    CHECK(v.eos == 5 && v.bos == 4 && v.n_warnings == 1 && strstr(v.warning[0], "the bos token is 99, but there are only 7 tokens"), "eos %d", v.eos);
-    write_text("tokenizer_config.json", "{\"added_tokens_decoder\": {\"6\": {\"content\": \"<pad>\", \"special\": false, \"single_word\": true},"
-                                        "\"7\": {\"content\": \"<s>\", \"special\": true}}, \"bos_token\": \"<s>\", \"add_bos_token\": true,"
-                                        "\"model_max_length\": 1000000000000000019884624838656, \"x\": NaN}");
+    CHECK(v.eos == 5 && v.bos == 4 && v.n_warnings == 1 &&
+              strstr(v.warning[0], "the bos token is 99, but there are only 7 tokens"),
+          "eos %d", v.eos);
+    write_text(
+        "tokenizer_config.json",
+        "{\"added_tokens_decoder\": {\"6\": {\"content\": \"<pad>\","
+        " \"special\": false, \"single_word\": true},"
+        "\"7\": {\"content\": \"<s>\", \"special\": true}},"
+        " \"bos_token\": \"<s>\", \"add_bos_token\": true,"
+        "\"model_max_length\": 1000000000000000019884624838656, \"x\": NaN}");
     write_text("special_tokens_map.json", "{\"bos_token\": \"resto 1\"}");
     v = load_vocab(folder);
-    CHECK(v.n == 8 && token_is(&v, 7, "<s>", 3) && v.kind[7] == TOKEN_CONTROL && v.match[6] == (MATCH_TEXT | MATCH_SINGLE_WORD), "n %u", v.n);
-    CHECK(v.add_bos && v.bos == 7, "the tokenizer's own bos goes in front, not config.json's: %d", v.bos);
+    CHECK(v.n == 8 && token_is(&v, 7, "<s>", 3) && v.kind[7] == TOKEN_CONTROL &&
+              v.match[6] == (MATCH_TEXT | MATCH_SINGLE_WORD),
+          "n %u", v.n);
+    CHECK(v.add_bos && v.bos == 7, "the tokenizer's own bos goes in front, not config.json's: %d",
+          v.bos);
     remove_pair();
 }
 
@@ -534,17 +618,27 @@ static void added_beside(void) {
 static void both_forms(void) {
     write_text("vocab.json", SMALL);
     write_text("merges.txt", "a b\n");
-    write_text("tokenizer.json", "{" PARTS SMALL ",\"merges\":[\"a b\"]},\"added_tokens\":[{\"id\":4,\"content\":\"<|endoftext|>\",\"special\":true}]}");
+    write_text(
+        "tokenizer.json",
+        "{" PARTS SMALL
+        ",\"merges\":[\"a b\"]},\"added_tokens\":[{\"id\":4,"
+        "\"content\":\"<|endoftext|>\",\"special\":true}]}");
     struct vocab v = load_vocab(folder);
-    CHECK(v.n == 5 && v.eos == 4 && v.n_warnings == 0, "the same: %s", v.n_warnings ? v.warning[0] : "");
+    CHECK(v.n == 5 && v.eos == 4 && v.n_warnings == 0, "the same: %s",
+          v.n_warnings ? v.warning[0] : "");
     write_text("tokenizer.json", ADDED("\"special\":true"));
     v = load_vocab(folder);
-    CHECK(v.n == 6 && v.n_warnings == 1 && strstr(v.warning[0], "tokenizer.json: is taken, not vocab.json and merges.txt"), "%u tokens", v.n);
-    struct vocab file = load_vocab(folder_path("tokenizer.json")), pair = load_vocab(folder_path("vocab.json"));
-    CHECK(file.n == 6 && file.n_warnings == 0 && pair.n == 5 && pair.n_warnings == 0, "named by itself");
+    CHECK(v.n == 6 && v.n_warnings == 1 &&
+              strstr(v.warning[0], "tokenizer.json: is taken, not vocab.json and merges.txt"),
+          "%u tokens", v.n);
+    struct vocab file = load_vocab(folder_path("tokenizer.json")),
+                 pair = load_vocab(folder_path("vocab.json"));
+    CHECK(file.n == 6 && file.n_warnings == 0 && pair.n == 5 && pair.n_warnings == 0,
+          "named by itself");
     write_text("added_tokens.json", "{\"x y\": 5}");
     v = load_vocab(folder);
-    CHECK(v.n == 6 && v.n_warnings == 0, "the same with added_tokens.json: %s", v.n_warnings ? v.warning[0] : "");
+    CHECK(v.n == 6 && v.n_warnings == 0, "the same with added_tokens.json: %s",
+          v.n_warnings ? v.warning[0] : "");
     write_text("vocab.json", "{");
     v = load_vocab(folder);
     CHECK(v.n == 6 && v.n_warnings == 1, "the other form broken");
@@ -592,7 +686,9 @@ static void compare_forms(const char *vocab_path, const char *merges_path) {
 static void stories_vocab(void) {
     const char *path = "tokenizer/vocab.json", *merges = "tokenizer/merges.txt";
     struct vocab v = load_vocab(path);
-    CHECK(v.n == 4096 && v.n_merges == 4096 - 256 - 1 && v.eos == 4095 && v.kind[4095] && count_control(&v) == 1, "counts");
+    CHECK(v.n == 4096 && v.n_merges == 4096 - 256 - 1 && v.eos == 4095 && v.kind[4095] &&
+              count_control(&v) == 1,
+          "counts");
     CHECK(token_is(&v, v.merges[0].left, " ", 1) && token_is(&v, v.merges[0].right, "t", 1) && token_is(&v, v.merges[0].merged, " t", 2), "merge 0");
     compare_forms(path, merges);
 }

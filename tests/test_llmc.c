@@ -140,7 +140,8 @@ static struct vocab through_llmc(const struct vocab *v, uint32_t version) {
 static void compare_vocab(const struct vocab *a, const struct vocab *b) {
     CHECK(a->n == b->n && a->n_merges == b->n_merges, "%u and %u tokens, %u and %u merges", a->n, b->n, a->n_merges, b->n_merges);
     if (a->n != b->n || a->n_merges != b->n_merges) return;
-    CHECK(memcmp(a->bytes, b->bytes, a->offset[a->n]) == 0 && memcmp(a->kind, b->kind, a->n) == 0, "tokens");
+    CHECK(memcmp(a->bytes, b->bytes, a->offset[a->n]) == 0 && memcmp(a->kind, b->kind, a->n) == 0,
+          "tokens");
     for (uint32_t i = 0; i < a->n_merges; i++)
         CHECK(memcmp(&a->merges[i], &b->merges[i], sizeof *a->merges) == 0, "merge %u: %u %u, expected %u %u", i, b->merges[i].left, b->merges[i].right,
               a->merges[i].left, a->merges[i].right);
@@ -160,7 +161,8 @@ static void derived_merges(void) {
     static const struct vocab_merge want[] = {{0, 1, 4}, {2, 3, 5}, {4, 5, 6}, {1, 2, 7}, {4, 0, 8}, {6, 5, 11}};
     CHECK(v.n_merges == 6, "%u merges", v.n_merges);
     for (uint32_t i = 0; i < v.n_merges && i < 6; i++) CHECK(memcmp(&v.merges[i], &want[i], sizeof want[i]) == 0, "merge %u", i);
-    CHECK(v.eos == 10 && v.bos == 10 && v.kind[10] && v.kind[9] && !v.kind[11] && !v.kind[8], "control");
+    CHECK(v.eos == 10 && v.bos == 10 && v.kind[10] && v.kind[9] && !v.kind[11] && !v.kind[8],
+          "control");
     bytes_free(&b);
 }
 
@@ -202,7 +204,11 @@ static void beside(void) {
     tokens.data[12] = 3;
     const char *four = folder_write("four.bin", tokens.data, tokens.size - 6);
     CHECK(checkpoint_open(&llmc, path, four, warned, &e) == OK && llmc.vocab.n == 4, "%s", e.msg);
-    CHECK(strstr(warning, "four.bin: the tokenizer has 4 tokens and the model 5 rows: rows from 4 on are never chosen"), "%s", warning);
+    CHECK(
+        strstr(
+            warning,
+            "four.bin: the tokenizer has 4 tokens and the model 5 rows: rows from 4 on are never chosen"),
+        "%s", warning);
     checkpoint_close(&llmc);
     checkpoint_close(&hf);
     bytes_free(&b);

@@ -145,7 +145,8 @@ static void logprobs(void) {
 
 /* Nothing can be chosen where a logit is NaN, wherever it stands and whatever the filters would leave of it. */
 static void nan_is_never_chosen(void) {
-    const struct sampler_params all[] = {plain, {.temp = 0, .top_p = 1, .repeat_penalty = 1}, {0.8, 5, 0.9, 0.1, 1.3, -1, NULL}};
+    const struct sampler_params all[] = {
+        plain, {.temp = 0, .top_p = 1, .repeat_penalty = 1}, {0.8, 5, 0.9, 0.1, 1.3, -1, NULL}};
     struct rng r;
     rng_seed(&r, 1, 0);
     for (size_t p = 0; p < 3; p++) {
@@ -164,12 +165,13 @@ static void nan_is_never_chosen(void) {
 
 /* Tokens that must never come: the draws are those of a vocabulary without them. */
 static void never_chosen(void) {
-    const struct sampler_params cases[] = {{.temp = 0, .top_p = 1, .repeat_penalty = 1},
-                                           {.temp = 1, .top_p = 1, .repeat_penalty = 1},
-                                           {.temp = 50, .top_p = 1, .repeat_penalty = 1},
-                                           {.temp = 1, .top_k = 5, .top_p = 1, .repeat_penalty = 1},
-                                           {.temp = 1, .top_k = V, .top_p = 1, .repeat_penalty = 1},
-                                           {.temp = 1, .top_p = 0.7, .min_p = 0.01, .repeat_penalty = 1}};
+    const struct sampler_params cases[] = {
+        {.temp = 0, .top_p = 1, .repeat_penalty = 1},
+        {.temp = 1, .top_p = 1, .repeat_penalty = 1},
+        {.temp = 50, .top_p = 1, .repeat_penalty = 1},
+        {.temp = 1, .top_k = 5, .top_p = 1, .repeat_penalty = 1},
+        {.temp = 1, .top_k = V, .top_p = 1, .repeat_penalty = 1},
+        {.temp = 1, .top_p = 0.7, .min_p = 0.01, .repeat_penalty = 1}};
     uint8_t never[V];
     float fewer[V], all[V];
     int32_t id[V];
@@ -193,15 +195,20 @@ static void never_chosen(void) {
         p.never = never;
         CHECK(sampler_init(&with, &p, V, &arena), "memory");
         for (int d = 0; d < 500; d++) {
-            int32_t got = sampler_next(&with, &a, all, NULL, 0, -1), want = id[sampler_next(&without, &b, fewer, NULL, 0, -1)];
+            int32_t got = sampler_next(&with, &a, all, NULL, 0, -1),
+                    want = id[sampler_next(&without, &b, fewer, NULL, 0, -1)];
             CHECK(got == want, "case %zu, draw %d: %d, expected %d", i, d, (int)got, (int)want);
         }
-        CHECK(sampler_next(&with, &a, all, NULL, 0, V + 5) != V + 5, "a banned token that no row stands for");
+        CHECK(sampler_next(&with, &a, all, NULL, 0, V + 5) != V + 5,
+              "a banned token that no row stands for");
     }
     double log_sum = logprobs_top(all, V, NULL, top, V, work);
     CHECK(never[top[0].id], "the best must not be chosen");
-    CHECK(logprobs_top(all, V, never, top, n, work) == log_sum, "the model's own log-probabilities");
-    for (size_t i = 0; i < n; i++) CHECK(!never[top[i].id] && top[i].logit == (float)(all[top[i].id] - log_sum), "place %zu", i);
+    CHECK(logprobs_top(all, V, never, top, n, work) == log_sum,
+          "the model's own log-probabilities");
+    for (size_t i = 0; i < n; i++)
+        CHECK(!never[top[i].id] && top[i].logit == (float)(all[top[i].id] - log_sum), "place %zu",
+              i);
 }
 
 int main(void) {

@@ -39,7 +39,13 @@ static uint32_t made_token(struct made *m, const void *bytes, size_t n, bool con
 
 static void made_bytes(struct made *m, struct rng *shuffle) {
     memset(m, 0, sizeof *m);
-    m->v = (struct vocab){.offset = m->offset, .bytes = m->bytes, .kind = m->kind, .match = m->match, .merges = m->merges, .bos = -1, .eos = -1};
+    m->v = (struct vocab){.offset = m->offset,
+                          .bytes = m->bytes,
+                          .kind = m->kind,
+                          .match = m->match,
+                          .merges = m->merges,
+                          .bos = -1,
+                          .eos = -1};
     uint8_t order[256];
     for (int i = 0; i < 256; i++) {
         int j = shuffle ? (int)rng_below(shuffle, (uint64_t)i + 1) : i;
@@ -245,15 +251,21 @@ static int32_t made_marked(struct made *m, const char *text, enum token_kind kin
     return (int32_t)id;
 }
 
-static int32_t made_added(struct made *m, const char *text, int flags) { return made_marked(m, text, TOKEN_ADDED, MATCH_TEXT | flags); }
+static int32_t made_added(struct made *m, const char *text, int flags) {
+    return made_marked(m, text, TOKEN_ADDED, MATCH_TEXT | flags);
+}
 
-/* Added tokens are found in any text: from the left, the longest first, before a merge is tried; special ones only where they are meant. */
+/* Added tokens are found in any text: from the left, the longest first, before a merge is tried;
+ * special ones only where they are meant. */
 static void added_are_found(void) {
     struct made *m = arena_alloc(&arena, 1, sizeof *m);
     made_bytes(m, NULL);
-    int32_t ab = (int32_t)made_merge(m, 'a', 'b'), bc = made_added(m, "bc", 0), bcd = made_added(m, "bcd", 0), de = made_added(m, "de", 0);
-    int32_t words = made_added(m, "two words", 0), e = made_marked(m, "\xe2\x82\xac", TOKEN_ADDED, MATCH_TEXT);
-    int32_t special = made_marked(m, "bcde", TOKEN_CONTROL, MATCH_SPECIAL), free_place = made_marked(m, "zz", TOKEN_UNUSED, 0);
+    int32_t ab = (int32_t)made_merge(m, 'a', 'b'), bc = made_added(m, "bc", 0),
+            bcd = made_added(m, "bcd", 0), de = made_added(m, "de", 0);
+    int32_t words = made_added(m, "two words", 0),
+            e = made_marked(m, "\xe2\x82\xac", TOKEN_ADDED, MATCH_TEXT);
+    int32_t special = made_marked(m, "bcde", TOKEN_CONTROL, MATCH_SPECIAL),
+            free_place = made_marked(m, "zz", TOKEN_UNUSED, 0);
     made_added(m, "", 0);
     const struct bpe *b = make_bpe(&m->v);
     if (!b) return;
@@ -264,12 +276,17 @@ static void added_are_found(void) {
     CHECK_ENCODES(b, "bbcdde", false, 'b', bcd, de);
     CHECK_ENCODES(b, "xtwo words\xe2\x82\xac", false, 'x', words, e);
     CHECK_ENCODES(b, "zz", true, 'z', 'z');
-    CHECK(bpe_is_hidden(b, special) && bpe_is_hidden(b, free_place) && !bpe_is_hidden(b, bc) && !bpe_is_hidden(b, 'a'), "hidden");
+    CHECK(bpe_is_hidden(b, special) && bpe_is_hidden(b, free_place) && !bpe_is_hidden(b, bc) &&
+              !bpe_is_hidden(b, 'a'),
+          "hidden");
     size_t len = 9;
-    CHECK(bpe_is_hidden(b, (int32_t)m->v.n) && bpe_token(b, (int32_t)m->v.n, &len) && len == 0 && bpe_is_hidden(b, -1), "no such token");
+    CHECK(bpe_is_hidden(b, (int32_t)m->v.n) && bpe_token(b, (int32_t)m->v.n, &len) && len == 0 &&
+              bpe_is_hidden(b, -1),
+          "no such token");
 }
 
-/* The word of its own, with the word characters of UTS 18: letters, marks, decimal digits, the underscore; not a superscript two. */
+/* The word of its own, with the word characters of UTS 18: letters, marks, decimal digits, the
+ * underscore; not a superscript two. */
 static void single_words(void) {
     struct made *m = arena_alloc(&arena, 1, sizeof *m);
     made_bytes(m, NULL);
@@ -278,7 +295,8 @@ static void single_words(void) {
     if (!b) return;
     CHECK_ENCODES(b, "in", false, ing);
     CHECK_ENCODES(b, "in-in", false, ing, '-', ing);
-    CHECK_ENCODES(b, "xin", false, 'x', 'i', 'n'); /* what is no word of its own still hides the "n" in it */
+    CHECK_ENCODES(b, "xin", false, 'x', 'i',
+                  'n'); /* what is no word of its own still hides the "n" in it */
     CHECK_ENCODES(b, "inx", false, 'i', 'n', 'x');
     CHECK_ENCODES(b, "in_", false, 'i', 'n', '_');
     CHECK_ENCODES(b, "7in n", false, '7', 'i', 'n', ' ', n);
@@ -286,17 +304,20 @@ static void single_words(void) {
     CHECK_ENCODES(b, "\xd9\xa3in", false, 0xd9, 0xa3, 'i', 'n');          /* an Arabic three */
     CHECK_ENCODES(b, "in\xc2\xb2", false, ing, 0xc2, 0xb2);               /* a superscript two */
     CHECK_ENCODES(b, "in\xe2\x93\x90", false, 'i', 'n', 0xe2, 0x93, 0x90); /* a circled a */
-    CHECK_ENCODES(b, "\xe2\x80\xbfin", false, 0xe2, 0x80, 0xbf, 'i', 'n'); /* an undertie, which connects */
+    CHECK_ENCODES(b, "\xe2\x80\xbfin", false, 0xe2, 0x80, 0xbf, 'i',
+                  'n'); /* an undertie, which connects */
     CHECK_ENCODES(b, "in\xff", false, ing, 0xff);                          /* no character at all */
 }
 
 static void white_space_around(void) {
     struct made *m = arena_alloc(&arena, 1, sizeof *m);
     made_bytes(m, NULL);
-    int32_t l = made_added(m, "<l>", MATCH_LSTRIP), r = made_added(m, "<r>", MATCH_RSTRIP), o = made_added(m, "<o>", 0);
+    int32_t l = made_added(m, "<l>", MATCH_LSTRIP), r = made_added(m, "<r>", MATCH_RSTRIP),
+            o = made_added(m, "<o>", 0);
     const struct bpe *b = make_bpe(&m->v);
     if (!b) return;
-    CHECK_ENCODES(b, "a \n\xe2\x80\x83<l> b", false, 'a', l, ' ', 'b'); /* an em space is white space too */
+    CHECK_ENCODES(b, "a \n\xe2\x80\x83<l> b", false, 'a', l, ' ',
+                  'b'); /* an em space is white space too */
     CHECK_ENCODES(b, "  <l>", false, l);
     CHECK_ENCODES(b, "a <r> \t b", false, 'a', ' ', r, 'b');
     CHECK_ENCODES(b, "<r>  ", false, r);
@@ -305,11 +326,13 @@ static void white_space_around(void) {
     CHECK_ENCODES(b, "\x80 <l>", false, 0x80, l);
 }
 
-/* Tokens that are looked for later lose to all others, also to those that begin behind them, and see only what is left. */
+/* Tokens that are looked for later lose to all others, also to those that begin behind them, and
+ * see only what is left. */
 static void searched_later(void) {
     struct made *m = arena_alloc(&arena, 1, sizeof *m);
     made_bytes(m, NULL);
-    int32_t abc = made_added(m, "abc", MATCH_LATER), cd = made_added(m, "cd", 0), ab = made_added(m, "ab", MATCH_LATER | MATCH_SINGLE_WORD);
+    int32_t abc = made_added(m, "abc", MATCH_LATER), cd = made_added(m, "cd", 0),
+            ab = made_added(m, "ab", MATCH_LATER | MATCH_SINGLE_WORD);
     const struct bpe *b = make_bpe(&m->v);
     if (!b) return;
     CHECK_ENCODES(b, "abcx", false, abc, 'x');
@@ -333,10 +356,12 @@ static void bos_in_front(void) {
 static void whole_texts(void) {
     struct made *m = arena_alloc(&arena, 1, sizeof *m);
     made_bytes(m, NULL);
-    int32_t a_b = (int32_t)made_merge(m, (uint32_t)made_merge(m, 'a', ' '), 'b'), x = made_added(m, "<x>", 0);
+    int32_t a_b = (int32_t)made_merge(m, (uint32_t)made_merge(m, 'a', ' '), 'b'),
+            x = made_added(m, "<x>", 0);
     const struct bpe *b = make_bpe(&m->v);
     if (!b) return;
-    CHECK_ENCODES(b, "a b", false, 'a', ' ', 'b'); /* cut in front of the space, so that nothing merges */
+    CHECK_ENCODES(b, "a b", false, 'a', ' ',
+                  'b'); /* cut in front of the space, so that nothing merges */
     m->v.whole_text = true;
     CHECK_ENCODES(b, "a b", false, a_b);
     CHECK_ENCODES(b, "aa b<x>a b", false, 'a', a_b, x, a_b);
@@ -349,7 +374,8 @@ static void whole_texts(void) {
 static void merges_ignored(void) {
     struct made *m = arena_alloc(&arena, 1, sizeof *m);
     made_bytes(m, NULL);
-    int32_t ab = (int32_t)made_merge(m, 'a', 'b'), bc = (int32_t)made_merge(m, 'b', 'c'), abc = (int32_t)made_token(m, "abc", 3, false);
+    int32_t ab = (int32_t)made_merge(m, 'a', 'b'), bc = (int32_t)made_merge(m, 'b', 'c'),
+            abc = (int32_t)made_token(m, "abc", 3, false);
     char word[81];
     memset(word, 'w', 80);
     word[80] = 0;

@@ -45,14 +45,17 @@ file < 3 { # DerivedAge.txt, PropList.txt: "first..last ; property # comment"
 }
 file == 1 && $2 + 0 > 14 { for (cp = first; cp <= last; cp++) young[cp] = 1 }
 file == 2 && $2 == "White_Space" { add("space", first, last) }
-file == 2 && ($2 == "Other_Alphabetic" || $2 == "Join_Control") { for (cp = first; cp <= last; cp++) joins[cp] = 1 }
+file == 2 && ($2 == "Other_Alphabetic" || $2 == "Join_Control") {
+    for (cp = first; cp <= last; cp++) joins[cp] = 1
+}
 file == 3 { # UnicodeData.txt: code; name; category; ... A large block is two lines, "<..., First>" and "<..., Last>"
     last = hex($1)
     if ($2 !~ /, Last>$/) first = last
     if ($2 ~ /, First>$/) next
     if ($3 ~ /^L/) add("letter", first, last)
     if ($3 ~ /^N/) add("number", first, last)
-    if ($3 ~ /^[LM]/ || $3 == "Nd" || $3 == "Nl" || $3 == "Pc") add("word", first, last) # the \\w of UTS 18, annex C
+    # what \\w means, by UTS 18, annex C
+    if ($3 ~ /^[LM]/ || $3 == "Nd" || $3 == "Nl" || $3 == "Pc") add("word", first, last)
     else if (hex($1) in joins) add("word", first, last)
 }
 END {

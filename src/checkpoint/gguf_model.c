@@ -265,12 +265,16 @@ static int find_array(const struct loader *l, const char *key, enum gguf_type it
     return OK;
 }
 
-/* llama.cpp's token types: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte. Byte tokens belong to another kind of tokenizer. */
-static int read_token_kind(const struct loader *l, const struct gguf_kv *types, uint64_t id, enum token_kind *kind) {
-    static const enum token_kind kinds[] = {TOKEN_NORMAL, TOKEN_CONTROL, TOKEN_CONTROL, TOKEN_ADDED, TOKEN_UNUSED};
+/* llama.cpp's token types: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte. Byte
+ * tokens belong to another kind of tokenizer. */
+static int read_token_kind(const struct loader *l, const struct gguf_kv *types, uint64_t id,
+                           enum token_kind *kind) {
+    static const enum token_kind kinds[] = {TOKEN_NORMAL, TOKEN_CONTROL, TOKEN_CONTROL, TOKEN_ADDED,
+                                            TOKEN_UNUSED};
     int64_t type = types ? gguf_item(types, id) : 1;
     if (type < 1 || type > 5)
-        return err_file(l->e, ERR_REFUSED, l->path, "token %llu has type %lld, expected 1 to 5", (unsigned long long)id, (long long)type);
+        return err_file(l->e, ERR_REFUSED, l->path, "token %llu has type %lld, expected 1 to 5",
+                        (unsigned long long)id, (long long)type);
     *kind = kinds[type - 1];
     return OK;
 }
@@ -282,15 +286,19 @@ static bool is_padding(struct gguf_str s, uint64_t id) {
     return equals(s, name);
 }
 
-/* How texts are searched for tokens, which only this program's files tell: bits beyond those of the token types. */
+/* How texts are searched for tokens, which only this program's files tell: bits beyond those of the
+ * token types. */
 static int read_matches(const struct loader *l, struct vocab_builder *b) {
-    const uint32_t bits = MATCH_TEXT | MATCH_SPECIAL | MATCH_SINGLE_WORD | MATCH_LSTRIP | MATCH_RSTRIP | MATCH_LATER;
+    const uint32_t bits =
+        MATCH_TEXT | MATCH_SPECIAL | MATCH_SINGLE_WORD | MATCH_LSTRIP | MATCH_RSTRIP | MATCH_LATER;
     const struct gguf_kv *matches;
     int rc = find_array(l, GGUF_TOKEN_MATCH, GGUF_I32, b->n, &matches);
     for (uint32_t id = 0; !rc && matches && id < b->n; id++) {
         int64_t x = gguf_item(matches, id);
         if (x < 0 || (x & ~(int64_t)bits))
-            return err_file(l->e, ERR_REFUSED, l->path, "%s of token %lu is %lld, which is not known", GGUF_TOKEN_MATCH, (unsigned long)id, (long long)x);
+            return err_file(l->e, ERR_REFUSED, l->path,
+                            "%s of token %lu is %lld, which is not known", GGUF_TOKEN_MATCH,
+                            (unsigned long)id, (long long)x);
         b->match[id] = (uint8_t)x;
     }
     return rc;
@@ -333,7 +341,8 @@ static int read_special(const struct loader *l, const char *key, int64_t *id) {
 static int read_bool(const struct loader *l, const char *key, bool *x) {
     const struct gguf_kv *kv = gguf_find(l->g, key);
     if (!kv) return OK;
-    if (kv->type != GGUF_BOOL) return err_file(l->e, ERR_REFUSED, l->path, "key \"%s\" is not a bool", key);
+    if (kv->type != GGUF_BOOL)
+        return err_file(l->e, ERR_REFUSED, l->path, "key \"%s\" is not a bool", key);
     *x = gguf_item(kv, 0) != 0;
     return OK;
 }
@@ -346,8 +355,11 @@ static int read_rules(const struct loader *l, struct vocab_builder *b, struct vo
     if (!rc) rc = read_bool(l, GGUF_USE_REGEX, &use_regex);
     if (!rc) rc = read_bool(l, GGUF_IGNORE_MERGES, &ignore_merges);
     if (rc) return rc;
-    if (add_bos && v->bos < 0) vocab_builder_warn(b, "add_bos_token is true, but no token is named to begin a text with");
-    if (add_eos) vocab_builder_warn(b, "add_eos_token is true: no token is added behind a text, which is to go on");
+    if (add_bos && v->bos < 0)
+        vocab_builder_warn(b, "add_bos_token is true, but no token is named to begin a text with");
+    if (add_eos)
+        vocab_builder_warn(
+            b, "add_eos_token is true: no token is added behind a text, which is to go on");
     v->add_bos = add_bos && v->bos >= 0;
     v->whole_text = !use_regex;
     v->ignore_merges = ignore_merges;

@@ -155,7 +155,8 @@ static bool spellings_init(struct spellings *s, size_t n, size_t room, struct ar
     return s->bytes && s->offset;
 }
 
-/* The vocabulary as it goes into the file: a token for each row of the embedding, as other programs want it. */
+/* The vocabulary as it goes into the file: a token for each row of the embedding, as other programs
+ * want it. */
 struct listing {
     const struct vocab *v;
     uint32_t n, known; /* rows; those of them that have a token, the first ones */
@@ -166,19 +167,27 @@ static bool is_told(const struct listing *l, const struct vocab_merge *m) {
     return m->left < l->known && m->right < l->known && m->merged < l->known;
 }
 
-/* llama.cpp's types: 1 normal, 3 control, 4 user-defined, 5 unused. A normal token that texts are searched for gets the type that makes other
- * programs search for it too. */
+/* llama.cpp's types: 1 normal, 3 control, 4 user-defined, 5 unused. A normal token that texts are
+ * searched for gets the type that makes other programs search for it too. */
 static int32_t token_type(const struct listing *l, uint32_t id) {
-    static const int32_t types[] = {[TOKEN_NORMAL] = 1, [TOKEN_CONTROL] = 3, [TOKEN_ADDED] = 4, [TOKEN_UNUSED] = 5, [TOKEN_PADDING] = 5};
+    static const int32_t types[] = {[TOKEN_NORMAL] = 1,
+                                    [TOKEN_CONTROL] = 3,
+                                    [TOKEN_ADDED] = 4,
+                                    [TOKEN_UNUSED] = 5,
+                                    [TOKEN_PADDING] = 5};
     if (id >= l->known) return 5;
-    if (l->v->kind[id] == TOKEN_NORMAL && l->v->match[id]) return l->v->match[id] & MATCH_SPECIAL ? 3 : 4;
+    if (l->v->kind[id] == TOKEN_NORMAL && l->v->match[id])
+        return l->v->match[id] & MATCH_SPECIAL ? 3 : 4;
     return types[l->v->kind[id]];
 }
 
 /* What the type alone tells a reader of how a text is searched for the token. */
-static int32_t match_of_type(int32_t type) { return type == 3 ? MATCH_SPECIAL : type == 4 ? MATCH_TEXT : 0; }
+static int32_t match_of_type(int32_t type) {
+    return type == 3 ? MATCH_SPECIAL : type == 4 ? MATCH_TEXT : 0;
+}
 
-/* Appends token id to the item that is being spelled, as it stands in files: those that are not normal as they are. */
+/* Appends token id to the item that is being spelled, as it stands in files: those that are not
+ * normal as they are. */
 static void spell_token(struct spellings *s, size_t *at, const struct vocab *v, uint32_t id) {
     const uint8_t *bytes = v->bytes + v->offset[id];
     size_t n = v->offset[id + 1] - v->offset[id];
@@ -193,7 +202,9 @@ static void spell_token(struct spellings *s, size_t *at, const struct vocab *v, 
 static bool spell_tokens(struct spellings *s, const struct listing *l, struct arena *a) {
     enum { PAD_ROOM = 20 };
     const struct vocab *v = l->v;
-    if (!spellings_init(s, l->n, 2 * (size_t)v->offset[l->known] + PAD_ROOM * (size_t)(l->n - l->known), a)) return false;
+    if (!spellings_init(s, l->n,
+                        2 * (size_t)v->offset[l->known] + PAD_ROOM * (size_t)(l->n - l->known), a))
+        return false;
     size_t at = 0;
     for (uint32_t id = 0; id < l->n; id++) {
         if (id < l->known) spell_token(s, &at, v, id);
@@ -219,7 +230,8 @@ static bool spell_merges(struct spellings *s, const struct listing *l, struct ar
 }
 
 /* How a text is searched, cut and merged, as far as GGUF has no words for it. */
-static void add_rule_keys(struct gguf_writer *w, const struct listing *l, const int32_t *types, int32_t *matches) {
+static void add_rule_keys(struct gguf_writer *w, const struct listing *l, const int32_t *types,
+                          int32_t *matches) {
     const struct vocab *v = l->v;
     bool told = true;
     for (uint32_t id = 0; id < l->n; id++) {
@@ -235,17 +247,21 @@ static int add_vocab_keys(struct saver *s, const struct vocab *v, size_t rows, s
     struct arena scratch = {0};
     struct spellings tokens, merges;
     struct listing l = {v, (uint32_t)rows, v->n < rows ? v->n : (uint32_t)rows};
-    int32_t *types = arena_alloc(&scratch, rows, sizeof *types), *matches = arena_alloc(&scratch, rows, sizeof *matches);
+    int32_t *types = arena_alloc(&scratch, rows, sizeof *types),
+            *matches = arena_alloc(&scratch, rows, sizeof *matches);
     int rc = OK;
-    if (types && matches && spell_tokens(&tokens, &l, &scratch) && spell_merges(&merges, &l, &scratch)) {
+    if (types && matches && spell_tokens(&tokens, &l, &scratch) &&
+        spell_merges(&merges, &l, &scratch)) {
         for (uint32_t id = 0; id < l.n; id++) types[id] = token_type(&l, id);
         add_text(&s->w, "tokenizer.ggml.model", "gpt2");
         add_text(&s->w, "tokenizer.ggml.pre", "gpt-2");
         gguf_add_strings(&s->w, "tokenizer.ggml.tokens", tokens.bytes, tokens.offset, tokens.n);
         gguf_add_i32s(&s->w, "tokenizer.ggml.token_type", types, l.n);
         gguf_add_strings(&s->w, "tokenizer.ggml.merges", merges.bytes, merges.offset, merges.n);
-        if (v->bos >= 0 && (size_t)v->bos < rows) gguf_add_u32(&s->w, "tokenizer.ggml.bos_token_id", (uint32_t)v->bos);
-        if (v->eos >= 0 && (size_t)v->eos < rows) gguf_add_u32(&s->w, "tokenizer.ggml.eos_token_id", (uint32_t)v->eos);
+        if (v->bos >= 0 && (size_t)v->bos < rows)
+            gguf_add_u32(&s->w, "tokenizer.ggml.bos_token_id", (uint32_t)v->bos);
+        if (v->eos >= 0 && (size_t)v->eos < rows)
+            gguf_add_u32(&s->w, "tokenizer.ggml.eos_token_id", (uint32_t)v->eos);
         if (v->add_bos) gguf_add_bool(&s->w, "tokenizer.ggml.add_bos_token", true);
         add_rule_keys(&s->w, &l, types, matches);
     } else

@@ -49,7 +49,8 @@ static bool read_special(struct reader *r, struct json *j, struct hf_name *named
         return !j->error;
     case JSON_OBJECT:
         for (json_enter_object(j); json_next_key(j, &key);) {
-            if (json_is(key, "content") || json_peek(j) == JSON_OBJECT || (!named && json_peek(j) == JSON_STRING && !json_is(key, "__type")))
+            if (json_is(key, "content") || json_peek(j) == JSON_OBJECT ||
+                (!named && json_peek(j) == JSON_STRING && !json_is(key, "__type")))
                 read_special(r, j, named);
             else
                 json_skip(j);
@@ -65,7 +66,9 @@ static void read_flag(struct json *j, bool *flag) {
 }
 
 static void read_setting(struct reader *r, struct json *j, struct json_str key) {
-    static const char *const others[] = {"unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "additional_special_tokens",
+    static const char *const others[] = {"unk_token",           "sep_token",
+                                         "pad_token",           "cls_token",
+                                         "mask_token",          "additional_special_tokens",
                                          "extra_special_tokens"};
     struct hf_settings *s = r->s;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
@@ -82,7 +85,8 @@ static void read_setting(struct reader *r, struct json *j, struct json_str key) 
     else if (!r->is_map && json_is(key, "add_eos_token")) read_flag(j, &s->add_eos);
     else if (!r->is_map && json_is(key, "add_prefix_space")) read_flag(j, &s->prefix_space);
     else {
-        if (!r->is_map && json_is(key, "added_tokens_decoder") && json_peek(j) == JSON_OBJECT) s->decoder = *j;
+        if (!r->is_map && json_is(key, "added_tokens_decoder") && json_peek(j) == JSON_OBJECT)
+            s->decoder = *j;
         json_skip(j);
     }
 }
@@ -145,20 +149,24 @@ static bool read_description(struct json *j, bool with_id, struct added *t) {
         else if (json_is(key, "rstrip")) json_bool(j, &t->rstrip);
         else json_skip(j);
     }
-    return !j->error && (content || json_fail(j, "an added token without content")) && (id || json_fail(j, "an added token without id"));
+    return !j->error && (content || json_fail(j, "an added token without content")) &&
+           (id || json_fail(j, "an added token without id"));
 }
 
 /* The key of a decoder: digits. */
 static bool read_key_id(struct json *j, struct json_str key, uint64_t *id) {
     *id = 0;
     for (size_t i = 0; i < key.n; i++) {
-        if (key.s[i] < '0' || key.s[i] > '9' || i == 10) return json_fail(j, "expected a token id as the key");
+        if (key.s[i] < '0' || key.s[i] > '9' || i == 10)
+            return json_fail(j, "expected a token id as the key");
         *id = 10 * *id + (uint64_t)(key.s[i] - '0');
     }
     return key.n > 0 || json_fail(j, "expected a token id as the key");
 }
 
-static bool enter(struct json *j, enum hf_added_form form) { return form == HF_ADDED_LIST ? json_enter_array(j) : json_enter_object(j); }
+static bool enter(struct json *j, enum hf_added_form form) {
+    return form == HF_ADDED_LIST ? json_enter_array(j) : json_enter_object(j);
+}
 
 /* The next token of a container that has been entered; false at its end, and on an error. */
 static bool next_added(struct json *j, enum hf_added_form form, struct added *t) {
@@ -166,34 +174,40 @@ static bool next_added(struct json *j, enum hf_added_form form, struct added *t)
     t->special = t->normalized = t->single_word = t->lstrip = t->rstrip = false;
     if (form == HF_ADDED_LIST) return json_next_item(j) && read_description(j, true, t);
     if (!json_next_key(j, &key)) return false;
-    if (form == HF_ADDED_DECODER) return read_key_id(j, key, &t->id) && read_description(j, false, t);
+    if (form == HF_ADDED_DECODER)
+        return read_key_id(j, key, &t->id) && read_description(j, false, t);
     t->normalized = true;
     return hf_token_decode(j, key, &t->content) && json_uint(j, &t->id);
 }
 
-int hf_added_count(const struct hf_added_source *from, uint64_t *most, size_t *given, struct err *e) {
+int hf_added_count(const struct hf_added_source *from, uint64_t *most, size_t *given,
+                   struct err *e) {
     struct json j = from->at;
     struct added t;
     if (!j.text) return OK;
-    for (enter(&j, from->form); next_added(&j, from->form, &t); ++*given) *most = t.id > *most ? t.id : *most;
+    for (enter(&j, from->form); next_added(&j, from->form, &t); ++*given)
+        *most = t.id > *most ? t.id : *most;
     return j.error ? hf_refuse_json(from->path, &j, e) : OK;
 }
 
-/* Special tokens are found before the text is normalised, whatever a list of names alone would say. */
+/* Special tokens are found before the text is normalised, whatever a list of names alone would say.
+ */
 static uint8_t match_bits(const struct added *t, enum hf_added_form form) {
     bool later = form == HF_ADDED_NAMES ? t->normalized && !t->special : t->normalized;
-    return (uint8_t)((t->single_word ? MATCH_SINGLE_WORD : 0) | (t->lstrip ? MATCH_LSTRIP : 0) | (t->rstrip ? MATCH_RSTRIP : 0) |
-                     (later ? MATCH_LATER : 0));
+    return (uint8_t)((t->single_word ? MATCH_SINGLE_WORD : 0) | (t->lstrip ? MATCH_LSTRIP : 0) |
+                     (t->rstrip ? MATCH_RSTRIP : 0) | (later ? MATCH_LATER : 0));
 }
 
-int hf_added_set(struct vocab_builder *b, const struct hf_added_source *from, const struct hf_settings *s, struct err *e) {
+int hf_added_set(struct vocab_builder *b, const struct hf_added_source *from,
+                 const struct hf_settings *s, struct err *e) {
     struct json j = from->at;
     struct added t;
     if (!j.text) return OK;
     for (enter(&j, from->form); next_added(&j, from->form, &t);) {
         if (vocab_builder_is(b, t.id, t.content.s, t.content.n)) continue; /* listed twice */
         if (is_special_name(s, &t.content)) t.special = true;
-        int rc = vocab_builder_set(b, (size_t)t.id, t.content.s, t.content.n, t.special ? TOKEN_CONTROL : TOKEN_ADDED, e);
+        int rc = vocab_builder_set(b, (size_t)t.id, t.content.s, t.content.n,
+                                   t.special ? TOKEN_CONTROL : TOKEN_ADDED, e);
         if (rc) return rc;
         if (b->match[t.id]) b->match[t.id] |= match_bits(&t, from->form);
     }

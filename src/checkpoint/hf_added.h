@@ -1,5 +1,6 @@
-/* Tokens that were added to a Hugging Face tokenizer by hand, and what its settings say of them: tokenizer_config.json, special_tokens_map.json,
- * added_tokens.json, and the list in tokenizer.json (https://huggingface.co/docs/tokenizers/api/added-tokens). */
+/* Tokens that were added to a Hugging Face tokenizer by hand, and what its settings say of them:
+ * tokenizer_config.json, special_tokens_map.json, added_tokens.json, and the list in tokenizer.json
+ * (https://huggingface.co/docs/tokenizers/api/added-tokens). */
 #ifndef LOOKAT_CHECKPOINT_HF_ADDED_H
 #define LOOKAT_CHECKPOINT_HF_ADDED_H
 
@@ -7,7 +8,9 @@
 #include "base/json.h"
 #include "checkpoint/vocab.h"
 
-enum { HF_TOKEN_MAX = 4096 }; /* bytes of a token as spelled in a file: the longest of GPT-2 has 256 */
+enum {
+    HF_TOKEN_MAX = 4096
+}; /* bytes of a token as spelled in a file: the longest of GPT-2 has 256 */
 
 struct hf_token {
     char s[HF_TOKEN_MAX];
@@ -35,8 +38,8 @@ struct hf_settings {
     bool add_bos, add_eos, prefix_space;
 };
 
-/* Reads tokenizer_config.json and special_tokens_map.json of a folder, where they are there. ERR_REFUSED for what is no JSON object. On an error
- * nothing is left open. */
+/* Reads tokenizer_config.json and special_tokens_map.json of a folder, where they are there.
+ * ERR_REFUSED for what is no JSON object. On an error nothing is left open. */
 int hf_settings_open(struct hf_settings *s, const char *folder, struct arena *a, struct err *e);
 void hf_settings_close(struct hf_settings *s);
 
@@ -54,10 +57,13 @@ struct hf_added_source {
 };
 
 /* Raises *most to the highest id, and *given by the number of entries. */
-int hf_added_count(const struct hf_added_source *from, uint64_t *most, size_t *given, struct err *e);
+int hf_added_count(const struct hf_added_source *from, uint64_t *most, size_t *given,
+                   struct err *e);
 
-/* Sets the tokens that are not set yet. One that is special by its own entry or by the settings becomes a control token. */
-int hf_added_set(struct vocab_builder *b, const struct hf_added_source *from, const struct hf_settings *s, struct err *e);
+/* Sets the tokens that are not set yet. One that is special by its own entry or by the settings
+ * becomes a control token. */
+int hf_added_set(struct vocab_builder *b, const struct hf_added_source *from,
+                 const struct hf_settings *s, struct err *e);
 
 /* ERR_REFUSED with the place of the cursor's error. */
 int hf_refuse_json(const char *path, const struct json *j, struct err *e);

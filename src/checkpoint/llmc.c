@@ -127,7 +127,8 @@ static int read_tokens(const struct file *f, struct vocab_builder *b, int64_t en
         if (at >= f->size || f->size - at - 1 < f->data[at])
             return err_file(e, ERR_REFUSED, f->path, "token %zu of %u runs past the end: the file is cut short", id, b->n);
         size_t n = f->data[at];
-        int rc = vocab_builder_set(b, id, f->data + at + 1, n, (int64_t)id == end_of_text ? TOKEN_CONTROL : TOKEN_NORMAL, e);
+        int rc = vocab_builder_set(b, id, f->data + at + 1, n,
+                                   (int64_t)id == end_of_text ? TOKEN_CONTROL : TOKEN_NORMAL, e);
         if (rc) return rc;
         at += 1 + n;
     }
@@ -161,7 +162,8 @@ static bool find_merge(const struct vocab_builder *b, uint32_t t, struct vocab_m
         if (best + 1 < n) pair[best] = joined(b, s + cut[best], cut[best + 2] - cut[best], t);
     }
     int64_t left = vocab_builder_find(b, s, cut[1]), right = vocab_builder_find(b, s + cut[1], cut[2] - cut[1]);
-    if (left < 0 || right < 0 || b->kind[left] != TOKEN_NORMAL || b->kind[right] != TOKEN_NORMAL) return false;
+    if (left < 0 || right < 0 || b->kind[left] != TOKEN_NORMAL || b->kind[right] != TOKEN_NORMAL)
+        return false;
     *out = (struct vocab_merge){(uint32_t)left, (uint32_t)right, t};
     return true;
 }

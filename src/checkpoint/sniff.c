@@ -48,15 +48,18 @@ static bool is_text(const struct file *f) {
 /* Of a file that starts as none of the known ones. */
 static int refuse_unknown(const struct file *f, const char *expected, struct err *e) {
     if (!is_text(f))
-        return err_file(e, ERR_REFUSED, f->path, "starts with bytes %02x %02x %02x %02x, expected %s", f->data[0],
-                        f->size > 1 ? f->data[1] : 0, f->size > 2 ? f->data[2] : 0, f->size > 3 ? f->data[3] : 0, expected);
+        return err_file(e, ERR_REFUSED, f->path,
+                        "starts with bytes %02x %02x %02x %02x, expected %s", f->data[0],
+                        f->size > 1 ? f->data[1] : 0, f->size > 2 ? f->data[2] : 0,
+                        f->size > 3 ? f->data[3] : 0, expected);
     size_t i = 0;
     while (i + 1 < f->size && i < 255 && (f->data[i] == ' ' || f->data[i] == '\n' || f->data[i] == '\r' || f->data[i] == '\t')) i++;
     if (f->data[i] == '<') return err_file(e, ERR_REFUSED, f->path, "is a web page (HTML or XML), not a model: was the download refused?");
     return err_file(e, ERR_REFUSED, f->path, "is a text file, expected %s", expected);
 }
 
-static int find_kind(const struct file *f, const char *expected, enum file_kind *kind, struct err *e) {
+static int find_kind(const struct file *f, const char *expected, enum file_kind *kind,
+                     struct err *e) {
     uint64_t magic = first_bytes(f, 4);
     size_t mark = starts(f, "\xef\xbb\xbf", 3) ? 3 : 0; /* a byte-order mark in front of text */
     if (f->size == 0) return err_file(e, ERR_REFUSED, f->path, "is empty");
@@ -67,7 +70,10 @@ static int find_kind(const struct file *f, const char *expected, enum file_kind 
     else if (magic == 20240326) *kind = KIND_LLMC_MODEL;
     else if (magic == 20240328) *kind = KIND_LLMC_TOKENIZER;
     else if (f->size > 8 && first_bytes(f, 8) <= 100000000 && f->data[8] == '{') *kind = KIND_SAFETENSORS;
-    else if ((f->size > mark && f->size - mark >= 8 && memcmp(f->data + mark, "#version", 8) == 0) || strcmp(path_base(f->path), "merges.txt") == 0) *kind = KIND_MERGES;
+    else if ((f->size > mark && f->size - mark >= 8 &&
+              memcmp(f->data + mark, "#version", 8) == 0) ||
+             strcmp(path_base(f->path), "merges.txt") == 0)
+        *kind = KIND_MERGES;
     else if ((f->size > mark && f->data[mark] == '{') || ends(f->path, ".json")) *kind = KIND_JSON;
     else if (ends(f->path, ".gguf") && !is_text(f)) *kind = KIND_GGUF;
     else if (ends(f->path, ".safetensors") && !is_text(f)) *kind = KIND_SAFETENSORS;

@@ -8,10 +8,13 @@ enum file_kind { KIND_GGUF, KIND_SAFETENSORS, KIND_LLMC_MODEL, KIND_LLMC_TOKENIZ
 
 /* What a file was expected to be, for messages. */
 #define SNIFF_MODELS "a GGUF file, a .safetensors file or an llm.c .bin"
-#define SNIFF_TOKENIZERS "a tokenizer: tokenizer.json, vocab.json with merges.txt, an llm.c tokenizer .bin, or a GGUF file"
+#define SNIFF_TOKENIZERS \
+    "a tokenizer: tokenizer.json, vocab.json with merges.txt, an llm.c tokenizer .bin, or a GGUF " \
+    "file"
 
-/* ERR_FAILED where the file cannot be read; ERR_REFUSED, saying what it is instead, what was `expected` and what to do, where it is
- * none of the kinds. A file that is nothing known but ends in .gguf or .safetensors counts as that: its reader then says which rule it breaks. */
+/* ERR_FAILED where the file cannot be read; ERR_REFUSED, saying what it is instead, what was
+ * `expected` and what to do, where it is none of the kinds. A file that is nothing known but ends
+ * in .gguf or .safetensors counts as that: its reader then says which rule it breaks. */
 int sniff(const char *path, const char *expected, enum file_kind *kind, struct err *e);
 
 #endif

@@ -75,7 +75,8 @@ int vocab_builder_init(struct vocab_builder *b, const char *path, size_t n, size
     b->kind = arena_zalloc(a, n, 1);
     b->match = arena_zalloc(a, n, 1);
     b->merges = arena_alloc(a, merge_room + 1, sizeof *b->merges);
-    if (!b->start || !b->length || !b->pool || !b->kind || !b->match || !b->merges) return no_memory(b, e);
+    if (!b->start || !b->length || !b->pool || !b->kind || !b->match || !b->merges)
+        return no_memory(b, e);
     if (!hash_index_init(&b->index, n, token_bytes, b, &b->scratch)) return no_memory(b, e);
     return OK;
 }
@@ -93,14 +94,18 @@ void vocab_builder_warn(struct vocab_builder *b, const char *format, ...) {
     if (kept) b->warning[b->n_warnings++] = kept;
 }
 
-bool vocab_builder_has(const struct vocab_builder *b, uint64_t id) { return id < b->n && b->start[id] != NOT_SET; }
+bool vocab_builder_has(const struct vocab_builder *b, uint64_t id) {
+    return id < b->n && b->start[id] != NOT_SET;
+}
 
 bool vocab_builder_is(const struct vocab_builder *b, uint64_t id, const void *bytes, size_t n) {
-    return vocab_builder_has(b, id) && b->length[id] == n && memcmp(b->pool + b->start[id], bytes, n) == 0;
+    return vocab_builder_has(b, id) && b->length[id] == n &&
+           memcmp(b->pool + b->start[id], bytes, n) == 0;
 }
 
 /* Takes the n bytes at the end of the pool as token id. */
-static int take_token(struct vocab_builder *b, size_t id, size_t n, enum token_kind kind, struct err *e) {
+static int take_token(struct vocab_builder *b, size_t id, size_t n, enum token_kind kind,
+                      struct err *e) {
     const uint8_t *bytes = b->pool + b->used;
     bool findable = kind != TOKEN_UNUSED && kind != TOKEN_PADDING;
     if (n == 0 && findable) {
@@ -128,19 +133,22 @@ static int take_token(struct vocab_builder *b, size_t id, size_t n, enum token_k
 /* May token id be set, from n bytes? */
 static int check_token(const struct vocab_builder *b, size_t id, size_t n, struct err *e) {
     if (id >= b->n) return err_file(e, ERR_REFUSED, b->path, "token id %zu is out of range, expected less than %u", id, b->n);
-    if (vocab_builder_has(b, id)) return err_file(e, ERR_REFUSED, b->path, "token id %zu is given twice", id);
+    if (vocab_builder_has(b, id))
+        return err_file(e, ERR_REFUSED, b->path, "token id %zu is given twice", id);
     if (n > b->room - b->used) return err_file(e, ERR_REFUSED, b->path, "the tokens take more than %zu bytes", b->room);
     return OK;
 }
 
-int vocab_builder_set(struct vocab_builder *b, size_t id, const void *bytes, size_t n, enum token_kind kind, struct err *e) {
+int vocab_builder_set(struct vocab_builder *b, size_t id, const void *bytes, size_t n,
+                      enum token_kind kind, struct err *e) {
     int rc = check_token(b, id, n, e);
     if (rc) return rc;
     if (n) memcpy(b->pool + b->used, bytes, n);
     return take_token(b, id, n, kind, e);
 }
 
-int vocab_builder_set_spelled(struct vocab_builder *b, size_t id, const char *s, size_t n, enum token_kind kind, struct err *e) {
+int vocab_builder_set_spelled(struct vocab_builder *b, size_t id, const char *s, size_t n,
+                              enum token_kind kind, struct err *e) {
     if (kind != TOKEN_NORMAL) return vocab_builder_set(b, id, s, n, kind, e);
     int rc = check_token(b, id, n, e);
     if (rc) return rc;
@@ -172,8 +180,10 @@ struct spelled {
     size_t n_left, n_right;
 };
 
-/* The id of the token raw[n], a part or the result of the next merge: with that it is a normal one, whatever else it was said to be. */
-static int merge_part(struct vocab_builder *b, const uint8_t *raw, size_t n, struct spelled s, uint32_t *id, struct err *e) {
+/* The id of the token raw[n], a part or the result of the next merge: with that it is a normal one,
+ * whatever else it was said to be. */
+static int merge_part(struct vocab_builder *b, const uint8_t *raw, size_t n, struct spelled s,
+                      uint32_t *id, struct err *e) {
     int64_t found = vocab_builder_find(b, raw, n);
     if (found >= 0) b->kind[found] = TOKEN_NORMAL;
     if (found < 0)
@@ -218,7 +228,8 @@ int vocab_builder_merge_line(struct vocab_builder *b, const char *line, size_t n
     return vocab_builder_merge(b, line, left, space + 1, n - left - 1, e);
 }
 
-/* A byte has one token. Where that was said to be special or added, as "!" for padding, it is a normal one as well. */
+/* A byte has one token. Where that was said to be special or added, as "!" for padding, it is a
+ * normal one as well. */
 static void settle_bytes(struct vocab_builder *b) {
     for (unsigned byte = 0; byte < 256; byte++) {
         int64_t id = vocab_builder_find(b, &(uint8_t){(uint8_t)byte}, 1);
@@ -226,15 +237,17 @@ static void settle_bytes(struct vocab_builder *b) {
     }
 }
 
-/* The token that begins or ends a text: what the file names, if there is one; else <|endoftext|>, or -1. */
+/* The token that begins or ends a text: what the file names, if there is one; else <|endoftext|>,
+ * or -1. */
 static int32_t mark(struct vocab_builder *b, const char *name, int64_t id) {
     int64_t end = vocab_builder_end_of_text(b);
     if (id >= 0 && id < b->n) return (int32_t)id;
     if (id >= 0 && end >= 0)
-        vocab_builder_warn(b, "the %s token is %lld, but there are only %u tokens: taking %lld, %s", name, (long long)id, b->n, (long long)end,
-                           END_OF_TEXT);
+        vocab_builder_warn(b, "the %s token is %lld, but there are only %u tokens: taking %lld, %s",
+                           name, (long long)id, b->n, (long long)end, END_OF_TEXT);
     else if (id >= 0)
-        vocab_builder_warn(b, "the %s token is %lld, but there are only %u tokens: there is none", name, (long long)id, b->n);
+        vocab_builder_warn(b, "the %s token is %lld, but there are only %u tokens: there is none",
+                           name, (long long)id, b->n);
     return (int32_t)end;
 }
 
@@ -253,7 +266,12 @@ int vocab_builder_finish(struct vocab_builder *b, struct vocab *v, int64_t bos, 
         memcpy(bytes + offset[id], b->pool + b->start[id], b->length[id]);
         offset[id + 1] = offset[id] + b->length[id];
     }
-    *v = (struct vocab){.n = b->n, .offset = offset, .bytes = bytes, .kind = b->kind, .match = b->match, .n_merges = b->n_merges,
+    *v = (struct vocab){.n = b->n,
+                        .offset = offset,
+                        .bytes = bytes,
+                        .kind = b->kind,
+                        .match = b->match,
+                        .n_merges = b->n_merges,
                         .merges = b->merges};
     v->bos = mark(b, "bos", bos);
     v->eos = mark(b, "eos", eos);
@@ -272,18 +290,28 @@ void vocab_warn(const struct vocab *v, void (*warn)(const char *msg)) {
     for (uint32_t i = 0; warn && i < v->n_warnings; i++) warn(v->warning[i]);
 }
 
-int vocab_check(const struct vocab *v, size_t n_vocab, const char *path, void (*warn)(const char *msg), struct err *e) {
+int vocab_check(const struct vocab *v, size_t n_vocab, const char *path,
+                void (*warn)(const char *msg), struct err *e) {
     struct err said;
     for (uint32_t i = 0; i < v->n_merges; i++)
         if (v->merges[i].merged >= n_vocab)
-            return err_file(e, ERR_REFUSED, path, "the tokenizer has %u tokens and the model %zu rows: expected a row for each token of plain text",
-                            v->n, n_vocab);
+            return err_file(
+                e, ERR_REFUSED, path,
+                "the tokenizer has %u tokens and the model %zu rows: expected a row for each token "
+                            "of plain text",
+                v->n, n_vocab);
     vocab_warn(v, warn);
     if (!warn || v->n == 0 || v->n == n_vocab) return OK;
     if (v->n < n_vocab)
-        err_file(&said, OK, path, "the tokenizer has %u tokens and the model %zu rows: rows from %u on are never chosen", v->n, n_vocab, v->n);
+        err_file(
+            &said, OK, path,
+            "the tokenizer has %u tokens and the model %zu rows: rows from %u on are never chosen",
+            v->n, n_vocab, v->n);
     else
-        err_file(&said, OK, path, "the tokenizer has %u tokens and the model %zu rows: tokens from %zu on cannot be used", v->n, n_vocab, n_vocab);
+        err_file(
+            &said, OK, path,
+            "the tokenizer has %u tokens and the model %zu rows: tokens from %zu on cannot be used",
+            v->n, n_vocab, n_vocab);
     warn(said.msg);
     return OK;
 }

@@ -44,10 +44,12 @@ struct vocab_merge {
 /* What a token is for. */
 enum token_kind {
     TOKEN_NORMAL,  /* a byte, or what merges make */
-    TOKEN_CONTROL, /* special, a mark such as <|endoftext|>: never the encoding of plain text, not shown unless asked for */
+    TOKEN_CONTROL, /* special, a mark such as <|endoftext|>: never the encoding of plain text, not
+                      shown unless asked for */
     TOKEN_ADDED,   /* a word added by hand: found in a text as it stands, no merge makes it */
-    TOKEN_UNUSED,  /* a place kept free: never found in a text and not shown; what the model makes of it is its own affair */
-    TOKEN_PADDING  /* no token: a row that the embedding was padded with, which is never chosen */
+    TOKEN_UNUSED, /* a place kept free: never found in a text and not shown; what the model makes of
+                     it is its own affair */
+    TOKEN_PADDING /* no token: a row that the embedding was padded with, which is never chosen */
 };
 
 /* How a text is searched for a token before it is cut into pieces: bits, 0 where it is not. */
@@ -75,9 +77,11 @@ struct vocab {
     int32_t bos, eos;                  /* ids, -1 where there is none */
     bool add_bos;                      /* every text begins with bos */
     bool whole_text;                   /* a text is one piece: it is not cut by the pre-tokenizer */
-    bool ignore_merges;                /* a piece that is a whole token is that token, whatever merges would make */
+    bool
+        ignore_merges; /* a piece that is a whole token is that token, whatever merges would make */
     uint32_t n_warnings;
-    const char *warning[VOCAB_WARNINGS]; /* [n_warnings] what the user should know of the file: a sentence each */
+    const char *warning[VOCAB_WARNINGS]; /* [n_warnings] what the user should know of the file: a
+                                            sentence each */
 };
 
 /* Weights and biases of the model, the padding of a file and the tied head not counted twice. */

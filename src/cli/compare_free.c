@@ -23,8 +23,12 @@ static int write_one(const struct engine *g, const struct compare_report *r, con
                      struct err *e) {
     const struct comparison *c = r->main;
     size_t room = c->window - r->n_prompt, limit = room < FREE_LENGTH ? room : FREE_LENGTH;
-    struct generation_params p = {.sampler = {0.8, 40, 0.95, 0.05, 1, 64, g->never}, /* as generate's */
-                                  .seed = r->seed, .n_samples = 1, .limit = limit, .eos = g->model.vocab.n ? g->model.vocab.eos : -1};
+    struct generation_params p = {
+        .sampler = {0.8, 40, 0.95, 0.05, 1, 64, g->never}, /* as generate's */
+        .seed = r->seed,
+        .n_samples = 1,
+        .limit = limit,
+        .eos = g->model.vocab.n ? g->model.vocab.eos : -1};
     struct generation_events events = {.ctx = w, .step = on_step, .stopped = on_stopped};
     struct generation_stats stats;
     struct gpt2_session s;

@@ -113,11 +113,11 @@ static void warn_of_own_keys(const struct checkpoint *c) {
     for (uint32_t id = 0; id < v->n; id++)
         own = own || v->match[id] & (MATCH_SINGLE_WORD | MATCH_LSTRIP | MATCH_RSTRIP);
     if (c->weights.config.activation == GELU_ERF)
-        warn("the model uses GELU in its erf form; lookat reads that from the new file, other programs would "
-             "compute the tanh form");
+        warn("the model uses GELU in its erf form; lookat reads that from the new file, other "
+             "programs would compute the tanh form");
     if (own)
-        warn("the tokenizer cuts texts in a way that GGUF has no words for; lookat reads it from the new file, "
-             "other programs would give other token ids");
+        warn("the tokenizer cuts texts in a way that GGUF has no words for; lookat reads it from "
+             "the new file, other programs would give other token ids");
 }
 
 static int run(const struct args *a, struct err *e) {

@@ -24,7 +24,9 @@ static int find_never(struct engine *g, struct err *e) {
     uint8_t *never = arena_zalloc(&g->arena, V, 1);
     if (!never) return err_set(e, ERR_FAILED, "out of memory for a vocabulary of %zu", V);
     for (size_t i = 0; i < V; i++) n += never[i] = i >= v->n || v->kind[i] == TOKEN_PADDING;
-    if (n == V) return err_file(e, ERR_REFUSED, g->model.path, "the tokenizer has no token that could be chosen");
+    if (n == V)
+        return err_file(e, ERR_REFUSED, g->model.path,
+                        "the tokenizer has no token that could be chosen");
     if (n) g->never = never;
     return OK;
 }
@@ -53,13 +55,16 @@ void engine_close(struct engine *g) {
     arena_free(&g->arena);
 }
 
-int engine_check_ids(const struct engine *g, const char *what, const int32_t *ids, size_t n, struct err *e) {
+int engine_check_ids(const struct engine *g, const char *what, const int32_t *ids, size_t n,
+                     struct err *e) {
     size_t V = g->model.weights.config.n_vocab, len;
     for (size_t i = 0; i < n; i++) {
         if ((size_t)ids[i] < V) continue;
         const uint8_t *text = bpe_token(g->bpe, ids[i], &len);
-        return err_set(e, ERR_REFUSED, "%.100s: has token %d (\"%.*s\"), for which the model has no row: its rows go to %zu", what, ids[i],
-                       len < 40 ? (int)len : 40, (const char *)text, V - 1);
+        return err_set(
+            e, ERR_REFUSED,
+            "%.100s: has token %d (\"%.*s\"), for which the model has no row: its rows go to %zu",
+            what, ids[i], len < 40 ? (int)len : 40, (const char *)text, V - 1);
     }
     return OK;
 }

@@ -20,7 +20,9 @@ struct engine {
 int engine_open(struct engine *g, const struct args *args, struct err *e);
 void engine_close(struct engine *g);
 
-/* ERR_REFUSED where the tokenizer gave an id for which the model has no row; `what` is named in the message. */
-int engine_check_ids(const struct engine *g, const char *what, const int32_t *ids, size_t n, struct err *e);
+/* ERR_REFUSED where the tokenizer gave an id for which the model has no row; `what` is named in the
+ * message. */
+int engine_check_ids(const struct engine *g, const char *what, const int32_t *ids, size_t n,
+                     struct err *e);
 
 #endif

@@ -34,7 +34,8 @@ static int start_token(struct job *j, struct err *e) {
     if (!id) return err_set(e, ERR_FAILED, "out of memory");
     *id = v->bos >= 0 ? v->bos : v->eos;
     if (v->n == 0 || *id < 0 || (size_t)*id >= j->g.model.weights.config.n_vocab)
-        return err_set(e, ERR_USAGE, "the prompt is empty and the model names no token to start a text with");
+        return err_set(e, ERR_USAGE,
+                       "the prompt is empty and the model names no token to start a text with");
     j->prompt = id;
     j->n = 1;
     return OK;
@@ -193,10 +194,16 @@ static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
         .arena = &j->g.arena,
     };
     struct generation_params p = {
-        .sampler = {args->temp, (long)args->top_k, args->top_p, args->min_p, args->repeat_penalty, (long)args->repeat_last_n,
-                    j->g.never},
-        .seed = j->seed, .n_samples = (uint32_t)args->num_samples, .limit = j->limit, .eos = j->g.model.vocab.n ? j->g.model.vocab.eos : -1,
-        .ignore_eos = args->ignore_eos, .n_top = (size_t)args->logprobs, .logprobs = args->logprobs > 0, .echo = args->echo,
+        .sampler = {args->temp, (long)args->top_k, args->top_p, args->min_p, args->repeat_penalty,
+                    (long)args->repeat_last_n, j->g.never},
+        .seed = j->seed,
+        .n_samples = (uint32_t)args->num_samples,
+        .limit = j->limit,
+        .eos = j->g.model.vocab.n ? j->g.model.vocab.eos : -1,
+        .ignore_eos = args->ignore_eos,
+        .n_top = (size_t)args->logprobs,
+        .logprobs = args->logprobs > 0,
+        .echo = args->echo,
     };
     struct generation_events events = {&v, on_step, on_stopped, on_prefill};
     struct generation_figures f = {.load_s = j->g.load_s, .threads = threads_count(), .kernels = j->g.k->name};

@@ -56,7 +56,8 @@ static int report(struct run *r, uint32_t sample, bool prompt, int32_t id, const
     struct generation_step step = {.sample = sample, .prompt = prompt, .id = id};
     if (r->p->logprobs && logits) {
         step.n_top = r->p->n_top < r->n_tokens ? r->p->n_top : r->n_tokens;
-        step.logprob = logits[id] - logprobs_top(logits, r->n_vocab, r->p->sampler.never, r->top, step.n_top, r->work);
+        step.logprob = logits[id] - logprobs_top(logits, r->n_vocab, r->p->sampler.never, r->top,
+                                                 step.n_top, r->work);
         step.has_logprob = true;
         step.top = r->top;
     }

@@ -110,7 +110,8 @@ int32_t sampler_next(struct sampler *s, struct rng *rng, const float *logits, co
     return s->sorted[kept - 1].id;
 }
 
-double logprobs_top(const float *logits, size_t n_vocab, const uint8_t *never, struct candidate *out, size_t k, struct candidate *work) {
+double logprobs_top(const float *logits, size_t n_vocab, const uint8_t *never,
+                    struct candidate *out, size_t k, struct candidate *work) {
     double best = logits[0], sum = 0;
     size_t n = 0;
     for (size_t i = 0; i < n_vocab; i++) {

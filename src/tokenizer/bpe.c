@@ -84,7 +84,8 @@ static int find_bytes(struct bpe *b, struct err *e) {
     for (uint32_t id = 0; id < b->v->n; id++) {
         size_t len;
         const uint8_t *text = bpe_token(b, (int32_t)id, &len);
-        if (len == 1 && b->v->kind[id] == TOKEN_NORMAL && b->byte_token[text[0]] == NONE) b->byte_token[text[0]] = id;
+        if (len == 1 && b->v->kind[id] == TOKEN_NORMAL && b->byte_token[text[0]] == NONE)
+            b->byte_token[text[0]] = id;
     }
     for (int byte = 0; byte < 256; byte++)
         if (b->byte_token[byte] == NONE)
@@ -115,7 +116,8 @@ static int index_merges(struct bpe *b, struct arena *a, struct err *e) {
         const struct vocab_merge *m = &v->merges[rank];
         if (!joins(b, m)) return err_set(e, ERR_REFUSED, "merge %lu does not make a token of its two parts", (unsigned long)rank);
         uint32_t *slot = find_slot(b, m->left, m->right);
-        if (*slot == NONE && v->kind[m->merged] == TOKEN_NORMAL) *slot = rank; /* of a pair listed twice the better rank stays */
+        if (*slot == NONE && v->kind[m->merged] == TOKEN_NORMAL)
+            *slot = rank; /* of a pair listed twice the better rank stays */
     }
     return OK;
 }
@@ -139,7 +141,8 @@ static int index_marked(struct bpe *b, int search, struct arena *a, struct err *
         struct marked s = {.id = (int32_t)id, .match = v->match[id]};
         s.text = bpe_token(b, s.id, &s.len);
         bool later = (s.match & MATCH_LATER) != 0;
-        if (!(s.match & (MATCH_TEXT | MATCH_SPECIAL)) || s.len == 0 || later != (search == 1)) continue;
+        if (!(s.match & (MATCH_TEXT | MATCH_SPECIAL)) || s.len == 0 || later != (search == 1))
+            continue;
         set->token[set->n++] = s;
         set->start[s.text[0]] = true;
     }
@@ -147,12 +150,16 @@ static int index_marked(struct bpe *b, int search, struct arena *a, struct err *
     return OK;
 }
 
-static const void *token_text(const void *ctx, uint32_t id, size_t *n) { return bpe_token(ctx, (int32_t)id, n); }
+static const void *token_text(const void *ctx, uint32_t id, size_t *n) {
+    return bpe_token(ctx, (int32_t)id, n);
+}
 
 /* Normal tokens by their bytes; of two with the same bytes the first. */
 static int index_whole(struct bpe *b, struct arena *a, struct err *e) {
     if (!b->v->ignore_merges) return OK;
-    if (!hash_index_init(&b->whole, b->v->n, token_text, b, a)) return err_set(e, ERR_FAILED, "no memory for an index of %lu tokens", (unsigned long)b->v->n);
+    if (!hash_index_init(&b->whole, b->v->n, token_text, b, a))
+        return err_set(e, ERR_FAILED, "no memory for an index of %lu tokens",
+                       (unsigned long)b->v->n);
     for (uint32_t id = 0; id < b->v->n; id++) {
         size_t len;
         const uint8_t *text = bpe_token(b, (int32_t)id, &len);
@@ -170,7 +177,8 @@ int bpe_new(struct bpe **out, const struct vocab *v, struct arena *a, struct err
     b->v = v;
     int failed = find_bytes(b, e);
     if (!failed) failed = index_merges(b, a, e);
-    for (int search = 0; search < SEARCHES && !failed; search++) failed = index_marked(b, search, a, e);
+    for (int search = 0; search < SEARCHES && !failed; search++)
+        failed = index_marked(b, search, a, e);
     if (!failed) failed = index_whole(b, a, e);
     if (!failed) *out = b;
     return failed;
@@ -333,7 +341,9 @@ static int encode_piece(struct encoding *x, const uint8_t *piece, size_t n, stru
         x->n += encode_short(x->b, piece, n, x->ids + x->n);
         return OK;
     }
-    if (n >= NONE) return err_set(e, ERR_FAILED, "%zu bytes of text without a break, at most 2^32 - 2 can be encoded", n);
+    if (n >= NONE)
+        return err_set(e, ERR_FAILED,
+                       "%zu bytes of text without a break, at most 2^32 - 2 can be encoded", n);
     return encode_long(x->b, piece, n, x->ids + x->n, &x->n, e);
 }
 
@@ -347,9 +357,11 @@ static int encode_text(struct encoding *x, const uint8_t *text, size_t n, struct
     return failed;
 }
 
-/* The longest token of the set at text[0] that is searched for, or NULL. The tokens that agree with the first bytes of the text are a shrinking
- * range of the sorted array, and those that end there, if any, are the first of it. */
-static const struct marked *marked_at(const struct marked_set *set, bool special, const uint8_t *text, size_t n) {
+/* The longest token of the set at text[0] that is searched for, or NULL. The tokens that agree with
+ * the first bytes of the text are a shrinking range of the sorted array, and those that end there,
+ * if any, are the first of it. */
+static const struct marked *marked_at(const struct marked_set *set, bool special,
+                                      const uint8_t *text, size_t n) {
     const uint8_t wanted = special ? MATCH_TEXT | MATCH_SPECIAL : MATCH_TEXT;
     const struct marked *found = NULL;
     size_t low = 0, high = set->n;
@@ -358,7 +370,8 @@ static const struct marked *marked_at(const struct marked_set *set, bool special
         size_t first = low, last = high;
         while (first < last) { /* the first whose byte here is not below the text's */
             size_t mid = first + (last - first) / 2;
-            if (set->token[mid].len <= depth || set->token[mid].text[depth] < text[depth]) first = mid + 1;
+            if (set->token[mid].len <= depth || set->token[mid].text[depth] < text[depth])
+                first = mid + 1;
             else last = mid;
         }
         low = first;
@@ -380,12 +393,15 @@ static const struct marked *marked_at(const struct marked_set *set, bool special
 
 /* Does a word go on across the place `at` of text[n] that a token begins or ends at? */
 static bool is_inside_word(const struct marked *m, const uint8_t *text, size_t at, size_t n) {
-    return pretokenize_word_before(text, at) || pretokenize_word_at(text + at + m->len, n - at - m->len);
+    return pretokenize_word_before(text, at) ||
+           pretokenize_word_at(text + at + m->len, n - at - m->len);
 }
 
-/* Looks for tokens of the set from the left; what lies between them is searched again for those of the next set, then cut and merged. As Hugging
- * Face does: the longest of those that begin at the same place, and one that may only be a word of its own but is not hides what lies in it. */
-static int encode_marked(struct encoding *x, int search, const uint8_t *text, size_t n, struct err *e) {
+/* Looks for tokens of the set from the left; what lies between them is searched again for those of
+ * the next set, then cut and merged. As Hugging Face does: the longest of those that begin at the
+ * same place, and one that may only be a word of its own but is not hides what lies in it. */
+static int encode_marked(struct encoding *x, int search, const uint8_t *text, size_t n,
+                         struct err *e) {
     if (search == SEARCHES) return encode_text(x, text, n, e);
     const struct marked_set *set = &x->b->marked[search];
     if (set->n == 0) return encode_marked(x, search + 1, text, n, e);
@@ -400,7 +416,8 @@ static int encode_marked(struct encoding *x, int search, const uint8_t *text, si
         }
         at += m->len;
         if (m->match & MATCH_SINGLE_WORD && is_inside_word(m, text, from, n)) continue;
-        if (m->match & MATCH_LSTRIP) from -= pretokenize_space_before(text + begin, from > begin ? from - begin : 0);
+        if (m->match & MATCH_LSTRIP)
+            from -= pretokenize_space_before(text + begin, from > begin ? from - begin : 0);
         if (from > begin) {
             int failed = encode_marked(x, search + 1, text + begin, from - begin, e);
             if (failed) return failed;
@@ -413,8 +430,10 @@ static int encode_marked(struct encoding *x, int search, const uint8_t *text, si
     return encode_marked(x, search + 1, text + begin, n - begin, e);
 }
 
-int bpe_encode(const struct bpe *b, const uint8_t *text, size_t n, bool special, struct arena *a, int32_t **ids, size_t *n_ids, struct err *e) {
-    /* A token is at least one byte of text, so n ids are enough; memory that is not written is not resident. */
+int bpe_encode(const struct bpe *b, const uint8_t *text, size_t n, bool special, struct arena *a,
+               int32_t **ids, size_t *n_ids, struct err *e) {
+    /* A token is at least one byte of text, so n ids are enough; memory that is not written is not
+     * resident. */
     struct encoding x = {.b = b, .special = special, .ids = arena_alloc(a, n + 1, sizeof *x.ids)};
     if (!x.ids) return err_set(e, ERR_FAILED, "no memory for the tokens of %zu bytes", n);
     if (b->v->add_bos) x.ids[x.n++] = b->v->bos;

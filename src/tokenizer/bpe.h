@@ -12,16 +12,20 @@ struct bpe;
 /* Builds the encoder in the arena; v must outlive it. ERR_REFUSED where a byte has no token of its own. */
 int bpe_new(struct bpe **out, const struct vocab *v, struct arena *a, struct err *e);
 
-/* Encodes any n bytes: *ids is [*n_ids], from the arena, bos first where the vocabulary asks for it. Tokens added to the vocabulary are found
- * first, from the left and the longest first. With `special`, special tokens written out in the text become their ids too; without, they
- * are ordinary text. Time n log n, whatever the text. ERR_FAILED without memory,
- * ERR_INTERRUPTED after Ctrl-C. */
-int bpe_encode(const struct bpe *b, const uint8_t *text, size_t n, bool special, struct arena *a, int32_t **ids, size_t *n_ids, struct err *e);
+/* Encodes any n bytes: *ids is [*n_ids], from the arena, bos first where the vocabulary asks for
+ * it. Tokens added to the vocabulary are found first, from the left and the longest first. With
+ * `special`, special tokens written out in the text become their ids too; without, they are
+ * ordinary text. Time n log n, whatever the text. ERR_FAILED without memory, ERR_INTERRUPTED after
+ * Ctrl-C. */
+int bpe_encode(const struct bpe *b, const uint8_t *text, size_t n, bool special, struct arena *a,
+               int32_t **ids, size_t *n_ids, struct err *e);
 
-/* The most bytes of text that one token can stand for; SIZE_MAX where a token takes any number of spaces with it. */
+/* The most bytes of text that one token can stand for; SIZE_MAX where a token takes any number of
+ * spaces with it. */
 size_t bpe_longest(const struct bpe *b);
 
-/* The bytes of token id: *len of them, not terminated, possibly not valid UTF-8 on their own; none where there is no such token. */
+/* The bytes of token id: *len of them, not terminated, possibly not valid UTF-8 on their own; none
+ * where there is no such token. */
 const uint8_t *bpe_token(const struct bpe *b, int32_t id, size_t *len);
 
 /* Is the token no text for a reader: special, unused, or none of the vocabulary? */

@@ -22,7 +22,8 @@ static struct character character_at(const uint8_t *text, size_t n) {
     }
     if (a >= 0xE0 && a <= 0xEF && n >= 3 && continues(text[1]) && continues(text[2])) {
         uint32_t cp = (a & 0x0F) << 12 | (text[1] & 0x3Fu) << 6 | (text[2] & 0x3Fu);
-        if (cp >= 0x800 && (cp < 0xD800 || cp > 0xDFFF)) return (struct character){unicode_class(cp), 3, cp};
+        if (cp >= 0x800 && (cp < 0xD800 || cp > 0xDFFF))
+            return (struct character){unicode_class(cp), 3, cp};
     }
     if (a >= 0xF0 && a <= 0xF4 && n >= 4 && continues(text[1]) && continues(text[2]) && continues(text[3])) {
         uint32_t cp = (a & 0x07) << 18 | (text[1] & 0x3Fu) << 12 | (text[2] & 0x3Fu) << 6 | (text[3] & 0x3Fu);
@@ -81,7 +82,8 @@ size_t pretokenize_space_at(const uint8_t *text, size_t n) {
 
 size_t pretokenize_space_before(const uint8_t *text, size_t n) {
     size_t at = n;
-    for (struct character c; (c = character_before(text, at)).bytes && c.class == UNICODE_SPACE;) at -= c.bytes;
+    for (struct character c; (c = character_before(text, at)).bytes && c.class == UNICODE_SPACE;)
+        at -= c.bytes;
     return n - at;
 }
 

@@ -27,6 +27,8 @@ enum unicode_class unicode_class(uint32_t code_point) {
 }
 
 bool unicode_is_word(uint32_t code_point) {
-    if (code_point < 128) return code_point == '_' || ascii_class(code_point) == UNICODE_LETTER || ascii_class(code_point) == UNICODE_NUMBER;
+    if (code_point < 128)
+        return code_point == '_' || ascii_class(code_point) == UNICODE_LETTER ||
+               ascii_class(code_point) == UNICODE_NUMBER;
     return in_ranges(unicode_words, unicode_words_len, code_point);
 }

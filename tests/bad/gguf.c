@@ -184,7 +184,8 @@ static const struct {
     {"item-type", "\"general.x\" has value type 99", item_type},
     {"nested", "\"general.x\" is an array of arrays", nested},
     {"array-count", "\"general.x\" counts 4611686018427387904 items of type u32", array_count},
-    {"array-count-strings", "\"general.x\" counts 18446744073709551615 items of type string", array_count_strings},
+    {"array-count-strings", "\"general.x\" counts 18446744073709551615 items of type string",
+     array_count_strings},
     {"string-length", "a string value at byte", string_length},
     {"item-length", "a string in an array at byte", item_length},
     {"key-twice", "key \"general.x\" is there twice", key_twice},
@@ -199,9 +200,13 @@ static const struct {
     {"dims-0", "\"output_norm.bias\" has 0 dimensions", dims_0},
     {"dims-5", "\"output_norm.bias\" has 5 dimensions", dims_5},
     {"dim-0", "\"output_norm.bias\": dimension 0 is 0", dim_0},
-    {"dims-overflow", "\"output_norm.bias\": the product of its dimensions overflows", dims_overflow},
-    {"bytes-overflow", "\"output_norm.bias\": the product of its dimensions overflows", bytes_overflow},
-    {"type-q4_K", "\"blk.0.ffn_up.weight\" is q4_K (type 12), which lookat cannot read; from the original model: lookat convert", type_q4_k},
+    {"dims-overflow", "\"output_norm.bias\": the product of its dimensions overflows",
+     dims_overflow},
+    {"bytes-overflow", "\"output_norm.bias\": the product of its dimensions overflows",
+     bytes_overflow},
+    {"type-q4_K",
+     "\"blk.0.ffn_up.weight\" is q4_K (type 12), which lookat cannot read; from the original model: lookat convert",
+     type_q4_k},
     {"type-99", "is unknown (type 99), which lookat cannot read", type_99},
     {"type-huge", "is unknown (type 4294967295), which", type_huge},
     {"block", "\"blk.0.ffn_up.weight\" is q8_0 with rows of 4, expected a multiple of 32", block},
@@ -243,7 +248,8 @@ static const struct {
     {"eps-infinite", "the LayerNorm epsilon is inf", eps_infinite},
     {"eps-integer", "\"gpt2.attention.layer_norm_epsilon\" is u32", eps_integer},
     {"activation", "lookat.activation_function is \"relu\", expected", activation},
-    {"activation-type", "\"lookat.activation_function\" is u32, expected a string", activation_type},
+    {"activation-type", "\"lookat.activation_function\" is u32, expected a string",
+     activation_type},
     {"grouped-heads", "gpt2.attention.head_count_kv is 2, expected 1", grouped_heads},
     {"key-dim", "gpt2.attention.key_length is 8, expected 4", key_dim},
     {"value-dim", "gpt2.attention.value_length is 8, expected 4", value_dim},
@@ -270,7 +276,8 @@ static const struct {
     {"tokens-string", "\"tokenizer.ggml.tokens\" is not an array of strings", tokens_string},
     {"tokens-none", "the vocabulary has no tokens", tokens_none},
     {"token-twice", "tokens 0 and 3 are the same", token_twice},
-    {"token-space", "token 3 (\" c\") has a character outside the byte-to-unicode alphabet", token_space},
+    {"token-space", "token 3 (\" c\") has a character outside the byte-to-unicode alphabet",
+     token_space},
     {"token-utf8", "token 3 (", token_utf8},
     {"types-few", "tokenizer.ggml.token_type has 4 items, expected 5", types_few},
     {"types-u8", "\"tokenizer.ggml.token_type\" is not an array of i32", types_u8},
@@ -281,7 +288,8 @@ static const struct {
     {"use-regex-string", "\"lookat.tokenizer.use_regex\" is not a bool", use_regex_str},
     {"match-few", "lookat.tokenizer.token_match has 1 items, expected 5", match_few},
     {"match-bits", "lookat.tokenizer.token_match of token 2 is 64", match_bits},
-    {"rows-few", "5 tokens and the model 2 rows: expected a row for each token of plain text", rows_few},
+    {"rows-few", "5 tokens and the model 2 rows: expected a row for each token of plain text",
+     rows_few},
     {"merges-u32", "\"tokenizer.ggml.merges\" is not an array of strings", merges_u32},
     {"merge-word", "merge 0 is \"ab\", expected two tokens", merge_word},
     {"merge-empty", "merge 0 is \"\", expected two tokens", merge_empty},
@@ -310,7 +318,8 @@ static void bad_tensors(bad_fn fn, void *ctx) {
         snprintf(expect, sizeof expect, "tensor \"%s\" is missing", tiny_shapes[i].name);
         emit(&t, name, expect, fn, ctx);
     }
-    for (size_t i = 1; i < TINY_TENSORS; i++) { /* a longer token_embd is one with more rows than tokens */
+    for (size_t i = 1; i < TINY_TENSORS;
+         i++) { /* a longer token_embd is one with more rows than tokens */
         uint64_t cols = tiny_shapes[i].cols, rows = tiny_shapes[i].rows;
         tiny_init(&t);
         tiny_tensor(&t, tiny_shapes[i].name, cols + !rows, rows ? rows + 1 : 0, G_F32);

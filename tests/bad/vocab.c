@@ -81,31 +81,96 @@ void bad_tokenizer_json(bad_fn fn, void *ctx) {
         {"merge-line", "merge 0 is \"ab\", expected two tokens", "{\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"ab\"]}}"},
         {"prefix", "continuing_subword_prefix, which is not supported", "{\"model\":{\"continuing_subword_prefix\":\"##\",\"vocab\":{\"a\":0},\"merges\":[]}}"},
         {"suffix", "end_of_word_suffix, which is not supported", "{\"model\":{\"end_of_word_suffix\":\"</w>\",\"vocab\":{\"a\":0},\"merges\":[]}}"},
-        {"dropout", "the tokenizer's model has a dropout", "{\"model\":{\"dropout\":0.1,\"vocab\":{\"a\":0},\"merges\":[]}}"},
-        {"normalizer", "the tokenizer has a normalizer (\"NFC\")", "{\"normalizer\":{\"type\":\"NFC\"}," MODEL "}"},
+        {"dropout", "the tokenizer's model has a dropout",
+         "{\"model\":{\"dropout\":0.1,\"vocab\":{\"a\":0},\"merges\":[]}}"},
+        {"normalizer", "the tokenizer has a normalizer (\"NFC\")",
+         "{\"normalizer\":{\"type\":\"NFC\"}," MODEL "}"},
         {"normalizers", "the tokenizer has a normalizer (\"Sequence\")",
-         "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Lowercase\"}]}," MODEL "}"},
+         "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Lowercase\"}]}," MODEL
+         "}"},
         {"pre-tokenizer", "the pre_tokenizer is \"Metaspace\", expected \"ByteLevel\"", "{\"pre_tokenizer\":{\"type\":\"Metaspace\"}," MODEL "}"},
         {"pre-tokenizer-null", "the pre_tokenizer is \"null\"", "{\"pre_tokenizer\":null," MODEL "}"},
         {"prefix-space", "add_prefix_space, which is not supported", "{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true}," MODEL "}"},
-        {"split", "the pre_tokenizer splits by \"a|b\", expected GPT-2", "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a|b\"},\"behavior\":\"Isolated\",\"invert\":false}," MODEL "}"},
-        {"split-string", "the pre_tokenizer splits by \"\", expected GPT-2", "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\" \"},\"behavior\":\"Isolated\",\"invert\":false}," MODEL "}"},
-        {"split-merged", "behavior \"MergedWithNext\", expected \"Isolated\"", "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"'s|'t|'re|'ve|'m|'ll|'d| ?\\\\p{L}+| ?\\\\p{N}+| ?[^\\\\s\\\\p{L}\\\\p{N}]+|\\\\s+(?!\\\\S)|\\\\s+\"},\"behavior\":\"MergedWithNext\",\"invert\":false}," MODEL "}"},
-        {"split-inverted", "behavior \"Isolated\" inverted", "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"'s|'t|'re|'ve|'m|'ll|'d| ?\\\\p{L}+| ?\\\\p{N}+| ?[^\\\\s\\\\p{L}\\\\p{N}]+|\\\\s+(?!\\\\S)|\\\\s+\"},\"behavior\":\"Isolated\",\"invert\":true}," MODEL "}"},
-        {"split-alone", "the pre_tokenizer has no ByteLevel", "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"'s|'t|'re|'ve|'m|'ll|'d| ?\\\\p{L}+| ?\\\\p{N}+| ?[^\\\\s\\\\p{L}\\\\p{N}]+|\\\\s+(?!\\\\S)|\\\\s+\"},\"behavior\":\"Isolated\",\"invert\":false}," MODEL "}"},
-        {"sequence-empty", "the pre_tokenizer has no ByteLevel", "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[]}," MODEL "}"},
-        {"sequence-digits", "the pre_tokenizer is \"Digits\", expected", "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\",\"individual_digits\":true},{\"type\":\"ByteLevel\",\"add_prefix_space\":false}]}," MODEL "}"},
-        {"sequence-behind", "has a \"Whitespace\" behind its ByteLevel", "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\",\"add_prefix_space\":false},{\"type\":\"Whitespace\"}]}," MODEL "}"},
-        {"sequence-none", "expected an array", "{\"pre_tokenizer\":{\"type\":\"Sequence\"}," MODEL "}"},
-        {"regex-text", "expected true or false", "{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":\"no\"}," MODEL "}"},
-        {"post-roberta", "the post_processor is \"RobertaProcessing\"", "{\"post_processor\":{\"type\":\"RobertaProcessing\",\"sep\":[\"b\",1],\"cls\":[\"a\",0]}," MODEL "}"},
-        {"post-behind", "the post_processor puts tokens around a text", "{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{\"SpecialToken\":{\"id\":\"a\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{\"a\":{\"id\":\"a\",\"ids\":[0],\"tokens\":[\"a\"]},\"b\":{\"id\":\"b\",\"ids\":[0,1],\"tokens\":[\"a\",\"b\"]}}}," MODEL "}"},
-        {"post-around", "the post_processor puts tokens around a text", "{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"a\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{\"SpecialToken\":{\"id\":\"a\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{\"a\":{\"id\":\"a\",\"ids\":[0],\"tokens\":[\"a\"]},\"b\":{\"id\":\"b\",\"ids\":[0,1],\"tokens\":[\"a\",\"b\"]}}}," MODEL "}"},
-        {"post-two", "the post_processor puts tokens around a text", "{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"a\",\"type_id\":0}},{\"SpecialToken\":{\"id\":\"a\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{\"a\":{\"id\":\"a\",\"ids\":[0],\"tokens\":[\"a\"]},\"b\":{\"id\":\"b\",\"ids\":[0,1],\"tokens\":[\"a\",\"b\"]}}}," MODEL "}"},
-        {"post-no-text", "the post_processor puts tokens around a text", "{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"a\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{\"a\":{\"id\":\"a\",\"ids\":[0],\"tokens\":[\"a\"]},\"b\":{\"id\":\"b\",\"ids\":[0,1],\"tokens\":[\"a\",\"b\"]}}}," MODEL "}"},
-        {"post-two-ids", "\"b\" stands for 2 ids, expected 1", "{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"b\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{\"a\":{\"id\":\"a\",\"ids\":[0],\"tokens\":[\"a\"]},\"b\":{\"id\":\"b\",\"ids\":[0,1],\"tokens\":[\"a\",\"b\"]}}}," MODEL "}"},
-        {"post-unknown", "\"c\" stands for 0 ids, expected 1", "{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"c\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{\"a\":{\"id\":\"a\",\"ids\":[0],\"tokens\":[\"a\"]},\"b\":{\"id\":\"b\",\"ids\":[0,1],\"tokens\":[\"a\",\"b\"]}}}," MODEL "}"},
-        {"post-sequence", "the post_processor is \"BertProcessing\"", "{\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"},{\"type\":\"BertProcessing\"}]}," MODEL "}"},
+        {"split", "the pre_tokenizer splits by \"a|b\", expected GPT-2",
+         "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a|b\"},"
+         "\"behavior\":\"Isolated\",\"invert\":false}," MODEL "}"},
+        {"split-string", "the pre_tokenizer splits by \"\", expected GPT-2",
+         "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\" \"},"
+         "\"behavior\":\"Isolated\",\"invert\":false}," MODEL "}"},
+        {"split-merged", "behavior \"MergedWithNext\", expected \"Isolated\"",
+         "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"'s|'t|'re|'ve|'m|'ll|'d"
+         "| ?\\\\p{L}+| ?\\\\p{N}+| ?[^\\\\s\\\\p{L}\\\\p{N}]+|\\\\s+(?!\\\\S)|\\\\s+\"},"
+         "\"behavior\":\"MergedWithNext\",\"invert\":false}," MODEL "}"},
+        {"split-inverted", "behavior \"Isolated\" inverted",
+         "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"'s|'t|'re|'ve|'m|'ll|'d"
+         "| ?\\\\p{L}+| ?\\\\p{N}+| ?[^\\\\s\\\\p{L}\\\\p{N}]+|\\\\s+(?!\\\\S)|\\\\s+\"},"
+         "\"behavior\":\"Isolated\",\"invert\":true}," MODEL "}"},
+        {"split-alone", "the pre_tokenizer has no ByteLevel",
+         "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"'s|'t|'re|'ve|'m|'ll|'d"
+         "| ?\\\\p{L}+| ?\\\\p{N}+| ?[^\\\\s\\\\p{L}\\\\p{N}]+|\\\\s+(?!\\\\S)|\\\\s+\"},"
+         "\"behavior\":\"Isolated\",\"invert\":false}," MODEL "}"},
+        {"sequence-empty", "the pre_tokenizer has no ByteLevel",
+         "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[]}," MODEL "}"},
+        {"sequence-digits", "the pre_tokenizer is \"Digits\", expected",
+         "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\","
+         "\"individual_digits\":true},{\"type\":\"ByteLevel\","
+         "\"add_prefix_space\":false}]}," MODEL "}"},
+        {"sequence-behind", "has a \"Whitespace\" behind its ByteLevel",
+         "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\","
+         "\"add_prefix_space\":false},{\"type\":\"Whitespace\"}]}," MODEL "}"},
+        {"sequence-none", "expected an array", "{\"pre_tokenizer\":{\"type\":\"Sequence\"}," MODEL
+         "}"},
+        {"regex-text", "expected true or false",
+         "{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,"
+         "\"use_regex\":\"no\"}," MODEL "}"},
+        {"post-roberta", "the post_processor is \"RobertaProcessing\"",
+         "{\"post_processor\":{\"type\":\"RobertaProcessing\","
+         "\"sep\":[\"b\",1],\"cls\":[\"a\",0]}," MODEL "}"},
+        {"post-behind", "the post_processor puts tokens around a text",
+         "{\"post_processor\":{\"type\":\"TemplateProcessing\","
+         "\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},"
+         "{\"SpecialToken\":{\"id\":\"a\",\"type_id\":0}}],"
+         "\"pair\":[],\"special_tokens\":{\"a\":{\"id\":\"a\","
+         "\"ids\":[0],\"tokens\":[\"a\"]},\"b\":{\"id\":\"b\","
+         "\"ids\":[0,1],\"tokens\":[\"a\",\"b\"]}}}," MODEL "}"},
+        {"post-around", "the post_processor puts tokens around a text",
+         "{\"post_processor\":{\"type\":\"TemplateProcessing\","
+         "\"single\":[{\"SpecialToken\":{\"id\":\"a\",\"type_id\":0}},"
+         "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{\"SpecialToken\":{\"id\":\"a\","
+         "\"type_id\":0}}],\"pair\":[],\"special_tokens\":{\"a\":{\"id\":\"a\","
+         "\"ids\":[0],\"tokens\":[\"a\"]},\"b\":{\"id\":\"b\","
+         "\"ids\":[0,1],\"tokens\":[\"a\",\"b\"]}}}," MODEL "}"},
+        {"post-two", "the post_processor puts tokens around a text",
+         "{\"post_processor\":{\"type\":\"TemplateProcessing\","
+         "\"single\":[{\"SpecialToken\":{\"id\":\"a\",\"type_id\":0}},"
+         "{\"SpecialToken\":{\"id\":\"a\",\"type_id\":0}},"
+         "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[],"
+         "\"special_tokens\":{\"a\":{\"id\":\"a\",\"ids\":[0],"
+         "\"tokens\":[\"a\"]},\"b\":{\"id\":\"b\",\"ids\":[0,"
+         "1],\"tokens\":[\"a\",\"b\"]}}}," MODEL "}"},
+        {"post-no-text", "the post_processor puts tokens around a text",
+         "{\"post_processor\":{\"type\":\"TemplateProcessing\","
+         "\"single\":[{\"SpecialToken\":{\"id\":\"a\",\"type_id\":0}}],"
+         "\"pair\":[],\"special_tokens\":{\"a\":{\"id\":\"a\","
+         "\"ids\":[0],\"tokens\":[\"a\"]},\"b\":{\"id\":\"b\","
+         "\"ids\":[0,1],\"tokens\":[\"a\",\"b\"]}}}," MODEL "}"},
+        {"post-two-ids", "\"b\" stands for 2 ids, expected 1",
+         "{\"post_processor\":{\"type\":\"TemplateProcessing\","
+         "\"single\":[{\"SpecialToken\":{\"id\":\"b\",\"type_id\":0}},"
+         "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[],"
+         "\"special_tokens\":{\"a\":{\"id\":\"a\",\"ids\":[0],"
+         "\"tokens\":[\"a\"]},\"b\":{\"id\":\"b\",\"ids\":[0,"
+         "1],\"tokens\":[\"a\",\"b\"]}}}," MODEL "}"},
+        {"post-unknown", "\"c\" stands for 0 ids, expected 1",
+         "{\"post_processor\":{\"type\":\"TemplateProcessing\","
+         "\"single\":[{\"SpecialToken\":{\"id\":\"c\",\"type_id\":0}},"
+         "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[],"
+         "\"special_tokens\":{\"a\":{\"id\":\"a\",\"ids\":[0],"
+         "\"tokens\":[\"a\"]},\"b\":{\"id\":\"b\",\"ids\":[0,"
+         "1],\"tokens\":[\"a\",\"b\"]}}}," MODEL "}"},
+        {"post-sequence", "the post_processor is \"BertProcessing\"",
+         "{\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"},"
+         "{\"type\":\"BertProcessing\"}]}," MODEL "}"},
         {"added-object", "added_tokens is not an array", "{\"added_tokens\":{}," MODEL "}"},
         {"added-no-id", "an added token without id", "{\"added_tokens\":[{\"content\":\"x\",\"special\":true}]," MODEL "}"},
         {"added-no-content", "an added token without content", "{\"added_tokens\":[{\"id\":3,\"special\":true}]," MODEL "}"},
