@@ -212,10 +212,25 @@ has a "\"samples\":[{\"text\":\"$(cat "$tmp/text")\",\"ids\":["
 end
 
 begin lengths
-refuse 2 "the prompt's 4 tokens and 1021 to write (-n) make 1025, more than the context of 1024" -p "$once" -n 1021
-refuse 2 "the prompt's 4 tokens and 37 to write (-n) make 41, more than the context of 40" -p "$once" -n 37 -c 40
+# the context ends a text, whatever -n says, and that is said
+run a -p "$once" -c 40 --ignore-eos -s 3 -o json && has a '"stop":"context"'
+for n in 37 100 2147483647 -2; do
+    run b -p "$once" -n $n -c 40 --ignore-eos -s 3 -o json
+    [ "$(ids a)" = "$(ids b)" ] || fail "-n $n: other tokens"
+    has b '"stop":"context"'
+done
+[ "$(ids a | tr -cd , | wc -c)" -eq 35 ] || fail "36 tokens were to come: $(ids a)"
+run b -p "$once" -n 36 -c 40 --ignore-eos -s 3 -o json && has b '"stop":"length"'
+"$BIN" -p "$once" -n 37 -c 40 --ignore-eos > /dev/null 2> "$tmp/err" || fail "-n 37 -c 40: $?"
+has err "lookat: the context of 40 tokens is full: 36 of the 37 tokens asked for (-n) were written"
+has err "decode 36 tokens at"
+"$BIN" -p "$once" -c 40 --ignore-eos --num-samples 2 > /dev/null 2> "$tmp/err" || fail "-c 40: $?"
+has err "lookat: the context of 40 tokens is full"
+"$BIN" -p "$once" -n 36 -c 40 --ignore-eos > /dev/null 2> "$tmp/err" || fail "-n 36 -c 40: $?"
+grep -q "is full" "$tmp/err" && fail "36 of 36 tokens: the context is said to be full"
+for n in 0 1 -1; do run a -p "$once" -c 4 -n $n -o json && has a '"samples":[{"text":"","ids":[],"stop":"'; done # a prompt that just fits
+has a '"stop":"context"'
 refuse 2 "the prompt has 4 tokens, which leaves no room in the context of 3" -p "$once" -c 3
-refuse 2 "the prompt has 4 tokens, which leaves no room in the context of 4" -p "$once" -c 4
 refuse 2 "the context of 3" -p "$once" -c 3 -n 1
 refuse 2 "--ctx-size 1025: the model's context is 1024 tokens" -p "$once" -c 1025
 refuse 2 "--ctx-size 2000: the model's context is 1024 tokens" -p "$once" -c 2000 -n 1
@@ -228,7 +243,7 @@ run b -p "$once" -n 36 --temp 0 -o json && has b '"stop":"length"'
 "$BIN" convert -q --random 1,1,8,1024,300 -o "$tmp/small.gguf"
 run a -m "$tmp/small.gguf" --ids 1,2,3,4 -n 1020 -s 1 -o json && has a '"stop":"length"'
 [ "$(ids a | tr ',' '\n' | wc -l)" -eq 1020 ] || fail "the context cannot be filled"
-refuse 2 "make 1025, more than the context of 1024" -m "$tmp/small.gguf" --ids 1,2,3,4 -n 1021
+run a -m "$tmp/small.gguf" --ids 1,2,3,4 -n 1021 --ignore-eos -o json && has a '"stop":"context"'
 end
 
 begin end_of_text
@@ -542,5 +557,14 @@ has log '{"layer":0,"loaded_bytes_per_token":{"keys":4864,"scales":0,"codebooks"
 [ "$(wc -l < "$tmp/log")" -eq 7 ] || fail "$(wc -l < "$tmp/log") lines"
 "$BIN" -p "$once" -n 8 --temp 0 -a fp32 --num-samples 2 --fidelity > /dev/null 2> "$tmp/err" || fail "exits $?"
 has err "fidelity of attention fp32/fp32 to fp16"
+# the first token comes from the prompt's own logits: with -n 1 none is decoded
+for n in 0 1; do
+    "$BIN" -p "$once" -n $n --counters --fidelity > /dev/null 2> "$tmp/err" || fail "-n $n: exits $?"
+    has err "no token was decoded"
+    grep -q "^layer" "$tmp/err" && fail "-n $n: a table of nothing"
+    "$BIN" -p "$once" -n $n --counters --fidelity --log "$tmp/log" > /dev/null 2>&1 || fail "-n $n --log: exits $?"
+    has log '"decoded":0}'
+    has log '{"layer":0,"loaded_bytes_per_token":{"keys":null,"scales":null,"codebooks":null,"tables":null,"values":null,"total":null},"skipped_values":{"rows_per_token":null,"mean_mass":null},"cosine":[null,null]'
+done
 refuse 2 "--log needs --counters or --fidelity" -p x -n 1 --log "$tmp/log"
 end

@@ -24,6 +24,7 @@ struct job {
     struct book book;
     const int32_t *prompt; /* [n] */
     size_t n, n_ctx, limit;
+    bool until_full; /* the limit is what is left of the context */
     uint64_t seed;
 };
 
@@ -82,19 +83,29 @@ static int read_prompt(struct job *j, struct err *e) {
     return rc || j->n ? rc : start_token(j, e);
 }
 
-/* The context, and how many tokens to write: all counts checked here, nothing is cut short later. */
+/* The context, and how many tokens to write: as many as were asked for, or until the context is full. */
 static int plan(struct job *j, struct err *e) {
     size_t model_ctx = j->g.model.weights.config.n_ctx;
     int64_t want = j->args->n_predict;
     j->n_ctx = j->args->n_ctx ? (size_t)j->args->n_ctx : model_ctx;
     if (j->n_ctx > model_ctx) return err_set(e, ERR_USAGE, "--ctx-size %zu: the model's context is %zu tokens", j->n_ctx, model_ctx);
-    if (j->n > j->n_ctx || (want < 0 && j->n == j->n_ctx))
+    if (j->n > j->n_ctx)
         return err_set(e, ERR_USAGE, "the prompt has %zu tokens, which leaves no room in the context of %zu", j->n, j->n_ctx);
-    if (want >= 0 && (uint64_t)want > j->n_ctx - j->n)
-        return err_set(e, ERR_USAGE, "the prompt's %zu tokens and %lld to write (-n) make %lld, more than the context of %zu", j->n,
-                       (long long)want, (long long)want + (long long)j->n, j->n_ctx);
-    j->limit = want >= 0 ? (size_t)want : j->n_ctx - j->n;
+    j->limit = j->n_ctx - j->n;
+    j->until_full = want < 0 || (uint64_t)want > j->limit;
+    if (!j->until_full) j->limit = (size_t)want;
     return OK;
+}
+
+/* That it was the context that ended a text. */
+static void say_full(const struct job *j, const struct generation_out *o) {
+    bool full = false;
+    for (size_t i = 0; i < o->n_samples; i++) full = full || (o->samples[i].stop && strcmp(o->samples[i].stop, "context") == 0);
+    if (!full) return;
+    fprintf(stderr, "lookat: the context of %zu tokens is full", j->n_ctx);
+    if (j->args->n_predict >= 0)
+        fprintf(stderr, ": %zu of the %lld tokens asked for (-n) were written", j->limit, (long long)j->args->n_predict);
+    fputc('\n', stderr);
 }
 
 static int check_options(const struct args *args, struct err *e) {
@@ -189,7 +200,7 @@ static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
         .show_special = args->special,
         .hold_utf8 = isatty(STDOUT_FILENO) != 0,
         .logprobs = args->logprobs > 0,
-        .full_context = args->n_predict < 0,
+        .full_context = j->until_full,
         .seed = j->seed,
         .arena = &j->g.arena,
     };
@@ -231,6 +242,7 @@ static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
     if (!args->quiet) {
         fputc('\n', stderr);
         generation_print_figures(stderr, &f, s->attn.name, j->seed);
+        say_full(j, &v.out);
     }
     if (rc == ERR_INTERRUPTED) e->msg[0] = 0; /* the user knows */
     if (!rc && (args->counters || args->fidelity)) rc = watch_report(&v.watch, args, f.run.decoded, &j->g.arena, e);

@@ -80,8 +80,8 @@ const struct option option_table[] = {
      "what learned codebooks are made of, of metric, weights, directions, ranges, rotation; or none; all without it", NULL},
     {"seed", 's', NULL, "N", OPT_SEED, AT(seed), 0, 0, CALIB, "Codebooks", "seed of the sample and of k-means", "0"},
 
-    {"predict", 'n', "n-predict", "N", OPT_INT, AT(n_predict), -1, INT_LIMIT, GEN, "Length",
-     "tokens to write; -1: until the end of text or of the context", "-1"},
+    {"predict", 'n', "n-predict", "N", OPT_INT, AT(n_predict), -2, INT_LIMIT, GEN, "Length",
+     "tokens to write, or until the context is full; -1 and -2: until the end of text or of the context", "-1"},
     {"ctx-size", 'c', NULL, "N", OPT_INT, AT(n_ctx), 0, 1048576, GEN, "Length", "tokens of context; 0: as many as the model has", "0"},
     {"ignore-eos", 0, NULL, NULL, OPT_FLAG, AT(ignore_eos), 0, 0, GEN, "Length", "never choose the end-of-text token", NULL},
     {"num-samples", 0, NULL, "N", OPT_INT, AT(num_samples), 1, 4096, GEN, "Length",

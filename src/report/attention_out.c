@@ -1,18 +1,21 @@
 #include "report/attention_out.h"
 
+#include <math.h>
+
 #include "attention/skip.h"
 #include "report/json_out.h"
 #include "report/text.h"
 
 static const char *const metrics[FIDELITIES] = {"cosine", "kl", "spearman", "top5"};
 
-static double per_token(uint64_t bytes, size_t decoded) { return decoded ? (double)bytes / (double)decoded : 0; }
+/* NAN, in JSON null, where none was decoded. */
+static double per_token(uint64_t bytes, size_t decoded) { return decoded ? (double)bytes / (double)decoded : NAN; }
 
 static uint64_t total(const struct attn_counters *c) { return c->keys + c->scales + c->codebooks + c->tables + c->values; }
 
 /* Probability of the rows that were not read, in the mean of a query and head. */
 static double mean_mass(const struct attention_log *log, const struct attn_counters *c, size_t layers) {
-    return log->decoded ? (double)c->skipped_mass / SKIP_MASS_UNIT / (double)(log->decoded * layers * log->n_head) : 0;
+    return log->decoded ? (double)c->skipped_mass / SKIP_MASS_UNIT / (double)(log->decoded * layers * log->n_head) : NAN;
 }
 
 static void bytes_row(struct text_table *t, const struct attn_counters *c, size_t decoded) {
@@ -60,6 +63,10 @@ static int print_fidelity(FILE *fp, const struct attention_log *log, struct aren
 }
 
 int attention_log_print(FILE *fp, const struct attention_log *log, struct arena *a, struct err *e) {
+    if (!log->decoded) {
+        fprintf(fp, "\nattention %s: no token was decoded (the prompt alone foretells the first), so there is nothing to count\n", log->attn);
+        return OK;
+    }
     int rc = log->loaded ? print_bytes(fp, log, a, e) : OK;
     return rc || !log->fidelity ? rc : print_fidelity(fp, log, a, e);
 }
@@ -95,7 +102,7 @@ void attention_log_json(FILE *fp, const struct attention_log *log) {
         for (size_t m = 0; log->fidelity && m < FIDELITIES; m++) {
             const struct moments *x = &log->fidelity[l * FIDELITIES + m];
             json_put_array(&j, metrics[m]);
-            json_put_double(&j, NULL, moments_mean(x));
+            json_put_double(&j, NULL, x->n ? moments_mean(x) : NAN);
             json_put_null(&j, NULL); /* the queries of one text are not independent: there is no error */
             json_put_close(&j);
         }
