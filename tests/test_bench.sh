@@ -74,7 +74,15 @@ bench -r 2 -p 4 -n 1 -b 2 -t 1 -o jsonl
 [ "$(wc -l < "$tmp/out")" -eq 3 ] && [ "$(grep -c '^{"schema":"lookat.bench/1",' "$tmp/out")" -eq 3 ] || fail "JSON lines: $(cat "$tmp/out")"
 [ "$(sed -n 2p "$tmp/out" | field batch)" = 2 ] && [ "$(sed -n 3p "$tmp/out" | field repetitions)" = 2 ] || fail "JSON lines: $(cat "$tmp/out")"
 bench -r 1 -p 4 -n 0 -t 1 -o text
-sed -n 2p "$tmp/out" | grep -q '^stories6M f16  *[0-9.]* MB  .* pp4 ' || fail "text: $(cat "$tmp/out")"
+sed -n 1p "$tmp/out" | grep -q '^model stories6M f16, size [0-9.]* MB, params 6.05 M, kernels [a-z0-9]*, threads 1, attn fp16$' || fail "text: $(cat "$tmp/out")"
+sed -n 3p "$tmp/out" | grep -q '^pp4  *[0-9.]* ' || fail "text: $(cat "$tmp/out")"
+bench -r 1 -p 4 -n 1 -t 1 --attn fp16,int4 -o text
+awk 'length > 80 { exit 1 }' "$tmp/out" || fail "wider than 80 columns: $(cat "$tmp/out")"
+grep -q '^int4  tg1  *[0-9.]* ' "$tmp/out" || fail "what differs stays: $(cat "$tmp/out")"
+if "${BUILD:-.build/default}/tests/terminal" true > /dev/null 2>&1; then
+    "${BUILD:-.build/default}/tests/terminal" "$BIN" bench -q -p 4 -n 0 -r 1 -t 1 > "$tmp/hex" || fail "on a terminal: $?"
+    tr -d '\n' < "$tmp/hex" | grep -q '^6D6F64656C2073746F72696573364D' || fail "no text on a terminal: $(head -c 200 "$tmp/hex")"
+fi
 end
 
 begin kernel_sets_and_several_models

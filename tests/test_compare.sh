@@ -294,6 +294,15 @@ expect 0 "" "$BIN" compare --merge "$tmp/saw.jsonl" -o json
 [ "$(grep -o '"codebook_saw_text":true' "$tmp/out" | wc -l)" -eq 3 ] || fail "merged"
 end
 
+begin eighty_columns
+"$BIN" compare $texts -a fp16,int4,lookat4 --explain-columns > "$tmp/w.txt" || fail "$?"
+sed '/One row a backend/,/^$/d; s/±/+/g' "$tmp/w.txt" | awk 'length > 80 { print; exit 1 }' > "$tmp/wide" || fail "wider than 80 columns: $(cat "$tmp/wide")"
+for t in "attention  *layer  *cosine  *KL, nats" "attention  *layer  *Spearman  *top-5"; do grep -q "^$t" "$tmp/w.txt" || fail "no '$t'"; done
+"$BIN" compare -f "$tmp/one.txt" -n 24 -c 24 -t 1 -q -a fp16,int4 > "$tmp/w.txt" || fail "$?"
+has "$tmp/w.txt" "24 of 24 tokens in 1 window"
+grep -q "1 windows\|1 tokens" "$tmp/w.txt" && fail "$(grep "1 windows\|1 tokens" "$tmp/w.txt")"
+end
+
 begin one_row_a_backend
 for o in text md; do c $specs --explain-columns -o $o > "$tmp/s.$o" || fail "$o: $?"; done
 # each text's table, then what the columns are
@@ -315,8 +324,8 @@ done
 end
 
 begin bytes_of_the_same_layers
-c $specs --layers 2-3 --mode shadow > "$tmp/l.txt" || fail "$?"
-set -- $(sed -n '/^Shadow/,/^Bytes loaded/p' "$tmp/l.txt" | grep '^int4 ' | sed 's/ *worst *$//' | awk '{ gsub(",", "", $NF); print $2, $NF }' | head -n 3)
+c $specs --layers 2-3 --mode shadow -o md > "$tmp/l.md" || fail "$?"
+set -- $(sed -n '/^### Shadow/,/^### Bytes loaded/p' "$tmp/l.md" | grep '^| int4 ' | awk -F'|' '{ gsub(",", "", $8); print $3, $8 }' | head -n 3)
 [ "$1 $3 $5" = "2 3 2-3" ] && [ $(($2 + $4)) -eq "$6" ] || fail "$*"
 has "$tmp/l.csv" ",2-3,0"
 c $specs --layers 2-3 --mode shadow -o json > "$tmp/l.json" || fail "$?"

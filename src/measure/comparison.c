@@ -26,7 +26,7 @@ static int check(const struct comparison *c, struct err *e) {
     for (size_t t = 0; t < c->n_texts; t++) {
         const struct comparison_text *x = &c->texts[t];
         if (x->tokens < c->window)
-            return err_file(e, ERR_USAGE, x->file, "%zu tokens are less than a window of %zu", x->tokens, c->window);
+            return err_file(e, ERR_USAGE, x->file, "%zu token%s less than a window of %zu", x->tokens, x->tokens == 1 ? " is" : "s are", c->window);
         for (size_t i = 0; i < x->tokens; i++)
             if (x->ids[i] < 0 || (size_t)x->ids[i] >= g->n_vocab)
                 return err_file(e, ERR_USAGE, x->file, "token %zu has id %d, which is outside the vocabulary of %zu", i, x->ids[i], g->n_vocab);

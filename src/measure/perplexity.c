@@ -19,7 +19,7 @@ int perplexity_plan(const struct perplexity_windows *p, const struct gpt2_config
     if (p->stride >= p->window)
         return err_set(e, ERR_USAGE, "a stride of %zu tokens: expected less than the window of %zu", p->stride, p->window);
     *windows = count_windows(p, n);
-    return *windows ? OK : err_file(e, ERR_USAGE, file, "%zu tokens are less than a window of %zu", n, p->window);
+    return *windows ? OK : err_file(e, ERR_USAGE, file, "%zu token%s less than a window of %zu", n, n == 1 ? " is" : "s are", p->window);
 }
 
 /* The session's buffers during one measurement. */

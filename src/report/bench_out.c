@@ -99,6 +99,7 @@ int bench_put_text(const struct bench_report *r, bool markdown, FILE *fp, struct
     table_begin(&t, b->n_limits ? "lrrlrllrrrrrrlr" : "lrrlrllrrrrrr", r->arena);
     table_titles(&t, titles, strlen(t.align));
     for (size_t i = 0; i < b->n_rows; i++) table_row(&t, b, &b->rows[i]);
+    if (!markdown) table_common(&t, titles, 6, fp); /* model to attn */
     int rc = page_table(&p, &t, e);
     return rc || !b->n_limits ? rc : put_limits(b, &p, e);
 }

@@ -61,6 +61,7 @@ int summary_table(const struct compare_report *r, size_t text, const struct page
     page_heading(p, 1, "One row a backend: %s; bytes a token, KL of predictions, cosine of heads' outputs; %s",
                  r->main->texts[text].file, error_note(s->chunks).s);
     table_begin(&t, "lrrrrrrr", p->arena);
+    t.one_row = true;
     for (size_t i = 0; i < 8; i++) table_cell(&t, "%s", titles[p->markdown][i]);
     for (size_t run = 0; run < r->main->n_runs; run++) row(&t, r, run, text, p->markdown);
     int rc = page_table(p, &t, e);

@@ -59,7 +59,8 @@ static int loaded_table(const struct compare_report *r, size_t text, const struc
     struct compare_bytes base = compare_loaded(r, first, SIZE_MAX);
     struct text_table t;
     if (!first->decoded) return OK;
-    page_heading(p, 2, "Bytes loaded per decoded token, all layers (mean of %zu tokens); how many times less than the baseline", first->decoded);
+    page_heading(p, 2, "Bytes loaded per decoded token, all layers (mean of %s); how many times less than the baseline",
+                 text_plural(first->decoded, "token").s);
     table_begin(&t, "lrrrrrrrr", p->arena);
     HEADINGS(&t, "attention", "packed keys", "scales", "codebooks", "tables", "values", "total", "packed keys alone", "everything");
     for (size_t i = 0; i < r->main->n_runs; i++) {

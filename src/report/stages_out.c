@@ -68,6 +68,7 @@ int stages_put_text(const struct bench_report *r, const struct page *p, struct e
     table_begin(&t, "lllrrrrrrrrr", r->arena);
     for (size_t i = 0; i < sizeof titles / sizeof *titles; i++) table_cell(&t, "%s", titles[i]);
     for (size_t i = 0; i < b->n_stages; i++) table_row(&t, b, &b->stages[i]);
+    if (!p->markdown) table_common(&t, titles, 3, p->fp); /* model to attn */
     int rc = page_table(p, &t, e);
     if (rc) return rc;
     fputc('\n', p->fp);

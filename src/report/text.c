@@ -123,22 +123,73 @@ static int column_width(const struct text_table *t, size_t column, size_t column
     return most;
 }
 
-int table_print(const struct text_table *t, FILE *fp, struct err *e) {
-    enum { COLUMNS_MAX = 64 };
+enum { COLUMNS_MAX = 64, LINE = 80, GAP = 2 };
+
+/* Of the columns 0 .. lead - 1 and from .. to - 1. */
+static void print_block(const struct text_table *t, FILE *fp, const int *widths, size_t lead, size_t from, size_t to) {
     size_t columns = strlen(t->align);
+    for (size_t row = 0; row < t->n; row += columns)
+        for (size_t c = 0; c < to; c++) {
+            if (c >= lead && c < from) continue;
+            const char *cell = row + c < t->n ? t->cells[row + c] : "";
+            int pad = widths[c] - width(cell);
+            bool last = c + 1 == to || row + c + 1 >= t->n;
+            if (t->align[c] == 'r') fprintf(fp, "%*s", pad, "");
+            fputs(cell, fp);
+            if (t->align[c] == 'l' && !last) fprintf(fp, "%*s", pad, "");
+            fprintf(fp, "%*s", last ? 0 : GAP, "");
+            if (last) fputc('\n', fp);
+            if (row + c + 1 >= t->n) break;
+        }
+}
+
+static int span(const int *widths, size_t from, size_t to) {
+    int sum = 0;
+    for (size_t c = from; c < to; c++) sum += widths[c] + GAP;
+    return sum;
+}
+
+int table_print(const struct text_table *t, FILE *fp, struct err *e) {
+    size_t columns = strlen(t->align), lead = 0;
     int widths[COLUMNS_MAX];
     if (t->failed || columns > COLUMNS_MAX) return err_set(e, ERR_FAILED, "out of memory for a table");
     for (size_t c = 0; c < columns; c++) widths[c] = column_width(t, c, columns);
-    for (size_t i = 0; i < t->n; i++) {
-        size_t c = i % columns;
-        int pad = widths[c] - width(t->cells[i]);
-        bool last = c + 1 == columns || i + 1 == t->n;
-        if (t->align[c] == 'r') fprintf(fp, "%*s", pad, "");
-        fputs(t->cells[i], fp);
-        if (t->align[c] == 'l' && !last) fprintf(fp, "%*s", pad, "");
-        fputs(last ? "\n" : "  ", fp);
+    while (lead < 2 && lead < columns && t->align[lead] == 'l') lead++;
+    if (lead == 2 && span(widths, 0, 2) > LINE / 2) lead = 1;
+    bool fits = t->one_row || strspn(t->align, "l") == columns || span(widths, 0, columns) - GAP <= LINE || span(widths, 0, lead) > LINE / 2;
+    for (size_t from = fits ? columns : lead, to; from < columns; from = to) {
+        int at = span(widths, 0, lead) + widths[from];
+        for (to = from + 1; to < columns && at + GAP + widths[to] <= LINE; to++) at += GAP + widths[to];
+        if (from > lead) fputc('\n', fp);
+        print_block(t, fp, widths, lead, from, to);
     }
+    if (fits) print_block(t, fp, widths, columns, columns, columns);
     return OK;
+}
+
+void table_common(struct text_table *t, const char *const *titles, size_t n, FILE *fp) {
+    size_t columns = strlen(t->align), kept = 0, left = 0;
+    bool drop[COLUMNS_MAX] = {false}, any = false;
+    char *align = arena_copy(t->arena, t->align, columns);
+    int widths[COLUMNS_MAX];
+    if (t->failed || !align || columns > COLUMNS_MAX || t->n < 2 * columns) return;
+    for (size_t c = 0; c < columns; c++) widths[c] = column_width(t, c, columns);
+    if (span(widths, 0, columns) - GAP <= LINE) return;
+    for (size_t c = 0; c < n; c++) {
+        drop[c] = true;
+        for (size_t i = 2 * columns + c; i < t->n; i += columns)
+            drop[c] = drop[c] && strcmp(t->cells[i], t->cells[columns + c]) == 0;
+        if (drop[c]) fprintf(fp, "%s%s %s", any ? ", " : "", titles[c], t->cells[columns + c]);
+        any = any || drop[c];
+    }
+    if (any) fputc('\n', fp);
+    for (size_t i = 0; i < t->n; i++)
+        if (!drop[i % columns]) t->cells[kept++] = t->cells[i];
+    for (size_t c = 0; c < columns; c++)
+        if (!drop[c]) align[left++] = t->align[c];
+    align[left] = 0;
+    t->n = kept;
+    t->align = align;
 }
 
 void progress_begin(struct text_progress *p, const char *what) {

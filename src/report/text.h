@@ -40,15 +40,19 @@ struct text_table {
     const char *align; /* 'l' or 'r' for each column */
     char **cells;      /* [n], row by row; NULL where memory ran out */
     size_t n, room;
-    bool failed;
+    bool failed, one_row;
 };
 
 /* `align` sets the number of columns and must outlive the table. */
 void table_begin(struct text_table *t, const char *align, struct arena *arena);
 /* The next cell, row by row, made printable (base/printable.h). Widths count characters of UTF-8. */
 void table_cell(struct text_table *t, const char *fmt, ...) ERR_PRINTF(2, 3);
-/* Every row, its columns two spaces apart. ERR_FAILED where memory ran out. */
+/* Every row, its columns two spaces apart. What is wider than 80 columns is printed in blocks of columns that fit, one below the other, each with the
+ * leading left-aligned columns (two at most) again; not where one_row is set, or those alone take half of the line. ERR_FAILED where memory ran out. */
 int table_print(const struct text_table *t, FILE *fp, struct err *e);
+/* Of a table wider than 80 columns: those of the first n columns that say the same in every row become a line of their own, "title cell, title
+ * cell", and leave the table. */
+void table_common(struct text_table *t, const char *const *titles, size_t n, FILE *fp);
 
 /* A line on standard error that grows: "converting  42 %  180 MB/s  0:07 left". Shown once a second has passed; overwritten in
  * place on a terminal, else only the last one. */
