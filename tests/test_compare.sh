@@ -238,6 +238,63 @@ expect 2 "mode forced, which is not run" "$BIN" compare $texts $specs --mode sha
 expect 2 "mode shadow, which is not run" "$BIN" compare $texts $specs --mode forced --check "int4.cosine>0"
 end
 
+# Every metric that --check knows is the number of that name in the JSON. Measured once: time would not come twice.
+begin every_metric
+"$BIN" compare -f "$tmp/one.txt" -n 140 -c 32 -t 1 -q -a fp16 -a lookat4/int8:group=16 -o jsonl > "$tmp/metrics.jsonl" || fail "$?"
+"$BIN" compare --merge "$tmp/metrics.jsonl" -o json > "$tmp/metrics.json" || fail "$?"
+# json KEY...: the number behind the first KEY, behind the next one ..., of the second backend
+json() {
+    rest=$(sed 's/.*"attn":"lookat4\/int8:group=16"//' "$tmp/metrics.json")
+    for key; do rest=${rest#*"\"$key\":"}; done
+    rest=${rest#[}
+    echo "${rest%%[],\}]*}"
+}
+rest=$(sed 's/.*"attn":"lookat4\/int8:group=16"//; s/,"heads":\[[^]]*\]\(,[^]]*\]\)*}\]//g' "$tmp/metrics.json")
+rest=${rest#*"\"layer\":$(json worst_layer),"}
+rest=${rest#*"\"cosine\":["}
+worst=${rest%%,*}
+# metric NAME VALUE: the value as messages print it; a check that never holds
+metric() {
+    set -- "$1" "$(echo "$2" | awk '{printf "%.6g", $1}')"
+    "$BIN" compare --merge "$tmp/metrics.jsonl" --check "1.$1<-1e300" > "$tmp/out" 2> "$tmp/err"
+    got=$?
+    [ $got -eq 4 ] || fail "$1: exits $got: $(cat "$tmp/err")"
+    grep -qF -e "check not met: 1.$1<-1e300 is $2 for " "$tmp/err" || fail "$1 is $2 in JSON, and in a check $(cat "$tmp/err")"
+    names="$names $1"
+}
+names=
+metric kld "$(json forced kld mean)"
+metric kld_median "$(json forced kld median)"
+metric kld_p99 "$(json forced kld p99)"
+metric kld_max "$(json forced kld max)"
+metric ppl "$(json forced perplexity)"
+metric perplexity "$(json forced perplexity)"
+metric ratio "$(json forced ratio)"
+metric same_top1 "$(json forced same_top1)"
+metric rms_dp "$(json forced rms_dp)"
+metric cosine "$(json shadow all cosine)"
+metric worst_cosine "$worst"
+metric kl "$(json shadow all kl)"
+metric spearman "$(json shadow all spearman)"
+metric top5 "$(json shadow all top5)"
+metric stored_bytes $(($(json stored_bytes_per_token keys) + $(json stored_bytes_per_token values)))
+metric stored_keys "$(json stored_bytes_per_token keys)"
+metric stored_values "$(json stored_bytes_per_token values)"
+metric loaded_bytes "$(json loaded_bytes_per_token total)"
+for part in keys scales codebooks tables values; do metric loaded_$part "$(json loaded_bytes_per_token $part)"; done
+metric attention_ms "$(json attention_ms_per_token)"
+# all there are, and all numbers of their own: none stands for another
+all=$(sed -n '/^} metrics\[\] = {/,/^};/p' src/cli/check.c | grep -o '{"[a-z0-9_]*"' | tr -d '{"' | tr '\n' ' ')
+[ "$names " = " $all" ] || fail "--check knows $all, and tried were $names"
+for key in "forced kld mean" "forced kld median" "forced kld p99" "forced kld max" "forced perplexity" "forced ratio" "forced same_top1" "forced rms_dp" \
+    "shadow all cosine" "shadow all kl" "shadow all spearman" "shadow all top5" "attention_ms_per_token" "loaded_bytes_per_token scales"; do
+    # shellcheck disable=SC2086
+    json $key
+done > "$tmp/values"
+echo "$worst" >> "$tmp/values"
+[ "$(sort -u "$tmp/values" | wc -l)" -eq 15 ] || fail "equal numbers: $(cat "$tmp/values")"
+end
+
 begin mistakes
 expect 2 "expected a text to measure on" "$BIN" compare
 expect 2 "unexpected argument 'x'" "$BIN" compare $texts x

@@ -485,6 +485,13 @@ else
     run a --ids 575,127 -n 2 --temp 0
     [ "$(tr -d '\n' < "$tmp/hex")" = "$(od -An -v -tx1 "$tmp/a" | tr -d ' \n' | tr a-f A-F)0A" ] || fail "other bytes: $(cat "$tmp/hex")"
     head -n 1 "$tmp/hex" | grep -q 'C3$' && fail "half a character is written: $(cat "$tmp/hex")"
+    # a text that ends within a character: what was held back comes at the end
+    for ids in 575,127 575,160 160,127,161; do
+        "$BUILD/tests/terminal" "$BIN" -q --ids $ids -n 0 > "$tmp/hex" || fail "--ids $ids: $?"
+        run a --ids $ids -n 0
+        [ "$(tr -d '\n' < "$tmp/hex")" = "$(od -An -v -tx1 "$tmp/a" | tr -d ' \n' | tr a-f A-F)0A" ] || fail "--ids $ids: $(cat "$tmp/hex")"
+    done
+    grep -q 'E50A$' "$tmp/hex" || fail "the first byte of a character comes last: $(cat "$tmp/hex")"
     end
 fi
 

@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "base/threads.h"
 #include "checkpoint/checkpoint.h"
+#include "model/generation.h"
 #include "model/gpt2.h"
 #include "model/sampler.h"
 #include "reference.h"
@@ -855,6 +856,49 @@ static void ill_logits_are_found(void) {
     gpt2_session_close(&s);
 }
 
+/* ---- the end of a text ---- */
+
+struct written {
+    int32_t ids[16];
+    size_t n;
+    int stopped; /* enum generation_stop, or -1 */
+};
+
+static int on_step(void *ctx, const struct generation_step *step, struct err *unused) {
+    struct written *w = ctx;
+    (void)unused;
+    w->ids[w->n++] = step->id;
+    return OK;
+}
+static void on_stopped(void *ctx, uint32_t sample, enum generation_stop why) {
+    (void)sample;
+    ((struct written *)ctx)->stopped = (int)why;
+}
+
+/* Token 0 may end a text as any other may, and may be kept from coming. */
+static void end_of_text_with_id_0(void) {
+    static float zeros[ILL_C], ones[ILL_C];
+    struct gpt2_weights w = *ill_model();
+    static float head[ILL_V * ILL_C];
+    const int32_t prompt[] = {3};
+    memcpy(head, w.head.data, sizeof head);
+    for (size_t i = 0; i < ILL_C; i++) ones[i] = 1, head[i] = 100; /* logits of a constant row: token 0 is far the likeliest */
+    w.lnf_w = zeros, w.lnf_b = ones, w.head.data = head;
+    for (int ignore = 0; ignore < 2; ignore++)
+        for (int temp = 0; temp < 2; temp++) {
+            struct gpt2_session s = open_session(&w, best_kernels(), "fp16", 1, 4);
+            struct generation_params p = {.sampler = {temp, 0, 1, 0, 1, 0}, .n_samples = 1, .limit = 9, .eos = 0, .ignore_eos = ignore};
+            struct written got = {.stopped = -1};
+            struct generation_events events = {.ctx = &got, .step = on_step, .stopped = on_stopped};
+            struct generation_stats stats;
+            CHECK(generation_run(&s, prompt, 1, &p, &events, &stats, &e) == OK, "%s", e.msg);
+            CHECK(got.stopped == (ignore ? STOP_LENGTH : STOP_EOS) && got.n == (ignore ? 9 : 0), "ignore %d, temperature %d: %zu tokens, stop %d", ignore,
+                  temp, got.n, got.stopped);
+            for (size_t i = 0; i < got.n; i++) CHECK(got.ids[i] != 0, "token 0 came as number %zu", i);
+            gpt2_session_close(&s);
+        }
+}
+
 int main(void) {
     threads_set(threads_allowed());
     RUN(odd_shapes_equal_float64);
@@ -871,6 +915,7 @@ int main(void) {
     RUN(bad_batches_are_refused);
     RUN(ill_weights_are_found);
     RUN(ill_logits_are_found);
+    RUN(end_of_text_with_id_0);
     RUN(golden_losses);
     RUN(golden_logprobs);
     RUN(stored_types_cost_little);
