@@ -136,17 +136,15 @@ done
 "$BIN" -f "$tmp/marked" -n 2 --temp 0 > "$tmp/b" 2> "$tmp/err"
 has err "$tmp/marked: the byte-order mark at its beginning is no text, and left out"
 printf '%s\r\n\r\n' "$once" > "$tmp/crlf"
-run b -f "$tmp/crlf" -n 2 --temp 0 -o json && has b '"prompt":{"text":"Once upon a time\r\n","ids":'
+run b -f "$tmp/crlf" -n 2 --temp 0 -o json && has b '"prompt":{"text":"Once upon a time\u000d\n","ids":'
 printf '%s\r' "$once" > "$tmp/crlf"
 run b -f "$tmp/crlf" -n 2 --temp 0 -o json && has b '"prompt":{"text":"Once upon a time\u000d","ids":'
-run b -p "$(cat "$tmp/marked")" -n 2 --temp 0 -o json && has b '"prompt":{"text":"ï»¿Once'
+run b -p "$(cat "$tmp/marked")" -n 2 --temp 0 -o json && has b "\"prompt\":{\"text\":\"$(cat "$tmp/marked" | tr -d '\r\n')"
 "$BIN" tokenize -z tokenizer -f "$tmp/marked" > "$tmp/b" 2> "$tmp/err" || fail "tokenize exits $?"
 has err "byte-order mark"
 "$BIN" tokenize -z tokenizer - < "$tmp/marked" 2> "$tmp/err" | cmp -s - "$tmp/b" || fail "tokenize: another text from standard input"
 tail -c +4 "$tmp/marked" > "$tmp/plain"
 "$BIN" tokenize -z tokenizer -f "$tmp/plain" | cmp -s - "$tmp/b" || fail "tokenize: $(cat "$tmp/b")"
-"$BIN" tokenize -q -z tokenizer -f "$tmp/marked" > "$tmp/b" 2> "$tmp/err"
-[ ! -s "$tmp/err" ] || fail "-q: $(cat "$tmp/err")"
 cp tests/texts/README.md "$tmp/text"
 { printf '\357\273\277'; cat "$tmp/text"; } > "$tmp/marked"
 for f in text marked; do "$BIN" eval -q -f "$tmp/$f" -n 100 -c 32 -t 1 | grep -o '[0-9.]* ± [0-9.]*' > "$tmp/$f.eval" || fail "eval: $f"; done
