@@ -258,7 +258,8 @@ static int describe_model(struct job *j, struct err *e) {
     if (rc) return rc;
     struct sha256 hash;
     sha256_init(&hash);
-    for (size_t at = 0; at < f.size && !interrupt_pending(); at += PIECE) sha256_add(&hash, f.data + at, f.size - at < PIECE ? f.size - at : PIECE);
+    for (size_t at = 0; at < f.size && !interrupt_pending(); at += PIECE)
+        sha256_add(&hash, f.data + at, f.size - at < PIECE ? f.size - at : PIECE);
     sha256_hex(&hash, m->sha256);
     file_unmap(&f);
     return interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted") : OK;
