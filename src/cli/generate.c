@@ -88,7 +88,8 @@ static int read_prompt(struct job *j, struct err *e) {
     return rc || j->n ? rc : start_token(j, e);
 }
 
-/* The context, and how many tokens to write: as many as were asked for, or until the context is full. */
+/* The context, and how many tokens to write: as many as were asked for, or until the context is
+ * full. */
 static int plan(struct job *j, struct err *e) {
     size_t model_ctx = j->g.model.weights.config.n_ctx;
     int64_t want = j->args->n_predict;
@@ -105,11 +106,13 @@ static int plan(struct job *j, struct err *e) {
 /* That it was the context that ended a text. */
 static void say_full(const struct job *j, const struct generation_out *o) {
     bool full = false;
-    for (size_t i = 0; i < o->n_samples; i++) full = full || (o->samples[i].stop && strcmp(o->samples[i].stop, "context") == 0);
+    for (size_t i = 0; i < o->n_samples; i++)
+        full = full || (o->samples[i].stop && strcmp(o->samples[i].stop, "context") == 0);
     if (!full) return;
     fprintf(stderr, "lookat: the context of %zu tokens is full", j->n_ctx);
     if (j->args->n_predict >= 0)
-        fprintf(stderr, ": %zu of the %lld tokens asked for (-n) were written", j->limit, (long long)j->args->n_predict);
+        fprintf(stderr, ": %zu of the %lld tokens asked for (-n) were written", j->limit,
+                (long long)j->args->n_predict);
     fputc('\n', stderr);
 }
 
