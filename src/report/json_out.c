@@ -21,8 +21,7 @@ static void quote(FILE *fp, const uint8_t *s, size_t n) {
         else if (s[i] == '\n')
             fputs("\\n", fp);
         else if (!shown)
-            /* the same text, and no terminal is steered by it */
-            fprintf(fp, "\\u%04lx", (unsigned long)utf8_code_point(s + i, len));
+            fprintf(fp, "\\u%04lx", (unsigned long)utf8_code_point(s + i, len)); /* the same text, and no terminal is steered by it */
         else
             fwrite(s + i, 1, len, fp);
         i += len;
