@@ -326,7 +326,9 @@ static int64_t item_of(const struct gguf *g, const char *key, uint64_t i) {
  * read back. */
 static void write_vocab(size_t rows, struct vocab *back, struct gguf *g) {
     const struct gpt2_config shape = {1, 1, 4, 32, 8, rows, 1e-5f, GELU_TANH};
-    const char *path = folder_path("vocab.gguf");
+    char name[32]; /* one each: a file that was read is not written over */
+    snprintf(name, sizeof name, "vocab%d.gguf", (int)rows);
+    const char *path = folder_path(name);
     struct checkpoint c;
     struct vocab_builder b;
     CHECK(checkpoint_random(&c, &shape, 1, &e) == OK &&

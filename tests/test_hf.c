@@ -549,8 +549,7 @@ static void line_ends(void) {
                                          "a b\n\n",
                                          "#version: 0.2\r\na b\r\n\r\n\r\n",
                                          "\xef\xbb\xbf#version: 0.2\na b\n\n\n",
-                                         "\xef\xbb\xbf"
-                                         "a b\r\n"};
+                                         "\xef\xbb\xbf\x61 b\r\n"};
     for (size_t i = 0; i < sizeof merges / sizeof *merges; i++) {
         write_text("vocab.json", i % 2 ? "\xef\xbb\xbf" SMALL : SMALL);
         write_text("merges.txt", merges[i]);
