@@ -5,6 +5,7 @@
 
 #include "bad/folder.h"
 #include "bad/tiny_gguf.h"
+#include "base/inputs.h"
 #include "base/interrupt.h"
 #include "base/rng.h"
 #include "base/threads.h"
@@ -13,6 +14,15 @@
 #include "test.h"
 
 static struct err e;
+
+/* gguf_write_model, as by a new process: what the tests before have read may be written over. */
+static int write_anew(const char *path, bool force, const struct gpt2_weights *w,
+                      const struct vocab *v, const char *name, enum dtype type,
+                      const struct gguf_extra *extra, void (*report)(uint64_t done, uint64_t total),
+                      struct err *err) {
+    inputs_forget();
+    return gguf_write_model(path, force, w, v, name, type, extra, report, err);
+}
 
 static void close_model(struct checkpoint *c) {
     arena_free(&c->arena);
@@ -326,9 +336,7 @@ static int64_t item_of(const struct gguf *g, const char *key, uint64_t i) {
  * read back. */
 static void write_vocab(size_t rows, struct vocab *back, struct gguf *g) {
     const struct gpt2_config shape = {1, 1, 4, 32, 8, rows, 1e-5f, GELU_TANH};
-    char name[32]; /* one each: a file that was read is not written over */
-    snprintf(name, sizeof name, "vocab%d.gguf", (int)rows);
-    const char *path = folder_path(name);
+    const char *path = folder_path("vocab.gguf");
     struct checkpoint c;
     struct vocab_builder b;
     CHECK(checkpoint_random(&c, &shape, 1, &e) == OK &&
@@ -347,7 +355,7 @@ static void write_vocab(size_t rows, struct vocab *back, struct gguf *g) {
     CHECK(vocab_builder_finish(&b, &c.vocab, 5, 0, &e) == OK, "%s", e.msg);
     vocab_builder_free(&b);
     c.vocab.add_bos = c.vocab.whole_text = c.vocab.ignore_merges = true;
-    CHECK(gguf_write_model(path, true, &c.weights, &c.vocab, "n", DTYPE_F32, NULL, NULL, &e) == OK,
+    CHECK(write_anew(path, true, &c.weights, &c.vocab, "n", DTYPE_F32, NULL, NULL, &e) == OK,
           "%s", e.msg);
     CHECK(gguf_load_vocab(back, path, &c.arena, &e) == OK && gguf_open(g, path, &e) == OK, "%s",
           e.msg);
@@ -486,7 +494,7 @@ static void round_trip(const struct gpt2_config *shape, bool tied) {
         struct checkpoint back = {0};
         progress_done = 0;
         progress_calls = 0;
-        CHECK(gguf_write_model(path, true, &c.weights, &c.vocab, "a name", types[i].type, NULL, progress, &e) == OK, "%s", e.msg);
+        CHECK(write_anew(path, true, &c.weights, &c.vocab, "a name", types[i].type, NULL, progress, &e) == OK, "%s", e.msg);
         CHECK(progress_done == progress_total && progress_calls == (int)(12 * shape->n_layer + 4 + !tied), "%d calls", progress_calls);
         warnings = 0;
         CHECK(gguf_load_model(&back, path, take_warning, &e) == OK, "%s", e.msg);
@@ -517,9 +525,9 @@ static void rewrite(void) {
         struct checkpoint once = {0};
         struct file x = {0}, y = {0};
         const char *first = folder_path("first.gguf"), *second = folder_path("second.gguf");
-        CHECK(gguf_write_model(first, true, &c.weights, NULL, "n", types[i], NULL, NULL, &e) == OK, "%s", e.msg);
+        CHECK(write_anew(first, true, &c.weights, NULL, "n", types[i], NULL, NULL, &e) == OK, "%s", e.msg);
         CHECK(gguf_load_model(&once, first, NULL, &e) == OK && once.vocab.n == 0, "%s", e.msg);
-        CHECK(gguf_write_model(second, true, &once.weights, &once.vocab, "n", types[i], NULL, NULL, &e) == OK, "%s", e.msg);
+        CHECK(write_anew(second, true, &once.weights, &once.vocab, "n", types[i], NULL, NULL, &e) == OK, "%s", e.msg);
         CHECK(file_map(&x, first, &e) == OK && file_map(&y, second, &e) == OK, "%s", e.msg);
         CHECK(x.size == y.size && memcmp(x.data, y.data, x.size) == 0, "%s", dtype_name(types[i]));
         file_unmap(&x);
@@ -568,7 +576,7 @@ static void beyond_the_range(void) {
         *number(&c.weights.wpe, 1, 1) = 1e38f;
         *(float *)(uintptr_t)&c.weights.layers[1].ln2_b[2] = 1e38f;
         warnings = 0;
-        CHECK(gguf_write_model(folder_path("m.gguf"), true, &c.weights, NULL, "n", type, &extra,
+        CHECK(write_anew(folder_path("m.gguf"), true, &c.weights, NULL, "n", type, &extra,
                                NULL, &e) == OK,
               "%s", e.msg);
         CHECK(gguf_load_model(&back, folder_path("m.gguf"), NULL, &e) == OK, "%s", e.msg);
@@ -678,7 +686,7 @@ static void not_finite(void) {
         CHECK(strcmp(bad_text, want) == 0, "\"%s\", expected \"%s\"", bad_text, want);
         struct gguf_extra extra = {.source = "the-source"};
         const char *path = folder_path("bad.gguf");
-        CHECK(gguf_write_model(path, false, w, NULL, "n", DTYPE_F16, &extra, NULL, &e) ==
+        CHECK(write_anew(path, false, w, NULL, "n", DTYPE_F16, &extra, NULL, &e) ==
                   ERR_REFUSED,
               "%s", e.msg);
         CHECK(strstr(e.msg, "the-source: tensor ") == e.msg && strstr(e.msg, want), "%s", e.msg);
@@ -719,9 +727,9 @@ static void writing_fails(void) {
     struct checkpoint c;
     CHECK(checkpoint_random(&c, &shape, 3, &e) == OK, "%s", e.msg);
     const char *path = folder_write("there.gguf", "x", 1);
-    CHECK(gguf_write_model(path, false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == ERR_USAGE && strstr(e.msg, "--force"), "%s", e.msg);
-    CHECK(gguf_write_model(folder_path("no/where"), false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == ERR_FAILED, "%s", e.msg);
-    CHECK(gguf_write_model(folder, true, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == ERR_USAGE, "%s", e.msg);
+    CHECK(write_anew(path, false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == ERR_USAGE && strstr(e.msg, "--force"), "%s", e.msg);
+    CHECK(write_anew(folder_path("no/where"), false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == ERR_FAILED, "%s", e.msg);
+    CHECK(write_anew(folder, true, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == ERR_USAGE, "%s", e.msg);
     FILE *fp = fopen(path, "rb");
     CHECK(fp && fgetc(fp) == 'x' && fgetc(fp) == EOF, "the file that was there is as it was");
     if (fp) fclose(fp);
@@ -741,7 +749,7 @@ static void interrupted(void) {
         signal(SIGINT, SIG_DFL); /* a shell's background job ignores it */
         interrupt_install();
         raise(SIGINT);
-        _exit(gguf_write_model(path, false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e));
+        _exit(write_anew(path, false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e));
     }
     CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == ERR_INTERRUPTED, "status %d", status);
     DIR *d = opendir(folder);
