@@ -888,7 +888,11 @@ static void end_of_text_with_id_0(void) {
     for (int ignore = 0; ignore < 2; ignore++)
         for (int temp = 0; temp < 2; temp++) {
             struct gpt2_session s = open_session(&w, best_kernels(), "fp16", 1, 4);
-            struct generation_params p = {.sampler = {temp, 0, 1, 0, 1, 0}, .n_samples = 1, .limit = 9, .eos = 0, .ignore_eos = ignore};
+            struct generation_params p = {.sampler = {.temp = temp, .top_p = 1, .repeat_penalty = 1},
+                                          .n_samples = 1,
+                                          .limit = 9,
+                                          .eos = 0,
+                                          .ignore_eos = ignore};
             struct written got = {.stopped = -1};
             struct generation_events events = {.ctx = &got, .step = on_step, .stopped = on_stopped};
             struct generation_stats stats;

@@ -183,6 +183,30 @@ static void on_prefill(void *ctx, size_t done, size_t total) {
     if (done == total) progress_end(&v->progress);
 }
 
+/* The rest of what is written, after a run that ended with rc; a text that has begun is ended
+ * whatever happened. */
+static int finish(struct job *j, struct gpt2_session *s, struct events *v,
+                  const struct generation_figures *f, int rc, struct err *e) {
+    const struct args *args = j->args;
+    bool streams = v->out.format == GENERATION_TEXT && v->out.n_samples == 1;
+    if (f->cut && (!rc || rc == ERR_INTERRUPTED || streams)) {
+        struct err closing;
+        int closed = generation_out_close(&v->out, f, &closing);
+        if (closed && (!rc || rc == ERR_INTERRUPTED)) rc = closed, *e = closing;
+    }
+    if (f->cut && !args->quiet) cut_warn(stderr, s->attn.name, f->cut, s->attn.shape.n_layer);
+    if (rc && rc != ERR_INTERRUPTED) return rc;
+    if (!args->quiet) {
+        fputc('\n', stderr);
+        generation_print_figures(stderr, f, s->attn.name, j->seed);
+        say_full(j, &v->out);
+    }
+    if (rc == ERR_INTERRUPTED) e->msg[0] = 0; /* the user knows */
+    if (!rc && (args->counters || args->fidelity))
+        rc = watch_report(&v->watch, args, f->run.decoded, &j->g.arena, e);
+    return rc;
+}
+
 static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
     const struct args *args = j->args;
     struct events v = {.show_progress = !args->quiet};
@@ -229,23 +253,7 @@ static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
     f.peak_bytes = process_peak_bytes();
     f.cut = cut_take(&s->attn, &j->g.arena);
     if (!f.cut && !rc) rc = err_set(e, ERR_FAILED, "out of memory for the counters");
-    if (f.cut && (!rc || rc == ERR_INTERRUPTED)) {
-        struct err closing;
-        int closed = generation_out_close(&v.out, &f, &closing);
-        if (closed) rc = closed, *e = closing;
-    }
-    if (f.cut && !args->quiet) cut_warn(stderr, s->attn.name, f.cut, s->attn.shape.n_layer);
-    if (rc && rc != ERR_INTERRUPTED) {
-        if (v.watch.monitored) monitor_close(&v.watch.monitor);
-        return rc;
-    }
-    if (!args->quiet) {
-        fputc('\n', stderr);
-        generation_print_figures(stderr, &f, s->attn.name, j->seed);
-        say_full(j, &v.out);
-    }
-    if (rc == ERR_INTERRUPTED) e->msg[0] = 0; /* the user knows */
-    if (!rc && (args->counters || args->fidelity)) rc = watch_report(&v.watch, args, f.run.decoded, &j->g.arena, e);
+    rc = finish(j, s, &v, &f, rc, e);
     if (v.watch.monitored) monitor_close(&v.watch.monitor);
     return rc;
 }
