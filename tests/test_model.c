@@ -749,7 +749,13 @@ enum { ILL_L = 2, ILL_C = 32, ILL_F = 64, ILL_V = 40, ILL_T = 6 };
 static struct gpt2_weights *ill_model(void) {
     static struct checkpoint c;
     static float head[ILL_V * ILL_C];
-    struct gpt2_config config = {.n_layer = ILL_L, .n_head = 2, .n_embd = ILL_C, .n_inner = ILL_F, .n_ctx = 64, .n_vocab = ILL_V, .norm_eps = 1e-5f};
+    struct gpt2_config config = {.n_layer = ILL_L,
+                                 .n_head = 2,
+                                 .n_embd = ILL_C,
+                                 .n_inner = ILL_F,
+                                 .n_ctx = 64,
+                                 .n_vocab = ILL_V,
+                                 .norm_eps = 1e-5f};
     if (!c.weights.layers) {
         CHECK(checkpoint_random(&c, &config, 5, &e) == OK, "%s", e.msg);
         unsettle(&c.weights);
@@ -760,15 +766,20 @@ static struct gpt2_weights *ill_model(void) {
 }
 
 /* Logits of 0 .. ILL_T - 1 of a sequence, prefilled to `split` and then row by row. */
-static void ill_logits(struct gpt2_session *s, uint32_t seq, const int32_t *ids, size_t split, float *logits) {
+static void ill_logits(struct gpt2_session *s, uint32_t seq, const int32_t *ids, size_t split,
+                       float *logits) {
     struct gpt2_row rows[ILL_T];
-    for (uint32_t i = 0; i < ILL_T; i++) rows[i] = (struct gpt2_row){.seq = seq, .pos = i, .token = ids[i], .logits = true};
+    for (uint32_t i = 0; i < ILL_T; i++)
+        rows[i] = (struct gpt2_row){.seq = seq, .pos = i, .token = ids[i], .logits = true};
     if (split) CHECK(gpt2_forward(s, rows, split, logits, &e) == OK, "%s", e.msg);
-    for (size_t i = split; i < ILL_T; i++) CHECK(gpt2_forward(s, rows + i, 1, logits + i * ILL_V, &e) == OK, "%s", e.msg);
+    for (size_t i = split; i < ILL_T; i++)
+        CHECK(gpt2_forward(s, rows + i, 1, logits + i * ILL_V, &e) == OK, "%s", e.msg);
 }
 
-/* With one number of one tensor ill: the rows from `from` on have no logits, whatever the codec makes of such keys, and the message says where. */
-static void check_ill(const struct gpt2_weights *w, const struct kernels *k, const char *spec, size_t from, const char *where) {
+/* With one number of one tensor ill: the rows from `from` on have no logits, whatever the codec
+ * makes of such keys, and the message says where. */
+static void check_ill(const struct gpt2_weights *w, const struct kernels *k, const char *spec,
+                      size_t from, const char *where) {
     static const int32_t ids[ILL_T] = {3, 5, 7, 11, 5, 3};
     static float logits[ILL_T * ILL_V];
     struct gpt2_session s = open_session(w, k, spec, 3, ILL_T);
@@ -776,24 +787,30 @@ static void check_ill(const struct gpt2_weights *w, const struct kernels *k, con
         ill_logits(&s, 0, ids, split, logits);
         for (size_t i = from; i < ILL_T; i++)
             for (size_t t = 0; t < ILL_V; t++)
-                CHECK(isnan(logits[i * ILL_V + t]), "%s %s %s, split %zu: logit %zu of row %zu is %g", k->name, spec, where, split, t, i,
-                      (double)logits[i * ILL_V + t]);
-        for (size_t t = 0; split <= from && t < from * ILL_V; t++) CHECK(isfinite(logits[t]), "%s %s: logit %zu", k->name, spec, t);
+                CHECK(isnan(logits[i * ILL_V + t]),
+                      "%s %s %s, split %zu: logit %zu of row %zu is %g", k->name, spec, where,
+                      split, t, i, (double)logits[i * ILL_V + t]);
+        for (size_t t = 0; split <= from && t < from * ILL_V; t++)
+            CHECK(isfinite(logits[t]), "%s %s: logit %zu", k->name, spec, t);
         struct err said = {0};
-        CHECK(gpt2_check(&s, 0, &said) == ERR_FAILED && strstr(said.msg, where), "%s %s: expected '%s' in '%s'", k->name, spec, where, said.msg);
+        CHECK(gpt2_check(&s, 0, &said) == ERR_FAILED && strstr(said.msg, where),
+              "%s %s: expected '%s' in '%s'", k->name, spec, where, said.msg);
         gpt2_fork(&s, 1, 0, ILL_T);
         CHECK(gpt2_check(&s, 1, &said) == ERR_FAILED, "%s: a fork", spec);
-        if (split <= from) { /* else it was in the tile of rows before it, which 0 x NaN makes ill as well */
+        if (split <=
+            from) { /* else it was in the tile of rows before it, which 0 x NaN makes ill as well */
             gpt2_fork(&s, 2, 0, (uint32_t)from);
             gpt2_rewind(&s, 0, (uint32_t)from);
-            CHECK(gpt2_check(&s, 2, &said) == OK && gpt2_check(&s, 0, &said) == OK, "%s: what comes before it", spec);
+            CHECK(gpt2_check(&s, 2, &said) == OK && gpt2_check(&s, 0, &said) == OK,
+                  "%s: what comes before it", spec);
         }
         for (uint32_t seq = 0; seq < 3; seq++) gpt2_rewind(&s, seq, 0);
     }
     gpt2_session_close(&s);
 }
 
-static void check_ill_number(const float *number, float x, const char *const *specs, size_t from, const char *where) {
+static void check_ill_number(const float *number, float x, const char *const *specs, size_t from,
+                             const char *where) {
     float *at = (float *)(uintptr_t)number, sound = *at;
     *at = x;
     for (size_t i = 0; kernels_at(i); i++) {
@@ -805,7 +822,9 @@ static void check_ill_number(const float *number, float x, const char *const *sp
 }
 
 static void ill_weights_are_found(void) {
-    static const char *const every[] = {"fp32", "fp16", "int8", "int4:rotate", "turbo:bits=4", "constant", "fp16:sink=1,window=2", NULL};
+    static const char *const every[] = {
+        "fp32", "fp16", "int8", "int4:rotate", "turbo:bits=4", "constant", "fp16:sink=1,window=2",
+        NULL};
     static const char *const one[] = {"fp16", NULL};
     struct gpt2_weights *w = ill_model();
     static const float ill[] = {NAN, INFINITY, -INFINITY};
@@ -817,18 +836,22 @@ static void ill_weights_are_found(void) {
             snprintf(out, sizeof out, "the output of layer %zu, at position 0 (token id 3)", l);
             check_ill_number(y->ln1_w + 1, ill[i], one, 0, qkv);
             check_ill_number(y->ln1_b + 31, ill[i], one, 0, qkv);
-            check_ill_number((const float *)y->qkv.data + 40 * ILL_C, ill[i], every, 0, qkv); /* of the keys */
-            check_ill_number(y->qkv_b + 70, ill[i], every, 0, qkv);                           /* of the values */
+            check_ill_number((const float *)y->qkv.data + 40 * ILL_C, ill[i], every, 0,
+                             qkv); /* of the keys */
+            check_ill_number(y->qkv_b + 70, ill[i], every, 0, qkv); /* of the values */
             check_ill_number(y->proj_b + 9, ill[i], one, 0, out);
             check_ill_number((const float *)y->proj.data + 77, ill[i], one, 0, out);
             check_ill_number(y->ln2_w + 3, ill[i] > 0 ? ill[i] : NAN, one, 0, out);
-            check_ill_number(y->fc_b + 63, ill[i] > 0 ? ill[i] : NAN, one, 0, out); /* gelu of -inf is 0 */
+            check_ill_number(y->fc_b + 63, ill[i] > 0 ? ill[i] : NAN, one, 0,
+                             out); /* gelu of -inf is 0 */
             check_ill_number((const float *)y->fc.data + 5, NAN, one, 0, out);
             check_ill_number((const float *)y->fcproj.data + 5, ill[i], one, 0, out);
             check_ill_number(y->fcproj_b, ill[i], one, 0, out);
         }
-        check_ill_number((const float *)w->wpe.data + 3 * ILL_C, ill[i], every, 3, "the embedding, at position 3 (token id 11)");
-        check_ill_number((const float *)w->wte.data + 7 * ILL_C + 6, ill[i], every, 2, "the embedding, at position 2 (token id 7)");
+        check_ill_number((const float *)w->wpe.data + 3 * ILL_C, ill[i], every, 3,
+                         "the embedding, at position 3 (token id 11)");
+        check_ill_number((const float *)w->wte.data + 7 * ILL_C + 6, ill[i], every, 2,
+                         "the embedding, at position 2 (token id 7)");
     }
 }
 
@@ -836,23 +859,33 @@ static void ill_weights_are_found(void) {
 static void ill_logits_are_found(void) {
     struct gpt2_weights *w = ill_model();
     static float logits[2 * ILL_V];
-    float *head = (float *)(uintptr_t)w->head.data + 17 * ILL_C, *row = (float *)(uintptr_t)w->wte.data + 7 * ILL_C;
+    float *head = (float *)(uintptr_t)w->head.data + 17 * ILL_C,
+          *row = (float *)(uintptr_t)w->wte.data + 7 * ILL_C;
     struct gpt2_session s = open_session(w, best_kernels(), "fp16", 2, 2);
-    const struct gpt2_row both[] = {{.seq = 0, .pos = 0, .token = 7, .logits = true}, {.seq = 1, .pos = 0, .token = 8, .logits = true}};
-    CHECK(gpt2_forward(&s, both, 2, logits, &e) == OK && gpt2_check_logits(&s, both, logits, &e) == OK, "%s", e.msg);
+    const struct gpt2_row both[] = {{.seq = 0, .pos = 0, .token = 7, .logits = true},
+                                    {.seq = 1, .pos = 0, .token = 8, .logits = true}};
+    CHECK(gpt2_forward(&s, both, 2, logits, &e) == OK &&
+              gpt2_check_logits(&s, both, logits, &e) == OK,
+          "%s", e.msg);
     float sound = *head;
     *head = INFINITY;
     gpt2_rewind(&s, 0, 0), gpt2_rewind(&s, 1, 0);
-    CHECK(gpt2_forward(&s, both, 2, logits, &e) == OK && gpt2_check(&s, 0, &e) == OK, "the layers are sound");
-    CHECK(gpt2_check_logits(&s, both, logits, &e) == ERR_FAILED && strstr(e.msg, "after position 0 (token id 7)") && strstr(e.msg, "the head is at fault"),
+    CHECK(gpt2_forward(&s, both, 2, logits, &e) == OK && gpt2_check(&s, 0, &e) == OK,
+          "the layers are sound");
+    CHECK(gpt2_check_logits(&s, both, logits, &e) == ERR_FAILED &&
+              strstr(e.msg, "after position 0 (token id 7)") &&
+              strstr(e.msg, "the head is at fault"),
           "%s", e.msg);
     *head = sound;
     sound = *row;
     *row = NAN;
     gpt2_rewind(&s, 0, 0), gpt2_rewind(&s, 1, 0);
     CHECK(gpt2_forward(&s, both, 2, logits, &e) == OK, "%s", e.msg);
-    CHECK(gpt2_check_logits(&s, both, logits, &e) == ERR_FAILED && strstr(e.msg, "first the embedding"), "%s", e.msg);
-    CHECK(gpt2_check_logits(&s, both + 1, logits + ILL_V, &e) == OK && gpt2_check(&s, 1, &e) == OK, "the other sequence: %s", e.msg);
+    CHECK(gpt2_check_logits(&s, both, logits, &e) == ERR_FAILED &&
+              strstr(e.msg, "first the embedding"),
+          "%s", e.msg);
+    CHECK(gpt2_check_logits(&s, both + 1, logits + ILL_V, &e) == OK && gpt2_check(&s, 1, &e) == OK,
+          "the other sequence: %s", e.msg);
     *row = sound;
     gpt2_session_close(&s);
 }
@@ -883,23 +916,27 @@ static void end_of_text_with_id_0(void) {
     static float head[ILL_V * ILL_C];
     const int32_t prompt[] = {3};
     memcpy(head, w.head.data, sizeof head);
-    for (size_t i = 0; i < ILL_C; i++) ones[i] = 1, head[i] = 100; /* logits of a constant row: token 0 is far the likeliest */
+    for (size_t i = 0; i < ILL_C; i++)
+        ones[i] = 1, head[i] = 100; /* logits of a constant row: token 0 is far the likeliest */
     w.lnf_w = zeros, w.lnf_b = ones, w.head.data = head;
     for (int ignore = 0; ignore < 2; ignore++)
         for (int temp = 0; temp < 2; temp++) {
             struct gpt2_session s = open_session(&w, best_kernels(), "fp16", 1, 4);
-            struct generation_params p = {.sampler = {.temp = temp, .top_p = 1, .repeat_penalty = 1},
-                                          .n_samples = 1,
-                                          .limit = 9,
-                                          .eos = 0,
-                                          .ignore_eos = ignore};
+            struct generation_params p = {
+                .sampler = {.temp = temp, .top_p = 1, .repeat_penalty = 1},
+                .n_samples = 1,
+                .limit = 9,
+                .eos = 0,
+                .ignore_eos = ignore};
             struct written got = {.stopped = -1};
             struct generation_events events = {.ctx = &got, .step = on_step, .stopped = on_stopped};
             struct generation_stats stats;
             CHECK(generation_run(&s, prompt, 1, &p, &events, &stats, &e) == OK, "%s", e.msg);
-            CHECK(got.stopped == (ignore ? STOP_LENGTH : STOP_EOS) && got.n == (ignore ? 9 : 0), "ignore %d, temperature %d: %zu tokens, stop %d", ignore,
-                  temp, got.n, got.stopped);
-            for (size_t i = 0; i < got.n; i++) CHECK(got.ids[i] != 0, "token 0 came as number %zu", i);
+            CHECK(got.stopped == (ignore ? STOP_LENGTH : STOP_EOS) && got.n == (ignore ? 9 : 0),
+                  "ignore %d, temperature %d: %zu tokens, stop %d", ignore, temp, got.n,
+                  got.stopped);
+            for (size_t i = 0; i < got.n; i++)
+                CHECK(got.ids[i] != 0, "token 0 came as number %zu", i);
             gpt2_session_close(&s);
         }
 }
