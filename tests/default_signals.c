@@ -1,4 +1,5 @@
-/* default_signals COMMAND...: runs a command that Ctrl-C ends. A shell's background job starts with SIGINT and SIGQUIT ignored, which stays so. */
+/* default_signals COMMAND...: runs a command that Ctrl-C ends. A shell's background job starts with
+ * SIGINT and SIGQUIT ignored, which stays so. */
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>

@@ -571,12 +571,24 @@ static void titles(void) {
     arena_free(&a);
 }
 
-/* The effective spec of every codec with every choice of its options is a spec, and means the same. */
+/* The effective spec of every codec with every choice of its options is a spec, and means the same.
+ */
 static void specs_read_back(void) {
     static const struct {
         const char *name, *values[3];
-    } all[] = {{"m", {"4", "8"}}, {"bytes", {"2"}}, {"k", {"16", "256"}}, {"bits", {"2", "3", "4"}}, {"group", {"2", "16", "32"}}, {"table", {"16", "32"}},
-               {"rotate", {""}}, {"center", {""}}, {"plain", {""}}, {"learned", {""}}, {"sink", {"3"}}, {"window", {"1", "700"}}, {"exact", {"8"}},
+    } all[] = {{"m", {"4", "8"}},
+               {"bytes", {"2"}},
+               {"k", {"16", "256"}},
+               {"bits", {"2", "3", "4"}},
+               {"group", {"2", "16", "32"}},
+               {"table", {"16", "32"}},
+               {"rotate", {""}},
+               {"center", {""}},
+               {"plain", {""}},
+               {"learned", {""}},
+               {"sink", {"3"}},
+               {"window", {"1", "700"}},
+               {"exact", {"8"}},
                {"skip", {"0.1", "1.2345678901234567e-05", "3e-310"}}};
     enum { N = sizeof all / sizeof *all, DIM = 64 };
     static size_t taken[32], sides;
@@ -593,10 +605,13 @@ static void specs_read_back(void) {
                     bool possible = true;
                     for (size_t o = 0; possible && o < N; o++) {
                         if (!(set >> o & 1)) continue;
-                        const char *v = all[o].values[choice] ? all[o].values[choice] : all[o].values[0];
+                        const char *v =
+                            all[o].values[choice] ? all[o].values[choice] : all[o].values[0];
                         const char *common = values ? "skip" : "sink window exact";
                         possible = strstr(ops->options, all[o].name) || strstr(common, all[o].name);
-                        at += (size_t)snprintf(spec + at, sizeof spec - at, "%c%s%s%s", strchr(spec, ':') ? ',' : ':', all[o].name, *v ? "=" : "", v);
+                        at += (size_t)snprintf(spec + at, sizeof spec - at, "%c%s%s%s",
+                                               strchr(spec, ':') ? ',' : ':', all[o].name,
+                                               *v ? "=" : "", v);
                     }
                     struct codec c, back;
                     if (!possible || codec_parse(&c, spec, DIM, values, &e)) continue;
@@ -607,16 +622,20 @@ static void specs_read_back(void) {
                     if (rc) continue;
                     spec_format(&back, third, sizeof third);
                     back.o.any_k = c.o.any_k; /* k was not given, and is shown as what it is */
-                    CHECK(back.ops == c.ops && memcmp(&back.o, &c.o, sizeof c.o) == 0 && strcmp(again, third) == 0, "%s became %s, and that %s", spec,
-                          again, third);
+                    CHECK(back.ops == c.ops && memcmp(&back.o, &c.o, sizeof c.o) == 0 &&
+                              strcmp(again, third) == 0,
+                          "%s became %s, and that %s", spec, again, third);
                 }
-            CHECK((*count > 0) == is_taken, "%s: %zu specs as %s", ops->name, *count, values ? "values" : "keys");
+            CHECK((*count > 0) == is_taken, "%s: %zu specs as %s", ops->name, *count,
+                  values ? "values" : "keys");
         }
 }
 
 /* And of several layers. */
 static void names_read_back(void) {
-    static const char *const specs[] = {"constant:sink=2", "constant@0-1+int8:window=3/int4@2-", "turbo:bits=3/fp16:skip=1e-3@0+fp32@1-", "int4:rotate,center+constant@3"};
+    static const char *const specs[] = {"constant:sink=2", "constant@0-1+int8:window=3/int4@2-",
+                                        "turbo:bits=3/fp16:skip=1e-3@0+fp32@1-",
+                                        "int4:rotate,center+constant@3"};
     const struct attn_shape shape = {5, 2, 32, 64};
     struct err e;
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
@@ -626,7 +645,9 @@ static void names_read_back(void) {
         if (rc) continue;
         rc = attn_init(&b, &shape, a.name, NULL, kernels_at(0), &e);
         CHECK(!rc, "%s became %s: %s", specs[i], a.name, e.msg);
-        if (!rc) CHECK(strcmp(a.name, b.name) == 0 && attn_state_bytes(&a) == attn_state_bytes(&b), "%s became %s", a.name, b.name);
+        if (!rc)
+            CHECK(strcmp(a.name, b.name) == 0 && attn_state_bytes(&a) == attn_state_bytes(&b),
+                  "%s became %s", a.name, b.name);
         if (!rc) attn_free(&b);
         attn_free(&a);
     }

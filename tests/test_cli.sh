@@ -246,7 +246,10 @@ end
 begin interrupted
 "$BUILD/tests/default_signals" "$BIN" convert -q --random 12,12,384,1024,50257 --type q4_0 -o "$tmp/d/c.gguf" 2> "$tmp/err" &
 pid=$!
-until [ -n "$(find "$tmp/d" -name 'c.gguf.tmp-*' -size +0)" ]; do kill -0 $pid 2> /dev/null || break; done # writing has begun
+# writing has begun
+until [ -n "$(find "$tmp/d" -name 'c.gguf.tmp-*' -size +0)" ]; do
+    kill -0 $pid 2> /dev/null || break
+done
 kill -INT $pid 2> /dev/null
 wait $pid
 got=$?
@@ -283,7 +286,8 @@ else
     output '"tokenizer":{"tokens":4096,"merges":3839,'
     expect 0 "" "$BIN" info -o json "$src"
     output '"parameters":6049792,'
-    expect 2 "is a file that this command reads" "$BIN" convert "$src" -o "$src/model.safetensors" --force
+    expect 2 "is a file that this command reads" "$BIN" convert "$src" -o "$src/model.safetensors" \
+        --force
     mkdir "$tmp/erf"
     for f in model.safetensors vocab.json merges.txt; do ln -s "$(cd "$src" && pwd)/$f" "$tmp/erf/$f"; done
     sed 's/gelu_new/gelu/' "$src/config.json" > "$tmp/erf/config.json"

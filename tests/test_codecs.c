@@ -432,15 +432,16 @@ static void extremes(void) {
     }
 }
 
-/* A finite row is stored finite whatever its size, and store says how many rows f16 was too small for: fp16's numbers, int8's scales of 1/127,
- * int4's of 1/8 of the largest, turbo's root mean square. */
+/* A finite row is stored finite whatever its size, and store says how many rows f16 was too small
+ * for: fp16's numbers, int8's scales of 1/127, int4's of 1/8 of the largest, turbo's root mean
+ * square. */
 static void rows_cut_short(void) {
     enum { D = 64 };
     static const struct {
         const char *spec;
         double most; /* of a row whose numbers all have this magnitude */
-    } all[] = {{"fp32", (double)FLT_MAX}, {"fp16", 65504}, {"int8", 127 * 65504.0}, {"int8:group=16", 127 * 65504.0}, {"int4", 8 * 65504.0},
-               {"turbo:bits=4", 65504}};
+    } all[] = {{"fp32", (double)FLT_MAX},        {"fp16", 65504},       {"int8", 127 * 65504.0},
+               {"int8:group=16", 127 * 65504.0}, {"int4", 8 * 65504.0}, {"turbo:bits=4", 65504}};
     static float x[5 * D], y[5 * D];
     for (size_t s = 0; s < sizeof all / sizeof *all; s++) {
         struct one o;
@@ -451,18 +452,26 @@ static void rows_cut_short(void) {
         const struct kv_codec *ops = o.key.codec->ops;
         static _Alignas(64) uint8_t row[1 << 16];
         bool limited = all[s].most < (double)FLT_MAX;
-        for (size_t r = 0; r < 5; r++) /* rows 1 and 3 are too large, one in all numbers, one in a single one */
+        for (size_t r = 0; r < 5;
+             r++) /* rows 1 and 3 are too large, one in all numbers, one in a single one */
             for (size_t i = 0; i < D; i++) {
-                double size = r == 1 ? 1.3 * all[s].most : r == 3 && i == 50 ? (s == 5 ? 1e9 : 1.3 * all[s].most) : r == 2 ? 0.7 * all[s].most : 1;
+                double size = r == 1              ? 1.3 * all[s].most
+                              : r == 3 && i == 50 ? (s == 5 ? 1e9 : 1.3 * all[s].most)
+                              : r == 2            ? 0.7 * all[s].most
+                                                  : 1;
                 x[r * D + i] = (float)((i % 3 ? 1 : -1) * fmin(size, (double)FLT_MAX));
             }
         size_t cut = ops->store(&o.key, row, 0, x, D, 5);
         CHECK(cut == (limited ? 2 : 0), "%s: %zu rows cut short", all[s].spec, cut);
         ops->decode(&o.key, y, row, 0, 5);
-        for (size_t i = 0; i < 5 * D; i++) CHECK(isfinite(y[i]), "%s: number %zu, %g, becomes %g", all[s].spec, i, (double)x[i], (double)y[i]);
+        for (size_t i = 0; i < 5 * D; i++)
+            CHECK(isfinite(y[i]), "%s: number %zu, %g, becomes %g", all[s].spec, i, (double)x[i],
+                  (double)y[i]);
         if (s == 1)
             for (size_t i = 0; i < D; i++)
-                CHECK(y[D + i] == (i % 3 ? 65504.0f : -65504.0f) && y[3 * D + i] == (i == 50 ? 65504.0f : x[3 * D + i]), "fp16: %g", (double)y[D + i]);
+                CHECK(y[D + i] == (i % 3 ? 65504.0f : -65504.0f) &&
+                          y[3 * D + i] == (i == 50 ? 65504.0f : x[3 * D + i]),
+                      "fp16: %g", (double)y[D + i]);
         x[7] = INFINITY, x[D + 7] = NAN;
         for (size_t i = 0; i < D; i++)
             if (i != 7) x[D + i] = 1;
@@ -475,15 +484,23 @@ static void rows_cut_short(void) {
     }
 }
 
-/* Whoever stores, rows of several tokens or one, keys, values and the exact few: counted once a layer and head. */
+/* Whoever stores, rows of several tokens or one, keys, values and the exact few: counted once a
+ * layer and head. */
 static void rows_cut_short_are_counted(void) {
     enum { L = 2, H = 3, D = 32, C = H * D, N = 7 };
     static float k[N * C], v[N * C], q[N * C], out[N * C];
     static const struct {
         const char *spec;
         uint64_t each; /* rows of a head that a large key and a large value make */
-    } all[] = {{"fp16", 2}, {"fp32", 0}, {"fp32/fp16", 1}, {"int8/fp32", 1}, {"int8", 2}, {"turbo:bits=4/int4", 2}, {"constant/fp16", 1},
-               {"constant:window=2/fp32", 1}, {"int8:window=3/fp32", 2}};
+    } all[] = {{"fp16", 2},
+               {"fp32", 0},
+               {"fp32/fp16", 1},
+               {"int8/fp32", 1},
+               {"int8", 2},
+               {"turbo:bits=4/int4", 2},
+               {"constant/fp16", 1},
+               {"constant:window=2/fp32", 1},
+               {"int8:window=3/fp32", 2}};
     for (size_t s = 0; s < sizeof all / sizeof *all; s++)
         for (size_t rows = 1; rows <= N; rows += N - 1) {
             struct attn_shape shape = {L, H, D, 32};
@@ -493,21 +510,30 @@ static void rows_cut_short_are_counted(void) {
             CHECK(attn_init(&a, &shape, all[s].spec, NULL, kernels_at(0), &e) == OK, "%s", e.msg);
             float *center = attn_wants_center(&a) ? calloc(L * C, sizeof *center) : NULL;
             a.center = center;
-            void *state = aligned_alloc(64, attn_state_bytes(&a)), *scratch = aligned_alloc(64, attn_scratch_bytes(&a, threads_count()));
+            void *state = aligned_alloc(64, attn_state_bytes(&a)),
+                 *scratch = aligned_alloc(64, attn_scratch_bytes(&a, threads_count()));
             attn_clear(&a, state);
             for (size_t i = 0; i < N * C; i++) k[i] = v[i] = q[i] = 1;
             size_t last = (N - 1) * C;
             k[last + D + 3] = 1e8f;     /* head 1 of the last token */
             v[last + 2 * D + 9] = -1e8f; /* head 2 */
             for (size_t at = 0; at < N; at += rows) {
-                struct attn_query item = {.state = state, .pos = at, .n = rows, .k = k + at * C, .v = v + at * C, .q = q + at * C, .out = out + at * C,
-                                          .kv_stride = C, .q_stride = C, .out_stride = C};
+                struct attn_query item = {.state = state,
+                                          .pos = at,
+                                          .n = rows,
+                                          .k = k + at * C,
+                                          .v = v + at * C,
+                                          .q = q + at * C,
+                                          .out = out + at * C,
+                                          .kv_stride = C,
+                                          .q_stride = C,
+                                          .out_stride = C};
                 attn_attend(&a, 1, &item, 1, scratch, &counters, NULL);
             }
             CHECK(attn_take_cut(&a, 0) == 0, "%s: a layer without rows", all[s].spec);
             uint64_t cut = attn_take_cut(&a, 1);
-            CHECK(cut == all[s].each, "%s, %zu at a time: %llu, expected %llu", all[s].spec, rows, (unsigned long long)cut,
-                  (unsigned long long)all[s].each);
+            CHECK(cut == all[s].each, "%s, %zu at a time: %llu, expected %llu", all[s].spec, rows,
+                  (unsigned long long)cut, (unsigned long long)all[s].each);
             CHECK(attn_take_cut(&a, 1) == 0, "%s: taken", all[s].spec);
             attn_append(&a, state, 0, 0, N, k, v, C);
             cut = attn_take_cut(&a, 0);

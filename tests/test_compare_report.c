@@ -102,7 +102,8 @@ static void check_chunk(const struct comparison_chunk *a, const struct compariso
     CHECK(same_bits(a->nll, b->nll, N * sizeof *a->nll) && same_bits(a->kld, b->kld, N * sizeof *a->kld) &&
               same_bits(a->dp, b->dp, N * sizeof *a->dp) && same_bits(a->same_top1, b->same_top1, N), "forced");
     CHECK(same_bits(a->shadow, b->shadow, L * H * FIDELITIES * sizeof *a->shadow), "shadow");
-    for (int l = 0; l < L; l++) CHECK(a->cut[l] == (b->cut ? b->cut[l] : 0), "rows cut short in layer %d", l);
+    for (int l = 0; l < L; l++)
+        CHECK(a->cut[l] == (b->cut ? b->cut[l] : 0), "rows cut short in layer %d", l);
     CHECK(same_bits(a->loaded, b->loaded, L * sizeof *a->loaded), "loaded");
 }
 
@@ -337,34 +338,47 @@ static void not_a_number(void) {
     char path[2][64], *files[2] = {path[0], path[1]};
     for (size_t run = 0; run < RUNS; run++)
         for (size_t k = 0; k < CHUNKS; k++)
-            for (int i = 0; i < L * H * FIDELITIES; i++) c.runs[run].chunks[k].shadow[i] = (struct moments){1, 0.5, 0.25};
+            for (int i = 0; i < L * H * FIDELITIES; i++)
+                c.runs[run].chunks[k].shadow[i] = (struct moments){1, 0.5, 0.25};
     x->nll[2] = (double)NAN;
     x->kld[2] = x->dp[2] = NAN;
     x->same_top1[2] = TOP1_UNKNOWN;
-    for (int f = 0; f < FIDELITIES; f++) x->shadow[4 * FIDELITIES + f].sum = (double)NAN; /* layer 1, head 1 */
+    for (int f = 0; f < FIDELITIES; f++)
+        x->shadow[4 * FIDELITIES + f].sum = (double)NAN; /* layer 1, head 1 */
     for (size_t i = 0; i < 2; i++) write_share(&c, i, 2, path[i]);
     struct compare_report r = {.arena = &arena};
     CHECK(compare_merge(&r, &merged, files, 2, &err) == OK, "%s", err.msg);
-    CHECK(merged.runs[1].chunks[1].same_top1[2] == TOP1_UNKNOWN && isnan(merged.runs[1].chunks[1].kld[2]), "merged");
+    CHECK(merged.runs[1].chunks[1].same_top1[2] == TOP1_UNKNOWN &&
+              isnan(merged.runs[1].chunks[1].kld[2]),
+          "merged");
     r.main = &merged;
     CHECK(compare_report_sum(&r, &err) == OK, "%s", err.msg);
     const struct comparison_summary *s = compare_sum(&r, 1, 0), *other = compare_sum(&r, 1, 1);
     const double figures[] = {s->perplexity, s->perplexity_error, s->ratio, s->ratio_error, estimate_mean(&s->kld), estimate_error(&s->kld),
                               s->kld_median, s->kld_p99, s->kld_max, estimate_mean(&s->same_top1), s->rms_dp};
-    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) CHECK(isnan(figures[i]), "forced figure %zu is %g", i, figures[i]);
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
+        CHECK(isnan(figures[i]), "forced figure %zu is %g", i, figures[i]);
     for (int f = 0; f < FIDELITIES; f++)
         CHECK(isnan(estimate_mean(&s->all[f])) && isnan(estimate_mean(&s->layers[FIDELITIES + f])) && estimate_mean(&s->layers[f]) == 0.5, "shadow %d", f);
     CHECK(s->worst_layer == 1, "the worst layer is %zu", s->worst_layer);
     CHECK(!isnan(estimate_mean(&other->kld)) && !isnan(estimate_mean(&other->all[0])), "the other text's figures");
     print(put_markdown, &r);
-    CHECK(strstr(printed, "| int4 | 1 | NaN | NaN | NaN | NaN |") && strstr(printed, "| int4 | 0 | 0.5000 ± "), "%.3000s", printed);
+    CHECK(strstr(printed, "| int4 | 1 | NaN | NaN | NaN | NaN |") &&
+              strstr(printed, "| int4 | 0 | 0.5000 ± "),
+          "%.3000s", printed);
     CHECK(strstr(printed, " | NaN | NaN | NaN | NaN | NaN | NaN | NaN | NaN |\n"), "the forced table: %.3000s", printed);
-    CHECK(s->cut[0] == 0 && s->cut[1] == c.runs[1].chunks[0].cut[1] + x->cut[1] + c.runs[1].chunks[2].cut[1] && s->cut[1] > 0, "rows cut short");
+    CHECK(s->cut[0] == 0 &&
+              s->cut[1] == c.runs[1].chunks[0].cut[1] + x->cut[1] + c.runs[1].chunks[2].cut[1] &&
+              s->cut[1] > 0,
+          "rows cut short");
     print(put_csv, &r);
     CHECK(strstr(printed, ",all,all,18,NaN,NaN,NaN,NaN,NaN,NaN,NaN,NaN,"), "%.3000s", printed);
     print(put_json, &r);
-    CHECK(!strstr(printed, "nan") && !strstr(printed, "NaN") && strstr(printed, "\"finite\":false,\"perplexity\":[null,null]") &&
-              strstr(printed, "\"kld\":{\"mean\":[null,null],\"median\":null") && strstr(printed, "\"finite\":true"), "%.3000s", printed);
+    CHECK(!strstr(printed, "nan") && !strstr(printed, "NaN") &&
+              strstr(printed, "\"finite\":false,\"perplexity\":[null,null]") &&
+              strstr(printed, "\"kld\":{\"mean\":[null,null],\"median\":null") &&
+              strstr(printed, "\"finite\":true"),
+          "%.3000s", printed);
 }
 
 int main(void) {

@@ -438,7 +438,8 @@ static void divergence_equals_its_definition(void) {
     CHECK(kld[1][0] == 0 && same[1][0] == 1 && dp[1][0] == 0, "equal rows");
 }
 
-/* A NaN or an infinity anywhere among the logits of a row makes all of that row's figures NaN, and no other's. */
+/* A NaN or an infinity anywhere among the logits of a row makes all of that row's figures NaN, and
+ * no other's. */
 static void logits_that_are_no_numbers(void) {
     enum { V = 21, N = 2 * V };
     static const float bad[] = {NAN, INFINITY};
@@ -446,22 +447,30 @@ static void logits_that_are_no_numbers(void) {
     static float kld[2][N], dp[2][N];
     static uint8_t same[2][N];
     struct forced f;
-    struct comparison_chunk base = {.nll = nll[0], .kld = kld[0], .dp = dp[0], .same_top1 = same[0]};
-    struct comparison_chunk other = {.nll = nll[1], .kld = kld[1], .dp = dp[1], .same_top1 = same[1]};
+    struct comparison_chunk base = {
+        .nll = nll[0], .kld = kld[0], .dp = dp[0], .same_top1 = same[0]};
+    struct comparison_chunk other = {
+        .nll = nll[1], .kld = kld[1], .dp = dp[1], .same_top1 = same[1]};
     const int32_t *targets = random_ids(N, V);
     CHECK(forced_open(&f, N, V, &arena, &e) == OK, "%s", e.msg);
     for (int kind = 0; kind < 4; kind++) { /* whose logits, which of the two values */
-        for (size_t i = 0; i < N * V; i++) f.base[i] = (float)rng_normal(&rng), f.other[i] = (float)rng_normal(&rng);
+        for (size_t i = 0; i < N * V; i++)
+            f.base[i] = (float)rng_normal(&rng), f.other[i] = (float)rng_normal(&rng);
         float *where = kind & 1 ? f.other : f.base;
-        for (size_t v = 0; v < V; v++) where[2 * v * V + v] = bad[kind >> 1]; /* rows 0, 2, 4 ... at every place */
+        for (size_t v = 0; v < V; v++)
+            where[2 * v * V + v] = bad[kind >> 1]; /* rows 0, 2, 4 ... at every place */
         forced_baseline(&f, targets, N, 0, &base);
         forced_other(&f, targets, N, 0, &base, &other);
         for (size_t i = 0; i < N; i++) {
             bool want = i % 2 == 0, in_base = want && !(kind & 1);
-            CHECK(isnan(kld[1][i]) == want && isnan(dp[1][i]) == want && (same[1][i] == TOP1_UNKNOWN) == want, "kind %d, row %zu", kind, i);
-            CHECK(isnan(nll[1][i]) == (want && (kind & 1)) && isnan(nll[0][i]) == in_base, "kind %d, row %zu: nll", kind, i);
-            CHECK(isnan(kld[0][i]) == in_base && isnan(dp[0][i]) == in_base && (same[0][i] == TOP1_UNKNOWN) == in_base, "kind %d, row %zu: baseline",
-                  kind, i);
+            CHECK(isnan(kld[1][i]) == want && isnan(dp[1][i]) == want &&
+                      (same[1][i] == TOP1_UNKNOWN) == want,
+                  "kind %d, row %zu", kind, i);
+            CHECK(isnan(nll[1][i]) == (want && (kind & 1)) && isnan(nll[0][i]) == in_base,
+                  "kind %d, row %zu: nll", kind, i);
+            CHECK(isnan(kld[0][i]) == in_base && isnan(dp[0][i]) == in_base &&
+                      (same[0][i] == TOP1_UNKNOWN) == in_base,
+                  "kind %d, row %zu: baseline", kind, i);
         }
     }
 }

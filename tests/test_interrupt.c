@@ -1,5 +1,5 @@
-/* After Ctrl-C: what takes long stops and says so; without memory, what is missing is not taken for a missing file. Each in a child, for the signal
- * stays pending. */
+/* After Ctrl-C: what takes long stops and says so; without memory, what is missing is not taken for
+ * a missing file. Each in a child, for the signal stays pending. */
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,12 +33,12 @@ static int after_interrupt(int (*fn)(void)) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-#define STOPS(fn)                                                                  \
-    do {                                                                           \
-        int without = fn();                                                        \
-        CHECK(without == OK, #fn " fails: %s", e.msg);                             \
-        int status = after_interrupt(fn);                                          \
-        CHECK(status == ERR_INTERRUPTED, #fn " ends with %d after Ctrl-C", status); \
+#define STOPS(fn)                                                                                  \
+    do {                                                                                           \
+        int without = fn();                                                                        \
+        CHECK(without == OK, #fn " fails: %s", e.msg);                                             \
+        int status = after_interrupt(fn);                                                          \
+        CHECK(status == ERR_INTERRUPTED, #fn " ends with %d after Ctrl-C", status);                \
     } while (0)
 
 static int make_random(void) {
@@ -98,9 +98,11 @@ static void no_memory_is_no_missing_file(void) {
     struct arena none = {0};
     arena_refuse(true);
     int model = checkpoint_open(&c, folder, NULL, NULL, &e);
-    CHECK(model == ERR_FAILED && strstr(e.msg, "no memory"), "a model's folder: %d %s", model, e.msg);
+    CHECK(model == ERR_FAILED && strstr(e.msg, "no memory"), "a model's folder: %d %s", model,
+          e.msg);
     int tokenizer = vocab_open(&v, "tokenizer", &none, &e);
-    CHECK(tokenizer == ERR_FAILED && strstr(e.msg, "no memory"), "a tokenizer's folder: %d %s", tokenizer, e.msg);
+    CHECK(tokenizer == ERR_FAILED && strstr(e.msg, "no memory"), "a tokenizer's folder: %d %s",
+          tokenizer, e.msg);
     int file = checkpoint_open(&c, folder_path("model.safetensors"), NULL, NULL, &e);
     CHECK(file == ERR_FAILED && strstr(e.msg, "memory"), "a model's file: %d %s", file, e.msg);
     arena_refuse(false);
@@ -110,8 +112,11 @@ static void no_memory_is_no_missing_file(void) {
 int main(void) {
     struct st_maker m;
     const struct tiny_shape shape = {1, 8, 32, 64, 16};
-    static const char config[] = "{\"model_type\":\"gpt2\",\"n_layer\":1,\"n_head\":2,\"n_embd\":8,\"n_positions\":64,\"vocab_size\":16}";
-    if (!folder_make() || vocab_open(&vocab, "tokenizer", &arena, &e) || bpe_new(&bpe, &vocab, &arena, &e)) return 1;
+    static const char config[] = "{\"model_type\":\"gpt2\",\"n_layer\":1,\"n_head\":2,\"n_embd\":8,"
+                                 "\"n_positions\":64,\"vocab_size\":16}";
+    if (!folder_make() || vocab_open(&vocab, "tokenizer", &arena, &e) ||
+        bpe_new(&bpe, &vocab, &arena, &e))
+        return 1;
     tiny_hf(&m, shape, "", "F32");
     struct bytes b = st_bytes(&m);
     folder_write("model.safetensors", b.data, b.size);

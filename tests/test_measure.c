@@ -244,7 +244,8 @@ static void top5_with_ties(void) {
     }
 }
 
-/* One NaN among sound numbers must be seen in every figure, wherever it stands: never left out, never 0. */
+/* One NaN among sound numbers must be seen in every figure, wherever it stands: never left out,
+ * never 0. */
 static void not_a_number_is_never_lost(void) {
     enum { N = 70 };
     float x[N], y[N], rank[N], p[N], q[N];
@@ -264,14 +265,17 @@ static void not_a_number_is_never_lost(void) {
         CHECK(isnan(moments_mean(&joined)) && isnan(estimate_mean(&of_windows)) && isnan(estimate_error(&of_windows)),
               "%zu: mean %g, of windows %g ± %g", at, moments_mean(&joined), estimate_mean(&of_windows),
               estimate_error(&of_windows));
-        CHECK(isnan(fidelity_cosine(x, y, N)) && isnan(fidelity_cosine(y, x, N)), "%zu: cosine", at);
+        CHECK(isnan(fidelity_cosine(x, y, N)) && isnan(fidelity_cosine(y, x, N)), "%zu: cosine",
+              at);
         CHECK(isnan(fidelity_kl(p, q, N)) && isnan(fidelity_kl(q, p, N)), "%zu: divergence", at);
         CHECK(isnan(fidelity_top5(x, y, N)) && isnan(fidelity_top5(y, x, N)), "%zu: top 5", at);
         fidelity_ranks(x, N, rank, room);
-        for (size_t i = 0; i < N; i++) CHECK(isnan(rank[i]), "%zu: rank %zu is %g", at, i, (double)rank[i]);
+        for (size_t i = 0; i < N; i++)
+            CHECK(isnan(rank[i]), "%zu: rank %zu is %g", at, i, (double)rank[i]);
         float other[N];
         fidelity_ranks(y, N, other, room);
-        CHECK(isnan(fidelity_spearman(rank, other, N)) && isnan(fidelity_spearman(other, rank, N)), "%zu: rho", at);
+        CHECK(isnan(fidelity_spearman(rank, other, N)) && isnan(fidelity_spearman(other, rank, N)),
+              "%zu: rho", at);
         for (int k = 0; k <= 4; k++) {
             float copy[N];
             memcpy(copy, x, sizeof copy);
@@ -280,8 +284,10 @@ static void not_a_number_is_never_lost(void) {
         x[at] = sound, p[at] = p_sound;
     }
     float zeros[4] = {0}, bad[4] = {0, NAN, 0, 0}, far[] = {1, 2, INFINITY};
-    CHECK(isnan(fidelity_cosine(zeros, bad, 4)) && isnan(fidelity_cosine(bad, zeros, 4)), "NaN against zeros");
-    CHECK(quantile(far, 3, 0.5) == 2 && quantile(far, 3, 1) == (double)INFINITY, "a quantile beside an infinity");
+    CHECK(isnan(fidelity_cosine(zeros, bad, 4)) && isnan(fidelity_cosine(bad, zeros, 4)),
+          "NaN against zeros");
+    CHECK(quantile(far, 3, 0.5) == 2 && quantile(far, 3, 1) == (double)INFINITY,
+          "a quantile beside an infinity");
 }
 
 int main(void) {

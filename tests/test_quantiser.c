@@ -116,7 +116,8 @@ static void ranges_are_the_best(void) {
         size_t width[4], ranges = 1 + seed % 4, sum = 0;
         rng_seed(&r, seed, 0);
         for (size_t i = 0; i < DIM; i++) e[i] = x *= 0.3 + 0.7 * rng_double(&r);
-        double got = quantiser_ranges(&cuts, e, DIM, ranges, bits, width), want = best_ranges(e, DIM, ranges, bits), have = 0;
+        double got = quantiser_ranges(&cuts, e, DIM, ranges, bits, width),
+               want = best_ranges(e, DIM, ranges, bits), have = 0;
         for (size_t g = 0; g < ranges; sum += width[g++]) have += distortion64(e + sum, width[g], bits);
         CHECK(sum == DIM && fabs(got - want) < 1e-9 * want && fabs(have - want) < 1e-9 * want, "seed %d: %.12g, %.12g, expected %.12g", (int)seed, got,
               have, want);

@@ -143,7 +143,8 @@ static void logprobs(void) {
     CHECK(fabs(total - 1) < 1e-6, "sum %g", total);
 }
 
-/* Nothing can be chosen where a logit is NaN, wherever it stands and whatever the filters would leave of it. */
+/* Nothing can be chosen where a logit is NaN, wherever it stands and whatever the filters would
+ * leave of it. */
 static void nan_is_never_chosen(void) {
     const struct sampler_params all[] = {
         plain, {.temp = 0, .top_p = 1, .repeat_penalty = 1}, {0.8, 5, 0.9, 0.1, 1.3, -1, NULL}};

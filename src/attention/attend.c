@@ -48,8 +48,9 @@ int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec, 
     a->cut = arena_zalloc(&a->arena, L, sizeof *a->cut);
     struct codec *keys = arena_zalloc(&a->arena, L, sizeof *keys), *values = arena_zalloc(&a->arena, L, sizeof *values);
     struct attn_timeline *timelines = arena_zalloc(&a->arena, 3 * L * shape->n_head, sizeof *timelines);
-    int rc = a->layers && a->cut && keys && values && timelines ? spec_parse(spec, L, keys, values, e)
-                                                      : err_set(e, ERR_FAILED, "out of memory for the attention backend");
+    int rc = a->layers && a->cut && keys && values && timelines
+                 ? spec_parse(spec, L, keys, values, e)
+                 : err_set(e, ERR_FAILED, "out of memory for the attention backend");
     for (size_t l = 0; l < L && !rc; l++) {
         a->layers[l].key = keys[l];
         a->layers[l].value = values[l];
@@ -178,14 +179,18 @@ static void note_cut(const struct attn *a, size_t layer, size_t rows) {
     if (rows) atomic_fetch_add(&a->cut[layer], rows);
 }
 
-uint64_t attn_take_cut(const struct attn *a, size_t layer) { return atomic_exchange(&a->cut[layer], 0); }
+uint64_t attn_take_cut(const struct attn *a, size_t layer) {
+    return atomic_exchange(&a->cut[layer], 0);
+}
 
 static void store_head(const struct rows *r, size_t h) {
     struct codec_head key = head_of(r->a, r->layer, h, false), value = head_of(r->a, r->layer, h, true);
     const struct attn_layer *y = &r->a->layers[r->layer];
     size_t D = r->a->shape.head_dim;
-    size_t keys = key.codec->ops->store(&key, (uint8_t *)r->state + y->keys[h].at, r->pos, r->k + h * D, r->stride, r->n);
-    size_t values = value.codec->ops->store(&value, (uint8_t *)r->state + y->values[h].at, r->pos, r->v + h * D, r->stride, r->n);
+    size_t keys = key.codec->ops->store(&key, (uint8_t *)r->state + y->keys[h].at, r->pos,
+                                        r->k + h * D, r->stride, r->n);
+    size_t values = value.codec->ops->store(&value, (uint8_t *)r->state + y->values[h].at, r->pos,
+                                            r->v + h * D, r->stride, r->n);
     note_cut(r->a, r->layer, keys + values);
 }
 
@@ -199,7 +204,9 @@ static void store_few(const struct rows *r, size_t h) {
     const struct attn_layer *y = &r->a->layers[r->layer];
     struct codec_head few = few_head_of(r->a, r->layer, h);
     uint8_t *timeline = (uint8_t *)r->state + y->exact[h].at;
-    note_cut(r->a, r->layer, exact_store(&few, &y->few, timeline, r->pos, r->k + h * r->a->shape.head_dim, r->stride, r->n));
+    note_cut(r->a, r->layer,
+             exact_store(&few, &y->few, timeline, r->pos, r->k + h * r->a->shape.head_dim,
+                         r->stride, r->n));
 }
 
 static void store_fews(void *ctx, size_t begin, size_t end, int thread) {

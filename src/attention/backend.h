@@ -87,8 +87,10 @@ void attn_copy(const struct attn *a, void *dst, const void *src, size_t n);
  * heads are spread over the threads. */
 void attn_append(const struct attn *a, void *state, size_t layer, size_t pos, size_t n, const float *k, const float *v, size_t stride);
 
-/* How many rows, keys or values of a head, the codecs of a layer cut short since the last call (kv_codec.store): what they stand for is not what the
- * model computed. Counts of all states; a key that is among the exact few as well counts where it is stored, so twice where both codecs cut it. */
+/* How many rows, keys or values of a head, the codecs of a layer cut short since the last call
+ * (kv_codec.store): what they stand for is not what the model computed. Counts of all states; a key
+ * that is among the exact few as well counts where it is stored, so twice where both codecs cut it.
+ */
 uint64_t attn_take_cut(const struct attn *a, size_t layer);
 
 /* Queries of one sequence: n causal queries at positions pos .. pos + n - 1. Their keys and values are stored first, behind the pos that the layer holds;

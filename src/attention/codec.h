@@ -85,9 +85,11 @@ struct kv_codec {
     /* The blocks of a head's timeline; NULL: plain rows. */
     struct kv_layout (*layout)(const struct codec *c, size_t head_dim, size_t head);
 
-    /* Rows pos .. pos + n - 1 of the timeline = x[n][D], the rows of x `stride` floats apart. Returns how many were cut short: finite, but with a
-     * number, scale or norm beyond f16's F16_MOST, in place of which that is stored. */
-    size_t (*store)(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n);
+    /* Rows pos .. pos + n - 1 of the timeline = x[n][D], the rows of x `stride` floats apart.
+     * Returns how many were cut short: finite, but with a number, scale or norm beyond f16's
+     * F16_MOST, in place of which that is stored. */
+    size_t (*store)(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x,
+                    size_t stride, size_t n);
 
     /* x[n][D] = what rows begin .. begin + n - 1 stand for (keys stored less their center: without it). */
     void (*decode)(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin, size_t n);

@@ -127,7 +127,8 @@ static void unpack(uint8_t *apart, const uint8_t *rows, size_t M, size_t n) {
 }
 
 /* A block that is begun is cleared, so that every byte of it is a code. */
-size_t codes_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
+size_t codes_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x,
+                   size_t stride, size_t n) {
     const struct quantiser *z = codes_quantiser(h);
     uint8_t apart[LOOKUP_MAX_M * LOOKUP_BLOCK];
     size_t bytes = lookup_row_bytes(z->n, z->k);

@@ -30,7 +30,8 @@ size_t codes_of(const struct codec *c, size_t head);
 size_t codes_row_bytes(const struct codec *c, size_t head_dim, size_t head);
 struct kv_layout codes_layout(const struct codec *c, size_t head_dim, size_t head);
 size_t codes_scale_bytes(const struct codec *c, size_t head_dim, size_t head);
-size_t codes_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n);
+size_t codes_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x,
+                   size_t stride, size_t n);
 void codes_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin, size_t n);
 
 #endif

@@ -15,7 +15,8 @@ static size_t constant_bytes(const struct codec *c, size_t head_dim, size_t head
     return 0;
 }
 
-static size_t constant_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
+static size_t constant_store(const struct codec_head *h, uint8_t *timeline, size_t pos,
+                             const float *x, size_t stride, size_t n) {
     (void)h, (void)timeline, (void)pos, (void)x, (void)stride, (void)n;
     return 0;
 }

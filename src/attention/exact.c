@@ -17,10 +17,12 @@ size_t exact_slots(const struct exact_few *x) { return x->sink + x->window; }
 
 static size_t slot_of(const struct exact_few *x, size_t pos) { return pos < x->sink ? pos : x->sink + (pos - x->sink) % x->window; }
 
-size_t exact_store(const struct codec_head *h, const struct exact_few *x, uint8_t *timeline, size_t pos, const float *k, size_t stride, size_t n) {
+size_t exact_store(const struct codec_head *h, const struct exact_few *x, uint8_t *timeline,
+                   size_t pos, const float *k, size_t stride, size_t n) {
     size_t cut = 0;
     for (size_t i = 0; i < n; i++)
-        if (pos + i < x->sink || n - i <= x->window) cut += x->codec.ops->store(h, timeline, slot_of(x, pos + i), k + i * stride, stride, 1);
+        if (pos + i < x->sink || n - i <= x->window)
+            cut += x->codec.ops->store(h, timeline, slot_of(x, pos + i), k + i * stride, stride, 1);
     return cut;
 }
 

@@ -22,9 +22,10 @@ int exact_init(struct exact_few *x, const struct codec *key, size_t head_dim, si
 
 size_t exact_slots(const struct exact_few *x);
 
-/* Of the keys pos .. pos + n - 1 = k[n][D], rows `stride` floats apart, those that are among the few once all are stored.
- * Returns how many of those were cut short (codec.h). */
-size_t exact_store(const struct codec_head *h, const struct exact_few *x, uint8_t *timeline, size_t pos, const float *k, size_t stride, size_t n);
+/* Of the keys pos .. pos + n - 1 = k[n][D], rows `stride` floats apart, those that are among the
+ * few once all are stored. Returns how many of those were cut short (codec.h). */
+size_t exact_store(const struct codec_head *h, const struct exact_few *x, uint8_t *timeline,
+                   size_t pos, const float *k, size_t stride, size_t n);
 
 /* What some queries of one head can see of the few. */
 struct exact_view {

@@ -22,7 +22,8 @@ static size_t fp_scale_bytes(const struct codec *c, size_t head_dim, size_t head
     return 0;
 }
 
-/* y[n], f16 of x[n], with the largest finite number in place of infinity where x is finite; true where there was such a number. */
+/* y[n], f16 of x[n], with the largest finite number in place of infinity where x is finite; true
+ * where there was such a number. */
 static bool cut_short(uint16_t *y, const float *x, size_t n) {
     unsigned odd = 0;
     bool cut = false;
@@ -35,7 +36,8 @@ static bool cut_short(uint16_t *y, const float *x, size_t n) {
     return cut;
 }
 
-static size_t fp_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
+static size_t fp_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x,
+                       size_t stride, size_t n) {
     size_t D = h->head_dim, row = row_of(h->codec, D);
     uint8_t *rows = timeline + pos * row;
     size_t cut = 0;

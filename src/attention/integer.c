@@ -106,7 +106,8 @@ static void pack_int4(uint8_t *codes, uint16_t *scale, const float *x, size_t gr
     for (size_t i = 0; i < group; i++) codes[i] = (uint8_t)nearest(x[i] * inverse + 8, 0, 15);
 }
 
-static size_t int_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
+static size_t int_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x,
+                        size_t stride, size_t n) {
     size_t D = h->head_dim, group = h->codec->o.group;
     bool center = h->codec->o.center && h->center;
     struct packed format_of = format(h->codec, D);
@@ -119,7 +120,8 @@ static size_t int_store(const struct codec_head *h, uint8_t *timeline, size_t po
         for (size_t d = 0; d < D; d++) y[d] = center ? x[d] - h->center[d] : x[d];
         if (h->codec->o.rotate) rotate_hadamard(y, D);
         for (size_t at = 0; at < D; at += group)
-            (is_int4(h->codec) ? pack_int4 : pack_int8)(codes + at, &scales[at / group], y + at, group, &short_of_it);
+            (is_int4(h->codec) ? pack_int4 : pack_int8)(codes + at, &scales[at / group], y + at,
+                                                        group, &short_of_it);
         packed_put(&format_of, timeline, pos + i, codes, scales);
         cut += short_of_it;
     }

@@ -46,7 +46,8 @@ static double distortion(const double *e, size_t n, double bits) {
     return best;
 }
 
-static void find_cuts(struct quantiser_cuts *c, const double *variance, size_t n, size_t ranges, double bits) {
+static void find_cuts(struct quantiser_cuts *c, const double *variance, size_t n, size_t ranges,
+                      double bits) {
     for (size_t g = 0; g <= ranges; g++)
         for (size_t i = 0; i <= n; i++) c->cost[g][i] = g == 0 && i == 0 ? 0 : HUGE_VAL;
     for (size_t j = 0; j < n; j++)
@@ -57,10 +58,11 @@ static void find_cuts(struct quantiser_cuts *c, const double *variance, size_t n
         }
 }
 
-double quantiser_ranges(struct quantiser_cuts *c, const double *variance, size_t n, size_t ranges, double bits,
-                        size_t *width) {
+double quantiser_ranges(struct quantiser_cuts *c, const double *variance, size_t n, size_t ranges,
+                        double bits, size_t *width) {
     find_cuts(c, variance, n, ranges, bits);
-    for (size_t g = ranges, end = n; g > 0; end = c->cut[g][end], g--) width[g - 1] = end - c->cut[g][end];
+    for (size_t g = ranges, end = n; g > 0; end = c->cut[g][end], g--)
+        width[g - 1] = end - c->cut[g][end];
     return c->cost[ranges][n];
 }
 
@@ -289,7 +291,8 @@ static bool allocate(struct learner *l, struct arena *a) {
     l->code = arena_alloc(a, n * l->codes, sizeof *l->code);
     l->kmeans = arena_alloc(a, kmeans_work_bytes(n, D, l->K), 1);
     l->cuts = arena_alloc(a, 1, sizeof *l->cuts);
-    return ok && l->mean && l->small && l->bias && l->sums && l->sum && l->mass && l->code && l->kmeans && l->cuts;
+    return ok && l->mean && l->small && l->bias && l->sums && l->sum && l->mass && l->code &&
+           l->kmeans && l->cuts;
 }
 
 static bool to_f16(uint16_t *bits, const float *x, size_t n) {

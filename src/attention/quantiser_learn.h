@@ -34,8 +34,8 @@ int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows
  * variances, in one unit for all m. ERR_FAILED without memory. */
 int quantiser_costs(double *cost, const struct learn_rows *rows, size_t most, size_t k, const struct kernels *kernels, struct err *e);
 
-/* Work of quantiser_ranges, 267 KB: too much for small stacks. cost[g][i]: of the first i numbers in g pieces, the last of which
- * begins at cut[g][i]. */
+/* Work of quantiser_ranges, 267 KB: too much for small stacks. cost[g][i]: of the first i numbers
+ * in g pieces, the last of which begins at cut[g][i]. */
 struct quantiser_cuts {
     double cost[QUANTISER_STAGES + 1][QUANTISER_DIM + 1];
     size_t cut[QUANTISER_STAGES + 1][QUANTISER_DIM + 1];
@@ -44,7 +44,7 @@ struct quantiser_cuts {
 /* Cuts variance[n], falling, into `ranges` pieces, width[ranges] >= 1 each, such that the sum over the pieces of the distortion that `bits` bits leave of
  * independent normal numbers of these variances (reverse water-filling: Cover and Thomas, Elements of Information Theory, 10.3) is least.
  * Dynamic programming over the ends of pieces: n^2 ranges / 2 steps of it, and n^2 / 2 distortions. Returns the sum. */
-double quantiser_ranges(struct quantiser_cuts *c, const double *variance, size_t n, size_t ranges, double bits,
-                        size_t *width);
+double quantiser_ranges(struct quantiser_cuts *c, const double *variance, size_t n, size_t ranges,
+                        double bits, size_t *width);
 
 #endif

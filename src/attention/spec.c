@@ -243,17 +243,20 @@ size_t spec_format(const struct codec *c, char *out, size_t room) {
     char separator = ':';
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         struct text name = {all[i].name, strlen(all[i].name)};
-        bool taken = listed(c->ops->options, name) || listed(codec_common_options(c->for_values), name); /* not set by `check` */
+        bool taken = listed(c->ops->options, name) ||
+                     listed(codec_common_options(c->for_values), name); /* not set by `check` */
         if (at >= room || !taken || (!all[i].number && !all[i].flag)) continue;
         at += (size_t)(all[i].number ? snprintf(out + at, room - at, "%c%s=%zu", separator, all[i].name, all[i].number)
                                      : snprintf(out + at, room - at, "%c%s", separator, all[i].name));
         separator = ',';
     }
     char skip[32] = "";
-    for (int digits = 6; o->skip > 0 && digits <= 17; digits++) { /* as few as read back to the same number */
+    for (int digits = 6; o->skip > 0 && digits <= 17;
+         digits++) { /* as few as read back to the same number */
         snprintf(skip, sizeof skip, "%.*g", digits, o->skip);
         if (strtod(skip, NULL) == o->skip) break;
     }
-    if (o->skip > 0 && at < room) at += (size_t)snprintf(out + at, room - at, "%cskip=%s", separator, skip);
+    if (o->skip > 0 && at < room)
+        at += (size_t)snprintf(out + at, room - at, "%cskip=%s", separator, skip);
     return at < room ? at : room - 1;
 }

@@ -110,7 +110,8 @@ static void nearest(uint8_t *codes, size_t bits, const float *y, size_t n) {
     }
 }
 
-/* codes[D] of y[D], which becomes y in units of its root mean square; the scale to *scale. Was that cut short? */
+/* codes[D] of y[D], which becomes y in units of its root mean square; the scale to *scale. Was that
+ * cut short? */
 static bool pack_row(const struct codec *c, uint8_t *codes, uint16_t *scale, float *y, size_t D) {
     const float *level = turbo_levels(c->o.bits);
     double squares = 0, quantised = 0;
@@ -124,7 +125,8 @@ static bool pack_row(const struct codec *c, uint8_t *codes, uint16_t *scale, flo
     return cut;
 }
 
-static size_t turbo_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x, size_t stride, size_t n) {
+static size_t turbo_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x,
+                          size_t stride, size_t n) {
     struct packed p = format(h->codec, h->head_dim);
     float y[PACKED_MAX_DIM];
     uint8_t codes[PACKED_MAX_DIM];

@@ -1,4 +1,5 @@
-/* Arena: memory that is given out piece by piece and freed at once. One owner, one lifetime; not shared between threads. */
+/* Arena: memory that is given out piece by piece and freed at once. One owner, one lifetime; not
+ * shared between threads. */
 #ifndef LOOKAT_BASE_ARENA_H
 #define LOOKAT_BASE_ARENA_H
 
@@ -12,8 +13,8 @@ struct arena {
     bool failed;                /* a piece could not be given: somebody got NULL */
 };
 
-/* count * size bytes, aligned to 64, contents undefined; NULL where the product overflows or the system has no memory.
- * Pages of a large piece are not touched until they are used. */
+/* count * size bytes, aligned to 64, contents undefined; NULL where the product overflows or the
+ * system has no memory. Pages of a large piece are not touched until they are used. */
 void *arena_alloc(struct arena *a, size_t count, size_t size);
 
 /* The same, filled with zeros. */
@@ -22,7 +23,8 @@ void *arena_zalloc(struct arena *a, size_t count, size_t size);
 /* A copy of the n bytes at s followed by a zero byte; NULL where the system has no memory. */
 char *arena_copy(struct arena *a, const void *s, size_t n);
 
-/* For tests: from now on the system has no memory for any arena, or has it again. What arenas hold already they still give out. */
+/* For tests: from now on the system has no memory for any arena, or has it again. What arenas hold
+ * already they still give out. */
 void arena_refuse(bool on);
 
 /* Frees everything and leaves an empty arena. */

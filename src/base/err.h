@@ -23,7 +23,8 @@ struct err {
 #define ERR_PRINTF(fmt, args)
 #endif
 
-/* Fills *e with code and a printf-formatted message; returns code. The message is made printable (base/printable.h). */
+/* Fills *e with code and a printf-formatted message, made printable (base/printable.h); returns
+ * code. */
 int err_set(struct err *e, int code, const char *fmt, ...) ERR_PRINTF(3, 4);
 
 /* Like err_set, with "PATH: " in front; a path too long to leave room for the message loses its beginning. */

@@ -6,7 +6,10 @@
 
 #include "base/printable.h"
 
-enum { MAPS_MAX = 256, PATH_ROOM = 160 }; /* files beyond that many are mapped all the same, only without a name here */
+enum {
+    MAPS_MAX = 256,
+    PATH_ROOM = 160
+}; /* files beyond that many are mapped all the same, only without a name here */
 
 static struct map {
     _Atomic uintptr_t begin; /* 0: free; written last, read first */
@@ -32,7 +35,8 @@ void fault_remove(const void *data) {
 const char *fault_file(const void *address) {
     for (size_t i = 0; i < MAPS_MAX; i++) {
         uintptr_t begin = atomic_load(&maps[i].begin);
-        if (begin && (uintptr_t)address >= begin && (uintptr_t)address - begin < maps[i].size) return maps[i].path;
+        if (begin && (uintptr_t)address >= begin && (uintptr_t)address - begin < maps[i].size)
+            return maps[i].path;
     }
     return NULL;
 }

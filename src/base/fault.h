@@ -1,5 +1,6 @@
-/* Mapped files that change under the program: a page that the file no longer has raises SIGBUS when it is read. Here is which file an address belongs to,
- * so that the signal's handler can name it. Files are added and removed by one thread; any thread may fault. */
+/* Mapped files that change under the program: a page that the file no longer has raises SIGBUS when
+ * it is read. Here is which file an address belongs to, so that the signal's handler can name it.
+ * Files are added and removed by one thread; any thread may fault. */
 #ifndef LOOKAT_BASE_FAULT_H
 #define LOOKAT_BASE_FAULT_H
 
@@ -9,7 +10,8 @@
 void fault_add(const void *data, size_t size, const char *path);
 void fault_remove(const void *data);
 
-/* The path of the file that is mapped at the address (its end, where it is long), or NULL. May be called by a signal's handler. */
+/* The path of the file that is mapped at the address (its end, where it is long), or NULL. May be
+ * called by a signal's handler. */
 const char *fault_file(const void *address);
 
 #endif

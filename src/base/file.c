@@ -53,7 +53,8 @@ static int refuse_kind(const char *path, mode_t mode, struct err *e) {
     return err_file(e, ERR_REFUSED, path, "is %s, expected a file", kind_of(mode));
 }
 
-/* Opens path for reading without waiting: a named pipe would else block until somebody writes to it. -1 and *e where it cannot be opened. */
+/* Opens path for reading without waiting: a named pipe would else block until somebody writes to
+ * it. -1 and *e where it cannot be opened. */
 static int open_input(const char *path, struct stat *st, int *rc, struct err *e) {
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd >= 0 && fstat(fd, st) == 0) return fd;
@@ -66,7 +67,9 @@ static int open_input(const char *path, struct stat *st, int *rc, struct err *e)
     return -1;
 }
 
-static int no_memory(const char *path, struct err *e) { return err_file(e, ERR_FAILED, path, "out of memory for the list of files that are read"); }
+static int no_memory(const char *path, struct err *e) {
+    return err_file(e, ERR_FAILED, path, "out of memory for the list of files that are read");
+}
 
 int file_map(struct file *f, const char *path, struct err *e) {
     *f = (struct file){.path = path, .data = (const uint8_t *)""};
@@ -108,7 +111,8 @@ static bool is_null_device(const struct stat *st) {
     return S_ISCHR(st->st_mode) && stat("/dev/null", &null) == 0 && null.st_rdev == st->st_rdev;
 }
 
-/* A pipe that was opened without waiting: a read that finds neither bytes nor a writer says 0 at once; one that waits for the writer is wanted then on. */
+/* A pipe that was opened without waiting: a read that finds neither bytes nor a writer says 0 at
+ * once; one that waits for the writer is wanted then on. */
 static int start_pipe(struct reading *r, struct err *e) {
     ssize_t n = read(r->fd, r->buf, r->room);
     if (n == 0) return err_file(e, ERR_REFUSED, r->name, "is a pipe that nobody writes to");
@@ -121,7 +125,8 @@ static int start_pipe(struct reading *r, struct err *e) {
 /* Is the file of a kind that can be read as a text? */
 static int check_kind(struct reading *r, const struct stat *st, struct err *e) {
     if (S_ISFIFO(st->st_mode)) return start_pipe(r, e);
-    if (!S_ISREG(st->st_mode) && !isatty(r->fd) && !is_null_device(st)) return refuse_kind(r->name, st->st_mode, e);
+    if (!S_ISREG(st->st_mode) && !isatty(r->fd) && !is_null_device(st))
+        return refuse_kind(r->name, st->st_mode, e);
     return OK;
 }
 
@@ -131,32 +136,38 @@ static int read_on(struct reading *r, size_t most, struct err *e) {
         if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
         if (r->n == r->room) {
             uint8_t *more = r->room > SIZE_MAX / 2 ? NULL : realloc(r->buf, 2 * r->room);
-            if (!more) return err_file(e, ERR_FAILED, r->name, "out of memory after %zu bytes", r->n);
+            if (!more)
+                return err_file(e, ERR_FAILED, r->name, "out of memory after %zu bytes", r->n);
             r->buf = more;
             r->room *= 2;
         }
         size_t room = r->room - r->n, wanted = most - r->n < room ? most - r->n : room;
         ssize_t n = read(r->fd, r->buf + r->n, wanted < READ_MOST ? wanted : READ_MOST);
         if (n == 0) return OK;
-        if (n < 0 && errno != EINTR) return err_file(e, ERR_FAILED, r->name, "cannot read: %s", strerror(errno));
+        if (n < 0 && errno != EINTR)
+            return err_file(e, ERR_FAILED, r->name, "cannot read: %s", strerror(errno));
         if (n > 0) r->n += (size_t)n;
     }
     return OK;
 }
 
-int file_read_most(const char *path, size_t most, struct arena *a, uint8_t **data, size_t *size, struct err *e) {
+int file_read_most(const char *path, size_t most, struct arena *a, uint8_t **data, size_t *size,
+                   struct err *e) {
     bool is_stdin = strcmp(path, "-") == 0;
-    struct reading r = {.fd = STDIN_FILENO, .name = is_stdin ? "standard input" : path, .room = 64 * 1024};
+    struct reading r = {
+        .fd = STDIN_FILENO, .name = is_stdin ? "standard input" : path, .room = 64 * 1024};
     struct stat st;
     int rc = OK;
     *size = 0;
     if (!is_stdin && (r.fd = open_input(path, &st, &rc, e)) < 0) return rc;
-    if (is_stdin && fstat(STDIN_FILENO, &st) != 0) return err_file(e, ERR_FAILED, r.name, "cannot read: %s", strerror(errno));
+    if (is_stdin && fstat(STDIN_FILENO, &st) != 0)
+        return err_file(e, ERR_FAILED, r.name, "cannot read: %s", strerror(errno));
     if (!inputs_add(&st, NULL) || !(r.buf = malloc(r.room))) rc = no_memory(r.name, e);
     if (!rc && is_stdin && S_ISDIR(st.st_mode)) rc = refuse_kind(r.name, st.st_mode, e);
     if (!rc && !is_stdin) rc = check_kind(&r, &st, e);
     if (!rc) rc = read_on(&r, most < SIZE_MAX ? most + 1 : most, e);
-    if (!rc && !(*data = (uint8_t *)arena_copy(a, r.buf, r.n))) rc = err_file(e, ERR_FAILED, r.name, "out of memory for %zu bytes", r.n);
+    if (!rc && !(*data = (uint8_t *)arena_copy(a, r.buf, r.n)))
+        rc = err_file(e, ERR_FAILED, r.name, "out of memory for %zu bytes", r.n);
     if (!rc) *size = r.n;
     free(r.buf);
     if (!is_stdin) close(r.fd);
@@ -170,7 +181,8 @@ int file_flush(FILE *fp, const char *name, struct err *e) {
         if (fflush(fp) == 0 && !ferror(fp)) return OK;
         why = errno;
     }
-    return err_set(e, ERR_FAILED, "cannot write to %s: %s", name, why ? strerror(why) : "write error");
+    return err_set(e, ERR_FAILED, "cannot write to %s: %s", name,
+                   why ? strerror(why) : "write error");
 }
 
 int file_read(const char *path, struct arena *a, uint8_t **data, size_t *size, struct err *e) {

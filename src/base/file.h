@@ -1,4 +1,5 @@
-/* Files that are read: mapped, or whole. Each becomes one that no output may replace (base/inputs.h). (base/out_file.h writes.) */
+/* Files that are read: mapped, or whole. Each becomes one that no output may replace
+ * (base/inputs.h). (base/out_file.h writes.) */
 #ifndef LOOKAT_BASE_FILE_H
 #define LOOKAT_BASE_FILE_H
 
@@ -19,19 +20,23 @@ struct file {
     size_t map_bytes;
 };
 
-/* Maps the regular file at path. ERR_FAILED where it cannot be opened, ERR_REFUSED, at once, where it is anything else: a folder, device or pipe. */
+/* Maps the regular file at path. ERR_FAILED where it cannot be opened, ERR_REFUSED, at once, where
+ * it is anything else: a folder, device or pipe. */
 int file_map(struct file *f, const char *path, struct err *e);
 void file_unmap(struct file *f);
 
 /* For tests: from now on nothing behind the last byte of a map can be read (guard.h). */
 void file_guard(bool on);
 
-/* Reads all of path, or of standard input for "-", into the arena: *data is [*size] and followed by a zero byte. Beside regular files, pipes that somebody
- * writes to, terminals and /dev/null are fine. ERR_FAILED where it cannot be read, ERR_REFUSED, at once, for a folder, other devices and a named
- * pipe without a writer. ERR_INTERRUPTED after Ctrl-C. */
+/* Reads all of path, or of standard input for "-", into the arena: *data is [*size] and followed by
+ * a zero byte. Beside regular files, pipes that somebody writes to, terminals and /dev/null are
+ * fine. ERR_FAILED where it cannot be read, ERR_REFUSED, at once, for a folder, other devices and a
+ * named pipe without a writer. ERR_INTERRUPTED after Ctrl-C. */
 int file_read(const char *path, struct arena *a, uint8_t **data, size_t *size, struct err *e);
-/* The same, but where there are more than `most` bytes the rest is not read: *size > most then says so. */
-int file_read_most(const char *path, size_t most, struct arena *a, uint8_t **data, size_t *size, struct err *e);
+/* The same, but where there are more than `most` bytes the rest is not read: *size > most then says
+ * so. */
+int file_read_most(const char *path, size_t most, struct arena *a, uint8_t **data, size_t *size,
+                   struct err *e);
 
 /* Flushes standard output, or another stream that `name` stands for in the message. ERR_FAILED,
  * with the reason, where that fails or an earlier write has; to be called right after the writing,

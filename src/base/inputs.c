@@ -68,9 +68,14 @@ int inputs_unchanged(struct err *e) {
         const struct input *x = &inputs[i];
         struct stat st;
         if (!x->path || stat(x->path, &st) != 0) continue;
-        bool same = st.st_dev == x->device && st.st_ino == x->inode; /* else another file has taken the name, and this one is as it was */
+        bool same =
+            st.st_dev == x->device &&
+            st.st_ino ==
+                x->inode; /* else another file has taken the name, and this one is as it was */
         if (same && (st.st_size != x->size || st.st_mtime != x->changed))
-            return err_file(e, ERR_FAILED, x->path, "was written to while it was read: the results are of neither the old file nor the new one");
+            return err_file(e, ERR_FAILED, x->path,
+                            "was written to while it was read: the results are of neither the old "
+                            "file nor the new one");
     }
     return OK;
 }

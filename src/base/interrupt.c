@@ -37,7 +37,8 @@ static void on_fatal(int sig) {
     raise(sig);
 }
 
-static void on_too_large(int sig) { (void)sig; } /* the write fails with EFBIG, and that is reported */
+/* The write fails with EFBIG, and that is reported. */
+static void on_too_large(int sig) { (void)sig; }
 
 static void say(const char *s) {
     ssize_t wrote = write(STDERR_FILENO, s, strlen(s));
@@ -64,13 +65,15 @@ static void on_bus(int sig, siginfo_t *info, void *context) {
 static void take(int sig, void (*handler)(int)) {
     struct sigaction old, sa = {.sa_handler = handler};
     sigemptyset(&sa.sa_mask);
-    if (sigaction(sig, NULL, &old) == 0 && !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_DFL) sigaction(sig, &sa, NULL);
+    if (sigaction(sig, NULL, &old) == 0 && !(old.sa_flags & SA_SIGINFO) &&
+        old.sa_handler == SIG_DFL)
+        sigaction(sig, &sa, NULL);
 }
 
 void interrupt_install(void) {
     static const int stopping[] = {SIGHUP, SIGINT, SIGTERM};
-    static const int fatal[] = {SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGSEGV, SIGPIPE, SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU, SIGSYS,
-                                SIGVTALRM, SIGPROF};
+    static const int fatal[] = {SIGQUIT, SIGILL,  SIGTRAP, SIGABRT, SIGFPE, SIGSEGV,   SIGPIPE,
+                                SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU, SIGSYS, SIGVTALRM, SIGPROF};
     for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++) take(stopping[i], on_interrupt);
     for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) take(fatal[i], on_fatal);
     take(SIGXFSZ, on_too_large);

@@ -10,9 +10,10 @@
 
 enum { OUT_PATH_MAX = 4096 };
 
-/* Written under a temporary name beside its place, then synced and renamed. A symbolic link stays, and what it points to is replaced; a file that is
- * replaced keeps its permissions, and its owner where the system allows that. What is there and no regular file (a device, a pipe), or is open already for
- * writing (as standard error, say), is written to as it is. */
+/* Written under a temporary name beside its place, then synced and renamed. A symbolic link stays,
+ * and what it points to is replaced; a file that is replaced keeps its permissions, and its owner
+ * where the system allows that. What is there and no regular file (a device, a pipe), or is open
+ * already for writing (as standard error, say), is written to as it is. */
 struct out_file {
     FILE *fp;
     const char *path;         /* as given; the caller keeps it alive */
@@ -21,14 +22,17 @@ struct out_file {
     char tmp[OUT_PATH_MAX];
 };
 
-/* Can path be written? As out_open, but nothing is left behind: to be asked before the work, and once more when all inputs are known. */
+/* Can path be written? As out_open, but nothing is left behind: to be asked before the work, and
+ * once more when all inputs are known. */
 int out_check(const char *path, bool force, struct err *e);
 
-/* Opens the output. ERR_USAGE where path is a folder, exists and force is false, or is a file that this run reads (base/inputs.h). ERR_FAILED where it cannot
- * be written. A named pipe is waited for until somebody reads it; ERR_INTERRUPTED where Ctrl-C ends that. */
+/* Opens the output. ERR_USAGE where path is a folder, exists and force is false, or is a file that
+ * this run reads (base/inputs.h). ERR_FAILED where it cannot be written. A named pipe is waited for
+ * until somebody reads it; ERR_INTERRUPTED where Ctrl-C ends that. */
 int out_open(struct out_file *o, const char *path, bool force, struct err *e);
 int out_write(struct out_file *o, const void *data, size_t n, struct err *e);
-/* Flushes, syncs and renames; on an error the temporary is removed. ERR_FAILED too where an input changed meanwhile (inputs_unchanged). */
+/* Flushes, syncs and renames; on an error the temporary is removed. ERR_FAILED too where an input
+ * changed meanwhile (inputs_unchanged). */
 int out_commit(struct out_file *o, struct err *e);
 /* Removes the temporary; does nothing after a commit. */
 void out_abort(struct out_file *o);

@@ -7,8 +7,8 @@
 #include "base/utf8.h"
 
 static bool steers(uint32_t c) {
-    return c < 32 || (c >= 0x7F && c < 0xA0) || c == 0x061C || c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) ||
-           (c >= 0x2066 && c <= 0x2069);
+    return c < 32 || (c >= 0x7F && c < 0xA0) || c == 0x061C || c == 0x200E || c == 0x200F ||
+           (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
 }
 
 bool printable_step(const uint8_t *s, size_t n, size_t *len, bool *valid) {

@@ -30,8 +30,9 @@ void checkpoint_close(struct checkpoint *c);
  * vocab.json), an llm.c tokenizer .bin, or a GGUF model. All memory comes from the arena. */
 int vocab_open(struct vocab *v, const char *path, struct arena *a, struct err *e);
 
-/* Counts the model at path, a file or folder, as read: no output may replace it or one of the files that belong to it (config.json, vocab.json and so
- * on), whether they are opened or not. To be called before an output is checked. ERR_FAILED without memory. */
+/* Counts the model at path, a file or folder, as read: no output may replace it or one of the files
+ * that belong to it (config.json, vocab.json and so on), whether they are opened or not. To be
+ * called before an output is checked. ERR_FAILED without memory. */
 int checkpoint_claim(const char *path, struct err *e);
 
 struct gguf_writer;

@@ -1,4 +1,5 @@
-/* The files of a model: what an output must not replace, whether this run opens each of them or not. */
+/* The files of a model: what an output must not replace, whether this run opens each of them or
+ * not. */
 #include <dirent.h>
 #include <string.h>
 
@@ -11,10 +12,20 @@ static bool ends_with(const char *s, const char *ending) {
     return n >= m && strcmp(s + n - m, ending) == 0;
 }
 
-/* Is it what a file of a model's folder is called? A GGUF file in the folder is a model of its own. */
+/* Is it what a file of a model's folder is called? A GGUF file in the folder is a model of its
+ * own. */
 static bool is_model_file(const char *name) {
-    static const char *const names[] = {"config.json", "generation_config.json", "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
-                                        "special_tokens_map.json", "added_tokens.json", "pytorch_model.bin", "tokenizer.bin", "gpt2_tokenizer.bin"};
+    static const char *const names[] = {"config.json",
+                                        "generation_config.json",
+                                        "vocab.json",
+                                        "merges.txt",
+                                        "tokenizer.json",
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "added_tokens.json",
+                                        "pytorch_model.bin",
+                                        "tokenizer.bin",
+                                        "gpt2_tokenizer.bin"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0) return true;
     return ends_with(name, ".safetensors") || ends_with(name, ".index.json");
@@ -27,7 +38,8 @@ static int claim_folder(const char *folder, struct err *e) {
     for (struct dirent *entry; d && !rc && (entry = readdir(d));) {
         if (!is_model_file(entry->d_name)) continue;
         const char *path = path_join(&scratch, folder, entry->d_name);
-        rc = path ? inputs_add_path(path, e) : err_file(e, ERR_FAILED, folder, "out of memory for a file name");
+        rc = path ? inputs_add_path(path, e)
+                  : err_file(e, ERR_FAILED, folder, "out of memory for a file name");
     }
     if (d) closedir(d);
     arena_free(&scratch);
@@ -40,7 +52,8 @@ int checkpoint_claim(const char *path, struct err *e) {
     if (rc || ends_with(path, ".gguf") || !file_exists(path)) return rc;
     struct arena scratch = {0};
     const char *folder = path_folder(&scratch, path);
-    rc = folder ? claim_folder(folder, e) : err_file(e, ERR_FAILED, path, "out of memory for a file name");
+    rc = folder ? claim_folder(folder, e)
+                : err_file(e, ERR_FAILED, path, "out of memory for a file name");
     arena_free(&scratch);
     return rc;
 }

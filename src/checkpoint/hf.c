@@ -321,7 +321,8 @@ static int load(struct loader *ld, const char *path, warn_fn warn, struct err *e
     if (!rc) rc = load_weights(ld, &hf, warn, e);
     if (!rc) rc = check_leftovers(ld, e);
     if (!rc) warn_heads(ld, warn);
-    return !rc && interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted") : rc; /* the last matrix may be half turned */
+    if (!rc && interrupt_pending()) rc = err_set(e, ERR_INTERRUPTED, "interrupted"); /* in a matrix */
+    return rc;
 }
 
 int hf_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct err *e) {

@@ -8,7 +8,8 @@
 
 static int no_memory(const char *path, struct err *e) { return err_file(e, ERR_FAILED, path, "no memory"); }
 
-/* folder/name in the arena if there is such a file, else NULL. Without memory too: a->failed then says so, and what was found is not to be trusted. */
+/* folder/name in the arena if there is such a file, else NULL. Without memory too: a->failed then
+ * says so, and what was found is not to be trusted. */
 static const char *file_in(const char *folder, const char *name, struct arena *a) {
     const char *path = path_join(a, folder, name);
     return path && file_exists(path) ? path : NULL;

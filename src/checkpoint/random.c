@@ -81,5 +81,6 @@ int checkpoint_random(struct checkpoint *c, const struct gpt2_config *config, ui
     if (!m.failed && !interrupt_pending()) return OK;
     arena_free(&c->arena);
     *c = (struct checkpoint){0};
-    return m.failed ? err_set(e, ERR_FAILED, "no memory for the random weights") : err_set(e, ERR_INTERRUPTED, "interrupted");
+    return m.failed ? err_set(e, ERR_FAILED, "no memory for the random weights")
+                    : err_set(e, ERR_INTERRUPTED, "interrupted");
 }

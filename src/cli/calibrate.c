@@ -57,7 +57,8 @@ static int check_args(const struct args *a, struct err *e) {
     return output_check(a, a->output, a->force, e);
 }
 
-/* The output again, now that all inputs are known. --embed says that it writes a copy of the model, so it may replace that, if it is a GGUF file. */
+/* The output again, now that all inputs are known. --embed says that it writes a copy of the model,
+ * so it may replace that, if it is a GGUF file. */
 static int check_output(const struct job *j, struct err *e) {
     const struct checkpoint *m = &j->g.model;
     bool replace = j->args->embed && strncmp(m->format, "GGUF", 4) == 0;

@@ -129,10 +129,12 @@ static double value_of(const struct check *k, const struct measured *m) {
     return none ? NAN : metrics[k->metric].value(m);
 }
 
-/* Rows that the backend cut short, for metrics of fidelity. What was measured is then not the codec's own error, and says nothing about other texts. */
+/* Rows that the backend cut short, for metrics of fidelity. What was measured is then not the
+ * codec's own error, and says nothing about other texts. */
 static uint64_t rows_cut(const struct check *k, const struct measured *m) {
     uint64_t all = 0;
-    for (size_t l = 0; metrics[k->metric].needs != ANY && l < m->r->model.config.n_layer; l++) all += m->s->cut[l];
+    for (size_t l = 0; metrics[k->metric].needs != ANY && l < m->r->model.config.n_layer; l++)
+        all += m->s->cut[l];
     return all;
 }
 
@@ -150,11 +152,13 @@ int checks_hold(const struct check *checks, size_t n, const struct compare_repor
             const char *file = r->main->texts[text].file, *title = m.run->title;
             bool said = strncmp(checks[i].text, title, strlen(title)) == 0;
             if (holds(&checks[i], x))
-                rc = err_set(e, ERR_CHECK, "check not met: %.80s: %llu rows of keys or values do not fit f16 and were cut short, for %.80s",
+                rc = err_set(e, ERR_CHECK,
+                             "check not met: %.80s: %llu rows of keys or values do not fit f16 and "
+                             "were cut short, for %.80s",
                              checks[i].text, (unsigned long long)cut, file);
             else
-                rc = err_set(e, ERR_CHECK, "check not met: %.80s is %s for %.100s%s%.120s", checks[i].text, shown, file,
-                             said ? "" : ", with ", said ? "" : title);
+                rc = err_set(e, ERR_CHECK, "check not met: %.80s is %s for %.100s%s%.120s",
+                             checks[i].text, shown, file, said ? "" : ", with ", said ? "" : title);
         }
     return rc;
 }

@@ -19,7 +19,8 @@ struct check {
  * STR_LIST_MAX. ERR_USAGE for an unknown backend, metric or relation, and for a metric of a mode that is not run. */
 int checks_read(const struct str_list *list, const struct comparison *c, struct check *checks, struct err *e);
 
-/* ERR_CHECK unless each holds for every text, and nothing that fidelity is measured on was cut short (attn_take_cut); each one that does not is named on standard error, the last in *e. */
+/* ERR_CHECK unless each holds for every text, and nothing that fidelity is measured on was cut
+ * short (attn_take_cut); each one that does not is named on standard error, the last in *e. */
 int checks_hold(const struct check *checks, size_t n, const struct compare_report *r, struct err *e);
 
 #endif

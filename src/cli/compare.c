@@ -258,7 +258,8 @@ static int describe_model(struct job *j, struct err *e) {
     if (rc) return rc;
     struct sha256 hash;
     sha256_init(&hash);
-    for (size_t at = 0; at < f.size && !interrupt_pending(); at += PIECE) sha256_add(&hash, f.data + at, f.size - at < PIECE ? f.size - at : PIECE);
+    for (size_t at = 0; at < f.size && !interrupt_pending(); at += PIECE)
+        sha256_add(&hash, f.data + at, f.size - at < PIECE ? f.size - at : PIECE);
     sha256_hex(&hash, m->sha256);
     file_unmap(&f);
     return interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted") : OK;
@@ -405,7 +406,9 @@ static void warn_of_faults(const struct job *j) {
     for (size_t i = 0; i < j->main.n_runs * j->main.n_texts && !j->args->quiet; i++)
         cut_warn(stderr, j->main.runs[i / j->main.n_texts].spec, j->r.summary[i].cut, L);
     for (size_t i = 0; i < j->main.n_runs && !j->args->quiet; i++)
-        if (j->main.runs[i].fault[0]) fprintf(stderr, "lookat: warning: attention %s: %s\n", j->main.runs[i].spec, j->main.runs[i].fault);
+        if (j->main.runs[i].fault[0])
+            fprintf(stderr, "lookat: warning: attention %s: %s\n", j->main.runs[i].spec,
+                    j->main.runs[i].fault);
 }
 
 static int report(struct job *j, struct err *e) {

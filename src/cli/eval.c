@@ -124,7 +124,8 @@ static int print_text(struct job *j, const struct gpt2_session *s, struct err *e
         cell_pair(&t, nll, error);
         table_cell(&t, "%.0f", tokens_per_s(r));
     }
-    printf("%s, attention %s, windows of %zu tokens, ", printable_copy(j->g.model.name).s, s->attn.name, j->windows.window);
+    printf("%s, attention %s, windows of %zu tokens, ", printable_copy(j->g.model.name).s,
+           s->attn.name, j->windows.window);
     if (j->windows.stride)
         printf("each %zu further, the last %zu scored\n", j->windows.stride, j->windows.stride);
     else

@@ -42,7 +42,8 @@ static int start_token(struct job *j, struct err *e) {
     return OK;
 }
 
-/* One newline at the end of a file, LF or CRLF, is the editor's, not the text's: as llama.cpp does. */
+/* One newline at the end of a file, LF or CRLF, is the editor's, not the text's: as llama.cpp has
+ * it. */
 static bool from_file(const struct args *args) { return args->files.n > 0 || (args->argc > 0 && strcmp(args->argv[0], "-") == 0); }
 
 static void drop_newline(const uint8_t *text, size_t *n) {
@@ -56,7 +57,8 @@ static size_t context(const struct job *j) {
     return asked && asked < most ? asked : most;
 }
 
-/* Bytes of a text that has more tokens than the context, whatever they are: nothing behind them need be read. */
+/* Bytes of a text that has more tokens than the context, whatever they are: nothing behind them
+ * need be read. */
 static size_t too_many_bytes(const struct job *j) {
     size_t longest = j->g.bpe ? bpe_longest(j->g.bpe) : 0, n;
     return size_mul(context(j), longest, &n) && n < SIZE_MAX ? n + 1 : SIZE_MAX;
@@ -67,11 +69,14 @@ static int read_prompt(struct job *j, struct err *e) {
     enum { NO_TEXT = 5 }; /* a byte-order mark and CRLF */
     size_t bytes = 0, V = j->g.model.weights.config.n_vocab, too_many = too_many_bytes(j);
     int32_t *ids = NULL;
-    int rc = input_text(j->args, too_many < SIZE_MAX - NO_TEXT ? too_many + NO_TEXT : SIZE_MAX, &j->g.arena, &text, &bytes, e);
+    size_t most = too_many < SIZE_MAX - NO_TEXT ? too_many + NO_TEXT : SIZE_MAX;
+    int rc = input_text(j->args, most, &j->g.arena, &text, &bytes, e);
     if (rc) return rc;
     if (from_file(j->args)) drop_newline(text, &bytes);
     if (j->g.bpe && bytes >= too_many)
-        return err_set(e, ERR_USAGE, "the prompt has more than %zu tokens, which leaves no room in the context of %zu", context(j), context(j));
+        return err_set(e, ERR_USAGE,
+                       "the prompt has more than %zu tokens, which leaves no room in the context of "
+                       "%zu", context(j), context(j));
     if (j->args->ids)
         rc = input_ids((const uint8_t *)j->args->ids, strlen(j->args->ids), (uint32_t)V, "--ids", &j->g.arena, &ids, &j->n, e);
     else if (bytes && !j->g.bpe)
@@ -83,7 +88,8 @@ static int read_prompt(struct job *j, struct err *e) {
     return rc || j->n ? rc : start_token(j, e);
 }
 
-/* The context, and how many tokens to write: as many as were asked for, or until the context is full. */
+/* The context, and how many tokens to write: as many as were asked for, or until the context is
+ * full. */
 static int plan(struct job *j, struct err *e) {
     size_t model_ctx = j->g.model.weights.config.n_ctx;
     int64_t want = j->args->n_predict;
@@ -100,11 +106,13 @@ static int plan(struct job *j, struct err *e) {
 /* That it was the context that ended a text. */
 static void say_full(const struct job *j, const struct generation_out *o) {
     bool full = false;
-    for (size_t i = 0; i < o->n_samples; i++) full = full || (o->samples[i].stop && strcmp(o->samples[i].stop, "context") == 0);
+    for (size_t i = 0; i < o->n_samples; i++)
+        full = full || (o->samples[i].stop && strcmp(o->samples[i].stop, "context") == 0);
     if (!full) return;
     fprintf(stderr, "lookat: the context of %zu tokens is full", j->n_ctx);
     if (j->args->n_predict >= 0)
-        fprintf(stderr, ": %zu of the %lld tokens asked for (-n) were written", j->limit, (long long)j->args->n_predict);
+        fprintf(stderr, ": %zu of the %lld tokens asked for (-n) were written", j->limit,
+                (long long)j->args->n_predict);
     fputc('\n', stderr);
 }
 
@@ -280,7 +288,8 @@ static int run(const struct args *args, struct err *e) {
     const char *spec = args_attn(args);
     const struct book *book = NULL;
     if (!rc) rc = model_book_open(&j.book, &book, args, &j.g.model, &spec, 1, &j.g.arena, e);
-    if (!rc && args->log) rc = out_check(args->log, true, e); /* again, now that all inputs are known */
+    /* again, now that all inputs are known */
+    if (!rc && args->log) rc = out_check(args->log, true, e);
     if (!rc) rc = gpt2_session_open(&s, &j.g.model.weights, j.g.k, spec, book, n_seq, j.n_ctx, rows > n_seq ? rows : n_seq, e);
     if (!rc) {
         rc = generate(&j, &s, e);

@@ -7,12 +7,14 @@
 
 enum { PIECE = 1 << 22 }; /* bytes between two looks for Ctrl-C */
 
-int token_text_read(struct token_text *t, const struct engine *g, const char *file, size_t limit, struct arena *arena, struct err *e) {
+int token_text_read(struct token_text *t, const struct engine *g, const char *file, size_t limit,
+                    struct arena *arena, struct err *e) {
     struct sha256 hash;
     uint8_t *data = NULL;
     size_t bytes = 0;
     int32_t *ids = NULL;
-    if (!g->bpe) return err_set(e, ERR_USAGE, "the model has no tokenizer for the texts: add -z TOKENIZER");
+    if (!g->bpe)
+        return err_set(e, ERR_USAGE, "the model has no tokenizer for the texts: add -z TOKENIZER");
     int rc = file_read(file, arena, &data, &bytes, e);
     if (rc) return rc;
     *t = (struct token_text){.file = file};

@@ -126,7 +126,8 @@ static void print_table(const struct job *job) {
 }
 
 static void print_ids(const struct job *job) {
-    for (size_t i = 0; i < job->n_ids && !interrupt_pending(); i++) printf("%s%ld", i ? " " : "", (long)job->ids[i]);
+    for (size_t i = 0; i < job->n_ids && !interrupt_pending(); i++)
+        printf("%s%ld", i ? " " : "", (long)job->ids[i]);
     putchar('\n');
 }
 

@@ -20,8 +20,9 @@ enum {
     UNIT = 16            /* rows of w at least that up to SOME rows of x meet at a time: streams of weights are slow to begin */
 };
 
-/* What one thread works in, apart from its stack, which may be small: sums of products, or a row of x for weights in blocks. A caller's row is read by
- * other threads while its own thread uses only the few sums of apply_one, which are on the stack. */
+/* What one thread works in, apart from its stack, which may be small: sums of products, or a row of
+ * x for weights in blocks. A caller's row is read by other threads while its own thread uses only
+ * the few sums of apply_one, which are on the stack. */
 static _Thread_local _Alignas(64) union {
     float sums[TOKENS * ROWS];
     uint8_t act[ACT_BYTES];

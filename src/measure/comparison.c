@@ -66,7 +66,8 @@ static bool allocate_chunk(struct comparison *c, struct comparison_chunk *k) {
         k->dp = arena_zalloc(a, k->n, sizeof *k->dp);
         k->same_top1 = arena_zalloc(a, k->n, sizeof *k->same_top1);
     }
-    return k->loaded && k->cut && (!c->shadow || k->shadow) && (!c->forced || (k->nll && k->kld && k->dp && k->same_top1));
+    return k->loaded && k->cut && (!c->shadow || k->shadow) &&
+           (!c->forced || (k->nll && k->kld && k->dp && k->same_top1));
 }
 
 /* The share's chunks of one run. */
@@ -198,12 +199,14 @@ static int time_attention(struct measuring *m, size_t every, struct err *e) {
     return rc;
 }
 
-/* What each backend cut short since the last call: its own session's rows, or those that it stored as a shadow. */
+/* What each backend cut short since the last call: its own session's rows, or those that it stored
+ * as a shadow. */
 static void take_cut(struct measuring *m) {
     struct comparison *c = m->c;
     for (size_t r = 0; r < c->n_runs; r++)
         for (size_t l = 0; l < c->w->config.n_layer; l++) {
-            const struct attn *a = r < m->n_sessions ? &m->sessions[r].attn : shadow_timed(m->shadow, r).attn;
+            const struct attn *a =
+                r < m->n_sessions ? &m->sessions[r].attn : shadow_timed(m->shadow, r).attn;
             m->chunk[r]->cut[l] += attn_take_cut(a, l);
         }
 }

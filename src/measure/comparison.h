@@ -46,7 +46,7 @@ struct comparison_run {
     size_t stored_keys, stored_values; /* bytes per token, all layers and heads; keys at the window's end, exact few included */
     struct comparison_chunk *chunks; /* [n_chunks] those of this share, in order of text, then number */
     size_t n_chunks;
-    char fault[256];                 /* "", or where its numbers first ceased to be finite (gpt2_check) */
+    char fault[256]; /* "", or where its numbers first ceased to be finite (gpt2_check) */
 };
 
 struct comparison {

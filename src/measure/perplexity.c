@@ -41,7 +41,8 @@ static int run_batch(struct gpt2_session *s, const struct perplexity_windows *p,
     int rc = gpt2_forward(s, b->rows, n, b->logits, e);
     if (rc) return rc;
     size_t V = s->w->config.n_vocab;
-    for (size_t i = 0; i < wanted && !rc; i++) rc = gpt2_check_logits(s, &b->rows[begin - pos + i], b->logits + i * V, e);
+    for (size_t i = 0; i < wanted && !rc; i++)
+        rc = gpt2_check_logits(s, &b->rows[begin - pos + i], b->logits + i * V, e);
     if (rc) return rc;
     forced_nll(b->logits, V, ids + begin + 1, wanted, b->nll);
     for (size_t i = 0; i < wanted; i++) moments_add(nll, b->nll[i]);

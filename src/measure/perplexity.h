@@ -24,8 +24,8 @@ struct perplexity_result {
 /* How many windows n tokens make. ERR_USAGE for sizes that do not go with the model's context, or too few tokens: messages name `file`. */
 int perplexity_plan(const struct perplexity_windows *p, const struct gpt2_config *c, const char *file, size_t n, size_t *windows, struct err *e);
 
-/* Measures ids[n] with the session's sequence 0, which ends up empty. `progress` (NULL: none) in tokens run. ERR_INTERRUPTED after Ctrl-C,
- * ERR_FAILED where a logit is no finite number. */
+/* Measures ids[n] with the session's sequence 0, which ends up empty. `progress` (NULL: none) in
+ * tokens run. ERR_INTERRUPTED after Ctrl-C, ERR_FAILED where a logit is no finite number. */
 int perplexity_measure(struct gpt2_session *s, const struct perplexity_windows *p, const int32_t *ids, size_t n, struct perplexity_result *r,
                        void (*progress)(void *ctx, size_t tokens), void *ctx, struct err *e);
 

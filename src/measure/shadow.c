@@ -77,8 +77,9 @@ int shadow_open(struct shadow **out, const struct comparison *c, struct gpt2_ses
     s->bad = arena_alloc(a, rows, sizeof *s->bad);
     s->fidelity = arena_alloc(a, slots * FIDELITIES, sizeof *s->fidelity);
     float *center = arena_alloc(a, g->n_layer * g->n_embd, sizeof *center);
-    if (!s->attn || !s->state || !s->base_rank || !s->rank || !s->work || !s->bad || !s->fidelity || !center ||
-        !allocate_answers(&s->base, rows, g, T, a) || !allocate_answers(&s->other, rows, g, T, a))
+    if (!s->attn || !s->state || !s->base_rank || !s->rank || !s->work || !s->bad || !s->fidelity ||
+        !center || !allocate_answers(&s->base, rows, g, T, a) ||
+        !allocate_answers(&s->other, rows, g, T, a))
         return err_set(e, ERR_FAILED, "out of memory to compare %zu queries of %zu heads over %zu keys", rows, g->n_head, T);
     gpt2_key_constants(c->w, c->k, center);
     s->observer = (struct gpt2_observer){s, observe};
@@ -151,12 +152,14 @@ static void compare_slot(void *ctx, size_t slot, int thread) {
     f[FIDELITY_TOP5] = fidelity_top5(s->base.scores + slot * T, scores, n_keys);
 }
 
-/* Adds the slots' results in their order, whichever threads made them. A codec may hide that the baseline's keys are no numbers; here it counts. */
+/* Adds the slots' results in their order, whichever threads made them. A codec may hide that the
+ * baseline's keys are no numbers; here it counts. */
 static void add_up(const struct shadow *s, size_t slots, struct moments *sums) {
     size_t H = head_count(s);
     for (size_t slot = 0; slot < slots; slot++)
         for (size_t f = 0; f < FIDELITIES; f++)
-            moments_add(&sums[(s->layer * H + slot % H) * FIDELITIES + f], s->bad[slot / H] ? NAN : s->fidelity[slot * FIDELITIES + f]);
+            moments_add(&sums[(s->layer * H + slot % H) * FIDELITIES + f],
+                        s->bad[slot / H] ? NAN : s->fidelity[slot * FIDELITIES + f]);
 }
 
 static void compare(struct shadow *s, const struct queries *q) {

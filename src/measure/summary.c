@@ -92,7 +92,8 @@ int comparison_summarise(const struct comparison *c, size_t run, size_t text, st
         .attention_ms_most = NAN,
     };
     float *klds = arena_alloc(a, tokens + 1, sizeof *klds), *ms = arena_alloc(a, r->n_chunks + 1, sizeof *ms);
-    if (!s->layers || !s->heads || !s->loaded || !s->cut || !klds || !ms) return err_set(e, ERR_FAILED, "out of memory for a summary");
+    if (!s->layers || !s->heads || !s->loaded || !s->cut || !klds || !ms)
+        return err_set(e, ERR_FAILED, "out of memory for a summary");
     for (size_t i = 0; i < r->n_chunks; i++) {
         const struct comparison_chunk *k = &r->chunks[i];
         if (!belongs(k, text)) continue;

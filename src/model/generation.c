@@ -75,7 +75,8 @@ static int prefill_echoed(struct run *r, const int32_t *prompt, size_t n, struct
         for (size_t i = 0; i < take; i++)
             rows[i] = (struct gpt2_row){.pos = (uint32_t)(done + i), .token = prompt[done + i], .logits = true};
         rc = gpt2_forward(r->s, rows, take, r->logits, e);
-        for (size_t i = 0; i < take && !rc; i++) rc = gpt2_check_logits(r->s, &rows[i], r->logits + i * r->n_vocab, e);
+        for (size_t i = 0; i < take && !rc; i++)
+            rc = gpt2_check_logits(r->s, &rows[i], r->logits + i * r->n_vocab, e);
         for (size_t i = 0; i < take && !rc && done + i + 1 < n; i++)
             rc = report(r, 0, true, prompt[done + i + 1], r->logits + i * r->n_vocab, e);
         done += take;
@@ -118,7 +119,8 @@ static long choose(struct run *r, size_t produced, struct err *e) {
         struct sample *x = &r->samples[i];
         if (x->done) continue;
         const float *logits = r->logits + at++ * r->n_vocab; /* in the order of the batch before */
-        const struct gpt2_row last = {.seq = i, .pos = (uint32_t)x->n_history - 1, .token = x->history[x->n_history - 1]};
+        const struct gpt2_row last = {
+            .seq = i, .pos = (uint32_t)x->n_history - 1, .token = x->history[x->n_history - 1]};
         if (gpt2_check_logits(r->s, &last, logits, e)) return -1;
         int32_t banned = r->p->ignore_eos ? r->p->eos : -1;
         int32_t id = sampler_next(&r->sampler, &x->rng, logits, x->history, x->n_history, banned);

@@ -43,8 +43,9 @@ struct generation_stats {
     double prefill_s, decode_s;
 };
 
-/* Runs a session of n_samples empty sequences. The prompt has n >= 1 tokens. ERR_INTERRUPTED after Ctrl-C, ERR_FAILED
- * where a logit is no finite number, saying where the model lost them; *stats is filled in any case. */
+/* Runs a session of n_samples empty sequences. The prompt has n >= 1 tokens. ERR_INTERRUPTED after
+ * Ctrl-C, ERR_FAILED where a logit is no finite number, saying where the model lost them; *stats is
+ * filled in any case. */
 int generation_run(struct gpt2_session *s, const int32_t *prompt, size_t n, const struct generation_params *p,
                    const struct generation_events *events, struct generation_stats *stats, struct err *e);
 

@@ -50,7 +50,8 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, cons
     float *center = attn_wants_center(&s->attn) ? arena_alloc(a, c->n_layer * c->n_embd, sizeof(float)) : NULL;
     if (center) gpt2_key_constants(w, k, center);
     s->attn.center = center;
-    bool ok = s->state && s->length && s->fault && s->bad && s->x && s->norm && s->qkv && s->hidden && (s->work || !work) && s->items && s->rows && s->scratch && s->counters &&
+    bool ok = s->state && s->length && s->fault && s->bad && s->x && s->norm && s->qkv &&
+              s->hidden && (s->work || !work) && s->items && s->rows && s->scratch && s->counters &&
               (center || !attn_wants_center(&s->attn));
     for (size_t i = 0; ok && i < n_seq; i++) {
         s->state[i] = arena_alloc(a, attn_state_bytes(&s->attn), 1);
@@ -120,7 +121,8 @@ static void each_row(struct rows_job j, size_t n, void (*fn)(void *ctx, size_t b
         threads_ranges(n, fn, &j);
 }
 
-/* Without branches, so that it can be vectorised: numbers whose exponent has every bit are NaN or infinite. */
+/* Without branches, so that it can be vectorised: numbers whose exponent has every bit are NaN or
+ * infinite. */
 static bool all_finite(const float *x, size_t n) {
     unsigned odd = 0;
     for (size_t i = 0; i < n; i++) {
@@ -136,7 +138,8 @@ static void note_rows(void *ctx, size_t begin, size_t end, int thread) {
     const struct rows_job *j = ctx;
     (void)thread;
     for (size_t i = begin; i < end; i++)
-        if (!j->s->bad[i] && !all_finite(j->found + i * j->width, j->width)) j->s->bad[i] = j->stage;
+        if (!j->s->bad[i] && !all_finite(j->found + i * j->width, j->width))
+            j->s->bad[i] = j->stage;
 }
 
 static void note(struct gpt2_session *s, uint32_t stage, const float *x, size_t width, size_t n) {
@@ -210,7 +213,8 @@ static void keep_faults(struct gpt2_session *s, const struct gpt2_row *rows, siz
             uint32_t bad = s->bad[next];
             if (!bad) continue;
             if (!f.stage) f.from = rows[next].pos;
-            if (!f.stage || bad < f.stage) f.stage = bad, f.pos = rows[next].pos, f.token = rows[next].token;
+            if (!f.stage || bad < f.stage)
+                f.stage = bad, f.pos = rows[next].pos, f.token = rows[next].token;
         }
         f.least = f.stage && (!kept->stage || f.stage < kept->least) ? f.stage : kept->least;
         if (kept->stage)
@@ -232,7 +236,8 @@ static void head(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, 
     for (size_t i = 0; i < n; i++) {
         if (!rows[i].logits) continue;
         const struct gpt2_fault *f = &s->fault[rows[i].seq];
-        for (size_t t = 0; f->stage && rows[i].pos >= f->from && t < s->w->config.n_vocab; t++) logits[t] = NAN;
+        for (size_t t = 0; f->stage && rows[i].pos >= f->from && t < s->w->config.n_vocab; t++)
+            logits[t] = NAN;
         logits += s->w->config.n_vocab;
     }
 }
@@ -301,7 +306,8 @@ void gpt2_rewind(struct gpt2_session *s, uint32_t seq, uint32_t n) {
 
 /* ---- numbers that are none ---- */
 
-bool gpt2_is_bad(const struct gpt2_session *s, const struct gpt2_row *rows, size_t i, size_t layer) {
+bool gpt2_is_bad(const struct gpt2_session *s, const struct gpt2_row *rows, size_t i,
+                 size_t layer) {
     const struct gpt2_fault *f = &s->fault[rows[i].seq];
     if (f->stage && rows[i].pos >= f->from && f->least <= 2 + 2 * layer) return true;
     for (size_t k = i + 1; k-- > 0 && rows[k].seq == rows[i].seq;)
@@ -313,15 +319,24 @@ int gpt2_check(const struct gpt2_session *s, uint32_t seq, struct err *e) {
     const struct gpt2_fault *f = &s->fault[seq];
     char where[64] = "the embedding";
     if (!f->stage) return OK;
-    if (f->stage > 1) snprintf(where, sizeof where, "%s layer %u", f->stage % 2 ? "the output of" : "q, k and v of", f->stage / 2 - 1);
-    return err_set(e, ERR_FAILED, "the model's numbers are not finite (NaN or inf): first %s, at position %u (token id %d); do its weights hold NaN or inf?",
+    if (f->stage > 1)
+        snprintf(where, sizeof where, "%s layer %u",
+                 f->stage % 2 ? "the output of" : "q, k and v of", f->stage / 2 - 1);
+    return err_set(e, ERR_FAILED,
+                   "the model's numbers are not finite (NaN or inf): first %s, at position %u "
+                   "(token id %d); do its weights hold NaN or inf?",
                    where, f->pos, f->token);
 }
 
-int gpt2_check_logits(const struct gpt2_session *s, const struct gpt2_row *row, const float *logits, struct err *e) {
+int gpt2_check_logits(const struct gpt2_session *s, const struct gpt2_row *row, const float *logits,
+                      struct err *e) {
     struct err cause;
     if (all_finite(logits, s->w->config.n_vocab)) return OK;
     int rc = gpt2_check(s, row->seq, &cause);
-    if (!rc) err_set(&cause, ERR_FAILED, "every layer's output is finite, so the head is at fault; do its weights hold NaN or inf?");
-    return err_set(e, ERR_FAILED, "the logits after position %u (token id %d) are not finite; %s", row->pos, row->token, cause.msg);
+    if (!rc)
+        err_set(&cause, ERR_FAILED,
+                "every layer's output is finite, so the head is at fault; do its weights hold NaN "
+                "or inf?");
+    return err_set(e, ERR_FAILED, "the logits after position %u (token id %d) are not finite; %s",
+                   row->pos, row->token, cause.msg);
 }

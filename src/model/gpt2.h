@@ -34,12 +34,13 @@ struct gpt2_filter {
     void (*rows)(void *ctx, size_t layer, float *k, float *v, size_t n, size_t stride);
 };
 
-/* Where the numbers of a sequence went astray: the first of its rows, and in that row's batch the first
- * stage, that held a NaN or an infinity. A forward pass looks at the embedding, at q, k and v of every
- * layer and at every layer's output. A codec may hide what it cannot store (a code stands for some
- * number, whatever the key was), so all logits from there on are made NaN. */
+/* Where the numbers of a sequence went astray: the first of its rows, and in that row's batch the
+ * first stage, that held a NaN or an infinity. A forward pass looks at the embedding, at q, k and v
+ * of every layer and at every layer's output. A codec may hide what it cannot store (a code stands
+ * for some number, whatever the key was), so all logits from there on are made NaN. */
 struct gpt2_fault {
-    uint32_t stage; /* 0: none; 1: embedding; 2 + 2l: q, k, v of layer l; 3 + 2l: what layer l adds up to */
+    uint32_t stage; /* 0: none; 1: embedding; 2 + 2l: q, k, v of layer l; 3 + 2l: what layer l adds
+                       up to */
     uint32_t least; /* the earliest stage at which any row since then was not */
     uint32_t from;  /* the first position whose row is not finite */
     uint32_t pos;   /* of the row that was the first not to be, with its token */
@@ -54,7 +55,8 @@ struct gpt2_session {
     void **state;      /* [n_seq] attention states */
     uint32_t *length;  /* [n_seq] tokens stored */
     struct gpt2_fault *fault; /* [n_seq] */
-    uint32_t *bad;     /* [max_rows] of the batch at work: the stage where a row ceased to be finite, or 0 */
+    uint32_t
+        *bad; /* [max_rows] of the batch at work: the stage where a row ceased to be finite, or 0 */
     /* activations of a batch, row-major, n <= max_rows rows */
     float *x;          /* [n][C] residual stream */
     float *norm;       /* [n][C] LayerNorm's output, and attention's */
@@ -83,19 +85,24 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, cons
 size_t gpt2_prompt_rows(const struct gpt2_config *c);
 void gpt2_session_close(struct gpt2_session *s);
 
-/* Runs n <= max_rows rows and stores their keys and values. Rows of one sequence stand together, in order. logits receives [V] for each row that
- * wants them, in order: NaN from the first row of a sequence on that is not finite (gpt2_fault). ERR_USAGE, with nothing stored, for a token outside the vocabulary, a position that is not the next, or one
- * beyond the context. */
+/* Runs n <= max_rows rows and stores their keys and values. Rows of one sequence stand together, in
+ * order. logits receives [V] for each row that wants them, in order: NaN from the first row of a
+ * sequence on that is not finite (gpt2_fault). ERR_USAGE, with nothing stored, for a token outside
+ * the vocabulary, a position that is not the next, or one beyond the context. */
 int gpt2_forward(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, float *logits, struct err *e);
 /* The same from layer `first` on, which x[n][C] enter, as an observer of that layer found it in s->x. The layers before it store nothing: the rows are of
  * empty sequences, and a rewind to 0 comes next. */
 int gpt2_forward_from(struct gpt2_session *s, size_t first, const float *x, const struct gpt2_row *rows, size_t n, float *logits, struct err *e);
 
-/* ERR_FAILED where sequence seq holds rows that are not finite, saying since which layer and token. */
+/* ERR_FAILED where sequence seq holds rows that are not finite, saying since which layer and token.
+ */
 int gpt2_check(const struct gpt2_session *s, uint32_t seq, struct err *e);
-/* The same of logits[V], those after token `token` of seq at position pos, whose own numbers may be at fault. */
-int gpt2_check_logits(const struct gpt2_session *s, const struct gpt2_row *row, const float *logits, struct err *e);
-/* Was row i of the batch at work, or one before it in its sequence, not finite where layer `layer` stored its keys? For observers. */
+/* The same of logits[V], those after token `token` of seq at position pos, whose own numbers may be
+ * at fault. */
+int gpt2_check_logits(const struct gpt2_session *s, const struct gpt2_row *row, const float *logits,
+                      struct err *e);
+/* Was row i of the batch at work, or one before it in its sequence, not finite where layer `layer`
+ * stored its keys? For observers. */
 bool gpt2_is_bad(const struct gpt2_session *s, const struct gpt2_row *rows, size_t i, size_t layer);
 
 /* Appends n tokens to a sequence in batches of max_rows; logits[V] are those after the last token (NULL: none). ERR_INTERRUPTED after Ctrl-C. */

@@ -35,8 +35,9 @@ struct sampler {
 /* All memory from the arena; false without memory. One sampler serves any number of sequences, one at a time. */
 bool sampler_init(struct sampler *s, const struct sampler_params *p, size_t n_vocab, struct arena *a);
 
-/* The next token after `history` (n tokens, the prompt included) given logits[V], which are left as they are; -1 where one of them
- * is NaN: nothing can be chosen then. `banned` (-1: none) is a token that must not come. Draws one number from rng, or none at temperature 0. */
+/* The next token after `history` (n tokens, the prompt included) given logits[V], which are left as
+ * they are; -1 where one of them is NaN: nothing can be chosen then. `banned` (-1: none) is a token
+ * that must not come. Draws one number from rng, or none at temperature 0. */
 int32_t sampler_next(struct sampler *s, struct rng *rng, const float *logits, const int32_t *history, size_t n, int32_t banned);
 
 /* out[k] = the k most likely tokens that may be chosen (ties: the lowest id first; `never` as in

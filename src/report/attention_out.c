@@ -9,13 +9,17 @@
 static const char *const metrics[FIDELITIES] = {"cosine", "kl", "spearman", "top5"};
 
 /* NAN, in JSON null, where none was decoded. */
-static double per_token(uint64_t bytes, size_t decoded) { return decoded ? (double)bytes / (double)decoded : NAN; }
+static double per_token(uint64_t bytes, size_t decoded) {
+    return decoded ? (double)bytes / (double)decoded : NAN;
+}
 
 static uint64_t total(const struct attn_counters *c) { return c->keys + c->scales + c->codebooks + c->tables + c->values; }
 
 /* Probability of the rows that were not read, in the mean of a query and head. */
 static double mean_mass(const struct attention_log *log, const struct attn_counters *c, size_t layers) {
-    return log->decoded ? (double)c->skipped_mass / SKIP_MASS_UNIT / (double)(log->decoded * layers * log->n_head) : NAN;
+    return log->decoded ? (double)c->skipped_mass / SKIP_MASS_UNIT /
+                              (double)(log->decoded * layers * log->n_head)
+                        : NAN;
 }
 
 static void bytes_row(struct text_table *t, const struct attn_counters *c, size_t decoded) {
@@ -64,7 +68,10 @@ static int print_fidelity(FILE *fp, const struct attention_log *log, struct aren
 
 int attention_log_print(FILE *fp, const struct attention_log *log, struct arena *a, struct err *e) {
     if (!log->decoded) {
-        fprintf(fp, "\nattention %s: no token was decoded (the prompt alone foretells the first), so there is nothing to count\n", log->attn);
+        fprintf(fp,
+                "\nattention %s: no token was decoded (the prompt alone foretells the first), so "
+                "there is nothing to count\n",
+                log->attn);
         return OK;
     }
     int rc = log->loaded ? print_bytes(fp, log, a, e) : OK;

@@ -182,7 +182,8 @@ int page_columns(const struct page *p, const struct page_column *left, const str
     struct lines *l = arena_zalloc(p->arena, 2, sizeof *l), *r = l + 1;
     if (!l || !put_mark(l, left, p->arena) || !put_mark(r, right, p->arena)) return err_set(e, ERR_FAILED, "out of memory for two texts");
     if (p->markdown) {
-        fprintf(p->fp, "| %s | %s |\n| --- | --- |\n| ", printable_copy(left->title).s, printable_copy(right->title).s);
+        fprintf(p->fp, "| %s | %s |\n| --- | --- |\n| ", printable_copy(left->title).s,
+                printable_copy(right->title).s);
         markdown_text(p->fp, l->text);
         fputs(" | ", p->fp);
         markdown_text(p->fp, r->text);
@@ -191,7 +192,8 @@ int page_columns(const struct page *p, const struct page_column *left, const str
     }
     wrap(l);
     wrap(r);
-    fprintf(p->fp, "%-*s | %s\n", COLUMN, printable_copy(left->title).s, printable_copy(right->title).s);
+    fprintf(p->fp, "%-*s | %s\n", COLUMN, printable_copy(left->title).s,
+            printable_copy(right->title).s);
     for (size_t i = 0; i < l->n || i < r->n; i++) {
         int width = line_out(p->fp, l, i);
         fprintf(p->fp, "%*s |%s", COLUMN - width, "", i < r->n ? " " : "");

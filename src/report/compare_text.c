@@ -241,20 +241,23 @@ static void introduction(const struct compare_report *r, const struct page *p) {
     const struct gpt2_config *g = &r->model.config;
     char corpora[600] = "";
     size_t at = 0;
-    page_line(p, "%s%s: %s, %s of %zu; windows of %zu tokens, second half scored; baseline %s", p->markdown ? "# " : "", printable_copy(r->model.name).s,
-              text_plural(g->n_layer, "layer").s, text_plural(g->n_head, "head").s, g->n_embd / g->n_head, r->main->window,
-              printable_copy(r->main->runs[0].title).s);
+    page_line(p, "%s%s: %s, %s of %zu; windows of %zu tokens, second half scored; baseline %s",
+              p->markdown ? "# " : "", printable_copy(r->model.name).s,
+              text_plural(g->n_layer, "layer").s, text_plural(g->n_head, "head").s,
+              g->n_embd / g->n_head, r->main->window, printable_copy(r->main->runs[0].title).s);
     if (r->main->of > 1) page_line(p, "share %zu of %zu only", r->main->share, r->main->of);
     if (!r->book) return;
     for (size_t i = 0; i < r->book->n_corpora && at < sizeof corpora; i++)
-        at += (size_t)snprintf(corpora + at, sizeof corpora - at, "%s %s", i ? "," : "", printable_copy(r->book->corpora[i].name).s);
+        at += (size_t)snprintf(corpora + at, sizeof corpora - at, "%s %s", i ? "," : "",
+                               printable_copy(r->book->corpora[i].name).s);
     page_line(p, "codebooks of %s, calibrated on%s", printable_copy(r->book->file).s, corpora);
 }
 
 static int text_tables(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
     const struct comparison_text *x = &r->main->texts[text];
     size_t windows = compare_sum(r, 0, text)->chunks;
-    page_heading(p, 1, "%s: %s of %s in %s", printable_copy(x->file).s, text_count(windows * r->main->window).s, text_plural(x->tokens, "token").s,
+    page_heading(p, 1, "%s: %s of %s in %s", printable_copy(x->file).s,
+                 text_count(windows * r->main->window).s, text_plural(x->tokens, "token").s,
                  text_plural(windows, "window").s);
     note_seen(r, text, p);
     int rc = forced_table(r, text, p, e);

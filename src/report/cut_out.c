@@ -19,8 +19,11 @@ void cut_warn(FILE *fp, const char *attn, const uint64_t *cut, size_t n_layer) {
     uint64_t all = sum(cut, n_layer);
     const char *lead = "";
     if (!all) return;
-    fprintf(fp, "lookat: warning: attention %s: %s row%s of keys or values (of a head and token) do not fit f16, whose largest number is %d, "
-                "and were cut short to it; layers ", attn, text_count(all).s, all == 1 ? "" : "s", F16_MOST);
+    fprintf(fp,
+            "lookat: warning: attention %s: %s row%s of keys or values (of a head and token) do "
+            "not fit f16, whose largest number is %d, "
+            "and were cut short to it; layers ",
+            attn, text_count(all).s, all == 1 ? "" : "s", F16_MOST);
     for (size_t first = 0, next; first < n_layer; first = next) {
         for (next = first + 1; next < n_layer && (cut[next] > 0) == (cut[first] > 0); next++) {}
         if (!cut[first]) continue;

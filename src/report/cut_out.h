@@ -1,4 +1,5 @@
-/* Rows of keys and values that were cut short because f16 cannot hold them (attn_take_cut): said where results come from such rows. */
+/* Rows of keys and values that were cut short because f16 cannot hold them (attn_take_cut): said
+ * where results come from such rows. */
 #ifndef LOOKAT_REPORT_CUT_OUT_H
 #define LOOKAT_REPORT_CUT_OUT_H
 
@@ -8,7 +9,8 @@
 /* attn_take_cut of every layer: [L], from the arena; NULL without memory. */
 uint64_t *cut_take(const struct attn *a, struct arena *arena);
 
-/* One line on fp (standard error) where any of cut[L], rows by layer, is not 0: how many, and of which layers. */
+/* One line on fp (standard error) where any of cut[L], rows by layer, is not 0: how many, and of
+ * which layers. */
 void cut_warn(FILE *fp, const char *attn, const uint64_t *cut, size_t n_layer);
 
 /* "rows_cut_short": their number, "layers_cut_short": [layer, ...] */

@@ -56,7 +56,8 @@ static void put_crossings(const struct bench *b, const struct page *p) {
             else
                 snprintf(what, sizeof what, "now more, now less than those of fp16 at %zu keys, the most measured", x->depth);
         }
-        page_line(p, "%s, %s: tables and scores of %s take %s", x->model->name, x->k->name, attn ? attn : x->attn, what);
+        page_line(p, "%s, %s: tables and scores of %s take %s",
+                  printable_copy(x->model->name).s, x->k->name, attn ? attn : x->attn, what);
     }
 }
 

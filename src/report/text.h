@@ -28,7 +28,8 @@ struct text_number text_plural(uint64_t n, const char *one);
 /* Words of the text from column `column` on and a newline, breaking lines before the 80th column and indenting them. */
 void text_wrap(FILE *fp, const char *text, int column, int indent);
 
-/* A token's bytes on one line: valid UTF-8 as it is, characters that steer a terminal and other bytes as \n, \t, \r, \\ or \xHH. */
+/* A token's bytes on one line: valid UTF-8 as it is, characters that steer a terminal and other
+ * bytes as \n, \t, \r, \\ or \xHH. */
 void text_escaped(FILE *fp, const uint8_t *s, size_t n);
 
 /* A field of CSV (RFC 4180), in quotes, made printable. */
@@ -45,7 +46,8 @@ struct text_table {
 
 /* `align` sets the number of columns and must outlive the table. */
 void table_begin(struct text_table *t, const char *align, struct arena *arena);
-/* The next cell, row by row, made printable (base/printable.h). Widths count characters of UTF-8. */
+/* The next cell, row by row, made printable (base/printable.h). Widths count characters of
+ * UTF-8. */
 void table_cell(struct text_table *t, const char *fmt, ...) ERR_PRINTF(2, 3);
 /* Every row, its columns two spaces apart. What is wider than 80 columns is printed in blocks of columns that fit, one below the other, each with the
  * leading left-aligned columns (two at most) again; not where one_row is set, or those alone take half of the line. ERR_FAILED where memory ran out. */
