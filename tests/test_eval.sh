@@ -96,7 +96,8 @@ eval_json -f "$tmp/text" -c 128 -t 3 --attn int8
 end
 
 begin golden_half
-# minus the mean of the last 511 of golden/f16/logprobs.json: llama-perplexity's windows leave out token 512
+# minus the mean of the last 511 of golden/f16/logprobs.json: as in llama-perplexity's windows,
+# token 512 is left out
 for text in prose:4.0130541 technical:4.8069809 python:6.6209378; do
     eval_json -f "tests/texts/${text%:*}.txt" -n 1024 --attn fp32
     near "$(field nll)" "${text#*:}" 1e-5 || fail "${text%:*}: $(field nll), expected ${text#*:}"

@@ -331,7 +331,7 @@ static void stories(void) {
 
 static void nano_sort(void) {
     const char *path = test_shared("models/gpt-nano-sort/model.safetensors");
-    if (!path) SKIP("needs a download: gpt-nano-sort of github.com/bbycroft/llm-viz, in ../shared/models");
+    if (!path) SKIP("needs a download: gpt-nano-sort of llm-viz, in ../shared/models");
     struct file f;
     const uint8_t *data = map_at(path, &f, 8 + 3696);
     if (opens(path)) {
@@ -693,7 +693,8 @@ static void stories_vocab(void) {
 }
 
 static void gpt2_vocab(void) {
-    const char *path = test_gpt2_tokenizer("vocab.json"), *merges = test_gpt2_tokenizer("merges.txt");
+    const char *path = test_gpt2_tokenizer("vocab.json");
+    const char *merges = test_gpt2_tokenizer("merges.txt");
     if (!path || !merges) SKIP(TEST_NO_GPT2_TOKENIZER);
     struct vocab v = load_vocab(path);
     CHECK(v.n == 50257 && v.n_merges == 50000 && v.eos == 50256 && v.bos == 50256, "n %u merges %u", v.n, v.n_merges);

@@ -64,7 +64,8 @@ static void limits(void) {
     bytes_free(&json);
 }
 
-/* The default model in float32 (stories.h): places known from its header, which another program wrote. */
+/* The default model in float32 (stories.h): places known from its header, which another program
+ * wrote. */
 static void stories(void) {
     CHECK(safetensors_open(&st, stories_file("model.safetensors"), &e) == OK, "%s", e.msg);
     CHECK(st.n == 6 * 12 + 4, "%zu tensors", st.n);

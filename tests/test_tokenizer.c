@@ -179,7 +179,8 @@ static void check_lines(const char *vectors, bool special, size_t expected) {
     CHECK(lines == expected, "%zu lines", lines);
 }
 
-/* golden/gpt2_tokens.jsonl: made by an independent encoder; outside the repository, published vectors. */
+/* golden/gpt2_tokens.jsonl: made by an independent encoder; outside the repository, published
+ * vectors. */
 static void gpt2_vectors(void) {
     const char *published = test_shared("gpt2-tokenizer/golden.jsonl");
     check_lines("tests/golden/gpt2_tokens.jsonl", false, 28);
