@@ -553,20 +553,26 @@ static void titles(void) {
         {"lookat4:plain", "lookat:m=4,k=256,table=16,plain/fp16", "lookat4:plain"},
         {"lookat:bytes=4", "lookat:bytes=4,k=256,table=16/fp16", "lookat:bytes=4"},
         {"lookat8x4", "lookat:m=8,k=16,table=16,learned/fp16", "lookat8x4 (learned)"},
-        {"lookat:m=2,k=16", "lookat:m=2,k=16,table=16,plain,sink=1/fp16", "lookat:m=2,k=16 (plain)"},
+        {"lookat:m=2,k=16", "lookat:m=2,k=16,table=16,plain,sink=1/fp16",
+         "lookat:m=2,k=16 (plain)"},
         {"lookat4/pq8", "lookat:bytes=4,k=256,table=16/pq:bytes=8,k=256",
          "lookat4/pq8 (learned, bytes=4; values learned, bytes=8)"},
         {"fp16/pq8", "fp16/pq:m=8,k=256,learned", "fp16/pq8 (values learned)"},
-        {"lookat4/pq8:learned", "lookat:m=4,k=256,table=16,learned/pq:m=8,k=256,learned", "lookat4/pq8:learned (learned)"},
-        {"fp16+lookat8@1-2+lookat4@3-", "fp16/fp16@0+lookat:bytes=8,k=256,table=16/fp16@1-2+lookat:m=4,k=256,table=16,plain/fp16@3-",
+        {"lookat4/pq8:learned", "lookat:m=4,k=256,table=16,learned/pq:m=8,k=256,learned",
+         "lookat4/pq8:learned (learned)"},
+        {"fp16+lookat8@1-2+lookat4@3-",
+         "fp16/fp16@0+lookat:bytes=8,k=256,table=16/fp16@1-2+lookat:m=4,k=256,table=16,plain/"
+         "fp16@3-",
          "fp16+lookat8@1-2+lookat4@3- (learned, bytes=8; plain)"},
-        {"lookat4+lookat8@1", "lookat:bytes=4,k=256,table=16/fp16@0+lookat:bytes=8,k=256,table=16/fp16@1-",
+        {"lookat4+lookat8@1",
+         "lookat:bytes=4,k=256,table=16/fp16@0+lookat:bytes=8,k=256,table=16/fp16@1-",
          "lookat4+lookat8@1 (learned, bytes=4; learned, bytes=8)"},
     };
     struct arena a = {0};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *title = spec_title(cases[i].given, cases[i].effective, &a);
-        CHECK(title && strcmp(title, cases[i].title) == 0, "%s as %s: %s", cases[i].given, cases[i].effective, title);
+        CHECK(title && strcmp(title, cases[i].title) == 0, "%s as %s: %s", cases[i].given,
+              cases[i].effective, title);
     }
     arena_free(&a);
 }

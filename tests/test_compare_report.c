@@ -240,12 +240,15 @@ static void law(void) {
     CHECK(!power_law_fit(x, bad, 7, &f), "a law through a point that is no number");
 }
 
-/* Windows that share what they find hard, and whose points differ by noise: curve[n] times exp(common + noise). */
+/* Windows that share what they find hard, and whose points differ by noise: curve[n] times
+ * exp(common + noise). */
 enum { LAW_POINTS = 4, LAW_WINDOWS = 16 };
-static void law_windows(struct rng *g, double *y, const double *curve, double common, double noise) {
+static void law_windows(struct rng *g, double *y, const double *curve, double common,
+                        double noise) {
     for (size_t w = 0; w < LAW_WINDOWS; w++) {
         double shared = common * rng_normal(g);
-        for (size_t i = 0; i < LAW_POINTS; i++) y[w * LAW_POINTS + i] = curve[i] * exp(shared + noise * rng_normal(g));
+        for (size_t i = 0; i < LAW_POINTS; i++)
+            y[w * LAW_POINTS + i] = curve[i] * exp(shared + noise * rng_normal(g));
     }
 }
 
@@ -255,23 +258,37 @@ static void student(void) {
         CHECK(fabs(student_p(t, 1) - (1 - 2 / acos(-1.0) * atan(t))) < 1e-12, "1, t = %g", t);
         CHECK(fabs(student_p(-t, 2) - (1 - t / sqrt(2 + t * t))) < 1e-12, "2, t = %g", t);
     }
-    const struct { double t, p; size_t freedom; } table[] = {{2.13145, 0.05, 15}, {2.94671, 0.01, 15}, {2.22814, 0.05, 10}, {4.03214, 0.01, 5}, {1.98397, 0.05, 100}};
-    for (size_t i = 0; i < 5; i++) CHECK(fabs(student_p(table[i].t, table[i].freedom) - table[i].p) < 2e-6, "%zu: %g", i, student_p(table[i].t, table[i].freedom));
+    const struct {
+        double t, p;
+        size_t freedom;
+    } table[] = {{2.13145, 0.05, 15},
+                 {2.94671, 0.01, 15},
+                 {2.22814, 0.05, 10},
+                 {4.03214, 0.01, 5},
+                 {1.98397, 0.05, 100}};
+    for (size_t i = 0; i < 5; i++)
+        CHECK(fabs(student_p(table[i].t, table[i].freedom) - table[i].p) < 2e-6, "%zu: %g", i,
+              student_p(table[i].t, table[i].freedom));
 }
 
-/* A test of the curve: exact laws and noise within the errors pass, whatever the windows share; curves do not. */
+/* A test of the curve: exact laws and noise within the errors pass, whatever the windows share;
+ * curves do not. */
 static void test_of_the_law(void) {
-    const double x[LAW_POINTS] = {0.125, 0.0625, 0.03125, 0.015625}, exact[LAW_POINTS] = {0.08, 0.04, 0.02, 0.01};
-    const double curved[LAW_POINTS] = {0.07, 0.0483, 0.0271, 0.0088}; /* local exponents 0.54, 0.83, 1.62 */
+    const double x[LAW_POINTS] = {0.125, 0.0625, 0.03125, 0.015625},
+                 exact[LAW_POINTS] = {0.08, 0.04, 0.02, 0.01};
+    const double curved[LAW_POINTS] = {0.07, 0.0483, 0.0271,
+                                       0.0088}; /* local exponents 0.54, 0.83, 1.62 */
     double y[LAW_WINDOWS * LAW_POINTS];
     struct power_law_test t;
     struct rng g;
     size_t rejected = 0;
     rng_seed(&g, 5, 0);
     law_windows(&g, y, exact, 0, 0);
-    CHECK(power_law_test(x, y, 4, LAW_WINDOWS, 0.01, &t) && t.p == 1 && t.exponent_p == 1, "an exact law: p %g, %g", t.p, t.exponent_p);
+    CHECK(power_law_test(x, y, 4, LAW_WINDOWS, 0.01, &t) && t.p == 1 && t.exponent_p == 1,
+          "an exact law: p %g, %g", t.p, t.exponent_p);
     law_windows(&g, y, exact, 0.3, 0);
-    CHECK(power_law_test(x, y, 4, LAW_WINDOWS, 0.01, &t) && t.p == 1, "an exact law in windows that differ: p %g", t.p);
+    CHECK(power_law_test(x, y, 4, LAW_WINDOWS, 0.01, &t) && t.p == 1,
+          "an exact law in windows that differ: p %g", t.p);
     for (int i = 0; i < 1000; i++) {
         law_windows(&g, y, exact, 0.3, 0.05);
         CHECK(power_law_test(x, y, 4, LAW_WINDOWS, 0.01, &t), "points");
@@ -280,12 +297,15 @@ static void test_of_the_law(void) {
     CHECK(rejected <= 20, "at 1 %%, %zu of 1000 true laws are rejected", rejected);
     for (int i = 0; i < 50; i++) {
         law_windows(&g, y, curved, 0.3, 0.05);
-        CHECK(power_law_test(x, y, 4, LAW_WINDOWS, 0.01, &t) && t.p < 1e-4 && fabs(t.residual) > 0.1 && t.error < 0.03,
+        CHECK(power_law_test(x, y, 4, LAW_WINDOWS, 0.01, &t) && t.p < 1e-4 &&
+                  fabs(t.residual) > 0.1 && t.error < 0.03,
               "a curve: p %g, off by %g ± %g", t.p, t.residual, t.error);
         law_windows(&g, y, curved, 0.3, 2);
-        CHECK(power_law_test(x, y, 4, LAW_WINDOWS, 0.01, &t) && t.visible > 0.5, "errors that hide a curve: %g", t.visible);
+        CHECK(power_law_test(x, y, 4, LAW_WINDOWS, 0.01, &t) && t.visible > 0.5,
+              "errors that hide a curve: %g", t.visible);
     }
-    CHECK(!power_law_test(x, y, 2, LAW_WINDOWS, 0.01, &t) && !power_law_test(x, y, 4, 1, 0.01, &t), "too few points or windows");
+    CHECK(!power_law_test(x, y, 2, LAW_WINDOWS, 0.01, &t) && !power_law_test(x, y, 4, 1, 0.01, &t),
+          "too few points or windows");
 }
 
 /* What is said of it. */
@@ -316,18 +336,31 @@ static const char *said_of(const double *curve, double noise, size_t windows) {
 }
 
 static void verdicts_of_the_law(void) {
-    const double exact[LAW_POINTS] = {0.08, 0.04, 0.02, 0.01}, curved[LAW_POINTS] = {0.07, 0.0483, 0.0271, 0.0088};
-    const double slow[LAW_POINTS] = {0.08, 0.0566, 0.04, 0.0283}, fast[LAW_POINTS] = {0.08, 0.0283, 0.01, 0.00354};
-    const struct { const double *curve; double noise; size_t windows; const char *said; } cases[] = {
-        {exact, 0, 16, "it holds here"}, {exact, 0.04, 16, "it holds here"}, {curved, 0.004, 16, "it does not hold here, the points are no power law"},
-        {curved, 0.04, 16, "it does not hold here, the points are no power law"}, {slow, 0.02, 16, "it does not hold here, 1 - rho falls more slowly"},
-        {fast, 0.02, 16, "it holds here as a bound, 1 - rho falls faster"}, {exact, 0.04, 1, "that is not settled"}, {curved, 0.5, 2, "that is not settled"}};
+    const double exact[LAW_POINTS] = {0.08, 0.04, 0.02, 0.01},
+                 curved[LAW_POINTS] = {0.07, 0.0483, 0.0271, 0.0088};
+    const double slow[LAW_POINTS] = {0.08, 0.0566, 0.04, 0.0283},
+                 fast[LAW_POINTS] = {0.08, 0.0283, 0.01, 0.00354};
+    const struct {
+        const double *curve;
+        double noise;
+        size_t windows;
+        const char *said;
+    } cases[] = {{exact, 0, 16, "it holds here"},
+                 {exact, 0.04, 16, "it holds here"},
+                 {curved, 0.004, 16, "it does not hold here, the points are no power law"},
+                 {curved, 0.04, 16, "it does not hold here, the points are no power law"},
+                 {slow, 0.02, 16, "it does not hold here, 1 - rho falls more slowly"},
+                 {fast, 0.02, 16, "it holds here as a bound, 1 - rho falls faster"},
+                 {exact, 0.04, 1, "that is not settled"},
+                 {curved, 0.5, 2, "that is not settled"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *said = said_of(cases[i].curve, cases[i].noise, cases[i].windows);
-        CHECK(strncmp(said, cases[i].said, strlen(cases[i].said)) == 0, "case %zu: %.100s", i, said);
+        CHECK(strncmp(said, cases[i].said, strlen(cases[i].said)) == 0, "case %zu: %.100s", i,
+              said);
     }
     said_of(curved, 0, 16);
-    CHECK(strstr(printed, "| 4 | 256 | 0.00391 | ") && strstr(printed, " | 0.54 |") && strstr(printed, " | 0.83 |") && strstr(printed, " | 1.62 |"),
+    CHECK(strstr(printed, "| 4 | 256 | 0.00391 | ") && strstr(printed, " | 0.54 |") &&
+              strstr(printed, " | 0.83 |") && strstr(printed, " | 1.62 |"),
           "local exponents: %s", strstr(printed, "local exponent"));
 }
 
@@ -359,9 +392,13 @@ static void not_a_number(void) {
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
         CHECK(isnan(figures[i]), "forced figure %zu is %g", i, figures[i]);
     for (int f = 0; f < FIDELITIES; f++)
-        CHECK(isnan(estimate_mean(&s->all[f])) && isnan(estimate_mean(&s->layers[FIDELITIES + f])) && estimate_mean(&s->layers[f]) == 0.5, "shadow %d", f);
+        CHECK(isnan(estimate_mean(&s->all[f])) &&
+                  isnan(estimate_mean(&s->layers[FIDELITIES + f])) &&
+                  estimate_mean(&s->layers[f]) == 0.5,
+              "shadow %d", f);
     CHECK(s->worst_layer == 1, "the worst layer is %zu", s->worst_layer);
-    CHECK(!isnan(estimate_mean(&other->kld)) && !isnan(estimate_mean(&other->all[0])), "the other text's figures");
+    CHECK(!isnan(estimate_mean(&other->kld)) && !isnan(estimate_mean(&other->all[0])),
+          "the other text's figures");
     print(put_markdown, &r);
     CHECK(strstr(printed, "| int4 | 1 | NaN | NaN | NaN | NaN |") &&
               strstr(printed, "| int4 | 0 | 0.5000 ± "),

@@ -92,12 +92,17 @@ static void equal_backends_are_exactly_equal(void) {
         for (size_t l = 0; l < 6; l++) {
             const struct estimate *m = s.layers + l * FIDELITIES;
             CHECK(m[FIDELITY_COSINE].n == 2 * 80 * 4, "%zu samples", (size_t)m->n);
-            CHECK(estimate_mean(&m[FIDELITY_COSINE]) == 1 && estimate_mean(&m[FIDELITY_KL]) == 0 && estimate_mean(&m[FIDELITY_SPEARMAN]) == 1 &&
-                      estimate_mean(&m[FIDELITY_TOP5]) == 1, "layer %zu: %.17g %g %.17g %g", l, estimate_mean(&m[FIDELITY_COSINE]),
-                  estimate_mean(&m[FIDELITY_KL]), estimate_mean(&m[FIDELITY_SPEARMAN]), estimate_mean(&m[FIDELITY_TOP5]));
-            for (int f = 0; f < FIDELITIES; f++) CHECK(estimate_error(&m[f]) == 0, "error %g", estimate_error(&m[f]));
+            CHECK(estimate_mean(&m[FIDELITY_COSINE]) == 1 && estimate_mean(&m[FIDELITY_KL]) == 0 &&
+                      estimate_mean(&m[FIDELITY_SPEARMAN]) == 1 &&
+                      estimate_mean(&m[FIDELITY_TOP5]) == 1,
+                  "layer %zu: %.17g %g %.17g %g", l, estimate_mean(&m[FIDELITY_COSINE]),
+                  estimate_mean(&m[FIDELITY_KL]), estimate_mean(&m[FIDELITY_SPEARMAN]),
+                  estimate_mean(&m[FIDELITY_TOP5]));
+            for (int f = 0; f < FIDELITIES; f++)
+                CHECK(estimate_error(&m[f]) == 0, "error %g", estimate_error(&m[f]));
         }
-        CHECK(s.ratio == 1 && s.ratio_error == 0 && s.kld_max == 0 && estimate_mean(&s.kld) == 0 && estimate_mean(&s.same_top1) == 1 && s.rms_dp == 0,
+        CHECK(s.ratio == 1 && s.ratio_error == 0 && s.kld_max == 0 && estimate_mean(&s.kld) == 0 &&
+                  estimate_mean(&s.same_top1) == 1 && s.rms_dp == 0,
               "ratio %.17g, kld %g", s.ratio, s.kld_max);
         CHECK(s.tokens == 2 * 79 && s.chunks == 2 && s.perplexity > 1 && s.perplexity_error > 0, "%zu tokens", s.tokens);
     }
@@ -364,7 +369,8 @@ static void check_shadow(const char *base, const char *other) {
         for (size_t f = 0; f < FIDELITIES; f++) {
             const struct estimate *m = &sum.layers[l * FIDELITIES + f];
             CHECK(m->n == 75 * 3 && fabs(estimate_mean(m) - mean[f]) <= mean_bound[f],
-                  "%s, layer %zu, measure %zu: %.9f of %zu, expected %.9f", other, l, f, estimate_mean(m), (size_t)m->n, mean[f]);
+                  "%s, layer %zu, measure %zu: %.9f of %zu, expected %.9f", other, l, f,
+                  estimate_mean(m), (size_t)m->n, mean[f]);
             CHECK(m->clusters == 1 && isnan(estimate_error(m)), "one window has no error");
         }
         if (mean[FIDELITY_COSINE] < lowest) {
@@ -598,7 +604,9 @@ static void damage_of_a_spec(void) {
         }
     }
     double mean = kl / (double)n; /* two windows are two clusters */
-    double error = sqrt(2 * (pow(of_window[0] - mean * size[0], 2) + pow(of_window[1] - mean * size[1], 2))) / (double)n;
+    double error =
+        sqrt(2 * (pow(of_window[0] - mean * size[0], 2) + pow(of_window[1] - mean * size[1], 2))) /
+        (double)n;
     CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "int4/int4", NULL, windows, 2, &e) == OK, "%s", e.msg);
     CHECK(fabs(d.kl - kl / (double)n) <= 1e-4 * d.kl && fabs(d.kl_error - error) <= 1e-3 * error, "KL %g +- %g, expected %g +- %g", d.kl, d.kl_error,
           kl / (double)n, error);
@@ -622,7 +630,8 @@ static void summary_equals_its_definitions(void) {
     measure(&t);
     for (size_t text = 0; text < 3; text++) {
         struct comparison_summary base = summary(&t, 0, text < 2 ? text : SIZE_MAX), s = summary(&t, 1, text < 2 ? text : SIZE_MAX);
-        double nll[300], ratio[300], kld[300], mean = 0, mean_ratio = 0, dp2 = 0, top1 = 0, mean_kld = 0;
+        double nll[300], ratio[300], kld[300], mean = 0, mean_ratio = 0, dp2 = 0, top1 = 0,
+                                               mean_kld = 0;
         size_t n = 0, windows = text == 0 ? 3 : text == 1 ? 2 : 5;
         for (size_t i = 0; i < 5; i++) {
             const struct comparison_chunk *k = &t.runs[1].chunks[i], *b = &t.runs[0].chunks[i];
@@ -637,16 +646,20 @@ static void summary_equals_its_definitions(void) {
         }
         CHECK(n == s.tokens && n == 49 * windows, "%zu tokens", n);
         for (size_t i = 0; i < n; i++) mean += nll[i] / (double)n, mean_ratio += ratio[i] / (double)n, mean_kld += kld[i] / (double)n;
-        double error = error_of_windows(nll, windows, n), ratio_error = error_of_windows(ratio, windows, n);
+        double error = error_of_windows(nll, windows, n),
+               ratio_error = error_of_windows(ratio, windows, n);
         CHECK(fabs(s.perplexity - exp(mean)) < 1e-9 * exp(mean) && fabs(s.perplexity_error - exp(mean) * error) < 1e-9 * exp(mean), "perplexity");
         CHECK(fabs(s.ratio - s.perplexity / base.perplexity) < 1e-9 && fabs(s.ratio_error - s.ratio * ratio_error) < 1e-8, "ratio %g +- %g",
               s.ratio, s.ratio_error);
-        CHECK(fabs(s.rms_dp - sqrt(dp2 / (double)n)) < 1e-12 && estimate_mean(&s.same_top1) == top1 / (double)n, "dp, top 1");
+        CHECK(fabs(s.rms_dp - sqrt(dp2 / (double)n)) < 1e-12 &&
+                  estimate_mean(&s.same_top1) == top1 / (double)n,
+              "dp, top 1");
         size_t below_median = 0, below_p99 = 0, above_max = 0;
         for (size_t i = 0; i < n; i++) below_median += kld[i] < s.kld_median, below_p99 += kld[i] < s.kld_p99, above_max += kld[i] > s.kld_max;
         CHECK(below_median <= n / 2 && below_median + 2 >= n / 2 && below_p99 >= (size_t)(0.99 * (double)(n - 1)) && above_max == 0,
               "KLD quantiles: %zu, %zu, %zu of %zu", below_median, below_p99, above_max, n);
-        CHECK(fabs(estimate_mean(&s.kld) - mean_kld) < 1e-15 && s.all[0].n == windows * 50 * 3 * 2, "KLD, n");
+        CHECK(fabs(estimate_mean(&s.kld) - mean_kld) < 1e-15 && s.all[0].n == windows * 50 * 3 * 2,
+              "KLD, n");
     }
     arena_free(&t.c.arena);
 }
@@ -678,7 +691,8 @@ static struct cells cells_of(const struct comparison_summary *s) {
     return c;
 }
 
-/* Each window as a comparison of its own: the spread of those figures is what the error of the whole says. */
+/* Each window as a comparison of its own: the spread of those figures is what the error of the
+ * whole says. */
 static void errors_are_the_spread_of_the_windows(void) {
     static const char *const specs[] = {"fp32", "int4/int4", NULL};
     static struct cells parts[WINDOWS];
@@ -689,7 +703,8 @@ static void errors_are_the_spread_of_the_windows(void) {
     measure(&t);
     struct comparison_summary s = summary(&t, 1, 0);
     struct cells whole = cells_of(&s);
-    CHECK(fabs(s.rms_dp_error - estimate_error(&s.dp2) / (2 * s.rms_dp)) < 1e-15, "the root's slope");
+    CHECK(fabs(s.rms_dp_error - estimate_error(&s.dp2) / (2 * s.rms_dp)) < 1e-15,
+          "the root's slope");
     arena_free(&t.c.arena);
     for (size_t w = 0; w < WINDOWS; w++) {
         set_up(&t, tiny_model(), WINDOW, specs);
@@ -704,9 +719,11 @@ static void errors_are_the_spread_of_the_windows(void) {
         for (size_t w = 0; w < WINDOWS; w++) mean += parts[w].mean[i] / WINDOWS;
         for (size_t w = 0; w < WINDOWS; w++) squares += pow(parts[w].mean[i] - mean, 2);
         double want = sqrt(squares / (WINDOWS - 1) / WINDOWS);
-        /* exp is bent; all else is the same formula. Every window's most likely token is the same. */
+        /* exp is bent; all else is the same formula. Every window's most likely token is the same.
+         */
         double bound = i < 2 ? 0.2 * want : 1e-6 * want + 1e-12;
-        CHECK((want > 0 || i == SAME_TOP1) && fabs(whole.error[i] - want) <= bound, "figure %zu: %g, the windows say %g", i, whole.error[i], want);
+        CHECK((want > 0 || i == SAME_TOP1) && fabs(whole.error[i] - want) <= bound,
+              "figure %zu: %g, the windows say %g", i, whole.error[i], want);
         CHECK(isnan(parts[3].error[i]), "one window has no error");
     }
 }
@@ -728,7 +745,10 @@ static void decoded_tokens_are_counted(void) {
             struct attn a;
             struct attn_shape shape = {2, 3, 8, 150};
             CHECK(attn_init(&a, &shape, mixed_specs[run], NULL, best_kernels(), &e) == OK, "%s", e.msg);
-            CHECK(s.decoded == 2 && s.attention_ms_least > 0 && s.attention_ms >= s.attention_ms_least && s.attention_ms_most >= s.attention_ms, "mode %d, run %zu: %zu tokens decoded", mode, run, s.decoded);
+            CHECK(s.decoded == 2 && s.attention_ms_least > 0 &&
+                      s.attention_ms >= s.attention_ms_least &&
+                      s.attention_ms_most >= s.attention_ms,
+                  "mode %d, run %zu: %zu tokens decoded", mode, run, s.decoded);
             for (size_t l = 0; l < 2; l++) {
                 struct attn_counters want = {0};
                 for (size_t pos = 63; pos < 150; pos += 64)

@@ -59,9 +59,11 @@ static void the_slower_limit_binds(void) {
     CHECK(!computing.reading && computing.seconds == 3, "%g s", computing.seconds);
 }
 
-/* Two backends at three depths: ns of tables and scores as given, the median of `repeats`; every repetition but the first is off by up
- * to `noise`, now up, now down for the first backend alone. */
-static struct bench_crossing crossing(const double x[3], const double y[3], double noise, size_t repeats) {
+/* Two backends at three depths: ns of tables and scores as given, the median of `repeats`; every
+ * repetition but the first is off by up to `noise`, now up, now down for the first backend alone.
+ */
+static struct bench_crossing crossing(const double x[3], const double y[3], double noise,
+                                      size_t repeats) {
     static double ns[6][7][ATTN_STAGES];
     struct bench_stages stages[6];
     for (size_t i = 0; i < 6; i++) {
@@ -78,8 +80,8 @@ static struct bench_crossing crossing(const double x[3], const double y[3], doub
 }
 
 static void crossovers(void) {
-    const double fp16[3] = {10, 20, 30}, table[3] = {12, 18, 24}, late[3] = {12, 21, 29}, always[3] = {9, 19, 29}, never[3] = {5, 20.5, 31},
-                 back[3] = {5, 24, 28};
+    const double fp16[3] = {10, 20, 30}, table[3] = {12, 18, 24}, late[3] = {12, 21, 29},
+                 always[3] = {9, 19, 29}, never[3] = {5, 20.5, 31}, back[3] = {5, 24, 28};
     const struct {
         const double *x;
         double noise;
@@ -87,15 +89,19 @@ static void crossovers(void) {
         enum bench_order order;
         double keys;
     } cases[] = {
-        {table, 0, 5, BENCH_FROM, 150},       {table, 1, 5, BENCH_FROM, 150},          {late, 0, 5, BENCH_FROM, 250},
-        {always, 0.5, 7, BENCH_ALWAYS, 100},  {never, 0, 5, BENCH_NEVER, -1},          {back, 0, 5, BENCH_FROM, 266.6666667},
-        {table, 3, 5, BENCH_AT_LATEST, 300},  {late, 2, 5, BENCH_NOT_TOLD, -1},        {table, 0, 4, BENCH_NOT_TOLD, -1},
-        {table, 0, 1, BENCH_NOT_TOLD, -1},    {table, 2.5, 5, BENCH_AT_LATEST, 300},   {never, 2, 5, BENCH_NOT_TOLD, -1},
+        {table, 0, 5, BENCH_FROM, 150},        {table, 1, 5, BENCH_FROM, 150},
+        {late, 0, 5, BENCH_FROM, 250},         {always, 0.5, 7, BENCH_ALWAYS, 100},
+        {never, 0, 5, BENCH_NEVER, -1},        {back, 0, 5, BENCH_FROM, 266.6666667},
+        {table, 3, 5, BENCH_AT_LATEST, 300},   {late, 2, 5, BENCH_NOT_TOLD, -1},
+        {table, 0, 4, BENCH_NOT_TOLD, -1},     {table, 0, 1, BENCH_NOT_TOLD, -1},
+        {table, 2.5, 5, BENCH_AT_LATEST, 300}, {never, 2, 5, BENCH_NOT_TOLD, -1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct bench_crossing c = crossing(cases[i].x, fp16, cases[i].noise, cases[i].repeats);
-        bool number = cases[i].keys < 0 ? isnan(c.keys) : fabs(c.keys - cases[i].keys) < 1e-6 * cases[i].keys;
-        CHECK(c.order == cases[i].order && number, "case %zu: order %d, %g keys", i, (int)c.order, c.keys);
+        bool number =
+            cases[i].keys < 0 ? isnan(c.keys) : fabs(c.keys - cases[i].keys) < 1e-6 * cases[i].keys;
+        CHECK(c.order == cases[i].order && number, "case %zu: order %d, %g keys", i, (int)c.order,
+              c.keys);
     }
 }
 

@@ -25,7 +25,8 @@ static void sums(void) {
     CHECK(moments_mean(&none) == 0, "no samples");
 }
 
-/* Windows of equal size: the spread of the windows' means over the root of their number; of others the formula. */
+/* Windows of equal size: the spread of the windows' means over the root of their number; of others
+ * the formula. */
 static void error_of_clusters(void) {
     enum { W = 16 };
     double size[W], sum[W], of_means = 0, mean_of_means = 0, total = 0, n = 0, squares = 0;
@@ -48,9 +49,12 @@ static void error_of_clusters(void) {
             of_means += pow(sum[w] / size[w] - mean_of_means, 2);
         }
         double want = sqrt(W / (W - 1.0) * squares) / n;
-        CHECK(e.clusters == W && e.n == (uint64_t)n && fabs(estimate_mean(&e) - total / n) < 1e-12, "mean %g", estimate_mean(&e));
-        CHECK(fabs(estimate_error(&e) - want) < 1e-12, "error %.15g, expected %.15g", estimate_error(&e), want);
-        if (equal) CHECK(fabs(want - sqrt(of_means / (W - 1) / W)) < 1e-12, "equal windows: %g", want);
+        CHECK(e.clusters == W && e.n == (uint64_t)n && fabs(estimate_mean(&e) - total / n) < 1e-12,
+              "mean %g", estimate_mean(&e));
+        CHECK(fabs(estimate_error(&e) - want) < 1e-12, "error %.15g, expected %.15g",
+              estimate_error(&e), want);
+        if (equal)
+            CHECK(fabs(want - sqrt(of_means / (W - 1) / W)) < 1e-12, "equal windows: %g", want);
     }
 }
 
@@ -64,8 +68,10 @@ static void small_errors(void) {
     CHECK(fabs(estimate_error(&e) / sqrt(8 * 1e-20 / 7 / 8) - 1) < 1e-4, "%g", estimate_error(&e));
     CHECK(estimate_error(&same) < 1e-16, "equal windows: %g", estimate_error(&same));
     estimate_add(&one, 50, 350);
-    CHECK(estimate_mean(&one) == 7 && isnan(estimate_error(&one)), "one window has no error: %g", estimate_error(&one));
-    CHECK(estimate_mean(&none) == 0 && isnan(estimate_error(&none)), "none has none: %g", estimate_error(&none));
+    CHECK(estimate_mean(&one) == 7 && isnan(estimate_error(&one)), "one window has no error: %g",
+          estimate_error(&one));
+    CHECK(estimate_mean(&none) == 0 && isnan(estimate_error(&none)), "none has none: %g",
+          estimate_error(&none));
 }
 
 static void quantiles(void) {

@@ -42,14 +42,19 @@ char *spec_effective(const struct attn *a, struct arena *arena) {
     for (size_t first = 0, next; first < L; first = next) {
         const struct attn_layer *y = &a->layers[first];
         for (next = first + 1; next < L; next++)
-            if (!same(&a->layers[next].key, &y->key) || !same(&a->layers[next].value, &y->value)) break;
+            if (!same(&a->layers[next].key, &y->key) || !same(&a->layers[next].value, &y->value))
+                break;
         char codec[CODEC_ROOM], layers[64] = "";
         append_text(&g, first ? "+" : "");
         append(&g, codec, spec_format(&y->key, codec, sizeof codec));
         append_text(&g, "/");
         append(&g, codec, spec_format(&y->value, codec, sizeof codec));
         if (first > 0 || next < L)
-            snprintf(layers, sizeof layers, next == L ? "@%zu-" : next == first + 1 ? "@%zu" : "@%zu-%zu", first, next - 1);
+            snprintf(layers, sizeof layers,
+                     next == L           ? "@%zu-"
+                     : next == first + 1 ? "@%zu"
+                                         : "@%zu-%zu",
+                     first, next - 1);
         append_text(&g, layers);
     }
     return g.failed ? NULL : g.s;
@@ -63,7 +68,8 @@ struct quantised {
     size_t n;
 };
 
-/* Does a list of options hold this one, or one that begins with it where it ends in '='? Its value in *value. */
+/* Does a list of options hold this one, or one that begins with it where it ends in '='? Its value
+ * in *value. */
 static bool has_option(struct quantised q, const char *option, size_t *value) {
     size_t len = strlen(option);
     for (size_t at = 0; at < q.n;) {
@@ -95,7 +101,8 @@ static void add_word(char *out, size_t room, const char *given, const char *word
     if (!strstr(given, word)) snprintf(out + n, room - n, "%s%s", n ? ", " : "", word);
 }
 
-/* What the spec as given leaves open of "plain", or "learned" and "bytes=4", and "k=16" where codebooks are small. */
+/* What the spec as given leaves open of "plain", or "learned" and "bytes=4", and "k=16" where
+ * codebooks are small. */
 static void method(char *out, size_t room, struct quantised q, bool values, const char *given) {
     size_t bytes = 0, k = 256;
     char number[32];
@@ -130,7 +137,8 @@ static void methods(struct growing *g, const char *given, const char *effective,
 }
 
 char *spec_title(const char *given, const char *effective, struct arena *arena) {
-    struct growing list = {.arena = arena}, title = {.arena = arena}, keys = {.arena = arena}, values = {.arena = arena};
+    struct growing list = {.arena = arena}, title = {.arena = arena}, keys = {.arena = arena},
+                   values = {.arena = arena};
     append_text(&list, "");
     side(&keys, given, false);
     side(&values, given, true);

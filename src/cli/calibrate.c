@@ -319,6 +319,7 @@ static int print_codes(struct job *j, struct err *e) {
         }
     }
     printf("\nbytes of a row, head after head\n");
+    t.one_row = true;
     return table_print(&t, stdout, e);
 }
 
@@ -366,6 +367,7 @@ static int print_table(struct job *j, struct err *e) {
     }
     printf("mean squared error of a number of a key, and its share of the variance (%s keys a head, of %s tokens)\n",
            text_count(b->samples).s, text_count(b->tokens).s);
+    t.one_row = true; /* a layer's figures stand side by side */
     int rc = table_print(&t, stdout, e);
     return rc || !any_uneven(b) ? rc : print_codes(j, e);
 }

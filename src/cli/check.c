@@ -20,9 +20,13 @@ static double kld_p99(const struct measured *m) { return m->s->kld_p99; }
 static double kld_max(const struct measured *m) { return m->s->kld_max; }
 static double same_top1(const struct measured *m) { return estimate_mean(&m->s->same_top1); }
 static double rms_dp(const struct measured *m) { return m->s->rms_dp; }
-static double cosine(const struct measured *m) { return estimate_mean(&m->s->all[FIDELITY_COSINE]); }
+static double cosine(const struct measured *m) {
+    return estimate_mean(&m->s->all[FIDELITY_COSINE]);
+}
 static double kl(const struct measured *m) { return estimate_mean(&m->s->all[FIDELITY_KL]); }
-static double spearman(const struct measured *m) { return estimate_mean(&m->s->all[FIDELITY_SPEARMAN]); }
+static double spearman(const struct measured *m) {
+    return estimate_mean(&m->s->all[FIDELITY_SPEARMAN]);
+}
 static double top5(const struct measured *m) { return estimate_mean(&m->s->all[FIDELITY_TOP5]); }
 static double worst_cosine(const struct measured *m) {
     return estimate_mean(&m->s->layers[m->s->worst_layer * FIDELITIES + FIDELITY_COSINE]);

@@ -374,7 +374,8 @@ static int collect_law(struct job *j, struct err *e) {
         if (sscanf(keys, "lookat:m=%zu,k=%zu", &m, &k) != 2 || strstr(keys, "learned")) continue;
         int rc = comparison_summarise(&j->main, i, SIZE_MAX, &j->arena, &s, e);
         if (rc) return rc;
-        points[j->r.n_law++] = (struct compare_law_point){m, k, s.all[FIDELITY_SPEARMAN], window_errors(j, &j->main.runs[i])};
+        points[j->r.n_law++] = (struct compare_law_point){m, k, s.all[FIDELITY_SPEARMAN],
+                                                          window_errors(j, &j->main.runs[i])};
         j->r.n_law_windows = j->main.runs[i].n_chunks;
     }
     j->r.law = points;
@@ -463,13 +464,17 @@ const struct command compare_command = {
     .id = CMD_COMPARE,
     .summary = "measure attention backends against each other",
     .usage = "[OPTION]... -f TEXT\n[OPTION]... --merge SHARE...",
-    .about = "Measures what attention backends cost and what they change, on texts: the text is cut into windows, and the second half of each is "
-             "scored. The first backend is the baseline. Means come with their standard errors over windows. The report ends with a "
+    .about = "Measures what attention backends cost and what they change, on texts: the text is "
+             "cut into windows, and the second half of each is "
+             "scored. The first backend is the baseline. Means come with their standard errors "
+             "over windows. The report ends with a "
              "table of one row a backend.",
-    .examples = "lookat compare -f book.txt -n 8192 -a fp16,int4,lookat4\tthree backends on 8192 tokens\n"
-                "lookat compare -f book.txt --mode free -a fp16,lookat4\twhat a reader sees\n"
-                "lookat compare -f book.txt -q --check 'int8.kld<0.01'\ta gate for scripts\n"
-                "lookat compare -f book.txt --chunks 0/2 -o jsonl > 0.jsonl\thalf of the work; with 1/2, then --merge 0.jsonl 1.jsonl\n",
+    .examples =
+        "lookat compare -f book.txt -n 8192 -a fp16,int4,lookat4\tthree backends on 8192 tokens\n"
+        "lookat compare -f book.txt --mode free -a fp16,lookat4\twhat a reader sees\n"
+        "lookat compare -f book.txt -q --check 'int8.kld<0.01'\ta gate for scripts\n"
+        "lookat compare -f book.txt --chunks 0/2 -o jsonl > 0.jsonl\thalf of the work; with 1/2, "
+        "then --merge 0.jsonl 1.jsonl\n",
     .appendix = explain_columns,
     .max_args = 65536,
     .run = run,

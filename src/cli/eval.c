@@ -117,7 +117,8 @@ static int print_text(struct job *j, const struct gpt2_session *s, struct err *e
     for (size_t i = 0; i < j->n_texts; i++) {
         const struct perplexity_result *r = &j->results[i];
         double nll = estimate_mean(&r->nll), error = estimate_error(&r->nll);
-        table_cell(&t, "%s%s", path_base(j->texts[i].file), model_book_saw(j->use, j->texts[i].sha256) ? " *" : "");
+        table_cell(&t, "%s%s", path_base(j->texts[i].file),
+                   model_book_saw(j->use, j->texts[i].sha256) ? " *" : "");
         table_cell(&t, "%s", text_count(r->used).s);
         table_cell(&t, "%s", text_count(r->nll.n).s);
         cell_pair(&t, exp(nll), exp(nll) * error);
@@ -132,11 +133,13 @@ static int print_text(struct job *j, const struct gpt2_session *s, struct err *e
         printf("the second half scored\n");
     int rc = table_print(&t, stdout, e);
     for (size_t i = 0; i < j->n_texts && !rc; i++)
-        printf("%s%s%s\n", j->n_texts > 1 ? path_base(j->texts[i].file) : "", j->n_texts > 1 ? ": " : "",
-               error_note(j->results[i].nll.clusters).s);
+        printf("%s%s%s\n", j->n_texts > 1 ? path_base(j->texts[i].file) : "",
+               j->n_texts > 1 ? ": " : "", error_note(j->results[i].nll.clusters).s);
     for (size_t i = 0; i < j->n_texts && !rc; i++)
         if (model_book_saw(j->use, j->texts[i].sha256))
-            printf("* the codebooks were calibrated on this very text (%s): its figures flatter them\n", path_base(j->texts[i].file));
+            printf("* the codebooks were calibrated on this very text (%s): its figures flatter "
+                   "them\n",
+                   path_base(j->texts[i].file));
     return rc;
 }
 
@@ -183,15 +186,22 @@ const struct command eval_command = {
     .id = CMD_EVAL,
     .summary = "measure the perplexity of texts",
     .usage = "[-m MODEL] -f TEXT [-f TEXT]... [OPTION]...",
-    .about = "Perplexity of each text with its standard error, and the tokens run per second. A text is cut into windows (-c), which are run one by one; "
-             "an incomplete last one is left out. As llama-perplexity does, each window's first half is only context: with windows of c tokens, the "
-             "tokens c/2 + 1 to c - 1, counted from 0, are scored. With --stride S a window begins S tokens after the one before, and its last S tokens "
-             "are scored: slower, and with more context for each. <|endoftext|> in a text is the token. "
-             "± is the standard error over windows, since tokens of one window are not independent (of windows that overlap, "
-             "those that begin within one window's length count as one); one window has none.",
+    .about =
+        "Perplexity of each text with its standard error, and the tokens run per second. A text is "
+        "cut into windows (-c), which are run one by one; "
+        "an incomplete last one is left out. As llama-perplexity does, each window's first half is "
+        "only context: with windows of c tokens, the "
+        "tokens c/2 + 1 to c - 1, counted from 0, are scored. With --stride S a window begins S "
+        "tokens after the one before, and its last S tokens "
+        "are scored: slower, and with more context for each. <|endoftext|> in a text is the token. "
+        "± is the standard error over windows, since tokens of one window are not independent (of "
+        "windows that overlap, "
+        "those that begin within one window's length count as one); one window has none.",
     .examples = "lookat eval -f story.txt\tthe default model, windows of its whole context\n"
-                "lookat eval -m gpt2.gguf -f wiki.test.raw -c 512\tas llama-perplexity -m gpt2.gguf -f wiki.test.raw -c 512\n"
-                "lookat eval -f a.txt -f b.txt --attn int4 -o json\tanother attention backend, for a program\n",
+                "lookat eval -m gpt2.gguf -f wiki.test.raw -c 512\tas llama-perplexity -m "
+                "gpt2.gguf -f wiki.test.raw -c 512\n"
+                "lookat eval -f a.txt -f b.txt --attn int4 -o json\tanother attention backend, for "
+                "a program\n",
     .max_args = 0,
     .run = run,
 };

@@ -278,9 +278,10 @@ static int run(const struct args *args, struct err *e) {
     if (!rc) rc = plan(&j, e);
     if (!rc && args->verbose) {
         const struct gpt2_config *c = &j.g.model.weights.config;
-        fprintf(stderr, "%s: %s, %s parameters, %s, %s, width %zu, context %zu, vocabulary %zu\n", j.g.model.path,
-                j.g.model.format, text_count(gpt2_parameters(&j.g.model.weights)).s, text_plural(c->n_layer, "layer").s,
-                text_plural(c->n_head, "head").s, c->n_embd, c->n_ctx, c->n_vocab);
+        fprintf(stderr, "%s: %s, %s parameters, %s, %s, width %zu, context %zu, vocabulary %zu\n",
+                j.g.model.path, j.g.model.format, text_count(gpt2_parameters(&j.g.model.weights)).s,
+                text_plural(c->n_layer, "layer").s, text_plural(c->n_head, "head").s, c->n_embd,
+                c->n_ctx, c->n_vocab);
         fprintf(stderr, "prompt: %s\n", text_plural(j.n, "token").s);
     }
     struct gpt2_session s;

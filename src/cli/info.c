@@ -124,7 +124,9 @@ static void codebooks(struct text_table *t, const struct book *b) {
         if (i) text[at++] = ' ';
         at += book_setting_name(text + at, sizeof text - at, &b->books[i]);
     }
-    if (at < sizeof text) at += (size_t)snprintf(text + at, sizeof text - at, "; %s of", text_plural(b->tokens, "token").s);
+    if (at < sizeof text)
+        at += (size_t)snprintf(text + at, sizeof text - at, "; %s of",
+                               text_plural(b->tokens, "token").s);
     for (size_t i = 0; i < b->n_corpora && at < sizeof text; i++)
         at += (size_t)snprintf(text + at, sizeof text - at, "%s %s", i ? "," : "", b->corpora[i].name);
     table_cell(t, "codebooks"), table_cell(t, "%s", text);

@@ -95,8 +95,9 @@ static int print_text(const struct args *a, const struct book *b, const char *sh
     table_begin(&t, "ll", arena);
     table_cell(&t, "codebooks"), table_cell(&t, "%s", b->path);
     if (sha256) table_cell(&t, "sha256"), table_cell(&t, "%s", sha256);
-    table_cell(&t, "of a model"), table_cell(&t, "%s, %s of %zu dimensions",
-                                             text_plural(b->n_layer, "layer").s, text_plural(b->n_head, "head").s, b->head_dim);
+    table_cell(&t, "of a model"),
+        table_cell(&t, "%s, %s of %zu dimensions", text_plural(b->n_layer, "layer").s,
+                   text_plural(b->n_head, "head").s, b->head_dim);
     table_cell(&t, "fingerprint"), table_cell(&t, "%s", b->fingerprint);
     if (model) table_cell(&t, " "), table_cell(&t, "%s of %s", is ? "that" : "not that", model);
     for (size_t i = 0; i < b->n_corpora; i++)

@@ -100,9 +100,11 @@ static struct text_number kl_text(const struct spec_damage *d) {
 static int add_line(struct search *s, const struct way *w, bool best, struct arena *arena, struct err *e) {
     char spec[64], line[256];
     way_spec(spec, sizeof spec, w);
-    int n = snprintf(line, sizeof line, "%zu byte%s: %s%s%s: %s, ratio %.4f; with " FEW " %s, ratio %.4f%s", w->setting.m,
-                     w->setting.m == 1 ? "" : "s", spec, w->without ? " without " : "", w->without ? w->without : "", kl_text(&w->damage).s,
-                     w->damage.ratio, kl_text(&w->with_few).s, w->with_few.ratio, best ? "; kept" : "");
+    int n = snprintf(
+        line, sizeof line, "%zu byte%s: %s%s%s: %s, ratio %.4f; with " FEW " %s, ratio %.4f%s",
+        w->setting.m, w->setting.m == 1 ? "" : "s", spec, w->without ? " without " : "",
+        w->without ? w->without : "", kl_text(&w->damage).s, w->damage.ratio,
+        kl_text(&w->with_few).s, w->with_few.ratio, best ? "; kept" : "");
     s->lines[s->n_lines] = arena_copy(arena, line, (size_t)n);
     return s->lines[s->n_lines++] ? OK : no_memory(e);
 }

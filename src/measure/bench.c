@@ -314,10 +314,12 @@ bool bench_has_tables(const struct bench *b, size_t group) {
 }
 
 /* -1 where x takes less time in every repetition, 1 where it takes more, else 0. */
-static int sure_order(const struct bench *b, const struct bench_stages *x, const struct bench_stages *y) {
+static int sure_order(const struct bench *b, const struct bench_stages *x,
+                      const struct bench_stages *y) {
     size_t less = 0, more = 0;
     for (size_t i = 0; i < b->repeats; i++) {
-        double here = x->ns[i][ATTN_PREPARE] + x->ns[i][ATTN_SCORE], there = y->ns[i][ATTN_PREPARE] + y->ns[i][ATTN_SCORE];
+        double here = x->ns[i][ATTN_PREPARE] + x->ns[i][ATTN_SCORE],
+               there = y->ns[i][ATTN_PREPARE] + y->ns[i][ATTN_SCORE];
         less += here < there;
         more += here > there;
     }
@@ -329,12 +331,16 @@ struct bench_crossing bench_crossing(const struct bench *b, size_t group, size_t
     size_t n, m, first;
     const struct bench_stages *x = first_stages(b, group, &n), *y = first_stages(b, other, &m);
     for (first = n; first > 0 && sure_order(b, &x[first - 1], &y[first - 1]) < 0;) first--;
-    if (first == n) return (struct bench_crossing){n && sure_order(b, &x[n - 1], &y[n - 1]) > 0 ? BENCH_NEVER : BENCH_NOT_TOLD, NAN};
+    if (first == n)
+        return (struct bench_crossing){
+            n && sure_order(b, &x[n - 1], &y[n - 1]) > 0 ? BENCH_NEVER : BENCH_NOT_TOLD, NAN};
     if (first == 0) return (struct bench_crossing){BENCH_ALWAYS, (double)x[0].depth};
     double before = bench_score_ns(b, &x[first - 1]) - bench_score_ns(b, &y[first - 1]);
     double after = bench_score_ns(b, &x[first]) - bench_score_ns(b, &y[first]);
     if (sure_order(b, &x[first - 1], &y[first - 1]) <= 0 || !(before > 0 && after < 0))
         return (struct bench_crossing){BENCH_AT_LATEST, (double)x[first].depth};
     double part = before / (before - after);
-    return (struct bench_crossing){BENCH_FROM, (double)x[first - 1].depth + part * (double)(x[first].depth - x[first - 1].depth)};
+    return (struct bench_crossing){BENCH_FROM,
+                                   (double)x[first - 1].depth +
+                                       part * (double)(x[first].depth - x[first - 1].depth)};
 }

@@ -101,15 +101,16 @@ size_t bench_fp16_group(const struct bench *b, size_t group);
 /* Do a group's keys make tables of a query, whose cost many keys must share? */
 bool bench_has_tables(const struct bench *b, size_t group);
 
-/* From how many keys on `group` makes its scores, tables included, in less time than group `other`. At one depth that is so, or the
- * contrary, where every repetition says the same, each beside the other backend's of the same round; fewer than
- * BENCH_SURE repetitions say nothing. */
+/* From how many keys on `group` makes its scores, tables included, in less time than group `other`.
+ * At one depth that is so, or the contrary, where every repetition says the same, each beside the
+ * other backend's of the same round; fewer than BENCH_SURE repetitions say nothing. */
 enum { BENCH_SURE = 5 };
 enum bench_order {
-    BENCH_NOT_TOLD,  /* at the largest depth the repetitions disagree, or are too few */
-    BENCH_NEVER,     /* at the largest depth it takes longer */
-    BENCH_ALWAYS,    /* at every depth it takes less: from the smallest on */
-    BENCH_FROM,      /* longer at one depth, less at the next and all beyond: in between, on a straight line */
+    BENCH_NOT_TOLD, /* at the largest depth the repetitions disagree, or are too few */
+    BENCH_NEVER,    /* at the largest depth it takes longer */
+    BENCH_ALWAYS,   /* at every depth it takes less: from the smallest on */
+    BENCH_FROM, /* longer at one depth, less at the next and all beyond: in between, on a straight
+                   line */
     BENCH_AT_LATEST, /* less at this depth and all beyond, and not told at the one before */
 };
 struct bench_crossing {

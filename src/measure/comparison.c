@@ -26,7 +26,8 @@ static int check(const struct comparison *c, struct err *e) {
     for (size_t t = 0; t < c->n_texts; t++) {
         const struct comparison_text *x = &c->texts[t];
         if (x->tokens < c->window)
-            return err_file(e, ERR_USAGE, x->file, "%zu token%s less than a window of %zu", x->tokens, x->tokens == 1 ? " is" : "s are", c->window);
+            return err_file(e, ERR_USAGE, x->file, "%zu token%s less than a window of %zu",
+                            x->tokens, x->tokens == 1 ? " is" : "s are", c->window);
         for (size_t i = 0; i < x->tokens; i++)
             if (x->ids[i] < 0 || (size_t)x->ids[i] >= g->n_vocab)
                 return err_file(e, ERR_USAGE, x->file, "token %zu has id %d, which is outside the vocabulary of %zu", i, x->ids[i], g->n_vocab);
@@ -129,7 +130,8 @@ static int open_all(struct measuring *m, struct err *e) {
     m->chunk = arena_zalloc(&m->arena, c->n_runs, sizeof *m->chunk);
     m->timed = arena_zalloc(&m->arena, c->n_runs, sizeof *m->timed);
     m->timings = arena_zalloc(&m->arena, c->n_runs, sizeof *m->timings);
-    if (!m->sessions || !m->chunk || !m->timed || !m->timings) return err_set(e, ERR_FAILED, "out of memory for the comparison");
+    if (!m->sessions || !m->chunk || !m->timed || !m->timings)
+        return err_set(e, ERR_FAILED, "out of memory for the comparison");
     for (; m->n_sessions < want; m->n_sessions++) {
         int rc = gpt2_session_open(&m->sessions[m->n_sessions], c->w, c->k, c->runs[m->n_sessions].spec, c->book, 1, c->window, DECODE_EVERY, e);
         if (rc) return rc;
@@ -192,7 +194,8 @@ static int time_attention(struct measuring *m, size_t every, struct err *e) {
     struct comparison *c = m->c;
     for (size_t r = 0; r < c->n_runs; r++) {
         const struct gpt2_session *s = r < m->n_sessions ? &m->sessions[r] : NULL;
-        m->timed[r] = s ? (struct timed){&s->attn, s->state[0], s->scratch} : shadow_timed(m->shadow, r);
+        m->timed[r] =
+            s ? (struct timed){&s->attn, s->state[0], s->scratch} : shadow_timed(m->shadow, r);
     }
     int rc = timing_measure(m->timed, c->n_runs, c->window, every, m->timings, e);
     for (size_t r = 0; r < c->n_runs && !rc; r++) m->chunk[r]->attention = m->timings[r];

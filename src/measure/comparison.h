@@ -33,7 +33,8 @@ struct comparison_chunk {
     struct moments *shadow;       /* [L][H][FIDELITIES], of the layers first_layer .. last_layer */
     struct attn_counters *loaded; /* [L] bytes read by the tokens decoded one at a time */
     size_t decoded;               /* how many: one in DECODE_EVERY, spread over the window */
-    struct timing attention;      /* seconds in attention of as many, timed at the window's end (timing.h) */
+    struct timing
+        attention; /* seconds in attention of as many, timed at the window's end (timing.h) */
     uint64_t *cut;                /* [L] rows that were cut short (attn_take_cut); NULL: none */
 };
 enum { TOP1_UNKNOWN = 2 };
@@ -42,7 +43,8 @@ enum { DECODE_EVERY = 64 }; /* or the window, where that is shorter */
 struct comparison_run {
     const char *spec;                /* as given */
     const char *keys, *values;       /* in full, of layer 0 */
-    const char *name, *title;        /* the effective spec in full, and the spec as tables show it (spec_name.h) */
+    const char *name,
+        *title; /* the effective spec in full, and the spec as tables show it (spec_name.h) */
     size_t stored_keys, stored_values; /* bytes per token, all layers and heads; keys at the window's end, exact few included */
     struct comparison_chunk *chunks; /* [n_chunks] those of this share, in order of text, then number */
     size_t n_chunks;
@@ -70,15 +72,16 @@ int comparison_prepare(struct comparison *c, struct err *e);
 /* Measures this share's chunks. `progress` (NULL: none) after each piece of work, in tokens x runs. ERR_INTERRUPTED after Ctrl-C. */
 int comparison_measure(struct comparison *c, void (*progress)(void *ctx, size_t done, size_t total), void *ctx, struct err *e);
 
-/* The numbers of one run over one text (index), or over all texts (SIZE_MAX): sums over its chunks in order.
- * Each chunk is one cluster of every estimate; the errors are NAN where there is but one. */
+/* The numbers of one run over one text (index), or over all texts (SIZE_MAX): sums over its chunks
+ * in order. Each chunk is one cluster of every estimate; the errors are NAN where there is but one.
+ */
 struct comparison_summary {
     size_t chunks, decoded;
     /* forced */
     size_t tokens;
     struct estimate nll, log_ratio;       /* log_ratio: nll - the baseline's, token by token */
     double perplexity, perplexity_error;  /* exp(mean nll), times the error of the mean */
-    double ratio, ratio_error;            /* the same of log_ratio: paired, so what both find hard drops out */
+    double ratio, ratio_error; /* the same of log_ratio: paired, so what both find hard drops out */
     struct estimate kld, same_top1, dp2;  /* dp2: squares of dp */
     double kld_median, kld_p99, kld_max, rms_dp, rms_dp_error;
     /* shadow */
@@ -88,8 +91,9 @@ struct comparison_summary {
     size_t worst_layer;                   /* by cosine */
     /* decode */
     struct attn_counters *loaded;         /* [L] bytes per decoded token, times decoded */
-    double attention_ms, attention_ms_least, attention_ms_most; /* of a token: median of the windows' medians, and of all
-                                                                 * repetitions least and most; NAN where none was decoded */
+    double attention_ms, attention_ms_least,
+        attention_ms_most;                /* of a token: median of the windows' medians, and of all
+                                           * repetitions least and most; NAN where none was decoded */
     uint64_t *cut;                        /* [L] rows that were cut short */
 };
 /* Memory from the arena; ERR_FAILED without. */

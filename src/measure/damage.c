@@ -178,7 +178,8 @@ int damage_of_spec(struct spec_damage *damage, const struct gpt2_weights *w, con
         estimate_add(&kl, klds.n, klds.sum);
         estimate_add(&log_ratio, log_ratios.n, log_ratios.sum);
     }
-    *damage = (struct spec_damage){estimate_mean(&kl), estimate_error(&kl), exp(estimate_mean(&log_ratio)), 0};
+    *damage = (struct spec_damage){estimate_mean(&kl), estimate_error(&kl),
+                                   exp(estimate_mean(&log_ratio)), 0};
     damage->ratio_error = damage->ratio * estimate_error(&log_ratio);
     if (opened) gpt2_session_close(&s);
     gpt2_session_close(&m.s);

@@ -20,7 +20,8 @@ int damage_measure(double *damage, const struct gpt2_weights *w, const struct ke
 
 /* What an attention spec costs the windows' text, scored as above: the divergence from the exact model's predictions, and the ratio of perplexities. */
 struct spec_damage {
-    double kl, kl_error;       /* nats; standard error of the mean, windows as clusters: NAN for one window */
+    double kl,
+        kl_error; /* nats; standard error of the mean, windows as clusters: NAN for one window */
     double ratio, ratio_error; /* of perplexities */
 };
 

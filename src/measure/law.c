@@ -59,7 +59,8 @@ static double student_t(double p, size_t freedom) {
 
 enum { POINTS_MAX = 256 };
 
-/* A straight line through (x, y): what is left of y, and its slope. dx[n]: x less its mean, and xx the sum of its squares. */
+/* A straight line through (x, y): what is left of y, and its slope. dx[n]: x less its mean, and xx
+ * the sum of its squares. */
 static double line_residuals(const double *dx, double xx, const double *y, size_t n, double *rest) {
     double mean = 0, slope = 0;
     for (size_t i = 0; i < n; i++) mean += y[i] / (double)n, slope += dx[i] * y[i] / xx;
@@ -72,8 +73,10 @@ static double p_of(double x, double error, size_t freedom) {
     return error > 0 ? student_p(x / error, freedom) : 0;
 }
 
-bool power_law_test(const double *x, const double *y, size_t n, size_t windows, double level, struct power_law_test *t) {
-    double dx[POINTS_MAX], mean[POINTS_MAX], logs[POINTS_MAX], residual[POINTS_MAX], square[POINTS_MAX] = {0};
+bool power_law_test(const double *x, const double *y, size_t n, size_t windows, double level,
+                    struct power_law_test *t) {
+    double dx[POINTS_MAX], mean[POINTS_MAX], logs[POINTS_MAX], residual[POINTS_MAX],
+        square[POINTS_MAX] = {0};
     double mean_x = 0, xx = 0, slope_square = 0, largest = 0, W = (double)windows;
     *t = (struct power_law_test){.windows = windows, .p = 1};
     if (n < 3 || n > POINTS_MAX || windows < 2) return false;
@@ -84,10 +87,12 @@ bool power_law_test(const double *x, const double *y, size_t n, size_t windows, 
         if (!(x[i] > 0 && mean[i] > 0)) return false;
         mean_x += log(x[i]) / (double)n;
     }
-    for (size_t i = 0; i < n; i++) dx[i] = log(x[i]) - mean_x, xx += dx[i] * dx[i], logs[i] = log(mean[i]);
+    for (size_t i = 0; i < n; i++)
+        dx[i] = log(x[i]) - mean_x, xx += dx[i] * dx[i], logs[i] = log(mean[i]);
     if (!(xx > 0)) return false;
     double slope = line_residuals(dx, xx, logs, n, residual);
-    for (size_t w = 0; w < windows; w++) { /* what the window adds to the log of each mean, and so to residuals and slope */
+    /* What each window adds to the log of each mean, and so to residuals and slope. */
+    for (size_t w = 0; w < windows; w++) {
         double added[POINTS_MAX], rest[POINTS_MAX];
         for (size_t i = 0; i < n; i++) added[i] = (y[w * n + i] - mean[i]) / (W * mean[i]);
         double of_slope = line_residuals(dx, xx, added, n, rest);

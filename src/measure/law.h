@@ -15,12 +15,13 @@ struct power_law {
 /* Least squares of log y on log x. False where fewer than two points, or no two different x, can be used. */
 bool power_law_fit(const double *x, const double *y, size_t n, struct power_law *fit);
 
-/* Do the points lie on the fitted curve? Their errors come from the same windows of text and move together,
- * so each residual's error is taken from how that residual itself varies over windows. */
+/* Do the points lie on the fitted curve? Their errors come from the same windows of text and move
+ * together, so each residual's error is taken from how that residual itself varies over windows. */
 struct power_law_test {
     size_t windows;
-    double p;              /* of the residual that is farthest off, for its error: Student's t with windows - 1 degrees of
-                            * freedom, two-sided, times the number of residuals that are looked at (Bonferroni) */
+    double p; /* of the residual that is farthest off, for its error: Student's t with windows - 1
+               * degrees of freedom, two-sided, times the number of residuals that are looked at
+               * (Bonferroni) */
     size_t worst;          /* that point */
     double residual, error; /* its y over the curve's, less 1; standard error */
     double visible;        /* the residual that would just be seen at `level` */
@@ -28,11 +29,13 @@ struct power_law_test {
     double exponent_p;     /* of an exponent of 1, two-sided */
 };
 
-/* y[windows][n]: what each window says of the points; their means are fitted as above. False without three points that
- * have x > 0 and a mean above 0, or with fewer than two windows. */
-bool power_law_test(const double *x, const double *y, size_t n, size_t windows, double level, struct power_law_test *t);
+/* y[windows][n]: what each window says of the points; their means are fitted as above. False
+ * without three points that have x > 0 and a mean above 0, or with fewer than two windows. */
+bool power_law_test(const double *x, const double *y, size_t n, size_t windows, double level,
+                    struct power_law_test *t);
 
-/* The chance of a |t| at least this large, of Student's t with `freedom` >= 1 degrees of freedom. */
+/* The chance of a |t| at least this large, of Student's t with `freedom` >= 1 degrees of freedom.
+ */
 double student_p(double t, size_t freedom);
 
 #endif

@@ -10,8 +10,11 @@ static size_t first_scored(const struct perplexity_windows *p) { return p->strid
 
 static size_t count_windows(const struct perplexity_windows *p, size_t n) { return n < p->window ? 0 : (n - p->window) / step(p) + 1; }
 
-/* Windows that overlap share what they are of: those that begin within one window's length are a cluster. */
-static size_t cluster_of(const struct perplexity_windows *p, size_t window) { return window * step(p) / p->window; }
+/* Windows that overlap share what they are of: those that begin within one window's length are a
+ * cluster. */
+static size_t cluster_of(const struct perplexity_windows *p, size_t window) {
+    return window * step(p) / p->window;
+}
 
 int perplexity_plan(const struct perplexity_windows *p, const struct gpt2_config *c, const char *file, size_t n, size_t *windows, struct err *e) {
     if (p->window < 4 || p->window > c->n_ctx)
@@ -19,7 +22,9 @@ int perplexity_plan(const struct perplexity_windows *p, const struct gpt2_config
     if (p->stride >= p->window)
         return err_set(e, ERR_USAGE, "a stride of %zu tokens: expected less than the window of %zu", p->stride, p->window);
     *windows = count_windows(p, n);
-    return *windows ? OK : err_file(e, ERR_USAGE, file, "%zu token%s less than a window of %zu", n, n == 1 ? " is" : "s are", p->window);
+    return *windows ? OK
+                    : err_file(e, ERR_USAGE, file, "%zu token%s less than a window of %zu", n,
+                               n == 1 ? " is" : "s are", p->window);
 }
 
 /* The session's buffers during one measurement. */
@@ -63,13 +68,15 @@ int perplexity_measure(struct gpt2_session *s, const struct perplexity_windows *
         gpt2_rewind(s, 0, 0);
         for (size_t pos = 0, take; !rc && pos < p->window; pos += take) {
             take = p->window - pos < s->max_rows ? p->window - pos : s->max_rows;
-            rc = interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted")
-                                     : run_batch(s, p, &b, ids + r->windows * step(p), pos, take, &cluster, e);
+            rc = interrupt_pending()
+                     ? err_set(e, ERR_INTERRUPTED, "interrupted")
+                     : run_batch(s, p, &b, ids + r->windows * step(p), pos, take, &cluster, e);
             r->tokens += take;
             if (!rc && progress) progress(ctx, r->tokens);
         }
         r->used = r->windows * step(p) + p->window;
-        if (r->windows + 1 < windows && cluster_of(p, r->windows + 1) == cluster_of(p, r->windows)) continue;
+        if (r->windows + 1 < windows && cluster_of(p, r->windows + 1) == cluster_of(p, r->windows))
+            continue;
         estimate_add(&r->nll, cluster.n, cluster.sum);
         cluster = (struct moments){0};
     }

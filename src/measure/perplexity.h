@@ -17,7 +17,8 @@ struct perplexity_windows {
 struct perplexity_result {
     size_t windows, tokens; /* run */
     size_t used;            /* of the text: up to the end of the last window, each once */
-    struct estimate nll;    /* -log p of the scored tokens, nats; a cluster is what a window's length of text scores */
+    struct estimate nll; /* -log p of the scored tokens, nats; a cluster is what a window's length
+                            of text scores */
     double seconds;
 };
 

@@ -17,7 +17,8 @@ void moments_join(struct moments *to, const struct moments *m) {
 
 double moments_mean(const struct moments *m) { return m->n ? m->sum / (double)m->n : 0; }
 
-/* The weighted squares about a mean that moves, after West (1979): differences, never large squares less others. */
+/* The weighted squares about a mean that moves, after West (1979): differences, never large squares
+ * less others. */
 void estimate_add(struct estimate *e, uint64_t n, double sum) {
     if (!n) return;
     double weight = (double)n * (double)n, off = sum / (double)n - e->centre;

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Sums over n samples; {0} is no sample. One sample that is no number makes the mean NaN: it is never left
- * out. The squares are for readers of shares who want the spread inside a window: they say nothing of how far
- * a mean is off, since samples of one window are not independent. */
+/* Sums over n samples; {0} is no sample. One sample that is no number makes the mean NaN: it is
+ * never left out. The squares are for readers of shares who want the spread inside a window: they
+ * say nothing of how far a mean is off, since samples of one window are not independent. */
 struct moments {
     uint64_t n;
     double sum, sum2;
@@ -18,18 +18,19 @@ void moments_join(struct moments *to, const struct moments *m);
 
 double moments_mean(const struct moments *m);
 
-/* The mean of samples that come in clusters, and how far it may be off. The tokens, layers and heads of
- * one window say much the same, so that they are no independent samples; windows nearly are. So each window
- * is a cluster, and the error is that of a ratio of two sums over clusters (linearised, as in Cochran,
- * "Sampling Techniques", 6.5): with n_w samples in window w of W, the sum s_w, and the mean m of all,
- *     error^2 = W / (W - 1) * sum_w (s_w - m n_w)^2 / (sum_w n_w)^2,
+/* The mean of samples that come in clusters, and how far it may be off. The tokens, layers and
+ * heads of one window say much the same, so that they are no independent samples; windows nearly
+ * are. So each window is a cluster, and the error is that of a ratio of two sums over clusters
+ * (linearised, as in Cochran, "Sampling Techniques", 6.5): with n_w samples in window w of W, the
+ * sum s_w, and the mean m of all, error^2 = W / (W - 1) * sum_w (s_w - m n_w)^2 / (sum_w n_w)^2,
  * which for windows of equal size is the variance of the windows' means divided by W.
- * Clusters are added one by one, and always in the same order, so that a sum over shares has the same bits
- * as one run. {0} is no sample. */
+ * Clusters are added one by one, and always in the same order, so that a sum over shares has the
+ * same bits as one run. {0} is no sample. */
 struct estimate {
     uint64_t n, clusters;
     double sum;
-    double weight, centre, spread; /* sum of n_w^2; the windows' mean by that weight; its weighted squares */
+    double weight, centre,
+        spread; /* sum of n_w^2; the windows' mean by that weight; its weighted squares */
 };
 
 /* Adds a cluster of n samples; one without samples is none. */

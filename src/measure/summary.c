@@ -31,14 +31,16 @@ static void finish_forced(struct comparison_summary *s, float *klds) {
     s->ratio = exp(estimate_mean(&s->log_ratio));
     s->ratio_error = s->ratio * estimate_error(&s->log_ratio);
     s->rms_dp = sqrt(estimate_mean(&s->dp2));
-    s->rms_dp_error = s->rms_dp > 0 ? estimate_error(&s->dp2) / (2 * s->rms_dp) : estimate_error(&s->dp2);
+    s->rms_dp_error =
+        s->rms_dp > 0 ? estimate_error(&s->dp2) / (2 * s->rms_dp) : estimate_error(&s->dp2);
     s->kld_median = quantile(klds, s->tokens, 0.5);
     s->kld_p99 = quantile(klds, s->tokens, 0.99);
     s->kld_max = quantile(klds, s->tokens, 1);
 }
 
 /* A window's layer is the sum over its heads, and the whole the sum over its layers, in order. */
-static void add_shadow(const struct comparison_chunk *k, struct comparison_summary *s, size_t L, size_t H) {
+static void add_shadow(const struct comparison_chunk *k, struct comparison_summary *s, size_t L,
+                       size_t H) {
     struct moments all[FIDELITIES] = {{0}};
     for (size_t l = 0; l < L; l++) {
         struct moments layer[FIDELITIES] = {{0}};
@@ -70,13 +72,16 @@ static size_t worst_layer(const struct comparison_summary *s, size_t L) {
     return worst;
 }
 
-/* Milliseconds of a token; ms[chunks] keeps the windows' medians. Windows decode as many tokens each. */
+/* Milliseconds of a token; ms[chunks] keeps the windows' medians. Windows decode as many tokens
+ * each. */
 static void add_timing(const struct comparison_chunk *k, struct comparison_summary *s, float *ms) {
     const struct timing *t = &k->attention;
     double scale = 1000 / (double)k->decoded;
     ms[s->chunks] = (float)(scale * t->median);
-    if (!s->chunks || scale * t->least < s->attention_ms_least) s->attention_ms_least = scale * t->least;
-    if (!s->chunks || scale * t->most > s->attention_ms_most) s->attention_ms_most = scale * t->most;
+    if (!s->chunks || scale * t->least < s->attention_ms_least)
+        s->attention_ms_least = scale * t->least;
+    if (!s->chunks || scale * t->most > s->attention_ms_most)
+        s->attention_ms_most = scale * t->most;
 }
 
 int comparison_summarise(const struct comparison *c, size_t run, size_t text, struct arena *a, struct comparison_summary *s, struct err *e) {
@@ -91,7 +96,8 @@ int comparison_summarise(const struct comparison *c, size_t run, size_t text, st
         .attention_ms_least = NAN,
         .attention_ms_most = NAN,
     };
-    float *klds = arena_alloc(a, tokens + 1, sizeof *klds), *ms = arena_alloc(a, r->n_chunks + 1, sizeof *ms);
+    float *klds = arena_alloc(a, tokens + 1, sizeof *klds),
+          *ms = arena_alloc(a, r->n_chunks + 1, sizeof *ms);
     if (!s->layers || !s->heads || !s->loaded || !s->cut || !klds || !ms)
         return err_set(e, ERR_FAILED, "out of memory for a summary");
     for (size_t i = 0; i < r->n_chunks; i++) {

@@ -110,7 +110,8 @@ void attention_log_json(FILE *fp, const struct attention_log *log) {
             const struct moments *x = &log->fidelity[l * FIDELITIES + m];
             json_put_array(&j, metrics[m]);
             json_put_double(&j, NULL, x->n ? moments_mean(x) : NAN);
-            json_put_null(&j, NULL); /* the queries of one text are not independent: there is no error */
+            json_put_null(
+                &j, NULL); /* the queries of one text are not independent: there is no error */
             json_put_close(&j);
         }
         json_put_close(&j);

@@ -117,7 +117,8 @@ void bench_put_csv(const struct bench_report *r, FILE *fp) {
         stages_put_csv(r, fp);
         return;
     }
-    fputs("model,type,file_bytes,parameters,kernels,threads,attn,test,n,depth,batch,tokens_per_s,min,max,bytes_per_token,gb_per_s,gflop_per_s,limit,share,effective_attn\n",
+    fputs("model,type,file_bytes,parameters,kernels,threads,attn,test,n,depth,batch,tokens_per_s,"
+          "min,max,bytes_per_token,gb_per_s,gflop_per_s,limit,share,effective_attn\n",
           fp);
     for (size_t i = 0; i < b->n_rows; i++) {
         const struct bench_row *row = &b->rows[i];

@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Every column that some table of `compare` has, with its definition: lines of at most 80 columns, or a Markdown list. */
+/* Every column that some table of `compare` has, with its definition: lines of at most 80 columns,
+ * or a Markdown list. */
 void columns_explain(FILE *fp, bool markdown);
 
 #endif

@@ -78,8 +78,10 @@ static void forced_fields(FILE *fp, const struct comparison_summary *s) {
     number_field(fp, s->tokens > 0, s->rms_dp);
 }
 
-/* What every row ends with. Of the row of all layers, the fidelities are of those in shadow_layers. */
-static void last_fields(FILE *fp, const struct compare_report *r, const struct place *p, const struct comparison_summary *s) {
+/* What every row ends with. Of the row of all layers, the fidelities are of those in shadow_layers.
+ */
+static void last_fields(FILE *fp, const struct compare_report *r, const struct place *p,
+                        const struct comparison_summary *s) {
     bool whole = p->layer == SIZE_MAX;
     fprintf(fp, ",%zu", s->chunks);
     error_field(fp, whole ? s->nll.clusters : 0, s->rms_dp_error);
@@ -122,9 +124,13 @@ static void layer_rows(const struct compare_report *r, struct place p, const str
 }
 
 void compare_put_csv(const struct compare_report *r, FILE *fp) {
-    fputs("text,window,attn,keys,values,layer,head,n,cosine,cosine_se,kl,kl_se,spearman,spearman_se,top5,top5_se,loaded_keys,loaded_scales,"
-          "loaded_codebooks,loaded_tables,loaded_values,loaded_total,stored_keys,stored_values,attention_ms,tokens,perplexity,perplexity_se,"
-          "ratio,ratio_se,kld,kld_se,kld_median,kld_p99,kld_max,same_top1,same_top1_se,rms_dp,windows,rms_dp_se,effective_attn,attention_ms_min,attention_ms_max,shadow_layers,codebook_saw_text\n",
+    fputs("text,window,attn,keys,values,layer,head,n,cosine,cosine_se,kl,kl_se,spearman,spearman_"
+          "se,top5,top5_se,loaded_keys,loaded_scales,"
+          "loaded_codebooks,loaded_tables,loaded_values,loaded_total,stored_keys,stored_values,"
+          "attention_ms,tokens,perplexity,perplexity_se,"
+          "ratio,ratio_se,kld,kld_se,kld_median,kld_p99,kld_max,same_top1,same_top1_se,rms_dp,"
+          "windows,rms_dp_se,effective_attn,attention_ms_min,attention_ms_max,shadow_layers,"
+          "codebook_saw_text\n",
           fp);
     struct place p = {.c = r->main, .head = SIZE_MAX};
     for (p.text = 0; p.text < r->main->n_texts; p.text++)

@@ -14,7 +14,8 @@ static void pair(struct json_out *j, const char *key, double mean, double error)
 }
 
 static void fidelities(struct json_out *j, const struct estimate *m) {
-    for (int i = 0; i < FIDELITIES; i++) pair(j, fidelity_names[i], estimate_mean(&m[i]), estimate_error(&m[i]));
+    for (int i = 0; i < FIDELITIES; i++)
+        pair(j, fidelity_names[i], estimate_mean(&m[i]), estimate_error(&m[i]));
 }
 
 /* JSON has no NaN: a figure that is no number is null, and this says that it was measured. */
@@ -154,7 +155,8 @@ static void shadow(struct json_out *j, const struct compare_report *r, const str
     fidelities(j, s->all);
     json_put_close(j);
     json_put_uint(j, "worst_layer", s->worst_layer);
-    json_put_array(j, "layer_range"); /* first and last: those that "all" and the bytes beside it are of */
+    json_put_array(
+        j, "layer_range"); /* first and last: those that "all" and the bytes beside it are of */
     json_put_uint(j, NULL, r->main->first_layer);
     json_put_uint(j, NULL, r->main->last_layer);
     json_put_close(j);
@@ -250,8 +252,10 @@ static void lengths(struct json_out *j, const struct compare_report *r) {
 }
 
 static void law_test(struct json_out *j, const struct compare_report *r) {
-    static const char *const verdicts[] = {[LAW_NOT_SETTLED] = "not settled", [LAW_NO_POWER_LAW] = "no power law",
-                                           [LAW_SLOWER] = "falls more slowly", [LAW_FASTER] = "falls faster",
+    static const char *const verdicts[] = {[LAW_NOT_SETTLED] = "not settled",
+                                           [LAW_NO_POWER_LAW] = "no power law",
+                                           [LAW_SLOWER] = "falls more slowly",
+                                           [LAW_FASTER] = "falls faster",
                                            [LAW_HOLDS] = "holds"};
     struct power_law_test t;
     json_put_cstr(j, "verdict", verdicts[compare_law_verdict(r)]);
@@ -279,7 +283,8 @@ static void law(struct json_out *j, const struct compare_report *r) {
         json_put_object(j, NULL);
         json_put_uint(j, "m", r->law[i].m);
         json_put_uint(j, "k", r->law[i].k);
-        pair(j, "spearman", estimate_mean(&r->law[i].spearman), estimate_error(&r->law[i].spearman));
+        pair(j, "spearman", estimate_mean(&r->law[i].spearman),
+             estimate_error(&r->law[i].spearman));
         json_put_double(j, "local_exponent", compare_law_local(r, i));
         json_put_close(j);
     }

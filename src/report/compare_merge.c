@@ -129,9 +129,11 @@ static bool read_runs(struct merger *g, struct json *j) {
     json_enter_array(j);
     for (size_t i = 0; i < c->n_runs; i++) {
         struct comparison_run *run = &c->runs[i];
-        if (!(json_next_item(j) && json_enter_array(j) && json_next_item(j) && string_value(g, j, &run->spec) && json_next_item(j) &&
-              string_value(g, j, &run->keys) && json_next_item(j) && string_value(g, j, &run->values) &&
-              json_next_item(j) && string_value(g, j, &run->name) && size_item(j, &run->stored_keys) &&
+        if (!(json_next_item(j) && json_enter_array(j) && json_next_item(j) &&
+              string_value(g, j, &run->spec) && json_next_item(j) &&
+              string_value(g, j, &run->keys) && json_next_item(j) &&
+              string_value(g, j, &run->values) && json_next_item(j) &&
+              string_value(g, j, &run->name) && size_item(j, &run->stored_keys) &&
               size_item(j, &run->stored_values) && end_array(j)))
             return false;
         run->title = spec_title(run->spec, run->name, g->r->arena);
@@ -335,7 +337,8 @@ static bool read_loaded(struct merger *g, struct json *j, struct comparison_chun
 }
 
 static bool read_range(struct json *j, struct timing *t) {
-    return json_enter_array(j) && double_item(j, &t->least) && double_item(j, &t->most) && end_array(j);
+    return json_enter_array(j) && double_item(j, &t->least) && double_item(j, &t->most) &&
+           end_array(j);
 }
 
 static bool read_cut(struct merger *g, struct json *j, struct comparison_chunk *x) {

@@ -53,7 +53,8 @@ struct text_number compare_layers(const struct compare_report *r) {
 }
 
 /* Of the layers first .. last. */
-static struct compare_bytes loaded(const struct compare_report *r, const struct comparison_summary *s, size_t first, size_t last) {
+static struct compare_bytes loaded(const struct compare_report *r,
+                                   const struct comparison_summary *s, size_t first, size_t last) {
     struct attn_counters sum = {0};
     struct compare_bytes b = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
     if (!s->decoded || !s->loaded) return b;
@@ -62,24 +63,31 @@ static struct compare_bytes loaded(const struct compare_report *r, const struct 
     b = (struct compare_bytes){.keys = (double)sum.keys / n, .scales = (double)sum.scales / n, .codebooks = (double)sum.codebooks / n,
                                .tables = (double)sum.tables / n, .values = (double)sum.values / n};
     b.skipped_rows = (double)sum.skipped_rows / n;
-    b.skipped_mass = (double)sum.skipped_mass / SKIP_MASS_UNIT / (n * (double)((last - first + 1) * r->model.config.n_head));
+    b.skipped_mass = (double)sum.skipped_mass / SKIP_MASS_UNIT /
+                     (n * (double)((last - first + 1) * r->model.config.n_head));
     b.total = (double)(sum.keys + sum.scales + sum.codebooks + sum.tables + sum.values) / n;
     return b;
 }
 
-struct compare_bytes compare_loaded(const struct compare_report *r, const struct comparison_summary *s, size_t layer) {
-    return layer == SIZE_MAX ? loaded(r, s, 0, r->model.config.n_layer - 1) : loaded(r, s, layer, layer);
+struct compare_bytes compare_loaded(const struct compare_report *r,
+                                    const struct comparison_summary *s, size_t layer) {
+    return layer == SIZE_MAX ? loaded(r, s, 0, r->model.config.n_layer - 1)
+                             : loaded(r, s, layer, layer);
 }
 
-struct compare_bytes compare_loaded_shadow(const struct compare_report *r, const struct comparison_summary *s) {
+struct compare_bytes compare_loaded_shadow(const struct compare_report *r,
+                                           const struct comparison_summary *s) {
     return loaded(r, s, r->main->first_layer, r->main->last_layer);
 }
 
 static double law_x(const struct compare_report *r, size_t i) {
-    return (double)(r->model.config.n_embd / r->model.config.n_head) / (double)(r->law[i].m * r->law[i].k);
+    return (double)(r->model.config.n_embd / r->model.config.n_head) /
+           (double)(r->law[i].m * r->law[i].k);
 }
 
-static double law_y(const struct compare_report *r, size_t i) { return 1 - estimate_mean(&r->law[i].spearman); }
+static double law_y(const struct compare_report *r, size_t i) {
+    return 1 - estimate_mean(&r->law[i].spearman);
+}
 
 bool compare_law_fit(const struct compare_report *r, struct power_law *fit) {
     double *x = arena_alloc(r->arena, r->n_law, sizeof *x), *y = arena_alloc(r->arena, r->n_law, sizeof *y);
@@ -90,7 +98,8 @@ bool compare_law_fit(const struct compare_report *r, struct power_law *fit) {
 
 bool compare_law_test(const struct compare_report *r, struct power_law_test *t) {
     size_t n = r->n_law, windows = r->n_law_windows;
-    double *x = arena_alloc(r->arena, n + 1, sizeof *x), *y = arena_alloc(r->arena, n * windows + 1, sizeof *y);
+    double *x = arena_alloc(r->arena, n + 1, sizeof *x),
+           *y = arena_alloc(r->arena, n * windows + 1, sizeof *y);
     *t = (struct power_law_test){.windows = windows};
     if (!x || !y) return false;
     for (size_t i = 0; i < n; i++) {
@@ -101,7 +110,8 @@ bool compare_law_test(const struct compare_report *r, struct power_law_test *t) 
     return power_law_test(x, y, n, windows, LAW_LEVEL, t);
 }
 
-/* An exponent of 1 is what the law says; an upper bound also stands where the error falls faster. A tenth is granted. */
+/* An exponent of 1 is what the law says; an upper bound also stands where the error falls faster. A
+ * tenth is granted. */
 enum law_verdict compare_law_verdict(const struct compare_report *r) {
     struct power_law fit;
     struct power_law_test t;

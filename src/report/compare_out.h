@@ -80,17 +80,23 @@ struct compare_bytes {
 };
 struct compare_bytes compare_loaded(const struct compare_report *r, const struct comparison_summary *s, size_t layer);
 /* The same of the layers that the shadow has. */
-struct compare_bytes compare_loaded_shadow(const struct compare_report *r, const struct comparison_summary *s);
+struct compare_bytes compare_loaded_shadow(const struct compare_report *r,
+                                           const struct comparison_summary *s);
 
 /* The law of arXiv 2601.10155, 1 - rho = O(d / (m K)), fitted to the points: y = 1 - rho against x = d / (m K). False with too few points. */
 bool compare_law_fit(const struct compare_report *r, struct power_law *fit);
 
-/* Do the points lie on the fitted curve, at the level LAW_LEVEL? False with too few points or windows. */
+/* Do the points lie on the fitted curve, at the level LAW_LEVEL? False with too few points or
+ * windows. */
 #define LAW_LEVEL 0.01
 bool compare_law_test(const struct compare_report *r, struct power_law_test *t);
 enum law_verdict {
-    LAW_NOT_SETTLED, /* too few points or windows, or errors so large that hardly any curve would be seen */
-    LAW_NO_POWER_LAW, LAW_SLOWER, LAW_FASTER, LAW_HOLDS
+    LAW_NOT_SETTLED, /* too few points or windows, or errors so large that hardly any curve would be
+                        seen */
+    LAW_NO_POWER_LAW,
+    LAW_SLOWER,
+    LAW_FASTER,
+    LAW_HOLDS
 };
 enum law_verdict compare_law_verdict(const struct compare_report *r);
 

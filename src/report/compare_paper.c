@@ -56,7 +56,8 @@ int paper_tables(const struct compare_report *r, const struct page *p, struct er
 }
 
 static int points(const struct compare_report *r, const struct page *p, struct err *e) {
-    static const char *const titles[] = {"m", "K", "d/(mK)", "1 - rho", "fitted", "off by", "local exponent"};
+    static const char *const titles[] = {"m",      "K",      "d/(mK)",        "1 - rho",
+                                         "fitted", "off by", "local exponent"};
     size_t d = r->model.config.n_embd / r->model.config.n_head;
     struct power_law fit;
     bool fitted = compare_law_fit(r, &fit);
@@ -65,7 +66,8 @@ static int points(const struct compare_report *r, const struct page *p, struct e
     for (size_t i = 0; i < sizeof titles / sizeof *titles; i++) table_cell(&t, "%s", titles[i]);
     for (size_t i = 0; i < r->n_law; i++) {
         const struct compare_law_point *l = &r->law[i];
-        double x = (double)d / (double)(l->m * l->k), y = 1 - estimate_mean(&l->spearman), local = compare_law_local(r, i);
+        double x = (double)d / (double)(l->m * l->k), y = 1 - estimate_mean(&l->spearman),
+               local = compare_law_local(r, i);
         double curve = fitted ? fit.factor * pow(x, fit.exponent) : NAN;
         table_cell(&t, "%zu", l->m);
         table_cell(&t, "%zu", l->k);
@@ -79,23 +81,31 @@ static int points(const struct compare_report *r, const struct page *p, struct e
 }
 
 /* What the test found, then what that means for an exponent of 1. */
-static void verdict(const struct compare_report *r, const struct power_law *fit, const struct page *p) {
+static void verdict(const struct compare_report *r, const struct power_law *fit,
+                    const struct page *p) {
     static const char *const said[] = {
         [LAW_NOT_SETTLED] = "that is not settled here",
-        [LAW_NO_POWER_LAW] = "it does not hold here, the points are no power law, and the fitted exponent is none of theirs",
+        [LAW_NO_POWER_LAW] = "it does not hold here, the points are no power law, and the fitted "
+                             "exponent is none of theirs",
         [LAW_SLOWER] = "it does not hold here, 1 - rho falls more slowly",
         [LAW_FASTER] = "it holds here as a bound, 1 - rho falls faster",
         [LAW_HOLDS] = "it holds here within the errors"};
     struct power_law_test t;
     bool tested = compare_law_test(r, &t);
-    page_line(p, "1 - rho = %.3f (d/(mK))^%.3f, exponent ± %.3f by the scatter of the points, R2 = %.3f over %zu points.", fit->factor,
-              fit->exponent, fit->exponent_error, fit->r2, fit->n);
+    page_line(p,
+              "1 - rho = %.3f (d/(mK))^%.3f, exponent ± %.3f by the scatter of the points, R2 = "
+              "%.3f over %zu points.",
+              fit->factor, fit->exponent, fit->exponent_error, fit->r2, fit->n);
     if (tested)
-        page_line(p, "Goodness of fit, level %g %%: the point m = %zu, K = %zu is off by %+.1f %% ± %.1f %%, p = %.2g over %zu windows; "
-                  "%.1f %% would be seen. Exponent ± %.3f over windows, p of 1 is %.2g.", 100 * LAW_LEVEL, r->law[t.worst].m,
-                  r->law[t.worst].k, 100 * t.residual, 100 * t.error, t.p, t.windows, 100 * t.visible, t.exponent_error, t.exponent_p);
+        page_line(p,
+                  "Goodness of fit, level %g %%: the point m = %zu, K = %zu is off by %+.1f %% ± "
+                  "%.1f %%, p = %.2g over %zu windows; "
+                  "%.1f %% would be seen. Exponent ± %.3f over windows, p of 1 is %.2g.",
+                  100 * LAW_LEVEL, r->law[t.worst].m, r->law[t.worst].k, 100 * t.residual,
+                  100 * t.error, t.p, t.windows, 100 * t.visible, t.exponent_error, t.exponent_p);
     else
-        page_line(p, "Goodness of fit: %s, so there are no errors to test against.", text_plural(t.windows, "window").s);
+        page_line(p, "Goodness of fit: %s, so there are no errors to test against.",
+                  text_plural(t.windows, "window").s);
     page_line(p, "The law asks for the exponent 1: %s.", said[compare_law_verdict(r)]);
 }
 

@@ -147,7 +147,8 @@ static void put_chunk(FILE *fp, const struct compare_report *r, size_t run, cons
         }
         json_put_close(&j);
     }
-    json_put_array(&j, "attention_range_s"); /* least and most, of which attention_s is the median */
+    json_put_array(&j,
+                   "attention_range_s"); /* least and most, of which attention_s is the median */
     json_put_double(&j, NULL, x->attention.least);
     json_put_double(&j, NULL, x->attention.most);
     json_put_close(&j);

@@ -59,10 +59,13 @@ static int loaded_table(const struct compare_report *r, size_t text, const struc
     struct compare_bytes base = compare_loaded(r, first, SIZE_MAX);
     struct text_table t;
     if (!first->decoded) return OK;
-    page_heading(p, 2, "Bytes loaded per decoded token, all layers (mean of %s); how many times less than the baseline",
+    page_heading(p, 2,
+                 "Bytes loaded per decoded token, all layers (mean of %s); how many times less "
+                 "than the baseline",
                  text_plural(first->decoded, "token").s);
     table_begin(&t, "lrrrrrrrr", p->arena);
-    HEADINGS(&t, "attention", "packed keys", "scales", "codebooks", "tables", "values", "total", "packed keys alone", "everything");
+    HEADINGS(&t, "attention", "packed keys", "scales", "codebooks", "tables", "values", "total",
+             "packed keys alone", "everything");
     for (size_t i = 0; i < r->main->n_runs; i++) {
         struct compare_bytes b = compare_loaded(r, compare_sum(r, i, text), SIZE_MAX);
         cell_backend(&t, r, i, text);
@@ -78,11 +81,14 @@ static int loaded_table(const struct compare_report *r, size_t text, const struc
     return page_table(p, &t, e);
 }
 
-static int time_table(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
+static int time_table(const struct compare_report *r, size_t text, const struct page *p,
+                      struct err *e) {
     const struct comparison_summary *first = compare_sum(r, 0, text);
     struct text_table t;
     if (!first->decoded) return OK;
-    page_heading(p, 2, "Milliseconds in attention per decoded token, all layers, of %s repetitions, backends in turn",
+    page_heading(p, 2,
+                 "Milliseconds in attention per decoded token, all layers, of %s repetitions, "
+                 "backends in turn",
                  text_count(first->chunks * TIMING_REPEATS).s);
     table_begin(&t, "lrrr", p->arena);
     HEADINGS(&t, "attention", "median", "least", "most");
@@ -96,7 +102,8 @@ static int time_table(const struct compare_report *r, size_t text, const struct 
     return page_table(p, &t, e);
 }
 
-static void forced_row(struct text_table *t, const struct compare_report *r, size_t run, size_t text) {
+static void forced_row(struct text_table *t, const struct compare_report *r, size_t run,
+                       size_t text) {
     const struct comparison_summary *s = compare_sum(r, run, text);
     cell_backend(t, r, run, text);
     cell_bytes(t, stored(&r->main->runs[run]));
@@ -115,21 +122,25 @@ static int forced_table(const struct compare_report *r, size_t text, const struc
     struct text_table t;
     if (!compare_sum(r, 0, text)->tokens) return OK;
     page_heading(p, 2, "Forced: the same tokens, each with its own hidden states; %s scored; %s",
-                 text_count(compare_sum(r, 0, text)->tokens).s, error_note(compare_sum(r, 0, text)->nll.clusters).s);
+                 text_count(compare_sum(r, 0, text)->tokens).s,
+                 error_note(compare_sum(r, 0, text)->nll.clusters).s);
     table_begin(&t, "lrrrrrrrrrr", p->arena);
-    HEADINGS(&t, "attention", "stored/token", "loaded/token", "perplexity", "ratio", "KLD mean", "median", "99 %", "max", "same top-1", "RMS dp");
+    HEADINGS(&t, "attention", "stored/token", "loaded/token", "perplexity", "ratio", "KLD mean",
+             "median", "99 %", "max", "same top-1", "RMS dp");
     for (size_t i = 0; i < r->main->n_runs; i++) forced_row(&t, r, i, text);
     return page_table(p, &t, e);
 }
 
-/* Where a row of the shadow's table is of: SIZE_MAX for all heads, and for all layers that it has. */
+/* Where a row of the shadow's table is of: SIZE_MAX for all heads, and for all layers that it has.
+ */
 struct where {
     size_t run, text, layer, head;
     double loaded;
     bool worst;
 };
 
-static void shadow_row(struct text_table *t, const struct compare_report *r, const struct where *w, const struct estimate *m) {
+static void shadow_row(struct text_table *t, const struct compare_report *r, const struct where *w,
+                       const struct estimate *m) {
     cell_backend(t, r, w->run, w->text);
     if (w->layer == SIZE_MAX)
         table_cell(t, "%s", compare_layers(r).s);
@@ -142,7 +153,8 @@ static void shadow_row(struct text_table *t, const struct compare_report *r, con
     table_cell(t, "%s", w->worst ? "worst" : "");
 }
 
-static void shadow_rows(struct text_table *t, const struct compare_report *r, size_t run, size_t text) {
+static void shadow_rows(struct text_table *t, const struct compare_report *r, size_t run,
+                        size_t text) {
     const struct comparison_summary *s = compare_sum(r, run, text);
     size_t L = r->model.config.n_layer, H = r->model.config.n_head, measured = 0;
     for (size_t l = 0; l < L; l++) measured += s->layers[l * FIDELITIES].n > 0;
@@ -150,9 +162,11 @@ static void shadow_rows(struct text_table *t, const struct compare_report *r, si
         const struct estimate *m = s->layers + l * FIDELITIES;
         if (!m[0].n) continue;
         bool worst = measured > 1 && l == s->worst_layer;
-        shadow_row(t, r, &(struct where){run, text, l, SIZE_MAX, compare_loaded(r, s, l).total, worst}, m);
+        shadow_row(
+            t, r, &(struct where){run, text, l, SIZE_MAX, compare_loaded(r, s, l).total, worst}, m);
         for (size_t h = 0; r->heads && h < H; h++)
-            shadow_row(t, r, &(struct where){run, text, l, h, NAN, false}, s->heads + (l * H + h) * FIDELITIES);
+            shadow_row(t, r, &(struct where){run, text, l, h, NAN, false},
+                       s->heads + (l * H + h) * FIDELITIES);
     }
     struct where all = {run, text, SIZE_MAX, SIZE_MAX, compare_loaded_shadow(r, s).total, false};
     if (measured > 1) shadow_row(t, r, &all, s->all);
@@ -179,7 +193,9 @@ static int shadow_table(const struct compare_report *r, size_t text, const struc
         shadow_rows(&t, r, i, text);
     }
     if (!n) return OK;
-    page_heading(p, 2, "Shadow: attention alone, on the baseline's own q, k, v; n = %s queries of all heads in each layer; %s",
+    page_heading(p, 2,
+                 "Shadow: attention alone, on the baseline's own q, k, v; n = %s queries of all "
+                 "heads in each layer; %s",
                  text_count(n).s, error_note(windows).s);
     return page_table(p, &t, e);
 }
@@ -193,10 +209,13 @@ static int free_texts(const struct compare_report *r, size_t text, const struct 
         bool same = f->first_difference == SIZE_MAX;
         char what[80] = "the same text";
         if (!same) snprintf(what, sizeof what, "token %zu is the first that differs, marked >>>", f->first_difference + 1);
-        page_heading(p, 2, "Free: %s and %s go on after %zu tokens of the text, seed %llu: %s", r->main->runs[0].title, r->main->runs[i].title,
-                     r->n_prompt, (unsigned long long)r->seed, what);
-        struct page_column left = {r->main->runs[0].title, base->text, base->bytes, same ? SIZE_MAX : f->same_bytes};
-        struct page_column right = {r->main->runs[i].title, f->text, f->bytes, same ? SIZE_MAX : f->same_bytes};
+        page_heading(p, 2, "Free: %s and %s go on after %zu tokens of the text, seed %llu: %s",
+                     r->main->runs[0].title, r->main->runs[i].title, r->n_prompt,
+                     (unsigned long long)r->seed, what);
+        struct page_column left = {r->main->runs[0].title, base->text, base->bytes,
+                                   same ? SIZE_MAX : f->same_bytes};
+        struct page_column right = {r->main->runs[i].title, f->text, f->bytes,
+                                    same ? SIZE_MAX : f->same_bytes};
         if (!f->text || !base->text)
             fprintf(p->fp, "(no tokenizer: -o json has the ids)\n");
         else
@@ -218,10 +237,12 @@ static int length_table(const struct compare_report *r, size_t text, int what, c
     for (size_t i = 0; i < n; i++) table_cell(&t, "%zu", r->lengths[i].window);
     for (size_t run = 1; run < r->main->n_runs; run++) {
         table_cell(&t, "%s", r->main->runs[run].title);
-        for (size_t i = 0; i < n; i++) cell_estimate(&t, &compare_length_sum(r, i, run, text)->all[what]);
+        for (size_t i = 0; i < n; i++)
+            cell_estimate(&t, &compare_length_sum(r, i, run, text)->all[what]);
     }
     table_cell(&t, "windows of ±");
-    for (size_t i = 0; i < n; i++) table_cell(&t, "%s", text_count(compare_length_sum(r, i, 0, text)->chunks).s);
+    for (size_t i = 0; i < n; i++)
+        table_cell(&t, "%s", text_count(compare_length_sum(r, i, 0, text)->chunks).s);
     if (r->paper && what == FIDELITY_COSINE) {
         table_cell(&t, "lookat4, published");
         for (size_t i = 0; i < n; i++) table_cell(&t, "%s", paper_by_length(r->lengths[i].window));
@@ -231,9 +252,13 @@ static int length_table(const struct compare_report *r, size_t text, int what, c
 
 static int length_tables(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
     if (!r->n_lengths) return OK;
-    page_heading(p, 2, "By length of the window: cosine of the output, second half of each window, layers: %s", compare_layers(r).s);
+    page_heading(
+        p, 2,
+        "By length of the window: cosine of the output, second half of each window, layers: %s",
+        compare_layers(r).s);
     int rc = length_table(r, text, FIDELITY_COSINE, p, e);
-    page_heading(p, 2, "By length of the window: Spearman's rho of the scores, layers: %s", compare_layers(r).s);
+    page_heading(p, 2, "By length of the window: Spearman's rho of the scores, layers: %s",
+                 compare_layers(r).s);
     return rc ? rc : length_table(r, text, FIDELITY_SPEARMAN, p, e);
 }
 
@@ -253,7 +278,8 @@ static void introduction(const struct compare_report *r, const struct page *p) {
     page_line(p, "codebooks of %s, calibrated on%s", printable_copy(r->book->file).s, corpora);
 }
 
-static int text_tables(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
+static int text_tables(const struct compare_report *r, size_t text, const struct page *p,
+                       struct err *e) {
     const struct comparison_text *x = &r->main->texts[text];
     size_t windows = compare_sum(r, 0, text)->chunks;
     page_heading(p, 1, "%s: %s of %s in %s", printable_copy(x->file).s,
@@ -276,7 +302,8 @@ int compare_put_text(const struct compare_report *r, bool markdown, FILE *fp, st
     if (!rc && r->paper) rc = paper_tables(r, &p, e);
     for (size_t text = 0; text < r->main->n_texts && !rc; text++) rc = text_tables(r, text, &p, e);
     if (!rc && r->paper) rc = paper_law(r, &p, e);
-    for (size_t text = 0; text < r->main->n_texts && !rc; text++) rc = summary_table(r, text, &p, e);
+    for (size_t text = 0; text < r->main->n_texts && !rc; text++)
+        rc = summary_table(r, text, &p, e);
     if (rc || !r->explain) return rc;
     page_heading(&p, 1, "What the columns are");
     columns_explain(fp, markdown);

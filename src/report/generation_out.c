@@ -227,10 +227,12 @@ int generation_out_close(struct generation_out *o, const struct generation_figur
 }
 
 void generation_print_figures(FILE *fp, const struct generation_figures *f, const char *attn, uint64_t seed) {
-    fprintf(fp, "load %.3f s, prefill %zu token%s at %.0f tokens/s, decode %zu token%s at %.1f tokens/s, peak memory %s\n", f->load_s,
-            f->run.prompt_tokens, f->run.prompt_tokens == 1 ? "" : "s",
-            rate(f->run.prompt_tokens, f->run.prefill_s), f->run.tokens, f->run.tokens == 1 ? "" : "s",
-            rate(f->run.tokens, f->run.decode_s),
+    fprintf(fp,
+            "load %.3f s, prefill %zu token%s at %.0f tokens/s, decode %zu token%s at %.1f "
+            "tokens/s, peak memory %s\n",
+            f->load_s, f->run.prompt_tokens, f->run.prompt_tokens == 1 ? "" : "s",
+            rate(f->run.prompt_tokens, f->run.prefill_s), f->run.tokens,
+            f->run.tokens == 1 ? "" : "s", rate(f->run.tokens, f->run.decode_s),
             text_bytes(f->peak_bytes).s);
     fprintf(fp, "attention %s, %s bytes of cache per token, seed %llu, kernels %s, %d thread%s\n", attn,
             text_count(f->stored_bytes_per_token).s, (unsigned long long)seed, f->kernels, f->threads, f->threads == 1 ? "" : "s");

@@ -36,7 +36,8 @@ static void table_row(struct text_table *t, const struct bench *b, const struct 
     cell_times(t, fp16 ? total_ns(b, fp16) : NAN, total_ns(b, s));
 }
 
-/* Where the scores of each backend that makes tables become cheaper than fp16's, as far as the repetitions agree. */
+/* Where the scores of each backend that makes tables become cheaper than fp16's, as far as the
+ * repetitions agree. */
 static void put_crossings(const struct bench *b, const struct page *p) {
     for (size_t g = 0; g < b->n_groups; g++) {
         size_t other = bench_fp16_group(b, g);
@@ -46,15 +47,31 @@ static void put_crossings(const struct bench *b, const struct page *p) {
         const char *attn = spec_title(x->attn, x->s.attn.name, p->arena);
         char what[200];
         switch (c.order) {
-        case BENCH_NEVER: snprintf(what, sizeof what, "longer than those of fp16 at %zu keys, the most measured", x->depth); break;
-        case BENCH_ALWAYS: snprintf(what, sizeof what, "less time than those of fp16 from %.0f keys on, the least measured", c.keys); break;
-        case BENCH_FROM: snprintf(what, sizeof what, "less time than those of fp16 from %.0f keys on", c.keys); break;
-        case BENCH_AT_LATEST: snprintf(what, sizeof what, "less time than those of fp16 from %.0f keys on at the latest", c.keys); break;
+        case BENCH_NEVER:
+            snprintf(what, sizeof what, "longer than those of fp16 at %zu keys, the most measured",
+                     x->depth);
+            break;
+        case BENCH_ALWAYS:
+            snprintf(what, sizeof what,
+                     "less time than those of fp16 from %.0f keys on, the least measured", c.keys);
+            break;
+        case BENCH_FROM:
+            snprintf(what, sizeof what, "less time than those of fp16 from %.0f keys on", c.keys);
+            break;
+        case BENCH_AT_LATEST:
+            snprintf(what, sizeof what,
+                     "less time than those of fp16 from %.0f keys on at the latest", c.keys);
+            break;
         default:
             if (b->repeats < BENCH_SURE)
-                snprintf(what, sizeof what, "some time; from how many keys on it is less than fp16's, %d repetitions would tell", BENCH_SURE);
+                snprintf(what, sizeof what,
+                         "some time; from how many keys on it is less than fp16's, %d repetitions "
+                         "would tell",
+                         BENCH_SURE);
             else
-                snprintf(what, sizeof what, "now more, now less than those of fp16 at %zu keys, the most measured", x->depth);
+                snprintf(what, sizeof what,
+                         "now more, now less than those of fp16 at %zu keys, the most measured",
+                         x->depth);
         }
         page_line(p, "%s, %s: tables and scores of %s take %s",
                   printable_copy(x->model->name).s, x->k->name, attn ? attn : x->attn, what);
@@ -79,7 +96,9 @@ int stages_put_text(const struct bench_report *r, const struct page *p, struct e
 
 void stages_put_csv(const struct bench_report *r, FILE *fp) {
     const struct bench *b = r->bench;
-    fputs("model,type,kernels,attn,depth,tables_ns,scores_ns,softmax_ns,values_ns,total_ns,effective_attn\n", fp);
+    fputs("model,type,kernels,attn,depth,tables_ns,scores_ns,softmax_ns,values_ns,total_ns,"
+          "effective_attn\n",
+          fp);
     for (size_t i = 0; i < b->n_stages; i++) {
         const struct bench_stages *s = &b->stages[i];
         const struct bench_group *g = &b->groups[s->group];
@@ -88,7 +107,8 @@ void stages_put_csv(const struct bench_report *r, FILE *fp) {
         bench_csv_text(fp, g->attn);
         fprintf(fp, "%zu", s->depth);
         for (int j = 0; j < ATTN_STAGES; j++) fprintf(fp, ",%.9g", bench_stage_ns(b, s, (enum attn_stage)j) / (double)s->depth);
-        fprintf(fp, ",%.9g,\"%s\"\n", total_ns(b, s) / (double)s->depth, g->s.attn.name); /* no quotes in it */
+        fprintf(fp, ",%.9g,\"%s\"\n", total_ns(b, s) / (double)s->depth,
+                g->s.attn.name); /* no quotes in it */
     }
 }
 
@@ -115,8 +135,11 @@ void stages_put_json(struct json_out *j, const struct bench_report *r, const str
 }
 
 void stages_put_crossovers(struct json_out *j, const struct bench_report *r) {
-    static const char *const orders[] = {[BENCH_NOT_TOLD] = "not told", [BENCH_NEVER] = "longer", [BENCH_ALWAYS] = "less",
-                                         [BENCH_FROM] = "from", [BENCH_AT_LATEST] = "at the latest"};
+    static const char *const orders[] = {[BENCH_NOT_TOLD] = "not told",
+                                         [BENCH_NEVER] = "longer",
+                                         [BENCH_ALWAYS] = "less",
+                                         [BENCH_FROM] = "from",
+                                         [BENCH_AT_LATEST] = "at the latest"};
     const struct bench *b = r->bench;
     json_put_array(j, "crossovers");
     for (size_t g = 0; g < b->n_groups; g++) {

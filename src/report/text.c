@@ -126,7 +126,8 @@ static int column_width(const struct text_table *t, size_t column, size_t column
 enum { COLUMNS_MAX = 64, LINE = 80, GAP = 2 };
 
 /* Of the columns 0 .. lead - 1 and from .. to - 1. */
-static void print_block(const struct text_table *t, FILE *fp, const int *widths, size_t lead, size_t from, size_t to) {
+static void print_block(const struct text_table *t, FILE *fp, const int *widths, size_t lead,
+                        size_t from, size_t to) {
     size_t columns = strlen(t->align);
     for (size_t row = 0; row < t->n; row += columns)
         for (size_t c = 0; c < to; c++) {
@@ -156,10 +157,13 @@ int table_print(const struct text_table *t, FILE *fp, struct err *e) {
     for (size_t c = 0; c < columns; c++) widths[c] = column_width(t, c, columns);
     while (lead < 2 && lead < columns && t->align[lead] == 'l') lead++;
     if (lead == 2 && span(widths, 0, 2) > LINE / 2) lead = 1;
-    bool fits = t->one_row || strspn(t->align, "l") == columns || span(widths, 0, columns) - GAP <= LINE || span(widths, 0, lead) > LINE / 2;
+    if (!lead) lead = 1; /* a number of a layer, say */
+    bool fits = t->one_row || strspn(t->align, "l") == columns ||
+                span(widths, 0, columns) - GAP <= LINE || span(widths, 0, lead) > LINE / 2;
     for (size_t from = fits ? columns : lead, to; from < columns; from = to) {
         int at = span(widths, 0, lead) + widths[from];
-        for (to = from + 1; to < columns && at + GAP + widths[to] <= LINE; to++) at += GAP + widths[to];
+        for (to = from + 1; to < columns && at + GAP + widths[to] <= LINE; to++)
+            at += GAP + widths[to];
         if (from > lead) fputc('\n', fp);
         print_block(t, fp, widths, lead, from, to);
     }

@@ -25,7 +25,8 @@ struct text_number text_count(uint64_t n);
 /* "1 window", "3,072 windows" */
 struct text_number text_plural(uint64_t n, const char *one);
 
-/* Words of the text from column `column` on and a newline, breaking lines before the 80th column and indenting them. */
+/* Words of the text from column `column` on and a newline, breaking lines before the 80th column
+ * and indenting them. */
 void text_wrap(FILE *fp, const char *text, int column, int indent);
 
 /* A token's bytes on one line: valid UTF-8 as it is, characters that steer a terminal and other
@@ -49,11 +50,13 @@ void table_begin(struct text_table *t, const char *align, struct arena *arena);
 /* The next cell, row by row, made printable (base/printable.h). Widths count characters of
  * UTF-8. */
 void table_cell(struct text_table *t, const char *fmt, ...) ERR_PRINTF(2, 3);
-/* Every row, its columns two spaces apart. What is wider than 80 columns is printed in blocks of columns that fit, one below the other, each with the
- * leading left-aligned columns (two at most) again; not where one_row is set, or those alone take half of the line. ERR_FAILED where memory ran out. */
+/* Every row, its columns two spaces apart. What is wider than 80 columns is printed in blocks of
+ * columns that fit, one below the other, each with the leading left-aligned columns (two at most,
+ * else the first) again; not where one_row is set, or those alone take half of the line. ERR_FAILED
+ * where memory ran out. */
 int table_print(const struct text_table *t, FILE *fp, struct err *e);
-/* Of a table wider than 80 columns: those of the first n columns that say the same in every row become a line of their own, "title cell, title
- * cell", and leave the table. */
+/* Of a table wider than 80 columns: those of the first n columns that say the same in every row
+ * become a line of their own, "title cell, title cell", and leave the table. */
 void table_common(struct text_table *t, const char *const *titles, size_t n, FILE *fp);
 
 /* A line on standard error that grows: "converting  42 %  180 MB/s  0:07 left". Shown once a second has passed; overwritten in
