@@ -437,7 +437,7 @@ interrupt() {
 begin interrupted
 "$BIN" convert -q --random 2,4,256,4096,4096 -z tokenizer -o "$tmp/slow.gguf"
 interrupt a -m "$tmp/slow.gguf" -p "$once" -s 1 --ignore-eos --no-display-prompt -t 1
-n=$(sed -n 's/.*decode \([0-9]*\) tokens.*/\1/p' "$tmp/err")
+n=$(sed -n 's/.*decode \([0-9]*\) tokens*.*/\1/p' "$tmp/err")
 [ "${n:-0}" -gt 0 ] && [ "$n" -lt 4000 ] || fail "figures: $(cat "$tmp/err")"
 [ "$(grep -c . "$tmp/err")" -eq 2 ] || fail "standard error: $(cat "$tmp/err")"
 run b -m "$tmp/slow.gguf" -p "$once" -s 1 --ignore-eos --no-display-prompt -t 1 -n "$n" && same a b
