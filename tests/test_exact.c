@@ -79,7 +79,7 @@ enum { N_MIXED = sizeof mixed / sizeof *mixed };
 static void wide_windows(void) {
     static const char *const wide[] = {"window=300", "window=65536", "sink=300", "sink=4,window=296", "sink=65536,window=65536"};
     for (size_t set = 0; kernels_at(set); set++) {
-        if (!kernels_at(set)->supported()) continue;
+        if (!kernels_at(set)->supported() || kernels_at(set)->by_name_only) continue;
         struct attn plain;
         open_attn(&plain, "fp16", kernels_at(set));
         for (int how = TOGETHER; how <= PROBED; how++) {
@@ -162,7 +162,7 @@ static void rolling(void) {
         size_t n;
     } cuts[] = {{ones, 1}, {all, 1}, {wraps, 6}, {mixed, N_MIXED}};
     for (size_t set = 0; kernels_at(set); set++)
-        for (size_t i = 0; kernels_at(set)->supported() && i < sizeof specs / sizeof *specs; i++) {
+        for (size_t i = 0; kernels_at(set)->supported() && !kernels_at(set)->by_name_only && i < sizeof specs / sizeof *specs; i++) {
             struct attn a;
             open_attn(&a, specs[i], kernels_at(set));
             for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++)
@@ -261,7 +261,7 @@ static void skipping(void) {
     static const char *const values[] = {"fp32", "fp16", "int8", "int4", "turbo:bits=3"};
     static const double bounds[] = {0, 1e-6, 1e-3, 0.05, 0.5};
     for (size_t set = 0; kernels_at(set); set++)
-        for (size_t i = 0; kernels_at(set)->supported() && i < sizeof values / sizeof *values; i++) {
+        for (size_t i = 0; kernels_at(set)->supported() && !kernels_at(set)->by_name_only && i < sizeof values / sizeof *values; i++) {
             struct attn all, few;
             char spec[96];
             snprintf(spec, sizeof spec, "fp16/%s", values[i]);

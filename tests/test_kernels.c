@@ -1,5 +1,6 @@
-/* Every kernel set this CPU can run, against float64 within the bounds that kernels.h states. Outputs lie between guard bytes; inputs
- * lie between bytes that are NaN in every float type, as do the gaps between rows, so that reading too far shows. */
+/* Every kernel set this CPU can run, against float64 within the bounds that kernels.h states.
+ * Outputs lie between guard bytes; inputs lie between bytes that are NaN in every float type, as do
+ * the gaps between rows, so that reading too far shows. */
 #include <float.h>
 
 #include "base/rng.h"
@@ -64,7 +65,8 @@ struct weights {
 };
 
 static struct weights weights_new(enum dtype type, size_t rows, size_t cols, size_t gap) {
-    struct weights w = {.type = type, .rows = rows, .cols = cols, .stride = dtype_bytes(type, cols) + gap};
+    struct weights w = {
+        .type = type, .rows = rows, .cols = cols, .stride = dtype_bytes(type, cols) + gap};
     w.room = room_new(rows * w.stride - gap);
     struct room row;
     float *x = normals(&row, cols, 1);
@@ -78,7 +80,8 @@ static struct weights weights_new(enum dtype type, size_t rows, size_t cols, siz
 
 static bool fits(enum dtype type, size_t cols) { return cols % dtype_block(type) == 0; }
 
-/* The bound's second part for block types: sum_c |w| (m / 64000 + 1e-30), m the largest |x| of the block. */
+/* The bound's second part for block types: sum_c |w| (m / 64000 + 1e-30), m the largest |x| of the
+ * block. */
 static double act_error(enum dtype type, const uint8_t *row, const float *x, size_t cols) {
     double error = 0;
     for (size_t from = 0; from < cols && dtype_block(type) > 1; from += 32) {
@@ -92,16 +95,21 @@ static double act_error(enum dtype type, const uint8_t *row, const float *x, siz
     return error;
 }
 
-/* Memory aligned to 64 in a room of bytes + 64; true at the end where what lies behind it is still poison. */
-static uint8_t *aligned(const struct room *r) { return r->data + (64 - (uintptr_t)r->data % 64) % 64; }
+/* Memory aligned to 64 in a room of bytes + 64; true at the end where what lies behind it is still
+ * poison. */
+static uint8_t *aligned(const struct room *r) {
+    return r->data + (64 - (uintptr_t)r->data % 64) % 64;
+}
 static bool untouched_behind(const struct room *r, size_t bytes) {
     for (const uint8_t *at = aligned(r) + bytes; at < r->data + r->bytes; at++)
         if (*at != POISON) return false;
     return true;
 }
 
-/* y[rows] = rows from.. of w times x, through matvec or matvec_blocks; what the latter takes lies between guards at an address aligned to 64. */
-static void times(const struct kernels *k, const struct weights *w, float *y, size_t from, size_t rows, const float *x) {
+/* y[rows] = rows from.. of w times x, through matvec or matvec_blocks; what the latter takes lies
+ * between guards at an address aligned to 64. */
+static void times(const struct kernels *k, const struct weights *w, float *y, size_t from,
+                  size_t rows, const float *x) {
     const uint8_t *data = w->room.data + from * w->stride;
     if (dtype_block(w->type) == 1) {
         k->matvec(w->type, y, data, w->stride, rows, x, w->cols);
@@ -111,7 +119,8 @@ static void times(const struct kernels *k, const struct weights *w, float *y, si
     struct room room = room_new(bytes + 64);
     uint8_t *act = aligned(&room);
     k->act_from_f32(w->type, act, x, w->cols);
-    CHECK(untouched_behind(&room, bytes), "%s %s: wrote beyond act_bytes", k->name, dtype_name(w->type));
+    CHECK(untouched_behind(&room, bytes), "%s %s: wrote beyond act_bytes", k->name,
+          dtype_name(w->type));
     k->matvec_blocks(w->type, y, data, w->stride, rows, act, w->cols);
     CHECK(room_end(&room), "%s %s: wrote outside the act", k->name, dtype_name(w->type));
 }
@@ -130,12 +139,16 @@ static void check_matvec(const struct kernels *k, enum dtype type, size_t rows, 
             sum += p;
             size += fabs(p);
         }
-        CHECK(fabs(y[r] - sum) <= ((double)cols / 8 + 16) * U * size + act_error(type, row, x, cols), "%s %s %zux%zu row %zu: %g, not %g", k->name,
-              dtype_name(type), rows, cols, r, (double)y[r], sum);
+        CHECK(fabs(y[r] - sum) <=
+                  ((double)cols / 8 + 16) * U * size + act_error(type, row, x, cols),
+              "%s %s %zux%zu row %zu: %g, not %g", k->name, dtype_name(type), rows, cols, r,
+              (double)y[r], sum);
         times(k, &w, one, r, 1, x);
-        CHECK(same_bits(*one, y[r]), "%s %s %zux%zu: row %zu alone differs", k->name, dtype_name(type), rows, cols, r);
+        CHECK(same_bits(*one, y[r]), "%s %s %zux%zu: row %zu alone differs", k->name,
+              dtype_name(type), rows, cols, r);
     }
-    CHECK(rooms_end(&ry, &ro), "%s %s %zux%zu: wrote outside y", k->name, dtype_name(type), rows, cols);
+    CHECK(rooms_end(&ry, &ro), "%s %s %zux%zu: wrote outside y", k->name, dtype_name(type), rows,
+          cols);
     room_end(&rx);
     room_end(&w.room);
 }
@@ -144,10 +157,12 @@ static void matvec_of_every_shape(void) {
     EACH_SET(k)
     for (size_t t = 0; t < COUNT(types); t++)
         for (size_t c = 0; c < COUNT(all_cols); c++)
-            for (size_t r = 0; r < COUNT(all_rows) && fits(types[t], all_cols[c]); r++) check_matvec(k, types[t], all_rows[r], all_cols[c]);
+            for (size_t r = 0; r < COUNT(all_rows) && fits(types[t], all_cols[c]); r++)
+                check_matvec(k, types[t], all_rows[r], all_cols[c]);
 }
 
-/* Two blocks of activations of one size, from zeros to near the ends of the range, one with an outlier; then one infinity or NaN, which has to show. */
+/* Two blocks of activations of one size, from zeros to near the ends of the range, one with an
+ * outlier; then one infinity or NaN, which has to show. */
 static void check_blocks_of_extremes(const struct kernels *k, enum dtype type) {
     enum { ROWS = 3, COLS = 64 };
     static const float sizes[] = {0, 1e-44f, 1e-38f, 1.1e-30f, 1e-3f, 100, 3e30f};
@@ -160,21 +175,25 @@ static void check_blocks_of_extremes(const struct kernels *k, enum dtype type) {
         for (size_t r = 0; r < ROWS; r++) {
             const uint8_t *row = w.room.data + r * w.stride;
             double sum = 0, size = 0;
-            for (size_t c = 0; c < COLS; c++) sum += stored(type, row, c) * x[c], size += fabs(stored(type, row, c) * x[c]);
-            CHECK(fabs(y[r] - sum) <= (COLS / 8 + 16) * U * size + act_error(type, row, x, COLS), "%s %s size %g row %zu: %g, not %g", k->name,
-                  dtype_name(type), (double)sizes[s], r, (double)y[r], sum);
+            for (size_t c = 0; c < COLS; c++)
+                sum += stored(type, row, c) * x[c], size += fabs(stored(type, row, c) * x[c]);
+            CHECK(fabs(y[r] - sum) <= (COLS / 8 + 16) * U * size + act_error(type, row, x, COLS),
+                  "%s %s size %g row %zu: %g, not %g", k->name, dtype_name(type), (double)sizes[s],
+                  r, (double)y[r], sum);
         }
     }
     for (size_t c = 0; c < COLS; c++) {
         memset(x, 0, sizeof x);
         x[c] = c % 2 ? INFINITY : NAN;
         times(k, &w, y, 0, ROWS, x);
-        CHECK(isnan(y[0]) && isnan(y[1]) && isnan(y[2]), "%s %s: %g at %zu became %g", k->name, dtype_name(type), (double)x[c], c, (double)y[0]);
+        CHECK(isnan(y[0]) && isnan(y[1]) && isnan(y[2]), "%s %s: %g at %zu became %g", k->name,
+              dtype_name(type), (double)x[c], c, (double)y[0]);
     }
     room_end(&w.room);
 }
 
-/* The integer sums at their greatest: all weights and activations at the ends of their ranges, with one sign and with two. */
+/* The integer sums at their greatest: all weights and activations at the ends of their ranges, with
+ * one sign and with two. */
 static void check_blocks_at_the_ends(const struct kernels *k, enum dtype type) {
     uint8_t block[2 * 34];
     size_t bytes = dtype_bytes(type, 32);
@@ -182,9 +201,11 @@ static void check_blocks_at_the_ends(const struct kernels *k, enum dtype type) {
         for (int fill = 0; fill < 4; fill++) {
             static const uint8_t q8[] = {0x80, 0x7f, 0x81, 0}, q4[] = {0x00, 0xff, 0x0f, 0x88};
             float x[64], y;
-            struct weights w = {.type = type, .rows = 1, .cols = 64, .stride = 2 * bytes, .room = {.data = block}};
+            struct weights w = {
+                .type = type, .rows = 1, .cols = 64, .stride = 2 * bytes, .room = {.data = block}};
             memset(block, type == DTYPE_Q8_0 ? q8[fill] : q4[fill], sizeof block);
-            for (size_t b = 0; b < 2; b++) block[b * bytes] = 0, block[b * bytes + 1] = 0x3c; /* 1 as f16 */
+            for (size_t b = 0; b < 2; b++)
+                block[b * bytes] = 0, block[b * bytes + 1] = 0x3c; /* 1 as f16 */
             double sum = 0, size = 0;
             for (size_t c = 0; c < 64; c++) {
                 x[c] = c % 3 ? (float)sign : 1;
@@ -192,7 +213,8 @@ static void check_blocks_at_the_ends(const struct kernels *k, enum dtype type) {
                 sum += p, size += fabs(p);
             }
             times(k, &w, &y, 0, 1, x);
-            CHECK(fabs(y - sum) <= 24 * U * size, "%s %s fill %d sign %d: %g, not %g", k->name, dtype_name(type), fill, sign, (double)y, sum);
+            CHECK(fabs(y - sum) <= 24 * U * size, "%s %s fill %d sign %d: %g, not %g", k->name,
+                  dtype_name(type), fill, sign, (double)y, sum);
         }
 }
 
@@ -220,14 +242,17 @@ static void check_vecmat(const struct kernels *k, enum dtype type, size_t rows, 
             sum += p;
             size += fabs(p);
         }
-        CHECK(fabs(y[c] - sum) <= ((double)rows + 2) * U * size, "%s %s %zux%zu column %zu: %g, not %g", k->name, dtype_name(type), rows,
-              cols, c, (double)y[c], sum);
+        CHECK(fabs(y[c] - sum) <= ((double)rows + 2) * U * size,
+              "%s %s %zux%zu column %zu: %g, not %g", k->name, dtype_name(type), rows, cols, c,
+              (double)y[c], sum);
     }
     size_t from = cols / 3 / 32 * 32; /* the same columns as part of a narrower call */
-    k->vecmat(type, part + from, w.room.data + dtype_bytes(type, from), w.stride, rows, a, cols - from);
-    CHECK(memcmp(y + from, part + from, (cols - from) * sizeof *y) == 0, "%s %s %zux%zu: columns from %zu differ", k->name,
-          dtype_name(type), rows, cols, from);
-    CHECK(rooms_end(&ry, &rp), "%s %s %zux%zu: wrote outside y", k->name, dtype_name(type), rows, cols);
+    k->vecmat(type, part + from, w.room.data + dtype_bytes(type, from), w.stride, rows, a,
+              cols - from);
+    CHECK(memcmp(y + from, part + from, (cols - from) * sizeof *y) == 0,
+          "%s %s %zux%zu: columns from %zu differ", k->name, dtype_name(type), rows, cols, from);
+    CHECK(rooms_end(&ry, &rp), "%s %s %zux%zu: wrote outside y", k->name, dtype_name(type), rows,
+          cols);
     room_end(&ra);
     room_end(&rb);
     room_end(&w.room);
@@ -242,16 +267,31 @@ static void vecmat_of_every_shape(void) {
 }
 
 /* of a product of several rows with `cols` columns, as a multiple of the sum of magnitudes */
-static double matmul_bound(size_t cols) { return ((cols < 384 ? (double)cols : 384) / 4 + (double)cols / 384 + 6) * U; }
+static double matmul_bound(size_t cols) {
+    return ((cols < 384 ? (double)cols : 384) / 4 + (double)cols / 384 + 6) * U;
+}
 
-static void check_matmul(const struct kernels *k, enum dtype type, size_t rows, size_t n, size_t cols) {
+static void check_matmul(const struct kernels *k, enum dtype type, size_t rows, size_t n,
+                         size_t cols) {
     size_t ldx = cols + 1, ldy = rows + 2;
-    struct weights w = weights_new(type, rows, cols, 12), x = weights_new(DTYPE_F32, n, cols, sizeof(float));
-    size_t few = n <= MATMUL_FEW ? 1 : MATMUL_FEW + 1; /* as few rows as are summed in the same order */
-    struct room ry = room_new(((n - 1) * ldy + rows) * sizeof(float)), ro = room_new(few * sizeof(float));
+    struct weights w = weights_new(type, rows, cols, 12),
+                   x = weights_new(DTYPE_F32, n, cols, sizeof(float));
+    size_t few =
+        n <= MATMUL_FEW ? 1 : MATMUL_FEW + 1; /* as few rows as are summed in the same order */
+    struct room ry = room_new(((n - 1) * ldy + rows) * sizeof(float)),
+                ro = room_new(few * sizeof(float));
     const float *xf = (const float *)(const void *)x.room.data;
     float *y = (float *)(void *)ry.data, *one = (float *)(void *)ro.data;
-    k->matmul(type, y, ldy, w.room.data, w.stride, rows, xf, ldx, n, cols);
+    k->matmul(&(struct matmul){.type = type,
+                               .w = w.room.data,
+                               .stride = w.stride,
+                               .rows = rows,
+                               .cols = cols,
+                               .x = xf,
+                               .ldx = ldx,
+                               .n = n,
+                               .y = y,
+                               .ldy = ldy});
     for (size_t i = 0; i < n; i++)
         for (size_t r = 0; r < rows; r++) {
             const uint8_t *row = w.room.data + r * w.stride;
@@ -262,16 +302,29 @@ static void check_matmul(const struct kernels *k, enum dtype type, size_t rows, 
                 size += fabs(p);
             }
             float got = y[i * ldy + r];
-            CHECK(fabs(got - sum) <= matmul_bound(cols) * size, "%s %s %zux%zux%zu (%zu, %zu): %g, not %g", k->name, dtype_name(type),
-                  rows, n, cols, i, r, (double)got, sum);
+            CHECK(fabs(got - sum) <= matmul_bound(cols) * size,
+                  "%s %s %zux%zux%zu (%zu, %zu): %g, not %g", k->name, dtype_name(type), rows, n,
+                  cols, i, r, (double)got, sum);
             size_t from = i + few > n ? n - few : i;
-            k->matmul(type, one, 1, row, w.stride, 1, xf + from * ldx, ldx, few, cols);
-            CHECK(same_bits(one[i - from], got), "%s %s %zux%zux%zu: (%zu, %zu) alone differs", k->name, dtype_name(type), rows, n, cols, i, r);
+            k->matmul(&(struct matmul){.type = type,
+                                       .w = row,
+                                       .stride = w.stride,
+                                       .rows = 1,
+                                       .cols = cols,
+                                       .x = xf + from * ldx,
+                                       .ldx = ldx,
+                                       .n = few,
+                                       .y = one,
+                                       .ldy = 1});
+            CHECK(same_bits(one[i - from], got), "%s %s %zux%zux%zu: (%zu, %zu) alone differs",
+                  k->name, dtype_name(type), rows, n, cols, i, r);
         }
     for (size_t i = 0; i + 1 < n; i++)
         for (size_t b = 0; b < 2 * sizeof(float); b++)
-            CHECK(ry.data[(i * ldy + rows) * sizeof(float) + b] == POISON, "%s: wrote into the gap after row %zu of y", k->name, i);
-    CHECK(rooms_end(&ry, &ro), "%s %s %zux%zux%zu: wrote outside y", k->name, dtype_name(type), rows, n, cols);
+            CHECK(ry.data[(i * ldy + rows) * sizeof(float) + b] == POISON,
+                  "%s: wrote into the gap after row %zu of y", k->name, i);
+    CHECK(rooms_end(&ry, &ro), "%s %s %zux%zux%zu: wrote outside y", k->name, dtype_name(type),
+          rows, n, cols);
     room_end(&w.room);
     room_end(&x.room);
 }
@@ -280,21 +333,34 @@ static void matmul_of_every_shape(void) {
     EACH_SET(k)
     for (size_t t = 0; t < COUNT(types); t++)
         for (size_t c = 0; c < COUNT(all_cols); c++)
-            for (size_t r = all_cols[c] > 100 ? 17 : 1; r <= 19 && fits(types[t], all_cols[c]); r += 3)
+            for (size_t r = all_cols[c] > 100 ? 17 : 1; r <= 19 && fits(types[t], all_cols[c]);
+                 r += 3)
                 for (size_t n = 1; n <= 13; n += 3) check_matmul(k, types[t], r, n, all_cols[c]);
 }
 
-/* Rows of activations in whole numbers: float64 within the bound, and each element the same bits alone. */
-static void check_matmul_blocks(const struct kernels *k, enum dtype type, size_t rows, size_t n, size_t cols) {
+/* Rows of activations in whole numbers: float64 within the bound, and each element the same bits
+ * alone. */
+static void check_matmul_blocks(const struct kernels *k, enum dtype type, size_t rows, size_t n,
+                                size_t cols) {
     size_t ldx = cols + 1, ldy = rows + 2, bytes = k->row_act_bytes(cols);
-    struct weights w = weights_new(type, rows, cols, 6), x = weights_new(DTYPE_F32, n, cols, sizeof(float));
-    struct room ry = room_new(((n - 1) * ldy + rows) * sizeof(float)), ro = room_new(sizeof(float)), ra = room_new(n * bytes + 64);
+    struct weights w = weights_new(type, rows, cols, 6),
+                   x = weights_new(DTYPE_F32, n, cols, sizeof(float));
+    struct room ry = room_new(((n - 1) * ldy + rows) * sizeof(float)), ro = room_new(sizeof(float)),
+                ra = room_new(n * bytes + 64);
     const float *xf = (const float *)(const void *)x.room.data;
     float *y = (float *)(void *)ry.data, *one = (float *)(void *)ro.data;
     uint8_t *acts = aligned(&ra);
     for (size_t i = n; i-- > 0;) k->row_act_from_f32(acts + i * bytes, xf + i * ldx, cols);
     CHECK(untouched_behind(&ra, n * bytes), "%s: wrote beyond row_act_bytes", k->name);
-    k->matmul_blocks(type, y, ldy, w.room.data, w.stride, rows, acts, n, cols);
+    k->matmul_blocks(&(struct matmul){.type = type,
+                                      .w = w.room.data,
+                                      .stride = w.stride,
+                                      .rows = rows,
+                                      .cols = cols,
+                                      .acts = acts,
+                                      .n = n,
+                                      .y = y,
+                                      .ldy = ldy});
     for (size_t i = 0; i < n; i++)
         for (size_t r = 0; r < rows; r++) {
             const uint8_t *row = w.room.data + r * w.stride;
@@ -305,15 +371,28 @@ static void check_matmul_blocks(const struct kernels *k, enum dtype type, size_t
                 size += fabs(p);
             }
             float got = y[i * ldy + r];
-            CHECK(fabs(got - sum) <= ((double)cols / 8 + 16) * U * size + act_error(type, row, xf + i * ldx, cols), "%s %s %zux%zux%zu (%zu, %zu): %g, not %g",
-                  k->name, dtype_name(type), rows, n, cols, i, r, (double)got, sum);
-            k->matmul_blocks(type, one, 1, row, w.stride, 1, acts + i * bytes, 1, cols);
-            CHECK(same_bits(*one, got), "%s %s %zux%zux%zu: (%zu, %zu) alone differs", k->name, dtype_name(type), rows, n, cols, i, r);
+            CHECK(fabs(got - sum) <=
+                      ((double)cols / 8 + 16) * U * size + act_error(type, row, xf + i * ldx, cols),
+                  "%s %s %zux%zux%zu (%zu, %zu): %g, not %g", k->name, dtype_name(type), rows, n,
+                  cols, i, r, (double)got, sum);
+            k->matmul_blocks(&(struct matmul){.type = type,
+                                              .w = row,
+                                              .stride = w.stride,
+                                              .rows = 1,
+                                              .cols = cols,
+                                              .acts = acts + i * bytes,
+                                              .n = 1,
+                                              .y = one,
+                                              .ldy = 1});
+            CHECK(same_bits(*one, got), "%s %s %zux%zux%zu: (%zu, %zu) alone differs", k->name,
+                  dtype_name(type), rows, n, cols, i, r);
         }
     for (size_t i = 0; i + 1 < n; i++)
         for (size_t b = 0; b < 2 * sizeof(float); b++)
-            CHECK(ry.data[(i * ldy + rows) * sizeof(float) + b] == POISON, "%s: wrote into the gap after row %zu of y", k->name, i);
-    CHECK(rooms_end(&ry, &ro) && room_end(&ra), "%s %s %zux%zux%zu: wrote outside y", k->name, dtype_name(type), rows, n, cols);
+            CHECK(ry.data[(i * ldy + rows) * sizeof(float) + b] == POISON,
+                  "%s: wrote into the gap after row %zu of y", k->name, i);
+    CHECK(rooms_end(&ry, &ro) && room_end(&ra), "%s %s %zux%zux%zu: wrote outside y", k->name,
+          dtype_name(type), rows, n, cols);
     room_end(&w.room);
     room_end(&x.room);
 }
@@ -321,9 +400,12 @@ static void check_matmul_blocks(const struct kernels *k, enum dtype type, size_t
 static void matmul_blocks_of_every_shape(void) {
     EACH_SET(k)
     for (size_t t = 0; t < COUNT(types); t++)
-        for (size_t c = 0; c < COUNT(all_cols) && k->matmul_blocks && dtype_block(types[t]) > 1; c++)
-            for (size_t r = all_cols[c] > 100 ? 17 : 1; r <= 35 && fits(types[t], all_cols[c]); r += 6)
-                for (size_t n = 1; n <= 17; n += n < 9 ? 1 : 4) check_matmul_blocks(k, types[t], r, n, all_cols[c]);
+        for (size_t c = 0; c < COUNT(all_cols) && k->matmul_blocks && dtype_block(types[t]) > 1;
+             c++)
+            for (size_t r = all_cols[c] > 100 ? 17 : 1; r <= 35 && fits(types[t], all_cols[c]);
+                 r += 6)
+                for (size_t n = 1; n <= 17; n += n < 9 ? 1 : 4)
+                    check_matmul_blocks(k, types[t], r, n, all_cols[c]);
 }
 
 /* Numbers at the ends of their ranges, which sums of bytes must hold; and what is no number. */
@@ -340,33 +422,63 @@ static void matmul_blocks_of_extremes(void) {
         memset(w, 0, sizeof w);
         for (size_t r = 0; r < ROWS; r++)
             for (size_t b = 0; b < COLS / 32; b++) {
-                uint8_t *block = w + r * stride + b * dtype_bytes(types[t], 32), byte = r == 0 ? 0x80 : r == 1 ? 0x7f : 0xff;
+                uint8_t *block = w + r * stride + b * dtype_bytes(types[t], 32),
+                        byte = r == 0   ? 0x80
+                               : r == 1 ? 0x7f
+                                        : 0xff;
                 block[1] = 0x3c; /* 1 as f16 */
-                memset(block + 2, types[t] == DTYPE_Q8_0 ? byte : r == 0 ? 0 : 0xff, dtype_bytes(types[t], 32) - 2);
+                memset(block + 2,
+                       types[t] == DTYPE_Q8_0 ? byte
+                       : r == 0               ? 0
+                                              : 0xff,
+                       dtype_bytes(types[t], 32) - 2);
             }
         for (int sign = -1; sign <= 1; sign += 2) {
             for (size_t c = 0; c < COLS; c++) x[c] = (float)sign;
             k->row_act_from_f32(act, x, COLS);
-            k->matmul_blocks(types[t], y, ROWS, w, stride, ROWS, act, 1, COLS);
+            k->matmul_blocks(&(struct matmul){.type = types[t],
+                                              .w = w,
+                                              .stride = stride,
+                                              .rows = ROWS,
+                                              .cols = COLS,
+                                              .acts = act,
+                                              .n = 1,
+                                              .y = y,
+                                              .ldy = ROWS});
             for (size_t r = 0; r < ROWS; r++) {
                 double sum = sign * COLS * stored(types[t], w + r * stride, 0);
-                CHECK(fabs(y[r] - sum) <= 64 * U * fabs(sum), "%s %s row %zu: %g, not %g", k->name, dtype_name(types[t]), r, (double)y[r], sum);
+                CHECK(fabs(y[r] - sum) <= 64 * U * fabs(sum), "%s %s row %zu: %g, not %g", k->name,
+                      dtype_name(types[t]), r, (double)y[r], sum);
             }
         }
         for (int bad = 0; bad < 2; bad++) {
             x[40] = bad ? INFINITY : NAN;
             k->row_act_from_f32(act, x, COLS);
-            k->matmul_blocks(types[t], y, ROWS, w, stride, ROWS, act, 1, COLS);
-            for (size_t r = 0; r < ROWS; r++) CHECK(isnan(y[r]), "%s %s: %g of an x with %g", k->name, dtype_name(types[t]), (double)y[r], (double)x[40]);
+            k->matmul_blocks(&(struct matmul){.type = types[t],
+                                              .w = w,
+                                              .stride = stride,
+                                              .rows = ROWS,
+                                              .cols = COLS,
+                                              .acts = act,
+                                              .n = 1,
+                                              .y = y,
+                                              .ldy = ROWS});
+            for (size_t r = 0; r < ROWS; r++)
+                CHECK(isnan(y[r]), "%s %s: %g of an x with %g", k->name, dtype_name(types[t]),
+                      (double)y[r], (double)x[40]);
         }
     }
 }
 
-static double gelu_tanh_exact(double x) { return x / 2 * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x))); }
+static double gelu_tanh_exact(double x) {
+    return x / 2 * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
+}
 static double gelu_erf_exact(double x) { return x / 2 * erfc(-x / sqrt(2)); }
 
-/* matrix_apply of w[rows][cols] and x[n][cols]: every element of y against float64, and the same bits with 1, 2, 3 and 4 threads. */
-static void check_apply(const struct kernels *k, enum dtype type, size_t rows, size_t cols, size_t n, bool with_bias, enum matrix_after after) {
+/* matrix_apply of w[rows][cols] and x[n][cols]: every element of y against float64, and the same
+ * bits with 1, 2, 3 and 4 threads. */
+static void check_apply(const struct kernels *k, enum dtype type, size_t rows, size_t cols,
+                        size_t n, bool with_bias, enum matrix_after after) {
     struct weights w = weights_new(type, rows, cols, 0);
     struct matrix m = {w.room.data, type, rows, cols};
     size_t ldx = cols + 5, ldy = rows + 7, ny = (n - 1) * ldy + rows;
@@ -380,31 +492,42 @@ static void check_apply(const struct kernels *k, enum dtype type, size_t rows, s
         for (size_t i = 0; i < n; i++)
             for (size_t r = 0; r < rows; r++) y[i * ldy + r] = (float)(r % 3) - 1;
         threads_set(threads);
-        matrix_apply(k, &(struct matrix_product){&m, with_bias ? bias : NULL, xf, y, n, ldx, ldy, after, work ? aligned(&rw) : NULL});
-        CHECK(room_intact(&ry) && untouched_behind(&rw, work), "%s: wrote outside y or work", k->name);
+        matrix_apply(k, &(struct matrix_product){&m, with_bias ? bias : NULL, xf, y, n, ldx, ldy,
+                                                 after, work ? aligned(&rw) : NULL});
+        CHECK(room_intact(&ry) && untouched_behind(&rw, work), "%s: wrote outside y or work",
+              k->name);
         if (threads > 1) {
-            CHECK(memcmp(first.data, ry.data, ry.bytes) == 0, "%s %s n %zu: %d threads differ", k->name, dtype_name(type), n, threads);
+            CHECK(memcmp(first.data, ry.data, ry.bytes) == 0, "%s %s n %zu: %d threads differ",
+                  k->name, dtype_name(type), n, threads);
             room_end(&ry);
             continue;
         }
         first = ry;
         for (size_t i = 0; i + 1 < n; i++)
             for (size_t b = 0; b < 7 * sizeof(float); b++)
-                CHECK(ry.data[(i * ldy + rows) * sizeof(float) + b] == POISON, "%s: wrote into the gap after row %zu of y", k->name, i);
+                CHECK(ry.data[(i * ldy + rows) * sizeof(float) + b] == POISON,
+                      "%s: wrote into the gap after row %zu of y", k->name, i);
         for (size_t i = 0; i < n; i++)
             for (size_t r = 0; r < rows; r++) {
-                double sum = with_bias ? bias[r] : 0, size = fabs(sum), before = (double)(r % 3) - 1;
+                double sum = with_bias ? bias[r] : 0, size = fabs(sum),
+                       before = (double)(r % 3) - 1;
                 for (size_t c = 0; c < cols; c++) {
                     double p = stored(type, w.room.data + r * w.stride, c) * xf[i * ldx + c];
                     sum += p;
                     size += fabs(p);
                 }
-                double bound = (matmul_bound(cols) + 8 * U) * size; /* gelu's slope is at most 1.13 */
-                if (n == 1 || work) bound = ((double)cols / 8 + 24) * U * size + act_error(type, w.room.data + r * w.stride, xf + i * ldx, cols);
+                double bound =
+                    (matmul_bound(cols) + 8 * U) * size; /* gelu's slope is at most 1.13 */
+                if (n == 1 || work)
+                    bound = ((double)cols / 8 + 24) * U * size +
+                            act_error(type, w.room.data + r * w.stride, xf + i * ldx, cols);
                 if (after == MATRIX_ADD) bound += U * fabs(sum + before), sum += before;
-                if (after == MATRIX_GELU_TANH) bound = 1.13 * bound + 4e-7 * (1 + fabs(sum)), sum = gelu_tanh_exact(sum);
-                if (after == MATRIX_GELU_ERF) bound = 1.13 * bound + 4e-7 * (1 + fabs(sum)), sum = gelu_erf_exact(sum);
-                CHECK(fabs(y[i * ldy + r] - sum) <= bound, "%s %s n %zu after %d (%zu, %zu): %g, not %g", k->name, dtype_name(type), n,
+                if (after == MATRIX_GELU_TANH)
+                    bound = 1.13 * bound + 4e-7 * (1 + fabs(sum)), sum = gelu_tanh_exact(sum);
+                if (after == MATRIX_GELU_ERF)
+                    bound = 1.13 * bound + 4e-7 * (1 + fabs(sum)), sum = gelu_erf_exact(sum);
+                CHECK(fabs(y[i * ldy + r] - sum) <= bound,
+                      "%s %s n %zu after %d (%zu, %zu): %g, not %g", k->name, dtype_name(type), n,
                       (int)after, i, r, (double)y[i * ldy + r], sum);
             }
     }
@@ -428,11 +551,14 @@ static void matrix_apply_of_every_type(void) {
         check_apply(k, types[t], 70, 96, 300, true, MATRIX_SET);
         check_apply(k, types[t], 5, 800, 9, false, MATRIX_ADD);
     }
-    for (size_t n = 1; n <= 2; n++) check_apply(kernels_at(0), DTYPE_Q8_0, 2, 1 << 15, n, true, MATRIX_SET); /* too long for act on the stack */
+    for (size_t n = 1; n <= 2; n++)
+        check_apply(kernels_at(0), DTYPE_Q8_0, 2, 1 << 15, n, true,
+                    MATRIX_SET); /* too long for act on the stack */
     threads_set(threads);
 }
 
-/* A row of x comes to the same bits in batches of different sizes: 2..4 rows, 5..8, 9..56, and more than 56. */
+/* A row of x comes to the same bits in batches of different sizes: 2..4 rows, 5..8, 9..56, and more
+ * than 56. */
 static void matrix_apply_of_part_of_a_batch(void) {
     enum { ROWS = 70, COLS = 64, MOST = 600 };
     static const size_t counts[] = {4, 2, 3, 8, 5, 7, 56, 9, 30, MOST, 57, 257};
@@ -446,9 +572,15 @@ static void matrix_apply_of_part_of_a_batch(void) {
             struct room work = room_new(matrix_work_bytes(k, &m, MOST) + 64);
             for (size_t i = 0; i < COUNT(counts); i++) {
                 bool first = i % 3 == 0;
-                matrix_apply(k, &(struct matrix_product){
-                                    .w = &m, .x = x, .y = first ? whole : y, .n = counts[i], .ldx = COLS, .ldy = ROWS, .work = aligned(&work)});
-                CHECK(first || memcmp(y, whole, counts[i] * ROWS * sizeof *y) == 0, "%s %s: a batch of %zu", k->name, dtype_name(some[t]), counts[i]);
+                matrix_apply(k, &(struct matrix_product){.w = &m,
+                                                         .x = x,
+                                                         .y = first ? whole : y,
+                                                         .n = counts[i],
+                                                         .ldx = COLS,
+                                                         .ldy = ROWS,
+                                                         .work = aligned(&work)});
+                CHECK(first || memcmp(y, whole, counts[i] * ROWS * sizeof *y) == 0,
+                      "%s %s: a batch of %zu", k->name, dtype_name(some[t]), counts[i]);
             }
             room_end(&work);
         }
@@ -459,7 +591,9 @@ static void matrix_apply_of_part_of_a_batch(void) {
 static void matrix_apply_of_every_count(void) {
     int threads = threads_count();
     EACH_SET(k)
-    for (size_t n = 1; n <= 70; n++) check_apply(k, DTYPE_F32, 1 + n * 37 % 101, 1 + n * 29 % 83, n, n % 2, (enum matrix_after)(n % 4));
+    for (size_t n = 1; n <= 70; n++)
+        check_apply(k, DTYPE_F32, 1 + n * 37 % 101, 1 + n * 29 % 83, n, n % 2,
+                    (enum matrix_after)(n % 4));
     threads_set(threads);
 }
 
@@ -483,10 +617,12 @@ static void matrix_rows_and_sizes(void) {
         struct matrix m = {w.room.data, types[t], 3, 64};
         struct room ry = room_new(64 * sizeof(float));
         const float *y = (const float *)(const void *)ry.data;
-        CHECK(matrix_bytes(&m) == w.room.bytes && matrix_row_bytes(&m) * 3 == w.room.bytes, "%s", dtype_name(types[t]));
+        CHECK(matrix_bytes(&m) == w.room.bytes && matrix_row_bytes(&m) * 3 == w.room.bytes, "%s",
+              dtype_name(types[t]));
         matrix_row(k, &m, 1, (float *)(void *)ry.data);
         for (size_t c = 0; c < 64; c++)
-            CHECK((double)y[c] == stored(types[t], w.room.data + w.stride, c), "%s %s %zu", k->name, dtype_name(types[t]), c);
+            CHECK((double)y[c] == stored(types[t], w.room.data + w.stride, c), "%s %s %zu", k->name,
+                  dtype_name(types[t]), c);
         CHECK(room_end(&ry), "%s: wrote outside y", k->name);
         room_end(&w.room);
     }
@@ -498,15 +634,18 @@ static void to_f16_stays_inside(void) {
         struct room rx, ry = room_new(n * sizeof(uint16_t));
         const float *x = normals(&rx, n, 1);
         k->to_f16((uint16_t *)(void *)ry.data, x, n);
-        for (size_t i = 0; i < n; i++) CHECK(((const uint16_t *)(const void *)ry.data)[i] == f32_to_f16(x[i]), "%s %zu", k->name, i);
+        for (size_t i = 0; i < n; i++)
+            CHECK(((const uint16_t *)(const void *)ry.data)[i] == f32_to_f16(x[i]), "%s %zu",
+                  k->name, i);
         CHECK(room_end(&ry), "%s: wrote outside y of %zu", k->name, n);
         room_end(&rx);
     }
 }
 
 static void check_gelu(const char *name, void (*fn)(float *, size_t), double (*exact)(double)) {
-    static const float extreme[] = {0,   -0.0f, 1e-30f, -1e-30f, 1e-8f, -1e-8f, 20,    -20,    50,
-                                    -50, 1e4f,  -1e4f,  1e15f,   -1e15f, 1e30f, -1e30f, FLT_MAX, -FLT_MAX};
+    static const float extreme[] = {0,     -0.0f,  1e-30f, -1e-30f, 1e-8f,   -1e-8f,
+                                    20,    -20,    50,     -50,     1e4f,    -1e4f,
+                                    1e15f, -1e15f, 1e30f,  -1e30f,  FLT_MAX, -FLT_MAX};
     enum { GRID = 24001 };
     static float x[GRID + COUNT(extreme)], y[GRID + COUNT(extreme)];
     for (int i = 0; i < GRID; i++) x[i] = -12 + 0.001f * (float)i;
@@ -514,26 +653,33 @@ static void check_gelu(const char *name, void (*fn)(float *, size_t), double (*e
     memcpy(y, x, sizeof y);
     fn(y, COUNT(y));
     for (size_t i = 0; i < COUNT(y); i++)
-        CHECK(fabs(y[i] - exact(x[i])) <= 4e-7 * (1 + fabs((double)x[i])), "%s(%g) is %g, not %g", name, (double)x[i], (double)y[i],
-              exact(x[i]));
+        CHECK(fabs(y[i] - exact(x[i])) <= 4e-7 * (1 + fabs((double)x[i])), "%s(%g) is %g, not %g",
+              name, (double)x[i], (double)y[i], exact(x[i]));
     for (size_t n = 0; n <= 20; n++) {
         struct room r = room_new(n * sizeof(float));
         memcpy(r.data, x + 11900, n * sizeof(float));
         fn((float *)(void *)r.data, n);
         for (size_t i = 0; i < n; i++)
-            CHECK(same_bits(((float *)(void *)r.data)[i], y[11900 + i]), "%s of %zu: element %zu differs from a long run", name, n, i);
+            CHECK(same_bits(((float *)(void *)r.data)[i], y[11900 + i]),
+                  "%s of %zu: element %zu differs from a long run", name, n, i);
         CHECK(room_end(&r), "%s of %zu wrote outside", name, n);
     }
     for (size_t i = 0; i < 9; i++) {
         float z[9] = {0};
         z[i] = NAN;
         fn(z, 9);
-        for (size_t j = 0; j < 9; j++) CHECK(isnan(z[j]) == (i == j), "%s: NaN at %zu, element %zu is %g", name, i, j, (double)z[j]);
+        for (size_t j = 0; j < 9; j++)
+            CHECK(isnan(z[j]) == (i == j), "%s: NaN at %zu, element %zu is %g", name, i, j,
+                  (double)z[j]);
     }
 }
 
-static void gelu_tanh_against_libm(void) { EACH_SET(k) check_gelu(k->name, k->gelu_tanh, gelu_tanh_exact); }
-static void gelu_erf_against_libm(void) { EACH_SET(k) check_gelu(k->name, k->gelu_erf, gelu_erf_exact); }
+static void gelu_tanh_against_libm(void) {
+    EACH_SET(k) check_gelu(k->name, k->gelu_tanh, gelu_tanh_exact);
+}
+static void gelu_erf_against_libm(void) {
+    EACH_SET(k) check_gelu(k->name, k->gelu_erf, gelu_erf_exact);
+}
 
 static void check_softmax(const struct kernels *k, const float *x, size_t n) {
     struct room r = room_new(n * sizeof(float));
@@ -547,7 +693,8 @@ static void check_softmax(const struct kernels *k, const float *x, size_t n) {
     for (size_t i = 0; i < n; i++) {
         double want = exp(x[i] - most) / sum;
         double bound = want < FLT_MIN ? FLT_MIN : want * (2e-6 + (double)n * U);
-        CHECK(fabs(y[i] - want) <= bound, "%s n %zu: of %g (most %g): %g, not %g", k->name, n, (double)x[i], most, (double)y[i], want);
+        CHECK(fabs(y[i] - want) <= bound, "%s n %zu: of %g (most %g): %g, not %g", k->name, n,
+              (double)x[i], most, (double)y[i], want);
         if (isinf(x[i])) CHECK(y[i] == 0, "%s: of -inf: %g", k->name, (double)y[i]);
     }
     CHECK(room_end(&r), "%s n %zu: wrote outside", k->name, n);
@@ -561,17 +708,20 @@ static void softmax_against_libm(void) {
     for (size_t s = 0; s < COUNT(sizes); s++)
         for (size_t d = 0; d < COUNT(spreads); d++)
             for (int holes = 0; holes < 2; holes++) {
-                for (size_t i = 0; i < sizes[s]; i++) x[i] = (float)(spreads[d] * (2 * rng_double(&rng) - 1));
+                for (size_t i = 0; i < sizes[s]; i++)
+                    x[i] = (float)(spreads[d] * (2 * rng_double(&rng) - 1));
                 for (size_t i = 0; holes && i + 1 < sizes[s]; i += 3) x[i] = -INFINITY;
                 check_softmax(k, x, sizes[s]);
             }
 }
 
-/* Scores 0..103 below the greatest, so near the end of the normal numbers and past it; each followed by 0, which has to stay 1. */
+/* Scores 0..103 below the greatest, so near the end of the normal numbers and past it; each
+ * followed by 0, which has to stay 1. */
 static void softmax_of_far_apart_scores(void) {
     EACH_SET(k)
     for (int step = 0; step < 40000; step++) {
-        float x[2] = {-0.0026f * (float)step - 17.3f, -17.3f}, huge[9] = {359, -359, -3e38f, 358.9f, -INFINITY, 0, 1e-40f, -1, 359};
+        float x[2] = {-0.0026f * (float)step - 17.3f, -17.3f},
+              huge[9] = {359, -359, -3e38f, 358.9f, -INFINITY, 0, 1e-40f, -1, 359};
         check_softmax(k, x, 2);
         if (step == 0) check_softmax(k, huge, 9);
     }
@@ -583,7 +733,8 @@ static void softmax_shows_a_nan(void) {
         float x[19] = {0};
         x[i] = NAN;
         k->softmax(x, 19);
-        for (size_t j = 0; j < 19; j++) CHECK(isnan(x[j]), "%s: NaN at %zu, element %zu is %g", k->name, i, j, (double)x[j]);
+        for (size_t j = 0; j < 19; j++)
+            CHECK(isnan(x[j]), "%s: NaN at %zu, element %zu is %g", k->name, i, j, (double)x[j]);
     }
 }
 
@@ -599,8 +750,10 @@ static void check_layernorm(const struct kernels *k, size_t n, double offset, do
     double scale = 1 / sqrt(variance + (double)1e-5f), sums = ((double)n / 4 + 16) * U;
     for (size_t i = 0; i < n; i++) {
         double part = (x[i] - mean) * scale * weight[i], want = part + bias[i];
-        double bound = sums * (size * scale * fabs((double)weight[i]) + 2 * fabs(part)) + 2 * U * fabs((double)bias[i]);
-        CHECK(fabs(y[i] - want) <= bound, "%s n %zu + %g: element %zu is %g, not %g", k->name, n, offset, i, (double)y[i], want);
+        double bound = sums * (size * scale * fabs((double)weight[i]) + 2 * fabs(part)) +
+                       2 * U * fabs((double)bias[i]);
+        CHECK(fabs(y[i] - want) <= bound, "%s n %zu + %g: element %zu is %g, not %g", k->name, n,
+              offset, i, (double)y[i], want);
     }
     k->layernorm(x, x, weight, bias, n, 1e-5f);
     CHECK(memcmp(x, y, n * sizeof *y) == 0, "%s n %zu: in place differs", k->name, n);
@@ -623,17 +776,21 @@ static void layernorm_against_float64(void) {
 
 /* ---- tiles ---- */
 
-/* A shape of blocks with random codes and scales between guards; the last block's rows from n on have NaN scales. */
+/* A shape of blocks with random codes and scales between guards; the last block's rows from n on
+ * have NaN scales. */
 struct blocks {
     struct tiles t;
     struct tile_levels levels;
     float level[16]; /* what a code stands for, exactly */
     struct room room;
-    size_t n, count;  /* rows, blocks */
+    size_t n, count; /* rows, blocks */
 };
 
-static void blocks_new(struct blocks *b, unsigned bits, bool with_levels, unsigned tiles, unsigned per_scale, bool keys, size_t n) {
-    *b = (struct blocks){.t = {bits, tiles, per_scale, keys, NULL}, .n = n, .count = (n + TILE_SIDE - 1) / TILE_SIDE};
+static void blocks_new(struct blocks *b, unsigned bits, bool with_levels, unsigned tiles,
+                       unsigned per_scale, bool keys, size_t n) {
+    *b = (struct blocks){.t = {bits, tiles, per_scale, keys, NULL},
+                         .n = n,
+                         .count = (n + TILE_SIDE - 1) / TILE_SIDE};
     for (size_t c = 0; c < 16; c++) b->level[c] = (float)(2 * rng_double(&rng) - 1);
     tile_levels_set(&b->levels, b->level, (size_t)1 << (with_levels ? bits : 4));
     if (with_levels) b->t.levels = &b->levels;
@@ -641,16 +798,21 @@ static void blocks_new(struct blocks *b, unsigned bits, bool with_levels, unsign
     for (size_t r = 0; r < b->count * TILE_SIDE; r++) {
         uint8_t codes[TILE_SIDE * TILES_MAX];
         uint16_t scales[TILES_MAX];
-        for (size_t i = 0; i < tiles * TILE_SIDE; i++) codes[i] = (uint8_t)(rng_u64(&rng) >> (64 - bits));
-        for (size_t i = 0; i < tiles; i++) scales[i] = r < n ? f32_to_f16((float)rng_normal(&rng)) : 0x7e00;
-        tiles_put(&b->t, b->room.data + r / TILE_SIDE * tiles_block_bytes(&b->t), r % TILE_SIDE, codes, scales);
+        for (size_t i = 0; i < tiles * TILE_SIDE; i++)
+            codes[i] = (uint8_t)(rng_u64(&rng) >> (64 - bits));
+        for (size_t i = 0; i < tiles; i++)
+            scales[i] = r < n ? f32_to_f16((float)rng_normal(&rng)) : 0x7e00;
+        tiles_put(&b->t, b->room.data + r / TILE_SIDE * tiles_block_bytes(&b->t), r % TILE_SIDE,
+                  codes, scales);
     }
 }
 
 /* Bit by bit from the description of tiles.h: code (row, d). */
 static unsigned code_at(const struct blocks *b, size_t row, size_t d) {
-    const uint8_t *tile = b->room.data + row / TILE_SIDE * tiles_block_bytes(&b->t) + d / TILE_SIDE * 128 * b->t.bits;
-    size_t in = d % TILE_SIDE, i = b->t.keys ? in : row % TILE_SIDE, j = b->t.keys ? row % TILE_SIDE : in, k = i / 4, byte = 4 * j + i % 4;
+    const uint8_t *tile =
+        b->room.data + row / TILE_SIDE * tiles_block_bytes(&b->t) + d / TILE_SIDE * 128 * b->t.bits;
+    size_t in = d % TILE_SIDE, i = b->t.keys ? in : row % TILE_SIDE,
+           j = b->t.keys ? row % TILE_SIDE : in, k = i / 4, byte = 4 * j + i % 4;
     switch (b->t.bits) {
     case 8: return tile[128 * k + byte];
     case 4: return tile[128 * (k / 2) + byte] >> (k % 2 ? 4 : 0) & 15;
@@ -661,7 +823,8 @@ static unsigned code_at(const struct blocks *b, size_t row, size_t d) {
 
 static double scale_at(const struct blocks *b, size_t row, size_t d) {
     size_t group = d / TILE_SIDE / b->t.per_scale;
-    const uint8_t *at = b->room.data + row / TILE_SIDE * tiles_block_bytes(&b->t) + b->t.n * 128 * b->t.bits + 64 * group + 2 * (row % TILE_SIDE);
+    const uint8_t *at = b->room.data + row / TILE_SIDE * tiles_block_bytes(&b->t) +
+                        b->t.n * 128 * b->t.bits + 64 * group + 2 * (row % TILE_SIDE);
     return small_float((uint16_t)(at[0] | at[1] << 8), 5, 10);
 }
 
@@ -676,7 +839,8 @@ static void check_tile_codes(const struct blocks *b) {
     for (size_t at = 0; at < b->count; at++) {
         tiles_codes(&b->t, codes, b->room.data + at * tiles_block_bytes(&b->t));
         for (size_t i = 0; i < TILE_SIDE * D; i++)
-            CHECK(codes[i] == code_at(b, at * TILE_SIDE + i / D, i % D), "%u bits: row %zu, number %zu", b->t.bits, i / D, i % D);
+            CHECK(codes[i] == code_at(b, at * TILE_SIDE + i / D, i % D),
+                  "%u bits: row %zu, number %zu", b->t.bits, i / D, i % D);
     }
 }
 
@@ -692,7 +856,10 @@ static void check_tile_scores(const struct kernels *k, struct blocks *b, const f
         for (size_t d = 0; d < D; d++) {
             size_t tile = d / TILE_SIDE;
             double s = scale_at(b, r, d), v = s * level_at(b, r, d), most = 0;
-            for (size_t i = 0; i < TILE_SIDE; i++) most = fabs((double)x[tile * TILE_SIDE + i]) > most ? fabs((double)x[tile * TILE_SIDE + i]) : most;
+            for (size_t i = 0; i < TILE_SIDE; i++)
+                most = fabs((double)x[tile * TILE_SIDE + i]) > most
+                           ? fabs((double)x[tile * TILE_SIDE + i])
+                           : most;
             sum += x[d] * v;
             whole += (double)q.scale[tile] * q.a[tile][d % TILE_SIDE] * v;
             size += fabs(x[d] * v);
@@ -700,16 +867,18 @@ static void check_tile_scores(const struct kernels *k, struct blocks *b, const f
             if (b->t.levels) bound += 1.001 * fabs(x[d] * s) * b->levels.unit / 2;
         }
         bound += ((double)b->t.n + 8) * U * size;
-        CHECK(fabs(scores[r] - sum) <= bound, "%s %u bits, D %zu: score %zu is %g, not %g +- %g", k->name, b->t.bits, D, r, (double)scores[r], sum,
-              bound);
+        CHECK(fabs(scores[r] - sum) <= bound, "%s %u bits, D %zu: score %zu is %g, not %g +- %g",
+              k->name, b->t.bits, D, r, (double)scores[r], sum, bound);
         if (!b->t.levels)
-            CHECK(fabs(scores[r] - whole) <= ((double)b->t.n + 8) * U * size, "%s %u bits, D %zu: score %zu of the whole query is %g, not %g", k->name,
+            CHECK(fabs(scores[r] - whole) <= ((double)b->t.n + 8) * U * size,
+                  "%s %u bits, D %zu: score %zu of the whole query is %g, not %g", k->name,
                   b->t.bits, D, r, (double)scores[r], whole);
     }
     CHECK(room_end(&rs), "%s %u bits: wrote outside scores", k->name, b->t.bits);
 }
 
-static void check_tile_mix(const struct kernels *k, struct blocks *b, const float *p, const float *before) {
+static void check_tile_mix(const struct kernels *k, struct blocks *b, const float *p,
+                           const float *before) {
     size_t D = b->t.n * TILE_SIDE;
     struct room ro = room_new(D * sizeof(float));
     float *out = (float *)(void *)ro.data;
@@ -730,8 +899,9 @@ static void check_tile_mix(const struct kernels *k, struct blocks *b, const floa
             bound += 1.001 * most / 65278 * magnitude;
         }
         bound += ((double)b->n / 32 + 8) * U * (fabs(sum) + size);
-        CHECK(fabs(out[d] - sum) <= bound, "%s %u bits, D %zu, n %zu: number %zu is %g, not %g +- %g", k->name, b->t.bits, D, b->n, d, (double)out[d],
-              sum, bound);
+        CHECK(fabs(out[d] - sum) <= bound,
+              "%s %u bits, D %zu, n %zu: number %zu is %g, not %g +- %g", k->name, b->t.bits, D,
+              b->n, d, (double)out[d], sum, bound);
     }
     CHECK(room_end(&ro), "%s %u bits: wrote outside out", k->name, b->t.bits);
 }
@@ -746,7 +916,8 @@ static void tiles_of_every_shape(void) {
     for (size_t i = 0; i < COUNT(tile_kinds); i++)
         for (unsigned tiles = 1; tiles <= TILES_MAX; tiles++)
             for (unsigned per_scale = 1; per_scale <= tiles; per_scale++)
-                for (size_t r = tiles % 2; r < COUNT(rows) && tiles % per_scale == 0; r += tiles > 2 ? 4 : 1) {
+                for (size_t r = tiles % 2; r < COUNT(rows) && tiles % per_scale == 0;
+                     r += tiles > 2 ? 4 : 1) {
                     struct room rx, rp;
                     size_t n = rows[r], whole = (n + TILE_SIDE - 1) / TILE_SIDE * TILE_SIDE;
                     const float *x = normals(&rx, tiles * TILE_SIDE, 2);
@@ -754,7 +925,8 @@ static void tiles_of_every_shape(void) {
                     memset(p + n, 0, (whole - n) * sizeof *p);
                     for (int keys = 0; keys < 2; keys++) {
                         struct blocks b;
-                        blocks_new(&b, tile_kinds[i].bits, tile_kinds[i].levels, tiles, per_scale, keys, n);
+                        blocks_new(&b, tile_kinds[i].bits, tile_kinds[i].levels, tiles, per_scale,
+                                   keys, n);
                         check_tile_codes(&b);
                         EACH_SET(k) {
                             if (keys)
@@ -769,30 +941,37 @@ static void tiles_of_every_shape(void) {
                 }
 }
 
-/* The extremes of codes and factors, where sums are largest: with scales 1 and whole numbers every set gives the exact sum, rounded. */
+/* The extremes of codes and factors, where sums are largest: with scales 1 and whole numbers every
+ * set gives the exact sum, rounded. */
 static void tile_sums_are_exact(void) {
     for (size_t i = 0; i < COUNT(tile_kinds); i++)
         for (unsigned corner = 0; corner < 8; corner++) {
             struct tiles t = {tile_kinds[i].bits, 1, 1, true, NULL};
             struct tile_levels levels;
             float level[16], p[TILE_SIDE], out[TILE_SIDE], scores[TILE_SIDE];
-            for (int c = 0; c < 16; c++) level[c] = (c % 2 ? 1.0f : -1.0f) * (float)(TILE_FACTOR_MAX - c / 2);
+            for (int c = 0; c < 16; c++)
+                level[c] = (c % 2 ? 1.0f : -1.0f) * (float)(TILE_FACTOR_MAX - c / 2);
             tile_levels_set(&levels, level, (size_t)1 << t.bits % 8);
             if (tile_kinds[i].levels) t.levels = &levels;
             _Alignas(64) uint8_t block[TILE_SIDE * (TILE_SIDE + 2)];
             uint8_t codes[TILE_SIDE];
             const uint16_t one = 0x3c00;
             for (size_t c = 0; c < TILE_SIDE; c++) {
-                codes[c] = (uint8_t)((1u << t.bits) - 1 - (corner & 1 ? 0 : (corner & 4) ? c % 2 : (1u << t.bits) - 1));
+                codes[c] = (uint8_t)((1u << t.bits) - 1 -
+                                     (corner & 1     ? 0
+                                      : (corner & 4) ? c % 2
+                                                     : (1u << t.bits) - 1));
                 p[c] = (float)((corner & 2 ? 1 : -1) * (TILE_FACTOR_MAX - (c == 3)));
             }
             double exact = 0;
             for (size_t c = 0; c < TILE_SIDE; c++)
-                exact += (double)p[c] * (t.levels ? level[codes[c]] : (float)codes[c] - (float)(1 << (t.bits - 1)));
+                exact += (double)p[c] * (t.levels ? level[codes[c]]
+                                                  : (float)codes[c] - (float)(1 << (t.bits - 1)));
             EACH_SET(k) {
                 struct tile_query q;
                 tile_query_set(&q, p, 1);
-                CHECK(q.scale[0] == 1 && q.a[0][0] == (int32_t)p[0] && q.a[0][3] == (int32_t)p[3], "factors of whole numbers");
+                CHECK(q.scale[0] == 1 && q.a[0][0] == (int32_t)p[0] && q.a[0][3] == (int32_t)p[3],
+                      "factors of whole numbers");
                 for (int keys = 0; keys < 2; keys++) {
                     memset(block, 0, sizeof block);
                     memset(out, 0, sizeof out);
@@ -808,8 +987,10 @@ static void tile_sums_are_exact(void) {
                         k->tile_mix(&t, out, block, p, TILE_SIDE);
                     for (size_t j = 0; j < TILE_SIDE; j++) {
                         float got = keys ? scores[j] : out[j];
-                        CHECK(t.levels ? fabs(got - exact) <= 4 * U * fabs(exact) + 256 : got == (float)exact, "%s %u bits, corner %u: %.9g, not %.9g",
-                              k->name, t.bits, corner, (double)got, exact);
+                        CHECK(t.levels ? fabs(got - exact) <= 4 * U * fabs(exact) + 256
+                                       : got == (float)exact,
+                              "%s %u bits, corner %u: %.9g, not %.9g", k->name, t.bits, corner,
+                              (double)got, exact);
                     }
                 }
             }
@@ -819,20 +1000,23 @@ static void tile_sums_are_exact(void) {
 static void tiles_show_a_nan(void) {
     static const float wild[] = {NAN, INFINITY, -INFINITY};
     for (size_t i = 0; i < COUNT(tile_kinds); i++)
-        for (size_t w = 0; w < COUNT(wild); w++)
-            EACH_SET(k) {
+        for (size_t w = 0; w < COUNT(wild); w++) EACH_SET(k) {
                 struct blocks b;
                 blocks_new(&b, tile_kinds[i].bits, tile_kinds[i].levels, 2, 2, false, 40);
                 float p[64] = {0}, out[64] = {0};
                 for (size_t r = 0; r < 40; r++) p[r] = 1e-30f;
                 p[33] = wild[w];
                 k->tile_mix(&b.t, out, b.room.data, p, 40);
-                for (size_t d = 0; d < 64; d++) CHECK(isnan(out[d]), "%s: mix with %g gives %g", k->name, (double)wild[w], (double)out[d]);
+                for (size_t d = 0; d < 64; d++)
+                    CHECK(isnan(out[d]), "%s: mix with %g gives %g", k->name, (double)wild[w],
+                          (double)out[d]);
                 struct tile_query q;
                 tile_query_set(&q, p, 2);
                 b.t.keys = true;
                 k->tile_scores(&b.t, out, b.room.data, 40, &q);
-                for (size_t r = 0; r < 40; r++) CHECK(isnan(out[r]), "%s: score with %g is %g", k->name, (double)wild[w], (double)out[r]);
+                for (size_t r = 0; r < 40; r++)
+                    CHECK(isnan(out[r]), "%s: score with %g is %g", k->name, (double)wild[w],
+                          (double)out[r]);
                 room_end(&b.room);
             }
 }
@@ -852,10 +1036,12 @@ static void check_rows(const struct kernels *k, enum dtype type, size_t n, size_
             sum += p;
             size += fabs(p);
         }
-        CHECK(fabs(s[r] - sum) <= ((double)dim / 8 + 16) * U * size, "%s %s %zux%zu row %zu: %g, not %g", k->name, dtype_name(type), n, dim, r,
+        CHECK(fabs(s[r] - sum) <= ((double)dim / 8 + 16) * U * size,
+              "%s %s %zux%zu row %zu: %g, not %g", k->name, dtype_name(type), n, dim, r,
               (double)s[r], sum);
         k->row_dots(type, one, w.room.data + r * w.stride, 1, x, dim);
-        CHECK(same_bits(*one, s[r]), "%s %s %zux%zu: row %zu alone differs", k->name, dtype_name(type), n, dim, r);
+        CHECK(same_bits(*one, s[r]), "%s %s %zux%zu: row %zu alone differs", k->name,
+              dtype_name(type), n, dim, r);
     }
     memcpy(y, before, dim * sizeof *y);
     k->row_sum(type, y, w.room.data, n, a, dim);
@@ -866,16 +1052,19 @@ static void check_rows(const struct kernels *k, enum dtype type, size_t n, size_
             sum += p;
             size += fabs(p);
         }
-        CHECK(fabs(y[c] - sum) <= ((double)n + 2) * U * size, "%s %s %zux%zu column %zu: %g, not %g", k->name, dtype_name(type), n, dim, c,
+        CHECK(fabs(y[c] - sum) <= ((double)n + 2) * U * size,
+              "%s %s %zux%zu column %zu: %g, not %g", k->name, dtype_name(type), n, dim, c,
               (double)y[c], sum);
     }
-    CHECK(rooms_end(&rs, &ry) && room_end(&ro), "%s %s %zux%zu: wrote outside", k->name, dtype_name(type), n, dim);
+    CHECK(rooms_end(&rs, &ry) && room_end(&ro), "%s %s %zux%zu: wrote outside", k->name,
+          dtype_name(type), n, dim);
     room_end(&rx), room_end(&ra), room_end(&rb), room_end(&w.room);
 }
 
 static void rows_of_a_head(void) {
     static const enum dtype both[] = {DTYPE_F32, DTYPE_F16};
-    static const size_t dims[] = {1, 8, 20, 64, 80, 128, 150}, counts[] = {1, 3, 31, 32, 35, 64, 137};
+    static const size_t dims[] = {1, 8, 20, 64, 80, 128, 150},
+                        counts[] = {1, 3, 31, 32, 35, 64, 137};
     EACH_SET(k)
     for (size_t t = 0; t < COUNT(both); t++)
         for (size_t d = 0; d < COUNT(dims); d++)
@@ -883,14 +1072,26 @@ static void rows_of_a_head(void) {
 }
 
 /* a with its rows, or its columns, one after another */
-static void check_strided_product(const struct kernels *k, size_t rows, size_t depth, size_t cols, bool keeps, bool transposed) {
+static void check_strided_product(const struct kernels *k, size_t rows, size_t depth, size_t cols,
+                                  bool keeps, bool transposed) {
     struct room ra, rb, rk, rw, ry = room_new(rows * cols * sizeof(float));
-    const float *a = normals(&ra, rows * depth, 1), *b = normals(&rb, depth * cols, 1), *keep = normals(&rk, rows, 1);
+    const float *a = normals(&ra, rows * depth, 1), *b = normals(&rb, depth * cols, 1),
+                *keep = normals(&rk, rows, 1);
     const float *before = normals(&rw, rows * cols, 3);
     size_t row = transposed ? 1 : depth, step = transposed ? rows : 1;
     float *y = (float *)(void *)ry.data;
     if (keeps) memcpy(y, before, rows * cols * sizeof *y);
-    k->strided_product(y, cols, keeps ? keep : NULL, a, row, step, rows, b, cols, depth, cols);
+    k->strided_product(&(struct strided_product){.rows = rows,
+                                                 .depth = depth,
+                                                 .cols = cols,
+                                                 .y = y,
+                                                 .ldy = cols,
+                                                 .keep = keeps ? keep : NULL,
+                                                 .a = a,
+                                                 .a_row = row,
+                                                 .a_step = step,
+                                                 .b = b,
+                                                 .ldb = cols});
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < cols; c++) {
             double sum = keeps ? (double)keep[r] * before[r * cols + c] : 0, size = fabs(sum);
@@ -899,7 +1100,8 @@ static void check_strided_product(const struct kernels *k, size_t rows, size_t d
                 sum += p;
                 size += fabs(p);
             }
-            CHECK(fabs(y[r * cols + c] - sum) <= ((double)depth + 2) * U * size, "%s %zux%zux%zu (%zu, %zu): %g, not %g", k->name, rows, depth, cols, r, c,
+            CHECK(fabs(y[r * cols + c] - sum) <= ((double)depth + 2) * U * size,
+                  "%s %zux%zux%zu (%zu, %zu): %g, not %g", k->name, rows, depth, cols, r, c,
                   (double)y[r * cols + c], sum);
         }
     CHECK(room_end(&ry), "%s %zux%zux%zu: wrote outside", k->name, rows, depth, cols);
@@ -907,12 +1109,14 @@ static void check_strided_product(const struct kernels *k, size_t rows, size_t d
 }
 
 static void strided_products(void) {
-    static const size_t rows[] = {1, 4, 6, 9, 11, 64}, depths[] = {1, 20, 64}, cols[] = {1, 4, 16, 20, 63, 64, 80, 135};
+    static const size_t rows[] = {1, 4, 6, 9, 11, 64}, depths[] = {1, 20, 64},
+                        cols[] = {1, 4, 16, 20, 63, 64, 80, 135};
     EACH_SET(k)
     for (size_t r = 0; r < COUNT(rows); r++)
         for (size_t d = 0; d < COUNT(depths); d++)
             for (size_t c = 0; c < COUNT(cols); c++)
-                for (int how = 0; how < 4; how++) check_strided_product(k, rows[r], depths[d], cols[c], how & 1, how & 2);
+                for (int how = 0; how < 4; how++)
+                    check_strided_product(k, rows[r], depths[d], cols[c], how & 1, how & 2);
 }
 
 /* Steps of 1 to 7 rows, whose whole is the softmax of each column. */
@@ -922,11 +1126,15 @@ static void running_softmax_of_columns(void) {
     static float x[ROWS][COLS];
     EACH_SET(k)
     for (size_t d = 0; d < COUNT(spreads); d++) {
-        struct room rs = room_new(7 * COLS * sizeof(float)), rm = room_new(3 * COLS * sizeof(float));
-        float *s = (float *)(void *)rs.data, *most = (float *)(void *)rm.data, *sum = most + COLS, *keep = sum + COLS;
+        struct room rs = room_new(7 * COLS * sizeof(float)),
+                    rm = room_new(3 * COLS * sizeof(float));
+        float *s = (float *)(void *)rs.data, *most = (float *)(void *)rm.data, *sum = most + COLS,
+              *keep = sum + COLS;
         double weight[ROWS][COLS] = {{0}}; /* exp(x - most) by way of the steps */
-        for (size_t i = 0; i < ROWS * COLS; i++) x[i / COLS][i % COLS] = (float)(spreads[d] * (2 * rng_double(&rng) - 1));
-        for (size_t i = COLS; i < ROWS * COLS; i += 5) x[i / COLS][i % COLS] = i / COLS % 7 ? -INFINITY : 0;
+        for (size_t i = 0; i < ROWS * COLS; i++)
+            x[i / COLS][i % COLS] = (float)(spreads[d] * (2 * rng_double(&rng) - 1));
+        for (size_t i = COLS; i < ROWS * COLS; i += 5)
+            x[i / COLS][i % COLS] = i / COLS % 7 ? -INFINITY : 0;
         for (size_t c = 0; c < COLS; c++) most[c] = -INFINITY, sum[c] = 0;
         for (size_t begin = 0, n; begin < ROWS; begin += n) {
             n = begin % 7 + 1 < ROWS - begin ? begin % 7 + 1 : ROWS - begin;
@@ -943,11 +1151,15 @@ static void running_softmax_of_columns(void) {
                 if (x[r][c] > m) m = x[r][c];
             for (size_t r = 0; r < ROWS; r++) total += exp(x[r][c] - m);
             CHECK((double)most[c] == m, "%s: most %g, not %g", k->name, (double)most[c], m);
-            CHECK(fabs(sum[c] / total - 1) <= 1e-5, "%s, spread %g: sum %g, not %g", k->name, spreads[d], (double)sum[c], total);
-            for (size_t r = 0; r < ROWS; r++) { /* at most ROWS steps, each with an exp; the differences add up to x - most */
-                double want = exp(x[r][c] - m), bound = want < 1e-30 ? 1e-30 : want * (ROWS * 1e-6 + 4 * spreads[d] * U);
-                CHECK(fabs(weight[r][c] - want) <= bound, "%s, spread %g, row %zu: of %g (most %g): %g, not %g", k->name, spreads[d], r, (double)x[r][c], m,
-                      weight[r][c], want);
+            CHECK(fabs(sum[c] / total - 1) <= 1e-5, "%s, spread %g: sum %g, not %g", k->name,
+                  spreads[d], (double)sum[c], total);
+            for (size_t r = 0; r < ROWS; r++) { /* at most ROWS steps, each with an exp; the
+                                                   differences add up to x - most */
+                double want = exp(x[r][c] - m),
+                       bound = want < 1e-30 ? 1e-30 : want * (ROWS * 1e-6 + 4 * spreads[d] * U);
+                CHECK(fabs(weight[r][c] - want) <= bound,
+                      "%s, spread %g, row %zu: of %g (most %g): %g, not %g", k->name, spreads[d], r,
+                      (double)x[r][c], m, weight[r][c], want);
             }
         }
         CHECK(rooms_end(&rs, &rm), "%s: wrote outside", k->name);
@@ -959,11 +1171,14 @@ static void running_softmax_exps(void) {
     EACH_SET(k)
     for (int i = 0; i < 2000; i++) {
         float s[16] = {0}, most[16], sum[16] = {0}, keep[16], x[16];
-        for (size_t c = 0; c < 16; c++) most[c] = 17.3f, x[c] = s[c] = 17.3f - 0.003f * (float)(16 * i + (int)c);
+        for (size_t c = 0; c < 16; c++)
+            most[c] = 17.3f, x[c] = s[c] = 17.3f - 0.003f * (float)(16 * i + (int)c);
         k->running_softmax(s, 1, 16, most, sum, keep);
         for (size_t c = 0; c < 16; c++) {
-            double d = (double)x[c] - 17.3f, want = exp(d), bound = want < FLT_MIN ? FLT_MIN : want * (1e-6 + fabs(d) * U);
-            CHECK(fabs(s[c] - want) <= bound && keep[c] == 1, "%s: of %g: %g, not %g", k->name, d, (double)s[c], want);
+            double d = (double)x[c] - 17.3f, want = exp(d),
+                   bound = want < FLT_MIN ? FLT_MIN : want * (1e-6 + fabs(d) * U);
+            CHECK(fabs(s[c] - want) <= bound && keep[c] == 1, "%s: of %g: %g, not %g", k->name, d,
+                  (double)s[c], want);
         }
     }
 }
@@ -975,8 +1190,89 @@ static void sets_by_name(void) {
     CHECK(kernels_get(&k, "scalar", &e) == OK && k == kernels_at(0), "scalar");
     CHECK(kernels_get(&best, NULL, &e) == OK && best->supported(), "no set for this CPU");
     for (size_t i = 1; kernels_at(i); i++)
-        CHECK(!kernels_at(i)->supported() || best != kernels_at(0), "scalar chosen over %s", kernels_at(i)->name);
-    CHECK(kernels_get(&k, "sse9", &e) == ERR_USAGE && strstr(e.msg, "sse9") && strstr(e.msg, "scalar"), "%s", e.msg);
+        CHECK(!kernels_at(i)->supported() || kernels_at(i)->by_name_only || best != kernels_at(0),
+              "scalar chosen over %s", kernels_at(i)->name);
+    CHECK(!best->by_name_only, "%s is chosen by itself", best->name);
+    CHECK(kernels_get(&k, "plain", &e) == OK && strcmp(k->name, "plain") == 0, "plain");
+    CHECK(kernels_get(&k, "sse9", &e) == ERR_USAGE && strstr(e.msg, "sse9") &&
+              strstr(e.msg, "scalar"),
+          "%s", e.msg);
+}
+
+/* What the kernels of a set make of the same numbers: of every type, of shapes with rests. */
+enum { SAME_ROWS = 21, SAME_COLS = 448, SAME_X = 19, SAME_OUT = 60000 };
+
+static size_t products_of(const struct kernels *k, enum dtype type, const void *w, const float *x,
+                          float *y) {
+    _Alignas(64) static uint8_t act[1 << 16];
+    size_t stride = dtype_bytes(type, SAME_COLS), n = 0;
+    k->to_f32(type, y, w, SAME_ROWS * SAME_COLS);
+    n += SAME_ROWS * SAME_COLS;
+    if (dtype_block(type) > 1) {
+        k->act_from_f32(type, act, x, SAME_COLS);
+        k->matvec_blocks(type, y + n, w, stride, SAME_ROWS, act, SAME_COLS);
+    } else
+        k->matvec(type, y + n, w, stride, SAME_ROWS, x, SAME_COLS);
+    n += SAME_ROWS;
+    for (size_t rows = 2; rows <= SAME_X; rows += rows < 9 ? 1 : 5, n += rows * SAME_ROWS)
+        k->matmul(&(struct matmul){.type = type,
+                                   .w = w,
+                                   .stride = stride,
+                                   .rows = SAME_ROWS,
+                                   .cols = SAME_COLS,
+                                   .x = x,
+                                   .ldx = SAME_COLS,
+                                   .n = rows,
+                                   .y = y + n,
+                                   .ldy = SAME_ROWS});
+    memset(y + n, 0, SAME_COLS * sizeof *y);
+    k->vecmat(type, y + n, w, stride, SAME_ROWS, x, SAME_COLS);
+    return n + SAME_COLS;
+}
+
+static size_t rest_of(const struct kernels *k, const float *x, float *y) {
+    enum { N = 413 };
+    size_t n = 0;
+    k->layernorm(y, x, x + N, x + 2 * N, N, 1e-5f), n += N;
+    for (int how = 0; how < 3; how++, n += N) {
+        memcpy(y + n, x, N * sizeof *x);
+        (how == 0 ? k->gelu_tanh : how == 1 ? k->gelu_erf : k->softmax)(y + n, N);
+    }
+    memset(y + n, 0, 90 * sizeof *y);
+    k->row_dots(DTYPE_F32, y + n, x, 70, x + 100, 20), n += 70;
+    k->row_sum(DTYPE_F32, y + n, x, 70, x + 100, 20), n += 20;
+    k->strided_product(&(struct strided_product){.rows = 11,
+                                                 .depth = 13,
+                                                 .cols = 29,
+                                                 .y = y + n,
+                                                 .ldy = 29,
+                                                 .a = x,
+                                                 .a_row = 13,
+                                                 .a_step = 1,
+                                                 .b = x + 500,
+                                                 .ldb = 29});
+    return n + 11 * 29;
+}
+
+/* plain.c says what each operation of contract.inc means: AVX2's own give the same bits. */
+static void plain_has_the_bits_of_avx2(void) {
+    static float x[SAME_ROWS * SAME_COLS], y[2][SAME_OUT];
+    static uint8_t w[SAME_ROWS * SAME_COLS * 4];
+    struct err e;
+    const struct kernels *k[2];
+    if (kernels_get(&k[0], "plain", &e) != OK || kernels_get(&k[1], "avx2", &e) != OK)
+        return; /* named above */
+    for (size_t i = 0; i < COUNT(x); i++) x[i] = (float)rng_normal(&rng);
+    for (size_t t = 0; t <= COUNT(types); t++) {
+        size_t n = 0;
+        if (t < COUNT(types)) dtype_from_f32(types[t], w, x, SAME_ROWS * SAME_COLS);
+        for (int s = 0; s < 2; s++)
+            n = t < COUNT(types) ? products_of(k[s], types[t], w, x, y[s]) : rest_of(k[s], x, y[s]);
+        CHECK(n > 1000 && n <= SAME_OUT, "%zu numbers", n);
+        for (size_t i = 0; i < n; i++)
+            CHECK(same_bits(y[0][i], y[1][i]), "type %zu, number %zu: plain %a, avx2 %a", t, i,
+                  (double)y[0][i], (double)y[1][i]);
+    }
 }
 
 /* One line for each set that is not tested here. */
@@ -992,6 +1288,7 @@ int main(void) {
     rng_seed(&rng, 20240326, 0);
     name_skipped_sets();
     RUN(sets_by_name);
+    RUN(plain_has_the_bits_of_avx2);
     RUN(to_f16_stays_inside);
     RUN(matvec_of_every_shape);
     RUN(matvec_blocks_of_extremes);

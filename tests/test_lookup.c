@@ -1,5 +1,6 @@
-/* The kernels of product-quantised rows: nearest centroid, lookup tables and their rounding, buckets, in every set this CPU can run. Inputs end at
- * bytes that are NaN in every float type, outputs lie between guards. */
+/* The kernels of product-quantised rows: nearest centroid, lookup tables and their rounding,
+ * buckets, in every set this CPU can run. Inputs end at bytes that are NaN in every float type,
+ * outputs lie between guards. */
 #include <float.h>
 
 #include "base/rng.h"
@@ -27,7 +28,8 @@ static struct room room_new(size_t bytes) {
 
 static bool room_end(struct room *r) {
     bool ok = true;
-    for (size_t i = 0; i < GUARD; i++) ok = ok && r->data[-1 - (ptrdiff_t)i] == 0xff && r->data[r->bytes + i] == 0xff;
+    for (size_t i = 0; i < GUARD; i++)
+        ok = ok && r->data[-1 - (ptrdiff_t)i] == 0xff && r->data[r->bytes + i] == 0xff;
     free(r->all);
     return ok;
 }
@@ -38,18 +40,29 @@ static void normals(float *x, size_t n, double spread) {
 
 /* ---- nearest ---- */
 
-/* Sums against float64; the index must be within two errors of the largest sum, and a row's index the same alone and among others. */
-static void check_nearest(const struct kernels *k, enum dtype type, size_t n_centroids, size_t d, size_t n) {
+/* Sums against float64; the index must be within two errors of the largest sum, and a row's index
+ * the same alone and among others. */
+static void check_nearest(const struct kernels *k, enum dtype type, size_t n_centroids, size_t d,
+                          size_t n) {
     size_t ldx = d + 3;
-    struct room w = room_new(dtype_bytes(type, d * n_centroids)), b = room_new(n_centroids * 4), x = room_new(((n - 1) * ldx + d) * 4),
-                out = room_new(n * 4), one = room_new(4);
-    float centroids[MAX_D * MAX_K], *bias = (float *)(void *)b.data, *rows = (float *)(void *)x.data;
+    struct room w = room_new(dtype_bytes(type, d * n_centroids)), b = room_new(n_centroids * 4),
+                x = room_new(((n - 1) * ldx + d) * 4), out = room_new(n * 4), one = room_new(4);
+    float centroids[MAX_D * MAX_K], *bias = (float *)(void *)b.data,
+                                    *rows = (float *)(void *)x.data;
     uint32_t *index = (uint32_t *)(void *)out.data, *alone = (uint32_t *)(void *)one.data;
     normals(centroids, d * n_centroids, 1);
     dtype_from_f32(type, w.data, centroids, d * n_centroids);
     normals(bias, n_centroids, 1);
     normals(rows, (n - 1) * ldx + d, 1);
-    k->nearest(type, index, w.data, bias, d, n_centroids, rows, ldx, n);
+    k->nearest(&(struct nearest){.type = type,
+                                 .w = w.data,
+                                 .bias = bias,
+                                 .d = d,
+                                 .k = n_centroids,
+                                 .x = rows,
+                                 .ldx = ldx,
+                                 .n = n,
+                                 .index = index});
     for (size_t i = 0; i < n; i++) {
         double best = -INFINITY, got = NAN, error = 0;
         for (size_t c = 0; c < n_centroids; c++) {
@@ -61,10 +74,20 @@ static void check_nearest(const struct kernels *k, enum dtype type, size_t n_cen
             best = fmax(best, sum), error = fmax(error, (double)(d + 2) * U * size);
             if (c == index[i]) got = sum;
         }
-        CHECK(got >= best - 2 * error, "%s %s k %zu d %zu: row %zu: centroid %u has %g, the best %g", k->name, dtype_name(type), n_centroids, d, i,
-              index[i], got, best);
-        k->nearest(type, alone, w.data, bias, d, n_centroids, rows + i * ldx, ldx, 1);
-        CHECK(*alone == index[i], "%s %s k %zu d %zu: row %zu alone has %u, not %u", k->name, dtype_name(type), n_centroids, d, i, *alone, index[i]);
+        CHECK(got >= best - 2 * error,
+              "%s %s k %zu d %zu: row %zu: centroid %u has %g, the best %g", k->name,
+              dtype_name(type), n_centroids, d, i, index[i], got, best);
+        k->nearest(&(struct nearest){.type = type,
+                                     .w = w.data,
+                                     .bias = bias,
+                                     .d = d,
+                                     .k = n_centroids,
+                                     .x = rows + i * ldx,
+                                     .ldx = ldx,
+                                     .n = 1,
+                                     .index = alone});
+        CHECK(*alone == index[i], "%s %s k %zu d %zu: row %zu alone has %u, not %u", k->name,
+              dtype_name(type), n_centroids, d, i, *alone, index[i]);
     }
     bool outside = room_end(&out) && room_end(&one);
     CHECK(outside, "%s: wrote outside index", k->name);
@@ -91,12 +114,33 @@ static void nearest_of_equals(void) {
             uint32_t index[5];
             for (int with_nan = 0; with_nan < 2; with_nan++)
                 for (size_t n = 1; n <= 5; n += 4) {
-                    for (size_t c = 0; c < n_centroids; c++) bias[c] = c < at ? (with_nan ? NAN : -7) : with_nan && c > at ? -INFINITY : 2;
-                    k->nearest(DTYPE_F32, index, w, bias, 1, n_centroids, x, 1, n);
-                    for (size_t i = 0; i < n; i++) CHECK(index[i] == at, "%s: %u of %zu, expected %zu", k->name, index[i], n_centroids, at);
+                    for (size_t c = 0; c < n_centroids; c++)
+                        bias[c] = c < at               ? (with_nan ? NAN : -7)
+                                  : with_nan && c > at ? -INFINITY
+                                                       : 2;
+                    k->nearest(&(struct nearest){.type = DTYPE_F32,
+                                                 .w = w,
+                                                 .bias = bias,
+                                                 .d = 1,
+                                                 .k = n_centroids,
+                                                 .x = x,
+                                                 .ldx = 1,
+                                                 .n = n,
+                                                 .index = index});
+                    for (size_t i = 0; i < n; i++)
+                        CHECK(index[i] == at, "%s: %u of %zu, expected %zu", k->name, index[i],
+                              n_centroids, at);
                 }
             for (size_t c = 0; c < n_centroids; c++) bias[c] = NAN;
-            k->nearest(DTYPE_F32, index, w, bias, 1, n_centroids, x, 1, 1);
+            k->nearest(&(struct nearest){.type = DTYPE_F32,
+                                         .w = w,
+                                         .bias = bias,
+                                         .d = 1,
+                                         .k = n_centroids,
+                                         .x = x,
+                                         .ldx = 1,
+                                         .n = 1,
+                                         .index = index});
             CHECK(index[0] == 0, "%s: %u of nothing", k->name, index[0]);
         }
 }
@@ -104,10 +148,12 @@ static void nearest_of_equals(void) {
 /* ---- tables ---- */
 
 static void check_tables(const struct kernels *k, size_t m, size_t d, size_t n_centroids) {
-    struct room w = room_new(m * d * n_centroids * 2), x = room_new(m * d * 4), t = room_new(m * n_centroids * 4);
+    struct room w = room_new(m * d * n_centroids * 2), x = room_new(m * d * 4),
+                t = room_new(m * n_centroids * 4);
     float *table = (float *)(void *)t.data, *q = (float *)(void *)x.data;
     uint16_t *centroids = (uint16_t *)(void *)w.data;
-    for (size_t i = 0; i < m * d * n_centroids; i++) centroids[i] = f32_to_f16((float)rng_normal(&rng));
+    for (size_t i = 0; i < m * d * n_centroids; i++)
+        centroids[i] = f32_to_f16((float)rng_normal(&rng));
     normals(q, m * d, 1);
     k->lookup_tables(table, centroids, q, m, d, n_centroids);
     for (size_t j = 0; j < m; j++)
@@ -118,8 +164,9 @@ static void check_tables(const struct kernels *k, size_t m, size_t d, size_t n_c
                 sum += p, size += fabs(p);
             }
             double got = table[j * n_centroids + c];
-            CHECK(fabs(got - sum) <= (double)(d + 2) * U * size, "%s m %zu d %zu k %zu: entry %zu of %zu: %g, not %g", k->name, m, d, n_centroids, c, j,
-                  got, sum);
+            CHECK(fabs(got - sum) <= (double)(d + 2) * U * size,
+                  "%s m %zu d %zu k %zu: entry %zu of %zu: %g, not %g", k->name, m, d, n_centroids,
+                  c, j, got, sum);
         }
     CHECK(room_end(&t), "%s m %zu d %zu k %zu: wrote outside", k->name, m, d, n_centroids);
     room_end(&w), room_end(&x);
@@ -144,14 +191,16 @@ struct sums {
 /* The code of subspace j of row i. */
 static uint8_t code_at(const struct sums *s, size_t i, size_t j) {
     size_t row = lookup_row_bytes(s->m, s->k);
-    return s->k == 16 ? s->codes[(i / 64 * row + j / 2) * 64 + i % 64] >> (j % 2 ? 4 : 0) & 15 : s->codes[(i / 64 * row + j) * 64 + i % 64];
+    return s->k == 16 ? s->codes[(i / 64 * row + j / 2) * 64 + i % 64] >> (j % 2 ? 4 : 0) & 15
+                      : s->codes[(i / 64 * row + j) * 64 + i % 64];
 }
 
 static void fill(struct sums *s, size_t m, size_t k, size_t n, double spread) {
     size_t whole = (n + 63) / 64 * 64;
     *s = (struct sums){.m = m, .k = k, .n = n};
     normals(s->table, m * k, spread);
-    for (size_t i = 0; i < whole * lookup_row_bytes(m, k); i++) s->codes[i] = (uint8_t)rng_below(&rng, k == 16 ? 256 : k);
+    for (size_t i = 0; i < whole * lookup_row_bytes(m, k); i++)
+        s->codes[i] = (uint8_t)rng_below(&rng, k == 16 ? 256 : k);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < m; j++) {
             double entry = s->table[j * k + code_at(s, i, j)];
@@ -161,29 +210,34 @@ static void fill(struct sums *s, size_t m, size_t k, size_t n, double spread) {
 
 static void check_lookup(const struct kernels *k, struct sums *s, bool first) {
     size_t whole = (s->n + 63) / 64 * 64;
-    struct room table = room_new(s->m * s->k * 4), codes = room_new(whole * lookup_row_bytes(s->m, s->k)), score = room_new(whole * 4);
+    struct room table = room_new(s->m * s->k * 4),
+                codes = room_new(whole * lookup_row_bytes(s->m, s->k)), score = room_new(whole * 4);
     float *y = (float *)(void *)score.data;
     memcpy(table.data, s->table, s->m * s->k * 4);
     memcpy(codes.data, s->codes, codes.bytes);
     k->lookup(y, (const float *)(const void *)table.data, s->m, s->k, codes.data, s->n);
     for (size_t i = 0; i < s->n; i++)
-        CHECK(fabs(y[i] - s->exact[i]) <= (double)s->m * U * s->size[i], "%s m %zu k %zu: %g, not %g", k->name, s->m, s->k, (double)y[i], s->exact[i]);
+        CHECK(fabs(y[i] - s->exact[i]) <= (double)s->m * U * s->size[i],
+              "%s m %zu k %zu: %g, not %g", k->name, s->m, s->k, (double)y[i], s->exact[i]);
     if (first) memcpy(s->first, y, s->n * 4);
-    CHECK(memcmp(s->first, y, s->n * 4) == 0, "%s m %zu k %zu: other bits than the first set's", k->name, s->m, s->k);
+    CHECK(memcmp(s->first, y, s->n * 4) == 0, "%s m %zu k %zu: other bits than the first set's",
+          k->name, s->m, s->k);
     CHECK(room_end(&score), "%s m %zu k %zu: wrote outside", k->name, s->m, s->k);
     room_end(&table), room_end(&codes);
 }
 
 static void check_rounded(const struct kernels *k, struct sums *s, size_t bits, bool first) {
     size_t whole = (s->n + 63) / 64 * 64;
-    struct room table = room_new(s->m * s->k * 4), codes = room_new(whole * lookup_row_bytes(s->m, s->k)), score = room_new(whole * 4),
+    struct room table = room_new(s->m * s->k * 4),
+                codes = room_new(whole * lookup_row_bytes(s->m, s->k)), score = room_new(whole * 4),
                 entries = room_new(lookup_entry_bytes(s->m, s->k, bits));
     struct lookup_scale scale;
     float *y = (float *)(void *)score.data;
     double widest = 0, low = 0, magnitude = 0;
     memcpy(table.data, s->table, s->m * s->k * 4);
     memcpy(codes.data, s->codes, codes.bytes);
-    k->lookup_round(&scale, entries.data, (const float *)(const void *)table.data, s->m, s->k, bits);
+    k->lookup_round(&scale, entries.data, (const float *)(const void *)table.data, s->m, s->k,
+                    bits);
     k->lookup_rounded(y, entries.data, &scale, s->m, s->k, bits, codes.data, s->n);
     for (size_t j = 0; j < s->m; j++) {
         double least = INFINITY, most = -INFINITY;
@@ -192,25 +246,35 @@ static void check_rounded(const struct kernels *k, struct sums *s, size_t bits, 
             if (entry < least) least = entry;
             if (entry > most) most = entry;
         }
-        widest = fmax(widest, most - least), low += least, magnitude += fmax(fabs(least), fabs(most));
+        widest = fmax(widest, most - least), low += least,
+        magnitude += fmax(fabs(least), fabs(most));
     }
-    double step = widest / (exp2((double)bits) - 1), bound = (double)s->m * step * (0.5 + 0x1p-6) + (double)(s->m + 8) * U * magnitude, worst = 0;
-    CHECK(fabs(scale.step - step) <= 4 * U * step && fabs(scale.low - low) <= (double)s->m * U * magnitude, "%s: step %g, not %g; low %g, not %g",
-          k->name, (double)scale.step, step, (double)scale.low, low);
+    double step = widest / (exp2((double)bits) - 1),
+           bound = (double)s->m * step * (0.5 + 0x1p-6) + (double)(s->m + 8) * U * magnitude,
+           worst = 0;
+    CHECK(fabs(scale.step - step) <= 4 * U * step &&
+              fabs(scale.low - low) <= (double)s->m * U * magnitude,
+          "%s: step %g, not %g; low %g, not %g", k->name, (double)scale.step, step,
+          (double)scale.low, low);
     for (size_t i = 0; i < s->n; i++) {
         worst = fmax(worst, fabs(y[i] - s->exact[i]));
-        CHECK(fabs(y[i] - s->exact[i]) <= bound, "%s m %zu k %zu, %zu bits: %g, not %g", k->name, s->m, s->k, bits, (double)y[i], s->exact[i]);
+        CHECK(fabs(y[i] - s->exact[i]) <= bound, "%s m %zu k %zu, %zu bits: %g, not %g", k->name,
+              s->m, s->k, bits, (double)y[i], s->exact[i]);
     }
-    CHECK(s->n < 100 || s->k < 16 || worst > bound / 100, "%s m %zu k %zu, %zu bits: the bound of %g is far from %g", k->name, s->m, s->k, bits, bound, worst);
+    CHECK(s->n < 100 || s->k < 16 || worst > bound / 100,
+          "%s m %zu k %zu, %zu bits: the bound of %g is far from %g", k->name, s->m, s->k, bits,
+          bound, worst);
     if (first) memcpy(s->first, y, s->n * 4);
-    CHECK(memcmp(s->first, y, s->n * 4) == 0, "%s m %zu k %zu, %zu bits: other bits than the first set's", k->name, s->m, s->k, bits);
+    CHECK(memcmp(s->first, y, s->n * 4) == 0,
+          "%s m %zu k %zu, %zu bits: other bits than the first set's", k->name, s->m, s->k, bits);
     bool outside = room_end(&score) && room_end(&entries);
     CHECK(outside, "%s m %zu k %zu, %zu bits: wrote outside", k->name, s->m, s->k, bits);
     room_end(&table), room_end(&codes);
 }
 
 static void tables_of_every_shape(void) {
-    static const size_t ms[] = {1, 2, 3, 4, 7, 8, 16, 32}, ks[] = {4, 16, 64, 256}, ns[] = {1, 63, 64, 65, 200, 256};
+    static const size_t ms[] = {1, 2, 3, 4, 7, 8, 16, 32}, ks[] = {4, 16, 64, 256},
+                        ns[] = {1, 63, 64, 65, 200, 256};
     static struct sums s;
     for (size_t i = 0; i < COUNT(ms); i++)
         for (size_t j = 0; j < COUNT(ks); j++)
@@ -229,8 +293,7 @@ static void tables_of_every_shape(void) {
 /* Tables without extent, and the largest sums there are. */
 static void tables_at_the_edges(void) {
     static struct sums s;
-    for (size_t bits = 8; bits <= 16; bits *= 2)
-        EACH_SET(k) {
+    for (size_t bits = 8; bits <= 16; bits *= 2) EACH_SET(k) {
             struct lookup_scale scale;
             uint8_t entries[MAX_M * MAX_K * 2];
             float y[64];
@@ -238,18 +301,23 @@ static void tables_at_the_edges(void) {
             for (size_t i = 0; i < 4 * 16; i++) s.table[i] = (float)(i / 16) + 0.5f;
             k->lookup_round(&scale, entries, s.table, 4, 16, bits);
             k->lookup_rounded(y, entries, &scale, 4, 16, bits, s.codes, 64);
-            for (size_t i = 0; i < 64; i++) CHECK(y[i] == 8, "%s: constant tables give %g", k->name, (double)y[i]);
+            for (size_t i = 0; i < 64; i++)
+                CHECK(y[i] == 8, "%s: constant tables give %g", k->name, (double)y[i]);
             for (size_t size = 16; size <= MAX_K; size *= 16) {
                 fill(&s, MAX_M, size, 64, 0);
-                for (size_t i = 0; i < MAX_M * size; i++) s.table[i] = i % size == 3 ? 0 : (float)(exp2((double)bits) - 1);
+                for (size_t i = 0; i < MAX_M * size; i++)
+                    s.table[i] = i % size == 3 ? 0 : (float)(exp2((double)bits) - 1);
                 memset(s.codes, 200, sizeof s.codes);
                 k->lookup_round(&scale, entries, s.table, MAX_M, size, bits);
                 k->lookup_rounded(y, entries, &scale, MAX_M, size, bits, s.codes, 64);
-                for (size_t i = 0; i < 64; i++) CHECK(y[i] == (float)(MAX_M * (exp2((double)bits) - 1)), "%s: the largest sum is %g", k->name, (double)y[i]);
+                for (size_t i = 0; i < 64; i++)
+                    CHECK(y[i] == (float)(MAX_M * (exp2((double)bits) - 1)),
+                          "%s: the largest sum is %g", k->name, (double)y[i]);
                 s.table[7] = INFINITY;
                 k->lookup_round(&scale, entries, s.table, MAX_M, size, bits);
                 k->lookup_rounded(y, entries, &scale, MAX_M, size, bits, s.codes, 64);
-                CHECK(isnan(y[0]) && isnan(y[63]), "%s: an infinite table gives %g", k->name, (double)y[0]);
+                CHECK(isnan(y[0]) && isnan(y[63]), "%s: an infinite table gives %g", k->name,
+                      (double)y[0]);
             }
         }
 }
@@ -262,20 +330,23 @@ static float probability(void) {
     return u < 0.1 ? 0 : u > 0.95 ? 1 : (float)exp(-20 * rng_double(&rng));
 }
 
-/* Sums of probabilities in whole numbers, counted one by one; the same numbers from every set; then products with centroids against float64. */
+/* Sums of probabilities in whole numbers, counted one by one; the same numbers from every set; then
+ * products with centroids against float64. */
 static void check_buckets(size_t m, size_t k, size_t n, size_t d) {
     size_t bytes = lookup_row_bytes(m, k), blocks = (n + 63) / 64 * 64;
     struct room p = room_new(n * 4), w = room_new(d * k * 2);
     uint8_t *codes = calloc(blocks * bytes, 1);
     uint64_t *want = calloc(m * k, sizeof *want);
-    uint32_t *bucket = malloc(2 * bytes * BUCKETS * sizeof *bucket), *sum = malloc(m * k * sizeof *sum);
+    uint32_t *bucket = malloc(2 * bytes * BUCKETS * sizeof *bucket),
+             *sum = malloc(m * k * sizeof *sum);
     float *prob = (float *)(void *)p.data, y[MAX_D];
     uint16_t *centroids = (uint16_t *)(void *)w.data;
     for (size_t i = 0; i < d * k; i++) centroids[i] = f32_to_f16((float)rng_normal(&rng));
     for (size_t i = 0; i < n; i++) {
         prob[i] = probability() / (float)n; /* sums stay below 2^31 */
         for (size_t j = 0; j < m; j++) {
-            size_t code = rng_below(&rng, k), at = i / 64 * 64 * bytes + (k == 16 ? j / 2 : j) * 64 + i % 64;
+            size_t code = rng_below(&rng, k),
+                   at = i / 64 * 64 * bytes + (k == 16 ? j / 2 : j) * 64 + i % 64;
             codes[at] |= (uint8_t)(k == 16 && j % 2 ? code << 4 : code);
             want[j * k + code] += (uint64_t)lrint((double)prob[i] * 0x1p30);
         }
@@ -283,10 +354,13 @@ static void check_buckets(size_t m, size_t k, size_t n, size_t d) {
     EACH_SET(set) {
         memset(bucket, 0, bucket_copies(bytes) * bytes * BUCKETS * sizeof *bucket);
         size_t first = n / 2 / 64 * 64; /* in two parts */
-        CHECK(set->bucket_add(bucket, codes, prob, bytes, first) && set->bucket_add(bucket, codes + first * bytes, prob + first, bytes, n - first),
+        CHECK(set->bucket_add(bucket, codes, prob, bytes, first) &&
+                  set->bucket_add(bucket, codes + first * bytes, prob + first, bytes, n - first),
               "%s", set->name);
         set->bucket_sums(sum, bucket, m, k);
-        for (size_t i = 0; i < m * k; i++) CHECK(sum[i] == want[i], "%s m %zu k %zu: sum %zu is %u, not %u", set->name, m, k, i, sum[i], (unsigned)want[i]);
+        for (size_t i = 0; i < m * k; i++)
+            CHECK(sum[i] == want[i], "%s m %zu k %zu: sum %zu is %u, not %u", set->name, m, k, i,
+                  sum[i], (unsigned)want[i]);
         set->bucket_product(y, sum, 0x1p-30f, centroids, d, k);
         for (size_t r = 0; r < d; r++) {
             double exact = 0, size = 0;
@@ -294,13 +368,15 @@ static void check_buckets(size_t m, size_t k, size_t n, size_t d) {
                 double x = 0x1p-30 * (double)sum[c] * (double)f16_to_f32(centroids[r * k + c]);
                 exact += x, size += fabs(x);
             }
-            CHECK(fabs(y[r] - exact) <= ((double)k / 8 + 18) * U * size, "%s k %zu row %zu: %g, not %g", set->name, k, r, (double)y[r], exact);
+            CHECK(fabs(y[r] - exact) <= ((double)k / 8 + 18) * U * size,
+                  "%s k %zu row %zu: %g, not %g", set->name, k, r, (double)y[r], exact);
         }
         for (int wrong = 0; wrong < 4; wrong++) { /* not a probability, wherever it is */
             static const float bad[] = {NAN, INFINITY, -1e-3f, 1.001f};
             float kept = prob[n - 1];
             prob[n - 1] = bad[wrong];
-            CHECK(!set->bucket_add(bucket, codes, prob, bytes, n), "%s n %zu: %g passes", set->name, n, (double)bad[wrong]);
+            CHECK(!set->bucket_add(bucket, codes, prob, bytes, n), "%s n %zu: %g passes", set->name,
+                  n, (double)bad[wrong]);
             prob[n - 1] = kept;
         }
     }
@@ -309,10 +385,12 @@ static void check_buckets(size_t m, size_t k, size_t n, size_t d) {
 }
 
 static void buckets_of_every_shape(void) {
-    static const size_t ms[] = {1, 2, 3, 4, 8, 16, 31, 64}, ks[] = {4, 16, 64, 256}, ns[] = {1, 15, 64, 65, 200}, ds[] = {1, 4, 7, 64};
+    static const size_t ms[] = {1, 2, 3, 4, 8, 16, 31, 64}, ks[] = {4, 16, 64, 256},
+                        ns[] = {1, 15, 64, 65, 200}, ds[] = {1, 4, 7, 64};
     for (size_t i = 0; i < COUNT(ms); i++)
         for (size_t j = 0; j < COUNT(ks); j++)
-            for (size_t n = 0; n < COUNT(ns); n++) check_buckets(ms[i], ks[j], ns[n], ds[(i + n) % COUNT(ds)]);
+            for (size_t n = 0; n < COUNT(ns); n++)
+                check_buckets(ms[i], ks[j], ns[n], ds[(i + n) % COUNT(ds)]);
 }
 
 int main(void) {

@@ -115,7 +115,8 @@ static double assign(const struct kernels *kn, const struct kmeans_points *p, si
     memset(w->sum, 0, k * d * sizeof *w->sum);
     memset(w->count, 0, k * sizeof *w->count);
     memset(w->mass, 0, k * sizeof *w->mass);
-    kn->nearest(DTYPE_F32, w->code, centroids, w->bias, d, k, p->x, p->stride, p->n);
+    kn->nearest(&(struct nearest){.type = DTYPE_F32, .w = centroids, .bias = w->bias, .d = d, .k = k, .x = p->x, .ldx = p->stride, .n = p->n,
+                                  .index = w->code});
     for (size_t i = 0; i < p->n; i++) {
         const float *x = p->x + i * p->stride, *row = w->rows + w->code[i] * d;
         size_t c = w->code[i];

@@ -74,10 +74,12 @@ static size_t score(const struct prefill_tile *t, struct work *w, size_t cols, s
     const struct kernels *k = t->key->k;
     size_t D = t->key->head_dim, exact = 0;
     if (t->exact) exact = exact_decode(t->exact, w->exact, w->rows, begin, n, t->pos);
-    if (exact) k->strided_product(w->exact_scores, cols, NULL, w->exact, D, 1, n, w->q, cols, D, cols);
+    if (exact) k->strided_product(&(struct strided_product){.rows = n, .depth = D, .cols = cols, .y = w->exact_scores, .ldy = cols, .a = w->exact,
+                                                            .a_row = D, .a_step = 1, .b = w->q, .ldb = cols});
     t->key->codec->ops->decode(t->key, w->rows, t->keys, begin, n);
     if (t->exact) add_center(t->key, w->rows, n);
-    k->strided_product(w->scores, cols, NULL, w->rows, D, 1, n, w->q, cols, D, cols);
+    k->strided_product(&(struct strided_product){.rows = n, .depth = D, .cols = cols, .y = w->scores, .ldy = cols, .a = w->rows, .a_row = D,
+                                                 .a_step = 1, .b = w->q, .ldb = cols});
     if (exact) choose(t, w, cols, begin, n);
     mask(t, w->scores, cols, begin, n);
     return exact;
@@ -96,7 +98,8 @@ size_t prefill_attend(const struct prefill_tile *t, float *work) {
         exact += score(t, &w, cols, begin, n);
         k->running_softmax(w.scores, n, cols, w.most, w.sum, w.keep);
         t->value->codec->ops->decode(t->value, w.rows, t->values, begin, n);
-        k->strided_product(w.out, D, w.keep, w.scores, 1, cols, t->n, w.rows, D, n, D);
+        k->strided_product(&(struct strided_product){.rows = t->n, .depth = n, .cols = D, .y = w.out, .ldy = D, .keep = w.keep, .a = w.scores,
+                                                     .a_row = 1, .a_step = cols, .b = w.rows, .ldb = D});
     }
     for (size_t i = 0; i < t->n; i++)
         for (size_t d = 0; d < D; d++) t->out[i * t->out_stride + d] = w.out[i * D + d] / w.sum[i];

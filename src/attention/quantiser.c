@@ -99,7 +99,8 @@ void quantiser_transform(const struct kernels *k, const struct quantiser *z, flo
         float *to = z->inverse ? centred : y;
         for (size_t i = 0; i < count; i++)
             for (size_t d = 0; d < D; d++) to[i * D + d] = z->inverse ? x[i * stride + d] - mean[d] : x[i * stride + d];
-        if (z->inverse) k->strided_product(y, D, NULL, centred, D, 1, count, z->forth, D, D, D);
+        if (z->inverse) k->strided_product(&(struct strided_product){.rows = count, .depth = D, .cols = D, .y = y, .ldy = D, .a = centred, .a_row = D,
+                                                         .a_step = 1, .b = z->forth, .ldb = D});
     }
 }
 
@@ -116,7 +117,8 @@ static void encode_stages(const struct kernels *k, const struct quantiser *z, ui
                           float *left, size_t stride, size_t n) {
     uint32_t nearest[ROWS];
     for (const struct quantiser_search *s = z->searches; s < z->searches + z->n_searches; s++) {
-        k->nearest(s->type, nearest, s->centroids, s->bias, s->width, s->k, y + s->at, stride, n);
+        k->nearest(&(struct nearest){.type = s->type, .w = s->centroids, .bias = s->bias, .d = s->width, .k = s->k, .x = y + s->at,
+                                     .ldx = stride, .n = n, .index = nearest});
         for (size_t i = 0; i < n; i++) {
             uint8_t *code = codes + i * row_step + s->first * stage_step;
             *code = (uint8_t)(s->k > z->k ? nearest[i] / z->k : nearest[i]);
@@ -167,7 +169,8 @@ void quantiser_decode(const struct kernels *k, const struct quantiser *z, float 
         for (size_t i = 0; i < count; i++) add_centroids(k, z, (z->inverse ? y : xhat) + i * D, codes + i * row_step, stage_step);
         if (!z->inverse) continue;
         for (size_t i = 0; i < count; i++) k->to_f32(DTYPE_F16, xhat + i * D, z->mean, D);
-        k->strided_product(xhat, D, keep, y, D, 1, count, z->back, D, D, D);
+        k->strided_product(&(struct strided_product){.rows = count, .depth = D, .cols = D, .y = xhat, .ldy = D, .keep = keep, .a = y, .a_row = D,
+                                                     .a_step = 1, .b = z->back, .ldb = D});
     }
 }
 

@@ -105,7 +105,8 @@ static void moments(const struct learner *l, const float *a, const float *b, dou
     for (size_t begin = 0; begin < l->rows->n; begin += BLOCK) {
         size_t n = l->rows->n - begin < BLOCK ? l->rows->n - begin : BLOCK;
         for (size_t i = 0; i < n * D; i++) weighted[i] = l->rows->weight[begin + i / D] * a[begin * D + i];
-        l->k->strided_product(l->small, D, NULL, weighted, 1, D, D, b + begin * D, D, n, D);
+        l->k->strided_product(&(struct strided_product){.rows = D, .depth = n, .cols = D, .y = l->small, .ldy = D, .a = weighted, .a_row = 1,
+                                                        .a_step = D, .b = b + begin * D, .ldb = D});
         for (size_t i = 0; i < D * D; i++) s[i] += (double)l->small[i];
     }
 }
@@ -178,7 +179,8 @@ static void find_space(struct learner *l) {
 static void transform(struct learner *l) {
     size_t D = l->rows->dim;
     for (size_t i = 0; i < D * D; i++) l->small[i] = (float)l->a[i % D * D + i / D];
-    l->k->strided_product(l->y, D, NULL, l->x, D, 1, l->rows->n, l->small, D, D, D);
+    l->k->strided_product(&(struct strided_product){.rows = l->rows->n, .depth = D, .cols = D, .y = l->y, .ldy = D, .a = l->x, .a_row = D,
+                                                    .a_step = 1, .b = l->small, .ldb = D});
 }
 
 /* ---- codes and centroids ---- */
@@ -192,7 +194,8 @@ static size_t assign(struct learner *l, size_t j, bool pairs) {
     size_t count = pair ? K * K : K;
     if (pair) quantiser_sums(l->sums, l->centroids[j], l->centroids[j + 1], width, K);
     kmeans_bias(points, width, count, l->bias);
-    l->k->nearest(DTYPE_F32, code, points, l->bias, width, count, l->left + l->at[j], D, n);
+    l->k->nearest(&(struct nearest){.type = DTYPE_F32, .w = points, .bias = l->bias, .d = width, .k = count, .x = l->left + l->at[j], .ldx = D,
+                                    .n = n, .index = code});
     for (size_t i = 0; i < n && pair; i++) {
         code[n + i] = code[i] % (uint32_t)K;
         code[i] /= (uint32_t)K;

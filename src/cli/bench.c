@@ -57,10 +57,10 @@ static int read_kernels(struct job *j, struct err *e) {
     const char *given = j->args->kernels ? j->args->kernels : "auto";
     struct word_list names = {0};
     if (strcmp(given, "all") == 0) {
-        for (size_t i = 0; kernels_at(i); i++) j->n_kernels += kernels_at(i)->supported();
+        for (size_t i = 0; kernels_at(i); i++) j->n_kernels += kernels_at(i)->supported() && !kernels_at(i)->by_name_only;
         j->kernels = arena_alloc(&j->arena, j->n_kernels, sizeof *j->kernels);
         for (size_t i = 0, n = 0; j->kernels && kernels_at(i); i++)
-            if (kernels_at(i)->supported()) j->kernels[n++] = kernels_at(i);
+            if (kernels_at(i)->supported() && !kernels_at(i)->by_name_only) j->kernels[n++] = kernels_at(i);
         return j->kernels ? OK : no_memory(e);
     }
     int rc = words_add(&names, given, word_first, "--kernels", &j->arena, e);

@@ -1,6 +1,8 @@
-/* A row of activations as whole numbers, for products with weights stored in blocks of 32: the part that is the same in every set. For sets only.
+/* A row of activations as whole numbers, for products with weights stored in blocks of 32: the part
+ * that is the same in every set. For sets only.
  *
- * Sixteen bits: eight, as in other engines, would round 257 times as coarsely, and reading the weights is what takes the time either way.
+ * Sixteen bits: eight, as in other engines, would round 257 times as coarsely, and reading the
+ * weights is what takes the time either way.
  */
 #ifndef LOOKAT_KERNELS_ACT_H
 #define LOOKAT_KERNELS_ACT_H
@@ -10,26 +12,31 @@
 
 #include "kernels/sets.h"
 
-/* ACT_MOST = 127 * 256 + 127, the greatest number whose high and low bytes can both be signed. A block's sum of products with q8_0 weights stays below
- * 32 * 128 * ACT_MOST < 2^31. */
+/* ACT_MOST = 127 * 256 + 127, the greatest number whose high and low bytes can both be signed. A
+ * block's sum of products with q8_0 weights stays below 32 * 128 * ACT_MOST < 2^31. */
 enum { ACT_BLOCK = 32, ACT_MOST = 32639 };
 
-/* Where the parts of an act of `cols` columns lie, each at a multiple of 64 bytes: x[c] ~ scale[c / 32] * q[c]; `more` is the set's own. */
+/* Where the parts of an act of `cols` columns lie, each at a multiple of 64 bytes: x[c] ~ scale[c /
+ * 32] * q[c]; `more` is the set's own. */
 struct act {
     int16_t *q;   /* [cols] */
     float *scale; /* [cols / 32], then zeros up to a multiple of 16 */
     void *more;
 };
 
-static inline size_t act_common_bytes(size_t cols) { return cols * sizeof(int16_t) + (cols / ACT_BLOCK * sizeof(float) + 63) / 64 * 64; }
+static inline size_t act_common_bytes(size_t cols) {
+    return cols * sizeof(int16_t) + (cols / ACT_BLOCK * sizeof(float) + 63) / 64 * 64;
+}
 
 static inline struct act act_at(const void *base, size_t cols) {
     uint8_t *at = (uint8_t *)(uintptr_t)base;
-    return (struct act){(void *)at, (void *)(at + cols * sizeof(int16_t)), at + act_common_bytes(cols)};
+    return (struct act){(void *)at, (void *)(at + cols * sizeof(int16_t)),
+                        at + act_common_bytes(cols)};
 }
 
-/* One block; returns its scale. The greatest magnitude is found among the bit patterns, in whose order infinity and then NaN are above all numbers.
- * 1.5 * 2^23 added and taken away rounds to a whole number, ties to even. */
+/* One block; returns its scale. The greatest magnitude is found among the bit patterns, in whose
+ * order infinity and then NaN are above all numbers. 1.5 * 2^23 added and taken away rounds to a
+ * whole number, ties to even. */
 static inline float act_block_from_f32(int16_t q[ACT_BLOCK], const float x[ACT_BLOCK]) {
     uint32_t most = 0, bits;
     float size;
@@ -50,7 +57,8 @@ static inline float act_block_from_f32(int16_t q[ACT_BLOCK], const float x[ACT_B
 
 static inline void act_common_from_f32(const struct act *a, const float *x, size_t cols) {
     memset(a->scale, 0, act_common_bytes(cols) - cols * sizeof *a->q);
-    for (size_t b = 0; b < cols / ACT_BLOCK; b++) a->scale[b] = act_block_from_f32(a->q + b * ACT_BLOCK, x + b * ACT_BLOCK);
+    for (size_t b = 0; b < cols / ACT_BLOCK; b++)
+        a->scale[b] = act_block_from_f32(a->q + b * ACT_BLOCK, x + b * ACT_BLOCK);
 }
 
 #endif

@@ -1,13 +1,33 @@
-/* AVX2, FMA and F16C: the operations that vector.h builds the kernels from. */
+/* AVX2, FMA and F16C: the operations of contract.inc, which says what each one means. */
 #include "kernels/act.h"
 
 #if defined(__x86_64__) && defined(__AVX2__)
 #include <cpuid.h>
 #include <immintrin.h>
 
+#define SET avx2
 #define LANES 8
 #define X_ROWS 3
+#define BYTES 32
+#define FEW_AT_A_TIME 0
+#define BY_NAME_ONLY false
+#define OWN_BLOCK_SUM 0
+#define OWN_MATMUL_BLOCKS 0
+#define OWN_LOOKUP 0
 typedef __m256 vec;
+typedef __m256i byte_vec;
+
+/* Of all bytes as words (bytes of even rows + 256 those of odd ones), and of those of odd rows. */
+typedef struct {
+    byte_vec all, odd;
+} word_sums;
+
+/* Of each quad, as words, a[0] and a[2], then a[1] and a[3]; quads 0, 2, 1, 3, 4, 6, 5, 7. */
+struct factors {
+    int32_t pairs[2][4][2];
+};
+
+#include "kernels/contract.inc"
 
 static inline vec v_set1(float x) { return _mm256_set1_ps(x); }
 static inline vec v_load(const float *p) { return _mm256_loadu_ps(p); }
@@ -32,9 +52,15 @@ static inline __m256i first_lanes(size_t n) {
     return _mm256_loadu_si256((const __m256i *)(const void *)(edge + 8 - n));
 }
 
-static inline vec v_first(vec v, size_t n) { return _mm256_and_ps(v, _mm256_castsi256_ps(first_lanes(n))); }
-static inline vec v_load_part(const float *p, size_t n) { return _mm256_maskload_ps(p, first_lanes(n)); }
-static inline void v_store_part(float *p, vec v, size_t n) { _mm256_maskstore_ps(p, first_lanes(n), v); }
+static inline vec v_first(vec v, size_t n) {
+    return _mm256_and_ps(v, _mm256_castsi256_ps(first_lanes(n)));
+}
+static inline vec v_load_part(const float *p, size_t n) {
+    return _mm256_maskload_ps(p, first_lanes(n));
+}
+static inline void v_store_part(float *p, vec v, size_t n) {
+    _mm256_maskstore_ps(p, first_lanes(n), v);
+}
 
 static inline __m128i load_16_bytes(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
 
@@ -55,7 +81,8 @@ static inline void widen_bytes(vec q[2], __m128i b) {
 
 static inline void v_load_q8(vec q[4], const uint8_t *p) {
     for (int j = 0; j < 4; j++)
-        q[j] = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p + 8 * j))));
+        q[j] = _mm256_cvtepi32_ps(
+            _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p + 8 * j))));
 }
 
 static inline void v_load_q4(vec q[4], const uint8_t *p) {
@@ -71,7 +98,9 @@ static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) {
 }
 
 /* p[0..3] in every four lanes */
-static inline vec v_broadcast4(const float *p) { return _mm256_broadcast_ps((const __m128 *)(const void *)p); }
+static inline vec v_broadcast4(const float *p) {
+    return _mm256_broadcast_ps((const __m128 *)(const void *)p);
+}
 
 /* four i of v[j] = four j of v[i] */
 static inline void v_transpose_fours(vec v[2]) {
@@ -81,7 +110,9 @@ static inline void v_transpose_fours(vec v[2]) {
 }
 
 /* lane 4 i + j = the sum of lanes 4 i to 4 i + 3 of a, b, c or d for j = 0, 1, 2 or 3 */
-static inline vec v_sum_fours(vec a, vec b, vec c, vec d) { return _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d)); }
+static inline vec v_sum_fours(vec a, vec b, vec c, vec d) {
+    return _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+}
 
 static inline float v_most(vec v) {
     __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -89,19 +120,29 @@ static inline float v_most(vec v) {
     return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
 }
 
-static inline vec v_round(vec v) { return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vec v_round(vec v) {
+    return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 /* 2^k for whole k in -126..127; k = 128 gives infinity */
 static inline vec v_pow2(vec k) {
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(k), _mm256_set1_epi32(127)), 23));
+    return _mm256_castsi256_ps(
+        _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(k), _mm256_set1_epi32(127)), 23));
 }
 /* v, but 0 in the lanes where x < least */
-static inline vec v_zero_where_less(vec v, vec x, vec least) { return _mm256_and_ps(v, _mm256_cmp_ps(x, least, _CMP_NLT_UQ)); }
+static inline vec v_zero_where_less(vec v, vec x, vec least) {
+    return _mm256_and_ps(v, _mm256_cmp_ps(x, least, _CMP_NLT_UQ));
+}
 
 /* x in the lanes where a > b, y elsewhere */
-static inline vec v_where_greater(vec a, vec b, vec x, vec y) { return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_GT_OQ)); }
+static inline vec v_where_greater(vec a, vec b, vec x, vec y) {
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
+}
 
-/* For Q4_0, `more` is start[blocks][8]: products are formed with n = q + 8, so the sums of a block's lanes begin at -8 times their activations. */
-static inline size_t act_more_bytes(enum dtype type, size_t cols) { return type == DTYPE_Q4_0 ? cols / ACT_BLOCK * sizeof(__m256i) : 0; }
+/* For Q4_0, `more` is start[blocks][8]: products are formed with n = q + 8, so the sums of a
+ * block's lanes begin at -8 times their activations. */
+static inline size_t act_more_bytes(enum dtype type, size_t cols) {
+    return type == DTYPE_Q4_0 ? cols / ACT_BLOCK * sizeof(__m256i) : 0;
+}
 static inline void act_more(enum dtype type, const struct act *a, size_t cols) {
     int32_t *start = a->more;
     if (type != DTYPE_Q4_0) return;
@@ -125,15 +166,19 @@ static inline __m128i gather_8(const uint8_t *p, size_t bytes) {
 
 /* scale[i] = the scale of block i, of `bytes` bytes, times s[i] */
 static inline void v_scales(float scale[8], const uint8_t *block, size_t bytes, const float s[8]) {
-    _mm256_storeu_ps(scale, _mm256_mul_ps(_mm256_cvtph_ps(gather_8(block, bytes)), _mm256_loadu_ps(s)));
+    _mm256_storeu_ps(scale,
+                     _mm256_mul_ps(_mm256_cvtph_ps(gather_8(block, bytes)), _mm256_loadu_ps(s)));
 }
 
 static inline size_t act_step(enum dtype type) { return (void)type, 1; }
 
-static inline __m256i load_32_bytes(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+static inline __m256i load_32_bytes(const void *p) {
+    return _mm256_loadu_si256((const __m256i *)p);
+}
 
 /* sums of the products of a block of weights with block b of a, spread over the lanes */
-static inline vec v_block_products(enum dtype type, const uint8_t *block, const struct act *a, size_t b) {
+static inline vec v_block_products(enum dtype type, const uint8_t *block, const struct act *a,
+                                   size_t b) {
     const int16_t *q = a->q + b * ACT_BLOCK;
     __m256i low, high, sum = _mm256_setzero_si256();
     if (type == DTYPE_Q8_0) {
@@ -145,37 +190,37 @@ static inline vec v_block_products(enum dtype type, const uint8_t *block, const 
         high = _mm256_srli_epi16(bytes, 4);
         sum = load_32_bytes((const int32_t *)a->more + b * 8);
     }
-    __m256i products = _mm256_add_epi32(_mm256_madd_epi16(low, load_32_bytes(q)), _mm256_madd_epi16(high, load_32_bytes(q + 16)));
+    __m256i products = _mm256_add_epi32(_mm256_madd_epi16(low, load_32_bytes(q)),
+                                        _mm256_madd_epi16(high, load_32_bytes(q + 16)));
     return _mm256_cvtepi32_ps(type == DTYPE_Q8_0 ? products : _mm256_add_epi32(products, sum));
 }
 
-#include "kernels/vector.h"
-#include "kernels/vector_attention.h"
-
 /* ---- tiles ---- */
 
-/* Of each quad, as words, a[0] and a[2], then a[1] and a[3]; quads 0, 2, 1, 3, 4, 6, 5, 7. */
-struct factors {
-    int32_t pairs[2][4][2];
-};
-
-static inline void v_store_whole(int32_t *p, vec v) { _mm256_storeu_si256((__m256i *)(void *)p, _mm256_cvtps_epi32(v)); }
-static inline vec v_load_whole(const int32_t *p) { return _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(const void *)p)); }
+static inline void v_store_whole(int32_t *p, vec v) {
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm256_cvtps_epi32(v));
+}
+static inline vec v_load_whole(const int32_t *p) {
+    return _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
 static inline vec v_size(vec v) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v); }
 static inline vec v_larger_size(vec a, vec b) {
     return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
 }
 static inline float v_most_size(vec v) {
-    __m128i m = _mm_max_epi32(_mm_castps_si128(_mm256_castps256_ps128(v)), _mm_castps_si128(_mm256_extractf128_ps(v, 1)));
+    __m128i m = _mm_max_epi32(_mm_castps_si128(_mm256_castps256_ps128(v)),
+                              _mm_castps_si128(_mm256_extractf128_ps(v, 1)));
     m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
     return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1))));
 }
 
 static inline int32_t t_factors(struct factors *f, const vec w[4]) {
-    const __m256i order = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));
+    const __m256i order = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));
     __m256i sum = _mm256_setzero_si256();
     for (int h = 0; h < 2; h++) {
-        __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(w[2 * h]), _mm256_cvtps_epi32(w[2 * h + 1]));
+        __m256i words =
+            _mm256_packs_epi32(_mm256_cvtps_epi32(w[2 * h]), _mm256_cvtps_epi32(w[2 * h + 1]));
         _mm256_storeu_si256((__m256i *)(void *)f->pairs[h], _mm256_shuffle_epi8(words, order));
         sum = _mm256_add_epi32(sum, _mm256_madd_epi16(words, _mm256_set1_epi16(1)));
     }
@@ -188,24 +233,33 @@ static inline int32_t t_factors(struct factors *f, const vec w[4]) {
 INLINE __m256i t_codes(size_t bits, const uint8_t *tile, int k, int quarter) {
     const __m256i *at = (const __m256i *)(const void *)(tile + 32 * quarter);
     if (bits == 8) return _mm256_loadu_si256(at + 4 * k);
-    if (bits == 4) return _mm256_and_si256(_mm256_srli_epi16(_mm256_loadu_si256(at + 4 * (k / 2)), 4 * (k % 2)), _mm256_set1_epi8(15));
-    __m256i two = _mm256_and_si256(_mm256_srli_epi16(_mm256_loadu_si256(at + 4 * (k / 4)), 2 * (k % 4)), _mm256_set1_epi8(3));
+    if (bits == 4)
+        return _mm256_and_si256(
+            _mm256_srli_epi16(_mm256_loadu_si256(at + 4 * (k / 2)), 4 * (k % 2)),
+            _mm256_set1_epi8(15));
+    __m256i two = _mm256_and_si256(
+        _mm256_srli_epi16(_mm256_loadu_si256(at + 4 * (k / 4)), 2 * (k % 4)), _mm256_set1_epi8(3));
     if (bits == 2) return two;
-    __m256i bit = _mm256_set1_epi8((char)(1u << k)), third = _mm256_and_si256(_mm256_loadu_si256(at + 8), bit);
-    return _mm256_or_si256(two, _mm256_and_si256(_mm256_cmpeq_epi8(third, bit), _mm256_set1_epi8(4)));
+    __m256i bit = _mm256_set1_epi8((char)(1u << k)),
+            third = _mm256_and_si256(_mm256_loadu_si256(at + 8), bit);
+    return _mm256_or_si256(two,
+                           _mm256_and_si256(_mm256_cmpeq_epi8(third, bit), _mm256_set1_epi8(4)));
 }
 
-/* sum + the products of the bytes u of a quad with its factors. The empty asm keeps gcc from adding up all quads of a tile as a tree, whose leaves
- * do not fit into 16 registers (twice the time). */
+/* sum + the products of the bytes u of a quad with its factors. The empty asm keeps gcc from adding
+ * up all quads of a tile as a tree, whose leaves do not fit into 16 registers (twice the time). */
 static inline __m256i add_quad(__m256i sum, __m256i u, __m256i even, __m256i odd) {
-    __m256i p = _mm256_madd_epi16(_mm256_and_si256(u, _mm256_set1_epi16(255)), even), r = _mm256_madd_epi16(_mm256_srli_epi16(u, 8), odd);
+    __m256i p = _mm256_madd_epi16(_mm256_and_si256(u, _mm256_set1_epi16(255)), even),
+            r = _mm256_madd_epi16(_mm256_srli_epi16(u, 8), odd);
     sum = _mm256_add_epi32(sum, _mm256_add_epi32(p, r));
     __asm__("" : "+x"(sum));
     return sum;
 }
 
-INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[4], const uint8_t *tile, const struct factors *f, int32_t middle) {
-    __m256i sum[4], below[4], level_high = _mm256_setzero_si256(), level_low = level_high; /* below: with the low bytes of levels */
+INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[4], const uint8_t *tile,
+                   const struct factors *f, int32_t middle) {
+    __m256i sum[4], below[4], level_high = _mm256_setzero_si256(),
+                              level_low = level_high; /* below: with the low bytes of levels */
     if (levels) {
         level_high = _mm256_broadcastsi128_si256(load_16_bytes(levels->high));
         level_low = _mm256_broadcastsi128_si256(load_16_bytes(levels->low));
@@ -233,75 +287,41 @@ INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[4], cons
     }
 }
 
-#include "kernels/vector_tiles.h"
-#include "kernels/vector_lookup.h"
+/* ---- bytes ---- */
 
-enum { BYTES = 32 };
-typedef __m256i byte_vec;
-static inline byte_vec b_load(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
+static inline byte_vec b_load(const uint8_t *p) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
 static inline byte_vec b_low(byte_vec b) { return _mm256_and_si256(b, _mm256_set1_epi8(15)); }
 static inline byte_vec b_high(byte_vec b) { return b_low(_mm256_srli_epi16(b, 4)); }
-static inline byte_vec b_lookup(const uint8_t *table, byte_vec codes) { return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load_16_bytes(table)), codes); }
+static inline byte_vec b_lookup(const uint8_t table[16], byte_vec codes) {
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load_16_bytes(table)), codes);
+}
 
-/* Sums of bytes in words: of all bytes as words (bytes of even rows + 256 those of odd ones), and of those of odd rows. */
-typedef struct {
-    byte_vec all, odd;
-} words;
-static inline words w_zero(void) { return (words){_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-static inline void w_add(words *s, byte_vec b) {
+static inline word_sums w_zero(void) {
+    return (word_sums){_mm256_setzero_si256(), _mm256_setzero_si256()};
+}
+static inline void w_add(word_sums *s, byte_vec b) {
     s->all = _mm256_add_epi16(s->all, b);
     s->odd = _mm256_add_epi16(s->odd, _mm256_srli_epi16(b, 8));
 }
-static inline void w_store(uint16_t *y, words s) {
+static inline void w_store(uint16_t y[BYTES], word_sums s) {
     __m256i even = _mm256_sub_epi16(s.all, _mm256_slli_epi16(s.odd, 8));
     __m256i first = _mm256_unpacklo_epi16(even, s.odd), second = _mm256_unpackhi_epi16(even, s.odd);
     _mm256_storeu_si256((__m256i *)(void *)y, _mm256_permute2x128_si256(first, second, 0x20));
-    _mm256_storeu_si256((__m256i *)(void *)(y + 16), _mm256_permute2x128_si256(first, second, 0x31));
+    _mm256_storeu_si256((__m256i *)(void *)(y + 16),
+                        _mm256_permute2x128_si256(first, second, 0x31));
 }
 
-#include "kernels/vector_nibbles.h"
-
-/* compilers differ in whether __builtin_cpu_supports knows F16C: leaf 1 of cpuid says it in bit 29 of ecx */
+/* compilers differ in whether __builtin_cpu_supports knows F16C: leaf 1 of cpuid says it in bit 29
+ * of ecx */
 static bool supported(void) {
     unsigned a, b, c, d;
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
 }
 
-static const struct kernels set = {
-    .name = "avx2",
-    .supported = supported,
-    .to_f32 = to_f32,
-    .to_f16 = to_f16,
-    .matvec = matvec,
-    .act_bytes = act_bytes,
-    .act_from_f32 = act_from_f32,
-    .matvec_blocks = matvec_blocks,
-    .vecmat = vecmat,
-    .matmul = matmul,
-    .layernorm = layernorm,
-    .gelu_tanh = gelu_tanh,
-    .gelu_erf = gelu_erf,
-    .softmax = softmax,
-    .tile_scores = tile_scores,
-    .tile_mix = tile_mix,
-    .row_dots = row_dots,
-    .row_sum = row_sum,
-    .strided_product = strided_product,
-    .running_softmax = running_softmax,
-    .nearest = nearest,
-    .lookup_tables = lookup_tables,
-    .lookup = lookup_plain,
-    .lookup_round = lookup_round,
-    .lookup_rounded = lookup_rounded,
-    .bucket_add = bucket_add,
-    .bucket_sums = bucket_sums,
-    .bucket_product = bucket_product,
-    .fma_flops = 2 * LANES * CHAINS,
-    .multiply_add = multiply_add,
-    .read_sum = read_sum,
-};
-
-const struct kernels *const kernels_avx2 = &set;
+#include "kernels/set.inc"
 #else
 const struct kernels *const kernels_avx2 = NULL;
 #endif

@@ -1,12 +1,41 @@
-/* AVX-512 (F, BW, DQ, VL) with VNNI and VBMI, as in Ice Lake, Zen 4 and what came after: the operations that vector.h builds the kernels from. */
+/* AVX-512 (F, BW, DQ, VL) with VNNI and VBMI, as in Ice Lake, Zen 4 and what came after: the
+ * operations of contract.inc, which says what each one means. */
 #include "kernels/act.h"
 
-#if defined(__x86_64__) && defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VNNI__) && defined(__AVX512VBMI__)
+#if defined(__x86_64__) && defined(__AVX512F__) && defined(__AVX512BW__) && \
+    defined(__AVX512VNNI__) && defined(__AVX512VBMI__)
 #include <immintrin.h>
 
+#define SET avx512
 #define LANES 16
 #define X_ROWS 6
+#define BYTES 64
+#define FEW_AT_A_TIME 56 /* Zen 4: faster for 9 rows by a quarter, for 56 by 2 % */
+#define BY_NAME_ONLY false
+#define OWN_BLOCK_SUM 1
+#define OWN_MATMUL_BLOCKS 1
+#define OWN_LOOKUP 1
 typedef __m512 vec;
+typedef __m512i byte_vec;
+
+/* Of all bytes as words (bytes of even rows + 256 those of odd ones), and of those of odd rows. */
+typedef struct {
+    byte_vec all, odd;
+} word_sums;
+
+/* A row's sums: Q8_0 takes half vectors, which Zen 4 runs twice as many of and Ice Lake on one unit
+ * more (Zen 4, in the second cache: 39 GB/s, in whole ones 31); Q4_0 whole ones. */
+typedef struct {
+    __m256 half;
+    vec whole;
+} block_sum;
+/* a = 256 high + low, signed bytes. In 16 bytes: the lows of quads k and k + 4, then their highs,
+ * for k = 0 .. 3. */
+struct factors {
+    int8_t quads[4][4][4];
+};
+
+#include "kernels/contract.inc"
 
 static inline vec v_set1(float x) { return _mm512_set1_ps(x); }
 static inline vec v_load(const float *p) { return _mm512_loadu_ps(p); }
@@ -29,11 +58,17 @@ static inline vec v_min(vec a, vec b) { return _mm512_min_ps(a, b); }
 static inline __mmask16 first_lanes(size_t n) { return (__mmask16)((1u << n) - 1); }
 
 static inline vec v_first(vec v, size_t n) { return _mm512_maskz_mov_ps(first_lanes(n), v); }
-static inline vec v_load_part(const float *p, size_t n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
-static inline void v_store_part(float *p, vec v, size_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), v); }
+static inline vec v_load_part(const float *p, size_t n) {
+    return _mm512_maskz_loadu_ps(first_lanes(n), p);
+}
+static inline void v_store_part(float *p, vec v, size_t n) {
+    _mm512_mask_storeu_ps(p, first_lanes(n), v);
+}
 
 static inline __m128i load_16_bytes(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
-static inline __m256i load_32_bytes(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+static inline __m256i load_32_bytes(const void *p) {
+    return _mm256_loadu_si256((const __m256i *)p);
+}
 
 static inline vec v_load_f16(const uint16_t *p) { return _mm512_cvtph_ps(load_32_bytes(p)); }
 static inline vec v_load_bf16(const uint16_t *p) {
@@ -78,13 +113,18 @@ static inline void v_transpose_fours(vec v[4]) {
 
 /* lane 4 i + j = the sum of lanes 4 i to 4 i + 3 of a, b, c or d for j = 0, 1, 2 or 3 */
 static inline vec v_sum_fours(vec a, vec b, vec c, vec d) {
-    __m512d ab = _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)));
-    __m512d cd = _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)));
-    return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)), _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)));
+    __m512d ab =
+        _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)));
+    __m512d cd =
+        _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)));
+    return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)),
+                         _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)));
 }
 
 /* s = the sums of the lanes of a, b, c and d */
-static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) { _mm_storeu_ps(s, sum_quarters(v_sum_fours(a, b, c, d))); }
+static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) {
+    _mm_storeu_ps(s, sum_quarters(v_sum_fours(a, b, c, d)));
+}
 
 static inline float v_most(vec v) {
     __m256 h = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
@@ -93,32 +133,47 @@ static inline float v_most(vec v) {
     return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
 }
 
-static inline vec v_round(vec v) { return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vec v_round(vec v) {
+    return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 /* 2^k for whole k in -126..127; k = 128 gives infinity */
 static inline vec v_pow2(vec k) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(k), _mm512_set1_epi32(127)), 23));
+    return _mm512_castsi512_ps(
+        _mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(k), _mm512_set1_epi32(127)), 23));
 }
 /* v, but 0 in the lanes where x < least */
-static inline vec v_zero_where_less(vec v, vec x, vec least) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, least, _CMP_NLT_UQ), v); }
+static inline vec v_zero_where_less(vec v, vec x, vec least) {
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, least, _CMP_NLT_UQ), v);
+}
 
 /* x in the lanes where a > b, y elsewhere */
-static inline vec v_where_greater(vec a, vec b, vec x, vec y) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x); }
+static inline vec v_where_greater(vec a, vec b, vec x, vec y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
+}
 
-/* Q4_0 goes four blocks at a time: a lane holds four bytes of a block, so eight of its weights n = q + 8 and eight activations. Four products of bytes
- * make an instruction, so an activation is 256 h + l with h and l signed; [0] meets the low nibbles, [1] the high ones, which stay where they are: all
- * sums are 16 times what they stand for, and the scales a sixteenth. They begin at 16 * -8 times the activations of their lane. */
+/* Q4_0 goes four blocks at a time: a lane holds four bytes of a block, so eight of its weights n =
+ * q + 8 and eight activations. Four products of bytes make an instruction, so an activation is 256
+ * h + l with h and l signed; [0] meets the low nibbles, [1] the high ones, which stay where they
+ * are: all sums are 16 times what they stand for, and the scales a sixteenth. They begin at 16 * -8
+ * times the activations of their lane. */
 struct q4_step {
     int8_t h[2][64], l[2][64];
     int32_t start[16];
     float scale[4], unused[12];
 };
 
-static inline size_t act_more_bytes(enum dtype type, size_t cols) { return type == DTYPE_Q4_0 ? (cols + 127) / 128 * sizeof(struct q4_step) : 0; }
-/* Block b % 4 of a step from q[32]. The low byte of q, taken as signed, is q - 256 h where h = (q + 128) >> 8. */
+static inline size_t act_more_bytes(enum dtype type, size_t cols) {
+    return type == DTYPE_Q4_0 ? (cols + 127) / 128 * sizeof(struct q4_step) : 0;
+}
+/* Block b % 4 of a step from q[32]. The low byte of q, taken as signed, is q - 256 h where h = (q +
+ * 128) >> 8. */
 static inline void q4_step_block(struct q4_step *s, size_t b, __m512i q, float scale) {
-    __m256i h = _mm512_cvtepi16_epi8(_mm512_srai_epi16(_mm512_add_epi16(q, _mm512_set1_epi16(128)), 8)), l = _mm512_cvtepi16_epi8(q);
+    __m256i h = _mm512_cvtepi16_epi8(
+                _mm512_srai_epi16(_mm512_add_epi16(q, _mm512_set1_epi16(128)), 8)),
+            l = _mm512_cvtepi16_epi8(q);
     __m512i pairs = _mm512_madd_epi16(q, _mm512_set1_epi16(-128));
-    __m256i sums = _mm256_add_epi32(_mm512_castsi512_si256(pairs), _mm512_extracti64x4_epi64(pairs, 1));
+    __m256i sums =
+        _mm256_add_epi32(_mm512_castsi512_si256(pairs), _mm512_extracti64x4_epi64(pairs, 1));
     __m128i start = _mm_hadd_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
     _mm_storeu_si128((__m128i *)(void *)(s->h[0] + 16 * b), _mm256_castsi256_si128(h));
     _mm_storeu_si128((__m128i *)(void *)(s->h[1] + 16 * b), _mm256_extracti128_si256(h, 1));
@@ -154,63 +209,69 @@ static inline __m128i gather_8(const uint8_t *p, size_t bytes) {
 
 /* scale[i] = the scale of block i, of `bytes` bytes, times s[i] */
 static inline void v_scales(float scale[8], const uint8_t *block, size_t bytes, const float s[8]) {
-    _mm256_storeu_ps(scale, _mm256_mul_ps(_mm256_cvtph_ps(gather_8(block, bytes)), _mm256_loadu_ps(s)));
+    _mm256_storeu_ps(scale,
+                     _mm256_mul_ps(_mm256_cvtph_ps(gather_8(block, bytes)), _mm256_loadu_ps(s)));
 }
 
 static inline size_t act_step(enum dtype type) { return type == DTYPE_Q4_0 ? 4 : 1; }
 
-#define LOOKAT_KERNELS_OWN_BLOCK_SUM
-
-/* A row's sums: Q8_0 takes half vectors, which Zen 4 runs twice as many of and Ice Lake on one unit more (Zen 4, in the second cache: 39 GB/s, in
- * whole ones 31); Q4_0 whole ones. */
-typedef struct {
-    __m256 half;
-    vec whole;
-} block_sum;
-static inline block_sum b_zero(void) { return (block_sum){_mm256_setzero_ps(), _mm512_setzero_ps()}; }
-static inline void b_sum4(enum dtype type, float s[4], const block_sum r[4]) {
+static inline block_sum block_sum_zero(void) {
+    return (block_sum){_mm256_setzero_ps(), _mm512_setzero_ps()};
+}
+static inline void block_sum_four(enum dtype type, float s[4], const block_sum r[4]) {
     if (type == DTYPE_Q4_0) {
         v_sum4(s, r[0].whole, r[1].whole, r[2].whole, r[3].whole);
         return;
     }
-    __m256 t = _mm256_hadd_ps(_mm256_hadd_ps(r[0].half, r[1].half), _mm256_hadd_ps(r[2].half, r[3].half));
+    __m256 t =
+        _mm256_hadd_ps(_mm256_hadd_ps(r[0].half, r[1].half), _mm256_hadd_ps(r[2].half, r[3].half));
     _mm_storeu_ps(s, _mm_add_ps(_mm256_castps256_ps128(t), _mm256_extractf128_ps(t, 1)));
 }
 
 static inline void add_q8(block_sum *s, const uint8_t *block, const int16_t *q, float scale) {
-    __m256i low = _mm256_cvtepi8_epi16(load_16_bytes(block + 2)), high = _mm256_cvtepi8_epi16(load_16_bytes(block + 18));
+    __m256i low = _mm256_cvtepi8_epi16(load_16_bytes(block + 2)),
+            high = _mm256_cvtepi8_epi16(load_16_bytes(block + 18));
     __m256i sum = _mm256_dpwssd_epi32(_mm256_setzero_si256(), low, load_32_bytes(q));
     sum = _mm256_dpwssd_epi32(sum, high, load_32_bytes(q + 16));
     s->half = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_set1_ps(scale), s->half);
 }
 
-/* The scales of four blocks as floats. In whole numbers, where units are free: a shuffle of the blocks and a conversion of all lanes took longer. */
+/* The scales of four blocks as floats. In whole numbers, where units are free: a shuffle of the
+ * blocks and a conversion of all lanes took longer. */
 static inline __m128 q4_scales(const uint8_t *block) {
     uint16_t d[4];
     for (int i = 0; i < 4; i++) memcpy(&d[i], block + 18 * i, sizeof d[i]);
-    return _mm_cvtph_ps(_mm_cvtsi64_si128((long long)(d[0] | (uint64_t)d[1] << 16 | (uint64_t)d[2] << 32 | (uint64_t)d[3] << 48)));
+    return _mm_cvtph_ps(_mm_cvtsi64_si128(
+        (long long)(d[0] | (uint64_t)d[1] << 16 | (uint64_t)d[2] << 32 | (uint64_t)d[3] << 48)));
 }
 
 /* the nibbles of four blocks, a block to four lanes */
 static inline __m512i load_q4_step(const uint8_t *block) {
-    __m256i first = _mm256_inserti128_si256(_mm256_castsi128_si256(load_16_bytes(block + 2)), load_16_bytes(block + 20), 1);
-    __m256i second = _mm256_inserti128_si256(_mm256_castsi128_si256(load_16_bytes(block + 38)), load_16_bytes(block + 56), 1);
+    __m256i first = _mm256_inserti128_si256(_mm256_castsi128_si256(load_16_bytes(block + 2)),
+                                            load_16_bytes(block + 20), 1);
+    __m256i second = _mm256_inserti128_si256(_mm256_castsi128_si256(load_16_bytes(block + 38)),
+                                             load_16_bytes(block + 56), 1);
     return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
 }
 
 static inline void add_q4(block_sum *sum, const uint8_t *block, const struct q4_step *s) {
     const __m512i fours = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
     __m512i bytes = load_q4_step(block), top = _mm512_set1_epi8((char)0xf0);
-    __m512 scale = _mm512_permutexvar_ps(fours, _mm512_castps128_ps512(_mm_mul_ps(q4_scales(block), _mm_loadu_ps(s->scale))));
-    __m512i w0 = _mm512_and_si512(_mm512_slli_epi16(bytes, 4), top), w1 = _mm512_and_si512(bytes, top);
+    __m512 scale = _mm512_permutexvar_ps(
+        fours, _mm512_castps128_ps512(_mm_mul_ps(q4_scales(block), _mm_loadu_ps(s->scale))));
+    __m512i w0 = _mm512_and_si512(_mm512_slli_epi16(bytes, 4), top),
+            w1 = _mm512_and_si512(bytes, top);
     __m512i high = _mm512_dpbusd_epi32(_mm512_setzero_si512(), w0, _mm512_loadu_si512(s->h[0]));
     high = _mm512_dpbusd_epi32(high, w1, _mm512_loadu_si512(s->h[1]));
-    __m512i low = _mm512_dpbusd_epi32(_mm512_loadu_si512(s->start), w0, _mm512_loadu_si512(s->l[0]));
+    __m512i low =
+        _mm512_dpbusd_epi32(_mm512_loadu_si512(s->start), w0, _mm512_loadu_si512(s->l[0]));
     low = _mm512_dpbusd_epi32(low, w1, _mm512_loadu_si512(s->l[1]));
-    sum->whole = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(low, _mm512_slli_epi32(high, 8))), scale, sum->whole);
+    sum->whole = _mm512_fmadd_ps(
+        _mm512_cvtepi32_ps(_mm512_add_epi32(low, _mm512_slli_epi32(high, 8))), scale, sum->whole);
 }
 
-static inline void b_add(enum dtype type, block_sum *s, const float *scale, const uint8_t *block, size_t n, const struct act *a, size_t b) {
+static inline void block_sum_add(enum dtype type, block_sum *s, const float *scale,
+                                 const uint8_t *block, size_t n, const struct act *a, size_t b) {
     if (type == DTYPE_Q8_0) {
         add_q8(s, block, a->q + b * ACT_BLOCK, *scale);
         return;
@@ -220,30 +281,28 @@ static inline void b_add(enum dtype type, block_sum *s, const float *scale, cons
     add_q4(s, n < 4 ? four : block, (const struct q4_step *)a->more + b / 4);
 }
 
-#include "kernels/vector.h"
-#include "kernels/vector_attention.h"
-#include "kernels/avx512_blocks.h"
-
 /* ---- tiles ---- */
 
-/* a = 256 high + low, signed bytes. In 16 bytes: the lows of quads k and k + 4, then their highs, for k = 0 .. 3. */
-struct factors {
-    int8_t quads[4][4][4];
-};
-
-static inline void v_store_whole(int32_t *p, vec v) { _mm512_storeu_si512(p, _mm512_cvtps_epi32(v)); }
-static inline vec v_load_whole(const int32_t *p) { return _mm512_cvtepi32_ps(_mm512_loadu_si512(p)); }
+static inline void v_store_whole(int32_t *p, vec v) {
+    _mm512_storeu_si512(p, _mm512_cvtps_epi32(v));
+}
+static inline vec v_load_whole(const int32_t *p) {
+    return _mm512_cvtepi32_ps(_mm512_loadu_si512(p));
+}
 static inline vec v_size(vec v) { return _mm512_abs_ps(v); }
 static inline vec v_larger_size(vec a, vec b) {
     return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
 }
 static inline float v_most_size(vec v) {
-    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(_mm512_castps_si512(v)))));
+    return _mm_cvtss_f32(
+        _mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(_mm512_castps_si512(v)))));
 }
 
 static inline int32_t t_factors(struct factors *f, const vec w[2]) {
-    __m512i words = _mm512_packs_epi32(_mm512_cvtps_epi32(w[0]), _mm512_cvtps_epi32(w[1])); /* of quads 0, 4, 1, 5, 2, 6, 3, 7 */
-    __m512i low = _mm512_srai_epi16(_mm512_slli_epi16(words, 8), 8), high = _mm512_srai_epi16(_mm512_sub_epi16(words, low), 8);
+    __m512i words = _mm512_packs_epi32(
+        _mm512_cvtps_epi32(w[0]), _mm512_cvtps_epi32(w[1])); /* of quads 0, 4, 1, 5, 2, 6, 3, 7 */
+    __m512i low = _mm512_srai_epi16(_mm512_slli_epi16(words, 8), 8),
+            high = _mm512_srai_epi16(_mm512_sub_epi16(words, low), 8);
     _mm512_storeu_si512(f, _mm512_packs_epi16(low, high));
     return _mm512_reduce_add_epi32(_mm512_madd_epi16(words, _mm512_set1_epi16(1)));
 }
@@ -252,17 +311,31 @@ static inline int32_t t_factors(struct factors *f, const vec w[2]) {
 INLINE __m512i t_codes(size_t bits, const uint8_t *tile, int k, int half) {
     const uint8_t *at = tile + 64 * half;
     if (bits == 8) return _mm512_loadu_si512(at + 128 * k);
-    if (bits == 4) return _mm512_and_si512(_mm512_srlv_epi16(_mm512_loadu_si512(at + 128 * (k / 2)), _mm512_set1_epi16((short)(4 * (k % 2)))),
-                                           _mm512_set1_epi8(15));
-    __m512i two = _mm512_and_si512(_mm512_srlv_epi16(_mm512_loadu_si512(at + 128 * (k / 4)), _mm512_set1_epi16((short)(2 * (k % 4)))),
+    if (bits == 4)
+        return _mm512_and_si512(_mm512_srlv_epi16(_mm512_loadu_si512(at + 128 * (k / 2)),
+                                                  _mm512_set1_epi16((short)(4 * (k % 2)))),
+                                _mm512_set1_epi8(15));
+    __m512i two = _mm512_and_si512(_mm512_srlv_epi16(_mm512_loadu_si512(at + 128 * (k / 4)),
+                                                     _mm512_set1_epi16((short)(2 * (k % 4)))),
                                    _mm512_set1_epi8(3));
     if (bits == 2) return two;
-    return _mm512_mask_add_epi8(two, _mm512_test_epi8_mask(_mm512_loadu_si512(at + 256), _mm512_set1_epi8((char)(1u << k))), two,
-                                _mm512_set1_epi8(4));
+    return _mm512_mask_add_epi8(
+        two, _mm512_test_epi8_mask(_mm512_loadu_si512(at + 256), _mm512_set1_epi8((char)(1u << k))),
+        two, _mm512_set1_epi8(4));
 }
 
-INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[2], const uint8_t *tile, const struct factors *f, int32_t middle) {
-    __m512i high[2], low[2], below[2][2], zero = _mm512_setzero_si512(); /* high, low: of the factors; below: with the low bytes of levels */
+/* p[0 .. 3] in every four bytes */
+INLINE __m512i broadcast_4_bytes(const int8_t *p) {
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return _mm512_set1_epi32(four);
+}
+
+INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[2], const uint8_t *tile,
+                   const struct factors *f, int32_t middle) {
+    __m512i high[2], low[2], below[2][2],
+        zero = _mm512_setzero_si512(); /* high, low: of the factors; below: with the low bytes of
+                                          levels */
     __m512i level_high = zero, level_low = zero;
     if (levels) {
         level_high = _mm512_broadcast_i32x4(load_16_bytes(levels->high));
@@ -274,7 +347,8 @@ INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[2], cons
     }
 #pragma GCC unroll 8
     for (int k = 0; k < 8; k++) {
-        __m512i a_low = broadcast_4_bytes(f->quads[k % 4][k / 4]), a_high = broadcast_4_bytes(f->quads[k % 4][2 + k / 4]);
+        __m512i a_low = broadcast_4_bytes(f->quads[k % 4][k / 4]),
+                a_high = broadcast_4_bytes(f->quads[k % 4][2 + k / 4]);
         for (int h = 0; h < 2; h++) {
             __m512i u = t_codes(bits, tile, k, h);
             if (levels) {
@@ -290,89 +364,49 @@ INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[2], cons
     for (int h = 0; h < 2; h++) {
         s[h] = _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(high[h], 8), low[h]));
         if (levels)
-            s[h] = v_fma(s[h], v_set1(256), _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(below[0][h], 8), below[1][h])));
+            s[h] = v_fma(s[h], v_set1(256),
+                         _mm512_cvtepi32_ps(
+                             _mm512_add_epi32(_mm512_slli_epi32(below[0][h], 8), below[1][h])));
     }
 }
 
-#include "kernels/vector_tiles.h"
-#define HAS_LOOKUP_IN_REGISTERS
-#include "kernels/vector_lookup.h"
+/* ---- bytes ---- */
 
-enum { BYTES = 64 };
-typedef __m512i byte_vec;
 static inline byte_vec b_load(const uint8_t *p) { return _mm512_loadu_si512(p); }
 static inline byte_vec b_low(byte_vec b) { return _mm512_and_si512(b, _mm512_set1_epi8(15)); }
 static inline byte_vec b_high(byte_vec b) { return b_low(_mm512_srli_epi16(b, 4)); }
-static inline byte_vec b_lookup(const uint8_t *table, byte_vec codes) {
-    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)table)), codes);
+static inline byte_vec b_lookup(const uint8_t table[16], byte_vec codes) {
+    return _mm512_shuffle_epi8(
+        _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)table)), codes);
 }
 
-/* Sums of bytes in words: of all bytes as words (bytes of even rows + 256 those of odd ones), and of those of odd rows. */
-typedef struct {
-    byte_vec all, odd;
-} words;
-static inline words w_zero(void) { return (words){_mm512_setzero_si512(), _mm512_setzero_si512()}; }
-static inline void w_add(words *s, byte_vec b) {
+static inline word_sums w_zero(void) {
+    return (word_sums){_mm512_setzero_si512(), _mm512_setzero_si512()};
+}
+static inline void w_add(word_sums *s, byte_vec b) {
     s->all = _mm512_add_epi16(s->all, b);
     s->odd = _mm512_add_epi16(s->odd, _mm512_srli_epi16(b, 8));
 }
-/* Unpacking works in quarters of a register: rows 16 i .. 16 i + 7 come to quarter i of one result, the next eight to that of the other. */
-static inline void w_store(uint16_t *y, words s) {
-    const __m512i front = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), back = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+/* Unpacking works in quarters of a register: rows 16 i .. 16 i + 7 come to quarter i of one result,
+ * the next eight to that of the other. */
+static inline void w_store(uint16_t y[BYTES], word_sums s) {
+    const __m512i front = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11),
+                  back = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
     __m512i even = _mm512_sub_epi16(s.all, _mm512_slli_epi16(s.odd, 8));
     __m512i first = _mm512_unpacklo_epi16(even, s.odd), second = _mm512_unpackhi_epi16(even, s.odd);
     _mm512_storeu_si512(y, _mm512_permutex2var_epi64(first, front, second));
     _mm512_storeu_si512(y + 32, _mm512_permutex2var_epi64(first, back, second));
 }
 
-#include "kernels/vector_nibbles.h"
-#include "kernels/avx512_lookup.h"
-
-/* The instructions, and that the operating system keeps the registers: __builtin_cpu_supports checks both. */
+/* The instructions, and that the operating system keeps the registers: __builtin_cpu_supports
+ * checks both. */
 static bool supported(void) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
 }
 
-static const struct kernels set = {
-    .name = "avx512",
-    .supported = supported,
-    .to_f32 = to_f32,
-    .to_f16 = to_f16,
-    .matvec = matvec,
-    .act_bytes = act_bytes,
-    .act_from_f32 = act_from_f32,
-    .matvec_blocks = matvec_blocks,
-    .row_act_bytes = row_act_bytes,
-    .row_act_from_f32 = row_act_from_f32,
-    .matmul_blocks = matmul_blocks,
-    .vecmat = vecmat,
-    .matmul = matmul,
-    .few_at_a_time = 56, /* Zen 4: of 9 rows by a quarter, of 56 by 2 % */
-    .layernorm = layernorm,
-    .gelu_tanh = gelu_tanh,
-    .gelu_erf = gelu_erf,
-    .softmax = softmax,
-    .tile_scores = tile_scores,
-    .tile_mix = tile_mix,
-    .row_dots = row_dots,
-    .row_sum = row_sum,
-    .strided_product = strided_product,
-    .running_softmax = running_softmax,
-    .nearest = nearest,
-    .lookup_tables = lookup_tables,
-    .lookup = lookup_plain,
-    .lookup_round = lookup_round,
-    .lookup_rounded = lookup_rounded,
-    .bucket_add = bucket_add,
-    .bucket_sums = bucket_sums,
-    .bucket_product = bucket_product,
-    .fma_flops = 2 * LANES * CHAINS,
-    .multiply_add = multiply_add,
-    .read_sum = read_sum,
-};
-
-const struct kernels *const kernels_avx512 = &set;
+#include "kernels/set.inc"
 #else
 const struct kernels *const kernels_avx512 = NULL;
 #endif

@@ -3,19 +3,22 @@
 #include <math.h>
 #include <string.h>
 
-/* ggml's numbering, those it has dropped included: an old file may carry them and should be refused by name. */
+/* ggml's numbering, those it has dropped included: an old file may carry them and should be refused
+ * by name. */
 static const char *const names[] = {
-    [0] = "f32",       [1] = "f16",       [2] = "q4_0",      [3] = "q4_1",    [4] = "q4_2",          [5] = "q4_3",
-    [6] = "q5_0",      [7] = "q5_1",      [8] = "q8_0",      [9] = "q8_1",    [10] = "q2_K",         [11] = "q3_K",
-    [12] = "q4_K",     [13] = "q5_K",     [14] = "q6_K",     [15] = "q8_K",   [16] = "iq2_xxs",      [17] = "iq2_xs",
-    [18] = "iq3_xxs",  [19] = "iq1_s",    [20] = "iq4_nl",   [21] = "iq3_s",  [22] = "iq2_s",        [23] = "iq4_xs",
-    [24] = "i8",       [25] = "i16",      [26] = "i32",      [27] = "i64",    [28] = "f64",          [29] = "iq1_m",
-    [30] = "bf16",     [31] = "q4_0_4_4", [32] = "q4_0_4_8", [33] = "q4_0_8_8", [34] = "tq1_0",      [35] = "tq2_0",
-    [36] = "iq4_nl_4_4", [37] = "iq4_nl_4_8", [38] = "iq4_nl_8_8", [39] = "mxfp4",
+    [0] = "f32",     [1] = "f16",         [2] = "q4_0",        [3] = "q4_1",        [4] = "q4_2",
+    [5] = "q4_3",    [6] = "q5_0",        [7] = "q5_1",        [8] = "q8_0",        [9] = "q8_1",
+    [10] = "q2_K",   [11] = "q3_K",       [12] = "q4_K",       [13] = "q5_K",       [14] = "q6_K",
+    [15] = "q8_K",   [16] = "iq2_xxs",    [17] = "iq2_xs",     [18] = "iq3_xxs",    [19] = "iq1_s",
+    [20] = "iq4_nl", [21] = "iq3_s",      [22] = "iq2_s",      [23] = "iq4_xs",     [24] = "i8",
+    [25] = "i16",    [26] = "i32",        [27] = "i64",        [28] = "f64",        [29] = "iq1_m",
+    [30] = "bf16",   [31] = "q4_0_4_4",   [32] = "q4_0_4_8",   [33] = "q4_0_8_8",   [34] = "tq1_0",
+    [35] = "tq2_0",  [36] = "iq4_nl_4_4", [37] = "iq4_nl_4_8", [38] = "iq4_nl_8_8", [39] = "mxfp4",
 };
 
 bool dtype_known(uint32_t type) {
-    return type == DTYPE_F32 || type == DTYPE_F16 || type == DTYPE_BF16 || type == DTYPE_Q8_0 || type == DTYPE_Q4_0;
+    return type == DTYPE_F32 || type == DTYPE_F16 || type == DTYPE_BF16 || type == DTYPE_Q8_0 ||
+           type == DTYPE_Q4_0;
 }
 
 const char *dtype_name(uint32_t type) {
@@ -53,10 +56,12 @@ static float of_bits(uint32_t u) {
     return x;
 }
 
-/* IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits. NaN keeps its payload and becomes quiet, as in hardware. */
+/* IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits. NaN keeps its payload and
+ * becomes quiet, as in hardware. */
 float f16_to_f32(uint16_t h) {
     uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 1023;
-    if (exponent == 31) return of_bits(sign | 0x7f800000 | fraction << 13 | (fraction ? 0x400000 : 0));
+    if (exponent == 31)
+        return of_bits(sign | 0x7f800000 | fraction << 13 | (fraction ? 0x400000 : 0));
     if (exponent == 0) { /* zero and subnormals: fraction * 2^-24, exact in float32 */
         float x = (float)fraction * 0x1p-24f;
         return sign ? -x : x;
@@ -74,7 +79,7 @@ uint16_t f32_to_f16(float x) {
     uint32_t u = bits_of(x), sign = u >> 16 & 0x8000, magnitude = u & 0x7fffffff;
     if (magnitude > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 0x3ff));
     if (magnitude >= 0x47800000) return (uint16_t)(sign | 0x7c00); /* 2^16 and above */
-    if (magnitude >= 0x38800000)                                  /* 2^-14 and above: normal; a carry may reach infinity */
+    if (magnitude >= 0x38800000) /* 2^-14 and above: normal; a carry may reach infinity */
         return (uint16_t)(sign | shift_nearest(magnitude - (112u << 23), 13));
     if (magnitude < 0x33000000) return (uint16_t)sign; /* below 2^-25, half the least subnormal */
     int shift = 126 - (int)(magnitude >> 23);          /* 14..24: the fraction in units of 2^-24 */
@@ -89,7 +94,8 @@ uint16_t f32_to_bf16(float x) {
     return (uint16_t)((u >> 31) << 15 | shift_nearest(u & 0x7fffffff, 16));
 }
 
-/* An integer lo..hi from a value that may be anything, NaN included (which gives 0 where that is in range). */
+/* An integer lo..hi from a value that may be anything, NaN included (which gives 0 where that is in
+ * range). */
 static int to_range(float v, int lo, int hi) {
     if (v >= (float)hi) return hi;
     if (v <= (float)lo) return lo;
@@ -101,16 +107,19 @@ static void put_scale(uint8_t *block, float d) {
     memcpy(block, &h, sizeof h);
 }
 
-/* ggml's reference quantiser: the numbers are rounded, half away from zero, against d before d itself is rounded to f16. */
+/* ggml's reference quantiser: the numbers are rounded, half away from zero, against d before d
+ * itself is rounded to f16. */
 static void q8_0_block(uint8_t *block, const float *x) {
     float most = 0;
     for (int i = 0; i < 32; i++) most = fmaxf(most, fabsf(x[i]));
     float d = most / 127, inverse = d != 0 ? 1 / d : 0;
     put_scale(block, d);
-    for (int i = 0; i < 32; i++) block[2 + i] = (uint8_t)to_range(roundf(x[i] * inverse), -127, 127);
+    for (int i = 0; i < 32; i++)
+        block[2 + i] = (uint8_t)to_range(roundf(x[i] * inverse), -127, 127);
 }
 
-/* The element of largest magnitude, the first of equal ones, becomes -8: the end of the range that has no opposite. */
+/* The element of largest magnitude, the first of equal ones, becomes -8: the end of the range that
+ * has no opposite. */
 static void q4_0_block(uint8_t *block, const float *x) {
     float most = 0;
     for (int i = 0; i < 32; i++)
@@ -118,7 +127,8 @@ static void q4_0_block(uint8_t *block, const float *x) {
     float d = most / -8, inverse = d != 0 ? 1 / d : 0;
     put_scale(block, d);
     for (int i = 0; i < 16; i++) {
-        int low = to_range(x[i] * inverse + 8.5f, 0, 15), high = to_range(x[i + 16] * inverse + 8.5f, 0, 15);
+        int low = to_range(x[i] * inverse + 8.5f, 0, 15),
+            high = to_range(x[i + 16] * inverse + 8.5f, 0, 15);
         block[2 + i] = (uint8_t)(low | high << 4);
     }
 }

@@ -1,10 +1,12 @@
-/* The arithmetic of the engine, as one table of functions per instruction set. scalar.c is the readable reference; the other sets
- * match it within the bounds stated here. Let u = 2^-24 (the unit roundoff of float32).
+/* The arithmetic of the engine, as one table of functions per instruction set. scalar.c is the
+ * readable reference; the other sets match it within the bounds stated here. Let u = 2^-24 (the
+ * unit roundoff of float32).
  *
- * Every function's result is fixed by its arguments alone: row r of matvec, element (i, r) of matmul and element c of vecmat come out
- * with the same bits whatever other rows are computed in the same call, so cutting work between threads cannot change a result. One
- * exception: matmul sums in another order when n <= MATMUL_FEW than when n > MATMUL_FEW.
- * Pointers need no alignment beyond their element type's; nothing is read or written outside the stated shapes. */
+ * Every function's result is fixed by its arguments alone: row r of matvec, element (i, r) of
+ * matmul and element c of vecmat come out with the same bits whatever other rows are computed in
+ * the same call, so cutting work between threads cannot change a result. One exception: matmul sums
+ * in another order when n <= MATMUL_FEW than when n > MATMUL_FEW. Pointers need no alignment beyond
+ * their element type's; nothing is read or written outside the stated shapes. */
 #ifndef LOOKAT_KERNELS_KERNELS_H
 #define LOOKAT_KERNELS_KERNELS_H
 
@@ -12,27 +14,67 @@
 #include "kernels/dtype.h"
 #include "kernels/tiles.h"
 
-/* Rows of codes lie in blocks of 64: [blocks][m][64] bytes, so that a block's codes of one subspace are a vector. With k = 16 two codes share a byte,
- * [blocks][(m + 1)/2][64]: those of an even subspace are its low 4 bits, of the next one the high 4. */
+/* Rows of codes lie in blocks of 64: [blocks][m][64] bytes, so that a block's codes of one subspace
+ * are a vector. With k = 16 two codes share a byte, [blocks][(m + 1)/2][64]: those of an even
+ * subspace are its low 4 bits, of the next one the high 4. */
 enum { LOOKUP_BLOCK = 64, LOOKUP_MAX_M = 64 };
 static inline size_t lookup_row_bytes(size_t m, size_t k) { return k == 16 ? (m + 1) / 2 : m; }
 
-/* Tables rounded to whole numbers: entry c of table j stands for low_j + step q. low is the sum of the m low_j. */
+/* Tables rounded to whole numbers: entry c of table j stands for low_j + step q. low is the sum of
+ * the m low_j. */
 struct lookup_scale {
     float low, step;
 };
 
 enum { MATMUL_FEW = 8 };
 
+/* What matmul and matmul_blocks work on: y[i][r] = sum_c w[r][c] x[i][c] for i < n, r < rows. */
+struct matmul {
+    enum dtype type; /* of the weights */
+    const void *w;   /* [rows][cols], rows `stride` bytes apart */
+    size_t stride, rows, cols;
+    const float *x;   /* matmul: [n][cols], rows ldx floats apart */
+    const void *acts; /* matmul_blocks: n rows of row_act_bytes(cols) bytes, no gaps */
+    size_t ldx, n;
+    float *y; /* [n][rows], rows ldy floats apart; does not overlap the others */
+    size_t ldy;
+};
+
+/* y[r][c] = keep[r] y[r][c] + sum_k a[r a_row + k a_step] b[k][c] for r < rows, k < depth, c <
+ * cols: a matrix product whose left side may lie in rows or in columns. */
+struct strided_product {
+    size_t rows, depth, cols;
+    float *y;          /* [rows][cols], rows ldy floats apart */
+    const float *keep; /* [rows]; NULL: all 0, and y is not read */
+    const float *a;
+    const float *b; /* [depth][cols], rows ldb floats apart */
+    size_t ldy, a_row, a_step, ldb;
+};
+
+/* index[i] = the c < k for which bias[c] + sum_r x[i][r] w[r][c] is largest, the lowest of equals.
+ */
+struct nearest {
+    enum dtype type;   /* of w: f32 or f16 */
+    const void *w;     /* [d][k], without gaps; k >= 1 */
+    const float *bias; /* [k] */
+    size_t d, k;
+    const float *x; /* [n][d], rows ldx floats apart */
+    size_t ldx, n;
+    uint32_t *index; /* [n] */
+};
+
 enum { BUCKETS = 256 };
 static inline size_t bucket_copies(size_t bytes) { return bytes <= 8 ? 2 : 1; }
 
 /* Bytes of such tables. */
-static inline size_t lookup_entry_bytes(size_t m, size_t k, size_t bits) { return m * (k < 64 ? 64 : k) * bits / 8; }
+static inline size_t lookup_entry_bytes(size_t m, size_t k, size_t bits) {
+    return m * (k < 64 ? 64 : k) * bits / 8;
+}
 
 struct kernels {
-    const char *name;         /* "scalar", "avx2", "avx512", "neon" */
-    bool (*supported)(void);  /* does this CPU have the instructions? */
+    const char *name;        /* "scalar", "plain", "avx2", "avx512", "neon" */
+    bool (*supported)(void); /* does this CPU have the instructions? */
+    bool by_name_only;       /* never chosen by itself: the set is there to be read and tested */
 
     /* y[n] = the numbers stored at w as type; exact. n a multiple of the block. */
     void (*to_f32)(enum dtype type, float *y, const void *w, size_t n);
@@ -40,128 +82,163 @@ struct kernels {
     /* y[n] = x[n] to nearest-even f16, as f32_to_f16. */
     void (*to_f16)(uint16_t *y, const float *x, size_t n);
 
-    /* y[r] = sum_c w[r][c] x[c] for r < rows: w is [rows][cols] of type F32, F16 or BF16, its rows `stride` bytes apart.
-     * |error| <= (cols/8 + 16) u sum_c |w x|, against the exact sum over the stored numbers. */
-    void (*matvec)(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const float *x, size_t cols);
+    /* y[r] = sum_c w[r][c] x[c] for r < rows: w is [rows][cols] of type F32, F16 or BF16, its rows
+     * `stride` bytes apart. |error| <= (cols/8 + 16) u sum_c |w x|, against the exact sum over the
+     * stored numbers. */
+    void (*matvec)(enum dtype type, float *y, const void *w, size_t stride, size_t rows,
+                   const float *x, size_t cols);
 
-    /* The same for Q8_0 and Q4_0, in integers: act_from_f32 turns x[cols] into 16-bit whole numbers and a scale per block of 32, once for all rows
-     * and threads; act_bytes tells the size of that form, which is aligned to 64 bytes, private to the set and the type, and goes to
-     * matvec_blocks. Where m is the largest |x| of an element's own block, |error| <= (cols/8 + 16) u sum_c |w x| + sum_c |w| (m / 64000 + 1e-30);
-     * an infinity or NaN in x gives NaN. */
+    /* The same for Q8_0 and Q4_0, in integers: act_from_f32 turns x[cols] into 16-bit whole numbers
+     * and a scale per block of 32, once for all rows and threads; act_bytes tells the size of that
+     * form, which is aligned to 64 bytes, private to the set and the type, and goes to
+     * matvec_blocks. Where m is the largest |x| of an element's own block, |error| <= (cols/8 + 16)
+     * u sum_c |w x| + sum_c |w| (m / 64000 + 1e-30); an infinity or NaN in x gives NaN. */
     size_t (*act_bytes)(enum dtype type, size_t cols);
     void (*act_from_f32)(enum dtype type, void *act, const float *x, size_t cols);
-    void (*matvec_blocks)(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const void *act, size_t cols);
+    void (*matvec_blocks)(enum dtype type, float *y, const void *w, size_t stride, size_t rows,
+                          const void *act, size_t cols);
 
-    /* Several rows of activations with weights of Q8_0 or Q4_0 in integers, in sets that multiply whole numbers faster than float32; else all three are
-     * NULL, and matmul serves. row_act_from_f32 turns x[cols] into a row of row_act_bytes(cols) bytes, aligned to 64 and of no other use; then
-     * y[i][r] = sum_c w[r][c] x[i][c] for i < n, r < rows, acts being n such rows without gaps. Error as for matvec_blocks. */
+    /* Several rows of activations with weights of Q8_0 or Q4_0 in integers, in sets that multiply
+     * whole numbers faster than float32; else all three are NULL, and matmul serves.
+     * row_act_from_f32 turns x[cols] into a row of row_act_bytes(cols) bytes, aligned to 64 and of
+     * no other use; matmul_blocks takes m->acts of them in place of m->x. Error as for
+     * matvec_blocks. */
     size_t (*row_act_bytes)(size_t cols);
     void (*row_act_from_f32)(void *act, const float *x, size_t cols);
-    void (*matmul_blocks)(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const void *acts, size_t n, size_t cols);
+    void (*matmul_blocks)(const struct matmul *m);
 
-    /* y[c] += sum_r a[r] w[r][c]: w of any type, its rows `stride` bytes apart. |error| <= (rows + 2) u (|y| + sum_r |a w|). */
-    void (*vecmat)(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const float *a, size_t cols);
+    /* y[c] += sum_r a[r] w[r][c]: w of any type, its rows `stride` bytes apart. |error| <= (rows +
+     * 2) u (|y| + sum_r |a w|). */
+    void (*vecmat)(enum dtype type, float *y, const void *w, size_t stride, size_t rows,
+                   const float *a, size_t cols);
 
-    /* y[i][r] = sum_c w[r][c] x[i][c] for i < n, r < rows: w as for vecmat; ldy and ldx are the distances between the rows of y[n][rows]
-     * and x[n][cols] in floats. |error| <= (min(cols, 384)/4 + cols/384 + 6) u sum_c |w x|. */
-    void (*matmul)(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *x, size_t ldx, size_t n,
-                   size_t cols);
+    /* Weights of any type; up to MATMUL_FEW rows of x are summed in another order than more.
+     * |error| <= (min(cols, 384)/4 + cols/384 + 6) u sum_c |w x|. */
+    void (*matmul)(const struct matmul *m);
 
-    /* Rows of x up to which matmul, of weights not in blocks, is faster for MATMUL_FEW of them at a time than for all at once; 0: none. */
+    /* Rows of x up to which matmul, of weights not in blocks, is faster for MATMUL_FEW of them at a
+     * time than for all at once; 0: none. */
     size_t few_at_a_time;
 
-    /* y[n] = (x - mean) / sqrt(variance + eps) * weight + bias, biased variance (Ba, Kiros, Hinton 2016). y may be x. */
-    void (*layernorm)(float *y, const float *x, const float *weight, const float *bias, size_t n, float eps);
+    /* y[n] = (x - mean) / sqrt(variance + eps) * weight + bias, biased variance (Ba, Kiros, Hinton
+     * 2016). y may be x. */
+    void (*layernorm)(float *y, const float *x, const float *weight, const float *bias, size_t n,
+                      float eps);
 
-    /* x[n] = gelu(x), in place: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) (Hendrycks and Gimpel 2016).
-     * |error| <= 4e-7 (1 + |x|). */
+    /* x[n] = gelu(x), in place: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) (Hendrycks and Gimpel
+     * 2016). |error| <= 4e-7 (1 + |x|). */
     void (*gelu_tanh)(float *x, size_t n);
 
     /* x[n] = x/2 (1 + erf(x / sqrt 2)), in place. |error| <= 4e-7 (1 + |x|). */
     void (*gelu_erf)(float *x, size_t n);
 
-    /* x[n] = exp(x - max x) / sum, in place; n >= 1. Relative error of each <= 2e-6 + n u where the result is a normal number. */
+    /* x[n] = exp(x - max x) / sum, in place; n >= 1. Relative error of each <= 2e-6 + n u where the
+     * result is a normal number. */
     void (*softmax)(float *x, size_t n);
 
-    /* Blocks of tiles (tiles.h) one after another; rows x_i of D = 32 t->n numbers, as stored: scale times what the codes stand for. Sums of products
-     * of codes and whole factors are exact, so equal in every set; a rounding or two, then multiplied by scales and added up in float32.
+    /* Blocks of tiles (tiles.h) one after another; rows x_i of D = 32 t->n numbers, as stored:
+     * scale times what the codes stand for. Sums of products of codes and whole factors are exact,
+     * so equal in every set; a rounding or two, then multiplied by scales and added up in float32.
      *
-     * scores[i] = q . x_i, i < n, t->keys. Where n is no multiple of 32, scores up to the next one are written, and mean nothing.
-     * |error| <= 1.001 sum over tiles of (max |q_d| / 65278) sum_d |x_id|, q and x of the tile, + (t->n + 8) u sum_d |q_d x_id|; with levels +
-     * sum_d |q_d| times the row's scale times unit / 2 more. Once q is whole, each of the codes' products is exact. */
-    void (*tile_scores)(const struct tiles *t, float *scores, const uint8_t *blocks, size_t n, const struct tile_query *q);
+     * scores[i] = q . x_i, i < n, t->keys. Where n is no multiple of 32, scores up to the next one
+     * are written, and mean nothing. |error| <= 1.001 sum over tiles of (max |q_d| / 65278) sum_d
+     * |x_id|, q and x of the tile, + (t->n + 8) u sum_d |q_d x_id|; with levels + sum_d |q_d| times
+     * the row's scale times unit / 2 more. Once q is whole, each of the codes' products is exact.
+     */
+    void (*tile_scores)(const struct tiles *t, float *scores, const uint8_t *blocks, size_t n,
+                        const struct tile_query *q);
 
-    /* out[D] += sum_i p[i] x_i, i < n, not t->keys. p up to the next multiple of 32 is read, and rows up to there, but they change nothing.
-     * With w_i = p_i times row i's scale for that dimension, and most the largest |w_i| of its block of 32 rows,
-     * |error| of out_d <= 1.001 sum over blocks of (most / 65278) sum_i |what the code stands for| + (n / 32 + 8) u (|out_d| + sum_i |p_i x_id|); with
-     * levels + sum_i |w_i| unit / 2 more. Where most < 2^-100 the block adds nothing. A w that is no number or infinite makes out_d NaN. */
-    void (*tile_mix)(const struct tiles *t, float *out, const uint8_t *blocks, const float *p, size_t n);
+    /* out[D] += sum_i p[i] x_i, i < n, not t->keys. p up to the next multiple of 32 is read, and
+     * rows up to there, but they change nothing. With w_i = p_i times row i's scale for that
+     * dimension, and most the largest |w_i| of its block of 32 rows, |error| of out_d <= 1.001 sum
+     * over blocks of (most / 65278) sum_i |what the code stands for| + (n / 32 + 8) u (|out_d| +
+     * sum_i |p_i x_id|); with levels + sum_i |w_i| unit / 2 more. Where most < 2^-100 the block
+     * adds nothing. A w that is no number or infinite makes out_d NaN. */
+    void (*tile_mix)(const struct tiles *t, float *out, const uint8_t *blocks, const float *p,
+                     size_t n);
 
-    /* ---- attention: rows of one head, [n][dim] of f32 or f16 without gaps, which mostly come from memory ---- */
+    /* ---- attention: rows of one head, [n][dim] of f32 or f16 without gaps, which mostly come from
+     * memory ---- */
 
     /* y[i] = sum_c w[i][c] x[c]. Error as for matvec. */
-    void (*row_dots)(enum dtype type, float *y, const void *w, size_t n, const float *x, size_t dim);
+    void (*row_dots)(enum dtype type, float *y, const void *w, size_t n, const float *x,
+                     size_t dim);
 
     /* y[c] += sum_i a[i] w[i][c]; the order of the sum is fixed by n. Error as for vecmat. */
     void (*row_sum)(enum dtype type, float *y, const void *w, size_t n, const float *a, size_t dim);
 
-    /* y[r][c] = keep[r] y[r][c] + sum_k a[r * a_row + k * a_step] b[k][c] for r < rows, k < depth, c < cols; keep NULL: 0, and y is not read. All
-     * float32; ldy and ldb are the distances between rows. |error| <= (depth + 2) u (|keep y| + sum_k |a b|). */
-    void (*strided_product)(float *y, size_t ldy, const float *keep, const float *a, size_t a_row, size_t a_step, size_t rows, const float *b, size_t ldb,
-                         size_t depth, size_t cols);
+    /* |error| <= (depth + 2) u (|keep y| + sum_k |a b|). */
+    void (*strided_product)(const struct strided_product *p);
 
-    /* A step of a running softmax down the columns of s[rows][cols], without gaps, cols a multiple of 16 (Milakov and Gimelshein 2018). most, sum and keep
-     * are [cols]. With m the larger of most and the column's largest: s = exp(s - m), keep = exp(most - m), sum = keep sum + the column's new sum,
-     * most = m. most is -infinity, sum 0 before the first step; numbers of s may be -infinity, but not a whole column in that step. Relative error of
-     * each exp(x) <= 1e-6 + |x| u, and 0 where it is below the normal numbers. */
-    void (*running_softmax)(float *s, size_t rows, size_t cols, float *most, float *sum, float *keep);
+    /* A step of a running softmax down the columns of s[rows][cols], without gaps, cols a multiple
+     * of 16 (Milakov and Gimelshein 2018). most, sum and keep are [cols]. With m the larger of most
+     * and the column's largest: s = exp(s - m), keep = exp(most - m), sum = keep sum + the column's
+     * new sum, most = m. most is -infinity, sum 0 before the first step; numbers of s may be
+     * -infinity, but not a whole column in that step. Relative error of each exp(x) <= 1e-6 + |x|
+     * u, and 0 where it is below the normal numbers. */
+    void (*running_softmax)(float *s, size_t rows, size_t cols, float *most, float *sum,
+                            float *keep);
 
-    /* ---- product-quantised rows: m <= LOOKUP_MAX_M codes a row, each below k <= 256, a power of two ---- */
+    /* ---- product-quantised rows: m <= LOOKUP_MAX_M codes a row, each below k <= 256, a power of
+     * two ---- */
 
-    /* index[i] = the c < k for which bias[c] + sum_r x[i][r] w[r][c] is largest, the lowest of equals, for i < n: w is [d][k] of type f32 or f16, any
-     * k >= 1, rows of x ldx floats apart. The sums are vecmat's, with its bits; NaN is never largest; 0 where there is nothing else. */
-    void (*nearest)(enum dtype type, uint32_t *index, const void *w, const float *bias, size_t d, size_t k, const float *x, size_t ldx, size_t n);
+    /* The sums are vecmat's, with its bits. NaN is never largest; where there is nothing else the
+     * index is 0. */
+    void (*nearest)(const struct nearest *p);
 
-    /* table[j][c] = sum_r x[j][r] w[j][r][c] for j < m, r < d, c < k, any k: the lookup tables of a query x[m][d] from centroids w[m][d][k], f16.
-     * |error| <= (d + 2) u sum_r |x w|. */
-    void (*lookup_tables)(float *table, const uint16_t *w, const float *x, size_t m, size_t d, size_t k);
+    /* table[j][c] = sum_r x[j][r] w[j][r][c] for j < m, r < d, c < k, any k: the lookup tables of a
+     * query x[m][d] from centroids w[m][d][k], f16. |error| <= (d + 2) u sum_r |x w|. */
+    void (*lookup_tables)(float *table, const uint16_t *w, const float *x, size_t m, size_t d,
+                          size_t k);
 
-    /* score[i] = sum_j table[j][code_ij], added in the order of j from 0: the same bits in every set. table is [m][k]; codes (LOOKUP_BLOCK), and
-     * room in score, are for n rounded up to whole blocks, and all those codes are below k. */
-    void (*lookup)(float *score, const float *table, size_t m, size_t k, const uint8_t *codes, size_t n);
+    /* score[i] = sum_j table[j][code_ij], added in the order of j from 0: the same bits in every
+     * set. table is [m][k]; codes (LOOKUP_BLOCK), and room in score, are for n rounded up to whole
+     * blocks, and all those codes are below k. */
+    void (*lookup)(float *score, const float *table, size_t m, size_t k, const uint8_t *codes,
+                   size_t n);
 
-    /* Rounds finite tables [m][k] to entries of 8 or 16 bits: low_j is the least entry of table j, step the widest table's (most - least) / (2^bits - 1).
-     * entries: lookup_entry_bytes, laid out as this set's lookup_rounded reads them. */
-    void (*lookup_round)(struct lookup_scale *s, void *entries, const float *table, size_t m, size_t k, size_t bits);
+    /* Rounds finite tables [m][k] to entries of 8 or 16 bits: low_j is the least entry of table j,
+     * step the widest table's (most - least) / (2^bits - 1). entries: lookup_entry_bytes, laid out
+     * as this set's lookup_rounded reads them. */
+    void (*lookup_round)(struct lookup_scale *s, void *entries, const float *table, size_t m,
+                         size_t k, size_t bits);
 
-    /* score[i] = low + step sum_j q[j][code_ij], as lookup, the sum in whole numbers: for equal tables the same bits in every set.
-     * |score - sum_j table[j][code_ij]| <= m step (1/2 + 2^-6) + (m + 8) u sum_j max_c |table[j][c]|. */
-    void (*lookup_rounded)(float *score, const void *entries, const struct lookup_scale *s, size_t m, size_t k, size_t bits, const uint8_t *codes,
-                           size_t n);
+    /* score[i] = low + step sum_j q[j][code_ij], as lookup, the sum in whole numbers: for equal
+     * tables the same bits in every set. |score - sum_j table[j][code_ij]| <= m step (1/2 + 2^-6) +
+     * (m + 8) u sum_j max_c |table[j][c]|. */
+    void (*lookup_rounded)(float *score, const void *entries, const struct lookup_scale *s,
+                           size_t m, size_t k, size_t bits, const uint8_t *codes, size_t n);
 
-    /* Sums of probabilities by code: bucket[i % copies][j][code_ij] += p[i] 2^30, to the nearest whole number, for rows i < n of so many bytes of
-     * codes in blocks as above, and j < bytes; bucket is [copies][bytes][BUCKETS], copies = bucket_copies(bytes): additions to one place, which wait
-     * for each other, lie further apart so. False where some p is no number of 0 .. 1: sums are of no use then. The same in every set. */
-    bool (*bucket_add)(uint32_t *bucket, const uint8_t *codes, const float *p, size_t bytes, size_t n);
+    /* Sums of probabilities by code: bucket[i % copies][j][code_ij] += p[i] 2^30, to the nearest
+     * whole number, for rows i < n of so many bytes of codes in blocks as above, and j < bytes;
+     * bucket is [copies][bytes][BUCKETS], copies = bucket_copies(bytes): additions to one place,
+     * which wait for each other, lie further apart so. False where some p is no number of 0 .. 1:
+     * sums are of no use then. The same in every set. */
+    bool (*bucket_add)(uint32_t *bucket, const uint8_t *codes, const float *p, size_t bytes,
+                       size_t n);
 
-    /* sum[m][k] = such sums over all copies: of code j, m codes in all; where k = 16 two of them come from each byte. */
+    /* sum[m][k] = such sums over all copies: of code j, m codes in all; where k = 16 two of them
+     * come from each byte. */
     void (*bucket_sums)(uint32_t *sum, const uint32_t *bucket, size_t m, size_t k);
 
-    /* y[r] = unit sum_c sum[c] w[r][c] for r < d, c < k, a power of two: w f16, sum[c] < 2^31. |error| <= (k/8 + 18) u unit sum_c sum[c] |w|. */
-    void (*bucket_product)(float *y, const uint32_t *sum, float unit, const uint16_t *w, size_t d, size_t k);
+    /* y[r] = unit sum_c sum[c] w[r][c] for r < d, c < k, a power of two: w f16, sum[c] < 2^31.
+     * |error| <= (k/8 + 18) u unit sum_c sum[c] |w|. */
+    void (*bucket_product)(float *y, const uint32_t *sum, float unit, const uint16_t *w, size_t d,
+                           size_t k);
 
-    /* The two limits of the machine as this set's instructions reach them, for measure/limits.h to time; their values only keep the compiler from
-     * leaving the work out.
-     * multiply_add: `rounds` steps of x = x/2 + 1 on chains that do not wait for each other and never leave the registers: fma_flops floating-point
-     * operations a round. Returns the sum of the chains' ends.
-     * read_sum: the sum of x[n], in no stated order, read once in a few streams side by side or in many. */
+    /* The two limits of the machine as this set's instructions reach them, for measure/limits.h to
+     * time; their values only keep the compiler from leaving the work out. multiply_add: `rounds`
+     * steps of x = x/2 + 1 on chains that do not wait for each other and never leave the registers:
+     * fma_flops floating-point operations a round. Returns the sum of the chains' ends. read_sum:
+     * the sum of x[n], in no stated order, read once in a few streams side by side or in many. */
     size_t fma_flops;
     float (*multiply_add)(size_t rounds);
     float (*read_sum)(const float *x, size_t n, bool many);
 };
 
-/* The set called `name`, or for NULL the fastest one this CPU supports. ERR_USAGE, naming the sets there are, where there is no such
- * set or the CPU lacks it. */
+/* The set called `name`, or for NULL the fastest one this CPU supports, of those that are not
+ * by_name_only. ERR_USAGE, naming the sets there are, where there is no such set or the CPU lacks
+ * it. */
 int kernels_get(const struct kernels **k, const char *name, struct err *e);
 
 /* All sets compiled in, scalar first: index 0..; NULL past the last. */

@@ -4,20 +4,26 @@
 
 #include "base/threads.h"
 
-/* A task of several rows of x: ROWS rows of w by TOKENS of x. The rows of x it works on, TOKENS times 384 columns at a time, fit the second
- * cache, and ROWS passes over them pay for bringing them there. Rows of y lie far apart, so the one AHEAD is asked for (Zen 4, a prompt of 512: 6 % more
- * tokens/s with f16 weights, 13 % with q8_0). */
+/* A task of several rows of x: ROWS rows of w by TOKENS of x. The rows of x it works on, TOKENS
+ * times 384 columns at a time, fit the second cache, and ROWS passes over them pay for bringing
+ * them there. Rows of y lie far apart, so the one AHEAD is asked for (Zen 4, a prompt of 512: 6 %
+ * more tokens/s with f16 weights, 13 % with q8_0). */
 enum { ROWS = 64, TOKENS = 256, AHEAD = 8 };
 
 enum {
-    SOME = 56,              /* rows of x that all meet w row by row; of more, parts that fit the caches meet parts of w */
-    SOME_BYTES = 384 << 10, /* of w that meet one group of them after the other: they stay in the second cache */
-    BLOCKS_LEAST = 5        /* rows of x that are faster in matmul_blocks than in matmul (Zen 4: 5 by a tenth, 8 by a fifth) */
+    SOME = 56, /* rows of x that all meet w row by row; of more, parts that fit the caches meet
+                  parts of w */
+    SOME_BYTES =
+        384
+        << 10, /* of w that meet one group of them after the other: they stay in the second cache */
+    BLOCKS_LEAST = 5 /* rows of x that are faster in matmul_blocks than in matmul (Zen 4: 5 by a
+                        tenth, 8 by a fifth) */
 };
 
 enum {
     ACT_BYTES = 1 << 16, /* for one row of x: enough for 12,000 columns and more */
-    UNIT = 16            /* rows of w at least that up to SOME rows of x meet at a time: streams of weights are slow to begin */
+    UNIT = 16 /* rows of w at least that up to SOME rows of x meet at a time: streams of weights are
+                 slow to begin */
 };
 
 /* What one thread works in, apart from its stack, which may be small: sums of products, or a row of
@@ -41,9 +47,13 @@ size_t matrix_row_bytes(const struct matrix *w) { return dtype_bytes(w->type, w-
 
 size_t matrix_bytes(const struct matrix *w) { return w->rows * matrix_row_bytes(w); }
 
-static const uint8_t *row_at(const struct matrix *w, size_t r) { return (const uint8_t *)w->data + r * matrix_row_bytes(w); }
+static const uint8_t *row_at(const struct matrix *w, size_t r) {
+    return (const uint8_t *)w->data + r * matrix_row_bytes(w);
+}
 
-void matrix_row(const struct kernels *k, const struct matrix *w, size_t r, float *y) { k->to_f32(w->type, y, row_at(w, r), w->cols); }
+void matrix_row(const struct kernels *k, const struct matrix *w, size_t r, float *y) {
+    k->to_f32(w->type, y, row_at(w, r), w->cols);
+}
 
 /* y[rows] from sums[rows], which begin at row `row` of w; sums are overwritten. */
 static void finish(const struct job *j, float *y, float *sums, size_t row, size_t rows) {
@@ -66,18 +76,22 @@ static void apply_one(void *ctx, size_t begin, size_t end, int thread) {
     const struct job *j = ctx;
     const struct matrix *w = j->p->w;
     (void)thread;
-    for (size_t row = begin * UNIT, last = least(end * UNIT, w->rows), rows; row < last; row += rows) {
+    for (size_t row = begin * UNIT, last = least(end * UNIT, w->rows), rows; row < last;
+         row += rows) {
         float sums[PIECE];
         rows = least(last - row, PIECE);
         if (j->act)
-            j->k->matvec_blocks(w->type, sums, row_at(w, row), matrix_row_bytes(w), rows, j->act, w->cols);
+            j->k->matvec_blocks(w->type, sums, row_at(w, row), matrix_row_bytes(w), rows, j->act,
+                                w->cols);
         else
-            j->k->matvec(w->type, sums, row_at(w, row), matrix_row_bytes(w), rows, j->p->x, w->cols);
+            j->k->matvec(w->type, sums, row_at(w, row), matrix_row_bytes(w), rows, j->p->x,
+                         w->cols);
         finish(j, j->p->y + row, sums, row, rows);
     }
 }
 
-/* The same for up to SOME rows of x, whose sums take 56 KB; where the set is faster so, a group of MATMUL_FEW after the other. */
+/* The same for up to SOME rows of x, whose sums take 56 KB; where the set is faster so, a group of
+ * MATMUL_FEW after the other. */
 static void apply_some(void *ctx, size_t begin, size_t end, int thread) {
     enum { PIECE = 512, SUMS = SOME * 256 }; /* at most TOKENS * ROWS */
     const struct job *j = ctx;
@@ -87,14 +101,26 @@ static void apply_some(void *ctx, size_t begin, size_t end, int thread) {
     float *sums = own.sums;
     (void)thread;
     if (p->n > MATMUL_FEW && p->n <= j->k->few_at_a_time && dtype_block(w->type) == 1)
-        groups = pieces(p->n, MATMUL_FEW), most = least(most, pieces(SOME_BYTES, bytes * UNIT) * UNIT);
-    for (size_t row = begin * UNIT, last = least(end * UNIT, w->rows), rows; row < last; row += rows) {
+        groups = pieces(p->n, MATMUL_FEW),
+        most = least(most, pieces(SOME_BYTES, bytes * UNIT) * UNIT);
+    for (size_t row = begin * UNIT, last = least(end * UNIT, w->rows), rows; row < last;
+         row += rows) {
         rows = least(last - row, most);
         for (size_t g = 0; g < groups; g++) {
             size_t i = p->n * g / groups, n = p->n * (g + 1) / groups - i;
-            j->k->matmul(w->type, sums + i * rows, rows, row_at(w, row), bytes, rows, p->x + i * p->ldx, p->ldx, n, w->cols);
+            j->k->matmul(&(struct matmul){.type = w->type,
+                                          .w = row_at(w, row),
+                                          .stride = bytes,
+                                          .rows = rows,
+                                          .cols = w->cols,
+                                          .x = p->x + i * p->ldx,
+                                          .ldx = p->ldx,
+                                          .n = n,
+                                          .y = sums + i * rows,
+                                          .ldy = rows});
         }
-        for (size_t i = 0; i < p->n; i++) finish(j, p->y + i * p->ldy + row, sums + i * rows, row, rows);
+        for (size_t i = 0; i < p->n; i++)
+            finish(j, p->y + i * p->ldy + row, sums + i * rows, row, rows);
     }
 }
 
@@ -103,24 +129,38 @@ static void apply_several(void *ctx, size_t task, int thread) {
     const struct matrix_product *p = j->p;
     const struct matrix *w = p->w;
     size_t row = task % pieces(w->rows, ROWS) * ROWS, rows = least(w->rows - row, ROWS);
-    size_t part = task / pieces(w->rows, ROWS), parts = pieces(p->n, TOKENS); /* of the rows of x, all about the same size */
+    size_t part = task / pieces(w->rows, ROWS),
+           parts = pieces(p->n, TOKENS); /* of the rows of x, all about the same size */
     size_t token = p->n * part / parts, n = p->n * (part + 1) / parts - token;
     float *sums = own.sums;
     (void)thread;
-    if (j->act)
-        j->k->matmul_blocks(w->type, sums, ROWS, row_at(w, row), matrix_row_bytes(w), rows, (const uint8_t *)j->act + token * j->k->row_act_bytes(w->cols), n,
-                            w->cols);
-    else
-        j->k->matmul(w->type, sums, ROWS, row_at(w, row), matrix_row_bytes(w), rows, p->x + token * p->ldx, p->ldx, n, w->cols);
+    struct matmul m = {.type = w->type,
+                       .w = row_at(w, row),
+                       .stride = matrix_row_bytes(w),
+                       .rows = rows,
+                       .cols = w->cols,
+                       .n = n,
+                       .y = sums,
+                       .ldy = ROWS};
+    if (j->act) {
+        m.acts = (const uint8_t *)j->act + token * j->k->row_act_bytes(w->cols);
+        j->k->matmul_blocks(&m);
+    } else {
+        m.x = p->x + token * p->ldx, m.ldx = p->ldx;
+        j->k->matmul(&m);
+    }
     for (size_t i = 0; i < n; i++) {
         float *y = p->y + (token + i) * p->ldy + row;
-        for (size_t r = 0; r < rows && i + AHEAD < n; r += 64 / sizeof *y) __builtin_prefetch(y + AHEAD * p->ldy + r, 1);
+        for (size_t r = 0; r < rows && i + AHEAD < n; r += 64 / sizeof *y)
+            __builtin_prefetch(y + AHEAD * p->ldy + r, 1);
         finish(j, y, sums + i * ROWS, row, rows);
     }
 }
 
 size_t matrix_work_bytes(const struct kernels *k, const struct matrix *w, size_t n) {
-    return n >= BLOCKS_LEAST && dtype_block(w->type) > 1 && k->matmul_blocks ? n * k->row_act_bytes(w->cols) : 0;
+    return n >= BLOCKS_LEAST && dtype_block(w->type) > 1 && k->matmul_blocks
+               ? n * k->row_act_bytes(w->cols)
+               : 0;
 }
 
 static void rows_to_acts(void *ctx, size_t begin, size_t end, int thread) {
@@ -128,7 +168,8 @@ static void rows_to_acts(void *ctx, size_t begin, size_t end, int thread) {
     const struct kernels *k = ((const struct job *)ctx)->k;
     size_t bytes = k->row_act_bytes(p->w->cols);
     (void)thread;
-    for (size_t i = begin; i < end; i++) k->row_act_from_f32((uint8_t *)p->work + i * bytes, p->x + i * p->ldx, p->w->cols);
+    for (size_t i = begin; i < end; i++)
+        k->row_act_from_f32((uint8_t *)p->work + i * bytes, p->x + i * p->ldx, p->w->cols);
 }
 
 /* One row of x for weights in blocks: false where it is too long for `own`. */

@@ -29,20 +29,22 @@ enum matrix_after {
 /* y[n][rows] from x[n][cols] w^T + bias[rows]. */
 struct matrix_product {
     const struct matrix *w;
-    const float *bias; /* [rows]; NULL: none */
-    const float *x;    /* [n][cols] */
-    float *y;          /* [n][rows]; does not overlap x */
+    const float *bias;  /* [rows]; NULL: none */
+    const float *x;     /* [n][cols] */
+    float *y;           /* [n][rows]; does not overlap x */
     size_t n, ldx, ldy; /* ldx and ldy: the distances between rows in floats */
     enum matrix_after after;
-    void *work;         /* NULL, or matrix_work_bytes(k, w, n) bytes, aligned to 64: where weights in blocks may meet many rows in whole numbers */
+    void *work; /* NULL, or matrix_work_bytes(k, w, n) bytes, aligned to 64: where weights in blocks
+                   may meet many rows in whole numbers */
 };
 
 /* 0 where such work is of no use. */
 size_t matrix_work_bytes(const struct kernels *k, const struct matrix *w, size_t n);
 
-/* Runs the product, spread over the threads; up to 100 KB of each one's stack. n = 1 streams the weights once through matvec, more rows through matmul, or
- * with work through matmul_blocks: the same to rounding. Any number of threads gives the same bits, and so do other values or numbers of the other rows
- * of x, as long as n stays 1, within 2..4, 5..8, 9..56 or above 56. */
+/* Runs the product, spread over the threads; up to 100 KB of each one's stack. n = 1 streams the
+ * weights once through matvec, more rows through matmul, or with work through matmul_blocks: the
+ * same to rounding. Any number of threads gives the same bits, and so do other values or numbers of
+ * the other rows of x, as long as n stays 1, within 2..4, 5..8, 9..56 or above 56. */
 void matrix_apply(const struct kernels *k, const struct matrix_product *p);
 
 #endif

@@ -1,13 +1,32 @@
-/* NEON of 64-bit ARM, which every such CPU has: the operations that vector.h builds the kernels from. */
+/* NEON of 64-bit ARM, which every such CPU has: the operations of contract.inc, which says what
+ * each one means. */
 #include "kernels/act.h"
 
 #if defined(__aarch64__)
 #include <arm_neon.h>
 #include <string.h>
 
+#define SET neon
 #define LANES 4
 #define X_ROWS 6
+#define BYTES 16
+#define FEW_AT_A_TIME 0
+#define BY_NAME_ONLY false
+#define OWN_BLOCK_SUM 0
+#define OWN_MATMUL_BLOCKS 0
+#define OWN_LOOKUP 0
 typedef float32x4_t vec;
+typedef uint8x16_t byte_vec;
+
+typedef struct {
+    uint16x8_t first, second; /* of bytes 0 .. 7, and 8 .. 15 */
+} word_sums;
+
+struct factors {
+    int16x4_t quads[TILE_SIDE / 4];
+};
+
+#include "kernels/contract.inc"
 
 static inline vec v_set1(float x) { return vdupq_n_f32(x); }
 static inline vec v_load(const float *p) { return vld1q_f32(p); }
@@ -42,10 +61,18 @@ static inline void v_store_part(float *p, vec v, size_t n) {
     memcpy(p, all, n * sizeof *p);
 }
 
-static inline vec v_load_f16(const uint16_t *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
-static inline vec v_load_bf16(const uint16_t *p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16)); }
-static inline void v_store_f16(uint16_t *p, vec v) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v))); }
-static inline float v_f16_number(uint16_t h) { return vgetq_lane_f32(v_load_f16((uint16_t[4]){h}), 0); }
+static inline vec v_load_f16(const uint16_t *p) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+}
+static inline vec v_load_bf16(const uint16_t *p) {
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
+}
+static inline void v_store_f16(uint16_t *p, vec v) {
+    vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v)));
+}
+static inline float v_f16_number(uint16_t h) {
+    return vgetq_lane_f32(v_load_f16((uint16_t[4]){h}), 0);
+}
 
 /* 16 signed bytes as four vectors */
 static inline void widen_bytes(vec q[4], int8x16_t b) {
@@ -69,7 +96,9 @@ static inline void v_load_q4(vec q[8], const uint8_t *p) {
 }
 
 /* s = the sums of the lanes of a, b, c and d */
-static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) { v_store(s, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d))); }
+static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) {
+    v_store(s, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)));
+}
 
 /* p[0..3] in every four lanes */
 static inline vec v_broadcast4(const float *p) { return v_load(p); }
@@ -78,23 +107,33 @@ static inline vec v_broadcast4(const float *p) { return v_load(p); }
 static inline void v_transpose_fours(vec v[1]) { (void)v; }
 
 /* lane 4 i + j = the sum of lanes 4 i to 4 i + 3 of a, b, c or d for j = 0, 1, 2 or 3 */
-static inline vec v_sum_fours(vec a, vec b, vec c, vec d) { return vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)); }
+static inline vec v_sum_fours(vec a, vec b, vec c, vec d) {
+    return vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d));
+}
 
 static inline float v_most(vec v) { return vmaxvq_f32(v); }
 
 static inline vec v_round(vec v) { return vrndnq_f32(v); }
 /* 2^k for whole k in -126..127; k = 128 gives infinity */
-static inline vec v_pow2(vec k) { return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(k), vdupq_n_s32(127)), 23)); }
+static inline vec v_pow2(vec k) {
+    return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(k), vdupq_n_s32(127)), 23));
+}
 /* v, but 0 in the lanes where x < least */
 static inline vec v_zero_where_less(vec v, vec x, vec least) {
     return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(v), vcltq_f32(x, least)));
 }
 
 /* x in the lanes where a > b, y elsewhere */
-static inline vec v_where_greater(vec a, vec b, vec x, vec y) { return vbslq_f32(vcgtq_f32(a, b), x, y); }
+static inline vec v_where_greater(vec a, vec b, vec x, vec y) {
+    return vbslq_f32(vcgtq_f32(a, b), x, y);
+}
 
-static inline size_t act_more_bytes(enum dtype type, size_t cols) { return (void)type, (void)cols, 0; }
-static inline void act_more(enum dtype type, const struct act *a, size_t cols) { (void)type, (void)a, (void)cols; }
+static inline size_t act_more_bytes(enum dtype type, size_t cols) {
+    return (void)type, (void)cols, 0;
+}
+static inline void act_more(enum dtype type, const struct act *a, size_t cols) {
+    (void)type, (void)a, (void)cols;
+}
 /* scale[i] = the scale of block i, of `bytes` bytes, times s[i] */
 static inline void v_scales(float scale[8], const uint8_t *block, size_t bytes, const float s[8]) {
     uint16_t h[8];
@@ -106,13 +145,17 @@ static inline size_t act_step(enum dtype type) { return (void)type, 1; }
 
 /* sum + the products of 16 bytes and 16 activations */
 static inline int32x4_t add_products(int32x4_t sum, int8x16_t w, const int16_t *q) {
-    int16x8_t low = vmovl_s8(vget_low_s8(w)), high = vmovl_s8(vget_high_s8(w)), q0 = vld1q_s16(q), q1 = vld1q_s16(q + 8);
-    sum = vmlal_s16(vmlal_s16(sum, vget_low_s16(low), vget_low_s16(q0)), vget_high_s16(low), vget_high_s16(q0));
-    return vmlal_s16(vmlal_s16(sum, vget_low_s16(high), vget_low_s16(q1)), vget_high_s16(high), vget_high_s16(q1));
+    int16x8_t low = vmovl_s8(vget_low_s8(w)), high = vmovl_s8(vget_high_s8(w)), q0 = vld1q_s16(q),
+              q1 = vld1q_s16(q + 8);
+    sum = vmlal_s16(vmlal_s16(sum, vget_low_s16(low), vget_low_s16(q0)), vget_high_s16(low),
+                    vget_high_s16(q0));
+    return vmlal_s16(vmlal_s16(sum, vget_low_s16(high), vget_low_s16(q1)), vget_high_s16(high),
+                     vget_high_s16(q1));
 }
 
 /* sums of the products of a block of weights with block b of a, spread over the lanes */
-static inline vec v_block_products(enum dtype type, const uint8_t *block, const struct act *a, size_t b) {
+static inline vec v_block_products(enum dtype type, const uint8_t *block, const struct act *a,
+                                   size_t b) {
     const int16_t *q = a->q + b * ACT_BLOCK;
     uint8x16_t bytes = vld1q_u8(block + 2);
     int8x16_t low = vreinterpretq_s8_u8(bytes), high, eight = vdupq_n_s8(8);
@@ -125,24 +168,20 @@ static inline vec v_block_products(enum dtype type, const uint8_t *block, const 
     return vcvtq_f32_s32(add_products(add_products(vdupq_n_s32(0), low, q), high, q + 16));
 }
 
-#include "kernels/vector.h"
-#include "kernels/vector_attention.h"
-
 /* ---- tiles ---- */
 
-struct factors {
-    int16x4_t quads[TILE_SIDE / 4];
-};
-
 /* a NaN as the least number, as on other machines: the conversion makes it 0 */
-static inline void v_store_whole(int32_t *p, vec v) { vst1q_s32(p, vbslq_s32(vceqq_f32(v, v), vcvtnq_s32_f32(v), vdupq_n_s32(INT32_MIN))); }
+static inline void v_store_whole(int32_t *p, vec v) {
+    vst1q_s32(p, vbslq_s32(vceqq_f32(v, v), vcvtnq_s32_f32(v), vdupq_n_s32(INT32_MIN)));
+}
 static inline vec v_load_whole(const int32_t *p) { return vcvtq_f32_s32(vld1q_s32(p)); }
 static inline vec v_size(vec v) { return vabsq_f32(v); }
 static inline vec v_larger_size(vec a, vec b) {
     return vreinterpretq_f32_u32(vmaxq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)));
 }
 static inline float v_most_size(vec v) {
-    return vgetq_lane_f32(vreinterpretq_f32_u32(vdupq_n_u32(vmaxvq_u32(vreinterpretq_u32_f32(v)))), 0);
+    return vgetq_lane_f32(vreinterpretq_f32_u32(vdupq_n_u32(vmaxvq_u32(vreinterpretq_u32_f32(v)))),
+                          0);
 }
 
 static inline int32_t t_factors(struct factors *f, const vec w[8]) {
@@ -159,15 +198,20 @@ static inline int32_t t_factors(struct factors *f, const vec w[8]) {
 INLINE uint8x16_t t_codes(size_t bits, const uint8_t *tile, int k, int eighth) {
     const uint8_t *at = tile + 16 * eighth;
     if (bits == 8) return vld1q_u8(at + 128 * k);
-    if (bits == 4) return vandq_u8(vshlq_u8(vld1q_u8(at + 128 * (k / 2)), vdupq_n_s8((int8_t)(-4 * (k % 2)))), vdupq_n_u8(15));
-    uint8x16_t two = vandq_u8(vshlq_u8(vld1q_u8(at + 128 * (k / 4)), vdupq_n_s8((int8_t)(-2 * (k % 4)))), vdupq_n_u8(3));
+    if (bits == 4)
+        return vandq_u8(vshlq_u8(vld1q_u8(at + 128 * (k / 2)), vdupq_n_s8((int8_t)(-4 * (k % 2)))),
+                        vdupq_n_u8(15));
+    uint8x16_t two = vandq_u8(
+        vshlq_u8(vld1q_u8(at + 128 * (k / 4)), vdupq_n_s8((int8_t)(-2 * (k % 4)))), vdupq_n_u8(3));
     if (bits == 2) return two;
-    return vorrq_u8(two, vandq_u8(vtstq_u8(vld1q_u8(at + 256), vdupq_n_u8((uint8_t)(1u << k))), vdupq_n_u8(4)));
+    return vorrq_u8(
+        two, vandq_u8(vtstq_u8(vld1q_u8(at + 256), vdupq_n_u8((uint8_t)(1u << k))), vdupq_n_u8(4)));
 }
 
 /* sum[j] + the products of the bytes u of the quads of four j with their factors, one a lane */
 static inline void add_quads(int32x4_t sum[4], uint8x16_t u, int16x4_t a) {
-    int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(u))), high = vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(u)));
+    int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(u))),
+              high = vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(u)));
     sum[0] = vmlal_s16(sum[0], vget_low_s16(low), a);
     sum[1] = vmlal_s16(sum[1], vget_high_s16(low), a);
     sum[2] = vmlal_s16(sum[2], vget_low_s16(high), a);
@@ -175,10 +219,14 @@ static inline void add_quads(int32x4_t sum[4], uint8x16_t u, int16x4_t a) {
 }
 
 /* the sums of the lanes of s[0], s[1], s[2] and s[3] */
-static inline int32x4_t sum_each(const int32x4_t s[4]) { return vpaddq_s32(vpaddq_s32(s[0], s[1]), vpaddq_s32(s[2], s[3])); }
+static inline int32x4_t sum_each(const int32x4_t s[4]) {
+    return vpaddq_s32(vpaddq_s32(s[0], s[1]), vpaddq_s32(s[2], s[3]));
+}
 
-INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[8], const uint8_t *tile, const struct factors *f, int32_t middle) {
-    uint8x16_t level_high = levels ? vld1q_u8(levels->high) : vdupq_n_u8(0), level_low = levels ? vld1q_u8(levels->low) : level_high;
+INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[8], const uint8_t *tile,
+                   const struct factors *f, int32_t middle) {
+    uint8x16_t level_high = levels ? vld1q_u8(levels->high) : vdupq_n_u8(0),
+               level_low = levels ? vld1q_u8(levels->low) : level_high;
     for (int c = 0; c < 8; c++) {
         int32x4_t sum[4], below[4]; /* below: with the low bytes of levels */
         for (int j = 0; j < 4; j++) sum[j] = below[j] = vdupq_n_s32(0);
@@ -195,68 +243,28 @@ INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[8], cons
     }
 }
 
-#include "kernels/vector_tiles.h"
-#include "kernels/vector_lookup.h"
+/* ---- bytes ---- */
 
-enum { BYTES = 16 };
-typedef uint8x16_t byte_vec;
 static inline byte_vec b_load(const uint8_t *p) { return vld1q_u8(p); }
 static inline byte_vec b_low(byte_vec b) { return vandq_u8(b, vdupq_n_u8(15)); }
 static inline byte_vec b_high(byte_vec b) { return vshrq_n_u8(b, 4); }
-static inline byte_vec b_lookup(const uint8_t *table, byte_vec codes) { return vqtbl1q_u8(vld1q_u8(table), codes); }
+static inline byte_vec b_lookup(const uint8_t table[16], byte_vec codes) {
+    return vqtbl1q_u8(vld1q_u8(table), codes);
+}
 
-typedef struct {
-    uint16x8_t first, second;
-} words;
-static inline words w_zero(void) { return (words){vdupq_n_u16(0), vdupq_n_u16(0)}; }
-static inline void w_add(words *s, byte_vec b) {
+static inline word_sums w_zero(void) { return (word_sums){vdupq_n_u16(0), vdupq_n_u16(0)}; }
+static inline void w_add(word_sums *s, byte_vec b) {
     s->first = vaddw_u8(s->first, vget_low_u8(b));
     s->second = vaddw_high_u8(s->second, b);
 }
-static inline void w_store(uint16_t *y, words s) {
+static inline void w_store(uint16_t y[BYTES], word_sums s) {
     vst1q_u16(y, s.first);
     vst1q_u16(y + 8, s.second);
 }
 
-#include "kernels/vector_nibbles.h"
-
 static bool supported(void) { return true; }
 
-static const struct kernels set = {
-    .name = "neon",
-    .supported = supported,
-    .to_f32 = to_f32,
-    .to_f16 = to_f16,
-    .matvec = matvec,
-    .act_bytes = act_bytes,
-    .act_from_f32 = act_from_f32,
-    .matvec_blocks = matvec_blocks,
-    .vecmat = vecmat,
-    .matmul = matmul,
-    .layernorm = layernorm,
-    .gelu_tanh = gelu_tanh,
-    .gelu_erf = gelu_erf,
-    .softmax = softmax,
-    .tile_scores = tile_scores,
-    .tile_mix = tile_mix,
-    .row_dots = row_dots,
-    .row_sum = row_sum,
-    .strided_product = strided_product,
-    .running_softmax = running_softmax,
-    .nearest = nearest,
-    .lookup_tables = lookup_tables,
-    .lookup = lookup_plain,
-    .lookup_round = lookup_round,
-    .lookup_rounded = lookup_rounded,
-    .bucket_add = bucket_add,
-    .bucket_sums = bucket_sums,
-    .bucket_product = bucket_product,
-    .fma_flops = 2 * LANES * CHAINS,
-    .multiply_add = multiply_add,
-    .read_sum = read_sum,
-};
-
-const struct kernels *const kernels_neon = &set;
+#include "kernels/set.inc"
 #else
 const struct kernels *const kernels_neon = NULL;
 #endif

@@ -1,21 +1,33 @@
-/* The kernels in plain C: what the other sets are read and tested against. */
+/* The kernels as plain loops: the reference to read, and what the other sets are tested against.
+ * Each function has its formula above it; kernels.h has shapes and error bounds. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "kernels/act.h"
 
-/* Numbers widened at a time on the stack; a multiple of every block. */
-enum { TILE = 256, LANES = 8 };
+#define SET scalar
+#define BY_NAME_ONLY false
+#define FEW_AT_A_TIME 0
+#define OWN_MATMUL_BLOCKS 0
+
+enum {
+    TILE = 256, /* numbers widened at a time on the stack; a multiple of every block */
+    LANES = 8,  /* partial sums of a product */
+    CHAINS = 1  /* vectors of LANES numbers in multiply_add */
+};
 
 static bool supported(void) { return true; }
 
+/* The scale d that a Q8_0 or Q4_0 block begins with. */
 static float scale_of(const uint8_t *block) {
     uint16_t h;
     memcpy(&h, block, sizeof h);
     return f16_to_f32(h);
 }
 
+/* y[i] = the number that is stored. Q8_0: y = d q, q one signed byte each. Q4_0: y = d (n - 8), n
+ * four bits each: of 16 bytes first the low halves, then the high ones. */
 static void to_f32(enum dtype type, float *y, const void *w, size_t n) {
     const uint8_t *block = w;
     const uint16_t *half = w;
@@ -49,11 +61,13 @@ static void to_f32(enum dtype type, float *y, const void *w, size_t n) {
     }
 }
 
+/* y[i] = x[i], rounded to the nearest f16 number. */
 static void to_f16(uint16_t *y, const float *x, size_t n) {
     for (size_t i = 0; i < n; i++) y[i] = f32_to_f16(x[i]);
 }
 
-/* Element c of a product goes to lane c % 8: eight partial sums have an eighth of the rounding error of one. */
+/* Element c of a product goes to lane c % 8: eight partial sums have an eighth of the rounding
+ * error of one. */
 static void add_products(float lane[LANES], const float *w, const float *x, size_t n) {
     size_t c = 0;
     for (; c + LANES <= n; c += LANES)
@@ -61,11 +75,14 @@ static void add_products(float lane[LANES], const float *w, const float *x, size
     for (; c < n; c++) lane[c % LANES] += w[c] * x[c];
 }
 
+/* The sum of eight partial sums, in pairs. */
 static float sum_lanes(const float s[LANES]) {
     return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
 
-static void matvec(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const float *x, size_t cols) {
+/* y[r] = sum_c w[r][c] x[c] */
+static void matvec(enum dtype type, float *y, const void *w, size_t stride, size_t rows,
+                   const float *x, size_t cols) {
     for (size_t r = 0; r < rows; r++) {
         const uint8_t *row = (const uint8_t *)w + r * stride;
         float lane[LANES] = {0}, tile[TILE];
@@ -78,6 +95,7 @@ static void matvec(enum dtype type, float *y, const void *w, size_t stride, size
     }
 }
 
+/* x[c] ~ scale[c / 32] q[c], q whole: act.h has the layout. */
 static size_t act_bytes(enum dtype type, size_t cols) { return (void)type, act_common_bytes(cols); }
 
 static void act_from_f32(enum dtype type, void *act, const float *x, size_t cols) {
@@ -86,27 +104,33 @@ static void act_from_f32(enum dtype type, void *act, const float *x, size_t cols
     act_common_from_f32(&a, x, cols);
 }
 
-/* the whole number q[i] of a block */
+/* The whole number q[i] of a block, before its scale. */
 static int block_number(enum dtype type, const uint8_t *block, int i) {
     if (type == DTYPE_Q8_0) return block[2 + i] < 128 ? block[2 + i] : block[2 + i] - 256;
     return (i < 16 ? block[2 + i] & 15 : block[2 + i - 16] >> 4) - 8;
 }
 
-static void matvec_blocks(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const void *act, size_t cols) {
+/* y[r] = sum over blocks b of d_b scale[b] (sum_i w_i q_i), the inner sum exact: w and q are whole.
+ */
+static void matvec_blocks(enum dtype type, float *y, const void *w, size_t stride, size_t rows,
+                          const void *act, size_t cols) {
     struct act a = act_at(act, cols);
     for (size_t r = 0; r < rows; r++) {
         const uint8_t *block = (const uint8_t *)w + r * stride;
         float total = 0;
         for (size_t b = 0; b < cols / ACT_BLOCK; b++, block += dtype_bytes(type, ACT_BLOCK)) {
             int32_t sum = 0;
-            for (int i = 0; i < ACT_BLOCK; i++) sum += block_number(type, block, i) * a.q[b * ACT_BLOCK + (size_t)i];
+            for (int i = 0; i < ACT_BLOCK; i++)
+                sum += block_number(type, block, i) * a.q[b * ACT_BLOCK + (size_t)i];
             total += (float)sum * (scale_of(block) * a.scale[b]);
         }
         y[r] = total;
     }
 }
 
-static void vecmat(enum dtype type, float *y, const void *w, size_t stride, size_t rows, const float *a, size_t cols) {
+/* y[c] += sum_r a[r] w[r][c], r after r */
+static void vecmat(enum dtype type, float *y, const void *w, size_t stride, size_t rows,
+                   const float *a, size_t cols) {
     for (size_t r = 0; r < rows; r++) {
         const uint8_t *row = (const uint8_t *)w + r * stride;
         float tile[TILE];
@@ -118,24 +142,26 @@ static void vecmat(enum dtype type, float *y, const void *w, size_t stride, size
     }
 }
 
-static void matmul(enum dtype type, float *y, size_t ldy, const void *w, size_t stride, size_t rows, const float *x, size_t ldx, size_t n,
-                   size_t cols) {
-    for (size_t r = 0; r < rows; r++) {
-        const uint8_t *row = (const uint8_t *)w + r * stride;
+/* y[i][r] = sum_c w[r][c] x[i][c] */
+static void matmul(const struct matmul *m) {
+    for (size_t r = 0; r < m->rows; r++) {
+        const uint8_t *row = (const uint8_t *)m->w + r * m->stride;
         float tile[TILE];
-        for (size_t c = 0; c < cols; c += TILE) {
-            size_t width = cols - c < TILE ? cols - c : TILE;
-            to_f32(type, tile, row + dtype_bytes(type, c), width);
-            for (size_t i = 0; i < n; i++) {
-                float lane[LANES] = {0};
-                add_products(lane, tile, x + i * ldx + c, width);
-                y[i * ldy + r] = (c ? y[i * ldy + r] : 0) + sum_lanes(lane);
+        for (size_t c = 0; c < m->cols; c += TILE) {
+            size_t width = m->cols - c < TILE ? m->cols - c : TILE;
+            to_f32(m->type, tile, row + dtype_bytes(m->type, c), width);
+            for (size_t i = 0; i < m->n; i++) {
+                float lane[LANES] = {0}, *y = m->y + i * m->ldy + r;
+                add_products(lane, tile, m->x + i * m->ldx + c, width);
+                *y = (c ? *y : 0) + sum_lanes(lane);
             }
         }
     }
 }
 
-static void layernorm(float *y, const float *x, const float *weight, const float *bias, size_t n, float eps) {
+/* y = (x - mean) / sqrt(variance + eps) weight + bias, mean and variance over the row */
+static void layernorm(float *y, const float *x, const float *weight, const float *bias, size_t n,
+                      float eps) {
     double sum = 0, squares = 0;
     for (size_t i = 0; i < n; i++) sum += x[i];
     double mean = sum / (double)n;
@@ -144,6 +170,7 @@ static void layernorm(float *y, const float *x, const float *weight, const float
     for (size_t i = 0; i < n; i++) y[i] = (float)((x[i] - mean) * scale) * weight[i] + bias[i];
 }
 
+/* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
 static void gelu_tanh(float *x, size_t n) {
     const float sqrt_2_over_pi = 0.7978845608f;
     for (size_t i = 0; i < n; i++) {
@@ -152,12 +179,14 @@ static void gelu_tanh(float *x, size_t n) {
     }
 }
 
+/* x/2 (1 + erf(x / sqrt 2)) */
 static void gelu_erf(float *x, size_t n) {
     const float sqrt_half = 0.7071067812f;
     for (size_t i = 0; i < n; i++) x[i] = 0.5f * x[i] * (1 + erff(x[i] * sqrt_half));
 }
 
-/* The difference is taken in double: at 80 the rounding of a float32 difference alone would change the result by 4e-6. */
+/* exp(x_i - max x) / sum_j exp(x_j - max x). The difference is taken in double: at 80 the rounding
+ * of a float32 difference alone would change the result by 4e-6. */
 static void softmax(float *x, size_t n) {
     float most = x[0], sum = 0;
     for (size_t i = 1; i < n; i++) most = x[i] > most ? x[i] : most;
@@ -168,7 +197,7 @@ static void softmax(float *x, size_t n) {
     for (size_t i = 0; i < n; i++) x[i] /= sum;
 }
 
-/* Eight chains: more would not stay in registers everywhere. */
+/* x = x/2 + 1, `rounds` times, on eight chains: more would not stay in registers everywhere. */
 static float multiply_add(size_t rounds) {
     float x[LANES] = {0, 1, 2, 3, 4, 5, 6, 7};
     for (; rounds; rounds--)
@@ -176,6 +205,7 @@ static float multiply_add(size_t rounds) {
     return sum_lanes(x);
 }
 
+/* sum_i x[i] */
 static float read_sum(const float *x, size_t n, bool many) {
     (void)many;
     float lane[LANES] = {0};
@@ -188,20 +218,25 @@ static float read_sum(const float *x, size_t n, bool many) {
 
 /* ---- tiles ---- */
 
-/* What codes c[32][32] of a tile stand for as whole numbers, in units. */
+/* What code c of a tile stands for as a whole number, in units. */
 static int32_t whole(const struct tiles *t, uint8_t c) {
-    return t->levels ? 256 * t->levels->high[c] + t->levels->low[c] - 32768 : c - (1 << (t->bits - 1));
+    return t->levels ? 256 * t->levels->high[c] + t->levels->low[c] - 32768
+                     : c - (1 << (t->bits - 1));
 }
 
+/* What a whole number 1 of those stands for. */
 static float unit(const struct tiles *t) { return t->levels ? t->levels->unit : 1; }
 
+/* The scale of a row in one tile of a block. */
 static float tile_scale(const struct tiles *t, const uint8_t *block, size_t tile, size_t row) {
     uint16_t h;
     memcpy(&h, block + tiles_scales_at(t) + 2 * (tile / t->per_scale * TILE_SIDE + row), sizeof h);
     return f16_to_f32(h);
 }
 
-static void tile_scores(const struct tiles *t, float *scores, const uint8_t *blocks, size_t n, const struct tile_query *q) {
+/* scores[j] = sum over tiles of the scales' product (sum_i q_i code_ij), the inner sum exact */
+static void tile_scores(const struct tiles *t, float *scores, const uint8_t *blocks, size_t n,
+                        const struct tile_query *q) {
     uint8_t codes[TILE_SIDE * TILE_SIDE * TILES_MAX];
     for (size_t row = 0; row < n; row += TILE_SIDE, blocks += tiles_block_bytes(t)) {
         tiles_codes(t, codes, blocks);
@@ -210,7 +245,8 @@ static void tile_scores(const struct tiles *t, float *scores, const uint8_t *blo
             float score = 0;
             for (size_t k = 0; k < t->n; k++, code += TILE_SIDE) {
                 int64_t sum = 0;
-                for (size_t i = 0; i < TILE_SIDE; i++) sum += (int64_t)q->a[k][i] * whole(t, code[i]);
+                for (size_t i = 0; i < TILE_SIDE; i++)
+                    sum += (int64_t)q->a[k][i] * whole(t, code[i]);
                 score += (float)sum * (tile_scale(t, blocks, k, r) * (q->scale[k] * unit(t)));
             }
             scores[row + r] = score;
@@ -218,7 +254,10 @@ static void tile_scores(const struct tiles *t, float *scores, const uint8_t *blo
     }
 }
 
-static void tile_mix(const struct tiles *t, float *out, const uint8_t *blocks, const float *p, size_t n) {
+/* out[d] += sum over blocks of scale (sum_j a_j code_jd), a the weights p scale_j as whole numbers
+ */
+static void tile_mix(const struct tiles *t, float *out, const uint8_t *blocks, const float *p,
+                     size_t n) {
     uint8_t codes[TILE_SIDE * TILE_SIDE * TILES_MAX];
     for (size_t row = 0; row < n; row += TILE_SIDE, blocks += tiles_block_bytes(t)) {
         size_t rows = n - row < TILE_SIDE ? n - row : TILE_SIDE, D = t->n * TILE_SIDE;
@@ -226,11 +265,13 @@ static void tile_mix(const struct tiles *t, float *out, const uint8_t *blocks, c
         for (size_t d = 0; d < D; d += TILE_SIDE) {
             float weights[TILE_SIDE] = {0};
             int32_t a[TILE_SIDE];
-            for (size_t r = 0; r < rows; r++) weights[r] = p[row + r] * tile_scale(t, blocks, d / TILE_SIDE, r);
+            for (size_t r = 0; r < rows; r++)
+                weights[r] = p[row + r] * tile_scale(t, blocks, d / TILE_SIDE, r);
             float scale = tile_factors(a, weights) * unit(t);
             for (size_t j = d; j < d + TILE_SIDE; j++) {
                 int64_t sum = 0;
-                for (size_t r = 0; r < TILE_SIDE; r++) sum += (int64_t)a[r] * whole(t, codes[r * D + j]);
+                for (size_t r = 0; r < TILE_SIDE; r++)
+                    sum += (int64_t)a[r] * whole(t, codes[r * D + j]);
                 out[j] += (float)sum * scale;
             }
         }
@@ -239,25 +280,32 @@ static void tile_mix(const struct tiles *t, float *out, const uint8_t *blocks, c
 
 /* ---- attention ---- */
 
-static void row_dots(enum dtype type, float *y, const void *w, size_t n, const float *x, size_t dim) {
+/* y[i] = sum_c w[i][c] x[c] */
+static void row_dots(enum dtype type, float *y, const void *w, size_t n, const float *x,
+                     size_t dim) {
     matvec(type, y, w, dtype_bytes(type, dim), n, x, dim);
 }
 
-static void row_sum(enum dtype type, float *y, const void *w, size_t n, const float *a, size_t dim) {
+/* y[c] += sum_i a[i] w[i][c] */
+static void row_sum(enum dtype type, float *y, const void *w, size_t n, const float *a,
+                    size_t dim) {
     vecmat(type, y, w, dtype_bytes(type, dim), n, a, dim);
 }
 
-static void strided_product(float *y, size_t ldy, const float *keep, const float *a, size_t a_row, size_t a_step, size_t rows, const float *b, size_t ldb,
-                         size_t depth, size_t cols) {
-    for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < cols; c++) {
-            float sum = keep ? keep[r] * y[r * ldy + c] : 0;
-            for (size_t k = 0; k < depth; k++) sum += a[r * a_row + k * a_step] * b[k * ldb + c];
-            y[r * ldy + c] = sum;
+/* y[r][c] = keep[r] y[r][c] + sum_k a[r a_row + k a_step] b[k][c] */
+static void strided_product(const struct strided_product *p) {
+    for (size_t r = 0; r < p->rows; r++)
+        for (size_t c = 0; c < p->cols; c++) {
+            float *y = p->y + r * p->ldy + c, sum = p->keep ? p->keep[r] * *y : 0;
+            const float *a = p->a + r * p->a_row, *b = p->b + c;
+            for (size_t k = 0; k < p->depth; k++) sum += a[k * p->a_step] * b[k * p->ldb];
+            *y = sum;
         }
 }
 
-static void running_softmax(float *s, size_t rows, size_t cols, float *most, float *sum, float *keep) {
+/* m = max(most, s); s = exp(s - m); keep = exp(most - m); sum = keep sum + the new column sum */
+static void running_softmax(float *s, size_t rows, size_t cols, float *most, float *sum,
+                            float *keep) {
     for (size_t c = 0; c < cols; c++) {
         float m = most[c], total = 0;
         for (size_t r = 0; r < rows; r++) m = s[r * cols + c] > m ? s[r * cols + c] : m;
@@ -271,26 +319,33 @@ static void running_softmax(float *s, size_t rows, size_t cols, float *most, flo
     }
 }
 
-static void nearest(enum dtype type, uint32_t *index, const void *w, const float *bias, size_t d, size_t k, const float *x, size_t ldx, size_t n) {
-    for (size_t i = 0; i < n; i++) {
+/* index[i] = argmax_c bias[c] + sum_r x[i][r] w[r][c] */
+static void nearest(const struct nearest *p) {
+    for (size_t i = 0; i < p->n; i++) {
         float most = -INFINITY, sum[TILE];
-        index[i] = 0;
-        for (size_t begin = 0; begin < k; begin += TILE) {
-            size_t count = k - begin < TILE ? k - begin : TILE;
-            memcpy(sum, bias + begin, count * sizeof *sum);
-            vecmat(type, sum, (const uint8_t *)w + dtype_bytes(type, begin), dtype_bytes(type, k), d, x + i * ldx, count);
+        p->index[i] = 0;
+        for (size_t begin = 0; begin < p->k; begin += TILE) {
+            size_t count = p->k - begin < TILE ? p->k - begin : TILE;
+            const uint8_t *w = (const uint8_t *)p->w + dtype_bytes(p->type, begin);
+            memcpy(sum, p->bias + begin, count * sizeof *sum);
+            vecmat(p->type, sum, w, dtype_bytes(p->type, p->k), p->d, p->x + i * p->ldx, count);
             for (size_t c = 0; c < count; c++)
-                if (sum[c] > most) most = sum[c], index[i] = (uint32_t)(begin + c);
+                if (sum[c] > most) most = sum[c], p->index[i] = (uint32_t)(begin + c);
         }
     }
 }
 
-static void lookup_tables(float *table, const uint16_t *w, const float *x, size_t m, size_t d, size_t k) {
+/* table[j][c] = sum_r x[j][r] w[j][r][c] */
+static void lookup_tables(float *table, const uint16_t *w, const float *x, size_t m, size_t d,
+                          size_t k) {
     memset(table, 0, m * k * sizeof *table);
-    for (size_t j = 0; j < m; j++) vecmat(DTYPE_F16, table + j * k, w + j * d * k, k * sizeof *w, d, x + j * d, k);
+    for (size_t j = 0; j < m; j++)
+        vecmat(DTYPE_F16, table + j * k, w + j * d * k, k * sizeof *w, d, x + j * d, k);
 }
 
-static void lookup_round(struct lookup_scale *s, void *entries, const float *table, size_t m, size_t k, size_t bits) {
+/* entry = the nearest whole number to (table[j][c] - low_j) / step */
+static void lookup_round(struct lookup_scale *s, void *entries, const float *table, size_t m,
+                         size_t k, size_t bits) {
     float least[LOOKUP_MAX_M], widest = 0, low = 0;
     for (size_t j = 0; j < m; j++) {
         float most = least[j] = table[j * k];
@@ -311,7 +366,14 @@ static void lookup_round(struct lookup_scale *s, void *entries, const float *tab
     }
 }
 
-static bool bucket_add(uint32_t *bucket, const uint8_t *codes, const float *p, size_t bytes, size_t n) {
+static void lookup_rounded(float *score, const void *entries, const struct lookup_scale *s,
+                           size_t m, size_t k, size_t bits, const uint8_t *codes, size_t n) {
+    lookup_rounded_plain(score, entries, s, m, k, bits, codes, n);
+}
+
+/* bucket[j][code_ij] += p[i] 2^30, rounded */
+static bool bucket_add(uint32_t *bucket, const uint8_t *codes, const float *p, size_t bytes,
+                       size_t n) {
     uint32_t q[LOOKUP_BLOCK];
     for (size_t i = 0; i < n; i++)
         if (!(p[i] >= 0 && p[i] <= 1)) return false;
@@ -323,9 +385,14 @@ static bool bucket_add(uint32_t *bucket, const uint8_t *codes, const float *p, s
     return true;
 }
 
-static void bucket_sums(uint32_t *sum, const uint32_t *bucket, size_t m, size_t k) { sums_of_buckets(sum, bucket, m, k); }
+/* sum[j][c] = the buckets of code c of subspace j, over all copies */
+static void bucket_sums(uint32_t *sum, const uint32_t *bucket, size_t m, size_t k) {
+    sums_of_buckets(sum, bucket, m, k);
+}
 
-static void bucket_product(float *y, const uint32_t *sum, float unit, const uint16_t *w, size_t d, size_t k) {
+/* y[r] = unit sum_c sum[c] w[r][c] */
+static void bucket_product(float *y, const uint32_t *sum, float unit, const uint16_t *w, size_t d,
+                           size_t k) {
     for (size_t r = 0; r < d; r++, w += k) {
         float lane[LANES] = {0};
         for (size_t c = 0; c < k; c++) lane[c % LANES] += (float)(int32_t)sum[c] * f16_to_f32(w[c]);
@@ -333,38 +400,4 @@ static void bucket_product(float *y, const uint32_t *sum, float unit, const uint
     }
 }
 
-static const struct kernels set = {
-    .name = "scalar",
-    .supported = supported,
-    .to_f32 = to_f32,
-    .to_f16 = to_f16,
-    .matvec = matvec,
-    .act_bytes = act_bytes,
-    .act_from_f32 = act_from_f32,
-    .matvec_blocks = matvec_blocks,
-    .vecmat = vecmat,
-    .matmul = matmul,
-    .layernorm = layernorm,
-    .gelu_tanh = gelu_tanh,
-    .gelu_erf = gelu_erf,
-    .softmax = softmax,
-    .tile_scores = tile_scores,
-    .tile_mix = tile_mix,
-    .row_dots = row_dots,
-    .row_sum = row_sum,
-    .strided_product = strided_product,
-    .running_softmax = running_softmax,
-    .nearest = nearest,
-    .lookup_tables = lookup_tables,
-    .lookup = lookup_plain,
-    .lookup_round = lookup_round,
-    .lookup_rounded = lookup_rounded_plain,
-    .bucket_add = bucket_add,
-    .bucket_sums = bucket_sums,
-    .bucket_product = bucket_product,
-    .fma_flops = 2 * LANES,
-    .multiply_add = multiply_add,
-    .read_sum = read_sum,
-};
-
-const struct kernels *const kernels_scalar = &set;
+#include "kernels/table.inc"

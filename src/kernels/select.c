@@ -1,10 +1,12 @@
+/* Choosing a set of kernels when the program starts. */
 #include <stdio.h>
 #include <string.h>
 
 #include "kernels/sets.h"
 
 /* Slowest first. */
-static const struct kernels *const *const sets[] = {&kernels_scalar, &kernels_avx2, &kernels_avx512, &kernels_neon};
+static const struct kernels *const *const sets[] = {&kernels_scalar, &kernels_plain, &kernels_avx2,
+                                                    &kernels_avx512, &kernels_neon};
 enum { SETS = sizeof sets / sizeof *sets };
 
 const struct kernels *kernels_at(size_t index) {
@@ -24,7 +26,7 @@ static void list_names(char *out, size_t room) {
 int kernels_get(const struct kernels **out, const char *name, struct err *e) {
     const struct kernels *k, *found = NULL;
     for (size_t i = 0; (k = kernels_at(i)); i++) {
-        if (name && strcmp(name, k->name) != 0) continue;
+        if (name ? strcmp(name, k->name) != 0 : k->by_name_only) continue;
         if (k->supported())
             found = k;
         else if (name)

@@ -1,29 +1,35 @@
-/* The sets compiled into this program; NULL for one of another machine. Only for select.c and the sets themselves. */
+/* The sets compiled into this program; NULL for one of another machine. Only for select.c and the
+ * sets themselves. */
 #ifndef LOOKAT_KERNELS_SETS_H
 #define LOOKAT_KERNELS_SETS_H
 
 #include "kernels/kernels.h"
 
 extern const struct kernels *const kernels_scalar;
+extern const struct kernels *const kernels_plain;
 extern const struct kernels *const kernels_avx2;
 extern const struct kernels *const kernels_avx512;
 extern const struct kernels *const kernels_neon;
 
 /* Sums of table entries in plain C (lookup.c), for sets that have no better. */
-void lookup_plain(float *score, const float *table, size_t m, size_t k, const uint8_t *codes, size_t n);
-void lookup_rounded_plain(float *score, const void *entries, const struct lookup_scale *s, size_t m, size_t k, size_t bits, const uint8_t *codes,
-                          size_t n);
+void lookup_plain(float *score, const float *table, size_t m, size_t k, const uint8_t *codes,
+                  size_t n);
+void lookup_rounded_plain(float *score, const void *entries, const struct lookup_scale *s, size_t m,
+                          size_t k, size_t bits, const uint8_t *codes, size_t n);
 
 /* One block of kernels.bucket_add, of whole numbers q[n], n <= LOOKUP_BLOCK. */
-void buckets_add_block(uint32_t *bucket, const uint8_t *codes, const uint32_t *q, size_t bytes, size_t n);
+void buckets_add_block(uint32_t *bucket, const uint8_t *codes, const uint32_t *q, size_t bytes,
+                       size_t n);
 
 /* kernels.bucket_sums: in whole numbers, so the same for every set, but compiled for each. */
 static inline void sums_of_buckets(uint32_t *sum, const uint32_t *bucket, size_t m, size_t k) {
     size_t bytes = lookup_row_bytes(m, k);
-    const uint32_t *other = bucket + (bucket_copies(bytes) - 1) * bytes * BUCKETS; /* the same where there is one copy */
+    const uint32_t *other = bucket + (bucket_copies(bytes) - 1) * bytes *
+                                         BUCKETS; /* the same where there is one copy */
     uint32_t twice = bucket_copies(bytes) == 2;
     for (size_t j = 0; j < m && k != 16; j++, sum += k)
-        for (size_t c = 0; c < k; c++) sum[c] = bucket[j * BUCKETS + c] + twice * other[j * BUCKETS + c];
+        for (size_t c = 0; c < k; c++)
+            sum[c] = bucket[j * BUCKETS + c] + twice * other[j * BUCKETS + c];
     for (size_t j = 0; j < m && k == 16; j += 2, sum += 32, bucket += BUCKETS, other += BUCKETS) {
         uint32_t low[16] = {0};
         for (size_t high = 0; high < 16; high++) {
@@ -39,8 +45,8 @@ static inline void sums_of_buckets(uint32_t *sum, const uint32_t *bucket, size_t
     }
 }
 
-/* For lookup_round: *s from the widest table, the sum of the least entries, and the bits. Returns whole numbers per unit. NaN in *s where the numbers
- * are not finite. */
+/* For lookup_round: *s from the widest table, the sum of the least entries, and the bits. Returns
+ * whole numbers per unit. NaN in *s where the numbers are not finite. */
 float lookup_scale(struct lookup_scale *s, float widest, float low, size_t bits);
 
 #endif

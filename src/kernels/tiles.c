@@ -9,14 +9,19 @@ size_t tile_bytes(const struct tiles *t) { return (size_t)PLANE * t->bits; }
 
 size_t tiles_scales_at(const struct tiles *t) { return t->n * tile_bytes(t); }
 
-size_t tiles_block_bytes(const struct tiles *t) { return tiles_scales_at(t) + t->n / t->per_scale * TILE_SIDE * sizeof(uint16_t); }
+size_t tiles_block_bytes(const struct tiles *t) {
+    return tiles_scales_at(t) + t->n / t->per_scale * TILE_SIDE * sizeof(uint16_t);
+}
 
-/* The planes of one j: word[k] = its quads as they share bytes. Returns how many planes there are. */
+/* The planes of one j: word[k] = its quads as they share bytes. Returns how many planes there are.
+ */
 static size_t pack_quads(unsigned bits, uint32_t word[QUADS], const uint32_t quads[QUADS]) {
     size_t share = bits == 8 ? 1 : bits == 4 ? 2 : 4, planes = QUADS / share;
     for (size_t k = 0; k < planes; k++) {
         word[k] = 0;
-        for (size_t i = 0; i < share; i++) word[k] |= (bits == 3 ? quads[k * share + i] & 0x03030303 : quads[k * share + i]) << 8 / share * i;
+        for (size_t i = 0; i < share; i++)
+            word[k] |= (bits == 3 ? quads[k * share + i] & 0x03030303 : quads[k * share + i])
+                       << 8 / share * i;
     }
     if (bits != 3) return planes;
     word[planes] = 0;
@@ -32,9 +37,12 @@ static void put_column(unsigned bits, uint8_t *tile, size_t j, const uint8_t cod
     for (size_t k = 0; k < planes; k++) memcpy(tile + k * PLANE + 4 * j, &word[k], 4);
 }
 
-/* at[4 j] = the bits of codes[j] that mask selects, shifted up by `up`, for j < 32; the byte's other bits stay. */
-static void put_bits(uint8_t *at, const uint8_t codes[TILE_SIDE], unsigned mask, unsigned down, unsigned up) {
-    for (size_t j = 0; j < TILE_SIDE; j++) at[4 * j] = (uint8_t)((at[4 * j] & ~(mask << up)) | (codes[j] >> down & mask) << up);
+/* at[4 j] = the bits of codes[j] that mask selects, shifted up by `up`, for j < 32; the byte's
+ * other bits stay. */
+static void put_bits(uint8_t *at, const uint8_t codes[TILE_SIDE], unsigned mask, unsigned down,
+                     unsigned up) {
+    for (size_t j = 0; j < TILE_SIDE; j++)
+        at[4 * j] = (uint8_t)((at[4 * j] & ~(mask << up)) | (codes[j] >> down & mask) << up);
 }
 
 /* row i of a tile = codes[32] */
@@ -50,9 +58,11 @@ static void put_row(unsigned bits, uint8_t *tile, size_t i, const uint8_t codes[
     if (bits == 3) put_bits(at + 2 * PLANE, codes, 1, 2, quad);
 }
 
-void tiles_put(const struct tiles *t, uint8_t *block, size_t row, const uint8_t *codes, const uint16_t *scales) {
+void tiles_put(const struct tiles *t, uint8_t *block, size_t row, const uint8_t *codes,
+               const uint16_t *scales) {
     size_t bytes = tile_bytes(t);
-    for (size_t k = 0; k < t->n; k++) (t->keys ? put_column : put_row)(t->bits, block + k * bytes, row, codes + k * TILE_SIDE);
+    for (size_t k = 0; k < t->n; k++)
+        (t->keys ? put_column : put_row)(t->bits, block + k * bytes, row, codes + k * TILE_SIDE);
     for (size_t g = 0; g < t->n / t->per_scale; g++)
         memcpy(block + tiles_scales_at(t) + 2 * (g * TILE_SIDE + row), &scales[g], sizeof *scales);
 }
@@ -83,15 +93,15 @@ void tiles_codes(const struct tiles *t, uint8_t *codes, const uint8_t *block) {
                 if (t->keys)
                     memcpy(codes + j * D + at + 4 * k, &quads[k][j], 4);
                 else
-                    for (size_t i = 0; i < 4; i++) codes[(4 * k + i) * D + at + j] = (uint8_t)(quads[k][j] >> 8 * i);
+                    for (size_t i = 0; i < 4; i++)
+                        codes[(4 * k + i) * D + at + j] = (uint8_t)(quads[k][j] >> 8 * i);
             }
     }
 }
 
-/* x to the nearest whole number, |x| < 2^22, ties to even: the sum has no bits left for a fraction. */
-static int32_t nearest(float x) {
-    return (int32_t)((x + 0x1.8p23f) - 0x1.8p23f);
-}
+/* x to the nearest whole number, |x| < 2^22, ties to even: the sum has no bits left for a fraction.
+ */
+static int32_t nearest(float x) { return (int32_t)((x + 0x1.8p23f) - 0x1.8p23f); }
 
 float tile_factors(int32_t a[TILE_SIDE], const float x[TILE_SIDE]) {
     float most = 0;

@@ -1,13 +1,16 @@
-/* Tiles: 32 x 32 small whole numbers ("codes"), as quantised keys and values are made of, in an order that lets one instruction multiply and add
- * without sums across a vector. With codes u[i][j] and factors a[i] a kernel computes s[j] = sum_i a[i] u[i][j]; for keys, j is the key and i the
+/* Tiles: 32 x 32 small whole numbers ("codes"), as quantised keys and values are made of, in an
+ * order that lets one instruction multiply and add without sums across a vector. With codes u[i][j]
+ * and factors a[i] a kernel computes s[j] = sum_i a[i] u[i][j]; for keys, j is the key and i the
  * dimension; for values, j is the dimension and i the row.
  *
- * A quad is four neighbouring i of one j: 32 bits, code i in byte i % 4. The 32 quads of i = 4k .. 4k + 3 lie side by side, j by j: 128 bytes; a tile is
- * k = 0 .. 7 of them. Fewer bits share the bytes: with 4 bits, the quads 2k and 2k + 1 lie in the low and the high half of one byte; with 2 bits,
- * 4k .. 4k + 3 from the lowest bits up; with 3 bits, the low two as with 2 bits, then 128 bytes where bit k is the third bit of quad k.
- * So a tile is 128 bits bytes.
+ * A quad is four neighbouring i of one j: 32 bits, code i in byte i % 4. The 32 quads of i = 4k ..
+ * 4k + 3 lie side by side, j by j: 128 bytes; a tile is k = 0 .. 7 of them. Fewer bits share the
+ * bytes: with 4 bits, the quads 2k and 2k + 1 lie in the low and the high half of one byte; with 2
+ * bits, 4k .. 4k + 3 from the lowest bits up; with 3 bits, the low two as with 2 bits, then 128
+ * bytes where bit k is the third bit of quad k. So a tile is 128 bits bytes.
  *
- * A block is the tiles of 32 rows of D numbers, from the first 32 dimensions on, and then their scales, f16: [D / dimensions that share one][32 rows]. */
+ * A block is the tiles of 32 rows of D numbers, from the first 32 dimensions on, and then their
+ * scales, f16: [D / dimensions that share one][32 rows]. */
 #ifndef LOOKAT_KERNELS_TILES_H
 #define LOOKAT_KERNELS_TILES_H
 
@@ -23,7 +26,8 @@ struct tile_levels {
     uint8_t high[16], low[16];
 };
 
-/* levels[n] to the nearest multiples of unit = max |level| / 32639: off by half a unit at most. n <= 16. */
+/* levels[n] to the nearest multiples of unit = max |level| / 32639: off by half a unit at most. n
+ * <= 16. */
 void tile_levels_set(struct tile_levels *t, const float *levels, size_t n);
 
 /* The shape of a block. */
@@ -35,13 +39,15 @@ struct tiles {
     const struct tile_levels *levels; /* NULL: c - 2^(bits-1), and bits is 4 or 8 */
 };
 
-/* Bytes of a tile, the offset of a block's scales, and bytes of a block: 32 times those of a row. */
+/* Bytes of a tile, the offset of a block's scales, and bytes of a block: 32 times those of a row.
+ */
 size_t tile_bytes(const struct tiles *t);
 size_t tiles_scales_at(const struct tiles *t);
 size_t tiles_block_bytes(const struct tiles *t);
 
 /* Row `row` of a block = codes[32 n], scales[n / per_scale]. */
-void tiles_put(const struct tiles *t, uint8_t *block, size_t row, const uint8_t *codes, const uint16_t *scales);
+void tiles_put(const struct tiles *t, uint8_t *block, size_t row, const uint8_t *codes,
+               const uint16_t *scales);
 
 /* codes[32][32 n] = the rows of a block. */
 void tiles_codes(const struct tiles *t, uint8_t *codes, const uint8_t *block);
@@ -52,8 +58,9 @@ struct tile_query {
     int32_t a[TILES_MAX][TILE_SIDE];
 };
 
-/* a[32] = x[32] / scale to nearest, |a| <= TILE_FACTOR_MAX; returns the scale, max |x| / TILE_FACTOR_MAX: off by half of it at most. Where max |x| is
- * below 2^-100 all is 0; where a number is not finite, a is 0 and the scale NaN. */
+/* a[32] = x[32] / scale to nearest, |a| <= TILE_FACTOR_MAX; returns the scale, max |x| /
+ * TILE_FACTOR_MAX: off by half of it at most. Where max |x| is below 2^-100 all is 0; where a
+ * number is not finite, a is 0 and the scale NaN. */
 float tile_factors(int32_t a[TILE_SIDE], const float x[TILE_SIDE]);
 
 /* The same for each of n tiles. */

@@ -78,14 +78,16 @@ static void weigh_head(void *ctx, size_t head, int thread) {
     memset(w->importance, 0, 2 * c->window * sizeof *w->importance);
     for (size_t begin = 0, end; begin < c->n; begin = end) {
         end = begin + QUERIES < c->n ? begin + QUERIES : c->n;
-        c->k->matmul(DTYPE_F32, w->probs, c->window, k, D * sizeof *k, end, q + begin * D, D, end - begin, D);
+        c->k->matmul(&(struct matmul){.type = DTYPE_F32, .w = k, .stride = D * sizeof *k, .rows = end, .cols = D, .x = q + begin * D, .ldx = D,
+                                      .n = end - begin, .y = w->probs, .ldy = c->window});
         for (size_t i = begin; i < end; i++) {
             float *p = w->probs + (i - begin) * c->window;
             for (size_t t = 0; t <= i; t++) p[t] *= scale;
             c->k->softmax(p, i + 1);
             add_importance(w->importance, of_values, p, i);
         }
-        c->k->strided_product(w->moments, D, NULL, q + begin * D, 1, D, D, q + begin * D, D, end - begin, D);
+        c->k->strided_product(&(struct strided_product){.rows = D, .depth = end - begin, .cols = D, .y = w->moments, .ldy = D, .a = q + begin * D,
+                                                        .a_row = 1, .a_step = D, .b = q + begin * D, .ldb = D});
         for (size_t i = 0; i < D * D; i++) s->queries[head * D * D + i] += (double)w->moments[i];
     }
     for (size_t i = 0; i < c->n; i++)

@@ -1,0 +1,340 @@
+/* The operations of contract.inc in portable C: read it for what each one means. A vector is an
+ * array of eight numbers, and sums run in AVX2's order, so that this set gives AVX2's bits.
+ *
+ * With these operations the shared kernels run, and are tested, on any processor. The set is slow,
+ * and is taken only by its name (--kernels plain). */
+#include "kernels/act.h"
+
+#define SET plain
+#define LANES 8
+#define X_ROWS 3
+#define BYTES 32
+#define FEW_AT_A_TIME 0
+#define BY_NAME_ONLY true
+#define OWN_BLOCK_SUM 0
+#define OWN_MATMUL_BLOCKS 0
+#define OWN_LOOKUP 0
+
+typedef struct {
+    float lane[LANES];
+} vec;
+
+typedef struct {
+    uint8_t byte[BYTES];
+} byte_vec;
+
+typedef struct {
+    uint16_t word[BYTES];
+} word_sums;
+
+struct factors {
+    int32_t a[TILE_SIDE];
+};
+
+#include "kernels/contract.inc"
+
+#define EACH(i) for (size_t i = 0; i < LANES; i++)
+
+/* ---- float32 numbers ---- */
+
+static inline vec v_set1(float x) {
+    vec v;
+    EACH (i) v.lane[i] = x;
+    return v;
+}
+
+static inline vec v_load(const float *p) {
+    vec v;
+    memcpy(v.lane, p, sizeof v.lane);
+    return v;
+}
+
+static inline void v_store(float *p, vec v) { memcpy(p, v.lane, sizeof v.lane); }
+
+static inline vec v_load_part(const float *p, size_t n) {
+    vec v = v_set1(0);
+    memcpy(v.lane, p, n * sizeof *p);
+    return v;
+}
+
+static inline void v_store_part(float *p, vec v, size_t n) { memcpy(p, v.lane, n * sizeof *p); }
+
+static inline vec v_first(vec v, size_t n) { return v_load_part(v.lane, n); }
+
+static inline vec v_keep(vec v) { return v; }
+
+static inline vec v_add(vec a, vec b) {
+    EACH (i) a.lane[i] += b.lane[i];
+    return a;
+}
+
+static inline vec v_sub(vec a, vec b) {
+    EACH (i) a.lane[i] -= b.lane[i];
+    return a;
+}
+
+static inline vec v_mul(vec a, vec b) {
+    EACH (i) a.lane[i] *= b.lane[i];
+    return a;
+}
+
+static inline vec v_div(vec a, vec b) {
+    EACH (i) a.lane[i] /= b.lane[i];
+    return a;
+}
+
+static inline vec v_fma(vec a, vec b, vec c) {
+    EACH (i) c.lane[i] = fmaf(a.lane[i], b.lane[i], c.lane[i]);
+    return c;
+}
+
+static inline vec v_max(vec a, vec b) {
+    EACH (i) b.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];
+    return b;
+}
+
+static inline vec v_min(vec a, vec b) {
+    EACH (i) b.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];
+    return b;
+}
+
+static inline vec v_round(vec v) {
+    EACH (i) v.lane[i] = rintf(v.lane[i]);
+    return v;
+}
+
+/* The bits of a float32 number, and back. */
+static inline uint32_t bits_of(float x) {
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    return u;
+}
+static inline float number_of(uint32_t u) {
+    float x;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+/* The nearest whole number; INT32_MIN for NaN and what is out of range. */
+static inline int32_t whole_number(float x) {
+    return x >= -0x1p31f && x < 0x1p31f ? (int32_t)rintf(x) : INT32_MIN;
+}
+
+static inline vec v_pow2(vec k) {
+    EACH (i) k.lane[i] = number_of(((uint32_t)whole_number(k.lane[i]) + 127u) << 23);
+    return k;
+}
+
+static inline vec v_zero_where_less(vec v, vec x, vec least) {
+    EACH (i) v.lane[i] = x.lane[i] < least.lane[i] ? 0 : v.lane[i];
+    return v;
+}
+
+static inline vec v_where_greater(vec a, vec b, vec x, vec y) {
+    EACH (i) y.lane[i] = a.lane[i] > b.lane[i] ? x.lane[i] : y.lane[i];
+    return y;
+}
+
+static inline float greater(float a, float b) { return a > b ? a : b; }
+
+static inline float v_most(vec v) {
+    float m[4];
+    for (int i = 0; i < 4; i++) m[i] = greater(v.lane[i], v.lane[i + 4]);
+    return greater(greater(m[0], m[2]), greater(m[1], m[3]));
+}
+
+/* The sum of four neighbouring lanes. */
+static inline float sum_of_four(const float *s) { return (s[0] + s[1]) + (s[2] + s[3]); }
+
+static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) {
+    const vec v[4] = {a, b, c, d};
+    for (int j = 0; j < 4; j++) s[j] = sum_of_four(v[j].lane) + sum_of_four(v[j].lane + 4);
+}
+
+static inline vec v_broadcast4(const float *p) {
+    vec v;
+    EACH (i) v.lane[i] = p[i % 4];
+    return v;
+}
+
+static inline void v_transpose_fours(vec v[GROUPS]) {
+    for (int i = 0; i < 4; i++) {
+        float x = v[0].lane[4 + i];
+        v[0].lane[4 + i] = v[1].lane[i];
+        v[1].lane[i] = x;
+    }
+}
+
+static inline vec v_sum_fours(vec a, vec b, vec c, vec d) {
+    const vec v[4] = {a, b, c, d};
+    vec s;
+    EACH (i) s.lane[i] = sum_of_four(v[i % 4].lane + i / 4 * 4);
+    return s;
+}
+
+/* ---- stored numbers ---- */
+
+static inline vec v_load_f16(const uint16_t *p) {
+    vec v;
+    EACH (i) v.lane[i] = f16_to_f32(p[i]);
+    return v;
+}
+
+static inline vec v_load_bf16(const uint16_t *p) {
+    vec v;
+    EACH (i) v.lane[i] = bf16_to_f32(p[i]);
+    return v;
+}
+
+static inline void v_store_f16(uint16_t *p, vec v) {
+    EACH (i) p[i] = f32_to_f16(v.lane[i]);
+}
+
+static inline float v_f16_number(uint16_t h) { return f16_to_f32(h); }
+
+static inline vec v_load_whole(const int32_t *p) {
+    vec v;
+    EACH (i) v.lane[i] = (float)p[i];
+    return v;
+}
+
+static inline void v_store_whole(int32_t *p, vec v) {
+    EACH (i) p[i] = whole_number(v.lane[i]);
+}
+
+/* Number i of a block's whole numbers; p is behind the scale. */
+static inline int32_t block_number(enum dtype type, const uint8_t *p, size_t i) {
+    if (type == DTYPE_Q8_0) return p[i] < 128 ? p[i] : p[i] - 256;
+    return (i < 16 ? p[i] & 15 : p[i - 16] >> 4) - 8;
+}
+
+static inline void load_numbers(enum dtype type, vec q[BLOCK_VECS], const uint8_t *p) {
+    for (size_t i = 0; i < BLOCK; i++)
+        q[i / LANES].lane[i % LANES] = (float)block_number(type, p, i);
+}
+
+static inline void v_load_q8(vec q[BLOCK_VECS], const uint8_t *p) {
+    load_numbers(DTYPE_Q8_0, q, p);
+}
+
+static inline void v_load_q4(vec q[BLOCK_VECS], const uint8_t *p) {
+    load_numbers(DTYPE_Q4_0, q, p);
+}
+
+/* ---- products of weights in blocks ---- */
+
+static inline size_t act_more_bytes(enum dtype type, size_t cols) {
+    return (void)type, (void)cols, 0;
+}
+
+static inline void act_more(enum dtype type, const struct act *a, size_t cols) {
+    (void)type, (void)a, (void)cols;
+}
+
+static inline size_t act_step(enum dtype type) { return (void)type, 1; }
+
+static inline void v_scales(float scale[8], const uint8_t *block, size_t bytes, const float s[8]) {
+    for (size_t i = 0; i < 8; i++) {
+        uint16_t h;
+        memcpy(&h, block + i * bytes, sizeof h);
+        scale[i] = f16_to_f32(h) * s[i];
+    }
+}
+
+/* Lane i has the products of numbers 2 i, 2 i + 1, 16 + 2 i and 17 + 2 i. */
+static inline vec v_block_products(enum dtype type, const uint8_t *block, const struct act *a,
+                                   size_t b) {
+    const int16_t *q = a->q + b * ACT_BLOCK;
+    int32_t sum[LANES] = {0};
+    for (size_t i = 0; i < BLOCK; i++) sum[i % 16 / 2] += block_number(type, block + 2, i) * q[i];
+    return v_load_whole(sum);
+}
+
+/* ---- tiles ---- */
+
+static inline vec v_size(vec v) {
+    EACH (i) v.lane[i] = fabsf(v.lane[i]);
+    return v;
+}
+
+static inline vec v_larger_size(vec a, vec b) {
+    EACH (i) a.lane[i] = bits_of(a.lane[i]) > bits_of(b.lane[i]) ? a.lane[i] : b.lane[i];
+    return a;
+}
+
+static inline float v_most_size(vec v) {
+    uint32_t most = 0;
+    EACH (i) most = bits_of(v.lane[i]) > most ? bits_of(v.lane[i]) : most;
+    return number_of(most);
+}
+
+static inline int32_t t_factors(struct factors *f, const vec w[TILE_VECS]) {
+    int32_t sum = 0;
+    for (size_t i = 0; i < TILE_SIDE; i++) {
+        float x = w[i / LANES].lane[i % LANES];
+        sum += f->a[i] = fabsf(x) < 2 * TILE_FACTOR_MAX ? whole_number(x) : 0; /* 0 for NaN */
+    }
+    return sum;
+}
+
+/* Code i of number j: tiles.h draws where it lies. */
+static inline int32_t code_at(size_t bits, const uint8_t *tile, size_t i, size_t j) {
+    size_t quad = i / 4, at = 4 * j + i % 4;
+    if (bits == 8) return tile[128 * quad + at];
+    if (bits == 4) return tile[128 * (quad / 2) + at] >> 4 * (quad % 2) & 15;
+    int32_t two = tile[128 * (quad / 4) + at] >> 2 * (quad % 4) & 3;
+    return bits == 2 ? two : two | (tile[256 + at] >> quad & 1) << 2;
+}
+
+INLINE void t_sums(size_t bits, const struct tile_levels *levels, vec s[TILE_VECS],
+                   const uint8_t *tile, const struct factors *f, int32_t middle) {
+    for (size_t j = 0; j < TILE_SIDE; j++) {
+        int32_t sum = -middle, below = 0;
+        for (size_t i = 0; i < TILE_SIDE; i++) {
+            int32_t code = code_at(bits, tile, i, j);
+            if (levels) below += f->a[i] * levels->low[code];
+            sum += f->a[i] * (levels ? levels->high[code] : code);
+        }
+        float *to = &s[j / LANES].lane[j % LANES];
+        *to = levels ? fmaf((float)sum, 256, (float)below) : (float)sum;
+    }
+}
+
+/* ---- bytes ---- */
+
+#define EACH_BYTE(i) for (size_t i = 0; i < BYTES; i++)
+
+static inline byte_vec b_load(const uint8_t *p) {
+    byte_vec b;
+    memcpy(b.byte, p, BYTES);
+    return b;
+}
+
+static inline byte_vec b_low(byte_vec b) {
+    EACH_BYTE (i) b.byte[i] &= 15;
+    return b;
+}
+
+static inline byte_vec b_high(byte_vec b) {
+    EACH_BYTE (i) b.byte[i] >>= 4;
+    return b;
+}
+
+static inline byte_vec b_lookup(const uint8_t table[16], byte_vec codes) {
+    EACH_BYTE (i) codes.byte[i] = table[codes.byte[i]];
+    return codes;
+}
+
+static inline word_sums w_zero(void) { return (word_sums){{0}}; }
+
+static inline void w_add(word_sums *s, byte_vec b) {
+    EACH_BYTE (i) s->word[i] = (uint16_t)(s->word[i] + b.byte[i]);
+}
+
+static inline void w_store(uint16_t y[BYTES], word_sums s) { memcpy(y, s.word, sizeof s.word); }
+
+/* ---- the set ---- */
+
+static bool supported(void) { return true; }
+
+#include "kernels/set.inc"
