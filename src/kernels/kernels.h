@@ -26,7 +26,9 @@ struct lookup_scale {
     float low, step;
 };
 
-enum { MATMUL_FEW = 8 };
+/* Rows of x that matmul sums in the order of few, and rows that are cut into groups of so many
+ * where a set says that this is faster (few_at_a_time). */
+enum { MATMUL_FEW = 8, MATMUL_SOME = 56 };
 
 /* What matmul and matmul_blocks work on: y[i][r] = sum_c w[r][c] x[i][c] for i < n, r < rows. */
 struct matmul {

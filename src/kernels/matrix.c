@@ -1,3 +1,5 @@
+/* A weight matrix times rows of activations: which kernel serves how many rows, and how the work is
+ * cut for the threads. The arithmetic itself is in the sets. */
 #include "kernels/matrix.h"
 
 #include <string.h>
@@ -10,20 +12,23 @@
  * more tokens/s with f16 weights, 13 % with q8_0). */
 enum { ROWS = 64, TOKENS = 256, AHEAD = 8 };
 
-enum {
-    SOME = 56, /* rows of x that all meet w row by row; of more, parts that fit the caches meet
-                  parts of w */
-    SOME_BYTES =
-        384
-        << 10, /* of w that meet one group of them after the other: they stay in the second cache */
-    BLOCKS_LEAST = 5 /* rows of x that are faster in matmul_blocks than in matmul (Zen 4: 5 by a
-                        tenth, 8 by a fifth) */
-};
+/* Up to SOME rows of x meet the weights row by row; more rows meet them in parts that fit the
+ * caches. It is MATMUL_SOME, and below 64 on purpose: texts are measured, and codebooks learned, in
+ * batches of 63 and 64 rows. Those keep the order of their sums, so published figures keep their
+ * digits. */
+enum { SOME = MATMUL_SOME };
+_Static_assert(MATMUL_SOME < 63, "batches in which texts are measured must keep their sums");
 
 enum {
+    /* Bytes of w that meet a group of rows of x after the other: they stay in the second cache. */
+    SOME_BYTES = 384 << 10,
+    /* Rows of x that are faster in matmul_blocks than in matmul: found on a Zen 4, where 5 rows
+     * gain a tenth and 8 a fifth. */
+    BLOCKS_LEAST = 5,
     ACT_BYTES = 1 << 16, /* for one row of x: enough for 12,000 columns and more */
-    UNIT = 16 /* rows of w at least that up to SOME rows of x meet at a time: streams of weights are
-                 slow to begin */
+    /* Rows of w at least that up to SOME rows of x meet at a time: streams of weights are slow to
+     * begin. */
+    UNIT = 16
 };
 
 /* What one thread works in, apart from its stack, which may be small: sums of products, or a row of
@@ -90,8 +95,8 @@ static void apply_one(void *ctx, size_t begin, size_t end, int thread) {
     }
 }
 
-/* The same for up to SOME rows of x, whose sums take 56 KB; where the set is faster so, a group of
- * MATMUL_FEW after the other. */
+/* The same for up to SOME rows of x, whose sums take SOME KB; where the set is faster so, a group
+ * of MATMUL_FEW after the other. */
 static void apply_some(void *ctx, size_t begin, size_t end, int thread) {
     enum { PIECE = 512, SUMS = SOME * 256 }; /* at most TOKENS * ROWS */
     const struct job *j = ctx;
