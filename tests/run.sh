@@ -1,11 +1,7 @@
 #!/bin/sh
-<<<<<<< HEAD
-# Runs every test program and script: a line for each with what passed and how long it took, what did not pass, and the counts at the end. On a terminal
-# the name stands there while the test runs. RUN is put in front of each program (valgrind, qemu).
-=======
-# Runs every test program and script, or those that ONLY names, shows what did not pass, and ends with the counts. RUN is put in front of each program
-# (valgrind, qemu).
->>>>>>> f6b8346 (Fuzz targets for every reader of files and words, run over a corpus by make test and by libFuzzer with make fuzz; tests pass with 32-bit sizes; .ci: musl, 32 bits, a little fuzzing; make test ONLY=)
+# Runs every test program and script, or those that ONLY names: a line for each with what passed and
+# how long it took, what did not pass, and the counts at the end. On a terminal the name stands there
+# while the test runs. RUN is put in front of each program (valgrind, qemu).
 BUILD=${BUILD:-.build/default} BIN=${BIN:-lookat}
 case $BIN in /*) ;; *) BIN=$PWD/$BIN ;; esac
 export BUILD BIN
