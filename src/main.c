@@ -11,8 +11,9 @@
 #include "cli/piped.h"
 #include "cli/suggest.h"
 
-static const struct command *const commands[] = {&generate_command, &compare_command, &eval_command, &calibrate_command, &convert_command,
-                                                &info_command,     &tokenize_command, &explain_command,  &bench_command};
+static const struct command *const commands[] = {
+    &generate_command, &compare_command,  &eval_command,    &calibrate_command, &convert_command,
+    &info_command,     &tokenize_command, &explain_command, &bench_command};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static const struct command *find_command(const char *name) {
@@ -25,12 +26,14 @@ static int unknown_command(const char *name, struct err *e) {
     struct suggestion near = {0};
     const char *instead = llama_command(name);
     if (instead) return err_set(e, ERR_USAGE, "unknown command '%.60s'; %s", name, instead);
-    for (int i = 0; i < N_COMMANDS; i++) suggest(&near, name, command_name(commands[i]->id), strlen(command_name(commands[i]->id)));
+    for (int i = 0; i < N_COMMANDS; i++)
+        suggest(&near, name, command_name(commands[i]->id), strlen(command_name(commands[i]->id)));
     suggest(&near, name, "help", 4);
     if (strcmp(name, "attn") == 0)
         return err_set(e, ERR_USAGE,
                        "attn is not a command but an option, --attn; lookat help attn explains it");
-    if (near.word[0]) return err_set(e, ERR_USAGE, "unknown command '%.60s'; did you mean %s?", name, near.word);
+    if (near.word[0])
+        return err_set(e, ERR_USAGE, "unknown command '%.60s'; did you mean %s?", name, near.word);
     if (file_exists(name))
         return err_set(e, ERR_USAGE,
                        "'%.60s' is a file, not a command: -m reads a model, -f a text to continue, "
@@ -57,7 +60,8 @@ static int help(int argc, char **argv, struct err *e) {
         help_attn(stdout);
         return OK;
     }
-    if (argc && !c && argv[0][0] != '-' && strcmp(argv[0], "help") != 0) return unknown_command(argv[0], e);
+    if (argc && !c && argv[0][0] != '-' && strcmp(argv[0], "help") != 0)
+        return unknown_command(argv[0], e);
     if (c)
         help_command(stdout, c);
     else
@@ -127,8 +131,9 @@ static int run_command(const struct command *c, bool named, const char *program,
         return OK;
     }
     if (!rc && args.argc > c->max_args)
-        rc = err_set(e, ERR_USAGE, "%s: unexpected argument '%.60s' (text with spaces goes into quotes)", command_name(c->id),
-                     args.argv[c->max_args]);
+        rc = err_set(e, ERR_USAGE,
+                     "%s: unexpected argument '%.60s' (text with spaces goes into quotes)",
+                     command_name(c->id), args.argv[c->max_args]);
     if (!rc && !named && args.argc && find_command(args.argv[0]))
         rc = err_set(e, ERR_USAGE,
                      "%s is a command: it comes first, as in lookat %s -q (as a text: -p %s)",

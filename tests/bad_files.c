@@ -1,4 +1,5 @@
-/* bad_files DIR: writes every broken file into the folder DIR, and to DIR/list how each is opened. */
+/* bad_files DIR: writes every broken file into the folder DIR, and to DIR/list how each is
+ * opened. */
 #include "bad/write.h"
 
 int main(int argc, char **argv) {

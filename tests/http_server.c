@@ -1,8 +1,9 @@
 /* http_server FOLDER LOG [CUT]: a web server on the loopback interface for tests of downloads.
  *
- * Serves the files of one folder over HTTP/1.1: GET and HEAD, "Range: bytes=N-", one request a connection. Prints its port, then answers
- * until it is ended, or for a minute. LOG gets a line for each request: method, path, first byte asked for, status. With CUT the connection
- * of the first GET closes after that many bytes of the file, as a network does that fails. */
+ * Serves the files of one folder over HTTP/1.1: GET and HEAD, "Range: bytes=N-", one request a
+ * connection. Prints its port, then answers until it is ended, or for a minute. LOG gets a line for
+ * each request: method, path, first byte asked for, status. With CUT the connection of the first
+ * GET closes after that many bytes of the file, as a network does that fails. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -52,7 +53,8 @@ static void send_file(int fd, FILE *fp, long first, long end) {
     char buf[16384];
     fseek(fp, first, SEEK_SET);
     for (long at = first; at < end;) {
-        size_t want = end - at < (long)sizeof buf ? (size_t)(end - at) : sizeof buf, got = fread(buf, 1, want, fp);
+        size_t want = end - at < (long)sizeof buf ? (size_t)(end - at) : sizeof buf,
+               got = fread(buf, 1, want, fp);
         if (!got) return;
         send_bytes(fd, buf, got);
         at += (long)got;
@@ -79,10 +81,13 @@ static void answer(int fd, const char *head) {
     if (status >= 400) first = size;
     fprintf(request_log, "%s %s %ld %d\n", method, path, range, status);
     fflush(request_log);
-    int n = snprintf(reply, sizeof reply, "HTTP/1.1 %d Test\r\nContent-Length: %ld\r\nAccept-Ranges: bytes\r\nConnection: close\r\n", status,
-                     size - first);
+    int n = snprintf(
+        reply, sizeof reply,
+        "HTTP/1.1 %d Test\r\nContent-Length: %ld\r\nAccept-Ranges: bytes\r\nConnection: close\r\n",
+        status, size - first);
     if (status == 206)
-        n += snprintf(reply + n, sizeof reply - (size_t)n, "Content-Range: bytes %ld-%ld/%ld\r\n", first, size - 1, size);
+        n += snprintf(reply + n, sizeof reply - (size_t)n, "Content-Range: bytes %ld-%ld/%ld\r\n",
+                      first, size - 1, size);
     n += snprintf(reply + n, sizeof reply - (size_t)n, "\r\n");
     send_bytes(fd, reply, (size_t)n);
     if (strcmp(method, "GET") == 0 && status < 400) {

@@ -1,4 +1,5 @@
-/* Random byte strings that are hard on a tokenizer: invalid UTF-8, NULs, runs of white space, contractions, all scripts. */
+/* Random byte strings that are hard on a tokenizer: invalid UTF-8, NULs, runs of white space,
+ * contractions, all scripts. */
 #ifndef LOOKAT_TESTS_RANDOM_TEXT_H
 #define LOOKAT_TESTS_RANDOM_TEXT_H
 
@@ -13,16 +14,31 @@ static inline size_t put_utf8(uint32_t cp, uint8_t *out) {
     return n;
 }
 
-static inline uint8_t pick(struct rng *r, const char *from) { return (uint8_t)from[rng_below(r, strlen(from))]; }
+static inline uint8_t pick(struct rng *r, const char *from) {
+    return (uint8_t)from[rng_below(r, strlen(from))];
+}
 
 /* One character, or a broken one, of the kind 0..RANDOM_KINDS-1; at most 4 bytes. */
 enum { RANDOM_KINDS = 9 };
 static inline size_t put_random(struct rng *r, uint64_t kind, uint8_t *out) {
-    static const uint32_t spaces[] = {9, 10, 11, 12, 13, 32, 32, 32, 32, 0x85, 0xA0,
-                                      0x1680, 0x2000, 0x200A, 0x200B, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000};
-    static const uint32_t marks[] = {0x1F469, 0x200D, 0x1F467, 0x1F1EB, 0x1F1F7, 0x0301, 0xFE0F, 0xAD, 0x180E, 0xFEFF, 0xFFFD, 0xFFFF, 0x10FFFF};
-    static const char *broken[] = {"\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xED\xBF\xBF", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80",
-                                   "\xF5\x80\x80\x80", "\xE2\x82", "\xF0\x9F\x98", "\x80", "\xFF", "\xC3"};
+    static const uint32_t spaces[] = {9,      10,     11,     12,     13,     32,     32,
+                                      32,     32,     0x85,   0xA0,   0x1680, 0x2000, 0x200A,
+                                      0x200B, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000};
+    static const uint32_t marks[] = {0x1F469, 0x200D, 0x1F467, 0x1F1EB, 0x1F1F7, 0x0301,  0xFE0F,
+                                     0xAD,    0x180E, 0xFEFF,  0xFFFD,  0xFFFF,  0x10FFFF};
+    static const char *broken[] = {"\xC0\x80",
+                                   "\xC1\xBF",
+                                   "\xE0\x9F\xBF",
+                                   "\xED\xA0\x80",
+                                   "\xED\xBF\xBF",
+                                   "\xF0\x8F\xBF\xBF",
+                                   "\xF4\x90\x80\x80",
+                                   "\xF5\x80\x80\x80",
+                                   "\xE2\x82",
+                                   "\xF0\x9F\x98",
+                                   "\x80",
+                                   "\xFF",
+                                   "\xC3"};
     switch (kind) {
     case 0: return out[0] = (uint8_t)rng_u64(r), 1;
     case 1:

@@ -1,4 +1,5 @@
-/* For tests of number types and kernels: what stored numbers stand for, by another way than dtype.c's, and a loop over the kernel sets. */
+/* For tests of number types and kernels: what stored numbers stand for, by another way than
+ * dtype.c's, and a loop over the kernel sets. */
 #ifndef LOOKAT_TESTS_STORED_H
 #define LOOKAT_TESTS_STORED_H
 
@@ -22,7 +23,8 @@ static inline const struct kernels *next_set(const struct kernels *k) {
 
 /* The number that an f16 or bf16 pattern stands for, from the definition of IEEE 754. */
 static inline double small_float(uint16_t h, int exponent_bits, int fraction_bits) {
-    int bias = (1 << (exponent_bits - 1)) - 1, e = h >> fraction_bits & ((1 << exponent_bits) - 1), f = h & ((1 << fraction_bits) - 1);
+    int bias = (1 << (exponent_bits - 1)) - 1, e = h >> fraction_bits & ((1 << exponent_bits) - 1),
+        f = h & ((1 << fraction_bits) - 1);
     double v = ldexp(f + (e ? 1 << fraction_bits : 0), (e ? e : 1) - bias - fraction_bits);
     if (e == 2 * bias + 1) v = f ? NAN : INFINITY;
     return h >> 15 ? -v : v;
@@ -40,7 +42,8 @@ static inline double stored(enum dtype type, const uint8_t *row, size_t i) {
     }
     memcpy(&h, block, 2);
     i %= 32;
-    int q = type == DTYPE_Q8_0 ? (int8_t)block[2 + i] : (i < 16 ? block[2 + i] & 15 : block[2 + i - 16] >> 4) - 8;
+    int q = type == DTYPE_Q8_0 ? (int8_t)block[2 + i]
+                               : (i < 16 ? block[2 + i] & 15 : block[2 + i - 16] >> 4) - 8;
     return small_float(h, 5, 10) * q;
 }
 

@@ -1,4 +1,5 @@
-/* stories_model FOLDER: writes the default model's weights in float32, and its tokenizer, as a Hugging Face folder. */
+/* stories_model FOLDER: writes the default model's weights in float32, and its tokenizer, as a
+ * Hugging Face folder. */
 #include "stories.h"
 
 int main(int argc, char **argv) {

@@ -1,4 +1,5 @@
-/* terminal COMMAND...: runs a command with a terminal as its standard output and prints what comes, in hex, a line for each read. */
+/* terminal COMMAND...: runs a command with a terminal as its standard output and prints what comes,
+ * in hex, a line for each read. */
 #define _XOPEN_SOURCE 700
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /* The smallest test harness: each test is a function; CHECK counts, names what failed and goes on.
- * A test program prints one line per test, "ok NAME", "FAIL NAME: ..." or "skip NAME: why", and returns 1 where one failed. LOOKAT_TESTS in the
- * environment: names of the tests to run, of all. */
+ * A test program prints one line per test, "ok NAME", "FAIL NAME: ..." or "skip NAME: why", and
+ * returns 1 where one failed. LOOKAT_TESTS in the environment: names of the tests to run, of
+ * all. */
 #ifndef LOOKAT_TESTS_TEST_H
 #define LOOKAT_TESTS_TEST_H
 
@@ -13,15 +14,15 @@
 static int test_failures, test_errors;
 static char test_why[512]; /* set by SKIP */
 
-#define CHECK(cond, ...)                                                                \
-    do {                                                                                \
-        if (!(cond)) {                                                                  \
-            if (test_errors++ < 5) {                                                    \
-                printf("  %s:%d: %s: ", __FILE__, __LINE__, #cond);                     \
-                printf(__VA_ARGS__);                                                    \
-                putchar('\n');                                                          \
-            }                                                                           \
-        }                                                                               \
+#define CHECK(cond, ...)                                            \
+    do {                                                            \
+        if (!(cond)) {                                              \
+            if (test_errors++ < 5) {                                \
+                printf("  %s:%d: %s: ", __FILE__, __LINE__, #cond); \
+                printf(__VA_ARGS__);                                \
+                putchar('\n');                                      \
+            }                                                       \
+        }                                                           \
     } while (0)
 
 #define SKIP(...)                                         \
@@ -49,7 +50,8 @@ static inline void test_run(const char *name, void (*fn)(void)) {
 #define RUN(fn) test_run(#fn, fn)
 #define TEST_RESULT (test_failures != 0)
 
-/* The folder of test data outside the repository: LOOKAT_SHARED, else ../shared; file in it, or NULL where it is absent. */
+/* The folder of test data outside the repository: LOOKAT_SHARED, else ../shared; file in it, or
+ * NULL where it is absent. */
 static inline const char *test_shared(const char *file) {
     static char path[8][1024];
     static int at;

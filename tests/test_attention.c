@@ -1,4 +1,5 @@
-/* The contract of the attention backend, over every key codec x value codec of the registry and every kernel set of this CPU. */
+/* The contract of the attention backend, over every key codec x value codec of the registry and
+ * every kernel set of this CPU. */
 #include "test.h"
 
 #include "attention/backend.h"
@@ -8,7 +9,14 @@
 #include "base/threads.h"
 #include "random_book.h"
 
-enum { L = 2, H = 3, MAX_D = 32, T = 37, GUARD = 64, C = H * MAX_D }; /* rows of q, k, v and out are C floats apart */
+enum {
+    L = 2,
+    H = 3,
+    MAX_D = 32,
+    T = 37,
+    GUARD = 64,
+    C = H * MAX_D
+};               /* rows of q, k, v and out are C floats apart */
 static size_t D; /* set by over_registry */
 
 static float k_rows[T][C], v_rows[T][C], q_rows[T][C];
@@ -41,7 +49,8 @@ static struct state state_new(const struct attn *a) {
 
 static void state_free(struct state *s) {
     bool intact = true;
-    for (size_t i = 0; i < GUARD; i++) intact = intact && s->block[i] == 0xff && s->mem[s->bytes + i] == 0xff;
+    for (size_t i = 0; i < GUARD; i++)
+        intact = intact && s->block[i] == 0xff && s->mem[s->bytes + i] == 0xff;
     CHECK(intact, "a byte outside the state's %zu was written", s->bytes);
     free(s->block);
 }
@@ -52,35 +61,51 @@ struct seen {
 };
 
 /* Not locked: used with one thread. */
-static void look(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q, const float *scores, const float *probs,
-                 const float *out) {
+static void look(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q,
+                 const float *scores, const float *probs, const float *out) {
     struct seen *seen = ctx;
     double sum = 0, best = -INFINITY, z = 0, worst = 0;
     (void)layer, (void)head, (void)query, (void)q, (void)out;
     for (size_t i = 0; i < n_keys; i++) sum += probs[i], best = fmax(best, scores[i]);
     for (size_t i = 0; i < n_keys; i++) z += exp(scores[i] - best);
-    for (size_t i = 0; i < n_keys; i++) worst = fmax(worst, fabs(exp(scores[i] - best) / z - probs[i]));
+    for (size_t i = 0; i < n_keys; i++)
+        worst = fmax(worst, fabs(exp(scores[i] - best) / z - probs[i]));
     CHECK(worst < 1e-6, "probabilities are not the softmax of the scores: off by %g", worst);
     seen->worst_sum = fmax(seen->worst_sum, fabs(sum - 1));
     seen->rows++;
 }
 
-static struct attn_counters ask(const struct attn *a, void *state, size_t layer, size_t pos, size_t n, float out[][C],
-                                const struct attn_probe *probe) {
+static struct attn_counters ask(const struct attn *a, void *state, size_t layer, size_t pos,
+                                size_t n, float out[][C], const struct attn_probe *probe) {
     void *scratch = aligned_alloc(64, (attn_scratch_bytes(a, threads_count()) + 63) / 64 * 64);
     struct attn_counters c = {0};
-    struct attn_query item = {.state = state, .pos = pos, .n = n, .q = q_rows[pos], .out = out[pos], .q_stride = C, .out_stride = C};
+    struct attn_query item = {.state = state,
+                              .pos = pos,
+                              .n = n,
+                              .q = q_rows[pos],
+                              .out = out[pos],
+                              .q_stride = C,
+                              .out_stride = C};
     attn_attend(a, layer, &item, 1, scratch, &c, probe);
     free(scratch);
     return c;
 }
 
 /* The same of queries whose keys and values are new. */
-static void ask_new(const struct attn *a, void *state, size_t layer, size_t pos, size_t n, float out[][C]) {
+static void ask_new(const struct attn *a, void *state, size_t layer, size_t pos, size_t n,
+                    float out[][C]) {
     void *scratch = aligned_alloc(64, (attn_scratch_bytes(a, threads_count()) + 63) / 64 * 64);
     struct attn_counters c = {0};
-    struct attn_query item = {.state = state, .pos = pos, .n = n, .k = k_rows[pos], .v = v_rows[pos], .q = q_rows[pos], .out = out[pos],
-                              .kv_stride = C, .q_stride = C, .out_stride = C};
+    struct attn_query item = {.state = state,
+                              .pos = pos,
+                              .n = n,
+                              .k = k_rows[pos],
+                              .v = v_rows[pos],
+                              .q = q_rows[pos],
+                              .out = out[pos],
+                              .kv_stride = C,
+                              .q_stride = C,
+                              .out_stride = C};
     attn_attend(a, layer, &item, 1, scratch, &c, NULL);
     free(scratch);
 }
@@ -106,11 +131,14 @@ static bool same(float a[][C], float b[][C], size_t n) {
     return true;
 }
 
-/* k[T][D] = what a query at t of a state that holds T tokens scores: keys as the codec gives them back, or the few's where the ring still has them. */
-static void keys_seen(const struct attn *a, const uint8_t *state, size_t layer, size_t h, size_t t, float *k) {
+/* k[T][D] = what a query at t of a state that holds T tokens scores: keys as the codec gives them
+ * back, or the few's where the ring still has them. */
+static void keys_seen(const struct attn *a, const uint8_t *state, size_t layer, size_t h, size_t t,
+                      float *k) {
     const struct attn_layer *y = &a->layers[layer];
     const float *center = a->center ? a->center + (layer * H + h) * D : NULL;
-    struct codec_head key = {a->k, &y->key, layer, h, D, center}, few = {a->k, &y->few.codec, layer, h, D, NULL};
+    struct codec_head key = {a->k, &y->key, layer, h, D, center},
+                      few = {a->k, &y->few.codec, layer, h, D, NULL};
     const size_t sink = y->few.sink, window = y->few.window;
     y->key.ops->decode(&key, k, state + y->keys[h].at, 0, T);
     if (!few.codec->ops) return;
@@ -119,11 +147,13 @@ static void keys_seen(const struct attn *a, const uint8_t *state, size_t layer, 
         if (x < sink)
             few.codec->ops->decode(&few, k + x * D, state + y->exact[h].at, x, 1);
         else if (x + window > t && x + window >= T)
-            few.codec->ops->decode(&few, k + x * D, state + y->exact[h].at, sink + (x - sink) % window, 1);
+            few.codec->ops->decode(&few, k + x * D, state + y->exact[h].at,
+                                   sink + (x - sink) % window, 1);
     }
 }
 
-/* float64 attention over the rows as the codecs give them back: what every backend must match to rounding. */
+/* float64 attention over the rows as the codecs give them back: what every backend must match to
+ * rounding. */
 static void exact(const struct attn *a, const void *state, size_t layer, float out[][C]) {
     const struct attn_layer *y = &a->layers[layer];
     const uint8_t *base = state;
@@ -152,13 +182,16 @@ static void exact(const struct attn *a, const void *state, size_t layer, float o
 
 static float whole[T][C], other[T][C], reference[T][C];
 
-/* Outputs here are normal numbers, and rounding moves them by some 1e-5. Codecs in blocks of tiles (kernels/tiles.h) also round the query, or the
- * weights of the values, to 16 bits: 1 in 65,278 of the largest, which moves these outputs by 1e-4, a thousandth of what int4 rounds keys by. Tables
- * of 16 bits move a score by up to M step / 2 / sqrt(D), here 2e-4, and so an output by twice that times the largest value, 3. */
+/* Outputs here are normal numbers, and rounding moves them by some 1e-5. Codecs in blocks of tiles
+ * (kernels/tiles.h) also round the query, or the weights of the values, to 16 bits: 1 in 65,278 of
+ * the largest, which moves these outputs by 1e-4, a thousandth of what int4 rounds keys by. Tables
+ * of 16 bits move a score by up to M step / 2 / sqrt(D), here 2e-4, and so an output by twice that
+ * times the largest value, 3. */
 static double tolerance(const struct attn *a) {
     const struct attn_layer *y = &a->layers[0];
     bool int8_few = y->few.codec.ops && codec_layout(&y->few.codec, D, 0).rows == TILE_SIDE;
-    bool whole_query = codec_layout(&y->key, D, 0).rows == TILE_SIDE || int8_few, whole_weights = codec_layout(&y->value, D, 0).rows == TILE_SIDE;
+    bool whole_query = codec_layout(&y->key, D, 0).rows == TILE_SIDE || int8_few,
+         whole_weights = codec_layout(&y->value, D, 0).rows == TILE_SIDE;
     double tables = y->key.o.table == 16 ? 1.1e-3 : 0;
     return 1e-4 + (whole_query ? 2e-4 : 0) + (whole_weights ? 1e-4 : 0) + tables;
 }
@@ -201,31 +234,39 @@ static void check_future(const struct attn *a) {
     memset(nan_rows, 0xff, sizeof nan_rows);
     attn_append(a, s.mem, 0, n, T - n, nan_rows[0], nan_rows[0], C);
     ask(a, s.mem, 0, 0, n, other, NULL);
-    if (!window || window + a->layers[0].few.sink >= T) CHECK(same(whole, other, n), "%s: a poisoned future reaches the past", a->name);
+    if (!window || window + a->layers[0].few.sink >= T)
+        CHECK(same(whole, other, n), "%s: a poisoned future reaches the past", a->name);
     for (size_t t = 0; t < n; t++)
-        for (size_t i = 0; i < H * D; i++) CHECK(isfinite(other[t][i]), "%s: a poisoned future reaches the past", a->name);
+        for (size_t i = 0; i < H * D; i++)
+            CHECK(isfinite(other[t][i]), "%s: a poisoned future reaches the past", a->name);
 
     attn_truncate(a, s.mem, 5);
     append(a, s.mem, 0, 5, T - 5);
     ask(a, s.mem, 0, 5, T - 5, whole, NULL);
     struct state fresh = state_new(a);
     append(a, fresh.mem, 0, 0, 5);
-    if (window) append(a, fresh.mem, 0, 5, T - 5), attn_truncate(a, fresh.mem, 5); /* what left the window is not in it again */
+    if (window)
+        append(a, fresh.mem, 0, 5, T - 5),
+            attn_truncate(a, fresh.mem, 5); /* what left the window is not in it again */
     append(a, fresh.mem, 0, 5, T - 5);
     ask(a, fresh.mem, 0, 5, T - 5, other, NULL);
-    CHECK(same(whole + 5, other + 5, T - 5), "%s: append, truncate, append differs from append", a->name);
+    CHECK(same(whole + 5, other + 5, T - 5), "%s: append, truncate, append differs from append",
+          a->name);
     state_free(&fresh);
 
-    for (size_t n_left = 1; n_left < T; n_left += 3) { /* rows of NaN left behind the last one, in its block */
+    for (size_t n_left = 1; n_left < T;
+         n_left += 3) { /* rows of NaN left behind the last one, in its block */
         attn_truncate(a, s.mem, n_left);
         attn_append(a, s.mem, 0, n_left, T - n_left, nan_rows[0], nan_rows[0], C);
         attn_truncate(a, s.mem, n_left);
         struct state clean = state_new(a);
         append(a, clean.mem, 0, 0, n_left);
-        if (window) append(a, clean.mem, 0, n_left, T - n_left), attn_truncate(a, clean.mem, n_left);
+        if (window)
+            append(a, clean.mem, 0, n_left, T - n_left), attn_truncate(a, clean.mem, n_left);
         ask(a, s.mem, 0, n_left - 1, 1, whole, NULL);
         ask(a, clean.mem, 0, n_left - 1, 1, other, NULL);
-        CHECK(same(whole + n_left - 1, other + n_left - 1, 1), "%s: forgotten rows reach the %zu left", a->name, n_left);
+        CHECK(same(whole + n_left - 1, other + n_left - 1, 1),
+              "%s: forgotten rows reach the %zu left", a->name, n_left);
         state_free(&clean);
         append(a, s.mem, 0, n_left, 3 < T - n_left ? 3 : T - n_left);
     }
@@ -255,13 +296,26 @@ static void check_threads(const struct attn *a) {
         threads_set(n);
         void *scratch = aligned_alloc(64, (attn_scratch_bytes(a, n) + 63) / 64 * 64);
         struct attn_query items[2] = {
-            {.state = s.mem, .pos = 0, .n = T, .q = q_rows[0], .out = out[n][0], .q_stride = C, .out_stride = C},
-            {.state = t.mem, .pos = 12, .n = 1, .q = q_rows[12], .out = out[n][T], .q_stride = C, .out_stride = C},
+            {.state = s.mem,
+             .pos = 0,
+             .n = T,
+             .q = q_rows[0],
+             .out = out[n][0],
+             .q_stride = C,
+             .out_stride = C},
+            {.state = t.mem,
+             .pos = 12,
+             .n = 1,
+             .q = q_rows[12],
+             .out = out[n][T],
+             .q_stride = C,
+             .out_stride = C},
         };
         attn_attend(a, 0, items, 2, scratch, &c[n], NULL);
         free(scratch);
         CHECK(same(out[n], out[1], T + 1), "%s: %d threads change the output", a->name, n);
-        CHECK(memcmp(&c[n], &c[1], sizeof *c) == 0, "%s: %d threads change the counters", a->name, n);
+        CHECK(memcmp(&c[n], &c[1], sizeof *c) == 0, "%s: %d threads change the counters", a->name,
+              n);
     }
     threads_set(1);
     ask(a, t.mem, 0, 12, 1, other, NULL);
@@ -271,9 +325,12 @@ static void check_threads(const struct attn *a) {
 }
 
 /* Bytes of scales of the value rows left out. */
-static uint64_t skipped(const struct attn *a, const struct attn_counters *c) { return c->skipped_rows * a->layers[0].values[0].scales; }
+static uint64_t skipped(const struct attn *a, const struct attn_counters *c) {
+    return c->skipped_rows * a->layers[0].values[0].scales;
+}
 
-/* The closed forms of backend.h: one query reads what the codecs say; several read each row up to a tile's last query once. */
+/* The closed forms of backend.h: one query reads what the codecs say; several read each row up to a
+ * tile's last query once. */
 static void check_counters(const struct attn *a) {
     const struct attn_layer *y = &a->layers[0];
     size_t sink = y->few.sink, window = y->few.window, slots = sink + window;
@@ -285,39 +342,64 @@ static void check_counters(const struct attn *a) {
             for (size_t h = 0; h < H; h++) {
                 if (n == 1) {
                     y->key.ops->reads(&y->key, D, h, pos + 1, false, &x);
-                    if (y->few.codec.ops) y->few.codec.ops->reads(&y->few.codec, D, h, pos + 1 < slots ? pos + 1 : slots, false, &x);
+                    if (y->few.codec.ops)
+                        y->few.codec.ops->reads(&y->few.codec, D, h,
+                                                pos + 1 < slots ? pos + 1 : slots, false, &x);
                     y->value.ops->reads(&y->value, D, h, pos + 1, true, &x);
                 }
                 for (size_t begin = 0; n > 1 && begin < n; begin += ATTN_TILE_QUERIES) {
-                    size_t rows = pos + (begin + ATTN_TILE_QUERIES < n ? begin + ATTN_TILE_QUERIES : n);
+                    size_t rows =
+                        pos + (begin + ATTN_TILE_QUERIES < n ? begin + ATTN_TILE_QUERIES : n);
                     size_t first = pos + begin + 1 > window ? pos + begin + 1 - window : 0, exact;
                     if (first < T - window) first = T - window; /* the ring holds no older ones */
                     if (first < sink) first = sink;
-                    exact = (rows < sink ? rows : sink) + (window && rows > first ? rows - first : 0);
-                    x.keys += rows * (y->keys[h].row - y->keys[h].scales) + exact * (y->exact[h].row - y->exact[h].scales);
+                    exact =
+                        (rows < sink ? rows : sink) + (window && rows > first ? rows - first : 0);
+                    x.keys += rows * (y->keys[h].row - y->keys[h].scales) +
+                              exact * (y->exact[h].row - y->exact[h].scales);
                     x.values += rows * (y->values[h].row - y->values[h].scales);
-                    x.scales += rows * (y->keys[h].scales + y->values[h].scales) + exact * y->exact[h].scales;
+                    x.scales += rows * (y->keys[h].scales + y->values[h].scales) +
+                                exact * y->exact[h].scales;
                 }
             }
-            CHECK(c.keys == x.keys && c.values + c.skipped_rows * (y->values[0].row - y->values[0].scales) == x.values &&
-                      c.scales + skipped(a, &c) == x.scales && c.codebooks == x.codebooks && c.tables == x.tables,
+            CHECK(c.keys == x.keys &&
+                      c.values + c.skipped_rows * (y->values[0].row - y->values[0].scales) ==
+                          x.values &&
+                      c.scales + skipped(a, &c) == x.scales && c.codebooks == x.codebooks &&
+                      c.tables == x.tables,
                   "%s: pos %zu, n %zu: not the closed form", a->name, pos, n);
         }
     size_t key_bytes = 0, value_bytes = 0;
-    for (size_t i = 0; i < L * H; i++) key_bytes += a->layers[i / H].keys[i % H].row, value_bytes += a->layers[i / H].values[i % H].row;
-    CHECK(attn_key_bytes_per_token(a) == key_bytes && attn_value_bytes_per_token(a) == value_bytes, "%s", a->name);
+    for (size_t i = 0; i < L * H; i++)
+        key_bytes += a->layers[i / H].keys[i % H].row,
+            value_bytes += a->layers[i / H].values[i % H].row;
+    CHECK(attn_key_bytes_per_token(a) == key_bytes && attn_value_bytes_per_token(a) == value_bytes,
+          "%s", a->name);
     state_free(&s);
 }
 
-/* Codecs with the exact few or with skipping; over_some checks them where over_pairs does the plain ones. */
-static const char *const optional[] = {"int4:sink=1,window=8", "lookat4:sink=2,window=5/int8", "int4:center,window=40",
+/* Codecs with the exact few or with skipping; over_some checks them where over_pairs does the plain
+ * ones. */
+static const char *const optional[] = {"int4:sink=1,window=8",
+                                       "lookat4:sink=2,window=5/int8",
+                                       "int4:center,window=40",
                                        "turbo:bits=4,sink=3,window=3,exact=8/int4",
-                                       "fp32:sink=4/fp16:skip=0", "lookat8x4/fp16", "lookat8x4:table=32,sink=1,window=6/int8", "lookat16x4:plain",
-                                       "fp16/int4:skip=1e-7", "int8:window=6,exact=8/fp16:skip=1e-7",
-                                       "lookat:bytes=3", "lookat:bytes=3,sink=1,window=8,table=32/int8", "fp16/pq8x4", "lookat:bytes=2,k=16/pq:bytes=3,k=16",
-                                       "lookat4:sink=1,window=8/pq:bytes=2", "fp16/pq8:skip=1e-7", "constant:sink=1,window=4"};
+                                       "fp32:sink=4/fp16:skip=0",
+                                       "lookat8x4/fp16",
+                                       "lookat8x4:table=32,sink=1,window=6/int8",
+                                       "lookat16x4:plain",
+                                       "fp16/int4:skip=1e-7",
+                                       "int8:window=6,exact=8/fp16:skip=1e-7",
+                                       "lookat:bytes=3",
+                                       "lookat:bytes=3,sink=1,window=8,table=32/int8",
+                                       "fp16/pq8x4",
+                                       "lookat:bytes=2,k=16/pq:bytes=3,k=16",
+                                       "lookat4:sink=1,window=8/pq:bytes=2",
+                                       "fp16/pq8:skip=1e-7",
+                                       "constant:sink=1,window=4"};
 
-static void over_some(void (*check)(const struct attn *a), const struct kernels *k, const float *center) {
+static void over_some(void (*check)(const struct attn *a), const struct kernels *k,
+                      const float *center) {
     struct attn_shape shape = {L, H, D, T};
     struct book book = {0};
     random_book(&book, L, H, D, 256, 3);
@@ -343,8 +425,10 @@ static void over_some(void (*check)(const struct attn *a), const struct kernels 
     book_close(&book);
 }
 
-/* Every codec that lists show as keys x every one as values, for every kernel set; a codec that refuses a head_dim is left out there. */
-static size_t over_pairs(void (*check)(const struct attn *a), const struct kernels *k, const float *center) {
+/* Every codec that lists show as keys x every one as values, for every kernel set; a codec that
+ * refuses a head_dim is left out there. */
+static size_t over_pairs(void (*check)(const struct attn *a), const struct kernels *k,
+                         const float *center) {
     struct attn_shape shape = {L, H, D, T};
     struct book book = {0};
     size_t pairs = 0;
@@ -359,7 +443,9 @@ static size_t over_pairs(void (*check)(const struct attn *a), const struct kerne
             struct attn a;
             struct err e;
             struct codec key, value;
-            if (codec_parse(&key, kv_codec_listed(i), D, false, &e) || codec_parse(&value, kv_codec_listed(j), D, true, &e)) continue;
+            if (codec_parse(&key, kv_codec_listed(i), D, false, &e) ||
+                codec_parse(&value, kv_codec_listed(j), D, true, &e))
+                continue;
             snprintf(spec, sizeof spec, "%s/%s", kv_codec_listed(i), kv_codec_listed(j));
             int rc = attn_init(&a, &shape, spec, &book, k, &e);
             CHECK(rc == OK, "%s: %s", spec, e.msg);
@@ -383,7 +469,8 @@ static void over_registry(void (*check)(const struct attn *a)) {
         D = 20;
         size_t pairs = over_pairs(check, kernels_at(set), center);
         D = MAX_D;
-        CHECK(over_pairs(check, kernels_at(set), center) > pairs && pairs >= 4, "few pairs: %zu", pairs);
+        CHECK(over_pairs(check, kernels_at(set), center) > pairs && pairs >= 4, "few pairs: %zu",
+              pairs);
         over_some(check, kernels_at(set), center);
     }
 }
@@ -393,12 +480,15 @@ static void past_never_sees_the_future(void) { over_registry(check_future); }
 static void threads_change_nothing(void) { over_registry(check_threads); }
 static void counters_equal_closed_form(void) { over_registry(check_counters); }
 
-/* Several tiles of queries and of keys: batches of any cut, one by one, and float64 agree; so does storing on the way. */
+/* Several tiles of queries and of keys: batches of any cut, one by one, and float64 agree; so does
+ * storing on the way. */
 static void long_prompts(void) {
     enum { N = 210 };
     static const size_t cuts[][6] = {{N}, {1, 64, 145}, {63, 2, 80, 65}, {130, 1, 1, 1, 77}};
-    static const char *const some[] = {"fp32", "fp16", "int8/int4", "turbo:bits=4/turbo:bits=3", "lookat4/fp16", "lookat8/fp16", "lookat8x4/fp16",
-                                       "fp16/pq8", "fp16/pq8x4"};
+    static const char *const some[] = {
+        "fp32",         "fp16",         "int8/int4",      "turbo:bits=4/turbo:bits=3",
+        "lookat4/fp16", "lookat8/fp16", "lookat8x4/fp16", "fp16/pq8",
+        "fp16/pq8x4"};
     struct attn_shape shape = {1, 1, 32, N};
     struct book book = {0};
     float *x = malloc(N * 96 * sizeof *x), *out = malloc(2 * N * 32 * sizeof *out);
@@ -412,31 +502,53 @@ static void long_prompts(void) {
     random_values(&book, 8, 256, 3);
     random_values(&book, 8, 16, 3);
     for (size_t set = 0; kernels_at(set); set++)
-        for (size_t i = 0; kernels_at(set)->supported() && !kernels_at(set)->by_name_only && i < sizeof some / sizeof *some; i++) {
+        for (size_t i = 0; kernels_at(set)->supported() && !kernels_at(set)->by_name_only &&
+                           i < sizeof some / sizeof *some;
+             i++) {
             struct attn a;
             struct err e;
             CHECK(attn_init(&a, &shape, some[i], &book, kernels_at(set), &e) == OK, "%s", e.msg);
-            void *scratch = aligned_alloc(64, (attn_scratch_bytes(&a, threads_count()) + 63) / 64 * 64);
+            void *scratch =
+                aligned_alloc(64, (attn_scratch_bytes(&a, threads_count()) + 63) / 64 * 64);
             for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++) {
                 struct state s = state_new(&a), one = state_new(&a);
                 struct attn_counters count = {0};
                 for (size_t pos = 0, j = 0; pos < N; pos += cuts[c][j++]) {
-                    struct attn_query item = {.state = s.mem, .pos = pos, .n = cuts[c][j], .k = x + pos * 96 + 32, .v = x + pos * 96 + 64, .q = x + pos * 96,
-                                              .out = out + pos * 32, .kv_stride = 96, .q_stride = 96, .out_stride = 32};
+                    struct attn_query item = {.state = s.mem,
+                                              .pos = pos,
+                                              .n = cuts[c][j],
+                                              .k = x + pos * 96 + 32,
+                                              .v = x + pos * 96 + 64,
+                                              .q = x + pos * 96,
+                                              .out = out + pos * 32,
+                                              .kv_stride = 96,
+                                              .q_stride = 96,
+                                              .out_stride = 32};
                     attn_attend(&a, 0, &item, 1, scratch, &count, NULL);
                 }
                 double worst = 0;
                 for (size_t pos = 0; pos < N; pos++) {
-                    struct attn_query item = {.state = one.mem, .pos = pos, .n = 1, .k = x + pos * 96 + 32, .v = x + pos * 96 + 64, .q = x + pos * 96,
-                                              .out = out + (N + pos) * 32, .kv_stride = 96, .q_stride = 96, .out_stride = 32};
+                    struct attn_query item = {.state = one.mem,
+                                              .pos = pos,
+                                              .n = 1,
+                                              .k = x + pos * 96 + 32,
+                                              .v = x + pos * 96 + 64,
+                                              .q = x + pos * 96,
+                                              .out = out + (N + pos) * 32,
+                                              .kv_stride = 96,
+                                              .q_stride = 96,
+                                              .out_stride = 32};
                     attn_attend(&a, 0, &item, 1, scratch, &count, NULL);
                     for (size_t d = 0; d < 32; d++) {
                         double off = fabs((double)out[pos * 32 + d] - out[(N + pos) * 32 + d]);
                         if (!(off <= worst)) worst = off; /* NaN stays */
                     }
                 }
-                CHECK(worst <= tolerance(&a), "%s %s, cut %zu: one by one differs from batches by %g", a.k->name, a.name, c, worst);
-                CHECK(memcmp(s.mem + a.layers[0].keys[0].at, one.mem + a.layers[0].keys[0].at, N / KV_BLOCK_MAX * KV_BLOCK_MAX * a.layers[0].keys[0].row) == 0,
+                CHECK(worst <= tolerance(&a),
+                      "%s %s, cut %zu: one by one differs from batches by %g", a.k->name, a.name, c,
+                      worst);
+                CHECK(memcmp(s.mem + a.layers[0].keys[0].at, one.mem + a.layers[0].keys[0].at,
+                             N / KV_BLOCK_MAX * KV_BLOCK_MAX * a.layers[0].keys[0].row) == 0,
                       "%s %s: other keys are stored", a.k->name, a.name);
                 state_free(&s);
                 state_free(&one);
@@ -470,7 +582,8 @@ static void specs(void) {
         {"q4_0:group=10,center", "int4:group=10,center/fp16"},
         {"turbo2/turbo", "turbo:bits=2/turbo:bits=4"},
         {"fp16:sink=1,window=32,exact=16", "fp16:sink=1,window=32/fp16"},
-        {"q4_0:window=65536,exact=8,sink=0/q8_0:skip=1e-4", "int4:group=4,window=65536,exact=8/int8:group=4,skip=0.0001"},
+        {"q4_0:window=65536,exact=8,sink=0/q8_0:skip=1e-4",
+         "int4:group=4,window=65536,exact=8/int8:group=4,skip=0.0001"},
         {"fp16/fp16:skip=0.02@1-+fp32@0", "fp32/fp32@0+fp16/fp16:skip=0.02@1-"},
         {"fp16:sink=0/fp16:skip=0", "fp16/fp16"},
     };
@@ -478,7 +591,8 @@ static void specs(void) {
         int rc = attn_init(&a, &shape, good[i].spec, NULL, k, &e);
         CHECK(rc == OK, "%s: %s", good[i].spec, e.msg);
         if (rc) continue;
-        CHECK(strcmp(a.name, good[i].name) == 0, "%s is %s, expected %s", good[i].spec, a.name, good[i].name);
+        CHECK(strcmp(a.name, good[i].name) == 0, "%s is %s, expected %s", good[i].spec, a.name,
+              good[i].name);
         attn_free(&a);
     }
     CHECK(attn_init(&a, &shape, "fp32/fp16@1-+fp16@0", NULL, k, &e) == OK, "%s", e.msg);
@@ -536,7 +650,9 @@ static void specs(void) {
                    "dimensions a head"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        CHECK(attn_init(&a, &shape, bad[i].spec, NULL, k, &e) == ERR_USAGE && strstr(e.msg, bad[i].expect), "'%s': %s", bad[i].spec, e.msg);
+        CHECK(attn_init(&a, &shape, bad[i].spec, NULL, k, &e) == ERR_USAGE &&
+                  strstr(e.msg, bad[i].expect),
+              "'%s': %s", bad[i].spec, e.msg);
 }
 
 /* What a spec as given leaves open stands in brackets, and nothing else does. */

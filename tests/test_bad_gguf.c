@@ -1,4 +1,5 @@
-/* Each broken GGUF file is refused with the rule it breaks, within the bound on memory, and so is the good one cut off anywhere. */
+/* Each broken GGUF file is refused with the rule it breaks, within the bound on memory, and so is
+ * the good one cut off anywhere. */
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -65,10 +66,12 @@ static void cut_anywhere(void) {
 
 static void set_byte(const char *path, size_t at, int byte) {
     FILE *fp = fopen(path, "r+b");
-    CHECK(fp && fseek(fp, (long)at, SEEK_SET) == 0 && fputc(byte, fp) != EOF && fclose(fp) == 0, "byte %zu", at);
+    CHECK(fp && fseek(fp, (long)at, SEEK_SET) == 0 && fputc(byte, fp) != EOF && fclose(fp) == 0,
+          "byte %zu", at);
 }
 
-/* Any one byte changed to two other values: loads or is refused, and nothing is read outside the file (for the sanitizers to see). */
+/* Any one byte changed to two other values: loads or is refused, and nothing is read outside the
+ * file (for the sanitizers to see). */
 static void any_byte_changed(void) {
     static const uint8_t flip[] = {0x01, 0xff};
     struct tiny t;
@@ -94,7 +97,8 @@ static void any_byte_changed(void) {
     tiny_free(&t);
 }
 
-/* A file with nothing but a vocabulary of n tokens "aaaa".."zzzz", the shape that a quadratic loader dies of. */
+/* A file with nothing but a vocabulary of n tokens "aaaa".."zzzz", the shape that a quadratic
+ * loader dies of. */
 static struct bytes large_vocab(uint32_t n) {
     struct tiny t;
     tiny_init(&t);
@@ -103,8 +107,9 @@ static struct bytes large_vocab(uint32_t n) {
     tiny_array(&t, "tokenizer.ggml.merges", T_STR, 0);
     struct bytes *tokens = tiny_array(&t, "tokenizer.ggml.tokens", T_STR, n);
     for (uint32_t i = 0; i < n; i++) {
-        char s[6] = {(char)('a' + i % 26), (char)('a' + i / 26 % 26), (char)('a' + i / 676 % 26), (char)('a' + i / 17576 % 26),
-                     (char)('a' + i / 456976), 0};
+        char s[6] = {(char)('a' + i % 26),       (char)('a' + i / 26 % 26),
+                     (char)('a' + i / 676 % 26), (char)('a' + i / 17576 % 26),
+                     (char)('a' + i / 456976),   0};
         put_str(tokens, s);
     }
     struct bytes b = tiny_bytes(&t);
@@ -195,7 +200,9 @@ static void memory_bound(void) {
         _exit(failed ? 1 : 0);
     }
     int status = -1;
-    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d", status);
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+              WEXITSTATUS(status) == 0,
+          "status %d", status);
 }
 
 int main(void) {

@@ -1,4 +1,5 @@
-/* Broken files of Hugging Face and llm.c are refused with the rule they break and the name of the file, and so is any beginning of a good one. */
+/* Broken files of Hugging Face and llm.c are refused with the rule they break and the name of the
+ * file, and so is any beginning of a good one. */
 #include "bad/folder.h"
 #include "bad/llmc.c"
 #include "bad/safetensors.c"
@@ -9,7 +10,9 @@
 
 static size_t n_files;
 
-static void write_text(const char *name, const char *text) { folder_write(name, text, strlen(text)); }
+static void write_text(const char *name, const char *text) {
+    folder_write(name, text, strlen(text));
+}
 
 /* Opens a model or a tokenizer, and closes it again. */
 static int try(const char *path, bool model, struct err *e) {
@@ -22,8 +25,10 @@ static int try(const char *path, bool model, struct err *e) {
     return rc;
 }
 
-/* Opens `path` and expects to be refused, in words that hold f->expect and the name of the file at fault. */
-static void expect_refused(const struct bad_file *f, const char *path, bool model, const char *at_fault) {
+/* Opens `path` and expects to be refused, in words that hold f->expect and the name of the file at
+ * fault. */
+static void expect_refused(const struct bad_file *f, const char *path, bool model,
+                           const char *at_fault) {
     struct err e = {0};
     int rc = try(path, model, &e);
     CHECK(rc == ERR_REFUSED && e.code == rc, "%s: %d %s", f->name, rc, e.msg);
@@ -40,7 +45,8 @@ static void refuse_file(const struct bad_file *f, void *ctx) {
     unlink(path);
 }
 
-/* As config.json beside the tiny model: the fault is found there, or in a tensor that does not agree with it. */
+/* As config.json beside the tiny model: the fault is found there, or in a tensor that does not
+ * agree with it. */
 static void refuse_config(const struct bad_file *f, void *ctx) {
     bool safetensors = strstr(f->expect, "tensor ") || strstr(f->expect, "has 28 tensors");
     (void)ctx;
@@ -111,7 +117,8 @@ static void cut(const char *name, const struct bytes *b, bool model) {
     for (size_t size = b->size; size-- > 0;) {
         CHECK(truncate(path, (off_t)size) == 0, "%s cannot be cut", path);
         int rc = try(path, model, &e);
-        CHECK(rc == ERR_REFUSED && strstr(e.msg, name), "%s, %zu of %zu bytes: %d %s", name, size, b->size, rc, e.msg);
+        CHECK(rc == ERR_REFUSED && strstr(e.msg, name), "%s, %zu of %zu bytes: %d %s", name, size,
+              b->size, rc, e.msg);
     }
     unlink(path);
 }
@@ -141,15 +148,18 @@ static void cut_vocab(void) {
     put_text(&vocab, GOOD_VOCAB);
     write_text("merges.txt", GOOD_MERGES);
     cut("vocab.json", &vocab, false);
-    put_text(&both, "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":3,\"content\":\"<|endoftext|>\",\"special\":true}],\"normalizer\":null,"
-                    "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}," MODEL "}");
+    put_text(&both,
+             "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":3,\"content\":\"<|endoftext|>\","
+             "\"special\":true}],\"normalizer\":null,"
+             "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}," MODEL "}");
     cut("tokenizer.json", &both, false);
     unlink(folder_path("merges.txt"));
     bytes_free(&vocab);
     bytes_free(&both);
 }
 
-/* Any one byte changed: loads or is refused, and nothing is read outside the file (for the sanitizers to see). */
+/* Any one byte changed: loads or is refused, and nothing is read outside the file (for the
+ * sanitizers to see). */
 static void any_byte_changed(void) {
     static const uint8_t flip[] = {0x01, 0x20, 0xff};
     struct bytes b = tiny_file();
@@ -164,7 +174,8 @@ static void any_byte_changed(void) {
             fputc(i < sizeof flip ? b.data[at] ^ flip[i] : b.data[at], fp);
             fflush(fp);
             int rc = try(path, true, &e);
-            CHECK(rc == OK || (rc == ERR_REFUSED && i < sizeof flip), "byte %zu: %d %s", at, rc, e.msg);
+            CHECK(rc == OK || (rc == ERR_REFUSED && i < sizeof flip), "byte %zu: %d %s", at, rc,
+                  e.msg);
             if (i < sizeof flip) rc ? refused++ : loaded++;
         }
     }
@@ -216,7 +227,9 @@ static void folders(void) {
     f = (struct bad_file){.name = "no tokenizer", .expect = "is a folder without a tokenizer"};
     expect_refused(&f, folder, false, folder);
     write_text("pytorch_model.bin", "PK");
-    f = (struct bad_file){.name = "pickle", .expect = "has only a PyTorch pickle (pytorch_model.bin): expected model.safetensors"};
+    f = (struct bad_file){
+        .name = "pickle",
+        .expect = "has only a PyTorch pickle (pytorch_model.bin): expected model.safetensors"};
     expect_refused(&f, folder, true, folder);
     write_text("model.safetensors.index.json", "{}");
     f = (struct bad_file){.name = "split", .expect = "the model is split into several files"};

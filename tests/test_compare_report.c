@@ -1,4 +1,5 @@
-/* The reports of a comparison, from numbers made by hand: shares that add up bit for bit, broken shares, the fit of the law, awkward names and texts. */
+/* The reports of a comparison, from numbers made by hand: shares that add up bit for bit, broken
+ * shares, the fit of the law, awkward names and texts. */
 #include <unistd.h>
 
 #include "base/rng.h"
@@ -15,7 +16,8 @@ static char folder[] = "/tmp/lookat-test-XXXXXX";
 
 /* A comparison whose numbers are of every kind that a double or float can be. */
 static double odd_number(struct rng *r) {
-    static const double special[] = {0, -0.0, 1.0 / 3, 5e-324, 1.7976931348623157e308, -1e-17, 0.1, 4503599627370497.5};
+    static const double special[] = {
+        0, -0.0, 1.0 / 3, 5e-324, 1.7976931348623157e308, -1e-17, 0.1, 4503599627370497.5};
     uint64_t pick = rng_below(r, 16);
     return pick < 8 ? special[pick] : rng_normal(r) * 1e-3;
 }
@@ -33,28 +35,46 @@ static void fill_chunk(struct comparison_chunk *x, struct rng *r) {
         x->same_top1[i] = rng_below(r, 2) == 1;
     }
     x->shadow = arena_zalloc(&arena, L * H * FIDELITIES, sizeof *x->shadow);
-    for (int i = 0; i < L * H * FIDELITIES; i++) x->shadow[i] = (struct moments){rng_u64(r) >> 40, odd_number(r), odd_number(r)};
+    for (int i = 0; i < L * H * FIDELITIES; i++)
+        x->shadow[i] = (struct moments){rng_u64(r) >> 40, odd_number(r), odd_number(r)};
     x->loaded = arena_zalloc(&arena, L, sizeof *x->loaded);
-    for (int l = 0; l < L; l++) x->loaded[l] = (struct attn_counters){rng_u64(r), rng_u64(r), 0, UINT64_MAX, rng_u64(r), rng_u64(r) >> 40, rng_u64(r) >> 20};
+    for (int l = 0; l < L; l++)
+        x->loaded[l] = (struct attn_counters){
+            rng_u64(r), rng_u64(r), 0, UINT64_MAX, rng_u64(r), rng_u64(r) >> 40, rng_u64(r) >> 20};
     x->decoded = 1;
     x->attention = (struct timing){rng_double(r), rng_double(r), rng_double(r)};
     x->cut = arena_zalloc(&arena, L, sizeof *x->cut);
     if (rng_below(r, 2)) x->cut[1] = rng_below(r, 1000) + 1; /* all 0: the line does without */
 }
 
-static struct comparison_text texts[TEXTS] = {{.file = "a \"quoted\", name|.txt", .tokens = 33, .chunks = 3}, {.file = "b", .tokens = 24, .chunks = 2}};
+static struct comparison_text texts[TEXTS] = {
+    {.file = "a \"quoted\", name|.txt", .tokens = 33, .chunks = 3},
+    {.file = "b", .tokens = 24, .chunks = 2}};
 
 static struct comparison make(void) {
     struct rng r;
     rng_seed(&r, 7, 0);
-    weights.config = (struct gpt2_config){.n_layer = L, .n_head = H, .n_embd = 12, .n_vocab = 99, .n_ctx = 64};
-    struct comparison c = {.w = &weights, .window = 11, .forced = true, .shadow = true, .last_layer = L - 1, .of = 1, .texts = texts, .n_texts = TEXTS,
+    weights.config =
+        (struct gpt2_config){.n_layer = L, .n_head = H, .n_embd = 12, .n_vocab = 99, .n_ctx = 64};
+    struct comparison c = {.w = &weights,
+                           .window = 11,
+                           .forced = true,
+                           .shadow = true,
+                           .last_layer = L - 1,
+                           .of = 1,
+                           .texts = texts,
+                           .n_texts = TEXTS,
                            .n_runs = RUNS};
     for (int i = 0; i < TEXTS; i++) memset(texts[i].sha256, 'a' + i, 64);
     c.runs = arena_zalloc(&arena, RUNS, sizeof *c.runs);
     for (int i = 0; i < RUNS; i++) {
-        c.runs[i] = (struct comparison_run){.spec = i ? "int4" : "fp16", .keys = "int4:group=32", .values = "fp16", .name = "int4:group=32/fp16",
-                                            .stored_keys = 10, .stored_values = 20, .n_chunks = CHUNKS};
+        c.runs[i] = (struct comparison_run){.spec = i ? "int4" : "fp16",
+                                            .keys = "int4:group=32",
+                                            .values = "fp16",
+                                            .name = "int4:group=32/fp16",
+                                            .stored_keys = 10,
+                                            .stored_values = 20,
+                                            .n_chunks = CHUNKS};
         c.runs[i].chunks = arena_zalloc(&arena, CHUNKS, sizeof *c.runs[i].chunks);
         for (size_t k = 0; k < CHUNKS; k++) {
             c.runs[i].chunks[k] = (struct comparison_chunk){.text = k >= 3, .chunk = k % 3};
@@ -68,14 +88,29 @@ static struct compare_free free_texts[RUNS * TEXTS];
 static int32_t ids[] = {5, 6, 7};
 static struct codebook books[] = {{.m = 4, .k = 256}};
 static struct book_corpus corpora[] = {{.name = "calibration.txt", .sha256 = "00"}};
-static struct compare_book book = {.file = "x.book.gguf", .corpora = corpora, .n_corpora = 1, .books = books, .n = 1, .tokens = 8, .samples = 9, .seed = 10};
+static struct compare_book book = {.file = "x.book.gguf",
+                                   .corpora = corpora,
+                                   .n_corpora = 1,
+                                   .books = books,
+                                   .n = 1,
+                                   .tokens = 8,
+                                   .samples = 9,
+                                   .seed = 10};
 
 static struct compare_report report_of(const struct comparison *c) {
     struct compare_report r = {.main = c, .arena = &arena, .book = &book, .n_prompt = 4, .seed = 3};
-    r.model = (struct compare_model){.file = "m.gguf", .name = "m", .fingerprint = "ff", .sha256 = "ee", .config = weights.config};
+    r.model = (struct compare_model){.file = "m.gguf",
+                                     .name = "m",
+                                     .fingerprint = "ff",
+                                     .sha256 = "ee",
+                                     .config = weights.config};
     for (int i = 0; i < RUNS * TEXTS; i++)
-        free_texts[i] = (struct compare_free){.text = "caf\xC3\xA9 \xFF\n|x", .bytes = 10, .ids = ids, .n = 3,
-                                              .first_difference = i < TEXTS ? SIZE_MAX : 2, .same_bytes = i < TEXTS ? 10 : 4};
+        free_texts[i] = (struct compare_free){.text = "caf\xC3\xA9 \xFF\n|x",
+                                              .bytes = 10,
+                                              .ids = ids,
+                                              .n = 3,
+                                              .first_difference = i < TEXTS ? SIZE_MAX : 2,
+                                              .same_bytes = i < TEXTS ? 10 : 4};
     r.free = free_texts;
     return r;
 }
@@ -97,10 +132,14 @@ static void write_share(const struct comparison *whole, size_t number, size_t of
 static bool same_bits(const void *a, const void *b, size_t n) { return memcmp(a, b, n) == 0; }
 
 static void check_chunk(const struct comparison_chunk *a, const struct comparison_chunk *b) {
-    CHECK(a->text == b->text && a->chunk == b->chunk && a->n == b->n && a->decoded == b->decoded, "the chunk's numbers");
+    CHECK(a->text == b->text && a->chunk == b->chunk && a->n == b->n && a->decoded == b->decoded,
+          "the chunk's numbers");
     CHECK(same_bits(&a->attention, &b->attention, sizeof a->attention), "time in attention");
-    CHECK(same_bits(a->nll, b->nll, N * sizeof *a->nll) && same_bits(a->kld, b->kld, N * sizeof *a->kld) &&
-              same_bits(a->dp, b->dp, N * sizeof *a->dp) && same_bits(a->same_top1, b->same_top1, N), "forced");
+    CHECK(same_bits(a->nll, b->nll, N * sizeof *a->nll) &&
+              same_bits(a->kld, b->kld, N * sizeof *a->kld) &&
+              same_bits(a->dp, b->dp, N * sizeof *a->dp) &&
+              same_bits(a->same_top1, b->same_top1, N),
+          "forced");
     CHECK(same_bits(a->shadow, b->shadow, L * H * FIDELITIES * sizeof *a->shadow), "shadow");
     for (int l = 0; l < L; l++)
         CHECK(a->cut[l] == (b->cut ? b->cut[l] : 0), "rows cut short in layer %d", l);
@@ -115,18 +154,29 @@ static void shares_add_up(void) {
     int rc = compare_merge(&r, &merged, files, 3, &err);
     CHECK(!rc, "%s", err.msg);
     if (rc) return;
-    CHECK(merged.window == 11 && merged.forced && merged.shadow && merged.n_runs == RUNS && merged.n_texts == TEXTS && merged.last_layer == L - 1,
+    CHECK(merged.window == 11 && merged.forced && merged.shadow && merged.n_runs == RUNS &&
+              merged.n_texts == TEXTS && merged.last_layer == L - 1,
           "the setup");
-    CHECK(strcmp(merged.texts[0].file, texts[0].file) == 0 && strcmp(merged.texts[1].sha256, texts[1].sha256) == 0 && merged.texts[0].tokens == 33,
+    CHECK(strcmp(merged.texts[0].file, texts[0].file) == 0 &&
+              strcmp(merged.texts[1].sha256, texts[1].sha256) == 0 && merged.texts[0].tokens == 33,
           "the texts");
-    CHECK(strcmp(merged.runs[1].spec, "int4") == 0 && strcmp(merged.runs[1].keys, "int4:group=32") == 0 && merged.runs[1].stored_values == 20, "the runs");
-    CHECK(r.model.config.n_vocab == 99 && strcmp(r.model.fingerprint, "ff") == 0 && strcmp(r.model.file, "m.gguf") == 0, "the model");
-    CHECK(r.book && r.book->n == 1 && r.book->books[0].k == 256 && strcmp(r.book->corpora[0].name, "calibration.txt") == 0 && r.book->seed == 10,
+    CHECK(strcmp(merged.runs[1].spec, "int4") == 0 &&
+              strcmp(merged.runs[1].keys, "int4:group=32") == 0 &&
+              merged.runs[1].stored_values == 20,
+          "the runs");
+    CHECK(r.model.config.n_vocab == 99 && strcmp(r.model.fingerprint, "ff") == 0 &&
+              strcmp(r.model.file, "m.gguf") == 0,
+          "the model");
+    CHECK(r.book && r.book->n == 1 && r.book->books[0].k == 256 &&
+              strcmp(r.book->corpora[0].name, "calibration.txt") == 0 && r.book->seed == 10,
           "the codebooks");
     for (int i = 0; i < RUNS; i++)
-        for (int k = 0; k < CHUNKS; k++) check_chunk(&c.runs[i].chunks[k], &merged.runs[i].chunks[k]);
-    CHECK(r.n_prompt == 4 && r.seed == 3 && r.free && r.free[2].first_difference == 2 && r.free[0].first_difference == SIZE_MAX &&
-              r.free[3].same_bytes == 4 && r.free[3].bytes == 10 && same_bits(r.free[3].text, free_texts[3].text, 10) && r.free[3].ids[2] == 7,
+        for (int k = 0; k < CHUNKS; k++)
+            check_chunk(&c.runs[i].chunks[k], &merged.runs[i].chunks[k]);
+    CHECK(r.n_prompt == 4 && r.seed == 3 && r.free && r.free[2].first_difference == 2 &&
+              r.free[0].first_difference == SIZE_MAX && r.free[3].same_bytes == 4 &&
+              r.free[3].bytes == 10 && same_bits(r.free[3].text, free_texts[3].text, 10) &&
+              r.free[3].ids[2] == 7,
           "the free texts");
 }
 
@@ -135,13 +185,17 @@ static void missing_and_twice(void) {
     char path[3][64], *two[3] = {path[0], path[2], path[2]};
     for (size_t i = 0; i < 3; i++) write_share(&c, i, 3, path[i]);
     struct compare_report r = {.arena = &arena};
-    CHECK(compare_merge(&r, &merged, two, 2, &err) == ERR_REFUSED && strstr(err.msg, "share 1 of 3") && strstr(err.msg, "2 of 5 chunks") &&
-              strstr(err.msg, "chunk 1 of a "), "%s", err.msg);
+    CHECK(compare_merge(&r, &merged, two, 2, &err) == ERR_REFUSED &&
+              strstr(err.msg, "share 1 of 3") && strstr(err.msg, "2 of 5 chunks") &&
+              strstr(err.msg, "chunk 1 of a "),
+          "%s", err.msg);
     r = (struct compare_report){.arena = &arena};
-    CHECK(compare_merge(&r, &merged, two, 3, &err) == ERR_REFUSED && strstr(err.msg, "comes twice"), "%s", err.msg);
+    CHECK(compare_merge(&r, &merged, two, 3, &err) == ERR_REFUSED && strstr(err.msg, "comes twice"),
+          "%s", err.msg);
 }
 
-/* What a broken share may do is to be refused: never to crash, and never to be taken where it was cut. */
+/* What a broken share may do is to be refused: never to crash, and never to be taken where it was
+ * cut. */
 static void broken_shares(void) {
     struct comparison c = make(), merged;
     char path[64], *files[1] = {path}, *text, mutant[64];
@@ -191,7 +245,9 @@ static void print(void (*put)(FILE *fp, const void *what), const void *what) {
 
 static void put_csv(FILE *fp, const void *r) { compare_put_csv(r, fp); }
 static void put_json(FILE *fp, const void *r) { compare_put_json(r, fp); }
-static void put_markdown(FILE *fp, const void *r) { CHECK(compare_put_text(r, true, fp, &err) == OK, "%s", err.msg); }
+static void put_markdown(FILE *fp, const void *r) {
+    CHECK(compare_put_text(r, true, fp, &err) == OK, "%s", err.msg);
+}
 
 static void awkward_names(void) {
     struct comparison c = make();
@@ -201,11 +257,17 @@ static void awkward_names(void) {
     CHECK(strstr(printed, "\n\"a \"\"quoted\"\", name|.txt\",11,\"fp16\","), "%.300s", printed);
     print(put_json, &r);
     CHECK(strstr(printed, "\"file\":\"a \\\"quoted\\\", name|.txt\""), "the name in JSON");
-    CHECK(strstr(printed, "\"text\":\"caf\xC3\xA9 \xEF\xBF\xBD\\n|x\",\"bytes\":\"Y2Fmw6kg/wp8eA==\",\"ids\":[5,6,7],\"first_difference\":2"),
+    CHECK(strstr(printed, "\"text\":\"caf\xC3\xA9 "
+                          "\xEF\xBF\xBD\\n|x\",\"bytes\":\"Y2Fmw6kg/"
+                          "wp8eA==\",\"ids\":[5,6,7],\"first_difference\":2"),
           "text that is not UTF-8");
-    CHECK(strstr(printed, "\"codebook\":{\"file\":\"x.book.gguf\",\"codebooks\":[{\"m\":4,\"k\":256,\"learned\":false,\"values\":false}],\"corpora\":[{\"file\":\"calibration.txt\""), "book");
+    CHECK(strstr(printed,
+                 "\"codebook\":{\"file\":\"x.book.gguf\",\"codebooks\":[{\"m\":4,\"k\":256,"
+                 "\"learned\":false,\"values\":false}],\"corpora\":[{\"file\":\"calibration.txt\""),
+          "book");
     print(put_markdown, &r);
-    CHECK(strstr(printed, "| caf?>>>? ?<br>\\|x |"), "the mark within a character: %s", strstr(printed, "| caf"));
+    CHECK(strstr(printed, "| caf?>>>? ?<br>\\|x |"), "the mark within a character: %s",
+          strstr(printed, "| caf"));
 }
 
 /* Lines of a column break at spaces and newlines, and count characters. */
@@ -221,21 +283,28 @@ static void columns(void) {
     struct page_column right = {"right", text, 119, 115};
     print(put_columns, &right);
     char want[700];
-    snprintf(want, sizeof want, "%-58s | right\n%-58s | %.114s\n%-58s | >>>word\n", "left", "one", text, "two");
+    snprintf(want, sizeof want, "%-58s | right\n%-58s | %.114s\n%-58s | >>>word\n", "left", "one",
+             text, "two");
     CHECK(strcmp(printed, want) == 0, "%s", printed);
 }
 
 static void law(void) {
     struct power_law f;
     const double x[] = {1, 4, 9, 16, 25, 0, 2}, y[] = {3, 6, 9, 12, 15, 7, -1};
-    CHECK(power_law_fit(x, y, 7, &f) && f.n == 5 && fabs(f.exponent - 0.5) < 1e-12 && fabs(f.factor - 3) < 1e-12 && f.exponent_error < 1e-7 &&
-              f.r2 > 1 - 1e-12, "3 sqrt x: %g x^%g", f.factor, f.exponent);
-    const double x3[] = {1, 2, 4}, y3[] = {1, 3, 4}; /* residuals -a, ln 1.5 - a, -a with a = ln(12) / 3 - ln 2 */
-    double a = log(12) / 3 - log(2), rest = 2 * a * a + (log(1.5) - a) * (log(1.5) - a), ln2 = log(2);
-    CHECK(power_law_fit(x3, y3, 3, &f) && fabs(f.exponent - 1) < 1e-12 && fabs(f.exponent_error - sqrt(rest / (2 * ln2 * ln2))) < 1e-12, "%g ± %g",
-          f.exponent, f.exponent_error);
+    CHECK(power_law_fit(x, y, 7, &f) && f.n == 5 && fabs(f.exponent - 0.5) < 1e-12 &&
+              fabs(f.factor - 3) < 1e-12 && f.exponent_error < 1e-7 && f.r2 > 1 - 1e-12,
+          "3 sqrt x: %g x^%g", f.factor, f.exponent);
+    const double x3[] = {1, 2, 4},
+                 y3[] = {1, 3, 4}; /* residuals -a, ln 1.5 - a, -a with a = ln(12) / 3 - ln 2 */
+    double a = log(12) / 3 - log(2), rest = 2 * a * a + (log(1.5) - a) * (log(1.5) - a),
+           ln2 = log(2);
+    CHECK(power_law_fit(x3, y3, 3, &f) && fabs(f.exponent - 1) < 1e-12 &&
+              fabs(f.exponent_error - sqrt(rest / (2 * ln2 * ln2))) < 1e-12,
+          "%g ± %g", f.exponent, f.exponent_error);
     const double same[] = {2, 2, 2};
-    CHECK(!power_law_fit(same, y3, 3, &f) && !power_law_fit(x3, y3, 1, &f) && !power_law_fit(x3, y3, 0, &f), "nothing to fit");
+    CHECK(!power_law_fit(same, y3, 3, &f) && !power_law_fit(x3, y3, 1, &f) &&
+              !power_law_fit(x3, y3, 0, &f),
+          "nothing to fit");
     const double bad[] = {3, 6, 9, (double)NAN, 15, 7, -1};
     CHECK(!power_law_fit(x, bad, 7, &f), "a law through a point that is no number");
 }
@@ -387,8 +456,17 @@ static void not_a_number(void) {
     r.main = &merged;
     CHECK(compare_report_sum(&r, &err) == OK, "%s", err.msg);
     const struct comparison_summary *s = compare_sum(&r, 1, 0), *other = compare_sum(&r, 1, 1);
-    const double figures[] = {s->perplexity, s->perplexity_error, s->ratio, s->ratio_error, estimate_mean(&s->kld), estimate_error(&s->kld),
-                              s->kld_median, s->kld_p99, s->kld_max, estimate_mean(&s->same_top1), s->rms_dp};
+    const double figures[] = {s->perplexity,
+                              s->perplexity_error,
+                              s->ratio,
+                              s->ratio_error,
+                              estimate_mean(&s->kld),
+                              estimate_error(&s->kld),
+                              s->kld_median,
+                              s->kld_p99,
+                              s->kld_max,
+                              estimate_mean(&s->same_top1),
+                              s->rms_dp};
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
         CHECK(isnan(figures[i]), "forced figure %zu is %g", i, figures[i]);
     for (int f = 0; f < FIDELITIES; f++)
@@ -403,7 +481,8 @@ static void not_a_number(void) {
     CHECK(strstr(printed, "| int4 | 1 | NaN | NaN | NaN | NaN |") &&
               strstr(printed, "| int4 | 0 | 0.5000 ± "),
           "%.3000s", printed);
-    CHECK(strstr(printed, " | NaN | NaN | NaN | NaN | NaN | NaN | NaN | NaN |\n"), "the forced table: %.3000s", printed);
+    CHECK(strstr(printed, " | NaN | NaN | NaN | NaN | NaN | NaN | NaN | NaN |\n"),
+          "the forced table: %.3000s", printed);
     CHECK(s->cut[0] == 0 &&
               s->cut[1] == c.runs[1].chunks[0].cut[1] + x->cut[1] + c.runs[1].chunks[2].cut[1] &&
               s->cut[1] > 0,

@@ -1,5 +1,5 @@
-/* Comparison of attention backends: exactness of equal backends, golden losses, shares, threads, and shadow and forced figures against float64
- * definitions. */
+/* Comparison of attention backends: exactness of equal backends, golden losses, shares, threads,
+ * and shadow and forced figures against float64 definitions. */
 #include "test.h"
 
 #include "base/file.h"
@@ -26,10 +26,17 @@ static const struct kernels *best_kernels(void) {
     return k;
 }
 
-/* A random model whose attention is not flat: 2 layers, 3 heads of 8, context 160, vocabulary 50. */
+/* A random model whose attention is not flat: 2 layers, 3 heads of 8, context 160, vocabulary
+ * 50. */
 static const struct gpt2_weights *tiny_model(void) {
     static struct checkpoint c;
-    struct gpt2_config config = {.n_layer = 2, .n_head = 3, .n_embd = 24, .n_inner = 96, .n_ctx = 160, .n_vocab = 50, .norm_eps = 1e-5f};
+    struct gpt2_config config = {.n_layer = 2,
+                                 .n_head = 3,
+                                 .n_embd = 24,
+                                 .n_inner = 96,
+                                 .n_ctx = 160,
+                                 .n_vocab = 50,
+                                 .norm_eps = 1e-5f};
     if (!c.weights.layers) {
         CHECK(checkpoint_random(&c, &config, 3, &e) == OK, "%s", e.msg);
         for (size_t l = 0; l < 2; l++) {
@@ -55,8 +62,14 @@ struct trial {
     struct comparison_run runs[RUNS_MAX];
 };
 
-static void set_up(struct trial *t, const struct gpt2_weights *w, size_t window, const char *const *specs) {
-    *t = (struct trial){.c = {.w = w, .k = best_kernels(), .window = window, .forced = true, .shadow = true, .last_layer = w->config.n_layer - 1,
+static void set_up(struct trial *t, const struct gpt2_weights *w, size_t window,
+                   const char *const *specs) {
+    *t = (struct trial){.c = {.w = w,
+                              .k = best_kernels(),
+                              .window = window,
+                              .forced = true,
+                              .shadow = true,
+                              .last_layer = w->config.n_layer - 1,
                               .of = 1}};
     t->c.texts = t->texts;
     t->c.runs = t->runs;
@@ -104,7 +117,8 @@ static void equal_backends_are_exactly_equal(void) {
         CHECK(s.ratio == 1 && s.ratio_error == 0 && s.kld_max == 0 && estimate_mean(&s.kld) == 0 &&
                   estimate_mean(&s.same_top1) == 1 && s.rms_dp == 0,
               "ratio %.17g, kld %g", s.ratio, s.kld_max);
-        CHECK(s.tokens == 2 * 79 && s.chunks == 2 && s.perplexity > 1 && s.perplexity_error > 0, "%zu tokens", s.tokens);
+        CHECK(s.tokens == 2 * 79 && s.chunks == 2 && s.perplexity > 1 && s.perplexity_error > 0,
+              "%zu tokens", s.tokens);
     }
     arena_free(&t.c.arena);
     checkpoint_close(&c);
@@ -118,16 +132,20 @@ static const int32_t *text_ids(const struct checkpoint *c, const char *path, siz
     int32_t *ids = NULL;
     struct bpe *bpe = NULL;
     CHECK(path && file_read(path, &arena, &data, &bytes, &e) == OK, "%s", e.msg);
-    CHECK(bpe_new(&bpe, &c->vocab, &arena, &e) == OK && bpe_encode(bpe, data, bytes, true, &arena, &ids, n, &e) == OK, "%s", e.msg);
+    CHECK(bpe_new(&bpe, &c->vocab, &arena, &e) == OK &&
+              bpe_encode(bpe, data, bytes, true, &arena, &ids, n, &e) == OK,
+          "%s", e.msg);
     return ids;
 }
 
-/* The golden half is the tokens 512 .. 1023 of a window; a comparison scores, as llama-perplexity, those from 513 on. */
+/* The golden half is the tokens 512 .. 1023 of a window; a comparison scores, as llama-perplexity,
+ * those from 513 on. */
 static double loss_of_token_512(const struct checkpoint *c, const int32_t *ids) {
     struct gpt2_session s;
     float *logits = arena_alloc(&arena, 4096, sizeof *logits);
     double nll = 0;
-    CHECK(gpt2_session_open(&s, &c->weights, best_kernels(), "fp32", NULL, 1, 512, 256, &e) == OK, "%s", e.msg);
+    CHECK(gpt2_session_open(&s, &c->weights, best_kernels(), "fp32", NULL, 1, 512, 256, &e) == OK,
+          "%s", e.msg);
     CHECK(gpt2_prefill(&s, 0, ids, 512, logits, &e) == OK, "%s", e.msg);
     forced_nll(logits, 4096, ids + 512, 1, &nll);
     gpt2_session_close(&s);
@@ -148,10 +166,14 @@ static void check_losses(const char *model, const char *losses, const char *text
         uint64_t first = 0;
         double half = 0;
         while (json_next_key(&j, &key)) {
-            if (json_is(key, "file")) json_string(&j, &file);
-            else if (json_is(key, "first_token")) json_uint(&j, &first);
-            else if (json_is(key, "half_nll")) json_double(&j, &half);
-            else json_skip(&j);
+            if (json_is(key, "file"))
+                json_string(&j, &file);
+            else if (json_is(key, "first_token"))
+                json_uint(&j, &first);
+            else if (json_is(key, "half_nll"))
+                json_double(&j, &half);
+            else
+                json_skip(&j);
         }
         char name[1100];
         size_t n;
@@ -164,7 +186,8 @@ static void check_losses(const char *model, const char *losses, const char *text
         measure(&t);
         struct comparison_summary s = summary(&t, 0, 0);
         double got = (s.nll.sum + loss_of_token_512(&c, ids)) / 512;
-        CHECK(s.tokens == 511 && fabs(got - half) < 1e-5, "%s at %zu: %.7f, expected %.7f", name, (size_t)first, got, half);
+        CHECK(s.tokens == 511 && fabs(got - half) < 1e-5, "%s at %zu: %.7f, expected %.7f", name,
+              (size_t)first, got, half);
         CHECK(fabs(log(s.perplexity) - s.nll.sum / 511) < 1e-12, "perplexity %g", s.perplexity);
         arena_free(&t.c.arena);
     }
@@ -183,13 +206,19 @@ static void forced_losses_are_golden(void) {
 
 /* ---- the same bits ---- */
 
-static void check_same_chunk(const struct comparison *c, const struct comparison_chunk *a, const struct comparison_chunk *b) {
+static void check_same_chunk(const struct comparison *c, const struct comparison_chunk *a,
+                             const struct comparison_chunk *b) {
     const struct gpt2_config *g = &c->w->config;
-    CHECK(a->text == b->text && a->chunk == b->chunk && a->n == b->n && a->decoded == b->decoded, "text %zu chunk %zu and text %zu chunk %zu",
-          a->text, a->chunk, b->text, b->chunk);
-    CHECK(memcmp(a->nll, b->nll, a->n * sizeof *a->nll) == 0 && memcmp(a->kld, b->kld, a->n * sizeof *a->kld) == 0 &&
-              memcmp(a->dp, b->dp, a->n * sizeof *a->dp) == 0 && memcmp(a->same_top1, b->same_top1, a->n) == 0, "forced figures differ");
-    CHECK(memcmp(a->shadow, b->shadow, g->n_layer * g->n_head * FIDELITIES * sizeof *a->shadow) == 0, "shadow figures differ");
+    CHECK(a->text == b->text && a->chunk == b->chunk && a->n == b->n && a->decoded == b->decoded,
+          "text %zu chunk %zu and text %zu chunk %zu", a->text, a->chunk, b->text, b->chunk);
+    CHECK(memcmp(a->nll, b->nll, a->n * sizeof *a->nll) == 0 &&
+              memcmp(a->kld, b->kld, a->n * sizeof *a->kld) == 0 &&
+              memcmp(a->dp, b->dp, a->n * sizeof *a->dp) == 0 &&
+              memcmp(a->same_top1, b->same_top1, a->n) == 0,
+          "forced figures differ");
+    CHECK(memcmp(a->shadow, b->shadow, g->n_layer * g->n_head * FIDELITIES * sizeof *a->shadow) ==
+              0,
+          "shadow figures differ");
     CHECK(memcmp(a->loaded, b->loaded, g->n_layer * sizeof *a->loaded) == 0, "bytes loaded differ");
 }
 
@@ -206,7 +235,8 @@ static void shares_give_the_same_bits(void) {
     struct trial whole, part;
     two_texts(&whole, ids);
     measure(&whole);
-    CHECK(whole.runs[0].n_chunks == 5 && whole.texts[0].chunks == 3 && whole.texts[1].chunks == 2, "%zu chunks", whole.runs[0].n_chunks);
+    CHECK(whole.runs[0].n_chunks == 5 && whole.texts[0].chunks == 3 && whole.texts[1].chunks == 2,
+          "%zu chunks", whole.runs[0].n_chunks);
     size_t seen = 0;
     for (size_t share = 0; share < 3; share++) {
         two_texts(&part, ids);
@@ -214,7 +244,9 @@ static void shares_give_the_same_bits(void) {
         part.c.of = 3;
         measure(&part);
         for (size_t i = 0; i < part.runs[0].n_chunks; i++, seen++)
-            for (size_t r = 0; r < 3; r++) check_same_chunk(&whole.c, &whole.runs[r].chunks[share + 3 * i], &part.runs[r].chunks[i]);
+            for (size_t r = 0; r < 3; r++)
+                check_same_chunk(&whole.c, &whole.runs[r].chunks[share + 3 * i],
+                                 &part.runs[r].chunks[i]);
         arena_free(&part.c.arena);
     }
     CHECK(seen == 5, "%zu chunks in all shares", seen);
@@ -232,7 +264,8 @@ static void threads_change_nothing(void) {
     measure(&more);
     threads_set(threads_allowed());
     for (size_t r = 0; r < 3; r++)
-        for (size_t i = 0; i < 5; i++) check_same_chunk(&one.c, &one.runs[r].chunks[i], &more.runs[r].chunks[i]);
+        for (size_t i = 0; i < 5; i++)
+            check_same_chunk(&one.c, &one.runs[r].chunks[i], &more.runs[r].chunks[i]);
     arena_free(&one.c.arena);
     arena_free(&more.c.arena);
 }
@@ -247,7 +280,8 @@ struct recorder {
     struct layer_rows *layers;
     size_t width;
 };
-static void record(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v, size_t stride) {
+static void record(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q,
+                   const float *k, const float *v, size_t stride) {
     const struct recorder *r = ctx;
     for (size_t i = 0; i < n; i++) {
         size_t at = rows[i].pos * r->width, bytes = r->width * sizeof(float);
@@ -258,9 +292,14 @@ static void record(void *ctx, size_t layer, const struct gpt2_row *rows, size_t 
 }
 
 /* What a codec keeps of n rows of one head. */
-static void stored(float *out, const struct attn *a, size_t layer, size_t head, bool values, const float *x, size_t n) {
+static void stored(float *out, const struct attn *a, size_t layer, size_t head, bool values,
+                   const float *x, size_t n) {
     size_t D = a->shape.head_dim;
-    struct codec_head h = {.k = a->k, .codec = values ? &a->layers[layer].value : &a->layers[layer].key, .layer = layer, .head = head, .head_dim = D};
+    struct codec_head h = {.k = a->k,
+                           .codec = values ? &a->layers[layer].value : &a->layers[layer].key,
+                           .layer = layer,
+                           .head = head,
+                           .head_dim = D};
     uint8_t *rows = arena_alloc(&arena, codec_timeline_bytes(h.codec, D, head, n), 1);
     h.codec->ops->store(&h, rows, 0, x + head * D, a->shape.n_head * D, n);
     h.codec->ops->decode(&h, out, rows, 0, n);
@@ -270,11 +309,13 @@ struct answer {
     double score[200], p[200], out[64];
 };
 
-static void answer(struct answer *a, const float *q, const float *keys, const float *values, size_t n, size_t D) {
+static void answer(struct answer *a, const float *q, const float *keys, const float *values,
+                   size_t n, size_t D) {
     double sum = 0, most = -INFINITY;
     for (size_t i = 0; i < n; i++) {
         a->score[i] = 0;
-        for (size_t d = 0; d < D; d++) a->score[i] += (double)q[d] * keys[i * D + d] / sqrt((double)D);
+        for (size_t d = 0; d < D; d++)
+            a->score[i] += (double)q[d] * keys[i * D + d] / sqrt((double)D);
         most = fmax(most, a->score[i]);
     }
     for (size_t i = 0; i < n; i++) sum += a->p[i] = exp(a->score[i] - most);
@@ -293,11 +334,14 @@ static double rank_of(const double *x, size_t n, size_t i) {
 
 static double correlation(const double *a, const double *b, size_t n, double mean) {
     double ab = 0, aa = 0, bb = 0;
-    for (size_t i = 0; i < n; i++) ab += (a[i] - mean) * (b[i] - mean), aa += (a[i] - mean) * (a[i] - mean), bb += (b[i] - mean) * (b[i] - mean);
+    for (size_t i = 0; i < n; i++)
+        ab += (a[i] - mean) * (b[i] - mean), aa += (a[i] - mean) * (a[i] - mean),
+            bb += (b[i] - mean) * (b[i] - mean);
     return ab / sqrt(aa * bb);
 }
 
-static void fidelity_of(const struct answer *a, const struct answer *b, size_t n, size_t D, double out[FIDELITIES]) {
+static void fidelity_of(const struct answer *a, const struct answer *b, size_t n, size_t D,
+                        double out[FIDELITIES]) {
     double rank_a[200], rank_b[200];
     size_t both = 0;
     out[FIDELITY_KL] = 0;
@@ -313,8 +357,8 @@ static void fidelity_of(const struct answer *a, const struct answer *b, size_t n
 }
 
 /* Mean over the queries of the second half and the heads, of one layer. */
-static void reference_shadow(const struct layer_rows *rows, size_t layer, const struct attn *base, const struct attn *other, size_t c,
-                             double mean[FIDELITIES]) {
+static void reference_shadow(const struct layer_rows *rows, size_t layer, const struct attn *base,
+                             const struct attn *other, size_t c, double mean[FIDELITIES]) {
     static struct answer a, b;
     static double all[FIDELITIES][2000];
     size_t H = base->shape.n_head, D = base->shape.head_dim, n = 0;
@@ -349,10 +393,12 @@ static void check_shadow(const char *base, const char *other) {
     struct recorder recorder = {rows, 24};
     struct gpt2_observer observer = {&recorder, record};
     for (size_t l = 0; l < 2; l++)
-        for (int i = 0; i < 3; i++) (&rows[l].q)[i] = arena_alloc(&arena, WINDOW * 24, sizeof(float));
+        for (int i = 0; i < 3; i++)
+            (&rows[l].q)[i] = arena_alloc(&arena, WINDOW * 24, sizeof(float));
 
     struct gpt2_session s;
-    CHECK(gpt2_session_open(&s, w, best_kernels(), base, NULL, 1, WINDOW, 64, &e) == OK, "%s", e.msg);
+    CHECK(gpt2_session_open(&s, w, best_kernels(), base, NULL, 1, WINDOW, 64, &e) == OK, "%s",
+          e.msg);
     s.observer = &observer;
     CHECK(gpt2_prefill(&s, 0, ids, WINDOW, NULL, &e) == OK, "%s", e.msg);
     struct attn a;
@@ -393,7 +439,8 @@ static bool known(const char *spec) {
 }
 
 static void shadow_equals_float64(void) {
-    static const char *const others[] = {"fp16", "fp32+fp16@1", "int4", "int8/int4", "turbo:bits=3", "int8/turbo:bits=4"};
+    static const char *const others[] = {"fp16",      "fp32+fp16@1",  "int4",
+                                         "int8/int4", "turbo:bits=3", "int8/turbo:bits=4"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (known(others[i])) check_shadow(i ? "fp16" : "fp32", others[i]);
 }
@@ -413,8 +460,10 @@ static void divergence_equals_its_definition(void) {
     static float kld[2][N], dp[2][N];
     static uint8_t same[2][N];
     struct forced f;
-    struct comparison_chunk base = {.nll = nll[0], .kld = kld[0], .dp = dp[0], .same_top1 = same[0]};
-    struct comparison_chunk other = {.nll = nll[1], .kld = kld[1], .dp = dp[1], .same_top1 = same[1]};
+    struct comparison_chunk base = {
+        .nll = nll[0], .kld = kld[0], .dp = dp[0], .same_top1 = same[0]};
+    struct comparison_chunk other = {
+        .nll = nll[1], .kld = kld[1], .dp = dp[1], .same_top1 = same[1]};
     const int32_t *targets = random_ids(N, V);
     CHECK(forced_open(&f, N, V, &arena, &e) == OK, "%s", e.msg);
     for (size_t i = 0; i < N * V; i++) {
@@ -435,9 +484,13 @@ static void divergence_equals_its_definition(void) {
             if (p[v] > p[best_p]) best_p = v;
             if (q[v] > q[best_q]) best_q = v;
         }
-        CHECK(fabs(kld[1][i] - want) <= 1e-13 + 1e-6 * want, "row %zu: KLD %g, expected %g", i, kld[1][i], want);
-        CHECK(fabs(nll[0][i] + log(p[t])) < 1e-12 * (1 + nll[0][i]) && fabs(nll[1][i] + log(q[t])) < 1e-12 * (1 + nll[1][i]), "row %zu: nll", i);
-        CHECK(fabs(dp[1][i] - (q[t] - p[t])) < 1e-7 * (p[t] + q[t]), "row %zu: dp %g, expected %g", i, dp[1][i], q[t] - p[t]);
+        CHECK(fabs(kld[1][i] - want) <= 1e-13 + 1e-6 * want, "row %zu: KLD %g, expected %g", i,
+              kld[1][i], want);
+        CHECK(fabs(nll[0][i] + log(p[t])) < 1e-12 * (1 + nll[0][i]) &&
+                  fabs(nll[1][i] + log(q[t])) < 1e-12 * (1 + nll[1][i]),
+              "row %zu: nll", i);
+        CHECK(fabs(dp[1][i] - (q[t] - p[t])) < 1e-7 * (p[t] + q[t]), "row %zu: dp %g, expected %g",
+              i, dp[1][i], q[t] - p[t]);
         CHECK(same[1][i] == (best_p == best_q), "row %zu: top 1", i);
         CHECK(kld[0][i] == 0 && dp[0][i] == 0 && same[0][i] == 1, "row %zu of the baseline", i);
     }
@@ -487,14 +540,16 @@ enum { TINY_L = 2, TINY_H = 3, TINY_D = 8, TINY_V = 50, LONG = 40 };
 
 static float entering[TINY_L][LONG * TINY_H * TINY_D];
 
-static void note_x(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v, size_t stride) {
+static void note_x(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q,
+                   const float *k, const float *v, size_t stride) {
     const struct gpt2_session *s = ctx;
     (void)rows, (void)q, (void)k, (void)v, (void)stride;
     memcpy(entering[layer], s->x, n * TINY_H * TINY_D * sizeof(float));
 }
 
 static void window_rows(struct gpt2_row *rows, const int32_t *ids, size_t n) {
-    for (size_t i = 0; i < n; i++) rows[i] = (struct gpt2_row){.pos = (uint32_t)i, .token = ids[i], .logits = true};
+    for (size_t i = 0; i < n; i++)
+        rows[i] = (struct gpt2_row){.pos = (uint32_t)i, .token = ids[i], .logits = true};
 }
 
 static void layers_can_be_run_again(void) {
@@ -502,7 +557,9 @@ static void layers_can_be_run_again(void) {
     static float first[LONG * TINY_V], again[LONG * TINY_V];
     struct gpt2_row rows[LONG];
     window_rows(rows, random_ids(LONG, TINY_V), LONG);
-    CHECK(gpt2_session_open(&s, tiny_model(), best_kernels(), "fp32", NULL, 1, LONG, LONG, &e) == OK, "%s", e.msg);
+    CHECK(gpt2_session_open(&s, tiny_model(), best_kernels(), "fp32", NULL, 1, LONG, LONG, &e) ==
+              OK,
+          "%s", e.msg);
     const struct gpt2_observer observer = {&s, note_x};
     s.observer = &observer;
     CHECK(gpt2_forward(&s, rows, LONG, first, &e) == OK, "%s", e.msg);
@@ -541,7 +598,8 @@ static double divergence_of_head(const struct one_head *o, const int32_t *ids, s
     const struct gpt2_filter filter = {(void *)(uintptr_t)o, by_its_codes};
     double sum = 0, p[TINY_V], q[TINY_V];
     window_rows(rows, ids, n);
-    CHECK(gpt2_session_open(&s, tiny_model(), best_kernels(), "fp32", NULL, 1, n, n, &e) == OK, "%s", e.msg);
+    CHECK(gpt2_session_open(&s, tiny_model(), best_kernels(), "fp32", NULL, 1, n, n, &e) == OK,
+          "%s", e.msg);
     CHECK(gpt2_forward(&s, rows, n, exact, &e) == OK, "%s", e.msg);
     gpt2_rewind(&s, 0, 0);
     s.filter = &filter;
@@ -557,30 +615,39 @@ static double divergence_of_head(const struct one_head *o, const int32_t *ids, s
 
 static void damage_equals_its_definition(void) {
     struct book b = {.n_layer = TINY_L, .n_head = TINY_H, .head_dim = TINY_D};
-    struct damage_window windows[] = {{random_ids(LONG, TINY_V), LONG}, {random_ids(31, TINY_V), 31}};
+    struct damage_window windows[] = {{random_ids(LONG, TINY_V), LONG},
+                                      {random_ids(31, TINY_V), 31}};
     double damage[4][TINY_L * TINY_H];
     b.books = arena_zalloc(&b.arena, 1, sizeof *b.books);
     random_learned(&b, 2, 16, 5);
     for (int t = 0; t < 4; t++) { /* keys and values, on one thread and three */
         threads_set(t / 2 ? 3 : 1);
-        CHECK(damage_measure(damage[t], tiny_model(), best_kernels(), b.books[0].heads, t % 2, windows, 2, NULL, NULL, &e) == OK, "%s", e.msg);
+        CHECK(damage_measure(damage[t], tiny_model(), best_kernels(), b.books[0].heads, t % 2,
+                             windows, 2, NULL, NULL, &e) == OK,
+              "%s", e.msg);
     }
-    CHECK(memcmp(damage[0], damage[2], 2 * sizeof damage[0]) == 0, "three threads measure other damage than one");
+    CHECK(memcmp(damage[0], damage[2], 2 * sizeof damage[0]) == 0,
+          "three threads measure other damage than one");
     threads_set(threads_allowed());
     for (size_t i = 0; i < 2 * TINY_L * TINY_H; i++) {
         size_t h = i / 2;
         struct quantiser z = b.books[0].heads[h];
         struct one_head o = {h / TINY_H, h % TINY_H, i % 2, &z};
         CHECK(quantiser_prepare(&z, &b.arena, &e) == OK, "%s", e.msg);
-        double want = (divergence_of_head(&o, windows[0].ids, LONG) + divergence_of_head(&o, windows[1].ids, 31)) / (19 + 15);
-        CHECK(want > 1e-5 && fabs(damage[i % 2][h] - want) <= 1e-5 * (1 + want), "head %zu: %g, expected %g", h, damage[i % 2][h], want);
+        double want = (divergence_of_head(&o, windows[0].ids, LONG) +
+                       divergence_of_head(&o, windows[1].ids, 31)) /
+                      (19 + 15);
+        CHECK(want > 1e-5 && fabs(damage[i % 2][h] - want) <= 1e-5 * (1 + want),
+              "head %zu: %g, expected %g", h, damage[i % 2][h], want);
     }
     arena_free(&b.arena);
 }
 
-/* The damage of a spec is what a comparison of the same windows finds, with the exact model as its baseline. */
+/* The damage of a spec is what a comparison of the same windows finds, with the exact model as its
+ * baseline. */
 static void damage_of_a_spec(void) {
-    struct damage_window windows[] = {{random_ids(LONG, TINY_V), LONG}, {random_ids(31, TINY_V), 31}};
+    struct damage_window windows[] = {{random_ids(LONG, TINY_V), LONG},
+                                      {random_ids(31, TINY_V), 31}};
     static float exact[LONG * TINY_V], other[LONG * TINY_V];
     struct gpt2_row rows[LONG];
     struct spec_damage d;
@@ -590,7 +657,9 @@ static void damage_of_a_spec(void) {
         window_rows(rows, windows[i].ids, windows[i].n);
         for (int run = 0; run < 2; run++) {
             struct gpt2_session s;
-            CHECK(gpt2_session_open(&s, tiny_model(), best_kernels(), run ? "int4/int4" : "fp32", NULL, 1, windows[i].n, windows[i].n, &e) == OK, "%s", e.msg);
+            CHECK(gpt2_session_open(&s, tiny_model(), best_kernels(), run ? "int4/int4" : "fp32",
+                                    NULL, 1, windows[i].n, windows[i].n, &e) == OK,
+                  "%s", e.msg);
             CHECK(gpt2_forward(&s, rows, windows[i].n, run ? other : exact, &e) == OK, "%s", e.msg);
             gpt2_session_close(&s);
         }
@@ -607,13 +676,18 @@ static void damage_of_a_spec(void) {
     double error =
         sqrt(2 * (pow(of_window[0] - mean * size[0], 2) + pow(of_window[1] - mean * size[1], 2))) /
         (double)n;
-    CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "int4/int4", NULL, windows, 2, &e) == OK, "%s", e.msg);
-    CHECK(fabs(d.kl - kl / (double)n) <= 1e-4 * d.kl && fabs(d.kl_error - error) <= 1e-3 * error, "KL %g +- %g, expected %g +- %g", d.kl, d.kl_error,
-          kl / (double)n, error);
-    CHECK(fabs(d.ratio - exp(log_ratio / (double)n)) <= 1e-5, "ratio %g, expected %g", d.ratio, exp(log_ratio / (double)n));
-    CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "fp32", NULL, windows, 2, &e) == OK && d.kl == 0 && d.ratio == 1,
+    CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "int4/int4", NULL, windows, 2, &e) == OK,
+          "%s", e.msg);
+    CHECK(fabs(d.kl - kl / (double)n) <= 1e-4 * d.kl && fabs(d.kl_error - error) <= 1e-3 * error,
+          "KL %g +- %g, expected %g +- %g", d.kl, d.kl_error, kl / (double)n, error);
+    CHECK(fabs(d.ratio - exp(log_ratio / (double)n)) <= 1e-5, "ratio %g, expected %g", d.ratio,
+          exp(log_ratio / (double)n));
+    CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "fp32", NULL, windows, 2, &e) == OK &&
+              d.kl == 0 && d.ratio == 1,
           "the exact model costs itself nothing");
-    CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "nonsense", NULL, windows, 2, &e) == ERR_USAGE, "%s", e.msg);
+    CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "nonsense", NULL, windows, 2, &e) ==
+              ERR_USAGE,
+          "%s", e.msg);
 }
 
 /* The spread of the means of `windows` equal parts of x[n], over the root of their number. */
@@ -629,7 +703,8 @@ static void summary_equals_its_definitions(void) {
     two_texts(&t, random_ids(700, 50));
     measure(&t);
     for (size_t text = 0; text < 3; text++) {
-        struct comparison_summary base = summary(&t, 0, text < 2 ? text : SIZE_MAX), s = summary(&t, 1, text < 2 ? text : SIZE_MAX);
+        struct comparison_summary base = summary(&t, 0, text < 2 ? text : SIZE_MAX),
+                                  s = summary(&t, 1, text < 2 ? text : SIZE_MAX);
         double nll[300], ratio[300], kld[300], mean = 0, mean_ratio = 0, dp2 = 0, top1 = 0,
                                                mean_kld = 0;
         size_t n = 0, windows = text == 0 ? 3 : text == 1 ? 2 : 5;
@@ -645,18 +720,26 @@ static void summary_equals_its_definitions(void) {
             }
         }
         CHECK(n == s.tokens && n == 49 * windows, "%zu tokens", n);
-        for (size_t i = 0; i < n; i++) mean += nll[i] / (double)n, mean_ratio += ratio[i] / (double)n, mean_kld += kld[i] / (double)n;
+        for (size_t i = 0; i < n; i++)
+            mean += nll[i] / (double)n, mean_ratio += ratio[i] / (double)n,
+                mean_kld += kld[i] / (double)n;
         double error = error_of_windows(nll, windows, n),
                ratio_error = error_of_windows(ratio, windows, n);
-        CHECK(fabs(s.perplexity - exp(mean)) < 1e-9 * exp(mean) && fabs(s.perplexity_error - exp(mean) * error) < 1e-9 * exp(mean), "perplexity");
-        CHECK(fabs(s.ratio - s.perplexity / base.perplexity) < 1e-9 && fabs(s.ratio_error - s.ratio * ratio_error) < 1e-8, "ratio %g +- %g",
-              s.ratio, s.ratio_error);
+        CHECK(fabs(s.perplexity - exp(mean)) < 1e-9 * exp(mean) &&
+                  fabs(s.perplexity_error - exp(mean) * error) < 1e-9 * exp(mean),
+              "perplexity");
+        CHECK(fabs(s.ratio - s.perplexity / base.perplexity) < 1e-9 &&
+                  fabs(s.ratio_error - s.ratio * ratio_error) < 1e-8,
+              "ratio %g +- %g", s.ratio, s.ratio_error);
         CHECK(fabs(s.rms_dp - sqrt(dp2 / (double)n)) < 1e-12 &&
                   estimate_mean(&s.same_top1) == top1 / (double)n,
               "dp, top 1");
         size_t below_median = 0, below_p99 = 0, above_max = 0;
-        for (size_t i = 0; i < n; i++) below_median += kld[i] < s.kld_median, below_p99 += kld[i] < s.kld_p99, above_max += kld[i] > s.kld_max;
-        CHECK(below_median <= n / 2 && below_median + 2 >= n / 2 && below_p99 >= (size_t)(0.99 * (double)(n - 1)) && above_max == 0,
+        for (size_t i = 0; i < n; i++)
+            below_median += kld[i] < s.kld_median,
+                below_p99 += kld[i]<s.kld_p99, above_max += kld[i]> s.kld_max;
+        CHECK(below_median <= n / 2 && below_median + 2 >= n / 2 &&
+                  below_p99 >= (size_t)(0.99 * (double)(n - 1)) && above_max == 0,
               "KLD quantiles: %zu, %zu, %zu of %zu", below_median, below_p99, above_max, n);
         CHECK(fabs(estimate_mean(&s.kld) - mean_kld) < 1e-15 && s.all[0].n == windows * 50 * 3 * 2,
               "KLD, n");
@@ -744,7 +827,8 @@ static void decoded_tokens_are_counted(void) {
             struct comparison_summary s = summary(&t, run, 0);
             struct attn a;
             struct attn_shape shape = {2, 3, 8, 150};
-            CHECK(attn_init(&a, &shape, mixed_specs[run], NULL, best_kernels(), &e) == OK, "%s", e.msg);
+            CHECK(attn_init(&a, &shape, mixed_specs[run], NULL, best_kernels(), &e) == OK, "%s",
+                  e.msg);
             CHECK(s.decoded == 2 && s.attention_ms_least > 0 &&
                       s.attention_ms >= s.attention_ms_least &&
                       s.attention_ms_most >= s.attention_ms,
@@ -754,9 +838,11 @@ static void decoded_tokens_are_counted(void) {
                 for (size_t pos = 63; pos < 150; pos += 64)
                     for (size_t h = 0; h < 3; h++) {
                         a.layers[l].key.ops->reads(&a.layers[l].key, 8, h, pos + 1, false, &want);
-                        a.layers[l].value.ops->reads(&a.layers[l].value, 8, h, pos + 1, true, &want);
+                        a.layers[l].value.ops->reads(&a.layers[l].value, 8, h, pos + 1, true,
+                                                     &want);
                     }
-                CHECK(memcmp(&want, &s.loaded[l], sizeof want) == 0, "mode %d, run %zu, layer %zu: %zu bytes of keys, expected %zu", mode, run, l,
+                CHECK(memcmp(&want, &s.loaded[l], sizeof want) == 0,
+                      "mode %d, run %zu, layer %zu: %zu bytes of keys, expected %zu", mode, run, l,
                       (size_t)s.loaded[l].keys, (size_t)want.keys);
             }
             attn_free(&a);
@@ -765,7 +851,8 @@ static void decoded_tokens_are_counted(void) {
     }
 }
 
-/* Shadow figures do not depend on what else is measured, and a range of layers leaves the others empty. */
+/* Shadow figures do not depend on what else is measured, and a range of layers leaves the others
+ * empty. */
 static void modes_are_independent(void) {
     const int32_t *ids = random_ids(100, 50);
     struct trial both, alone;
@@ -779,8 +866,11 @@ static void modes_are_independent(void) {
     measure(&alone);
     for (size_t r = 0; r < 3; r++) {
         struct comparison_summary b = summary(&both, r, 0), a = summary(&alone, r, 0);
-        CHECK(memcmp(a.layers + FIDELITIES, b.layers + FIDELITIES, FIDELITIES * sizeof *a.layers) == 0, "layer 1 of run %zu", r);
-        CHECK(a.layers[0].n == 0 && a.all[0].n == 50 * 3 && a.worst_layer == 1 && a.tokens == 0, "layer 0 of run %zu", r);
+        CHECK(memcmp(a.layers + FIDELITIES, b.layers + FIDELITIES, FIDELITIES * sizeof *a.layers) ==
+                  0,
+              "layer 1 of run %zu", r);
+        CHECK(a.layers[0].n == 0 && a.all[0].n == 50 * 3 && a.worst_layer == 1 && a.tokens == 0,
+              "layer 0 of run %zu", r);
     }
     arena_free(&both.c.arena);
     arena_free(&alone.c.arena);
@@ -799,7 +889,8 @@ static void progress_reaches_its_end(void) {
     two_texts(&t, random_ids(700, 50));
     CHECK(comparison_prepare(&t.c, &e) == OK, "%s", e.msg);
     CHECK(comparison_measure(&t.c, note, &calls, &e) == OK, "%s", e.msg);
-    CHECK(last_done == last_total && last_total == 500 * 3 * 2 && calls > 10, "%zu of %zu in %zu calls", last_done, last_total, calls);
+    CHECK(last_done == last_total && last_total == 500 * 3 * 2 && calls > 10,
+          "%zu of %zu in %zu calls", last_done, last_total, calls);
     arena_free(&t.c.arena);
 }
 
@@ -812,9 +903,12 @@ static void mistakes_are_named(void) {
         size_t window, tokens, share, last_layer;
         const char *spec;
         const int32_t *ids;
-    } bad[] = {{"window", "window of 3", 3, 200, 0, 1, "fp16", ids},       {"context", "expected 4 to 160", 161, 200, 0, 1, "fp16", ids},
-               {"text", "90 tokens", 100, 90, 0, 1, "fp16", ids},          {"spec", "fp17", 100, 200, 0, 1, "fp17", ids},
-               {"share", "share 1 of 1", 100, 200, 1, 1, "fp16", ids},     {"layer", "layers 0 to 2", 100, 200, 0, 2, "fp16", ids},
+    } bad[] = {{"window", "window of 3", 3, 200, 0, 1, "fp16", ids},
+               {"context", "expected 4 to 160", 161, 200, 0, 1, "fp16", ids},
+               {"text", "90 tokens", 100, 90, 0, 1, "fp16", ids},
+               {"spec", "fp17", 100, 200, 0, 1, "fp17", ids},
+               {"share", "share 1 of 1", 100, 200, 1, 1, "fp16", ids},
+               {"layer", "layers 0 to 2", 100, 200, 0, 2, "fp16", ids},
                {"id", "token 7 has id 50", 100, 200, 0, 1, "fp16", outside}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct trial t;
@@ -822,7 +916,8 @@ static void mistakes_are_named(void) {
         t.c.share = bad[i].share;
         t.c.last_layer = bad[i].last_layer;
         add_text(&t, "some.txt", bad[i].ids, bad[i].tokens);
-        CHECK(comparison_prepare(&t.c, &e) == ERR_USAGE && strstr(e.msg, bad[i].text), "%s: '%s'", bad[i].what, e.msg);
+        CHECK(comparison_prepare(&t.c, &e) == ERR_USAGE && strstr(e.msg, bad[i].text), "%s: '%s'",
+              bad[i].what, e.msg);
         arena_free(&t.c.arena);
     }
 }

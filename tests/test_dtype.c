@@ -18,15 +18,19 @@ static void all_patterns_of(enum dtype type) {
         for (size_t i = 0; i < 65536; i++) {
             double want = type == DTYPE_F16 ? small_float(h[i], 5, 10) : small_float(h[i], 8, 7);
             float number = type == DTYPE_F16 ? f16_to_f32(h[i]) : bf16_to_f32(h[i]);
-            CHECK(isnan(want) ? isnan(f[i]) && isnan(number) : same_bits(f[i], (float)want) && same_bits(number, f[i]),
+            CHECK(isnan(want) ? isnan(f[i]) && isnan(number)
+                              : same_bits(f[i], (float)want) && same_bits(number, f[i]),
                   "%s %s %04zx: %a, not %a", k->name, dtype_name(type), i, (double)f[i], want);
         }
         if (type == DTYPE_F16) k->to_f16(back, f, 65536);
         for (size_t i = 0; i < 65536; i++) {
             uint16_t b = type == DTYPE_F16 ? f32_to_f16(f[i]) : f32_to_bf16(f[i]);
-            if (type == DTYPE_F16) CHECK(b == back[i], "%s: %04zx comes back as %04x and %04x", k->name, i, b, back[i]);
+            if (type == DTYPE_F16)
+                CHECK(b == back[i], "%s: %04zx comes back as %04x and %04x", k->name, i, b,
+                      back[i]);
             if (isnan(f[i]))
-                CHECK(isnan(type == DTYPE_F16 ? f16_to_f32(b) : bf16_to_f32(b)), "%04zx: NaN comes back as %04x", i, b);
+                CHECK(isnan(type == DTYPE_F16 ? f16_to_f32(b) : bf16_to_f32(b)),
+                      "%04zx: NaN comes back as %04x", i, b);
             else
                 CHECK(b == h[i], "%s: %04zx comes back as %04x", k->name, i, b);
         }
@@ -49,26 +53,32 @@ static double nearest(double x, int least_exponent, int fraction_bits, double ov
 static void check_narrowing(float x) {
     uint16_t h = f32_to_f16(x), b = f32_to_bf16(x), by_set[9];
     if (isnan(x)) {
-        CHECK(isnan(small_float(h, 5, 10)) && isnan(small_float(b, 8, 7)), "NaN became %04x and %04x", h, b);
+        CHECK(isnan(small_float(h, 5, 10)) && isnan(small_float(b, 8, 7)),
+              "NaN became %04x and %04x", h, b);
         CHECK(!signbit(x) == !(h >> 15) && !signbit(x) == !(b >> 15), "NaN changed its sign");
     } else {
         double want = nearest(x, -14, 10, 65520), got = small_float(h, 5, 10);
-        CHECK(got == want && !signbit(x) == !(h >> 15), "f16 of %a: %a, not %a", (double)x, got, want);
+        CHECK(got == want && !signbit(x) == !(h >> 15), "f16 of %a: %a, not %a", (double)x, got,
+              want);
         want = nearest(x, -126, 7, ldexp(511, 119)); /* halfway from the largest number to 2^128 */
         got = small_float(b, 8, 7);
-        CHECK(got == want && !signbit(x) == !(b >> 15), "bf16 of %a: %a, not %a", (double)x, got, want);
+        CHECK(got == want && !signbit(x) == !(b >> 15), "bf16 of %a: %a, not %a", (double)x, got,
+              want);
     }
     float nine[9];
     for (int i = 0; i < 9; i++) nine[i] = x;
     EACH_SET(k) {
         k->to_f16(by_set, nine, 9);
-        CHECK(by_set[0] == h && by_set[8] == h, "%s: f16 of %a: %04x, not %04x", k->name, (double)x, by_set[0], h);
+        CHECK(by_set[0] == h && by_set[8] == h, "%s: f16 of %a: %04x, not %04x", k->name, (double)x,
+              by_set[0], h);
     }
 }
 
 static void narrowing_is_to_nearest_even(void) {
-    for (uint32_t i = 0; i < 0x7c00; i++) { /* the tie above each f16 number, and both neighbours of the tie */
-        double here = small_float((uint16_t)i, 5, 10), next = i + 1 < 0x7c00 ? small_float((uint16_t)(i + 1), 5, 10) : 65536;
+    for (uint32_t i = 0; i < 0x7c00;
+         i++) { /* the tie above each f16 number, and both neighbours of the tie */
+        double here = small_float((uint16_t)i, 5, 10),
+               next = i + 1 < 0x7c00 ? small_float((uint16_t)(i + 1), 5, 10) : 65536;
         float tie = (float)((here + next) / 2);
         check_narrowing(tie);
         check_narrowing(nextafterf(tie, 0));
@@ -88,8 +98,9 @@ static void narrowing_is_to_nearest_even(void) {
         memcpy(&x, &bits, sizeof x);
         check_narrowing(x);
     }
-    const float special[] = {0,       -0.0f,        INFINITY, -INFINITY, NAN,        FLT_MAX,  -FLT_MAX,
-                             FLT_MIN, FLT_TRUE_MIN, 65504,    65520,     65519.996f, 0x1p-25f};
+    const float special[] = {0,       -0.0f,      INFINITY, -INFINITY,    NAN,
+                             FLT_MAX, -FLT_MAX,   FLT_MIN,  FLT_TRUE_MIN, 65504,
+                             65520,   65519.996f, 0x1p-25f};
     for (size_t i = 0; i < COUNT(special); i++) check_narrowing(special[i]);
 }
 
@@ -105,7 +116,8 @@ static void q8_0_layout_by_hand(void) {
     CHECK(block[33] == 0x81, "last byte %02x", block[33]);
 }
 
-/* The element of largest magnitude is 4, so d = 4 / -8 = -0.5 is 0xb800 and x / d + 8 is the nibble. */
+/* The element of largest magnitude is 4, so d = 4 / -8 = -0.5 is 0xb800 and x / d + 8 is the
+ * nibble. */
 static void q4_0_layout_by_hand(void) {
     static const float x[32] = {4,  0, -3.5f, 1,  -1, 0.5f, 0, 0, 0, 0, 0, 0, 0, 0, 0, -0.5f,
                                 -2, 0, 3.5f,  -4, 0,  0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 2};
@@ -113,7 +125,8 @@ static void q4_0_layout_by_hand(void) {
                                      0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x49};
     uint8_t block[18];
     dtype_from_f32(DTYPE_Q4_0, block, x, 32);
-    for (int i = 0; i < 18; i++) CHECK(block[i] == want[i], "byte %d is %02x, not %02x", i, block[i], want[i]);
+    for (int i = 0; i < 18; i++)
+        CHECK(block[i] == want[i], "byte %d is %02x, not %02x", i, block[i], want[i]);
 }
 
 static void quantisation_errors(void) {
@@ -128,11 +141,13 @@ static void quantisation_errors(void) {
         /* half a step, and q times the rounding of d to f16 (2^-25 more where d is subnormal) */
         dtype_from_f32(DTYPE_Q8_0, block, x, 32);
         for (size_t i = 0; i < 32; i++) {
-            double error = fabs(stored(DTYPE_Q8_0, block, i) - x[i]), bound = most * (0.5001 / 127 + 0x1p-11) + 127 * 0x1p-25;
+            double error = fabs(stored(DTYPE_Q8_0, block, i) - x[i]),
+                   bound = most * (0.5001 / 127 + 0x1p-11) + 127 * 0x1p-25;
             CHECK(error <= bound, "q8_0: %g of %g, bound %g", error, (double)most, bound);
         }
         dtype_from_f32(DTYPE_Q4_0, block, x, 32);
-        for (size_t i = 0; i < 32; i++) { /* the nibble 15 also stands for what would be 16: up to a whole step */
+        for (size_t i = 0; i < 32;
+             i++) { /* the nibble 15 also stands for what would be 16: up to a whole step */
             int nibble = i < 16 ? block[2 + i] & 15 : block[2 + i - 16] >> 4;
             double error = fabs(stored(DTYPE_Q4_0, block, i) - x[i]);
             double bound = most * ((nibble == 15 ? 1.0001 : 0.5001) / 8 + 0x1p-11) + 8 * 0x1p-25;
@@ -147,8 +162,10 @@ static void quantising_odd_numbers(void) {
     for (size_t k = 0; k < COUNT(odd); k++)
         for (size_t t = 3; t < 5; t++) {
             float x[32] = {[0] = odd[k], [7] = -odd[k], [31] = k ? 1e-42f : 0};
-            dtype_from_f32(types[t], block, x, 32); /* under the sanitizers: no undefined conversion */
-            for (size_t i = 0; i < 32 && k < 3; i++) CHECK(stored(types[t], block, i) == 0, "%s", dtype_name(types[t]));
+            dtype_from_f32(types[t], block, x,
+                           32); /* under the sanitizers: no undefined conversion */
+            for (size_t i = 0; i < 32 && k < 3; i++)
+                CHECK(stored(types[t], block, i) == 0, "%s", dtype_name(types[t]));
         }
 }
 
@@ -156,15 +173,20 @@ static void names_and_sizes_of_types(void) {
     static const char *const spelled[] = {"f32", "f16", "bf16", "q8_0", "q4_0"};
     static const size_t bytes_of_64[] = {256, 128, 128, 68, 36};
     for (size_t t = 0; t < COUNT(types); t++) {
-        CHECK(dtype_known(types[t]) && strcmp(dtype_name(types[t]), spelled[t]) == 0, "%s", dtype_name(types[t]));
+        CHECK(dtype_known(types[t]) && strcmp(dtype_name(types[t]), spelled[t]) == 0, "%s",
+              dtype_name(types[t]));
         CHECK(dtype_parse(spelled[t]) == (int)types[t], "%s", spelled[t]);
-        CHECK(dtype_bytes(types[t], 64) == bytes_of_64[t] && dtype_bytes(types[t], 0) == 0, "%s", spelled[t]);
+        CHECK(dtype_bytes(types[t], 64) == bytes_of_64[t] && dtype_bytes(types[t], 0) == 0, "%s",
+              spelled[t]);
     }
     CHECK(!dtype_known(12) && strcmp(dtype_name(12), "q4_K") == 0, "%s", dtype_name(12));
     CHECK(!dtype_known(17) && strcmp(dtype_name(17), "iq2_xs") == 0, "%s", dtype_name(17));
     CHECK(!dtype_known(1000) && strcmp(dtype_name(1000), "unknown") == 0, "%s", dtype_name(1000));
-    CHECK(!dtype_known(UINT32_MAX) && strcmp(dtype_name(UINT32_MAX), "unknown") == 0, "%s", dtype_name(UINT32_MAX));
-    CHECK(dtype_parse("q4_K") == -1 && dtype_parse("unknown") == -1 && dtype_parse("") == -1 && dtype_parse("F16") == -1, "parsed");
+    CHECK(!dtype_known(UINT32_MAX) && strcmp(dtype_name(UINT32_MAX), "unknown") == 0, "%s",
+          dtype_name(UINT32_MAX));
+    CHECK(dtype_parse("q4_K") == -1 && dtype_parse("unknown") == -1 && dtype_parse("") == -1 &&
+              dtype_parse("F16") == -1,
+          "parsed");
 }
 
 /* The largest magnitude that each type holds, and the next one, which it would make infinite: by

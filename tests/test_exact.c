@@ -1,5 +1,6 @@
-/* The exact few and skipping: windows that hold everything are FP16 attention bit for bit; a ring that rolls, against a plain reference; rewinding, forking,
- * threads, probes; what skipping leaves out. */
+/* The exact few and skipping: windows that hold everything are FP16 attention bit for bit; a ring
+ * that rolls, against a plain reference; rewinding, forking, threads, probes; what skipping leaves
+ * out. */
 #include "test.h"
 
 #include "attention/backend.h"
@@ -43,17 +44,27 @@ static void *new_state(const struct attn *a) {
 
 enum how { TOGETHER, APART /* append, then attend */, PROBED };
 
-static void nothing(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q, const float *scores, const float *probs,
-                    const float *out) {
-    (void)ctx, (void)layer, (void)head, (void)query, (void)n_keys, (void)q, (void)scores, (void)probs, (void)out;
+static void nothing(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys,
+                    const float *q, const float *scores, const float *probs, const float *out) {
+    (void)ctx, (void)layer, (void)head, (void)query, (void)n_keys, (void)q, (void)scores,
+        (void)probs, (void)out;
 }
 
-static struct attn_counters step(const struct attn *a, void *state, size_t pos, size_t n, float out[][C], enum how how) {
+static struct attn_counters step(const struct attn *a, void *state, size_t pos, size_t n,
+                                 float out[][C], enum how how) {
     void *scratch = aligned_alloc(64, (attn_scratch_bytes(a, threads_count()) + 63) / 64 * 64);
     struct attn_counters c = {0};
     struct attn_probe probe = {NULL, nothing};
-    struct attn_query item = {.state = state, .pos = pos, .n = n, .k = k_rows[pos], .v = v_rows[pos], .q = q_rows[pos], .out = out[pos],
-                              .kv_stride = C, .q_stride = C, .out_stride = C};
+    struct attn_query item = {.state = state,
+                              .pos = pos,
+                              .n = n,
+                              .k = k_rows[pos],
+                              .v = v_rows[pos],
+                              .q = q_rows[pos],
+                              .out = out[pos],
+                              .kv_stride = C,
+                              .q_stride = C,
+                              .out_stride = C};
     if (how == APART) {
         attn_append(a, state, 0, pos, n, k_rows[pos], v_rows[pos], C);
         item.k = item.v = NULL;
@@ -64,20 +75,24 @@ static struct attn_counters step(const struct attn *a, void *state, size_t pos, 
 }
 
 /* All T in batches of the sizes of a list, which begins again at its end. */
-static void run(const struct attn *a, void *state, const size_t *sizes, size_t n_sizes, float out[][C], enum how how) {
+static void run(const struct attn *a, void *state, const size_t *sizes, size_t n_sizes,
+                float out[][C], enum how how) {
     for (size_t pos = 0, i = 0, n; pos < T; pos += n, i++) {
         n = sizes[i % n_sizes] < T - pos ? sizes[i % n_sizes] : T - pos;
         step(a, state, pos, n, out, how);
     }
 }
 
-static bool same(float a[][C], float b[][C], size_t begin, size_t end) { return memcmp(a[begin], b[begin], (end - begin) * sizeof *a) == 0; }
+static bool same(float a[][C], float b[][C], size_t begin, size_t end) {
+    return memcmp(a[begin], b[begin], (end - begin) * sizeof *a) == 0;
+}
 
 static const size_t mixed[] = {1, 1, 1, 7, 64, 1, 130, 1, 33, 2};
 enum { N_MIXED = sizeof mixed / sizeof *mixed };
 
 static void wide_windows(void) {
-    static const char *const wide[] = {"window=300", "window=65536", "sink=300", "sink=4,window=296", "sink=65536,window=65536"};
+    static const char *const wide[] = {"window=300", "window=65536", "sink=300",
+                                       "sink=4,window=296", "sink=65536,window=65536"};
     for (size_t set = 0; kernels_at(set); set++) {
         if (!kernels_at(set)->supported() || kernels_at(set)->by_name_only) continue;
         struct attn plain;
@@ -91,11 +106,13 @@ static void wide_windows(void) {
                 struct err e;
                 char spec[96];
                 if (codec_parse(&c, kv_codec_listed(i), D, false, &e)) continue;
-                snprintf(spec, sizeof spec, "%s%c%s/fp16", kv_codec_listed(i), strchr(kv_codec_listed(i), ':') ? ',' : ':', wide[(i + (size_t)how) % 5]);
+                snprintf(spec, sizeof spec, "%s%c%s/fp16", kv_codec_listed(i),
+                         strchr(kv_codec_listed(i), ':') ? ',' : ':', wide[(i + (size_t)how) % 5]);
                 open_attn(&few, spec, kernels_at(set));
                 void *other = new_state(&few);
                 run(&few, other, mixed, N_MIXED, out_b, (enum how)how);
-                CHECK(same(out_a, out_b, 0, T), "%s %s: not fp16 (%d)", kernels_at(set)->name, spec, how);
+                CHECK(same(out_a, out_b, 0, T), "%s %s: not fp16 (%d)", kernels_at(set)->name, spec,
+                      how);
                 free(other);
                 attn_free(&few);
             }
@@ -105,9 +122,11 @@ static void wide_windows(void) {
     }
 }
 
-/* Attention over plain arrays, written down again: keys of a model without codes or rings. coded[T][D] and exact[T][D] are what the two codecs make of a head's
- * keys, values[T][D] of its values. */
-static void naive(const float *coded, const float *exact, const float *values, size_t sink, size_t window, size_t head, size_t t, double out[D]) {
+/* Attention over plain arrays, written down again: keys of a model without codes or rings.
+ * coded[T][D] and exact[T][D] are what the two codecs make of a head's keys, values[T][D] of its
+ * values. */
+static void naive(const float *coded, const float *exact, const float *values, size_t sink,
+                  size_t window, size_t head, size_t t, double out[D]) {
     double s[T], most = -INFINITY, z = 0;
     for (size_t x = 0; x <= t; x++) {
         const float *key = (x < sink || x + window > t ? exact : coded) + x * D;
@@ -124,7 +143,8 @@ static void naive(const float *coded, const float *exact, const float *values, s
 }
 
 /* rows[T][D] of a head through a codec and back. */
-static void round_rows(const struct attn *a, const struct codec *c, size_t head, float (*from)[C], float *rows) {
+static void round_rows(const struct attn *a, const struct codec *c, size_t head, float (*from)[C],
+                       float *rows) {
     const float *middle = !c->for_values && a->center ? a->center + head * D : NULL;
     struct codec_head h = {.k = a->k, .codec = c, .head = head, .head_dim = D, .center = middle};
     uint8_t *timeline = aligned_alloc(64, (codec_timeline_bytes(c, D, head, T) + 63) / 64 * 64);
@@ -154,15 +174,23 @@ static double off_naive(const struct attn *a, float out[][C]) {
 }
 
 static void rolling(void) {
-    static const char *const specs[] = {"int4:sink=1,window=8", "lookat2:sink=3,window=32", "lookat4:window=7,exact=8/int8", "int4:center,sink=2,window=33",
-                                        "turbo:bits=2,sink=5", "lookat8:window=1", "int8:sink=70,window=70,exact=8/turbo:bits=4", "fp32:window=65/fp32"};
+    static const char *const specs[] = {"int4:sink=1,window=8",
+                                        "lookat2:sink=3,window=32",
+                                        "lookat4:window=7,exact=8/int8",
+                                        "int4:center,sink=2,window=33",
+                                        "turbo:bits=2,sink=5",
+                                        "lookat8:window=1",
+                                        "int8:sink=70,window=70,exact=8/turbo:bits=4",
+                                        "fp32:window=65/fp32"};
     static const size_t ones[] = {1}, all[] = {T}, wraps[] = {33, 1, 8, 7, 66, 9};
     const struct {
         const size_t *sizes;
         size_t n;
     } cuts[] = {{ones, 1}, {all, 1}, {wraps, 6}, {mixed, N_MIXED}};
     for (size_t set = 0; kernels_at(set); set++)
-        for (size_t i = 0; kernels_at(set)->supported() && !kernels_at(set)->by_name_only && i < sizeof specs / sizeof *specs; i++) {
+        for (size_t i = 0; kernels_at(set)->supported() && !kernels_at(set)->by_name_only &&
+                           i < sizeof specs / sizeof *specs;
+             i++) {
             struct attn a;
             open_attn(&a, specs[i], kernels_at(set));
             for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++)
@@ -170,20 +198,23 @@ static void rolling(void) {
                     void *state = new_state(&a);
                     run(&a, state, cuts[c].sizes, cuts[c].n, out_a, (enum how)how);
                     double off = off_naive(&a, out_a);
-                    CHECK(off <= 1.5e-3, "%s %s, cut %zu, %d: off by %g", a.k->name, a.name, c, how, off); /* tables of 16 bits: as in test_attention.c */
+                    CHECK(off <= 1.5e-3, "%s %s, cut %zu, %d: off by %g", a.k->name, a.name, c, how,
+                          off); /* tables of 16 bits: as in test_attention.c */
                     free(state);
                 }
             attn_free(&a);
         }
 }
 
-/* The rewound state answers as one of which only what the ring still held is exact; nothing of forgotten keys is left. */
+/* The rewound state answers as one of which only what the ring still held is exact; nothing of
+ * forgotten keys is left. */
 static void rewinding(void) {
     struct attn a, wide, plain;
     open_attn(&a, "int4:sink=2,window=20", best);
     open_attn(&plain, "int4:sink=2", a.k);
     open_attn(&wide, "int4:sink=2,window=300", a.k);
-    void *state = new_state(&a), *fork = new_state(&a), *sinks = new_state(&plain), *all = new_state(&wide), *once = new_state(&wide);
+    void *state = new_state(&a), *fork = new_state(&a), *sinks = new_state(&plain),
+         *all = new_state(&wide), *once = new_state(&wide);
 
     run(&a, state, mixed, N_MIXED, out_a, TOGETHER);
     run(&plain, sinks, mixed, N_MIXED, out_a, TOGETHER);
@@ -196,7 +227,9 @@ static void rewinding(void) {
     step(&a, state, 291, 9, out_a, TOGETHER);
     for (size_t t = 291; t < T; t++) step(&a, fork, t, 1, out_b, TOGETHER);
     for (size_t t = 291; t < T; t++)
-        for (size_t i = 0; i < C; i++) CHECK(fabsf(out_a[t][i] - out_b[t][i]) <= 5e-4f, "position %zu after a rewind, by batch and one by one", t);
+        for (size_t i = 0; i < C; i++)
+            CHECK(fabsf(out_a[t][i] - out_b[t][i]) <= 5e-4f,
+                  "position %zu after a rewind, by batch and one by one", t);
 
     attn_truncate(&a, state, 100); /* nothing of the window is left */
     attn_truncate(&plain, sinks, 100);
@@ -207,14 +240,17 @@ static void rewinding(void) {
     attn_truncate(&a, state, 100);
     for (size_t t = 100; t < 130; t++) step(&a, state, t, 1, out_b, TOGETHER);
     for (size_t t = 100; t < 130; t++)
-        for (size_t i = 0; i < C; i++) CHECK(fabsf(out_a[t][i] - out_b[t][i]) <= 5e-4f, "position %zu after a far rewind", t);
+        for (size_t i = 0; i < C; i++)
+            CHECK(fabsf(out_a[t][i] - out_b[t][i]) <= 5e-4f, "position %zu after a far rewind", t);
 
     attn_truncate(&a, state, 1); /* into the sink */
     run(&a, fork = (free(fork), new_state(&a)), mixed, N_MIXED, out_b, TOGETHER);
     for (size_t t = 1; t < T; t++) step(&a, state, t, 1, out_a, TOGETHER);
     CHECK(off_naive(&a, out_b) <= 1e-3, "from the start");
     for (size_t t = 1; t < T; t++)
-        for (size_t i = 0; i < C; i++) CHECK(fabsf(out_a[t][i] - out_b[t][i]) <= 5e-4f, "position %zu after a rewind into the sink", t);
+        for (size_t i = 0; i < C; i++)
+            CHECK(fabsf(out_a[t][i] - out_b[t][i]) <= 5e-4f,
+                  "position %zu after a rewind into the sink", t);
 
     run(&wide, all, mixed, N_MIXED, out_a, TOGETHER);
     attn_truncate(&wide, all, 50);
@@ -250,10 +286,16 @@ static void account(void) {
     open_attn(&a, "lookat4:sink=1,window=32", best);
     open_attn(&plain, "lookat4", a.k);
     size_t heads = (size_t)L * H;
-    CHECK(attn_key_bytes(&plain, 100) == 400 * heads && attn_key_bytes_per_token_at(&plain, 100) == 4 * heads, "plain");
-    CHECK(attn_key_bytes(&a, 10) == (40 + 10 * 64) * heads && attn_key_bytes(&a, 100) == (400 + 33 * 64) * heads, "with the few");
-    CHECK(attn_key_bytes_per_token_at(&a, 100) == ((400 + 33 * 64) * heads + 99) / 100, "rounded up");
-    CHECK(attn_state_bytes(&a) == attn_state_bytes(&plain) + heads * ((33 * 64 + 63) / 64 * 64), "state");
+    CHECK(attn_key_bytes(&plain, 100) == 400 * heads &&
+              attn_key_bytes_per_token_at(&plain, 100) == 4 * heads,
+          "plain");
+    CHECK(attn_key_bytes(&a, 10) == (40 + 10 * 64) * heads &&
+              attn_key_bytes(&a, 100) == (400 + 33 * 64) * heads,
+          "with the few");
+    CHECK(attn_key_bytes_per_token_at(&a, 100) == ((400 + 33 * 64) * heads + 99) / 100,
+          "rounded up");
+    CHECK(attn_state_bytes(&a) == attn_state_bytes(&plain) + heads * ((33 * 64 + 63) / 64 * 64),
+          "state");
     attn_free(&a), attn_free(&plain);
 }
 
@@ -261,7 +303,9 @@ static void skipping(void) {
     static const char *const values[] = {"fp32", "fp16", "int8", "int4", "turbo:bits=3"};
     static const double bounds[] = {0, 1e-6, 1e-3, 0.05, 0.5};
     for (size_t set = 0; kernels_at(set); set++)
-        for (size_t i = 0; kernels_at(set)->supported() && !kernels_at(set)->by_name_only && i < sizeof values / sizeof *values; i++) {
+        for (size_t i = 0; kernels_at(set)->supported() && !kernels_at(set)->by_name_only &&
+                           i < sizeof values / sizeof *values;
+             i++) {
             struct attn all, few;
             char spec[96];
             snprintf(spec, sizeof spec, "fp16/%s", values[i]);
@@ -270,7 +314,8 @@ static void skipping(void) {
             attn_append(&all, state, 0, 0, T - 1, k_rows[0], v_rows[0], C);
             struct attn_counters whole = step(&all, state, T - 1, 1, out_a, TOGETHER);
             for (size_t b = 0; b < sizeof bounds / sizeof *bounds; b++) {
-                snprintf(spec, sizeof spec, "fp16/%s%cskip=%g", values[i], strchr(values[i], ':') ? ',' : ':', bounds[b]);
+                snprintf(spec, sizeof spec, "fp16/%s%cskip=%g", values[i],
+                         strchr(values[i], ':') ? ',' : ':', bounds[b]);
                 open_attn(&few, spec, kernels_at(set));
                 attn_truncate(&few, state, T - 1);
                 struct attn_counters c = step(&few, state, T - 1, 1, out_b, TOGETHER);
@@ -278,16 +323,19 @@ static void skipping(void) {
                 double mass = (double)c.skipped_mass / (double)((uint64_t)1 << 40), off = 0;
                 float largest = 0;
                 for (size_t j = 0; j < (size_t)T * C; j++)
-                    if (fabsf(v_rows[j / C][j % C]) > largest) largest = fabsf(v_rows[j / C][j % C]);
+                    if (fabsf(v_rows[j / C][j % C]) > largest)
+                        largest = fabsf(v_rows[j / C][j % C]);
                 for (size_t d = 0; d < C; d++) {
                     double one = fabs((double)out_a[T - 1][d] - (double)out_b[T - 1][d]);
                     if (!(one <= off)) off = one; /* NaN stays */
                 }
                 /* 1.2: rounding of coded values */
-                CHECK(mass <= H * bounds[b] && off <= mass * 1.2 * (double)largest + 3e-4, "%s: mass %g, off by %g", spec, mass, off);
+                CHECK(mass <= H * bounds[b] && off <= mass * 1.2 * (double)largest + 3e-4,
+                      "%s: mass %g, off by %g", spec, mass, off);
                 CHECK(bounds[b] > 0 || same(out_a, out_b, T - 1, T), "%s changes a bit", spec);
                 CHECK(bounds[b] < 0.05 || c.skipped_rows > 0, "%s skips nothing", spec);
-                CHECK(c.values + c.skipped_rows * (y->row - y->scales) == whole.values && c.scales + c.skipped_rows * y->scales == whole.scales,
+                CHECK(c.values + c.skipped_rows * (y->row - y->scales) == whole.values &&
+                          c.scales + c.skipped_rows * y->scales == whole.scales,
                       "%s: counters", spec);
                 attn_free(&few);
             }
@@ -298,18 +346,27 @@ static void skipping(void) {
 
 static void choosing(void) {
     float p[70], marks[5];
-    for (size_t i = 0; i < 70; i++) p[i] = i / 16 == 2 ? 0.05f : i / 16 == 4 ? 1e-3f : 1e-5f; /* sums: 1.6e-4, 1.6e-4, 0.8, 1.6e-4, 6e-3 */
+    for (size_t i = 0; i < 70; i++)
+        p[i] = i / 16 == 2   ? 0.05f
+               : i / 16 == 4 ? 1e-3f
+                             : 1e-5f; /* sums: 1.6e-4, 1.6e-4, 0.8, 1.6e-4, 6e-3 */
     CHECK(skip_choose(marks, p, 70, 16, 0) == 0 && marks[0] > 0 && marks[3] > 0, "nothing");
     double sum = skip_choose(marks, p, 70, 16, 3.5e-4);
-    CHECK(marks[0] < 0 && marks[1] < 0 && marks[2] > 0 && marks[3] > 0 && marks[4] > 0 && fabs(sum - 3.2e-4) < 1e-6, "two of three equals, the first: %g", sum);
+    CHECK(marks[0] < 0 && marks[1] < 0 && marks[2] > 0 && marks[3] > 0 && marks[4] > 0 &&
+              fabs(sum - 3.2e-4) < 1e-6,
+          "two of three equals, the first: %g", sum);
     sum = skip_choose(marks, p, 70, 16, 7e-3);
-    CHECK(marks[0] < 0 && marks[1] < 0 && marks[2] > 0 && marks[3] < 0 && marks[4] < 0 && fabs(sum - 6.48e-3) < 1e-6, "all but one: %g", sum);
+    CHECK(marks[0] < 0 && marks[1] < 0 && marks[2] > 0 && marks[3] < 0 && marks[4] < 0 &&
+              fabs(sum - 6.48e-3) < 1e-6,
+          "all but one: %g", sum);
     p[20] = NAN;
     sum = skip_choose(marks, p, 70, 16, 0.9);
-    CHECK(!(marks[1] < 0) && marks[2] < 0 && marks[4] < 0 && sum <= 0.9, "a block that is no number stays: %g", sum);
+    CHECK(!(marks[1] < 0) && marks[2] < 0 && marks[4] < 0 && sum <= 0.9,
+          "a block that is no number stays: %g", sum);
     struct kv_layout rows[] = {{1, 1}, {16, 1}, {32, 1}, {64, 1}, {8, 1}};
     CHECK(skip_rows(&rows[0]) == 16 && skip_rows(&rows[1]) == 16 && skip_rows(&rows[2]) == 32 &&
-              skip_rows(&rows[3]) == 64 && skip_rows(&rows[4]) == 16, "rows");
+              skip_rows(&rows[3]) == 64 && skip_rows(&rows[4]) == 16,
+          "rows");
 }
 
 int main(void) {

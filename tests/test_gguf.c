@@ -1,4 +1,5 @@
-/* GGUF: every kind of key and tensor read from bytes made by hand, everything the writer writes read back, and models both ways. */
+/* GGUF: every kind of key and tensor read from bytes made by hand, everything the writer writes
+ * read back, and models both ways. */
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,11 +46,19 @@ static void key_types(void) {
         size_t size;
         uint64_t bits;
         int64_t value;
-    } ints[] = {{T_U8, 1, 0xfe, 254},         {T_I8, 1, 0xfe, -2},         {T_U16, 2, 0xfffe, 65534},         {T_I16, 2, 0xfffe, -2},
-                {T_U32, 4, 0xfffffffe, 4294967294}, {T_I32, 4, 0xfffffffe, -2}, {T_BOOL, 1, 1, 1}, {T_U64, 8, 1ull << 40, 1ll << 40},
+    } ints[] = {{T_U8, 1, 0xfe, 254},
+                {T_I8, 1, 0xfe, -2},
+                {T_U16, 2, 0xfffe, 65534},
+                {T_I16, 2, 0xfffe, -2},
+                {T_U32, 4, 0xfffffffe, 4294967294},
+                {T_I32, 4, 0xfffffffe, -2},
+                {T_BOOL, 1, 1, 1},
+                {T_U64, 8, 1ull << 40, 1ll << 40},
                 {T_I64, 8, ~1ull, -2}};
-    static const char *const keys[] = {"u8", "i8", "u16", "i16", "u32", "i32", "bool", "u64", "i64"};
-    static const char *const arrays[] = {"u8s", "i8s", "u16s", "i16s", "u32s", "i32s", "bools", "u64s", "i64s"};
+    static const char *const keys[] = {"u8",  "i8",   "u16", "i16", "u32",
+                                       "i32", "bool", "u64", "i64"};
+    static const char *const arrays[] = {"u8s",  "i8s",   "u16s", "i16s", "u32s",
+                                         "i32s", "bools", "u64s", "i64s"};
     for (uint32_t version = 2; version <= 3; version++) {
         struct tiny t;
         struct gguf g;
@@ -70,20 +79,33 @@ static void key_types(void) {
         for (size_t i = 0; i < 9; i++) {
             const struct gguf_kv *kv = gguf_find(&g, keys[i]), *array = gguf_find(&g, arrays[i]);
             uint64_t x = 0;
-            CHECK(kv && kv->type == (enum gguf_type)ints[i].type && kv->count == 1 && gguf_item(kv, 0) == ints[i].value, "%s", keys[i]);
-            CHECK(array && array->type == GGUF_ARRAY && array->item == (enum gguf_type)ints[i].type && array->count == 3, "%s", arrays[i]);
-            CHECK(array && gguf_item(array, 0) == 1 && gguf_item(array, 1) == ints[i].value && gguf_item(array, 2) == 1, "%s", arrays[i]);
+            CHECK(kv && kv->type == (enum gguf_type)ints[i].type && kv->count == 1 &&
+                      gguf_item(kv, 0) == ints[i].value,
+                  "%s", keys[i]);
+            CHECK(array && array->type == GGUF_ARRAY &&
+                      array->item == (enum gguf_type)ints[i].type && array->count == 3,
+                  "%s", arrays[i]);
+            CHECK(array && gguf_item(array, 0) == 1 && gguf_item(array, 1) == ints[i].value &&
+                      gguf_item(array, 2) == 1,
+                  "%s", arrays[i]);
             bool fits = ints[i].value >= 0 && ints[i].type != T_BOOL;
-            CHECK((gguf_uint(&g, keys[i], &x, &e) == OK) == fits && (!fits || x == (uint64_t)ints[i].value), "%s", keys[i]);
+            CHECK((gguf_uint(&g, keys[i], &x, &e) == OK) == fits &&
+                      (!fits || x == (uint64_t)ints[i].value),
+                  "%s", keys[i]);
         }
         double x = 0;
         struct gguf_str s = {0};
         CHECK(gguf_float(&g, "f32", &x, &e) == OK && x == (double)0.1f, "%g", x);
         CHECK(gguf_float(&g, "f64", &x, &e) == OK && x == 0.1, "%g", x);
         CHECK(gguf_float(&g, "u32", &x, &e) == ERR_REFUSED, "a number of another kind");
-        CHECK(gguf_string(&g, "text", &s, &e) == OK && s.n == 3 && memcmp(s.s, "h\xc3\xa9", 3) == 0, "text");
-        CHECK(gguf_string(&g, "none", &s, &e) == ERR_REFUSED && gguf_string(&g, "absent", &s, &e) == ERR_REFUSED, "not a string");
-        CHECK(gguf_find(&g, "none") && gguf_find(&g, "none")->count == 0 && !gguf_find(&g, "absent"), "found");
+        CHECK(gguf_string(&g, "text", &s, &e) == OK && s.n == 3 && memcmp(s.s, "h\xc3\xa9", 3) == 0,
+              "text");
+        CHECK(gguf_string(&g, "none", &s, &e) == ERR_REFUSED &&
+                  gguf_string(&g, "absent", &s, &e) == ERR_REFUSED,
+              "not a string");
+        CHECK(gguf_find(&g, "none") && gguf_find(&g, "none")->count == 0 &&
+                  !gguf_find(&g, "absent"),
+              "found");
         gguf_close(&g);
     }
 }
@@ -95,8 +117,9 @@ static void writer_reads_back(void) {
         uint64_t dims[4];
         enum dtype type;
         size_t bytes;
-    } tensors[] = {{"a", 1, {3}, DTYPE_F32, 12},         {"b", 2, {5, 3}, DTYPE_F16, 30},      {"c", 3, {32, 2, 2}, DTYPE_Q8_0, 136},
-                   {"d", 4, {64, 1, 2, 1}, DTYPE_Q4_0, 72}, {"e", 2, {1, 1}, DTYPE_BF16, 2}, {"f", 1, {16}, DTYPE_F32, 64}};
+    } tensors[] = {{"a", 1, {3}, DTYPE_F32, 12},          {"b", 2, {5, 3}, DTYPE_F16, 30},
+                   {"c", 3, {32, 2, 2}, DTYPE_Q8_0, 136}, {"d", 4, {64, 1, 2, 1}, DTYPE_Q4_0, 72},
+                   {"e", 2, {1, 1}, DTYPE_BF16, 2},       {"f", 1, {16}, DTYPE_F32, 64}};
     enum { N = sizeof tensors / sizeof *tensors };
     static const uint8_t strings[] = "oneththree";
     static const size_t offsets[] = {0, 3, 3, 5, 10};
@@ -115,12 +138,15 @@ static void writer_reads_back(void) {
     gguf_add_string(&w, "empty", "", 0);
     gguf_add_i32s(&w, "i32s", numbers, 4);
     gguf_add_strings(&w, "strings", strings, offsets, 4);
-    for (size_t i = 0; i < N; i++) gguf_add_tensor(&w, tensors[i].name, tensors[i].n_dims, tensors[i].dims, tensors[i].type, tensors[i].bytes);
+    for (size_t i = 0; i < N; i++)
+        gguf_add_tensor(&w, tensors[i].name, tensors[i].n_dims, tensors[i].dims, tensors[i].type,
+                        tensors[i].bytes);
     CHECK(out_open(&o, path, false, &e) == OK && gguf_write_header(&w, &o, &e) == OK, "%s", e.msg);
     for (size_t i = 0; i < N; i++) {
         size_t half = tensors[i].bytes / 2; /* in two pieces */
         CHECK(gguf_write_data(&w, &o, data + i, half, &e) == OK, "%s", e.msg);
-        CHECK(gguf_write_data(&w, &o, data + i + half, tensors[i].bytes - half, &e) == OK, "%s", e.msg);
+        CHECK(gguf_write_data(&w, &o, data + i + half, tensors[i].bytes - half, &e) == OK, "%s",
+              e.msg);
         CHECK(gguf_write_end_tensor(&w, &o, &e) == OK, "%s", e.msg);
     }
     CHECK(out_commit(&o, &e) == OK, "%s", e.msg);
@@ -131,27 +157,38 @@ static void writer_reads_back(void) {
     double f = 0;
     struct gguf_str s = {0};
     CHECK(gguf_open(&g, path, &e) == OK, "%s", e.msg);
-    CHECK(g.version == 3 && g.n_kv == 9 && g.n_tensors == N && g.file.size % 32 == 0, "%zu keys, %zu tensors", g.n_kv, g.n_tensors);
+    CHECK(g.version == 3 && g.n_kv == 9 && g.n_tensors == N && g.file.size % 32 == 0,
+          "%zu keys, %zu tensors", g.n_kv, g.n_tensors);
     CHECK(gguf_uint(&g, "u32", &u, &e) == OK && u == 4000000000u, "u32");
     CHECK(gguf_uint(&g, "u64", &u, &e) == OK && u == (uint64_t)1 << 63, "u64");
     CHECK(gguf_float(&g, "f32", &f, &e) == OK && f == -0.25, "f32");
-    CHECK(gguf_find(&g, "yes")->type == GGUF_BOOL && *gguf_find(&g, "yes")->data == 1 && *gguf_find(&g, "no")->data == 0, "bool");
-    CHECK(gguf_string(&g, "string", &s, &e) == OK && s.n == 3 && memcmp(s.s, "a\0b", 3) == 0, "string");
+    CHECK(gguf_find(&g, "yes")->type == GGUF_BOOL && *gguf_find(&g, "yes")->data == 1 &&
+              *gguf_find(&g, "no")->data == 0,
+          "bool");
+    CHECK(gguf_string(&g, "string", &s, &e) == OK && s.n == 3 && memcmp(s.s, "a\0b", 3) == 0,
+          "string");
     CHECK(gguf_string(&g, "empty", &s, &e) == OK && s.n == 0, "empty");
     const struct gguf_kv *kv = gguf_find(&g, "i32s");
-    for (uint64_t i = 0; i < 4; i++) CHECK(kv->item == GGUF_I32 && kv->count == 4 && gguf_item(kv, i) == numbers[i], "i32s");
+    for (uint64_t i = 0; i < 4; i++)
+        CHECK(kv->item == GGUF_I32 && kv->count == 4 && gguf_item(kv, i) == numbers[i], "i32s");
     kv = gguf_find(&g, "strings");
     CHECK(kv->item == GGUF_STRING && kv->count == 4, "strings");
     const uint8_t *p = kv->data;
     for (int i = 0; i < 4; i++) {
         s = gguf_next_string(&p);
-        CHECK(s.n == offsets[i + 1] - offsets[i] && memcmp(s.s, strings + offsets[i], s.n) == 0, "string %d", i);
+        CHECK(s.n == offsets[i + 1] - offsets[i] && memcmp(s.s, strings + offsets[i], s.n) == 0,
+              "string %d", i);
     }
     for (size_t i = 0; i < N; i++) {
         const struct gguf_tensor *t = gguf_tensor(&g, tensors[i].name);
-        CHECK(t && t->n_dims == tensors[i].n_dims && t->type == (uint32_t)tensors[i].type && t->bytes == tensors[i].bytes, "%s", tensors[i].name);
-        for (uint32_t d = 0; t && d < 4; d++) CHECK(t->dims[d] == (d < t->n_dims ? tensors[i].dims[d] : 1), "dims of %s", tensors[i].name);
-        CHECK(t && (t->data - g.file.data) % 32 == 0 && memcmp(t->data, data + i, t->bytes) == 0, "data of %s", tensors[i].name);
+        CHECK(t && t->n_dims == tensors[i].n_dims && t->type == (uint32_t)tensors[i].type &&
+                  t->bytes == tensors[i].bytes,
+              "%s", tensors[i].name);
+        for (uint32_t d = 0; t && d < 4; d++)
+            CHECK(t->dims[d] == (d < t->n_dims ? tensors[i].dims[d] : 1), "dims of %s",
+                  tensors[i].name);
+        CHECK(t && (t->data - g.file.data) % 32 == 0 && memcmp(t->data, data + i, t->bytes) == 0,
+              "data of %s", tensors[i].name);
     }
     gguf_close(&g);
 }
@@ -166,7 +203,8 @@ static void alignments(void) {
     float want;
     memcpy(&want, &bits, 4);
     for (size_t i = 0; i < sizeof align / sizeof *align; i++) {
-        for (size_t shift = 0; shift < (align[i] == 1 ? 4u : 1u); shift++) { /* with alignment 1 the header may end anywhere */
+        for (size_t shift = 0; shift < (align[i] == 1 ? 4u : 1u);
+             shift++) { /* with alignment 1 the header may end anywhere */
             struct tiny t;
             struct checkpoint c = {0};
             char name[8] = "nnnnnnn";
@@ -175,11 +213,15 @@ static void alignments(void) {
             tiny_u32(&t, "general.alignment", align[i]);
             name[3 + shift] = 0;
             tiny_str(&t, "general.name", name);
-            CHECK(gguf_load_model(&c, write_tiny(&t), NULL, &e) == OK, "alignment %u: %s", (unsigned)align[i], e.msg);
+            CHECK(gguf_load_model(&c, write_tiny(&t), NULL, &e) == OK, "alignment %u: %s",
+                  (unsigned)align[i], e.msg);
             const struct gpt2_weights *w = &c.weights;
-            const float *first[] = {w->wte.data, w->wpe.data, w->layers->qkv.data, w->layers->fcproj.data, w->layers->ln1_w, w->lnf_b};
+            const float *first[] = {w->wte.data,         w->wpe.data,
+                                    w->layers->qkv.data, w->layers->fcproj.data,
+                                    w->layers->ln1_w,    w->lnf_b};
             for (size_t k = 0; k < 6; k++)
-                CHECK((uintptr_t)first[k] % 4 == 0 && filled(first[k]) == want, "alignment %u, tensor %zu", (unsigned)align[i], k);
+                CHECK((uintptr_t)first[k] % 4 == 0 && filled(first[k]) == want,
+                      "alignment %u, tensor %zu", (unsigned)align[i], k);
             CHECK(((const float *)w->wte.data)[19] == want && w->layers->fc_b[31] == want, "last");
             close_model(&c);
         }
@@ -224,17 +266,29 @@ static void tiny_model(void) {
     CHECK(gguf_load_model(&c, write_tiny(&t), take_warning, &e) == OK, "%s", e.msg);
     const struct gpt2_weights *w = &c.weights;
     const struct gpt2_config *s = &w->config;
-    CHECK(s->n_layer == 1 && s->n_head == 1 && s->n_embd == 4 && s->n_inner == 32 && s->n_ctx == 8 && s->n_vocab == 5, "shape");
+    CHECK(s->n_layer == 1 && s->n_head == 1 && s->n_embd == 4 && s->n_inner == 32 &&
+              s->n_ctx == 8 && s->n_vocab == 5,
+          "shape");
     CHECK(s->norm_eps == 1e-5f && s->activation == GELU_ERF, "eps, activation");
-    CHECK(strcmp(c.format, "GGUF v2") == 0 && strcmp(c.name, "tiny") == 0 && c.file_bytes == c.file.size, "%s %s", c.format, c.name);
-    CHECK(!w->tied && w->head.type == DTYPE_BF16 && w->head.rows == 5 && w->head.cols == 4 && w->head.data != w->wte.data, "head");
-    CHECK(w->layers->fcproj.type == DTYPE_Q4_0 && w->layers->fcproj.rows == 4 && w->layers->fcproj.cols == 32, "fcproj");
+    CHECK(strcmp(c.format, "GGUF v2") == 0 && strcmp(c.name, "tiny") == 0 &&
+              c.file_bytes == c.file.size,
+          "%s %s", c.format, c.name);
+    CHECK(!w->tied && w->head.type == DTYPE_BF16 && w->head.rows == 5 && w->head.cols == 4 &&
+              w->head.data != w->wte.data,
+          "head");
+    CHECK(w->layers->fcproj.type == DTYPE_Q4_0 && w->layers->fcproj.rows == 4 &&
+              w->layers->fcproj.cols == 32,
+          "fcproj");
     CHECK(w->layers->qkv.rows == 12 && w->layers->qkv.cols == 4 && w->wpe.type == DTYPE_F16, "qkv");
     /* 0x3c3c: f16 (1 + 60/1024), bf16 1.46875 * 2^-7 */
-    CHECK(w->layers->ln1_w[3] == 1.05859375f && w->layers->ln1_b[3] == 0.011474609375f, "%g %g", (double)w->layers->ln1_w[3], (double)w->layers->ln1_b[3]);
-    CHECK(warnings == 1 && strstr(warned, "2 tensors") && strstr(warned, "\"rope_freqs.weight\""), "%s", warned);
+    CHECK(w->layers->ln1_w[3] == 1.05859375f && w->layers->ln1_b[3] == 0.011474609375f, "%g %g",
+          (double)w->layers->ln1_w[3], (double)w->layers->ln1_b[3]);
+    CHECK(warnings == 1 && strstr(warned, "2 tensors") && strstr(warned, "\"rope_freqs.weight\""),
+          "%s", warned);
     const struct vocab *v = &c.vocab;
-    CHECK(v->n == 5 && v->offset[5] == 18 && memcmp(v->bytes, "abab <|endoftext|>", 18) == 0 && v->bos == 4 && v->eos == 4, "vocabulary");
+    CHECK(v->n == 5 && v->offset[5] == 18 && memcmp(v->bytes, "abab <|endoftext|>", 18) == 0 &&
+              v->bos == 4 && v->eos == 4,
+          "vocabulary");
     CHECK(v->kind[4] && !v->kind[0] && v->n_merges == 1 && v->merges[0].merged == 2, "merges");
     close_model(&c);
 
@@ -244,25 +298,31 @@ static void tiny_model(void) {
     const char *path = write_tiny(&t);
     c = (struct checkpoint){0};
     warnings = 0;
-    CHECK(gguf_load_model(&c, path, take_warning, &e) == OK && c.vocab.n == 0 && warnings == 0, "without a tokenizer: %s", e.msg);
-    CHECK(strcmp(c.name, "tiny") == 0 && c.weights.tied && c.weights.head.data == c.weights.wte.data, "named after the file: %s", c.name);
+    CHECK(gguf_load_model(&c, path, take_warning, &e) == OK && c.vocab.n == 0 && warnings == 0,
+          "without a tokenizer: %s", e.msg);
+    CHECK(strcmp(c.name, "tiny") == 0 && c.weights.tied &&
+              c.weights.head.data == c.weights.wte.data,
+          "named after the file: %s", c.name);
     close_model(&c);
     struct vocab none;
     struct arena a = {0};
-    CHECK(gguf_load_vocab(&none, path, &a, &e) == ERR_REFUSED && strstr(e.msg, "has no tokenizer"), "%s", e.msg);
+    CHECK(gguf_load_vocab(&none, path, &a, &e) == ERR_REFUSED && strstr(e.msg, "has no tokenizer"),
+          "%s", e.msg);
     arena_free(&a);
 }
 
 /* ---- models written and read ---- */
 
-/* n tokens: 256 bytes, then "aa", "aaa" ..., each a merge of the one before and "a"; the last is control, with bytes that have no spelling. */
+/* n tokens: 256 bytes, then "aa", "aaa" ..., each a merge of the one before and "a"; the last is
+ * control, with bytes that have no spelling. */
 static void make_vocab(struct vocab *v, size_t n, struct arena *a) {
     struct vocab_builder b;
     char text[512];
     uint32_t before = 'a';
     memset(text, 'a', sizeof text);
     CHECK(vocab_builder_init(&b, "test", n, n * 64, n, a, &e) == OK, "%s", e.msg);
-    for (size_t id = 0; id < 256; id++) vocab_builder_set(&b, id, &(uint8_t){(uint8_t)id}, 1, false, &e);
+    for (size_t id = 0; id < 256; id++)
+        vocab_builder_set(&b, id, &(uint8_t){(uint8_t)id}, 1, false, &e);
     for (size_t id = 256; id + 1 < n; id++) {
         CHECK(vocab_builder_set(&b, id, text, id - 254, false, &e) == OK, "%s", e.msg);
         vocab_builder_merge_ids(&b, before, 'a', (uint32_t)id, &e);
@@ -274,9 +334,12 @@ static void make_vocab(struct vocab *v, size_t n, struct arena *a) {
 }
 
 static void same_vocab(const struct vocab *x, const struct vocab *y) {
-    CHECK(x->n == y->n && x->n_merges == y->n_merges && x->bos == y->bos && x->eos == y->eos, "%u tokens", y->n);
+    CHECK(x->n == y->n && x->n_merges == y->n_merges && x->bos == y->bos && x->eos == y->eos,
+          "%u tokens", y->n);
     if (x->n != y->n || x->n_merges != y->n_merges) return;
-    CHECK(memcmp(x->offset, y->offset, (x->n + 1) * sizeof *x->offset) == 0 && memcmp(x->bytes, y->bytes, x->offset[x->n]) == 0, "tokens");
+    CHECK(memcmp(x->offset, y->offset, (x->n + 1) * sizeof *x->offset) == 0 &&
+              memcmp(x->bytes, y->bytes, x->offset[x->n]) == 0,
+          "tokens");
     CHECK(memcmp(x->kind, y->kind, x->n) == 0, "control");
     CHECK(memcmp(x->merges, y->merges, x->n_merges * sizeof *x->merges) == 0, "merges");
 }
@@ -355,8 +418,8 @@ static void write_vocab(size_t rows, struct vocab *back, struct gguf *g) {
     CHECK(vocab_builder_finish(&b, &c.vocab, 5, 0, &e) == OK, "%s", e.msg);
     vocab_builder_free(&b);
     c.vocab.add_bos = c.vocab.whole_text = c.vocab.ignore_merges = true;
-    CHECK(write_anew(path, true, &c.weights, &c.vocab, "n", DTYPE_F32, NULL, NULL, &e) == OK,
-          "%s", e.msg);
+    CHECK(write_anew(path, true, &c.weights, &c.vocab, "n", DTYPE_F32, NULL, NULL, &e) == OK, "%s",
+          e.msg);
     CHECK(gguf_load_vocab(back, path, &c.arena, &e) == OK && gguf_open(g, path, &e) == OK, "%s",
           e.msg);
     CHECK(back->whole_text && back->ignore_merges, "rules");
@@ -400,21 +463,27 @@ static void written_vocabularies(void) {
 }
 
 /* y must hold what dtype_from_f32 makes of the float32 rows of x. */
-static void same_matrix(const char *name, const struct matrix *x, const struct matrix *y, enum dtype type) {
+static void same_matrix(const char *name, const struct matrix *x, const struct matrix *y,
+                        enum dtype type) {
     uint8_t row[4096];
     enum dtype want = x->cols % dtype_block(type) ? DTYPE_F16 : type;
-    CHECK(y->type == want && y->rows == x->rows && y->cols == x->cols, "%s is %s [%zu][%zu]", name, dtype_name(y->type), y->rows, y->cols);
+    CHECK(y->type == want && y->rows == x->rows && y->cols == x->cols, "%s is %s [%zu][%zu]", name,
+          dtype_name(y->type), y->rows, y->cols);
     if (y->type != want || y->rows != x->rows || y->cols != x->cols) return;
     size_t bytes = dtype_bytes(want, x->cols);
     for (size_t r = 0; r < x->rows; r++) {
         dtype_from_f32(want, row, (const float *)x->data + r * x->cols, x->cols);
-        CHECK(memcmp(row, (const uint8_t *)y->data + r * bytes, bytes) == 0, "%s, row %zu", name, r);
+        CHECK(memcmp(row, (const uint8_t *)y->data + r * bytes, bytes) == 0, "%s, row %zu", name,
+              r);
     }
 }
 
-static void same_vector(const char *name, const float *x, const float *y, size_t n) { CHECK(memcmp(x, y, 4 * n) == 0, "%s", name); }
+static void same_vector(const char *name, const float *x, const float *y, size_t n) {
+    CHECK(memcmp(x, y, 4 * n) == 0, "%s", name);
+}
 
-static void same_weights(const struct gpt2_weights *x, const struct gpt2_weights *y, enum dtype type) {
+static void same_weights(const struct gpt2_weights *x, const struct gpt2_weights *y,
+                         enum dtype type) {
     const size_t C = x->config.n_embd, F = x->config.n_inner;
     CHECK(memcmp(&x->config, &y->config, sizeof x->config) == 0 && x->tied == y->tied, "config");
     same_matrix("wte", &x->wte, &y->wte, type);
@@ -482,9 +551,15 @@ static void round_trip(const struct gpt2_config *shape, bool tied) {
     static const struct {
         enum dtype type;
         uint64_t file_type, quantization;
-    } types[] = {{DTYPE_F32, 0, UINT64_MAX}, {DTYPE_F16, 1, UINT64_MAX}, {DTYPE_BF16, 32, UINT64_MAX}, {DTYPE_Q8_0, 7, 2}, {DTYPE_Q4_0, 2, 2}};
+    } types[] = {{DTYPE_F32, 0, UINT64_MAX},
+                 {DTYPE_F16, 1, UINT64_MAX},
+                 {DTYPE_BF16, 32, UINT64_MAX},
+                 {DTYPE_Q8_0, 7, 2},
+                 {DTYPE_Q4_0, 2, 2}};
     struct checkpoint c, other;
-    CHECK(checkpoint_random(&c, shape, 1, &e) == OK && checkpoint_random(&other, shape, 2, &e) == OK, "%s", e.msg);
+    CHECK(checkpoint_random(&c, shape, 1, &e) == OK &&
+              checkpoint_random(&other, shape, 2, &e) == OK,
+          "%s", e.msg);
     make_vocab(&c.vocab, shape->n_vocab, &c.arena);
     shake_vectors(&c.weights);
     c.weights.tied = tied;
@@ -494,16 +569,22 @@ static void round_trip(const struct gpt2_config *shape, bool tied) {
         struct checkpoint back = {0};
         progress_done = 0;
         progress_calls = 0;
-        CHECK(write_anew(path, true, &c.weights, &c.vocab, "a name", types[i].type, NULL, progress, &e) == OK, "%s", e.msg);
-        CHECK(progress_done == progress_total && progress_calls == (int)(12 * shape->n_layer + 4 + !tied), "%d calls", progress_calls);
+        CHECK(write_anew(path, true, &c.weights, &c.vocab, "a name", types[i].type, NULL, progress,
+                         &e) == OK,
+              "%s", e.msg);
+        CHECK(progress_done == progress_total &&
+                  progress_calls == (int)(12 * shape->n_layer + 4 + !tied),
+              "%d calls", progress_calls);
         warnings = 0;
         CHECK(gguf_load_model(&back, path, take_warning, &e) == OK, "%s", e.msg);
         CHECK(warnings == 0 && strcmp(back.name, "a name") == 0, "%s", back.name);
         same_weights(&c.weights, &back.weights, types[i].type);
         same_vocab(&c.vocab, &back.vocab);
         close_model(&back);
-        CHECK(uint_key(path, "general.file_type") == types[i].file_type, "file type of %s", dtype_name(types[i].type));
-        CHECK(uint_key(path, "general.quantization_version") == types[i].quantization, "quantization of %s", dtype_name(types[i].type));
+        CHECK(uint_key(path, "general.file_type") == types[i].file_type, "file type of %s",
+              dtype_name(types[i].type));
+        CHECK(uint_key(path, "general.quantization_version") == types[i].quantization,
+              "quantization of %s", dtype_name(types[i].type));
     }
     arena_free(&other.arena);
     arena_free(&c.arena);
@@ -512,7 +593,8 @@ static void round_trip(const struct gpt2_config *shape, bool tied) {
 static void round_trips(void) {
     round_trip(&(struct gpt2_config){2, 4, 64, 128, 16, 300, 1e-5f, GELU_TANH}, true);
     round_trip(&(struct gpt2_config){1, 2, 64, 96, 5, 300, 1e-6f, GELU_ERF}, false);
-    round_trip(&(struct gpt2_config){3, 3, 12, 64, 8, 270, 1e-5f, GELU_TANH}, true); /* rows of 12: f16 in q files */
+    round_trip(&(struct gpt2_config){3, 3, 12, 64, 8, 270, 1e-5f, GELU_TANH},
+               true); /* rows of 12: f16 in q files */
 }
 
 /* A file of one number type rewritten as the same type keeps its bits, quantised ones too. */
@@ -525,9 +607,12 @@ static void rewrite(void) {
         struct checkpoint once = {0};
         struct file x = {0}, y = {0};
         const char *first = folder_path("first.gguf"), *second = folder_path("second.gguf");
-        CHECK(write_anew(first, true, &c.weights, NULL, "n", types[i], NULL, NULL, &e) == OK, "%s", e.msg);
+        CHECK(write_anew(first, true, &c.weights, NULL, "n", types[i], NULL, NULL, &e) == OK, "%s",
+              e.msg);
         CHECK(gguf_load_model(&once, first, NULL, &e) == OK && once.vocab.n == 0, "%s", e.msg);
-        CHECK(write_anew(second, true, &once.weights, &once.vocab, "n", types[i], NULL, NULL, &e) == OK, "%s", e.msg);
+        CHECK(write_anew(second, true, &once.weights, &once.vocab, "n", types[i], NULL, NULL, &e) ==
+                  OK,
+              "%s", e.msg);
         CHECK(file_map(&x, first, &e) == OK && file_map(&y, second, &e) == OK, "%s", e.msg);
         CHECK(x.size == y.size && memcmp(x.data, y.data, x.size) == 0, "%s", dtype_name(types[i]));
         file_unmap(&x);
@@ -576,8 +661,8 @@ static void beyond_the_range(void) {
         *number(&c.weights.wpe, 1, 1) = 1e38f;
         *(float *)(uintptr_t)&c.weights.layers[1].ln2_b[2] = 1e38f;
         warnings = 0;
-        CHECK(write_anew(folder_path("m.gguf"), true, &c.weights, NULL, "n", type, &extra,
-                               NULL, &e) == OK,
+        CHECK(write_anew(folder_path("m.gguf"), true, &c.weights, NULL, "n", type, &extra, NULL,
+                         &e) == OK,
               "%s", e.msg);
         CHECK(gguf_load_model(&back, folder_path("m.gguf"), NULL, &e) == OK, "%s", e.msg);
         const struct gpt2_weights *w = &back.weights;
@@ -686,8 +771,7 @@ static void not_finite(void) {
         CHECK(strcmp(bad_text, want) == 0, "\"%s\", expected \"%s\"", bad_text, want);
         struct gguf_extra extra = {.source = "the-source"};
         const char *path = folder_path("bad.gguf");
-        CHECK(write_anew(path, false, w, NULL, "n", DTYPE_F16, &extra, NULL, &e) ==
-                  ERR_REFUSED,
+        CHECK(write_anew(path, false, w, NULL, "n", DTYPE_F16, &extra, NULL, &e) == ERR_REFUSED,
               "%s", e.msg);
         CHECK(strstr(e.msg, "the-source: tensor ") == e.msg && strstr(e.msg, want), "%s", e.msg);
         CHECK(!file_exists(path), "the file is there");
@@ -727,16 +811,22 @@ static void writing_fails(void) {
     struct checkpoint c;
     CHECK(checkpoint_random(&c, &shape, 3, &e) == OK, "%s", e.msg);
     const char *path = folder_write("there.gguf", "x", 1);
-    CHECK(write_anew(path, false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == ERR_USAGE && strstr(e.msg, "--force"), "%s", e.msg);
-    CHECK(write_anew(folder_path("no/where"), false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == ERR_FAILED, "%s", e.msg);
-    CHECK(write_anew(folder, true, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == ERR_USAGE, "%s", e.msg);
+    CHECK(write_anew(path, false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == ERR_USAGE &&
+              strstr(e.msg, "--force"),
+          "%s", e.msg);
+    CHECK(write_anew(folder_path("no/where"), false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL,
+                     &e) == ERR_FAILED,
+          "%s", e.msg);
+    CHECK(write_anew(folder, true, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == ERR_USAGE,
+          "%s", e.msg);
     FILE *fp = fopen(path, "rb");
     CHECK(fp && fgetc(fp) == 'x' && fgetc(fp) == EOF, "the file that was there is as it was");
     if (fp) fclose(fp);
     arena_free(&c.arena);
 }
 
-/* Ctrl-C while writing: the status says so, and neither the file nor its temporary stays. In a child, for the signal stays pending. */
+/* Ctrl-C while writing: the status says so, and neither the file nor its temporary stays. In a
+ * child, for the signal stays pending. */
 static void interrupted(void) {
     const struct gpt2_config shape = {1, 1, 4, 4, 4, 4, 1e-5f, GELU_TANH};
     struct checkpoint c;
@@ -751,9 +841,12 @@ static void interrupted(void) {
         raise(SIGINT);
         _exit(write_anew(path, false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e));
     }
-    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == ERR_INTERRUPTED, "status %d", status);
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+              WEXITSTATUS(status) == ERR_INTERRUPTED,
+          "status %d", status);
     DIR *d = opendir(folder);
-    for (struct dirent *f; d && (f = readdir(d));) CHECK(strncmp(f->d_name, "interrupted", 11) != 0, "%s is left", f->d_name);
+    for (struct dirent *f; d && (f = readdir(d));)
+        CHECK(strncmp(f->d_name, "interrupted", 11) != 0, "%s is left", f->d_name);
     if (d) closedir(d);
     arena_free(&c.arena);
 }
@@ -765,11 +858,16 @@ static void parameters(void) {
     static const struct {
         size_t layers, heads, width;
         uint64_t parameters;
-    } family[] = {{12, 12, 768, 124439808}, {24, 16, 1024, 354823168}, {36, 20, 1280, 774030080}, {48, 25, 1600, 1557611200}};
+    } family[] = {{12, 12, 768, 124439808},
+                  {24, 16, 1024, 354823168},
+                  {36, 20, 1280, 774030080},
+                  {48, 25, 1600, 1557611200}};
     for (size_t i = 0; i < 4; i++) {
-        struct gpt2_weights w = {.tied = true, .config = {family[i].layers, family[i].heads, family[i].width, 4 * family[i].width, 1024, 50257,
-                                                          1e-5f, GELU_TANH}};
-        CHECK(gpt2_parameters(&w) == family[i].parameters, "%llu", (unsigned long long)gpt2_parameters(&w));
+        struct gpt2_weights w = {.tied = true,
+                                 .config = {family[i].layers, family[i].heads, family[i].width,
+                                            4 * family[i].width, 1024, 50257, 1e-5f, GELU_TANH}};
+        CHECK(gpt2_parameters(&w) == family[i].parameters, "%llu",
+              (unsigned long long)gpt2_parameters(&w));
         CHECK(gpt2_config_check(&w.config, "file", &e) == OK, "%s", e.msg);
         w.tied = false;
         CHECK(gpt2_parameters(&w) == family[i].parameters + 50257 * family[i].width, "untied");
@@ -780,11 +878,12 @@ static void config_limits(void) {
     const struct gpt2_config good = {12, 12, 768, 3072, 1024, 50257, 1e-5f, GELU_TANH};
     const size_t big = (1u << 24) + 1, deep = (1u << 20) + 1;
     struct gpt2_config c;
-#define REFUSED(field, value, text)                                                                              \
-    do {                                                                                                         \
-        c = good;                                                                                                \
-        c.field = value;                                                                                         \
-        CHECK(gpt2_config_check(&c, "file", &e) == ERR_REFUSED && strstr(e.msg, text), "%s: %s", #field, e.msg); \
+#define REFUSED(field, value, text)                                                              \
+    do {                                                                                         \
+        c = good;                                                                                \
+        c.field = value;                                                                         \
+        CHECK(gpt2_config_check(&c, "file", &e) == ERR_REFUSED && strstr(e.msg, text), "%s: %s", \
+              #field, e.msg);                                                                    \
     } while (0)
     REFUSED(n_layer, 0, "number of layers is 0");
     REFUSED(n_layer, deep, "number of layers");
@@ -817,7 +916,8 @@ static void random_weights(void) {
     const struct gpt2_config shape = {2, 4, 64, 256, 16, 300, 1e-5f, GELU_TANH};
     struct checkpoint a, b, c;
     int threads = threads_count();
-    CHECK(checkpoint_random(&a, &shape, 7, &e) == OK && checkpoint_random(&c, &shape, 8, &e) == OK, "%s", e.msg);
+    CHECK(checkpoint_random(&a, &shape, 7, &e) == OK && checkpoint_random(&c, &shape, 8, &e) == OK,
+          "%s", e.msg);
     threads_set(3);
     CHECK(checkpoint_random(&b, &shape, 7, &e) == OK, "%s", e.msg);
     threads_set(threads);
@@ -826,10 +926,14 @@ static void random_weights(void) {
     CHECK(memcmp(a.weights.wte.data, a.weights.wpe.data, 4 * 64) != 0, "another matrix");
     /* the deviation of n numbers is off by 1/sqrt(2n): 0.8 % and less here */
     CHECK(fabs(deviation(&a.weights.layers[0].qkv) / 0.02 - 1) < 0.04, "qkv");
-    CHECK(fabs(deviation(&a.weights.layers[1].fcproj) / (0.02 / 2) - 1) < 0.04, "fcproj, divided by sqrt(2 * 2)");
+    CHECK(fabs(deviation(&a.weights.layers[1].fcproj) / (0.02 / 2) - 1) < 0.04,
+          "fcproj, divided by sqrt(2 * 2)");
     CHECK(fabs(deviation(&a.weights.layers[1].proj) / (0.02 / 2) - 1) < 0.05, "proj");
-    CHECK(a.weights.layers[0].ln1_w[63] == 1 && a.weights.layers[0].ln1_b[63] == 0 && a.weights.lnf_w[0] == 1, "norms");
-    CHECK(a.vocab.n == 0 && a.weights.tied && a.weights.head.data == a.weights.wte.data, "no vocabulary, tied");
+    CHECK(a.weights.layers[0].ln1_w[63] == 1 && a.weights.layers[0].ln1_b[63] == 0 &&
+              a.weights.lnf_w[0] == 1,
+          "norms");
+    CHECK(a.vocab.n == 0 && a.weights.tied && a.weights.head.data == a.weights.wte.data,
+          "no vocabulary, tied");
     struct gpt2_config none = shape;
     none.n_head = 3;
     arena_free(&a.arena);

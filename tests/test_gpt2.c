@@ -1,4 +1,5 @@
-/* The real GPT-2 124M, where a user has it: what it is known to output, from public test suites (gpt2-golden/ names each source). */
+/* The real GPT-2 124M, where a user has it: what it is known to output, from public test suites
+ * (gpt2-golden/ names each source). */
 #include "test.h"
 
 #include "base/json.h"
@@ -35,8 +36,10 @@ static bool ready(struct json *j) {
     const struct kernels *k;
     if (!path || !golden(j)) return false;
     if (!tried && (tried = true)) {
-        opened = kernels_get(&k, NULL, &e) == OK && checkpoint_open(&model, path, NULL, NULL, &e) == OK &&
-                 gpt2_session_open(&session, &model.weights, k, "fp32", NULL, 1, model.weights.config.n_ctx, 64, &e) == OK;
+        opened = kernels_get(&k, NULL, &e) == OK &&
+                 checkpoint_open(&model, path, NULL, NULL, &e) == OK &&
+                 gpt2_session_open(&session, &model.weights, k, "fp32", NULL, 1,
+                                   model.weights.config.n_ctx, 64, &e) == OK;
         logits = arena_alloc(&arena, model.weights.config.n_vocab, sizeof *logits);
         CHECK(opened && logits, "%s: %s", path, e.msg);
     }
@@ -80,9 +83,12 @@ static void greedy_continuations(void) {
         int32_t prompt[512], expected[512];
         size_t n = 0, n_expected = 0, same = 0;
         while (json_next_key(&j, &key)) {
-            if (json_is(key, "prompt_ids")) n = read_ids(&j, prompt, 512);
-            else if (json_is(key, "output_ids")) n_expected = read_ids(&j, expected, 512);
-            else json_skip(&j);
+            if (json_is(key, "prompt_ids"))
+                n = read_ids(&j, prompt, 512);
+            else if (json_is(key, "output_ids"))
+                n_expected = read_ids(&j, expected, 512);
+            else
+                json_skip(&j);
         }
         gpt2_rewind(&session, 0, 0);
         CHECK(gpt2_prefill(&session, 0, prompt, n, logits, &e) == OK, "%s", e.msg);
@@ -118,13 +124,15 @@ static void published_logits(void) {
                     row[n_row].id = (int32_t)strtol(id.s, NULL, 10);
                     json_double(&j, &row[n_row].logit);
                 }
-            } else json_skip(&j);
+            } else
+                json_skip(&j);
         }
         if (!n || !n_row) continue;
         gpt2_rewind(&session, 0, 0);
         CHECK(gpt2_prefill(&session, 0, prompt, n, logits, &e) == OK, "%s", e.msg);
         for (size_t i = 0; i < n_row; i++, seen++)
-            CHECK(fabs(logits[row[i].id] - row[i].logit) <= bound, "logit %d is %g, expected %g", row[i].id, logits[row[i].id], row[i].logit);
+            CHECK(fabs(logits[row[i].id] - row[i].logit) <= bound, "logit %d is %g, expected %g",
+                  row[i].id, logits[row[i].id], row[i].logit);
     }
     CHECK(seen >= 8, "%zu logits", seen);
 }

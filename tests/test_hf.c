@@ -1,4 +1,5 @@
-/* GPT-2 in Hugging Face files: every number lands where it belongs, whatever the file's type and names; and its tokenizer. */
+/* GPT-2 in Hugging Face files: every number lands where it belongs, whatever the file's type and
+ * names; and its tokenizer. */
 #include "bad/folder.h"
 #include "bad/tiny_hf.h"
 #include "checkpoint/checkpoint.h"
@@ -25,19 +26,27 @@ static bool opens(const char *path) {
     return rc == OK;
 }
 
-static void write_text(const char *name, const char *text) { folder_write(name, text, strlen(text)); }
+static void write_text(const char *name, const char *text) {
+    folder_write(name, text, strlen(text));
+}
 
-/* Is m, as [rows][cols], the stored tensor at p, as [rows][cols] or, turned, as [cols][rows]? Bit by bit. */
-static bool same_matrix(const struct matrix *m, const uint8_t *p, enum dtype type, size_t rows, size_t cols, bool turned) {
+/* Is m, as [rows][cols], the stored tensor at p, as [rows][cols] or, turned, as [cols][rows]? Bit
+ * by bit. */
+static bool same_matrix(const struct matrix *m, const uint8_t *p, enum dtype type, size_t rows,
+                        size_t cols, bool turned) {
     size_t item = type == DTYPE_F32 ? 4 : 2;
-    if (m->type != type || m->rows != rows || m->cols != cols || (uintptr_t)m->data % item) return false;
+    if (m->type != type || m->rows != rows || m->cols != cols || (uintptr_t)m->data % item)
+        return false;
     for (size_t r = 0; r < rows; r++)
         for (size_t k = 0; k < cols; k++)
-            if (memcmp((const uint8_t *)m->data + (r * cols + k) * item, p + (turned ? k * rows + r : r * cols + k) * item, item) != 0) return false;
+            if (memcmp((const uint8_t *)m->data + (r * cols + k) * item,
+                       p + (turned ? k * rows + r : r * cols + k) * item, item) != 0)
+                return false;
     return true;
 }
 
-/* The number at index i of a stored tensor, with the bits of bfloat16 put back by hand; f16 through the tested conversion. */
+/* The number at index i of a stored tensor, with the bits of bfloat16 put back by hand; f16 through
+ * the tested conversion. */
 static float stored(const uint8_t *p, enum dtype type, size_t i) {
     uint32_t bits = 0;
     float x;
@@ -46,8 +55,10 @@ static float stored(const uint8_t *p, enum dtype type, size_t i) {
         memcpy(&h, p + 2 * i, 2);
         return f16_to_f32(h);
     }
-    if (type == DTYPE_F32) memcpy(&bits, p + 4 * i, 4);
-    else bits = (uint32_t)p[2 * i] << 16 | (uint32_t)p[2 * i + 1] << 24;
+    if (type == DTYPE_F32)
+        memcpy(&bits, p + 4 * i, 4);
+    else
+        bits = (uint32_t)p[2 * i] << 16 | (uint32_t)p[2 * i + 1] << 24;
     memcpy(&x, &bits, 4);
     return x;
 }
@@ -72,24 +83,40 @@ static const uint8_t *layer_data(const char *prefix, size_t i, const char *part)
 static void compare(struct tiny_shape s, const char *prefix, enum dtype type) {
     char name[64];
     const struct gpt2_weights *w = &c.weights;
-#define MODEL(part) (snprintf(name, sizeof name, "%s%s", prefix, part), st_get(&tiny, name)->data.data)
+#define MODEL(part) \
+    (snprintf(name, sizeof name, "%s%s", prefix, part), st_get(&tiny, name)->data.data)
     CHECK(same_matrix(&w->wte, MODEL("wte.weight"), type, s.V, s.C, false), "wte");
     CHECK(same_matrix(&w->wpe, MODEL("wpe.weight"), type, s.T, s.C, false), "wpe");
-    CHECK(same_vector(w->lnf_w, MODEL("ln_f.weight"), type, s.C) && same_vector(w->lnf_b, MODEL("ln_f.bias"), type, s.C), "ln_f");
+    CHECK(same_vector(w->lnf_w, MODEL("ln_f.weight"), type, s.C) &&
+              same_vector(w->lnf_b, MODEL("ln_f.bias"), type, s.C),
+          "ln_f");
     for (size_t i = 0; i < s.L; i++) {
         const struct gpt2_layer *l = &w->layers[i];
-        CHECK(same_matrix(&l->qkv, layer_data(prefix, i, "attn.c_attn.weight"), type, 3 * s.C, s.C, true), "qkv %zu", i);
-        CHECK(same_matrix(&l->proj, layer_data(prefix, i, "attn.c_proj.weight"), type, s.C, s.C, true), "proj %zu", i);
-        CHECK(same_matrix(&l->fc, layer_data(prefix, i, "mlp.c_fc.weight"), type, s.F, s.C, true), "fc %zu", i);
-        CHECK(same_matrix(&l->fcproj, layer_data(prefix, i, "mlp.c_proj.weight"), type, s.C, s.F, true), "fcproj %zu", i);
-        CHECK(same_vector(l->ln1_w, layer_data(prefix, i, "ln_1.weight"), type, s.C), "ln1_w %zu", i);
+        CHECK(same_matrix(&l->qkv, layer_data(prefix, i, "attn.c_attn.weight"), type, 3 * s.C, s.C,
+                          true),
+              "qkv %zu", i);
+        CHECK(same_matrix(&l->proj, layer_data(prefix, i, "attn.c_proj.weight"), type, s.C, s.C,
+                          true),
+              "proj %zu", i);
+        CHECK(same_matrix(&l->fc, layer_data(prefix, i, "mlp.c_fc.weight"), type, s.F, s.C, true),
+              "fc %zu", i);
+        CHECK(same_matrix(&l->fcproj, layer_data(prefix, i, "mlp.c_proj.weight"), type, s.C, s.F,
+                          true),
+              "fcproj %zu", i);
+        CHECK(same_vector(l->ln1_w, layer_data(prefix, i, "ln_1.weight"), type, s.C), "ln1_w %zu",
+              i);
         CHECK(same_vector(l->ln1_b, layer_data(prefix, i, "ln_1.bias"), type, s.C), "ln1_b %zu", i);
-        CHECK(same_vector(l->qkv_b, layer_data(prefix, i, "attn.c_attn.bias"), type, 3 * s.C), "qkv_b %zu", i);
-        CHECK(same_vector(l->proj_b, layer_data(prefix, i, "attn.c_proj.bias"), type, s.C), "proj_b %zu", i);
-        CHECK(same_vector(l->ln2_w, layer_data(prefix, i, "ln_2.weight"), type, s.C), "ln2_w %zu", i);
+        CHECK(same_vector(l->qkv_b, layer_data(prefix, i, "attn.c_attn.bias"), type, 3 * s.C),
+              "qkv_b %zu", i);
+        CHECK(same_vector(l->proj_b, layer_data(prefix, i, "attn.c_proj.bias"), type, s.C),
+              "proj_b %zu", i);
+        CHECK(same_vector(l->ln2_w, layer_data(prefix, i, "ln_2.weight"), type, s.C), "ln2_w %zu",
+              i);
         CHECK(same_vector(l->ln2_b, layer_data(prefix, i, "ln_2.bias"), type, s.C), "ln2_b %zu", i);
-        CHECK(same_vector(l->fc_b, layer_data(prefix, i, "mlp.c_fc.bias"), type, s.F), "fc_b %zu", i);
-        CHECK(same_vector(l->fcproj_b, layer_data(prefix, i, "mlp.c_proj.bias"), type, s.C), "fcproj_b %zu", i);
+        CHECK(same_vector(l->fc_b, layer_data(prefix, i, "mlp.c_fc.bias"), type, s.F), "fc_b %zu",
+              i);
+        CHECK(same_vector(l->fcproj_b, layer_data(prefix, i, "mlp.c_proj.bias"), type, s.C),
+              "fcproj_b %zu", i);
     }
 }
 
@@ -100,10 +127,12 @@ static const char *write_tiny(void) {
     return path;
 }
 
-/* Each number type, names with and without prefix, with the masks of old files, and each kind of head. */
+/* Each number type, names with and without prefix, with the masks of old files, and each kind of
+ * head. */
 static void all_forms(void) {
     static const enum dtype types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16};
-    static const char *const names[] = {"F32", "F16", "BF16"}, *const prefixes[] = {"", "transformer."};
+    static const char *const names[] = {"F32", "F16", "BF16"}, *const prefixes[] = {"",
+                                                                                    "transformer."};
     write_text("config.json", TINY_CONFIG);
     for (int form = 0; form < 3 * 2 * 3; form++) {
         enum dtype type = types[form % 3];
@@ -122,12 +151,16 @@ static void all_forms(void) {
         }
         if (!opens(write_tiny())) continue;
         const struct gpt2_config *g = &c.weights.config;
-        CHECK(g->n_layer == 2 && g->n_head == 2 && g->n_embd == 8 && g->n_inner == 12 && g->n_ctx == 3 && g->n_vocab == 5, "shape");
+        CHECK(g->n_layer == 2 && g->n_head == 2 && g->n_embd == 8 && g->n_inner == 12 &&
+                  g->n_ctx == 3 && g->n_vocab == 5,
+              "shape");
         CHECK(g->norm_eps == 1e-5f && g->activation == GELU_TANH, "eps %g", (double)g->norm_eps);
         compare(TINY, prefix, type);
         CHECK(c.weights.tied == (head != 2), "form %d: tied", form);
         if (head == 2)
-            CHECK(same_matrix(&c.weights.head, st_get(&tiny, "lm_head.weight")->data.data, type, TINY.V, TINY.C, false), "head");
+            CHECK(same_matrix(&c.weights.head, st_get(&tiny, "lm_head.weight")->data.data, type,
+                              TINY.V, TINY.C, false),
+                  "head");
         else
             CHECK(c.weights.head.data == c.weights.wte.data, "a tied head is wte itself");
         checkpoint_close(&c);
@@ -289,12 +322,18 @@ static void config_fields(void) {
     static const struct tiny_shape s = {1, 8, 32, 2, 3};
     tiny_hf(&tiny, s, "", "F32");
     write_tiny();
-    write_text("config.json", "{\"x\":{\"n_head\":[7]},\"n_head\":1,\"n_ctx\":2,\"n_inner\":null,\"activation_function\":\"gelu\","
-                              "\"layer_norm_epsilon\":1e-6,\"reorder_and_upcast_attn\":true,\"scale_attn_weights\":true,\"tie_word_embeddings\":true}");
+    write_text("config.json", "{\"x\":{\"n_head\":[7]},\"n_head\":1,\"n_ctx\":2,\"n_inner\":null,"
+                              "\"activation_function\":\"gelu\","
+                              "\"layer_norm_epsilon\":1e-6,\"reorder_and_upcast_attn\":true,"
+                              "\"scale_attn_weights\":true,\"tie_word_embeddings\":true}");
     if (opens(folder)) {
         const struct gpt2_config *g = &c.weights.config;
-        CHECK(g->n_head == 1 && g->n_ctx == 2 && g->n_inner == 32 && g->activation == GELU_ERF && g->norm_eps == 1e-6f, "fields");
-        CHECK(strcmp(c.format, "safetensors") == 0 && strcmp(c.name, path_base(folder)) == 0 && c.file_bytes > 0, "%s %s", c.format, c.name);
+        CHECK(g->n_head == 1 && g->n_ctx == 2 && g->n_inner == 32 && g->activation == GELU_ERF &&
+                  g->norm_eps == 1e-6f,
+              "fields");
+        CHECK(strcmp(c.format, "safetensors") == 0 && strcmp(c.name, path_base(folder)) == 0 &&
+                  c.file_bytes > 0,
+              "%s %s", c.format, c.name);
         CHECK(c.vocab.n == 0 && c.vocab.eos == -1, "no tokenizer");
         checkpoint_close(&c);
     }
@@ -314,16 +353,22 @@ static void stories(void) {
     if (opens(path)) {
         const struct gpt2_config *g = &c.weights.config;
         const struct gpt2_layer *l = c.weights.layers;
-        CHECK(g->n_layer == 6 && g->n_head == 4 && g->n_embd == 256 && g->n_inner == 1024 && g->n_ctx == 1024 && g->n_vocab == 4096, "shape");
-        CHECK(warnings == 0 && c.weights.tied && gpt2_parameters(&c.weights) == 6049792, "%d warnings", warnings);
+        CHECK(g->n_layer == 6 && g->n_head == 4 && g->n_embd == 256 && g->n_inner == 1024 &&
+                  g->n_ctx == 1024 && g->n_vocab == 4096,
+              "shape");
+        CHECK(warnings == 0 && c.weights.tied && gpt2_parameters(&c.weights) == 6049792,
+              "%d warnings", warnings);
         CHECK(same_matrix(&c.weights.wte, data, DTYPE_F32, 4096, 256, false), "wte");
         CHECK(same_matrix(&c.weights.wpe, data + 4194304, DTYPE_F32, 1024, 256, false), "wpe");
         CHECK(same_matrix(&l->qkv, data + 5244928, DTYPE_F32, 768, 256, true), "qkv");
         CHECK(same_matrix(&l->proj, data + 6034432, DTYPE_F32, 256, 256, true), "proj");
         CHECK(same_matrix(&l->fc, data + 6299648, DTYPE_F32, 1024, 256, true), "fc");
         CHECK(same_matrix(&l->fcproj, data + 7352320, DTYPE_F32, 256, 1024, true), "fcproj");
-        CHECK(same_vector(l->ln2_b, data + 6298624, DTYPE_F32, 256) && same_vector(c.weights.lnf_b, data + 24198144, DTYPE_F32, 256), "norms");
-        CHECK(c.arena.bytes < c.file_bytes + ((size_t)16 << 20), "%zu bytes for a file of %zu", c.arena.bytes, c.file_bytes);
+        CHECK(same_vector(l->ln2_b, data + 6298624, DTYPE_F32, 256) &&
+                  same_vector(c.weights.lnf_b, data + 24198144, DTYPE_F32, 256),
+              "norms");
+        CHECK(c.arena.bytes < c.file_bytes + ((size_t)16 << 20), "%zu bytes for a file of %zu",
+              c.arena.bytes, c.file_bytes);
         checkpoint_close(&c);
     }
     file_unmap(&f);
@@ -336,9 +381,14 @@ static void nano_sort(void) {
     const uint8_t *data = map_at(path, &f, 8 + 3696);
     if (opens(path)) {
         const struct gpt2_config *g = &c.weights.config;
-        CHECK(g->n_layer == 3 && g->n_head == 3 && g->n_embd == 48 && g->n_inner == 192 && g->n_ctx == 11 && g->n_vocab == 3, "shape");
-        CHECK(!c.weights.tied && same_matrix(&c.weights.head, data + 339264, DTYPE_F32, 3, 48, false), "head");
-        CHECK(same_matrix(&c.weights.layers[0].proj, data + 28416, DTYPE_F32, 48, 48, true), "proj");
+        CHECK(g->n_layer == 3 && g->n_head == 3 && g->n_embd == 48 && g->n_inner == 192 &&
+                  g->n_ctx == 11 && g->n_vocab == 3,
+              "shape");
+        CHECK(!c.weights.tied &&
+                  same_matrix(&c.weights.head, data + 339264, DTYPE_F32, 3, 48, false),
+              "head");
+        CHECK(same_matrix(&c.weights.layers[0].proj, data + 28416, DTYPE_F32, 48, 48, true),
+              "proj");
         checkpoint_close(&c);
     }
     file_unmap(&f);
@@ -355,7 +405,8 @@ static struct vocab load_vocab(const char *path) {
 }
 
 static bool token_is(const struct vocab *v, uint32_t id, const char *s, size_t n) {
-    return id < v->n && v->offset[id + 1] - v->offset[id] == n && memcmp(v->bytes + v->offset[id], s, n) == 0;
+    return id < v->n && v->offset[id + 1] - v->offset[id] == n &&
+           memcmp(v->bytes + v->offset[id], s, n) == 0;
 }
 
 static bool same_vocab(const struct vocab *a, const struct vocab *b) {
@@ -372,19 +423,29 @@ static size_t count_control(const struct vocab *v) {
     return n;
 }
 
-/* Spellings decoded, merges in order, what no merge makes is control, and ends of lines of either kind. */
+/* Spellings decoded, merges in order, what no merge makes is control, and ends of lines of either
+ * kind. */
 static void vocab_pair(void) {
     unlink(folder_path("config.json"));
-    write_text("vocab.json", "{\"<|endoftext|>\": 5, \"b\": 1, \"\\u0120a\": 3, \"a\": 0, \"\xc4\xa0\": 2, \"\\\"\": 6, \"<pad>\": 7, \"\xc4\xa0""ab\": 4}");
-    write_text("merges.txt", "#version: 0.2\r\n\xc4\xa0 a\r\n\xc4\xa0""a b");
+    write_text("vocab.json", "{\"<|endoftext|>\": 5, \"b\": 1, \"\\u0120a\": 3, \"a\": 0, "
+                             "\"\xc4\xa0\": 2, \"\\\"\": 6, \"<pad>\": 7, \"\xc4\xa0"
+                             "ab\": 4}");
+    write_text("merges.txt", "#version: 0.2\r\n\xc4\xa0 a\r\n\xc4\xa0"
+                             "a b");
     struct vocab v = load_vocab(folder);
-    CHECK(v.n == 8 && v.n_merges == 2 && v.eos == 5 && v.bos == 5, "n %u merges %u eos %d", v.n, v.n_merges, v.eos);
-    CHECK(token_is(&v, 2, " ", 1) && token_is(&v, 3, " a", 2) && token_is(&v, 4, " ab", 3) && token_is(&v, 6, "\"", 1), "tokens");
+    CHECK(v.n == 8 && v.n_merges == 2 && v.eos == 5 && v.bos == 5, "n %u merges %u eos %d", v.n,
+          v.n_merges, v.eos);
+    CHECK(token_is(&v, 2, " ", 1) && token_is(&v, 3, " a", 2) && token_is(&v, 4, " ab", 3) &&
+              token_is(&v, 6, "\"", 1),
+          "tokens");
     CHECK(token_is(&v, 5, "<|endoftext|>", 13) && v.kind[5] && v.kind[7] && count_control(&v) == 2,
           "control");
-    CHECK(v.merges[0].left == 2 && v.merges[0].right == 0 && v.merges[0].merged == 3, "first merge");
-    CHECK(v.merges[1].left == 3 && v.merges[1].right == 1 && v.merges[1].merged == 4, "second merge");
-    struct vocab by_file = load_vocab(folder_path("vocab.json")), by_merges = load_vocab(folder_path("merges.txt"));
+    CHECK(v.merges[0].left == 2 && v.merges[0].right == 0 && v.merges[0].merged == 3,
+          "first merge");
+    CHECK(v.merges[1].left == 3 && v.merges[1].right == 1 && v.merges[1].merged == 4,
+          "second merge");
+    struct vocab by_file = load_vocab(folder_path("vocab.json")),
+                 by_merges = load_vocab(folder_path("merges.txt"));
     CHECK(same_vocab(&v, &by_file) && same_vocab(&v, &by_merges), "by folder and by file");
     write_text("config.json", "{\"bos_token_id\":1,\"eos_token_id\":[7,5]}");
     v = load_vocab(folder);
@@ -397,18 +458,26 @@ static void vocab_pair(void) {
     unlink(folder_path("vocab.json"));
 }
 
-#define PARTS "\"model\":{\"type\":\"BPE\",\"unk_token\":null,\"continuing_subword_prefix\":\"\",\"end_of_word_suffix\":null,\"vocab\":"
+#define PARTS                                                                                     \
+    "\"model\":{\"type\":\"BPE\",\"unk_token\":null,\"continuing_subword_prefix\":\"\",\"end_of_" \
+    "word_suffix\":null,\"vocab\":"
 #define SMALL "{\"a\":0,\"b\":1,\"ab\":2,\"\\u0120\":3,\"<|endoftext|>\":4}"
 
-/* Added tokens: special and in the vocabulary, special and beyond it, neither special nor in it; with spaces, which no spelling has. */
+/* Added tokens: special and in the vocabulary, special and beyond it, neither special nor in it;
+ * with spaces, which no spelling has. */
 static void added_tokens(void) {
     write_text("tokenizer.json",
-               "{" PARTS SMALL ",\"merges\":[[\"a\",\"b\"]]},\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},"
-               "\"added_tokens\":[{\"id\":4,\"special\":true,\"content\":\"<|endoftext|>\",\"lstrip\":false},{\"id\":6,\"content\":\"a b\",\"special\":false},"
-               "{\"id\":5,\"content\":\"[\xe2\x82\xac ]\",\"special\":true},{\"id\":2,\"content\":\"ab\",\"special\":false}]}");
+               "{" PARTS SMALL ",\"merges\":[[\"a\",\"b\"]]},\"normalizer\":null,\"pre_tokenizer\":"
+               "{\"type\":\"ByteLevel\",\"add_prefix_space\":false},"
+               "\"added_tokens\":[{\"id\":4,\"special\":true,\"content\":\"<|endoftext|>\","
+               "\"lstrip\":false},{\"id\":6,\"content\":\"a b\",\"special\":false},"
+               "{\"id\":5,\"content\":\"[\xe2\x82\xac "
+               "]\",\"special\":true},{\"id\":2,\"content\":\"ab\",\"special\":false}]}");
     struct vocab v = load_vocab(folder);
     CHECK(v.n == 7 && v.n_merges == 1 && v.eos == 4, "n %u", v.n);
-    CHECK(token_is(&v, 3, " ", 1) && token_is(&v, 5, "[\xe2\x82\xac ]", 6) && token_is(&v, 6, "a b", 3), "tokens");
+    CHECK(token_is(&v, 3, " ", 1) && token_is(&v, 5, "[\xe2\x82\xac ]", 6) &&
+              token_is(&v, 6, "a b", 3),
+          "tokens");
     CHECK(v.kind[4] == TOKEN_CONTROL && v.kind[5] == TOKEN_CONTROL && v.kind[6] == TOKEN_ADDED &&
               count_control(&v) == 2,
           "control");
@@ -427,7 +496,7 @@ static const struct vocab *load_text(const char *tokenizer_json) {
 }
 
 #define ADDED(flags) \
-    "{" PARTS SMALL \
+    "{" PARTS SMALL  \
     ",\"merges\":[\"a b\"]},\"added_tokens\":[{\"id\":5,\"content\":\"x y\"," flags "}]}"
 
 /* How a text is searched for an added token; padding called "a", which is a byte; a token that
@@ -467,14 +536,14 @@ static void added_flags(void) {
     "{" settings "\"model\":{" model "\"vocab\":" SMALL ",\"merges\":[\"a b\"]}}"
 #define BYTE_LEVEL(regex) \
     "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true" regex "}"
-#define GPT2_SPLIT \
+#define GPT2_SPLIT                                                                               \
     "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"'s|'t|'re|'ve|'m|'ll|'d| ?\\\\p{L}+| ?\\\\p{N" \
-    "}+| ?[^\\\\s\\\\p{L}\\\\p{N}]+" \
+    "}+| ?[^\\\\s\\\\p{L}\\\\p{N}]+"                                                             \
     "|\\\\s+(?!\\\\S)|\\\\s+\"},\"behavior\":\"Isolated\",\"invert\":false}"
-#define TEMPLATE \
+#define TEMPLATE                                                                     \
     "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"ab\"," \
-    "\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}]," \
-    "\"pair\":[],\"special_tokens\":{\"x\":{\"ids\":[9]}," \
+    "\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],"                  \
+    "\"pair\":[],\"special_tokens\":{\"x\":{\"ids\":[9]},"                           \
     "\"ab\":{\"id\":\"ab\",\"ids\":[2],\"tokens\":[\"ab\"]}}}"
 
 /* Settings that are followed, and those that change nothing. What is refused stands in bad/vocab.c.
@@ -486,10 +555,8 @@ static void settings(void) {
         int add_bos; /* the id, -1: none */
     } cases[] = {
         {SETTINGS("", ""), false, false, -1},
-        {SETTINGS(
-             "",
-             "\"type\":\"BPE\",\"dropout\":null,\"unk_token\":\"<|endoftext|>\","
-             "\"fuse_unk\":true,\"byte_fallback\":true,"),
+        {SETTINGS("", "\"type\":\"BPE\",\"dropout\":null,\"unk_token\":\"<|endoftext|>\","
+                      "\"fuse_unk\":true,\"byte_fallback\":true,"),
          false, false, -1},
         {SETTINGS("", "\"dropout\":0.0,\"end_of_word_suffix\":\"\",\"ignore_merges\":false,"),
          false, false, -1},
@@ -577,18 +644,16 @@ static void added_beside(void) {
     CHECK(v.kind[5] == TOKEN_ADDED && v.kind[6] == TOKEN_ADDED &&
               v.match[5] == (MATCH_TEXT | MATCH_LATER),
           "match %d", v.match[5]);
-    write_text(
-        "special_tokens_map.json",
-        "{\"eos_token\": \"<|endoftext|>\", \"pad_token\": {\"content\": \"<pad>\","
-        " \"lstrip\": false}}");
+    write_text("special_tokens_map.json",
+               "{\"eos_token\": \"<|endoftext|>\", \"pad_token\": {\"content\": \"<pad>\","
+               " \"lstrip\": false}}");
     v = load_vocab(folder);
     CHECK(v.kind[4] == TOKEN_CONTROL && v.kind[5] == TOKEN_ADDED && v.kind[6] == TOKEN_CONTROL &&
               v.match[6] == MATCH_SPECIAL && v.eos == 4,
           "special");
-    write_text(
-        "special_tokens_map.json",
-        "{\"additional_special_tokens\": [\"resto 1\", {\"content\": \"<pad>\"}],"
-        " \"eos_token\": \"<pad>\"}");
+    write_text("special_tokens_map.json",
+               "{\"additional_special_tokens\": [\"resto 1\", {\"content\": \"<pad>\"}],"
+               " \"eos_token\": \"<pad>\"}");
     v = load_vocab(folder);
     CHECK(v.kind[5] == TOKEN_CONTROL && v.kind[6] == TOKEN_CONTROL && v.eos == 6, "eos %d", v.eos);
     write_text("config.json", "{\"eos_token_id\": 5, \"bos_token_id\": 99}");
@@ -596,13 +661,12 @@ static void added_beside(void) {
     CHECK(v.eos == 5 && v.bos == 4 && v.n_warnings == 1 &&
               strstr(v.warning[0], "the bos token is 99, but there are only 7 tokens"),
           "eos %d", v.eos);
-    write_text(
-        "tokenizer_config.json",
-        "{\"added_tokens_decoder\": {\"6\": {\"content\": \"<pad>\","
-        " \"special\": false, \"single_word\": true},"
-        "\"7\": {\"content\": \"<s>\", \"special\": true}},"
-        " \"bos_token\": \"<s>\", \"add_bos_token\": true,"
-        "\"model_max_length\": 1000000000000000019884624838656, \"x\": NaN}");
+    write_text("tokenizer_config.json",
+               "{\"added_tokens_decoder\": {\"6\": {\"content\": \"<pad>\","
+               " \"special\": false, \"single_word\": true},"
+               "\"7\": {\"content\": \"<s>\", \"special\": true}},"
+               " \"bos_token\": \"<s>\", \"add_bos_token\": true,"
+               "\"model_max_length\": 1000000000000000019884624838656, \"x\": NaN}");
     write_text("special_tokens_map.json", "{\"bos_token\": \"resto 1\"}");
     v = load_vocab(folder);
     CHECK(v.n == 8 && token_is(&v, 7, "<s>", 3) && v.kind[7] == TOKEN_CONTROL &&
@@ -617,11 +681,9 @@ static void added_beside(void) {
 static void both_forms(void) {
     write_text("vocab.json", SMALL);
     write_text("merges.txt", "a b\n");
-    write_text(
-        "tokenizer.json",
-        "{" PARTS SMALL
-        ",\"merges\":[\"a b\"]},\"added_tokens\":[{\"id\":4,"
-        "\"content\":\"<|endoftext|>\",\"special\":true}]}");
+    write_text("tokenizer.json",
+               "{" PARTS SMALL ",\"merges\":[\"a b\"]},\"added_tokens\":[{\"id\":4,"
+               "\"content\":\"<|endoftext|>\",\"special\":true}]}");
     struct vocab v = load_vocab(folder);
     CHECK(v.n == 5 && v.eos == 4 && v.n_warnings == 0, "the same: %s",
           v.n_warnings ? v.warning[0] : "");
@@ -645,8 +707,10 @@ static void both_forms(void) {
 }
 
 /* tokenizer.json made of a vocab.json and a merges.txt, merges as lines or as pairs. */
-static void put_tokenizer_json(struct bytes *b, const struct file *vocab, const struct file *merges, bool pairs) {
-    const char *p = (const char *)merges->data, *end = p + merges->size, *line = memchr(p, '\n', merges->size);
+static void put_tokenizer_json(struct bytes *b, const struct file *vocab, const struct file *merges,
+                               bool pairs) {
+    const char *p = (const char *)merges->data, *end = p + merges->size,
+               *line = memchr(p, '\n', merges->size);
     put_text(b, "{\"version\":\"1.0\"," PARTS);
     put_bytes(b, vocab->data, vocab->size);
     put_text(b, ",\"merges\":[");
@@ -656,8 +720,10 @@ static void put_tokenizer_json(struct bytes *b, const struct file *vocab, const 
         put_text(b, pairs ? "[\"" : "\"");
         for (; p < line; p++) {
             if (*p == '"' || *p == '\\') put_text(b, "\\");
-            if (*p == ' ' && pairs) put_text(b, "\",\"");
-            else put_u8(b, (uint8_t)*p);
+            if (*p == ' ' && pairs)
+                put_text(b, "\",\"");
+            else
+                put_u8(b, (uint8_t)*p);
         }
         put_text(b, pairs ? "\"]" : "\"");
     }
@@ -674,7 +740,8 @@ static void compare_forms(const char *vocab_path, const char *merges_path) {
         struct bytes b = {0};
         put_tokenizer_json(&b, &vocab, &merges, pairs);
         struct vocab one = load_vocab(folder_write("tokenizer.json", b.data, b.size));
-        CHECK(same_vocab(&pair, &one), "pairs %d: %u tokens, %u merges", pairs, one.n, one.n_merges);
+        CHECK(same_vocab(&pair, &one), "pairs %d: %u tokens, %u merges", pairs, one.n,
+              one.n_merges);
         bytes_free(&b);
     }
     unlink(folder_path("tokenizer.json"));
@@ -688,7 +755,9 @@ static void stories_vocab(void) {
     CHECK(v.n == 4096 && v.n_merges == 4096 - 256 - 1 && v.eos == 4095 && v.kind[4095] &&
               count_control(&v) == 1,
           "counts");
-    CHECK(token_is(&v, v.merges[0].left, " ", 1) && token_is(&v, v.merges[0].right, "t", 1) && token_is(&v, v.merges[0].merged, " t", 2), "merge 0");
+    CHECK(token_is(&v, v.merges[0].left, " ", 1) && token_is(&v, v.merges[0].right, "t", 1) &&
+              token_is(&v, v.merges[0].merged, " t", 2),
+          "merge 0");
     compare_forms(path, merges);
 }
 
@@ -697,11 +766,15 @@ static void gpt2_vocab(void) {
     const char *merges = test_gpt2_tokenizer("merges.txt");
     if (!path || !merges) SKIP(TEST_NO_GPT2_TOKENIZER);
     struct vocab v = load_vocab(path);
-    CHECK(v.n == 50257 && v.n_merges == 50000 && v.eos == 50256 && v.bos == 50256, "n %u merges %u", v.n, v.n_merges);
+    CHECK(v.n == 50257 && v.n_merges == 50000 && v.eos == 50256 && v.bos == 50256, "n %u merges %u",
+          v.n, v.n_merges);
     CHECK(v.kind[50256] && count_control(&v) == 1, "%zu control tokens", count_control(&v));
-    CHECK(token_is(&v, 188, "\0", 1) && token_is(&v, 15496, "Hello", 5) && token_is(&v, 995, " world", 6), "tokens");
+    CHECK(token_is(&v, 188, "\0", 1) && token_is(&v, 15496, "Hello", 5) &&
+              token_is(&v, 995, " world", 6),
+          "tokens");
     for (uint32_t i = 0; i < v.n_merges; i++)
-        CHECK(v.merges[i].merged == 256 + i, "merge %u makes %u", i, v.merges[i].merged); /* the id of a merged token is 256 + its rank */
+        CHECK(v.merges[i].merged == 256 + i, "merge %u makes %u", i,
+              v.merges[i].merged); /* the id of a merged token is 256 + its rank */
     compare_forms(path, merges);
 }
 

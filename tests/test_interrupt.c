@@ -33,12 +33,12 @@ static int after_interrupt(int (*fn)(void)) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-#define STOPS(fn)                                                                                  \
-    do {                                                                                           \
-        int without = fn();                                                                        \
-        CHECK(without == OK, #fn " fails: %s", e.msg);                                             \
-        int status = after_interrupt(fn);                                                          \
-        CHECK(status == ERR_INTERRUPTED, #fn " ends with %d after Ctrl-C", status);                \
+#define STOPS(fn)                                                                   \
+    do {                                                                            \
+        int without = fn();                                                         \
+        CHECK(without == OK, #fn " fails: %s", e.msg);                              \
+        int status = after_interrupt(fn);                                           \
+        CHECK(status == ERR_INTERRUPTED, #fn " ends with %d after Ctrl-C", status); \
     } while (0)
 
 static int make_random(void) {

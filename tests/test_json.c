@@ -7,39 +7,157 @@ struct text {
     const char *s;
     size_t n;
 };
-#define TEXT(s) {s, sizeof s - 1}
+#define TEXT(s) \
+    { s, sizeof s - 1 }
 
 static const struct text good[] = {
-    TEXT("null"), TEXT(" true "), TEXT("false\n"), TEXT("0"), TEXT("-0"), TEXT("10"), TEXT("-1.5e+3"), TEXT("1E400"), TEXT("0.0"), TEXT("0e0"),
-    TEXT("1e-0"), TEXT("123456789012345678901234567890"), TEXT("\"\""), TEXT("[]"), TEXT("{}"), TEXT("\t\r\n [ ] \t"), TEXT("[1,[2,[3]],{}]"),
-    TEXT("[null,true,false,0,\"\",[],{}]"), TEXT("{\"\":0}"), TEXT("{\"a\":1,\"a\":2}"), TEXT("{ \"a\" : [ 1 , 2 ] , \"b\" : { } }"),
-    TEXT("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\""), TEXT("\"\\u0000\""), TEXT("\"\\uABCD\\uabcd\""), TEXT("\"\\ud83d\\ude00\""), TEXT("\"\\\\u12\""),
-    TEXT("\"\x7f\""), TEXT("\"\xc2\x80\xdf\xbf\""), TEXT("\"\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf\""),
-    TEXT("\"\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\""), TEXT("[[[[]]]]"), TEXT("\"\\uFFFF\""), TEXT("\"a'b\""), TEXT("[\"]\",\"}\"]"),
+    TEXT("null"),
+    TEXT(" true "),
+    TEXT("false\n"),
+    TEXT("0"),
+    TEXT("-0"),
+    TEXT("10"),
+    TEXT("-1.5e+3"),
+    TEXT("1E400"),
+    TEXT("0.0"),
+    TEXT("0e0"),
+    TEXT("1e-0"),
+    TEXT("123456789012345678901234567890"),
+    TEXT("\"\""),
+    TEXT("[]"),
+    TEXT("{}"),
+    TEXT("\t\r\n [ ] \t"),
+    TEXT("[1,[2,[3]],{}]"),
+    TEXT("[null,true,false,0,\"\",[],{}]"),
+    TEXT("{\"\":0}"),
+    TEXT("{\"a\":1,\"a\":2}"),
+    TEXT("{ \"a\" : [ 1 , 2 ] , \"b\" : { } }"),
+    TEXT("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\""),
+    TEXT("\"\\u0000\""),
+    TEXT("\"\\uABCD\\uabcd\""),
+    TEXT("\"\\ud83d\\ude00\""),
+    TEXT("\"\\\\u12\""),
+    TEXT("\"\x7f\""),
+    TEXT("\"\xc2\x80\xdf\xbf\""),
+    TEXT("\"\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf\""),
+    TEXT("\"\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\""),
+    TEXT("[[[[]]]]"),
+    TEXT("\"\\uFFFF\""),
+    TEXT("\"a'b\""),
+    TEXT("[\"]\",\"}\"]"),
 };
 
 struct bad_text {
     const char *s;
     size_t n, at; /* at: where the error is reported */
 };
-#define BAD(s, at) {s, sizeof s - 1, at}
+#define BAD(s, at) \
+    { s, sizeof s - 1, at }
 
 static const struct bad_text bad[] = {
-    BAD("", 0), BAD("  ", 2), BAD("nul", 0), BAD("nulL", 0), BAD("nullx", 4), BAD("True", 0), BAD("tru", 0), BAD("NaN", 0), BAD("Infinity", 0),
-    BAD("-", 1), BAD("-a", 1), BAD("+1", 0), BAD("01", 0), BAD("-01", 1), BAD("1.", 2), BAD(".5", 0), BAD("1.e3", 2), BAD("1e", 2), BAD("1e+", 3),
-    BAD("1e1.5", 3), BAD("0x10", 1), BAD("1 2", 2), BAD("1_000", 1), BAD("-Infinity", 1), BAD("--1", 1), BAD("\xef\xbb\xbf" "1", 0),
-    BAD("\"", 1), BAD("\"a", 2), BAD("'a'", 0), BAD("\"\n\"", 1), BAD("\"\t\"", 1), BAD("\"\0\"", 1), BAD("\"\x1f\"", 1), BAD("\"\\x\"", 1),
-    BAD("\"\\", 1), BAD("\"\\\"", 3), BAD("\"\\a\"", 1), BAD("\"\\U0041\"", 1), BAD("\"\\u12\"", 1), BAD("\"\\u12G4\"", 1), BAD("\"\\u", 1),
-    BAD("\"\\ud800\"", 1), BAD("\"\\ud800\\u0041\"", 1), BAD("\"\\udc00\"", 1),
-    BAD("\"\\udc00\\udc00\"", 1), BAD("\"\\udfff\\udfff\"", 1),
-    BAD("\"\\udc00\\ud800\"", 1), BAD("\"\\ud800\\ud800\"", 1), BAD("\"\\ud83dx\"", 1),
-    BAD("\"\\\0\"", 1), BAD("\"\x80\"", 1), BAD("\"\xc0\x80\"", 1), BAD("\"\xc1\xbf\"", 1), BAD("\"\xc2\"", 1), BAD("\"\xe0\x9f\xbf\"", 1),
-    BAD("\"\xed\xa0\x80\"", 1), BAD("\"\xf0\x8f\xbf\xbf\"", 1), BAD("\"\xf4\x90\x80\x80\"", 1), BAD("\"\xf5\x80\x80\x80\"", 1), BAD("\"ab\xff\"", 3),
-    BAD("\"\xe2\x82\"", 1), BAD("[", 1), BAD("]", 0), BAD("[1", 2), BAD("[1,", 3), BAD("[1,]", 3), BAD("[,1]", 1), BAD("[1 2]", 3), BAD("[1,,2]", 3),
-    BAD("[1}", 2), BAD("[1:2]", 2), BAD("[]]", 2), BAD("{", 1), BAD("}", 0), BAD("{1:2}", 1), BAD("{a:1}", 1), BAD("{'a':1}", 1), BAD("{\"a\"", 4),
-    BAD("{\"a\" 1}", 5), BAD("{\"a\":}", 5), BAD("{\"a\":1,}", 7), BAD("{\"a\":1", 6), BAD("{\"a\":1]", 6), BAD("{\"a\"::1}", 5), BAD("{,}", 1),
-    BAD("{\"a\":1 \"b\":2}", 7), BAD("{null:1}", 1), BAD("{}{}", 2), BAD("// c\n1", 0), BAD("1 /* c */", 2), BAD("[1]#", 3), BAD("\v1", 0),
-    BAD("\f1", 0), BAD("\xc2\xa0" "1", 0), BAD("1\0", 1), BAD("\0", 0), BAD("[\0]", 1), BAD("[[[[[]]]]]", 4), BAD("{\"\":[{\"\":[[]]}]}", 10),
+    BAD("", 0),
+    BAD("  ", 2),
+    BAD("nul", 0),
+    BAD("nulL", 0),
+    BAD("nullx", 4),
+    BAD("True", 0),
+    BAD("tru", 0),
+    BAD("NaN", 0),
+    BAD("Infinity", 0),
+    BAD("-", 1),
+    BAD("-a", 1),
+    BAD("+1", 0),
+    BAD("01", 0),
+    BAD("-01", 1),
+    BAD("1.", 2),
+    BAD(".5", 0),
+    BAD("1.e3", 2),
+    BAD("1e", 2),
+    BAD("1e+", 3),
+    BAD("1e1.5", 3),
+    BAD("0x10", 1),
+    BAD("1 2", 2),
+    BAD("1_000", 1),
+    BAD("-Infinity", 1),
+    BAD("--1", 1),
+    BAD("\xef\xbb\xbf"
+        "1",
+        0),
+    BAD("\"", 1),
+    BAD("\"a", 2),
+    BAD("'a'", 0),
+    BAD("\"\n\"", 1),
+    BAD("\"\t\"", 1),
+    BAD("\"\0\"", 1),
+    BAD("\"\x1f\"", 1),
+    BAD("\"\\x\"", 1),
+    BAD("\"\\", 1),
+    BAD("\"\\\"", 3),
+    BAD("\"\\a\"", 1),
+    BAD("\"\\U0041\"", 1),
+    BAD("\"\\u12\"", 1),
+    BAD("\"\\u12G4\"", 1),
+    BAD("\"\\u", 1),
+    BAD("\"\\ud800\"", 1),
+    BAD("\"\\ud800\\u0041\"", 1),
+    BAD("\"\\udc00\"", 1),
+    BAD("\"\\udc00\\udc00\"", 1),
+    BAD("\"\\udfff\\udfff\"", 1),
+    BAD("\"\\udc00\\ud800\"", 1),
+    BAD("\"\\ud800\\ud800\"", 1),
+    BAD("\"\\ud83dx\"", 1),
+    BAD("\"\\\0\"", 1),
+    BAD("\"\x80\"", 1),
+    BAD("\"\xc0\x80\"", 1),
+    BAD("\"\xc1\xbf\"", 1),
+    BAD("\"\xc2\"", 1),
+    BAD("\"\xe0\x9f\xbf\"", 1),
+    BAD("\"\xed\xa0\x80\"", 1),
+    BAD("\"\xf0\x8f\xbf\xbf\"", 1),
+    BAD("\"\xf4\x90\x80\x80\"", 1),
+    BAD("\"\xf5\x80\x80\x80\"", 1),
+    BAD("\"ab\xff\"", 3),
+    BAD("\"\xe2\x82\"", 1),
+    BAD("[", 1),
+    BAD("]", 0),
+    BAD("[1", 2),
+    BAD("[1,", 3),
+    BAD("[1,]", 3),
+    BAD("[,1]", 1),
+    BAD("[1 2]", 3),
+    BAD("[1,,2]", 3),
+    BAD("[1}", 2),
+    BAD("[1:2]", 2),
+    BAD("[]]", 2),
+    BAD("{", 1),
+    BAD("}", 0),
+    BAD("{1:2}", 1),
+    BAD("{a:1}", 1),
+    BAD("{'a':1}", 1),
+    BAD("{\"a\"", 4),
+    BAD("{\"a\" 1}", 5),
+    BAD("{\"a\":}", 5),
+    BAD("{\"a\":1,}", 7),
+    BAD("{\"a\":1", 6),
+    BAD("{\"a\":1]", 6),
+    BAD("{\"a\"::1}", 5),
+    BAD("{,}", 1),
+    BAD("{\"a\":1 \"b\":2}", 7),
+    BAD("{null:1}", 1),
+    BAD("{}{}", 2),
+    BAD("// c\n1", 0),
+    BAD("1 /* c */", 2),
+    BAD("[1]#", 3),
+    BAD("\v1", 0),
+    BAD("\f1", 0),
+    BAD("\xc2\xa0"
+        "1",
+        0),
+    BAD("1\0", 1),
+    BAD("\0", 0),
+    BAD("[\0]", 1),
+    BAD("[[[[[]]]]]", 4),
+    BAD("{\"\":[{\"\":[[]]}]}", 10),
 };
 
 enum { LIMIT = 4 };
@@ -68,15 +186,19 @@ static void refuses_and_says_where(void) {
         struct json j = json_open(s, bad[i].n, LIMIT);
         bool ok = json_skip(&j) && json_end(&j);
         CHECK(!ok && j.error, "accepted %s", bad[i].s);
-        CHECK(j.error_at == bad[i].at, "%s: %s at %zu, expected %zu", bad[i].s, j.error, j.error_at, bad[i].at);
-        CHECK(json_peek(&j) == JSON_NOTHING && !json_skip(&j) && !json_next_item(&j) && !json_end(&j), "%s: goes on after the error", bad[i].s);
+        CHECK(j.error_at == bad[i].at, "%s: %s at %zu, expected %zu", bad[i].s, j.error, j.error_at,
+              bad[i].at);
+        CHECK(json_peek(&j) == JSON_NOTHING && !json_skip(&j) && !json_next_item(&j) &&
+                  !json_end(&j),
+              "%s: goes on after the error", bad[i].s);
         free(s);
     }
 }
 
 /* Every beginning of a good object or array is refused: none is complete. */
 static void refuses_truncation(void) {
-    static const char text[] = "{\"a\\u0041\\ud83d\\ude00\xc3\xa9\": [1, -2.5e-3, true, null, {\"b\": \"c\\n\"}]}";
+    static const char text[] =
+        "{\"a\\u0041\\ud83d\\ude00\xc3\xa9\": [1, -2.5e-3, true, null, {\"b\": \"c\\n\"}]}";
     for (size_t n = 0; n < sizeof text - 1; n++) {
         char *s = exact(text, n);
         struct json j = json_open(s, n, LIMIT);
@@ -91,9 +213,20 @@ static void uints(void) {
         const char *s;
         bool ok;
         uint64_t x;
-    } t[] = {{"0", true, 0}, {"7", true, 7}, {"18446744073709551615", true, UINT64_MAX}, {"18446744073709551616", false, 0},
-             {"99999999999999999999999", false, 0}, {"-1", false, 0}, {"-0", false, 0}, {"1.0", false, 0}, {"1e2", false, 0}, {"00", false, 0},
-             {"+1", false, 0}, {"\"1\"", false, 0}, {"", false, 0}, {"true", false, 0}};
+    } t[] = {{"0", true, 0},
+             {"7", true, 7},
+             {"18446744073709551615", true, UINT64_MAX},
+             {"18446744073709551616", false, 0},
+             {"99999999999999999999999", false, 0},
+             {"-1", false, 0},
+             {"-0", false, 0},
+             {"1.0", false, 0},
+             {"1e2", false, 0},
+             {"00", false, 0},
+             {"+1", false, 0},
+             {"\"1\"", false, 0},
+             {"", false, 0},
+             {"true", false, 0}};
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         struct json j = json_open(t[i].s, strlen(t[i].s), 1);
         uint64_t x = 42;
@@ -110,14 +243,25 @@ static void wholes(void) {
         const char *s;
         bool ok;
         uint64_t x;
-    } t[] = {{"0", true, 0}, {"128", true, 128}, {"128.0", true, 128}, {" 1.28e2", true, 128},
+    } t[] = {{"0", true, 0},
+             {"128", true, 128},
+             {"128.0", true, 128},
+             {" 1.28e2", true, 128},
              {"-0.0", true, 0},
-             {"12800e-2", true, 128}, {"18446744073709551615", true, UINT64_MAX},
+             {"12800e-2", true, 128},
+             {"18446744073709551615", true, UINT64_MAX},
              {"9007199254740992.0", true, (uint64_t)1 << 53},
-             {"1e16", false, 0}, {"18446744073709551616", false, 0}, {"128.5", false, 0},
-             {"-1", false, 0}, {"-1.0", false, 0},
-             {"1e-1", false, 0}, {"1e400", false, 0}, {"NaN", false, 0}, {"\"128\"", false, 0},
-             {"null", false, 0}, {"", false, 0}};
+             {"1e16", false, 0},
+             {"18446744073709551616", false, 0},
+             {"128.5", false, 0},
+             {"-1", false, 0},
+             {"-1.0", false, 0},
+             {"1e-1", false, 0},
+             {"1e400", false, 0},
+             {"NaN", false, 0},
+             {"\"128\"", false, 0},
+             {"null", false, 0},
+             {"", false, 0}};
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         struct json j = json_open_lenient(t[i].s, strlen(t[i].s), 1);
         uint64_t x = 42;
@@ -131,12 +275,20 @@ static void wholes(void) {
 /* A byte order mark and Python's words are passed over by a lenient cursor alone, and no number is
  * made of the words. */
 static void lenient(void) {
-    static const char *const taken[] = {"\xef\xbb\xbf{\"a\":1}",
-                                        "[NaN, Infinity,-Infinity ,1]",
+    static const char *const taken[] = {"\xef\xbb\xbf{\"a\":1}", "[NaN, Infinity,-Infinity ,1]",
                                         "{\"a\":{\"b\":[-Infinity]},\"c\":NaN}", "NaN"};
-    static const char *const not_taken[] = {"\xef\xbb\xbf", "\xef\xbb\xbf\xef\xbb\xbf" "1",
-                                            "1\xef\xbb\xbf", "[NaNs]", "[nan]", "[+Infinity]",
-                                            "[-NaN]", "[Inf]", "{NaN:1}", "[NaN NaN]", "-Infinit",
+    static const char *const not_taken[] = {"\xef\xbb\xbf",
+                                            "\xef\xbb\xbf\xef\xbb\xbf"
+                                            "1",
+                                            "1\xef\xbb\xbf",
+                                            "[NaNs]",
+                                            "[nan]",
+                                            "[+Infinity]",
+                                            "[-NaN]",
+                                            "[Inf]",
+                                            "{NaN:1}",
+                                            "[NaN NaN]",
+                                            "-Infinit",
                                             "\xef\xbb{}"};
     double x = 42;
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
@@ -163,8 +315,10 @@ static void doubles(void) {
         const char *s;
         bool ok;
         double x;
-    } t[] = {{"1e-05", true, 1e-5}, {"-0.25", true, -0.25}, {"12", true, 12}, {"1e308", true, 1e308}, {"1e309", false, 0}, {"-1e400", false, 0},
-             {"1e-400", true, 0}, {"0.1E+2", true, 10}, {"nan", false, 0}, {"[1]", false, 0}};
+    } t[] = {{"1e-05", true, 1e-5},  {"-0.25", true, -0.25}, {"12", true, 12},
+             {"1e308", true, 1e308}, {"1e309", false, 0},    {"-1e400", false, 0},
+             {"1e-400", true, 0},    {"0.1E+2", true, 10},   {"nan", false, 0},
+             {"[1]", false, 0}};
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         struct json j = json_open(t[i].s, strlen(t[i].s), 1);
         double x;
@@ -183,9 +337,15 @@ static void decodes(void) {
     static const struct {
         const char *json, *text;
         size_t n;
-    } t[] = {{"\"plain\"", "plain", 5}, {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t", 8}, {"\"\\u0041\\u00e9\\u20AC\"", "A\xc3\xa9\xe2\x82\xac", 6},
-             {"\"\\ud83d\\ude00\"", "\xf0\x9f\x98\x80", 4}, {"\"\\udbff\\udfff\"", "\xf4\x8f\xbf\xbf", 4}, {"\"a\\u0000b\"", "a\0b", 3},
-             {"\"\\u0120t\"", "\xc4\xa0t", 3}, {"\"\\\\u0041\"", "\\u0041", 6}, {"\"\"", "", 0},
+    } t[] = {{"\"plain\"", "plain", 5},
+             {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t", 8},
+             {"\"\\u0041\\u00e9\\u20AC\"", "A\xc3\xa9\xe2\x82\xac", 6},
+             {"\"\\ud83d\\ude00\"", "\xf0\x9f\x98\x80", 4},
+             {"\"\\udbff\\udfff\"", "\xf4\x8f\xbf\xbf", 4},
+             {"\"a\\u0000b\"", "a\0b", 3},
+             {"\"\\u0120t\"", "\xc4\xa0t", 3},
+             {"\"\\\\u0041\"", "\\u0041", 6},
+             {"\"\"", "", 0},
              {"\"\\u007f\\u0080\\u07ff\\u0800\"", "\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80", 8}};
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         struct json j = json_open(t[i].json, strlen(t[i].json), 1);
@@ -193,7 +353,8 @@ static void decodes(void) {
         CHECK(json_string(&j, &s) && json_end(&j), "%s", t[i].json);
         char *out = exact("", 0), *room = realloc(out, s.n ? s.n : 1);
         size_t n = json_decode(s, room);
-        CHECK(n == t[i].n && memcmp(room, t[i].text, n) == 0, "%s: %zu bytes, expected %zu", t[i].json, n, t[i].n);
+        CHECK(n == t[i].n && memcmp(room, t[i].text, n) == 0, "%s: %zu bytes, expected %zu",
+              t[i].json, n, t[i].n);
         CHECK(json_is(s, t[i].text) == !memchr(t[i].text, 0, t[i].n), "json_is %s", t[i].json);
         CHECK(!json_is(s, "plai") && !json_is(s, "plain "), "json_is %s", t[i].json);
         free(room);
@@ -201,7 +362,8 @@ static void decodes(void) {
 }
 
 static void walks(void) {
-    static const char text[] = " {\"name\": \"x\", \"shape\": [3, 4, 5], \"none\": null, \"deep\": {\"a\": [{}]}, \"yes\": true}";
+    static const char text[] = " {\"name\": \"x\", \"shape\": [3, 4, 5], \"none\": null, \"deep\": "
+                               "{\"a\": [{}]}, \"yes\": true}";
     struct json j = json_open(text, sizeof text - 1, LIMIT), again;
     struct json_str key, s;
     uint64_t x, sum = 0, items = 0, keys = 0;
@@ -222,9 +384,12 @@ static void walks(void) {
         else
             CHECK(json_skip(&j), "skip");
     }
-    CHECK(json_end(&j) && keys == 5 && items == 3 && sum == 12 && yes, "%s keys %d", j.error ? j.error : "", (int)keys);
-    CHECK(json_enter_array(&again) && json_next_item(&again) && json_uint(&again, &x) && x == 3, "a copy goes back");
-    CHECK(!json_string(&again, &s) && strcmp(again.error, "expected a string") == 0, "a string where ',' stands");
+    CHECK(json_end(&j) && keys == 5 && items == 3 && sum == 12 && yes, "%s keys %d",
+          j.error ? j.error : "", (int)keys);
+    CHECK(json_enter_array(&again) && json_next_item(&again) && json_uint(&again, &x) && x == 3,
+          "a copy goes back");
+    CHECK(!json_string(&again, &s) && strcmp(again.error, "expected a string") == 0,
+          "a string where ',' stands");
 }
 
 /* A hostile depth must stop at the limit, not at the end of the stack. */

@@ -1,4 +1,5 @@
-/* The JSON writer and the text helpers, against what RFC 8259, RFC 4648 and the Unicode standard say. */
+/* The JSON writer and the text helpers, against what RFC 8259, RFC 4648 and the Unicode standard
+ * say. */
 #include "report/json_out.h"
 
 #include <float.h>
@@ -48,8 +49,10 @@ static void structure(void) {
     json_put_ids(&j, "ids", (int32_t[]){1, 2, 50256}, 3);
     json_put_bool(&j, "last", false);
     json_put_close(&j);
-    SAME(end(), "{\"schema\":\"x/1\",\"empty\":[],\"mixed\":[-9223372036854775808,18446744073709551615,true,null,{},null],"
-                "\"ids\":[1,2,50256],\"last\":false}\n");
+    SAME(end(),
+         "{\"schema\":\"x/"
+         "1\",\"empty\":[],\"mixed\":[-9223372036854775808,18446744073709551615,true,null,{},null],"
+         "\"ids\":[1,2,50256],\"last\":false}\n");
 }
 
 static void escapes(void) {
@@ -58,10 +61,12 @@ static void escapes(void) {
     json_put_string(&j, NULL, "a\"b\\c\n\t\0\x1f\x7f/", 11);
     json_put_string(&j, NULL, "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", 9);
     json_put_close(&j);
-    SAME(end(), "[\"a\\\"b\\\\c\\n\\u0009\\u0000\\u001f\\u007f/\",\"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\"]\n");
+    SAME(end(), "[\"a\\\"b\\\\c\\n\\u0009\\u0000\\u001f\\u007f/"
+                "\",\"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\"]\n");
 }
 
-/* The examples of the Unicode standard, section 3.9 (tables 3-8 to 3-11): how many U+FFFD stand for ill-formed bytes. */
+/* The examples of the Unicode standard, section 3.9 (tables 3-8 to 3-11): how many U+FFFD stand for
+ * ill-formed bytes. */
 static void ill_formed(void) {
 #define R "\xEF\xBF\xBD"
     static const struct {
@@ -86,7 +91,8 @@ static void ill_formed(void) {
 static void bytes_beside(void) {
     static const struct {
         const char *in, *base64;
-    } cases[] = {{"\xFF", "/w=="}, {"\xFB\xEF", "++8="}, {"\xC3\xA9\x80", "w6mA"}, {"foob\xE2", "Zm9vYuI="}};
+    } cases[] = {
+        {"\xFF", "/w=="}, {"\xFB\xEF", "++8="}, {"\xC3\xA9\x80", "w6mA"}, {"foob\xE2", "Zm9vYuI="}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char want[64];
         if (!begin()) return;
@@ -120,7 +126,8 @@ static void numbers(void) {
     SAME(end(), "[0.1,-3,0.3333333333333333,1e+300,null,null,0.1,16777216,null]\n");
 }
 
-/* Every number reads back, through the project's own strict reader, as the number that was written. */
+/* Every number reads back, through the project's own strict reader, as the number that was
+ * written. */
 static void numbers_round_trip(void) {
     uint64_t x = 88172645463325252u;
     for (int i = 0; i < 2000; i++) {
@@ -138,7 +145,8 @@ static void numbers_round_trip(void) {
         end();
         double a = 0, b = 0;
         struct json in = json_open(out, strlen(out), 2);
-        bool ok = json_enter_array(&in) && json_next_item(&in) && json_double(&in, &a) && json_next_item(&in) && json_double(&in, &b);
+        bool ok = json_enter_array(&in) && json_next_item(&in) && json_double(&in, &a) &&
+                  json_next_item(&in) && json_double(&in, &b);
         CHECK(ok && a == d && (float)b == f, "%s: %.17g %.9g", out, d, (double)f);
     }
 }
@@ -183,18 +191,27 @@ static void escaped_text(void) {
     text_escaped(fp, (const uint8_t *)"a\n\t\\\x1b[\xFF\xC3\xA9\xC2\x9B\x7F\0", 12);
     SAME(end(), "a\\n\\t\\\\\\x1B[\\xFF\xC3\xA9\\xC2\\x9B\\x7F");
     if (!begin()) return;
-    text_escaped(fp, (const uint8_t *)"a\xE2\x80\xAE" "b", 5); /* U+202E turns what follows around */
-    SAME(end(), "a\\xE2\\x80\\xAE" "b");
+    text_escaped(fp,
+                 (const uint8_t *)"a\xE2\x80\xAE"
+                                  "b",
+                 5); /* U+202E turns what follows around */
+    SAME(end(), "a\\xE2\\x80\\xAE"
+                "b");
 }
 
 /* The same text for whoever parses it, and nothing that steers a terminal. */
 static void escaped_strings(void) {
     if (!begin()) return;
     json_put_array(&j, NULL);
-    json_put_cstr(&j, NULL, "\xC2\x9B" "31m\xC2\xA0\x7F\x1b");
-    json_put_cstr(&j, NULL, "a\xE2\x80\xAE" "b\xE2\x81\xA6\xD8\x9C\xE2\x80\xA8\xC3\xA9");
+    json_put_cstr(&j, NULL,
+                  "\xC2\x9B"
+                  "31m\xC2\xA0\x7F\x1b");
+    json_put_cstr(&j, NULL,
+                  "a\xE2\x80\xAE"
+                  "b\xE2\x81\xA6\xD8\x9C\xE2\x80\xA8\xC3\xA9");
     json_put_close(&j);
-    SAME(end(), "[\"\\u009b31m\xC2\xA0\\u007f\\u001b\",\"a\\u202eb\\u2066\\u061c\\u2028\xC3\xA9\"]\n");
+    SAME(end(),
+         "[\"\\u009b31m\xC2\xA0\\u007f\\u001b\",\"a\\u202eb\\u2066\\u061c\\u2028\xC3\xA9\"]\n");
 }
 
 static void csv_fields(void) {
@@ -221,8 +238,21 @@ static void unfinished(void) {
     static const struct {
         const char *in;
         size_t want;
-    } cases[] = {{"", 0}, {"a", 0}, {"\xC3", 1}, {"\xC3\xA9", 0}, {"a\xE2\x82", 2}, {"\xF0\x9F\x98", 3}, {"\xF0\x9F\x98\x80", 0}, {"\x80", 0},
-                 {"\xE0\x80", 0}, {"\xED\xA0", 0}, {"\xF4\x90", 0}, {"\xC0", 0}, {"\xFF", 0}, {"\xE2\x82\xE2", 1}, {"\xF0\x9F\x98\x80\x80", 0}};
+    } cases[] = {{"", 0},
+                 {"a", 0},
+                 {"\xC3", 1},
+                 {"\xC3\xA9", 0},
+                 {"a\xE2\x82", 2},
+                 {"\xF0\x9F\x98", 3},
+                 {"\xF0\x9F\x98\x80", 0},
+                 {"\x80", 0},
+                 {"\xE0\x80", 0},
+                 {"\xED\xA0", 0},
+                 {"\xF4\x90", 0},
+                 {"\xC0", 0},
+                 {"\xFF", 0},
+                 {"\xE2\x82\xE2", 1},
+                 {"\xF0\x9F\x98\x80\x80", 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t got = utf8_unfinished((const uint8_t *)cases[i].in, strlen(cases[i].in));
         CHECK(got == cases[i].want, "case %zu: %zu, want %zu", i, got, cases[i].want);

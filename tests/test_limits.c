@@ -1,4 +1,5 @@
-/* The kernels that reach for the machine's limits do the work they say; the arithmetic of the roofline and of crossovers. No speed is asserted. */
+/* The kernels that reach for the machine's limits do the work they say; the arithmetic of the
+ * roofline and of crossovers. No speed is asserted. */
 #include <math.h>
 
 #include "base/threads.h"
@@ -6,13 +7,16 @@
 #include "measure/limits.h"
 #include "test.h"
 
-/* A chain x = x/2 + 1 ends at 2 whatever it began with, and a round is two operations for each chain: the sum is the number of operations. */
+/* A chain x = x/2 + 1 ends at 2 whatever it began with, and a round is two operations for each
+ * chain: the sum is the number of operations. */
 static void every_chain_is_run(void) {
     for (size_t i = 0; kernels_at(i); i++) {
         const struct kernels *k = kernels_at(i);
         if (!k->supported()) continue;
-        CHECK(k->multiply_add(100) == (float)k->fma_flops, "%s: the chains end at %g, expected %zu", k->name, (double)k->multiply_add(100), k->fma_flops);
-        CHECK(k->multiply_add(0) != (float)k->fma_flops, "%s: no round, and the chains have ended", k->name);
+        CHECK(k->multiply_add(100) == (float)k->fma_flops, "%s: the chains end at %g, expected %zu",
+              k->name, (double)k->multiply_add(100), k->fma_flops);
+        CHECK(k->multiply_add(0) != (float)k->fma_flops, "%s: no round, and the chains have ended",
+              k->name);
     }
 }
 
@@ -44,8 +48,10 @@ static void measured_limits(void) {
     CHECK(limits_array_bytes() >= 1 << 20, "an array of %zu bytes", limits_array_bytes());
     int before = threads_count();
     for (int threads = 1; threads <= 3; threads++) {
-        double read = limits_read(&a, kernels_at(0), threads, 0.001), flops = limits_flops(kernels_at(0), threads, 0.001);
-        CHECK(isfinite(read) && read > 0 && isfinite(flops) && flops > 0, "%d threads: %g and %g", threads, read, flops);
+        double read = limits_read(&a, kernels_at(0), threads, 0.001),
+               flops = limits_flops(kernels_at(0), threads, 0.001);
+        CHECK(isfinite(read) && read > 0 && isfinite(flops) && flops > 0, "%d threads: %g and %g",
+              threads, read, flops);
     }
     CHECK(threads_count() == before, "%d threads afterwards, %d before", threads_count(), before);
     limits_array_close(&a);
@@ -53,8 +59,10 @@ static void measured_limits(void) {
 
 static void the_slower_limit_binds(void) {
     struct limits l = limits_larger((struct limits){10e9, 100e9}, (struct limits){20e9, 50e9});
-    CHECK(l.read_bytes_per_s == 20e9 && l.flops_per_s == 100e9, "%g and %g", l.read_bytes_per_s, l.flops_per_s);
-    struct limits_bound reading = limits_bound(&l, 40e9, 100e9), computing = limits_bound(&l, 10e9, 300e9);
+    CHECK(l.read_bytes_per_s == 20e9 && l.flops_per_s == 100e9, "%g and %g", l.read_bytes_per_s,
+          l.flops_per_s);
+    struct limits_bound reading = limits_bound(&l, 40e9, 100e9),
+                        computing = limits_bound(&l, 10e9, 300e9);
     CHECK(reading.reading && reading.seconds == 2, "%g s", reading.seconds);
     CHECK(!computing.reading && computing.seconds == 3, "%g s", computing.seconds);
 }

@@ -10,12 +10,14 @@
 #include "test.h"
 
 /* Points of `spread` around n_centers centers, which are `apart` from each other. */
-static void blobs(float *x, size_t n, size_t d, size_t n_centers, double apart, double spread, uint64_t seed) {
+static void blobs(float *x, size_t n, size_t d, size_t n_centers, double apart, double spread,
+                  uint64_t seed) {
     struct rng r;
     rng_seed(&r, seed, 0);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < d; j++) {
-            double center = apart * (double)((i % n_centers) >> (j % 6) & 1 ? 1 : -1) + apart * (double)((i % n_centers) / 64);
+            double center = apart * (double)((i % n_centers) >> (j % 6) & 1 ? 1 : -1) +
+                            apart * (double)((i % n_centers) / 64);
             x[i * d + j] = (float)(center + spread * rng_normal(&r));
         }
 }
@@ -28,7 +30,8 @@ static const struct kernels *each_set(size_t *i) {
 /* ---- the codec ---- */
 
 enum { H = 2, T = 70, MAX_D = 64 };
-static float k_rows[T][H * MAX_D], v_rows[T][H * MAX_D], q_rows[T][H * MAX_D], out_rows[T][H * MAX_D], other_rows[T][H * MAX_D];
+static float k_rows[T][H * MAX_D], v_rows[T][H * MAX_D], q_rows[T][H * MAX_D],
+    out_rows[T][H * MAX_D], other_rows[T][H * MAX_D];
 
 static void fill(size_t D, uint64_t seed) {
     struct rng r;
@@ -41,14 +44,18 @@ static void fill(size_t D, uint64_t seed) {
         }
 }
 
-/* The centroid nearest to a subvector, as float64 finds it; `gap`: by how much the second is farther. */
-static size_t nearest(const struct codebook *b, size_t D, size_t layer, size_t head, size_t part, const float *x, double *gap) {
+/* The centroid nearest to a subvector, as float64 finds it; `gap`: by how much the second is
+ * farther. */
+static size_t nearest(const struct codebook *b, size_t D, size_t layer, size_t head, size_t part,
+                      const float *x, double *gap) {
     size_t d = D / b->m, best = 0;
     double least = INFINITY, second = INFINITY;
     for (size_t c = 0; c < b->k; c++) {
         double sum = 0;
         for (size_t r = 0; r < d; r++) {
-            double e = (double)x[r] - (double)f16_to_f32(b->centroids[((layer * H + head) * D + part * d + r) * b->k + c]);
+            double e = (double)x[r] -
+                       (double)f16_to_f32(
+                           b->centroids[((layer * H + head) * D + part * d + r) * b->k + c]);
             sum += e * e;
         }
         if (sum < least)
@@ -65,7 +72,7 @@ struct scores {
     const struct codebook *book;
     uint8_t codes[H][T][32];
     double worst; /* |score - float64| over its bound */
-    size_t table;  /* bits of table entries */
+    size_t table; /* bits of table entries */
 };
 
 /* What rounding the tables of a query may change a score by, in float64. */
@@ -77,18 +84,22 @@ static double table_error(const struct scores *s, size_t layer, size_t head, con
         for (size_t c = 0; c < K; c++) {
             double entry = 0;
             for (size_t r = 0; r < d; r++)
-                entry += (double)q[j * d + r] * (double)f16_to_f32(s->book->centroids[((layer * H + head) * s->D + j * d + r) * K + c]);
+                entry += (double)q[j * d + r] *
+                         (double)f16_to_f32(
+                             s->book->centroids[((layer * H + head) * s->D + j * d + r) * K + c]);
             if (entry < least) least = entry;
             if (entry > most) most = entry;
         }
         widest = fmax(widest, most - least);
         magnitude += fmax(fabs(least), fabs(most));
     }
-    return (double)M * widest / (exp2((double)s->table) - 1) * (0.5 + 0x1p-6) + (double)(M + 8) * 0x1p-24 * magnitude;
+    return (double)M * widest / (exp2((double)s->table) - 1) * (0.5 + 0x1p-6) +
+           (double)(M + 8) * 0x1p-24 * magnitude;
 }
 
 /* Scores of every query against float64 over the centroids that the codes name. */
-static void check_scores(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q, const float *scores, const float *probs,
+static void check_scores(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys,
+                         const float *q, const float *scores, const float *probs,
                          const float *out) {
     struct scores *s = ctx;
     size_t D = s->D, d = D / s->book->m;
@@ -102,20 +113,28 @@ static void check_scores(void *ctx, size_t layer, size_t head, size_t query, siz
             sum += product;
             size += fabs(product);
         }
-        s->worst = fmax(s->worst, fabs((double)scores[t] - sum / sqrt((double)D)) / ((1e-6 * size + rounding) / sqrt((double)D)));
+        s->worst = fmax(s->worst, fabs((double)scores[t] - sum / sqrt((double)D)) /
+                                      ((1e-6 * size + rounding) / sqrt((double)D)));
     }
     s->n += n_keys;
 }
 
-static void ask(const struct attn *a, void *state, size_t pos, size_t n, float out[][H * MAX_D], struct attn_counters *c,
-                const struct attn_probe *probe) {
+static void ask(const struct attn *a, void *state, size_t pos, size_t n, float out[][H * MAX_D],
+                struct attn_counters *c, const struct attn_probe *probe) {
     void *scratch = aligned_alloc(64, (attn_scratch_bytes(a, threads_count()) + 63) / 64 * 64);
-    struct attn_query item = {.state = state, .pos = pos, .n = n, .q = q_rows[pos], .out = out[pos], .q_stride = H * MAX_D, .out_stride = H * MAX_D};
+    struct attn_query item = {.state = state,
+                              .pos = pos,
+                              .n = n,
+                              .q = q_rows[pos],
+                              .out = out[pos],
+                              .q_stride = H * MAX_D,
+                              .out_stride = H * MAX_D};
     attn_attend(a, 1, &item, 1, scratch, c, probe);
     free(scratch);
 }
 
-static void one_setting(const struct kernels *k, const struct book *book, size_t D, size_t m, size_t n_centroids, size_t table) {
+static void one_setting(const struct kernels *k, const struct book *book, size_t D, size_t m,
+                        size_t n_centroids, size_t table) {
     struct attn_shape shape = {2, H, D, T};
     struct attn a;
     struct err e;
@@ -124,7 +143,8 @@ static void one_setting(const struct kernels *k, const struct book *book, size_t
     CHECK(attn_init(&a, &shape, spec, book, k, &e) == OK, "%s", e.msg);
     uint8_t *state = aligned_alloc(64, (attn_state_bytes(&a) + 63) / 64 * 64);
     attn_clear(&a, state);
-    struct scores s = {.D = D, .book = book_find(book, m, n_centroids, CODEBOOK_PLAIN), .table = table};
+    struct scores s = {
+        .D = D, .book = book_find(book, m, n_centroids, CODEBOOK_PLAIN), .table = table};
     struct attn_probe probe = {&s, check_scores};
     attn_append(&a, state, 1, 0, T - 3, k_rows[0], v_rows[0], H * MAX_D);
     attn_append(&a, state, 1, T - 3, 3, k_rows[T - 3], v_rows[T - 3], H * MAX_D);
@@ -135,33 +155,44 @@ static void one_setting(const struct kernels *k, const struct book *book, size_t
         for (size_t t = 0; t < T; t++)
             for (size_t j = 0; j < m; j++) {
                 double gap;
-                size_t byte = n_centroids == 16 ? j / 2 : j, code = state[a.layers[1].keys[h].at + (t / 64 * row + byte) * 64 + t % 64];
+                size_t byte = n_centroids == 16 ? j / 2 : j,
+                       code = state[a.layers[1].keys[h].at + (t / 64 * row + byte) * 64 + t % 64];
                 if (n_centroids == 16) code = code >> (j % 2 ? 4 : 0) & 15;
                 size_t want = nearest(s.book, D, 1, h, j, &k_rows[t][h * D + j * (D / m)], &gap);
                 s.codes[h][t][j] = (uint8_t)code;
                 if (gap < 1e-5)
                     close++;
                 else
-                    CHECK(code == want, "%s: head %zu, key %zu, subspace %zu: code %zu, expected %zu", spec, h, t, j, code, want);
+                    CHECK(code == want,
+                          "%s: head %zu, key %zu, subspace %zu: code %zu, expected %zu", spec, h, t,
+                          j, code, want);
             }
     CHECK(100 * close < H * T * m, "%s: %zu of the codes are too close to tell", spec, close);
 
     struct attn_counters count = {0};
     ask(&a, state, 0, T, out_rows, &count, &probe);
-    CHECK(s.n == H * T * (T + 1) / 2 && s.worst <= 1, "%s: a prompt's scores are off by %g", spec, s.worst);
+    CHECK(s.n == H * T * (T + 1) / 2 && s.worst <= 1, "%s: a prompt's scores are off by %g", spec,
+          s.worst);
     ask(&a, state, 0, T, out_rows, &count, NULL);
     for (size_t t = 0; t < T; t++) {
         struct attn_counters c = {0};
         size_t n = t + 1;
         ask(&a, state, t, 1, other_rows, &c, &probe);
-        CHECK(c.keys == H * n * row && c.tables == H * n * m * table / 8 && c.codebooks == H * 2 * D * n_centroids && c.scales == 0, "%s: counters", spec);
+        CHECK(c.keys == H * n * row && c.tables == H * n * m * table / 8 &&
+                  c.codebooks == H * 2 * D * n_centroids && c.scales == 0,
+              "%s: counters", spec);
     }
     CHECK(s.worst <= 1, "%s: decode's scores are off by %g", spec, s.worst);
     double worst = 0;
     for (size_t t = 0; t < T; t++)
-        for (size_t i = 0; i < H * D; i++) worst = fmax(worst, fabs((double)out_rows[t][i] - other_rows[t][i]));
-    /* rounded tables: a score moves by up to M step / 2 / sqrt(D), an output by twice that times the largest value */
-    CHECK(worst <= (table == 32 ? 1e-5 : table == 16 ? 4e-4 : 0.1), "%s: decode differs from prefill by %g", spec, worst);
+        for (size_t i = 0; i < H * D; i++)
+            worst = fmax(worst, fabs((double)out_rows[t][i] - other_rows[t][i]));
+    /* rounded tables: a score moves by up to M step / 2 / sqrt(D), an output by twice that times
+     * the largest value */
+    CHECK(worst <= (table == 32   ? 1e-5
+                    : table == 16 ? 4e-4
+                                  : 0.1),
+          "%s: decode differs from prefill by %g", spec, worst);
     free(state);
     attn_free(&a);
 }
@@ -177,7 +208,8 @@ static void codes_and_scores(void) {
         fill(D, 11);
         for (const struct kernels *k; (k = each_set(&set));)
             for (size_t j = 0; j < book.n; j++)
-                for (size_t table = 8; table <= 32; table *= 2, settings++) one_setting(k, &book, D, book.books[j].m, book.books[j].k, table);
+                for (size_t table = 8; table <= 32; table *= 2, settings++)
+                    one_setting(k, &book, D, book.books[j].m, book.books[j].k, table);
         book_close(&book);
     }
     CHECK(settings >= 81, "%zu settings", settings);
@@ -191,26 +223,34 @@ static void enough_centroids_are_exact(void) {
     size_t set = 0;
     fill(D, 4);
     for (size_t t = 0; t < T; t++)
-        for (size_t i = 0; i < H * D; i++) k_rows[t][i] = f16_to_f32(f32_to_f16(k_rows[t % KEYS][i]));
+        for (size_t i = 0; i < H * D; i++)
+            k_rows[t][i] = f16_to_f32(f32_to_f16(k_rows[t % KEYS][i]));
     struct key_sample sample = {.n_layer = 2, .n_head = H, .head_dim = D, .n = T};
     sample.keys = arena_alloc(&book.arena, 2 * H * T * D, sizeof *sample.keys);
     for (size_t head = 0; head < 2 * H; head++)
         for (size_t t = 0; t < T; t++)
-            for (size_t r = 0; r < D; r++) sample.keys[(head * T + t) * D + r] = f32_to_f16(k_rows[t][head % H * D + r]);
+            for (size_t r = 0; r < D; r++)
+                sample.keys[(head * T + t) * D + r] = f32_to_f16(k_rows[t][head % H * D + r]);
     book.n_layer = 2, book.n_head = H, book.head_dim = D;
     struct codebook all[] = {{.m = 1, .k = 64}, {.m = 4, .k = 64}, {.m = 32, .k = 256}};
     struct learn_error errors[6];
     struct err e;
     book.books = all, book.n = 3;
-    CHECK(book_learn(&book, &sample, LEARN_ALL, 1, kernels_at(0), errors, NULL, NULL, &e) == OK, "%s", e.msg);
-    for (size_t i = 0; i < 6; i++) CHECK(errors[i].squared == 0 && errors[i].variance > 100, "setting %zu: error %g", i, errors[i].squared);
+    CHECK(book_learn(&book, &sample, LEARN_ALL, 1, kernels_at(0), errors, NULL, NULL, &e) == OK,
+          "%s", e.msg);
+    for (size_t i = 0; i < 6; i++)
+        CHECK(errors[i].squared == 0 && errors[i].variance > 100, "setting %zu: error %g", i,
+              errors[i].squared);
     for (const struct kernels *k; (k = each_set(&set));)
         for (size_t i = 0; i < 3; i++) {
             char spec[64];
             struct attn a, b;
             snprintf(spec, sizeof spec, "lookat:m=%zu,k=%zu,table=32/fp32", all[i].m, all[i].k);
-            CHECK(attn_init(&a, &shape, spec, &book, k, &e) == OK && attn_init(&b, &shape, "fp32", NULL, k, &e) == OK, "%s", e.msg);
-            uint8_t *sa = aligned_alloc(64, (attn_state_bytes(&a) + 63) / 64 * 64), *sb = aligned_alloc(64, (attn_state_bytes(&b) + 63) / 64 * 64);
+            CHECK(attn_init(&a, &shape, spec, &book, k, &e) == OK &&
+                      attn_init(&b, &shape, "fp32", NULL, k, &e) == OK,
+                  "%s", e.msg);
+            uint8_t *sa = aligned_alloc(64, (attn_state_bytes(&a) + 63) / 64 * 64),
+                    *sb = aligned_alloc(64, (attn_state_bytes(&b) + 63) / 64 * 64);
             attn_clear(&a, sa);
             attn_clear(&b, sb);
             attn_append(&a, sa, 1, 0, T, k_rows[0], v_rows[0], H * MAX_D);
@@ -220,7 +260,8 @@ static void enough_centroids_are_exact(void) {
             for (size_t t = 0; t < T; t++) {
                 ask(&a, sa, t, 1, out_rows, &c, NULL);
                 ask(&b, sb, t, 1, other_rows, &c, NULL);
-                for (size_t r = 0; r < H * D; r++) worst = fmax(worst, fabs((double)out_rows[t][r] - other_rows[t][r]));
+                for (size_t r = 0; r < H * D; r++)
+                    worst = fmax(worst, fabs((double)out_rows[t][r] - other_rows[t][r]));
             }
             CHECK(worst <= 2e-6, "%s: off fp32 by %g", spec, worst);
             free(sa);
@@ -240,40 +281,56 @@ static void specs(void) {
     random_learned(&book, 1, 256, 1);
     const struct {
         const char *spec, *name;
-    } good[] = {{"lookat4", "lookat:m=4,k=256,table=16,plain/fp16"}, {"lookat", "lookat:m=4,k=256,table=16,plain/fp16"},
+    } good[] = {{"lookat4", "lookat:m=4,k=256,table=16,plain/fp16"},
+                {"lookat", "lookat:m=4,k=256,table=16,plain/fp16"},
                 {"lookat2:table=8/fp32", "lookat:m=2,k=256,table=8,plain/fp32"},
                 {"fp16+lookat:m=2@1", "fp16/fp16@0+lookat:m=2,k=256,table=16,plain/fp16@1-"},
-                {"lookat1", "lookat:m=1,k=256,table=16,learned/fp16"}, {"lookat1:plain", "lookat:m=1,k=256,table=16,plain/fp16"},
+                {"lookat1", "lookat:m=1,k=256,table=16,learned/fp16"},
+                {"lookat1:plain", "lookat:m=1,k=256,table=16,plain/fp16"},
                 {"lookat1:learned/fp32", "lookat:m=1,k=256,table=16,learned/fp32"}};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        CHECK(attn_init(&a, &shape, good[i].spec, &book, kernels_at(0), &e) == OK && strcmp(a.name, good[i].name) == 0, "%s: %s", good[i].spec, e.msg);
+        CHECK(attn_init(&a, &shape, good[i].spec, &book, kernels_at(0), &e) == OK &&
+                  strcmp(a.name, good[i].name) == 0,
+              "%s: %s", good[i].spec, e.msg);
         attn_free(&a);
     }
     const struct {
         const char *spec, *expect;
         const struct book *book;
     } bad[] = {
-        {"lookat4", "needs codebooks; to make them: lookat calibrate -m MODEL -f TEXT --attn lookat4 -o BOOK.gguf", NULL},
-        {"lookat:m=4,k=64", "random book has no such codebooks; to make them: lookat calibrate -m MODEL -f TEXT --attn lookat:m=4,k=64 -o", &book},
+        {"lookat4",
+         "needs codebooks; to make them: lookat calibrate -m MODEL -f TEXT --attn lookat4 -o "
+         "BOOK.gguf",
+         NULL},
+        {"lookat:m=4,k=64",
+         "random book has no such codebooks; to make them: lookat calibrate -m MODEL -f TEXT "
+         "--attn lookat:m=4,k=64 -o",
+         &book},
         {"lookat8", "8 subspaces do not divide the head dimension of 20", &book},
         {"lookat:m=3", "m=3, expected 1, 2, 4, 8, 16 or 32", &book},
         {"lookat:m=4,k=100", "k=100, expected 4, 16, 64 or 256", &book},
-        {"lookat:bits=4", "lookat has no option 'bits'; it takes: m bytes k table plain learned", &book},
+        {"lookat:bits=4", "lookat has no option 'bits'; it takes: m bytes k table plain learned",
+         &book},
         {"lookat4:table=4", "table=4, expected 8, 16 or 32 bits", &book},
         {"lookat4:plain,learned", "plain and learned exclude each other", &book},
-        {"lookat4:learned", "no such codebooks; to make them: lookat calibrate -m MODEL -f TEXT --attn lookat4:learned -o BOOK.gguf", &book},
+        {"lookat4:learned",
+         "no such codebooks; to make them: lookat calibrate -m MODEL -f TEXT --attn "
+         "lookat4:learned -o BOOK.gguf",
+         &book},
         {"lookat:m=4,k=64,plain", "--attn lookat:m=4,k=64,plain -o BOOK.gguf", &book},
         {"fp16/lookat4", "is not a codec for values", &book},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        CHECK(attn_init(&a, &shape, bad[i].spec, bad[i].book, kernels_at(0), &e) == ERR_USAGE && strstr(e.msg, bad[i].expect), "%s: %s", bad[i].spec,
-              e.msg);
+        CHECK(attn_init(&a, &shape, bad[i].spec, bad[i].book, kernels_at(0), &e) == ERR_USAGE &&
+                  strstr(e.msg, bad[i].expect),
+              "%s: %s", bad[i].spec, e.msg);
     book_close(&book);
 }
 
 /* ---- k-means ---- */
 
-/* Lloyd in float64 from the given centroids ([d][k]) to the same rule of ending; returns the inertia. */
+/* Lloyd in float64 from the given centroids ([d][k]) to the same rule of ending; returns the
+ * inertia. */
 static double lloyd64(const float *x, size_t n, size_t d, size_t k, double *c, size_t *iterations) {
     size_t *code = calloc(n, sizeof *code);
     double inertia = 0;
@@ -284,7 +341,9 @@ static double lloyd64(const float *x, size_t n, size_t d, size_t k, double *c, s
             double least = INFINITY;
             for (size_t j = 0; j < k; j++) {
                 double sum = 0;
-                for (size_t r = 0; r < d; r++) sum += ((double)x[i * d + r] - c[r * k + j]) * ((double)x[i * d + r] - c[r * k + j]);
+                for (size_t r = 0; r < d; r++)
+                    sum += ((double)x[i * d + r] - c[r * k + j]) *
+                           ((double)x[i * d + r] - c[r * k + j]);
                 if (sum < least) least = sum, code[i] = j;
             }
             inertia += least;
@@ -318,19 +377,25 @@ static void kmeans_equals_float64(void) {
             for (size_t i = 0; i < d * K; i++) reference[i] = (double)centroids[i];
             double want = lloyd64(x, N, d, K, reference, &iterations);
             struct kmeans_result got = kmeans_lloyd(k, &p, K, centroids, work);
-            CHECK(fabs(got.inertia - want) <= 1e-5 * want && got.iterations == iterations && got.reseeded == 0,
-                  "%s, d %zu: inertia %.9g after %zu, expected %.9g after %zu", k->name, d, got.inertia, got.iterations, want, iterations);
+            CHECK(fabs(got.inertia - want) <= 1e-5 * want && got.iterations == iterations &&
+                      got.reseeded == 0,
+                  "%s, d %zu: inertia %.9g after %zu, expected %.9g after %zu", k->name, d,
+                  got.inertia, got.iterations, want, iterations);
             double worst = 0;
-            for (size_t i = 0; i < d * K; i++) worst = fmax(worst, fabs((double)centroids[i] - reference[i]));
+            for (size_t i = 0; i < d * K; i++)
+                worst = fmax(worst, fabs((double)centroids[i] - reference[i]));
             CHECK(worst < 1e-5, "%s, d %zu: centroids off by %g", k->name, d, worst);
             struct kmeans_result both = kmeans(k, &p, K, 7, d, centroids, work);
-            CHECK(both.inertia == got.inertia && kmeans_inertia(k, &p, K, centroids, work) == got.inertia, "the halves differ from the whole");
+            CHECK(both.inertia == got.inertia &&
+                      kmeans_inertia(k, &p, K, centroids, work) == got.inertia,
+                  "the halves differ from the whole");
         }
         free(work);
     }
 }
 
-/* Seeds are distinct points, and far ones are preferred: of well separated clusters each gets one, so that the optimum is found. */
+/* Seeds are distinct points, and far ones are preferred: of well separated clusters each gets one,
+ * so that the optimum is found. */
 static void kmeans_finds_clusters(void) {
     enum { N = 512, D = 6, K = 64 };
     static float x[N * D];
@@ -341,20 +406,23 @@ static void kmeans_finds_clusters(void) {
         for (size_t r = 0; r < D; r++) {
             double mean = 0;
             for (size_t i = j; i < N; i += K) mean += (double)x[i * D + r] / (N / K);
-            for (size_t i = j; i < N; i += K) optimum += ((double)x[i * D + r] - mean) * ((double)x[i * D + r] - mean);
+            for (size_t i = j; i < N; i += K)
+                optimum += ((double)x[i * D + r] - mean) * ((double)x[i * D + r] - mean);
         }
     void *work = aligned_alloc(64, kmeans_work_bytes(N, D, K));
     struct kmeans_points p = {.x = x, .stride = D, .n = N, .d = D};
     for (uint64_t seed = 0; seed < 5; seed++) {
         struct kmeans_result r = kmeans(kernels_at(0), &p, K, seed, 0, centroids, work);
-        CHECK(fabs(r.inertia - optimum) < 1e-6 * optimum, "seed %d: %g, the optimum is %g", (int)seed, r.inertia, optimum);
+        CHECK(fabs(r.inertia - optimum) < 1e-6 * optimum, "seed %d: %g, the optimum is %g",
+              (int)seed, r.inertia, optimum);
     }
     free(work);
 }
 
 static void kmeans_of_few_points(void) {
     enum { D = 3, K = 16 };
-    const float x[7][D] = {{1, 2, 3}, {1, 2, 3}, {4, 5, 6}, {1, 2, 3}, {4, 5, 6.5f}, {-1, 0, 1e-3f}, {4, 5, 6}};
+    const float x[7][D] = {{1, 2, 3},    {1, 2, 3},      {4, 5, 6}, {1, 2, 3},
+                           {4, 5, 6.5f}, {-1, 0, 1e-3f}, {4, 5, 6}};
     float centroids[D * K];
     void *work = aligned_alloc(64, kmeans_work_bytes(7, D, K));
     for (size_t n = 1; n <= 7; n++) {
@@ -363,13 +431,16 @@ static void kmeans_of_few_points(void) {
         CHECK(r.inertia == 0, "%zu points: inertia %g", n, r.inertia);
         for (size_t i = 0; i < n; i++) {
             bool found = false;
-            for (size_t c = 0; c < K; c++) found = found || (centroids[c] == x[i][0] && centroids[K + c] == x[i][1] && centroids[2 * K + c] == x[i][2]);
+            for (size_t c = 0; c < K; c++)
+                found = found || (centroids[c] == x[i][0] && centroids[K + c] == x[i][1] &&
+                                  centroids[2 * K + c] == x[i][2]);
             CHECK(found, "%zu points: point %zu is no centroid", n, i);
         }
         size_t distinct = n < 3 ? 1 : n < 5 ? 2 : n < 6 ? 3 : 4;
         if (n == 4) distinct = 2;
         for (size_t c = distinct; c < K; c++)
-            CHECK(centroids[c] == centroids[0] && centroids[K + c] == centroids[K] && centroids[2 * K + c] == centroids[2 * K],
+            CHECK(centroids[c] == centroids[0] && centroids[K + c] == centroids[K] &&
+                      centroids[2 * K + c] == centroids[2 * K],
                   "%zu points: centroid %zu is not the first again", n, c);
     }
     free(work);
@@ -389,9 +460,11 @@ static void empty_clusters_are_reseeded(void) {
             if (fabsf(x[i] - centroids[c]) < fabsf(x[i] - centroids[best])) best = c;
         used[best]++;
     }
-    CHECK(r.reseeded >= 3 && used[0] && used[1] && used[2] && used[3], "%zu reseeded; clusters of %zu, %zu, %zu, %zu", r.reseeded, used[0],
-          used[1], used[2], used[3]);
-    CHECK(r.inertia <= 5 + 2 + 1e-9, "inertia %g", r.inertia); /* 0..3 together, 100..102 together, 110, or better */
+    CHECK(r.reseeded >= 3 && used[0] && used[1] && used[2] && used[3],
+          "%zu reseeded; clusters of %zu, %zu, %zu, %zu", r.reseeded, used[0], used[1], used[2],
+          used[3]);
+    CHECK(r.inertia <= 5 + 2 + 1e-9, "inertia %g",
+          r.inertia); /* 0..3 together, 100..102 together, 110, or better */
     free(work);
 }
 
@@ -414,29 +487,43 @@ static void learning_ignores_threads(void) {
     }
     for (size_t h = 0; h < L * H; h++) counts[h].n = 3 + h % 2 - (h % 4) / 2; /* 3 4 2 3 */
     for (int t = 0; t < 3; t++) {
-        struct codebook all[] = {{.m = 2, .k = 64}, {.m = 8, .k = 16}, {.m = 4, .k = 16, .learned = true},
-                                 {.m = 3, .k = 16, .learned = true, .uneven = true, .heads = counts}};
+        struct codebook all[] = {
+            {.m = 2, .k = 64},
+            {.m = 8, .k = 16},
+            {.m = 4, .k = 16, .learned = true},
+            {.m = 3, .k = 16, .learned = true, .uneven = true, .heads = counts}};
         struct learn_error errors[4 * L];
         book[t] = (struct book){.n_layer = L, .n_head = H, .head_dim = D, .n = 4};
         book[t].books = arena_alloc(&book[t].arena, 4, sizeof all[0]);
         memcpy(book[t].books, all, sizeof all);
         threads_set(t + 1);
-        CHECK(book_learn(&book[t], &sample, LEARN_ALL, 9, kernels_at(0), errors, NULL, NULL, &e) == OK, "%s", e.msg);
+        CHECK(book_learn(&book[t], &sample, LEARN_ALL, 9, kernels_at(0), errors, NULL, NULL, &e) ==
+                  OK,
+              "%s", e.msg);
         for (size_t b = 0; b < 2; b++) {
-            CHECK(memcmp(book[t].books[b].centroids, book[0].books[b].centroids, L * H * D * all[b].k * 2) == 0, "%d threads", t + 1);
-            CHECK(errors[b * L].squared > 0 && errors[b * L].squared < errors[b * L].variance, "error %g of %g", errors[b * L].squared,
-                  errors[b * L].variance);
+            CHECK(memcmp(book[t].books[b].centroids, book[0].books[b].centroids,
+                         L * H * D * all[b].k * 2) == 0,
+                  "%d threads", t + 1);
+            CHECK(errors[b * L].squared > 0 && errors[b * L].squared < errors[b * L].variance,
+                  "error %g of %g", errors[b * L].squared, errors[b * L].variance);
         }
         for (size_t h = 0; h < L * H; h++) {
-            const struct quantiser *got = &book[t].books[2].heads[h], *want = &book[0].books[2].heads[h];
-            CHECK(!memcmp(got->inverse, want->inverse, D * D * 2) && !memcmp(got->mean, want->mean, D * 2), "%d threads, head %zu", t + 1, h);
-            CHECK(book[t].books[3].heads[h].n == counts[h].n, "%zu codes", book[t].books[3].heads[h].n);
+            const struct quantiser *got = &book[t].books[2].heads[h],
+                                   *want = &book[0].books[2].heads[h];
+            CHECK(!memcmp(got->inverse, want->inverse, D * D * 2) &&
+                      !memcmp(got->mean, want->mean, D * 2),
+                  "%d threads, head %zu", t + 1, h);
+            CHECK(book[t].books[3].heads[h].n == counts[h].n, "%zu codes",
+                  book[t].books[3].heads[h].n);
             for (size_t j = 0; j < counts[h].n; j++)
-                CHECK(!memcmp(book[t].books[3].heads[h].stages[j].centroids, book[0].books[3].heads[h].stages[j].centroids,
-                              book[0].books[3].heads[h].stages[j].width * 32), "%d threads, uneven head %zu, stage %zu", t + 1, h, j);
+                CHECK(!memcmp(book[t].books[3].heads[h].stages[j].centroids,
+                              book[0].books[3].heads[h].stages[j].centroids,
+                              book[0].books[3].heads[h].stages[j].width * 32),
+                      "%d threads, uneven head %zu, stage %zu", t + 1, h, j);
             for (size_t j = 0; j < 4; j++)
                 CHECK(got->stages[j].width == want->stages[j].width &&
-                          !memcmp(got->stages[j].centroids, want->stages[j].centroids, got->stages[j].width * 32),
+                          !memcmp(got->stages[j].centroids, want->stages[j].centroids,
+                                  got->stages[j].width * 32),
                       "%d threads, head %zu, stage %zu", t + 1, h, j);
         }
     }
@@ -458,13 +545,18 @@ static void named_book(struct book *b) {
 }
 
 static void same_quantisers(const struct codebook *want, const struct codebook *got) {
-    CHECK(got && got->m == want->m && got->learned && got->values == want->values, "m=%zu is there", want->m);
+    CHECK(got && got->m == want->m && got->learned && got->values == want->values, "m=%zu is there",
+          want->m);
     for (size_t h = 0; got && h < 2 * H; h++) {
         const struct quantiser *x = &want->heads[h], *y = &got->heads[h];
-        CHECK(y->n == x->n && y->dim == 16 && y->k == want->k && !memcmp(y->inverse, x->inverse, 512) && !memcmp(y->mean, x->mean, 32), "head %zu", h);
+        CHECK(y->n == x->n && y->dim == 16 && y->k == want->k &&
+                  !memcmp(y->inverse, x->inverse, 512) && !memcmp(y->mean, x->mean, 32),
+              "head %zu", h);
         for (size_t j = 0; j < x->n; j++)
             CHECK(y->stages[j].at == x->stages[j].at && y->stages[j].width == x->stages[j].width &&
-                      !memcmp(y->stages[j].centroids, x->stages[j].centroids, x->stages[j].width * x->k * 2), "head %zu, stage %zu", h, j);
+                      !memcmp(y->stages[j].centroids, x->stages[j].centroids,
+                              x->stages[j].width * x->k * 2),
+                  "head %zu, stage %zu", h, j);
     }
 }
 
@@ -483,37 +575,50 @@ static void book_round_trip(void) {
     CHECK(book_write(&b, path, false, &e) == OK, "%s", e.msg);
     CHECK(book_write(&b, path, false, &e) == ERR_USAGE && strstr(e.msg, "--force"), "%s", e.msg);
     CHECK(book_open(&c, path, &found, &e) == OK && found, "%s", e.msg);
-    CHECK(c.n_layer == 2 && c.n_head == H && c.head_dim == 16 && c.tokens == b.tokens && c.samples == b.samples && c.seed == b.seed, "numbers");
+    CHECK(c.n_layer == 2 && c.n_head == H && c.head_dim == 16 && c.tokens == b.tokens &&
+              c.samples == b.samples && c.seed == b.seed,
+          "numbers");
     CHECK(strcmp(c.fingerprint, b.fingerprint) == 0 && c.n_corpora == 2, "fingerprint");
     for (size_t i = 0; i < 2; i++)
-        CHECK(strcmp(c.corpora[i].name, b.corpora[i].name) == 0 && strcmp(c.corpora[i].sha256, b.corpora[i].sha256) == 0, "corpus %zu", i);
-    CHECK(c.n_tried == 3 && !strcmp(c.tried[0], lines[0]) && !strcmp(c.tried[1], "") && !strcmp(c.tried[2], lines[2]), "%zu lines of what was tried",
-          c.n_tried);
+        CHECK(strcmp(c.corpora[i].name, b.corpora[i].name) == 0 &&
+                  strcmp(c.corpora[i].sha256, b.corpora[i].sha256) == 0,
+              "corpus %zu", i);
+    CHECK(c.n_tried == 3 && !strcmp(c.tried[0], lines[0]) && !strcmp(c.tried[1], "") &&
+              !strcmp(c.tried[2], lines[2]),
+          "%zu lines of what was tried", c.n_tried);
     CHECK(c.n == b.n && c.n == 9, "%zu settings", c.n);
     same_quantisers(&b.books[5], book_find(&c, 4, 16, CODEBOOK_LEARNED));
     same_quantisers(&b.books[6], book_find(&c, 16, 256, CODEBOOK_VALUES));
     same_quantisers(&b.books[7], book_find(&c, 2, 64, CODEBOOK_UNEVEN));
     same_quantisers(&b.books[8], book_find(&c, 3, 16, CODEBOOK_UNEVEN_VALUES));
-    CHECK(b.books[8].heads[0].n == 4 && b.books[8].heads[1].n == 8, "codes of 4 bits: %zu and %zu", b.books[8].heads[0].n, b.books[8].heads[1].n);
-    CHECK(!book_find(&c, 2, 64, CODEBOOK_LEARNED) && b.books[7].heads[0].n == 1 && b.books[7].heads[1].n == 3, "the uneven setting");
+    CHECK(b.books[8].heads[0].n == 4 && b.books[8].heads[1].n == 8, "codes of 4 bits: %zu and %zu",
+          b.books[8].heads[0].n, b.books[8].heads[1].n);
+    CHECK(!book_find(&c, 2, 64, CODEBOOK_LEARNED) && b.books[7].heads[0].n == 1 &&
+              b.books[7].heads[1].n == 3,
+          "the uneven setting");
     for (size_t i = 0; i < b.n - 4; i++) {
         const struct codebook *y = book_find(&c, b.books[i].m, b.books[i].k, CODEBOOK_PLAIN);
-        CHECK(y && memcmp(y->centroids, b.books[i].centroids, 2 * H * 16 * 16 * 2) == 0, "setting %zu", i);
+        CHECK(y && memcmp(y->centroids, b.books[i].centroids, 2 * H * 16 * 16 * 2) == 0,
+              "setting %zu", i);
         CHECK(y && (uintptr_t)y->centroids % 64 == 0, "alignment");
     }
     CHECK(!book_find(&c, 4, 64, CODEBOOK_PLAIN), "a setting that is not there");
     CHECK(book_check(&c, b.fingerprint, 2, H, 16, &e) == OK, "%s", e.msg);
-    CHECK(book_check(&c, b.fingerprint, 3, H, 16, &e) == ERR_REFUSED && strstr(e.msg, "another model: 2 layers, 2 heads of 16; this one has 3, 2 of 16"),
+    CHECK(book_check(&c, b.fingerprint, 3, H, 16, &e) == ERR_REFUSED &&
+              strstr(e.msg, "another model: 2 layers, 2 heads of 16; this one has 3, 2 of 16"),
           "%s", e.msg);
     char other[65];
     memset(other, 'b', 64), other[64] = 0;
-    CHECK(book_check(&c, other, 2, H, 16, &e) == ERR_REFUSED && strstr(e.msg, "another model: fingerprint aaaaaaaaaaaaaaaa..., this one's is bbbb"),
+    CHECK(book_check(&c, other, 2, H, 16, &e) == ERR_REFUSED &&
+              strstr(e.msg, "another model: fingerprint aaaaaaaaaaaaaaaa..., this one's is bbbb"),
           "%s", e.msg);
     book_close(&c);
     b.books[7].m = 3; /* of 2 codes on average */
     inputs_forget();
     CHECK(book_write(&b, path, true, &e) == OK, "%s", e.msg);
-    CHECK(book_open(&c, path, &found, &e) == ERR_REFUSED && strstr(e.msg, "uneven.m3.k64.stages\": 8 stages of 4 heads, expected 3 on average"), "%s", e.msg);
+    CHECK(book_open(&c, path, &found, &e) == ERR_REFUSED &&
+              strstr(e.msg, "uneven.m3.k64.stages\": 8 stages of 4 heads, expected 3 on average"),
+          "%s", e.msg);
     book_close(&b);
 }
 
@@ -552,10 +657,13 @@ static const char *write_parts(struct parts changes) {
     numbers[p->numbers - 1] = p->last;
 #define ADD(key, call) (p->drop && strcmp(p->drop, key) == 0 ? (void)0 : call)
     ADD("version", gguf_add_u32(&w, "lookat.book.version", p->version));
-    ADD("fingerprint", gguf_add_string(&w, "lookat.book.fingerprint", p->fingerprint, strlen(p->fingerprint)));
+    ADD("fingerprint",
+        gguf_add_string(&w, "lookat.book.fingerprint", p->fingerprint, strlen(p->fingerprint)));
     ADD("shape", gguf_add_i32s(&w, "lookat.book.shape", p->shape, 3));
-    ADD("names", gguf_add_strings(&w, "lookat.book.corpus.names", (const uint8_t *)"prose.txt", ends, 1));
-    ADD("sha256", gguf_add_strings(&w, "lookat.book.corpus.sha256", (const uint8_t *)p->sha, sha_ends, 1));
+    ADD("names",
+        gguf_add_strings(&w, "lookat.book.corpus.names", (const uint8_t *)"prose.txt", ends, 1));
+    ADD("sha256",
+        gguf_add_strings(&w, "lookat.book.corpus.sha256", (const uint8_t *)p->sha, sha_ends, 1));
     ADD("tokens", gguf_add_u64(&w, "lookat.book.tokens", 10));
     ADD("samples", gguf_add_u64(&w, "lookat.book.samples", 10));
     ADD("seed", gguf_add_u64(&w, "lookat.book.seed", 10));
@@ -564,7 +672,9 @@ static const char *write_parts(struct parts changes) {
     else
         ADD("centroids", gguf_add_u16s(&w, p->key, numbers, p->numbers));
     inputs_forget(); /* the one before was read */
-    CHECK(out_open(&o, path, true, &e) == OK && gguf_write_header(&w, &o, &e) == OK && out_commit(&o, &e) == OK, "%s", e.msg);
+    CHECK(out_open(&o, path, true, &e) == OK && gguf_write_header(&w, &o, &e) == OK &&
+              out_commit(&o, &e) == OK,
+          "%s", e.msg);
     gguf_writer_free(&w);
     numbers[p->numbers - 1] = 0;
     return path;
@@ -580,24 +690,28 @@ static void broken_books(void) {
         {"lookat.book.version is 3, expected 1 or 2", {.version = 3}},
         {"\"lookat.book.fingerprint\" is missing", {.drop = "fingerprint"}},
         {"\"lookat.book.fingerprint\" is no SHA-256", {.fingerprint = "abc"}},
-        {"\"lookat.book.corpus.sha256\" is no SHA-256", {.sha = "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"}},
+        {"\"lookat.book.corpus.sha256\" is no SHA-256",
+         {.sha = "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"}},
         {"\"lookat.book.shape\" is missing", {.drop = "shape"}},
         {"\"lookat.book.shape\" has the item 0", {.shape = {2, 0, 16}}},
         {"\"lookat.book.shape\" has the item -1", {.shape = {2, 2, -1}}},
         {"\"lookat.book.shape\" has the item 2147483647", {.shape = {INT32_MAX, 2, 16}}},
         {"overflows", {.shape = {1 << 24, 1 << 24, 1 << 24}}},
-        {OF_64_OR_32("has 1024 items, expected 18014398509481984", "overflows"), {.shape = {1 << 24, 1 << 24, 4}}},
+        {OF_64_OR_32("has 1024 items, expected 18014398509481984", "overflows"),
+         {.shape = {1 << 24, 1 << 24, 4}}},
         {"\"lookat.book.corpus.names\" is missing", {.drop = "names"}},
         {"\"lookat.book.corpus.sha256\" is missing", {.drop = "sha256"}},
         {"\"lookat.book.tokens\" is missing", {.drop = "tokens"}},
         {"\"lookat.book.samples\" is missing", {.drop = "samples"}},
         {"\"lookat.book.seed\" is missing", {.drop = "seed"}},
         {"the book has no codebooks", {.drop = "centroids"}},
-        {"1 keys lookat.codebook.* are of no setting, m 1, 2, 4", {.key = "lookat.codebook.m3.k16"}},
+        {"1 keys lookat.codebook.* are of no setting, m 1, 2, 4",
+         {.key = "lookat.codebook.m3.k16"}},
         {"\"lookat.codebook.m4.k16\" has 1023 items, expected 1024", {.numbers = 1023}},
         {"\"lookat.codebook.m4.k16\" has 1025 items, expected 1024", {.numbers = 1025}},
         {"\"lookat.codebook.m4.k16\" is not an array of u16", {.as_i32 = true}},
-        {"\"lookat.codebook.m32.k16\": 32 subspaces do not divide the head dimension of 16", {.key = "lookat.codebook.m32.k16"}},
+        {"\"lookat.codebook.m32.k16\": 32 subspaces do not divide the head dimension of 16",
+         {.key = "lookat.codebook.m32.k16"}},
         {"number 1023 of 1024 is NaN", {.last = 0x7c01}},
         {"number 1023 of 1024 is NaN", {.last = 0xfe00}},
         {"number 1023 of 1024 is infinite", {.last = 0x7c00}},
@@ -609,8 +723,10 @@ static void broken_books(void) {
         bool found;
         int rc = book_open(&b, write_parts(files[i].p), &found, &e);
         if (files[i].expect)
-            CHECK(rc == ERR_REFUSED && strstr(e.msg, files[i].expect) && strstr(e.msg, "bad.gguf") && strlen(e.msg) < sizeof e.msg - 1,
-                  "file %zu: %d \"%s\" does not say \"%s\"", i, rc, rc ? e.msg : "", files[i].expect);
+            CHECK(rc == ERR_REFUSED && strstr(e.msg, files[i].expect) &&
+                      strstr(e.msg, "bad.gguf") && strlen(e.msg) < sizeof e.msg - 1,
+                  "file %zu: %d \"%s\" does not say \"%s\"", i, rc, rc ? e.msg : "",
+                  files[i].expect);
         else
             CHECK(rc == OK && found && b.n == 1, "file %zu: %s", i, e.msg);
         if (!rc) book_close(&b);
@@ -618,16 +734,18 @@ static void broken_books(void) {
     struct book b;
     struct err e;
     bool found = true;
-    CHECK(book_open(&b, write_parts((struct parts){.drop = "version"}), &found, &e) == OK && !found && b.n == 0, "a file without a book");
+    CHECK(book_open(&b, write_parts((struct parts){.drop = "version"}), &found, &e) == OK &&
+              !found && b.n == 0,
+          "a file without a book");
     book_close(&b);
 }
 
 /* A book of one learned setting, of keys or of values, something changed in its parts. */
 struct learned_parts {
-    const char *drop, *extra; /* a part left out; a further key */
-    int32_t stages, at, width; /* of head 1, of its stage 2; -9: as it is */
+    const char *drop, *extra;         /* a part left out; a further key */
+    int32_t stages, at, width;        /* of head 1, of its stage 2; -9: as it is */
     uint16_t inverse, mean, centroid; /* in place of the first number, where not 0 */
-    size_t fewer;              /* numbers of .centroids left out */
+    size_t fewer;                     /* numbers of .centroids left out */
     bool singular;
 };
 
@@ -635,28 +753,34 @@ static const char *write_learned(struct learned_parts changes, const char *prefi
     const struct learned_parts *p = &changes;
     char stages_key[48], ranges_key[48], centroids_key[48], inverse_key[48], mean_key[48];
     enum { HEADS = 2, M = 3, WIDTH = 4, DIM = 12, KS = 16 };
-    static uint16_t inverse[HEADS * DIM * DIM], mean[HEADS * DIM], centroids[HEADS * DIM * KS + KS * DIM];
+    static uint16_t inverse[HEADS * DIM * DIM], mean[HEADS * DIM],
+        centroids[HEADS * DIM * KS + KS * DIM];
     const int32_t shape[3] = {1, HEADS, DIM};
     int32_t stages[HEADS] = {M, M}, ranges[2 * HEADS * M];
     struct gguf_writer w = {0};
     struct out_file o;
     struct err e;
     const char *path = folder_path("learned.gguf");
-    for (size_t i = 0; i < HEADS * DIM * DIM; i++) inverse[i] = i % (DIM * DIM) % (DIM + 1) == 0 ? f32_to_f16(1) : 0;
-    for (size_t i = 0; i < HEADS * M; i++) ranges[2 * i] = (int32_t)(i % M * WIDTH), ranges[2 * i + 1] = WIDTH;
+    for (size_t i = 0; i < HEADS * DIM * DIM; i++)
+        inverse[i] = i % (DIM * DIM) % (DIM + 1) == 0 ? f32_to_f16(1) : 0;
+    for (size_t i = 0; i < HEADS * M; i++)
+        ranges[2 * i] = (int32_t)(i % M * WIDTH), ranges[2 * i + 1] = WIDTH;
     if (p->stages != -9) stages[1] = p->stages;
     if (p->at != -9) ranges[10] = p->at;
     if (p->width != -9) ranges[11] = p->width;
     if (p->inverse) inverse[0] = p->inverse;
     if (p->singular) memset(inverse + DIM * DIM, 0, DIM * sizeof *inverse);
     mean[0] = p->mean, centroids[0] = p->centroid;
-    snprintf(stages_key, sizeof stages_key, "%sm4.k16.stages", prefix), snprintf(ranges_key, sizeof ranges_key, "%sm4.k16.ranges", prefix);
-    snprintf(centroids_key, sizeof centroids_key, "%sm4.k16.centroids", prefix), snprintf(mean_key, sizeof mean_key, "%sm4.k16.mean", prefix);
+    snprintf(stages_key, sizeof stages_key, "%sm4.k16.stages", prefix),
+        snprintf(ranges_key, sizeof ranges_key, "%sm4.k16.ranges", prefix);
+    snprintf(centroids_key, sizeof centroids_key, "%sm4.k16.centroids", prefix),
+        snprintf(mean_key, sizeof mean_key, "%sm4.k16.mean", prefix);
     snprintf(inverse_key, sizeof inverse_key, "%sm4.k16.inverse", prefix);
     gguf_add_u32(&w, "lookat.book.version", 2);
     gguf_add_string(&w, "lookat.book.fingerprint", sum64, 64);
     gguf_add_i32s(&w, "lookat.book.shape", shape, 3);
-    gguf_add_strings(&w, "lookat.book.corpus.names", (const uint8_t *)"", (const size_t[2]){0, 0}, 0);
+    gguf_add_strings(&w, "lookat.book.corpus.names", (const uint8_t *)"", (const size_t[2]){0, 0},
+                     0);
     gguf_add_u64(&w, "lookat.book.tokens", 10);
     gguf_add_u64(&w, "lookat.book.samples", 10);
     gguf_add_u64(&w, "lookat.book.seed", 10);
@@ -669,7 +793,9 @@ static const char *write_learned(struct learned_parts changes, const char *prefi
     snprintf(extra, sizeof extra, "%s%s", prefix, p->extra ? p->extra : "");
     if (p->extra) gguf_add_u32(&w, extra, 1);
     inputs_forget(); /* the one before was read */
-    CHECK(out_open(&o, path, true, &e) == OK && gguf_write_header(&w, &o, &e) == OK && out_commit(&o, &e) == OK, "%s", e.msg);
+    CHECK(out_open(&o, path, true, &e) == OK && gguf_write_header(&w, &o, &e) == OK &&
+              out_commit(&o, &e) == OK,
+          "%s", e.msg);
     gguf_writer_free(&w);
     return path;
 }
@@ -695,7 +821,8 @@ static void broken_learned_books(void) {
         {"ranges\": number 10 is 12, expected 0 to 11", {.stages = -9, .at = 12, .width = -9}},
         {"ranges\": number 11 is 0, expected 1 to 4", {.stages = -9, .at = -9, .width = 0}},
         {"ranges\": number 11 is 5, expected 1 to 4", {.stages = -9, .at = -9, .width = 5}},
-        {"ranges\": number 11 is 2147483647, expected 1 to 4", {.stages = -9, .at = -9, .width = INT32_MAX}},
+        {"ranges\": number 11 is 2147483647, expected 1 to 4",
+         {.stages = -9, .at = -9, .width = INT32_MAX}},
         {"centroids\" has 384 items, expected 368", {.stages = -9, .at = -9, .width = 3}},
         {"centroids\" has 383 items, expected 384", {AS_IT_IS, .fewer = 1}},
         {"centroids\": number 0 of 384 is NaN", {AS_IT_IS, .centroid = 0x7e00}},
@@ -711,15 +838,18 @@ static void broken_learned_books(void) {
         bool found;
         int rc = book_open(&b, write_learned(files[i / 2].p, prefixes[i % 2]), &found, &e);
         if (expect)
-            CHECK(rc == ERR_REFUSED && strstr(e.msg, expect) && strstr(e.msg, "learned.gguf"), "file %zu: %d \"%s\" does not say \"%s\"", i, rc,
-                  rc ? e.msg : "", expect);
+            CHECK(rc == ERR_REFUSED && strstr(e.msg, expect) && strstr(e.msg, "learned.gguf"),
+                  "file %zu: %d \"%s\" does not say \"%s\"", i, rc, rc ? e.msg : "", expect);
         else
-            CHECK(rc == OK && found && b.n == 1 && b.books[0].learned && b.books[0].values == (i % 2 == 1), "file %zu: %s", i, rc ? e.msg : "");
+            CHECK(rc == OK && found && b.n == 1 && b.books[0].learned &&
+                      b.books[0].values == (i % 2 == 1),
+                  "file %zu: %s", i, rc ? e.msg : "");
         if (!rc) book_close(&b);
     }
 }
 
-/* Cut off anywhere, or any byte changed: refused, or a book that is in order (the sanitizers see the rest). */
+/* Cut off anywhere, or any byte changed: refused, or a book that is in order (the sanitizers see
+ * the rest). */
 static void damaged_books(void) {
     const char *path = write_parts((struct parts){0});
     static uint8_t data[8192];
@@ -735,8 +865,10 @@ static void damaged_books(void) {
             uint8_t before = data[at];
             data[at] = cut ? before ^ (cut == 1 ? 0x01 : 0xff) : before;
             int rc = book_open(&b, folder_write("damaged.gguf", data, cut ? size : at), &found, &e);
-            CHECK(rc == OK || (rc == ERR_REFUSED && strstr(e.msg, "damaged.gguf")), "byte %zu: %d %s", at, rc, e.msg);
-            CHECK(cut || rc == ERR_REFUSED || at + 32 > size, "%zu of %zu bytes are taken for a book", at, size);
+            CHECK(rc == OK || (rc == ERR_REFUSED && strstr(e.msg, "damaged.gguf")),
+                  "byte %zu: %d %s", at, rc, e.msg);
+            CHECK(cut || rc == ERR_REFUSED || at + 32 > size,
+                  "%zu of %zu bytes are taken for a book", at, size);
             data[at] = before;
             rc ? refused++ : opened++;
             if (!rc) book_close(&b);

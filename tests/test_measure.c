@@ -1,4 +1,5 @@
-/* Statistics and fidelity against their definitions, written out in float64 and without care for speed. */
+/* Statistics and fidelity against their definitions, written out in float64 and without care for
+ * speed. */
 #include "test.h"
 
 #include "base/process.h"
@@ -20,7 +21,8 @@ static void sums(void) {
         moments_add(&parts[i < 50 ? 0 : i < 51 ? 1 : 2], x);
     }
     for (int i = 0; i < 3; i++) moments_join(&joined, &parts[i]);
-    CHECK(all.n == 200 && fabs(moments_mean(&all) - mean) < 1e-12, "mean %g, expected %g", moments_mean(&all), mean);
+    CHECK(all.n == 200 && fabs(moments_mean(&all) - mean) < 1e-12, "mean %g, expected %g",
+          moments_mean(&all), mean);
     CHECK(joined.n == 200 && fabs(moments_mean(&joined) - mean) < 1e-12, "joined");
     CHECK(moments_mean(&none) == 0, "no samples");
 }
@@ -76,14 +78,17 @@ static void small_errors(void) {
 
 static void quantiles(void) {
     float x[] = {5, 1, 4, 2, 3};
-    CHECK(quantile(x, 5, 0.5) == 3 && quantile(x, 5, 0) == 1 && quantile(x, 5, 1) == 5, "whole places");
+    CHECK(quantile(x, 5, 0.5) == 3 && quantile(x, 5, 0) == 1 && quantile(x, 5, 1) == 5,
+          "whole places");
     CHECK(fabs(quantile(x, 5, 0.99) - 4.96) < 1e-12, "99 %%: %g", quantile(x, 5, 0.99));
     float even[] = {4, 1, 3, 2}, one[] = {9};
-    CHECK(quantile(even, 4, 0.5) == 2.5 && quantile(one, 1, 0.3) == 9, "median of an even number, of one");
+    CHECK(quantile(even, 4, 0.5) == 2.5 && quantile(one, 1, 0.3) == 9,
+          "median of an even number, of one");
     /* of n numbers the k-th smallest is the (k - 1) / (n - 1) quantile */
     float many[1001];
     for (int i = 0; i <= 1000; i++) many[(i * 379) % 1001] = (float)i;
-    for (int i = 0; i <= 1000; i += 50) CHECK(fabs(quantile(many, 1001, i / 1000.0) - i) < 1e-9, "quantile %g", i / 1000.0);
+    for (int i = 0; i <= 1000; i += 50)
+        CHECK(fabs(quantile(many, 1001, i / 1000.0) - i) < 1e-9, "quantile %g", i / 1000.0);
 }
 
 /* ---- ranks ---- */
@@ -98,7 +103,8 @@ static void check_ranks(const float *x, size_t n, const char *what) {
     for (size_t i = 0; i < n; i++) {
         size_t below = 0, equal = 0;
         for (size_t j = 0; j < n; j++) below += x[j] < x[i], equal += x[j] == x[i];
-        CHECK(rank[i] == 1 + (double)below + 0.5 * (double)(equal - 1), "%s, n = %zu: rank[%zu] of %g is %g", what, n, i, x[i], rank[i]);
+        CHECK(rank[i] == 1 + (double)below + 0.5 * (double)(equal - 1),
+              "%s, n = %zu: rank[%zu] of %g is %g", what, n, i, x[i], rank[i]);
     }
 }
 
@@ -113,9 +119,11 @@ static void ranks_with_ties(void) {
         check_ranks(x, n, "seven values");
         for (size_t i = 0; i < n; i++) x[i] = 2.5f;
         check_ranks(x, n, "one value");
-        for (size_t i = 0; i < n; i++) x[i] = (rng_u64(&rng) & 1 ? -1.0f : 1.0f) * ldexpf(1, (int)rng_below(&rng, 250) - 148);
+        for (size_t i = 0; i < n; i++)
+            x[i] = (rng_u64(&rng) & 1 ? -1.0f : 1.0f) * ldexpf(1, (int)rng_below(&rng, 250) - 148);
         check_ranks(x, n, "all magnitudes");
-        for (size_t i = 0; i < n; i++) x[i] = i % 3 == 0 ? 0.0f : i % 3 == 1 ? -0.0f : (float)rng_normal(&rng);
+        for (size_t i = 0; i < n; i++)
+            x[i] = i % 3 == 0 ? 0.0f : i % 3 == 1 ? -0.0f : (float)rng_normal(&rng);
         check_ranks(x, n, "zeros of both signs");
         x[n - 1] = -INFINITY, x[0] = INFINITY;
         check_ranks(x, n, "infinities");
@@ -141,7 +149,8 @@ static double slow_rank(const float *x, size_t n, size_t i) {
 }
 static double slow_spearman(const float *a, const float *b, size_t n) {
     double mean_a = 0, mean_b = 0, ab = 0, aa = 0, bb = 0;
-    for (size_t i = 0; i < n; i++) mean_a += slow_rank(a, n, i) / (double)n, mean_b += slow_rank(b, n, i) / (double)n;
+    for (size_t i = 0; i < n; i++)
+        mean_a += slow_rank(a, n, i) / (double)n, mean_b += slow_rank(b, n, i) / (double)n;
     for (size_t i = 0; i < n; i++) {
         double x = slow_rank(a, n, i) - mean_a, y = slow_rank(b, n, i) - mean_b;
         ab += x * y, aa += x * x, bb += y * y;
@@ -162,7 +171,8 @@ static void spearman(void) {
     for (size_t l = 0; l < 4; l++) {
         for (int coarse = 0; coarse < 2; coarse++) {
             size_t n = lengths[l];
-            for (size_t i = 0; i < n; i++) a[i] = (float)rng_normal(&rng), b[i] = a[i] + 0.5f * (float)rng_normal(&rng);
+            for (size_t i = 0; i < n; i++)
+                a[i] = (float)rng_normal(&rng), b[i] = a[i] + 0.5f * (float)rng_normal(&rng);
             for (size_t i = 0; coarse && i < n; i++) b[i] = roundf(b[i]);
             b[0] = 9; /* not all equal */
             double got = spearman_of(a, b, n), want = slow_spearman(a, b, n);
@@ -171,7 +181,8 @@ static void spearman(void) {
         }
     }
     float up[] = {1, 2, 3, 9}, down[] = {0, -1, -2, -3}, flat[] = {4, 4, 4, 4};
-    CHECK(spearman_of(up, down, 4) == -1 && spearman_of(flat, flat, 4) == 1 && spearman_of(up, flat, 4) == 0 && spearman_of(flat, up, 4) == 0,
+    CHECK(spearman_of(up, down, 4) == -1 && spearman_of(flat, flat, 4) == 1 &&
+              spearman_of(up, flat, 4) == 0 && spearman_of(flat, up, 4) == 0,
           "reversed and constant");
 }
 
@@ -182,9 +193,12 @@ static void cosine(void) {
     for (int i = 0; i < 64; i++) a[i] = (float)rng_normal(&rng), b[i] = (float)rng_normal(&rng);
     double ab = 0, aa = 0, bb = 0;
     for (int i = 0; i < 64; i++) ab += (double)a[i] * b[i], aa += pow(a[i], 2), bb += pow(b[i], 2);
-    CHECK(fabs(fidelity_cosine(a, b, 64) - ab / sqrt(aa) / sqrt(bb)) < 1e-14, "%g", fidelity_cosine(a, b, 64));
+    CHECK(fabs(fidelity_cosine(a, b, 64) - ab / sqrt(aa) / sqrt(bb)) < 1e-14, "%g",
+          fidelity_cosine(a, b, 64));
     CHECK(fidelity_cosine(a, a, 64) == 1 && fidelity_cosine(b, b, 63) == 1, "of itself");
-    CHECK(fidelity_cosine(zero, zero, 64) == 1 && fidelity_cosine(a, zero, 64) == 0 && fidelity_cosine(zero, a, 64) == 0, "of zeros");
+    CHECK(fidelity_cosine(zero, zero, 64) == 1 && fidelity_cosine(a, zero, 64) == 0 &&
+              fidelity_cosine(zero, a, 64) == 0,
+          "of zeros");
 }
 
 /* A distribution with weights from 1 to e^-spread. */
@@ -210,18 +224,22 @@ static void divergence(void) {
                 scale += p[i] * (1 + fabs(term));
             }
             double got = fidelity_kl(p, q, n);
-            CHECK(fabs(got - fmax(want, 0)) <= 1e-12 * scale, "n = %zu, spread %g: %.15g, expected %.15g", n, spreads[s], got, want);
+            CHECK(fabs(got - fmax(want, 0)) <= 1e-12 * scale,
+                  "n = %zu, spread %g: %.15g, expected %.15g", n, spreads[s], got, want);
             CHECK(fidelity_kl(p, p, n) == 0 && fidelity_kl(q, q, n) == 0, "of itself");
         }
     }
     float one[] = {1, 0}, other[] = {0, 1}, half[] = {0.5f, 0.5f};
     CHECK(fabs(fidelity_kl(one, half, 2) - log(2)) < 1e-12, "one bit");
-    CHECK(fabs(fidelity_kl(one, other, 2) - 30 * log(10)) < 1e-5, "nothing in common: %g", fidelity_kl(one, other, 2));
+    CHECK(fabs(fidelity_kl(one, other, 2) - 30 * log(10)) < 1e-5, "nothing in common: %g",
+          fidelity_kl(one, other, 2));
     /* every exponent and both sides of sqrt 2: p log(p / q) with q = 1 */
     float q1[] = {1};
     for (float x = 1e-38f; x < 1; x *= 1.0937f) {
         double want = -(double)x * log(x);
-        CHECK(fabs(fidelity_kl(q1, &x, 1) + fmin(log(fmax(x, 1e-30f)), 0)) < 1e-12 * (1 + fabs(log(x))), "log %g", x);
+        CHECK(fabs(fidelity_kl(q1, &x, 1) + fmin(log(fmax(x, 1e-30f)), 0)) <
+                  1e-12 * (1 + fabs(log(x))),
+              "log %g", x);
         CHECK(fidelity_kl(&x, q1, 1) == 0 && want > 0, "clamped");
     }
 }
@@ -238,13 +256,16 @@ static void top5_with_ties(void) {
     for (size_t l = 0; l < 7; l++) {
         for (int values = 2; values < 400; values *= 3) {
             size_t n = lengths[l], of_a = 0, both = 0;
-            for (size_t i = 0; i < n; i++) a[i] = (float)rng_below(&rng, (uint64_t)values), b[i] = (float)rng_below(&rng, (uint64_t)values);
+            for (size_t i = 0; i < n; i++)
+                a[i] = (float)rng_below(&rng, (uint64_t)values),
+                b[i] = (float)rng_below(&rng, (uint64_t)values);
             for (size_t i = 0; i < n; i++) {
                 of_a += among_top5(a, n, i);
                 both += among_top5(a, n, i) && among_top5(b, n, i);
             }
-            CHECK(fidelity_top5(a, b, n) == (double)both / (double)of_a, "n = %zu, %d values: %g, expected %zu of %zu", n, values,
-                  fidelity_top5(a, b, n), both, of_a);
+            CHECK(fidelity_top5(a, b, n) == (double)both / (double)of_a,
+                  "n = %zu, %d values: %g, expected %zu of %zu", n, values, fidelity_top5(a, b, n),
+                  both, of_a);
             CHECK(fidelity_top5(a, a, n) == 1, "of itself");
         }
     }
@@ -268,9 +289,10 @@ static void not_a_number_is_never_lost(void) {
         moments_join(&joined, &m);
         estimate_add(&of_windows, joined.n, joined.sum);
         estimate_add(&of_windows, 3, 7);
-        CHECK(isnan(moments_mean(&joined)) && isnan(estimate_mean(&of_windows)) && isnan(estimate_error(&of_windows)),
-              "%zu: mean %g, of windows %g ± %g", at, moments_mean(&joined), estimate_mean(&of_windows),
-              estimate_error(&of_windows));
+        CHECK(isnan(moments_mean(&joined)) && isnan(estimate_mean(&of_windows)) &&
+                  isnan(estimate_error(&of_windows)),
+              "%zu: mean %g, of windows %g ± %g", at, moments_mean(&joined),
+              estimate_mean(&of_windows), estimate_error(&of_windows));
         CHECK(isnan(fidelity_cosine(x, y, N)) && isnan(fidelity_cosine(y, x, N)), "%zu: cosine",
               at);
         CHECK(isnan(fidelity_kl(p, q, N)) && isnan(fidelity_kl(q, p, N)), "%zu: divergence", at);

@@ -1,5 +1,6 @@
-/* The forward pass against float64: golden files of the default model, and the reference in reference.h on odd shapes; then what must
- * not change a result (chunks, batches, forks, threads) and what stored number types cost. */
+/* The forward pass against float64: golden files of the default model, and the reference in
+ * reference.h on odd shapes; then what must not change a result (chunks, batches, forks, threads)
+ * and what stored number types cost. */
 #include "test.h"
 
 #include <unistd.h>
@@ -43,7 +44,8 @@ static struct checkpoint default_model(void) {
 static const char *of_f32(void) { return stories_trained() ? "" : "f16/"; }
 static const char *const of_f16 = "f16/";
 
-static struct gpt2_session open_session(const struct gpt2_weights *w, const struct kernels *k, const char *attn, size_t n_seq, size_t rows) {
+static struct gpt2_session open_session(const struct gpt2_weights *w, const struct kernels *k,
+                                        const char *attn, size_t n_seq, size_t rows) {
     struct gpt2_session s;
     int rc = gpt2_session_open(&s, w, k, attn, NULL, n_seq, w->config.n_ctx, rows, &e);
     CHECK(rc == OK, "%s", e.msg);
@@ -106,10 +108,14 @@ static bool next_case(struct json *j, struct golden_case *g) {
     struct json_str key;
     if (!json_next_item(j) || !json_enter_object(j)) return false;
     while (json_next_key(j, &key)) {
-        if (json_is(key, "ids")) g->n = ids_of(j, g->ids, 1024);
-        else if (json_is(key, "positions")) g->n_positions = numbers(j, g->positions, 8);
-        else if (json_is(key, "logits")) CHECK(numbers(j, g->logits, 2 * 4096) == g->n_positions * 4096, "logits");
-        else json_skip(j);
+        if (json_is(key, "ids"))
+            g->n = ids_of(j, g->ids, 1024);
+        else if (json_is(key, "positions"))
+            g->n_positions = numbers(j, g->positions, 8);
+        else if (json_is(key, "logits"))
+            CHECK(numbers(j, g->logits, 2 * 4096) == g->n_positions * 4096, "logits");
+        else
+            json_skip(j);
     }
     return true;
 }
@@ -203,9 +209,12 @@ static void check_greedy(const struct gpt2_weights *w, const struct kernels *k, 
         int32_t ids[256], expected[256];
         size_t n = 0, n_expected = 0;
         while (json_next_key(&j, &key)) {
-            if (json_is(key, "ids")) n = ids_of(&j, ids, 256);
-            else if (json_is(key, "continuation")) n_expected = ids_of(&j, expected, 256);
-            else json_skip(&j);
+            if (json_is(key, "ids"))
+                n = ids_of(&j, ids, 256);
+            else if (json_is(key, "continuation"))
+                n_expected = ids_of(&j, expected, 256);
+            else
+                json_skip(&j);
         }
         struct gpt2_session s = open_session(w, k, attn, 1, 64);
         CHECK(gpt2_prefill(&s, 0, ids, n, logits, &e) == OK, "%s", e.msg);
@@ -215,7 +224,8 @@ static void check_greedy(const struct gpt2_weights *w, const struct kernels *k, 
             if (token != expected[same]) break;
             if (gpt2_prefill(&s, 0, &token, 1, logits, &e)) break;
         }
-        CHECK(same == n_expected && n_expected == 96, "%s: case %zu differs at token %zu of %zu", k->name, cases, same, n_expected);
+        CHECK(same == n_expected && n_expected == 96, "%s: case %zu differs at token %zu of %zu",
+              k->name, cases, same, n_expected);
         gpt2_session_close(&s);
     }
     CHECK(cases == 8, "%zu cases", cases);
@@ -247,16 +257,19 @@ struct stages {
     size_t seen;
 };
 
-static void compare_row(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q, const float *scores,
-                        const float *probs, const float *out) {
+static void compare_row(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys,
+                        const float *q, const float *scores, const float *probs, const float *out) {
     struct stages *g = ctx;
     (void)scores;
     if (query != 10) return;
     for (size_t d = 0; d < 64; d++) {
-        g->worst = fmax(g->worst, fabs(q[d] - g->q[layer][head * 64 + d]) / (1 + fabs(g->q[layer][head * 64 + d])));
-        g->worst = fmax(g->worst, fabs(out[d] - g->heads[layer][head * 64 + d]) / (1 + fabs(g->heads[layer][head * 64 + d])));
+        g->worst = fmax(g->worst, fabs(q[d] - g->q[layer][head * 64 + d]) /
+                                      (1 + fabs(g->q[layer][head * 64 + d])));
+        g->worst = fmax(g->worst, fabs(out[d] - g->heads[layer][head * 64 + d]) /
+                                      (1 + fabs(g->heads[layer][head * 64 + d])));
     }
-    for (size_t i = 0; i < n_keys; i++) g->worst = fmax(g->worst, fabs(probs[i] - g->probs[layer][head][i]));
+    for (size_t i = 0; i < n_keys; i++)
+        g->worst = fmax(g->worst, fabs(probs[i] - g->probs[layer][head][i]));
     g->seen++;
 }
 
@@ -270,18 +283,25 @@ static void check_activations(const struct gpt2_weights *w, const char *set) {
     memset(&g, 0, sizeof g);
     json_enter_object(&j);
     while (json_next_key(&j, &key)) {
-        if (json_is(key, "ids")) n = ids_of(&j, ids, 16);
+        if (json_is(key, "ids"))
+            n = ids_of(&j, ids, 16);
         else if (json_is(key, "layers")) {
             json_enter_array(&j);
             for (; json_next_item(&j) && json_enter_object(&j); layer++)
                 while (json_next_key(&j, &key)) {
-                    if (json_is(key, "q")) numbers(&j, g.q[layer], 256);
-                    else if (json_is(key, "probabilities")) numbers(&j, g.probs[layer][0], 44);
-                    else if (json_is(key, "attn_heads")) numbers(&j, g.heads[layer], 256);
-                    else if (json_is(key, "residual")) numbers(&j, residual, 256);
-                    else json_skip(&j);
+                    if (json_is(key, "q"))
+                        numbers(&j, g.q[layer], 256);
+                    else if (json_is(key, "probabilities"))
+                        numbers(&j, g.probs[layer][0], 44);
+                    else if (json_is(key, "attn_heads"))
+                        numbers(&j, g.heads[layer], 256);
+                    else if (json_is(key, "residual"))
+                        numbers(&j, residual, 256);
+                    else
+                        json_skip(&j);
                 }
-        } else json_skip(&j);
+        } else
+            json_skip(&j);
     }
     CHECK(json_end(&j) && n == 11 && layer == 6, "golden/activations.json");
     struct attn_probe probe = {&g, compare_row};
@@ -291,8 +311,8 @@ static void check_activations(const struct gpt2_weights *w, const char *set) {
     CHECK(gpt2_prefill(&s, 0, ids, n, NULL, &e) == OK, "%s", e.msg);
     CHECK(g.seen == 24 && g.worst < 1e-4, "%zu heads seen, worst difference %g", g.seen, g.worst);
     for (size_t i = 0; i < 256; i++)
-        CHECK(fabs(s.x[10 * 256 + i] - residual[i]) <= 1e-4 * (1 + fabs(residual[i])), "residual %zu: %g, expected %g", i,
-              s.x[10 * 256 + i], residual[i]);
+        CHECK(fabs(s.x[10 * 256 + i] - residual[i]) <= 1e-4 * (1 + fabs(residual[i])),
+              "residual %zu: %g, expected %g", i, s.x[10 * 256 + i], residual[i]);
     gpt2_session_close(&s);
     threads_set(threads_allowed());
 }
@@ -314,11 +334,15 @@ static void unsettle(struct gpt2_weights *w) {
     rng_seed(&r, 3, 0);
     for (size_t l = 0; l < g->n_layer; l++) {
         struct gpt2_layer *y = &w->layers[l];
-        const float *small[] = {y->ln1_w, y->ln1_b, y->ln2_w, y->ln2_b, y->proj_b, y->fcproj_b, y->qkv_b, y->fc_b};
-        size_t size[] = {g->n_embd, g->n_embd, g->n_embd, g->n_embd, g->n_embd, g->n_embd, 3 * g->n_embd, g->n_inner};
+        const float *small[] = {y->ln1_w,  y->ln1_b,    y->ln2_w, y->ln2_b,
+                                y->proj_b, y->fcproj_b, y->qkv_b, y->fc_b};
+        size_t size[] = {g->n_embd, g->n_embd, g->n_embd,     g->n_embd,
+                         g->n_embd, g->n_embd, 3 * g->n_embd, g->n_inner};
         for (size_t i = 0; i < 8; i++)
-            for (size_t n = 0; n < size[i]; n++) ((float *)(uintptr_t)small[i])[n] += 0.3f * (float)rng_normal(&r);
-        for (size_t n = 0; n < y->qkv.rows * y->qkv.cols; n++) ((float *)(uintptr_t)y->qkv.data)[n] *= 30;
+            for (size_t n = 0; n < size[i]; n++)
+                ((float *)(uintptr_t)small[i])[n] += 0.3f * (float)rng_normal(&r);
+        for (size_t n = 0; n < y->qkv.rows * y->qkv.cols; n++)
+            ((float *)(uintptr_t)y->qkv.data)[n] *= 30;
     }
 }
 
@@ -436,8 +460,9 @@ static void mixed_types_equal_float64(void) {
 
 static void odd_shapes_equal_float64(void) {
     const struct gpt2_config shapes[] = {
-        {1, 1, 4, 16, 9, 5, 1e-5f, GELU_TANH},   {2, 5, 60, 240, 33, 101, 1e-5f, GELU_ERF}, {3, 3, 48, 20, 20, 7, 1e-3f, GELU_TANH},
-        {1, 2, 160, 96, 12, 300, 1e-5f, GELU_TANH}, {2, 25, 100, 400, 40, 64, 1e-6f, GELU_ERF},
+        {1, 1, 4, 16, 9, 5, 1e-5f, GELU_TANH},      {2, 5, 60, 240, 33, 101, 1e-5f, GELU_ERF},
+        {3, 3, 48, 20, 20, 7, 1e-3f, GELU_TANH},    {1, 2, 160, 96, 12, 300, 1e-5f, GELU_TANH},
+        {2, 25, 100, 400, 40, 64, 1e-6f, GELU_ERF},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct checkpoint c;
@@ -453,7 +478,8 @@ static void odd_shapes_equal_float64(void) {
             if (!kernels_at(k)->supported() || kernels_at(k)->by_name_only) continue;
             struct gpt2_session s = open_session(&c.weights, kernels_at(k), "fp32", 1, g->n_ctx);
             struct gpt2_row rows[64];
-            for (size_t t = 0; t < g->n_ctx; t++) rows[t] = (struct gpt2_row){.pos = (uint32_t)t, .token = ids[t], .logits = true};
+            for (size_t t = 0; t < g->n_ctx; t++)
+                rows[t] = (struct gpt2_row){.pos = (uint32_t)t, .token = ids[t], .logits = true};
             CHECK(gpt2_forward(&s, rows, g->n_ctx, logits, &e) == OK, "%s", e.msg);
             double worst = 0, scale = 0;
             for (size_t n = 0; n < g->n_ctx * g->n_vocab; n++) {
@@ -461,7 +487,8 @@ static void odd_shapes_equal_float64(void) {
                 if (!(d <= worst)) worst = d;
                 scale = fmax(scale, fabs(expected[n]));
             }
-            CHECK(worst <= 2e-5 * (1 + scale), "shape %zu, %s: off by %g of %g", i, kernels_at(k)->name, worst, scale);
+            CHECK(worst <= 2e-5 * (1 + scale), "shape %zu, %s: off by %g of %g", i,
+                  kernels_at(k)->name, worst, scale);
             gpt2_session_close(&s);
         }
         free(expected), free(logits);
@@ -472,15 +499,20 @@ static void odd_shapes_equal_float64(void) {
 /* ---- what must not change a result ---- */
 
 static size_t story_ids(const struct checkpoint *c, int32_t *ids, size_t room) {
-    static const char text[] = "Once upon a time there was an old miller who had three sons, and when he came to die he left them nothing "
-                               "but his mill, his ass and his cat. The eldest took the mill, the second the ass, and the youngest had only "
-                               "the cat. \"My brothers,\" said he, \"may live well enough if they put what they have together, but what is "
-                               "to become of me?\" Then the cat, who had heard it all, said: \"Do not be sad, my master.\"";
+    static const char text[] = "Once upon a time there was an old miller who had three sons, and "
+                               "when he came to die he left them nothing "
+                               "but his mill, his ass and his cat. The eldest took the mill, the "
+                               "second the ass, and the youngest had only "
+                               "the cat. \"My brothers,\" said he, \"may live well enough if they "
+                               "put what they have together, but what is "
+                               "to become of me?\" Then the cat, who had heard it all, said: \"Do "
+                               "not be sad, my master.\"";
     struct bpe *b;
     int32_t *out;
     size_t n = 0;
     CHECK(bpe_new(&b, &c->vocab, &arena, &e) == OK, "%s", e.msg);
-    CHECK(bpe_encode(b, (const uint8_t *)text, sizeof text - 1, false, &arena, &out, &n, &e) == OK, "%s", e.msg);
+    CHECK(bpe_encode(b, (const uint8_t *)text, sizeof text - 1, false, &arena, &out, &n, &e) == OK,
+          "%s", e.msg);
     CHECK(n >= 70 && n <= room, "%zu tokens", n);
     memcpy(ids, out, n * sizeof *ids);
     return n;
@@ -507,11 +539,15 @@ static void chunks_do_not_matter(void) {
             float *logits = malloc(4096 * sizeof *logits);
             CHECK(gpt2_prefill(&s, 0, ids, n, logits, &e) == OK, "%s", e.msg);
             double worst = i ? difference(first, logits, 4096) : 0;
-            /* a row whose last bit differs may lie on the other side between two f16 numbers, 2^-11 of it away */
-            CHECK(worst <= (a ? 2e-3 : 1e-4), "%s: chunks of %zu move a logit by %g", specs[a], chunk[i], worst);
+            /* a row whose last bit differs may lie on the other side between two f16 numbers, 2^-11
+             * of it away */
+            CHECK(worst <= (a ? 2e-3 : 1e-4), "%s: chunks of %zu move a logit by %g", specs[a],
+                  chunk[i], worst);
             gpt2_session_close(&s);
-            if (i) free(logits);
-            else first = logits;
+            if (i)
+                free(logits);
+            else
+                first = logits;
         }
         free(first);
     }
@@ -534,15 +570,18 @@ static void batches_forks_and_rewinds(void) {
     for (uint32_t step = 0; step < 10; step++) {
         struct gpt2_row rows[3];
         for (uint32_t q = 0; q < 3; q++)
-            rows[q] = (struct gpt2_row){.seq = q, .pos = s.length[q], .token = ids[30 + 15 * q + step], .logits = true};
+            rows[q] = (struct gpt2_row){
+                .seq = q, .pos = s.length[q], .token = ids[30 + 15 * q + step], .logits = true};
         CHECK(gpt2_forward(&s, rows, 3, logits, &e) == OK, "%s", e.msg);
     }
     for (uint32_t q = 0; q < 3; q++) {
         struct gpt2_session one = open_session(&c.weights, best_kernels(), "fp16", 1, 32);
-        CHECK(gpt2_prefill(&one, 0, ids, q == 2 ? prefix - 5 : prefix, NULL, &e) == OK, "%s", e.msg);
+        CHECK(gpt2_prefill(&one, 0, ids, q == 2 ? prefix - 5 : prefix, NULL, &e) == OK, "%s",
+              e.msg);
         CHECK(gpt2_prefill(&one, 0, ids + 30 + 15 * q, 10, alone, &e) == OK, "%s", e.msg);
         double worst = difference(alone, logits + q * 4096, 4096);
-        CHECK(worst <= 5e-3, "sequence %u differs from itself alone by %g", q, worst); /* an f16 cache: an ulp of a key flips */
+        CHECK(worst <= 5e-3, "sequence %u differs from itself alone by %g", q,
+              worst); /* an f16 cache: an ulp of a key flips */
         gpt2_session_close(&one);
     }
     CHECK(n > 70, "%zu", n);
@@ -560,8 +599,11 @@ static void threads_do_not_matter(void) {
         threads_set(t);
         struct gpt2_session s = open_session(&c.weights, best_kernels(), "fp16", 1, 64);
         logits[t] = malloc(4096 * sizeof *logits[t]);
-        CHECK(gpt2_prefill(&s, 0, ids, n - 1, NULL, &e) == OK && gpt2_prefill(&s, 0, ids + n - 1, 1, logits[t], &e) == OK, "%s", e.msg);
-        CHECK(memcmp(logits[1], logits[t], 4096 * sizeof *logits[t]) == 0, "%d threads change the logits", t);
+        CHECK(gpt2_prefill(&s, 0, ids, n - 1, NULL, &e) == OK &&
+                  gpt2_prefill(&s, 0, ids + n - 1, 1, logits[t], &e) == OK,
+              "%s", e.msg);
+        CHECK(memcmp(logits[1], logits[t], 4096 * sizeof *logits[t]) == 0,
+              "%d threads change the logits", t);
         gpt2_session_close(&s);
     }
     threads_set(threads_allowed());
@@ -587,11 +629,15 @@ static void bad_batches_are_refused(void) {
         {{{.pos = 0}}, 5, "a batch of 5 rows; the session was made for 4"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        CHECK(gpt2_forward(&s, bad[i].rows, bad[i].n, logits, &e) == ERR_USAGE && strstr(e.msg, bad[i].expect), "batch %zu: %s", i, e.msg);
+        CHECK(gpt2_forward(&s, bad[i].rows, bad[i].n, logits, &e) == ERR_USAGE &&
+                  strstr(e.msg, bad[i].expect),
+              "batch %zu: %s", i, e.msg);
     CHECK(s.length[0] == 0 && s.length[1] == 0, "a refused batch was stored");
     gpt2_session_close(&s);
     struct gpt2_session t;
-    CHECK(gpt2_session_open(&t, &c.weights, best_kernels(), "fp16", NULL, 1, 1025, 4, &e) == ERR_USAGE, "context of 1025");
+    CHECK(gpt2_session_open(&t, &c.weights, best_kernels(), "fp16", NULL, 1, 1025, 4, &e) ==
+              ERR_USAGE,
+          "context of 1025");
     checkpoint_close(&c);
 }
 
@@ -603,8 +649,10 @@ static size_t text_ids(const struct checkpoint *c, const char *path, size_t firs
     size_t bytes, got = 0;
     int32_t *all = NULL;
     struct bpe *b;
-    CHECK(file_read(path, &arena, &text, &bytes, &e) == OK && bpe_new(&b, &c->vocab, &arena, &e) == OK &&
-          bpe_encode(b, text, bytes, true, &arena, &all, &got, &e) == OK, "%s", e.msg);
+    CHECK(file_read(path, &arena, &text, &bytes, &e) == OK &&
+              bpe_new(&b, &c->vocab, &arena, &e) == OK &&
+              bpe_encode(b, text, bytes, true, &arena, &all, &got, &e) == OK,
+          "%s", e.msg);
     CHECK(got >= first + n, "%zu tokens", got);
     memcpy(ids, all + first, n * sizeof *ids);
     return n;
@@ -618,7 +666,9 @@ static float *all_logits(const struct gpt2_weights *w, const int32_t *ids, size_
     struct gpt2_row rows[64];
     for (size_t t = 0; t < n; t += CHUNK) {
         size_t take = n - t < CHUNK ? n - t : CHUNK;
-        for (size_t i = 0; i < take; i++) rows[i] = (struct gpt2_row){.pos = (uint32_t)(t + i), .token = ids[t + i], .logits = true};
+        for (size_t i = 0; i < take; i++)
+            rows[i] =
+                (struct gpt2_row){.pos = (uint32_t)(t + i), .token = ids[t + i], .logits = true};
         CHECK(gpt2_forward(&s, rows, take, logits + t * V, &e) == OK, "%s", e.msg);
     }
     gpt2_session_close(&s);
@@ -641,11 +691,16 @@ static void check_losses(const struct checkpoint *c, const char *set) {
         uint64_t first = 0;
         double expected = 0, half = 0;
         while (json_next_key(&j, &key)) {
-            if (json_is(key, "file")) json_string(&j, &file);
-            else if (json_is(key, "first_token")) json_uint(&j, &first);
-            else if (json_is(key, "mean_nll")) json_double(&j, &expected);
-            else if (json_is(key, "half_nll")) json_double(&j, &half);
-            else json_skip(&j);
+            if (json_is(key, "file"))
+                json_string(&j, &file);
+            else if (json_is(key, "first_token"))
+                json_uint(&j, &first);
+            else if (json_is(key, "mean_nll"))
+                json_double(&j, &expected);
+            else if (json_is(key, "half_nll"))
+                json_double(&j, &half);
+            else
+                json_skip(&j);
         }
         char name[64];
         snprintf(name, sizeof name, "%stexts/%.*s", *set ? "tests/" : "", (int)file.n, file.s);
@@ -653,8 +708,10 @@ static void check_losses(const struct checkpoint *c, const char *set) {
         text_ids(c, *set ? name : test_shared(name), first, 1024, ids);
         float *logits = all_logits(&c->weights, ids, 1024);
         double sum = 0;
-        for (size_t t = 0; t + 1 < 1024; t++) sum += log_sum_exp(logits + t * 4096, 4096) - logits[t * 4096 + (size_t)ids[t + 1]];
-        CHECK(fabs(sum / 1023 - expected) < 1e-5, "%s at %zu: %.7f, expected %.7f", name, (size_t)first, sum / 1023, expected);
+        for (size_t t = 0; t + 1 < 1024; t++)
+            sum += log_sum_exp(logits + t * 4096, 4096) - logits[t * 4096 + (size_t)ids[t + 1]];
+        CHECK(fabs(sum / 1023 - expected) < 1e-5, "%s at %zu: %.7f, expected %.7f", name,
+              (size_t)first, sum / 1023, expected);
         free(logits);
     }
     CHECK(cases == 6, "%zu cases", cases);
@@ -679,9 +736,12 @@ static void golden_logprobs(void) {
     for (; json_next_item(&j) && json_enter_object(&j); cases++) {
         size_t n = 0;
         while (json_next_key(&j, &key)) {
-            if (json_is(key, "file")) json_string(&j, &file);
-            else if (json_is(key, "logprobs")) n = numbers(&j, expected, 1024);
-            else json_skip(&j);
+            if (json_is(key, "file"))
+                json_string(&j, &file);
+            else if (json_is(key, "logprobs"))
+                n = numbers(&j, expected, 1024);
+            else
+                json_skip(&j);
         }
         char name[64];
         int32_t ids[1024];
@@ -721,18 +781,23 @@ static void stored_types_cost_little(void) {
         float *base = all_logits(&c->weights, ids, 1024);
         for (size_t i = 0; i < 3; i++) {
             struct checkpoint stored;
-            CHECK(gguf_write_model(path, true, &c->weights, &c->vocab, "test", types[i].type, NULL, NULL, &e) == OK, "%s", e.msg);
+            CHECK(gguf_write_model(path, true, &c->weights, &c->vocab, "test", types[i].type, NULL,
+                                   NULL, &e) == OK,
+                  "%s", e.msg);
             CHECK(checkpoint_open(&stored, path, NULL, NULL, &e) == OK, "%s", e.msg);
             float *logits = all_logits(&stored.weights, ids, 1024);
             double kl = 0;
             for (size_t t = 0; t < 1024; t++) {
                 const float *p = base + t * 4096, *q = logits + t * 4096;
                 double zp = log_sum_exp(p, 4096), zq = log_sum_exp(q, 4096);
-                for (size_t v = 0; v < 4096; v++) kl += exp(p[v] - zp) * ((p[v] - zp) - (q[v] - zq)) / 1024;
+                for (size_t v = 0; v < 4096; v++)
+                    kl += exp(p[v] - zp) * ((p[v] - zp) - (q[v] - zq)) / 1024;
             }
-            CHECK(kl <= types[i].bound, "%s, %s: KL %g, bound %g", texts[x], dtype_name(types[i].type), kl, types[i].bound);
+            CHECK(kl <= types[i].bound, "%s, %s: KL %g, bound %g", texts[x],
+                  dtype_name(types[i].type), kl, types[i].bound);
             if (types[i].type == DTYPE_F32)
-                CHECK(memcmp(base, logits, 1024 * 4096 * sizeof *base) == 0, "GGUF f32 changes the logits of safetensors");
+                CHECK(memcmp(base, logits, 1024 * 4096 * sizeof *base) == 0,
+                      "GGUF f32 changes the logits of safetensors");
             printf("  %s %s: KL %.2g\n", texts[x], dtype_name(types[i].type), kl);
             free(logits);
             checkpoint_close(&stored);
@@ -838,7 +903,7 @@ static void ill_weights_are_found(void) {
             check_ill_number(y->ln1_w + 1, ill[i], one, 0, qkv);
             check_ill_number(y->ln1_b + 31, ill[i], one, 0, qkv);
             check_ill_number((const float *)y->qkv.data + 40 * ILL_C, ill[i], every, 0,
-                             qkv); /* of the keys */
+                             qkv);                                  /* of the keys */
             check_ill_number(y->qkv_b + 70, ill[i], every, 0, qkv); /* of the values */
             check_ill_number(y->proj_b + 9, ill[i], one, 0, out);
             check_ill_number((const float *)y->proj.data + 77, ill[i], one, 0, out);

@@ -1,4 +1,5 @@
-/* The option table and its parser: every kind of value, GNU's ways of writing options, and what is said about mistakes. */
+/* The option table and its parser: every kind of value, GNU's ways of writing options, and what is
+ * said about mistakes. */
 #include "attention/spec.h"
 #include "base/err.h"
 #include "cli/command.h"
@@ -31,21 +32,31 @@ static bool is(const char *a, const char *b) { return a && strcmp(a, b) == 0; }
 #define GOOD(id, line) CHECK(parse(id, line) == OK, "%s: %s", line, err.msg)
 
 /* A usage error whose message contains each of the two strings. */
-#define BAD(id, line, has, also)                                                                                              \
-    CHECK(parse(id, line) == ERR_USAGE && err.code == ERR_USAGE && strstr(err.msg, has) && strstr(err.msg, also), "%s: '%s'", \
-          line, err.msg)
+#define BAD(id, line, has, also)                                                           \
+    CHECK(parse(id, line) == ERR_USAGE && err.code == ERR_USAGE && strstr(err.msg, has) && \
+              strstr(err.msg, also),                                                       \
+          "%s: '%s'", line, err.msg)
 
 static void defaults(void) {
     GOOD(CMD_GENERATE, "");
-    CHECK(args.n_predict == -1 && args.n_ctx == 0 && args.threads == 0 && !args.has_seed && args.num_samples == 1, "lengths");
-    CHECK(args.temp == 0.8 && args.top_k == 40 && args.top_p == 0.95 && args.min_p == 0.05 && args.repeat_penalty == 1 &&
-              args.repeat_last_n == 64, "sampling");
-    CHECK(is(args_attn(&args), "fp16") && is(args.format, "text") && is(args.type, "f16"), "choices");
-    CHECK(!args.model && !args.prompt && !args.tokenizer && !args.ids && !args.files.n && !args.argc && !args.help, "nothing given");
-    CHECK(!args.quiet && !args.verbose && !args.echo && !args.force && !args.special && !args.logprobs, "flags");
+    CHECK(args.n_predict == -1 && args.n_ctx == 0 && args.threads == 0 && !args.has_seed &&
+              args.num_samples == 1,
+          "lengths");
+    CHECK(args.temp == 0.8 && args.top_k == 40 && args.top_p == 0.95 && args.min_p == 0.05 &&
+              args.repeat_penalty == 1 && args.repeat_last_n == 64,
+          "sampling");
+    CHECK(is(args_attn(&args), "fp16") && is(args.format, "text") && is(args.type, "f16"),
+          "choices");
+    CHECK(!args.model && !args.prompt && !args.tokenizer && !args.ids && !args.files.n &&
+              !args.argc && !args.help,
+          "nothing given");
+    CHECK(!args.quiet && !args.verbose && !args.echo && !args.force && !args.special &&
+              !args.logprobs,
+          "flags");
 }
 
-/* The defaults that the help shows are the ones that args_init sets: giving them changes nothing. */
+/* The defaults that the help shows are the ones that args_init sets: giving them changes
+ * nothing. */
 static void shown_defaults(void) {
     for (const struct option *o = option_table; o->name; o++) {
         if (!o->shown || o->kind == OPT_STRING || o->kind == OPT_LIST) continue;
@@ -66,28 +77,36 @@ static void shown_defaults(void) {
 }
 
 static void ways_of_writing(void) {
-    static const char *const five[] = {"-n 5", "-n5", "--predict 5", "--predict=5", "--n-predict 5", "--n-predict=5", "--n_predict=5", "-qn5",
-                                       "-vqn 5", "-n 7 -n 5", "-n +5", "-n 05"};
+    static const char *const five[] = {
+        "-n 5",          "-n5",  "--predict 5", "--predict=5", "--n-predict 5", "--n-predict=5",
+        "--n_predict=5", "-qn5", "-vqn 5",      "-n 7 -n 5",   "-n +5",         "-n 05"};
     for (size_t i = 0; i < sizeof five / sizeof *five; i++) {
         GOOD(CMD_GENERATE, five[i]);
-        CHECK(args.n_predict == 5 && args.argc == 0, "%s: %lld", five[i], (long long)args.n_predict);
+        CHECK(args.n_predict == 5 && args.argc == 0, "%s: %lld", five[i],
+              (long long)args.n_predict);
     }
     GOOD(CMD_GENERATE, "-vqn 5 -m a=b --prompt=x=y --model c");
     CHECK(args.verbose && args.quiet && is(args.model, "c") && is(args.prompt, "x=y"),
           "bundle, last one wins, = in a value");
     GOOD(CMD_GENERATE, "--prompt= -m -x");
-    CHECK(is(args.prompt, "") && is(args.model, "-x"), "an empty value, and one that starts with a dash");
+    CHECK(is(args.prompt, "") && is(args.model, "-x"),
+          "an empty value, and one that starts with a dash");
     GOOD(CMD_GENERATE, "-p -- -n -1");
-    CHECK(is(args.prompt, "--") && args.n_predict == -1, "the word after an option is its value, whatever it is");
+    CHECK(is(args.prompt, "--") && args.n_predict == -1,
+          "the word after an option is its value, whatever it is");
 }
 
 static void arguments(void) {
     GOOD(CMD_TOKENIZE, "a - -v b -- -z --decode -- c");
-    CHECK(args.argc == 7 && args.verbose && !args.decode && !args.tokenizer, "%d arguments", args.argc);
+    CHECK(args.argc == 7 && args.verbose && !args.decode && !args.tokenizer, "%d arguments",
+          args.argc);
     static const char *const want[] = {"a", "-", "b", "-z", "--decode", "--", "c"};
-    for (int i = 0; i < 7 && i < args.argc; i++) CHECK(is(args.argv[i], want[i]), "argument %d: %s", i, args.argv[i]);
+    for (int i = 0; i < 7 && i < args.argc; i++)
+        CHECK(is(args.argv[i], want[i]), "argument %d: %s", i, args.argv[i]);
     GOOD(CMD_TOKENIZE, "-f - -f x --file=y");
-    CHECK(args.files.n == 3 && is(args.files.item[0], "-") && is(args.files.item[2], "y") && args.argc == 0, "a list");
+    CHECK(args.files.n == 3 && is(args.files.item[0], "-") && is(args.files.item[2], "y") &&
+              args.argc == 0,
+          "a list");
     GOOD(CMD_COMPARE, "-a fp32 --attn=lookat4");
     CHECK(args.attn.n == 2 && is(args.attn.item[1], "lookat4"), "compare takes several");
     char many[1024] = "";
@@ -96,19 +115,28 @@ static void arguments(void) {
 }
 
 static void llama_names(void) {
-    GOOD(CMD_GENERATE, "--ctx-size 256 --threads 3 --seed 7 --file p --temp 0.5 --top-k 3 --top-p 0.5 --min-p 0 --repeat-penalty 1.5 "
-                       "--repeat-last-n -1 --ignore-eos --special --no-display-prompt --n-predict 2");
-    CHECK(args.n_ctx == 256 && args.threads == 3 && args.has_seed && args.seed == 7 && args.files.n == 1 && args.temp == 0.5, "first half");
-    CHECK(args.top_k == 3 && args.top_p == 0.5 && args.min_p == 0 && args.repeat_penalty == 1.5 && args.repeat_last_n == -1, "numbers");
-    CHECK(args.ignore_eos && args.special && args.no_display_prompt && args.n_predict == 2, "flags");
+    GOOD(CMD_GENERATE,
+         "--ctx-size 256 --threads 3 --seed 7 --file p --temp 0.5 --top-k 3 --top-p 0.5 --min-p 0 "
+         "--repeat-penalty 1.5 "
+         "--repeat-last-n -1 --ignore-eos --special --no-display-prompt --n-predict 2");
+    CHECK(args.n_ctx == 256 && args.threads == 3 && args.has_seed && args.seed == 7 &&
+              args.files.n == 1 && args.temp == 0.5,
+          "first half");
+    CHECK(args.top_k == 3 && args.top_p == 0.5 && args.min_p == 0 && args.repeat_penalty == 1.5 &&
+              args.repeat_last_n == -1,
+          "numbers");
+    CHECK(args.ignore_eos && args.special && args.no_display_prompt && args.n_predict == 2,
+          "flags");
     GOOD(CMD_GENERATE, "--temperature 2 --ctx_size 8 --no_display_prompt");
     CHECK(args.temp == 2 && args.n_ctx == 8 && args.no_display_prompt, "an underscore is a dash");
 }
 
-/* -ctk and -ctv are words of three letters behind one dash, whatever else -c means; together they are one spec. */
+/* -ctk and -ctv are words of three letters behind one dash, whatever else -c means; together they
+ * are one spec. */
 static void cache_types(void) {
     GOOD(CMD_GENERATE, "-ctk q8_0 -c 64");
-    CHECK(is(args_attn(&args), "q8_0/fp16") && args.n_ctx == 64, "%s, context %lld", args_attn(&args), (long long)args.n_ctx);
+    CHECK(is(args_attn(&args), "q8_0/fp16") && args.n_ctx == 64, "%s, context %lld",
+          args_attn(&args), (long long)args.n_ctx);
     GOOD(CMD_GENERATE, "-ctv int8 --cache-type-k lookat4");
     CHECK(is(args_attn(&args), "lookat4/int8"), "%s", args_attn(&args));
     GOOD(CMD_GENERATE, "-c32");
@@ -118,7 +146,8 @@ static void cache_types(void) {
     BAD(CMD_TOKENIZE, "-ctk x", "-ctk is not an option of tokenize", "only of generate");
     BAD(CMD_BENCH, "-ctk x", "-ctk is not an option of bench", "only of generate");
     GOOD(CMD_COMPARE, "-a fp16 -ctk int8 -ctv int4");
-    CHECK(args.attn.n == 1 && is(args.cache_spec, "int8/int4"), "compare takes it as one more backend: '%s'", args.cache_spec);
+    CHECK(args.attn.n == 1 && is(args.cache_spec, "int8/int4"),
+          "compare takes it as one more backend: '%s'", args.cache_spec);
     char line[300] = "-ctk ";
     memset(line + 5, 'x', 200);
     BAD(CMD_GENERATE, line, "--cache-type-k", "too long");
@@ -318,25 +347,30 @@ static void llama_table(void) {
 }
 
 static void numbers(void) {
-    static const char *const not_int[] = {"",  "x", "5x", "1.0", "1e3",                  "0x10",       " 5",
-                                          "5 ", "-", "+",  "--5", "99999999999999999999", "2147483648", "-2"};
+    static const char *const not_int[] = {"",           "x",    "5x",  "1.0",
+                                          "1e3",        "0x10", " 5",  "5 ",
+                                          "-",          "+",    "--5", "99999999999999999999",
+                                          "2147483648", "-2"};
     for (size_t i = 0; i < sizeof not_int / sizeof *not_int; i++) {
         char value[32], *words[] = {(char[]){"-n"}, value};
         snprintf(value, sizeof value, "%s", not_int[i]);
         args_init(&args, CMD_GENERATE);
         char quoted[40];
         snprintf(quoted, sizeof quoted, "got '%s'", value);
-        CHECK(options_parse(&args, 2, words, &err) == ERR_USAGE && strstr(err.msg, "-n: ") && strstr(err.msg, quoted) &&
-                  strstr(err.msg, "from -1 to 2147483647"), "'%s': %s", not_int[i], err.msg);
+        CHECK(options_parse(&args, 2, words, &err) == ERR_USAGE && strstr(err.msg, "-n: ") &&
+                  strstr(err.msg, quoted) && strstr(err.msg, "from -1 to 2147483647"),
+              "'%s': %s", not_int[i], err.msg);
     }
-    static const char *const not_double[] = {"x", "inf", "nan", "0x1p3", "1.5.2", "1e", "-", ".", "0,8", "1.0000001", "-0.1", "1e999"};
+    static const char *const not_double[] = {"x", "inf", "nan", "0x1p3",     "1.5.2", "1e",
+                                             "-", ".",   "0,8", "1.0000001", "-0.1",  "1e999"};
     for (size_t i = 0; i < sizeof not_double / sizeof *not_double; i++) {
         char line[40];
         snprintf(line, sizeof line, "--top-p %s", not_double[i]);
         BAD(CMD_GENERATE, line, "--top-p: expected a number from 0 to 1", not_double[i]);
     }
     GOOD(CMD_GENERATE, "--top-p 1e-3 --min-p .25 --temp +1.");
-    CHECK(args.top_p == 1e-3 && args.min_p == 0.25 && args.temp == 1, "%g %g %g", args.top_p, args.min_p, args.temp);
+    CHECK(args.top_p == 1e-3 && args.min_p == 0.25 && args.temp == 1, "%g %g %g", args.top_p,
+          args.min_p, args.temp);
 }
 
 static void seeds(void) {
@@ -353,7 +387,8 @@ static void seeds(void) {
 
 static void choices(void) {
     GOOD(CMD_CONVERT, "--type q8_0 -o out.gguf");
-    CHECK(is(args.type, "q8_0") && is(args.output, "out.gguf") && is(args.format, "text"), "-o is a file");
+    CHECK(is(args.type, "q8_0") && is(args.output, "out.gguf") && is(args.format, "text"),
+          "-o is a file");
     GOOD(CMD_GENERATE, "-o jsonl");
     CHECK(is(args.format, "jsonl") && !args.output, "-o is a format");
     BAD(CMD_CONVERT, "--type f17", "--type: expected f32|f16|bf16|q8_0|q4_0", "'f17'");
@@ -372,7 +407,8 @@ static void mistakes(void) {
     BAD(CMD_GENERATE, "--=x", "unknown option --", "");
     BAD(CMD_GENERATE, "-qX", "unknown option -X", "");
     BAD(CMD_GENERATE, "--decode", "--decode is not an option of generate", "only of tokenize");
-    BAD(CMD_TOKENIZE, "-q", "-q is not an option of tokenize", "only of generate, compare, eval, calibrate, convert");
+    BAD(CMD_TOKENIZE, "-q", "-q is not an option of tokenize",
+        "only of generate, compare, eval, calibrate, convert");
     BAD(CMD_TOKENIZE, "--n_predict=4", "not an option of tokenize", "only of compare, generate");
     BAD(CMD_GENERATE, "--quiet=yes", "--quiet: takes no value", "'yes'");
     BAD(CMD_GENERATE, "-n", "-n: needs a value", "N");
@@ -418,11 +454,15 @@ static bool has_word(const char *list, const char *word) {
 /* No two rows that answer to one name or letter share a command, and ranges and texts are sane. */
 static void table_is_sound(void) {
     for (const struct option *o = option_table; o->name; o++) {
-        CHECK(o->commands && o->commands < 1u << CMD_COUNT && o->section && o->help, "--%s lacks something", o->name);
+        CHECK(o->commands && o->commands < 1u << CMD_COUNT && o->section && o->help,
+              "--%s lacks something", o->name);
         CHECK(o - option_table < OPTION_ROWS_MAX, "--%s is beyond args.given", o->name);
         CHECK((o->kind == OPT_FLAG) == !o->metavar, "--%s: a flag has no value", o->name);
-        CHECK((o->kind == OPT_INT || o->kind == OPT_DOUBLE) == (o->min < o->max), "--%s: range", o->name);
-        CHECK(o->at < sizeof(struct args) && strlen(o->help) < 400 && o->help[strlen(o->help) - 1] != '.', "--%s: text", o->name);
+        CHECK((o->kind == OPT_INT || o->kind == OPT_DOUBLE) == (o->min < o->max), "--%s: range",
+              o->name);
+        CHECK(o->at < sizeof(struct args) && strlen(o->help) < 400 &&
+                  o->help[strlen(o->help) - 1] != '.',
+              "--%s: text", o->name);
         for (const struct option *p = o + 1; p->name; p++) {
             if (!(o->commands & p->commands)) continue;
             CHECK(strcmp(o->name, p->name) != 0, "--%s twice", o->name);
@@ -438,11 +478,16 @@ static int no_run(const struct args *a, struct err *e) {
     return err_set(e, ERR_FAILED, "not run");
 }
 
-/* The help of each command names all of its options, none of another, in lines of at most 80 columns. */
+/* The help of each command names all of its options, none of another, in lines of at most 80
+ * columns. */
 static void help_is_complete(void) {
     for (int c = 0; c < CMD_COUNT; c++) {
-        struct command cmd = {
-            .id = (enum command_id)c, .summary = "s", .usage = "USE1\nUSE2", .about = "a", .examples = "x\ty\n", .run = no_run};
+        struct command cmd = {.id = (enum command_id)c,
+                              .summary = "s",
+                              .usage = "USE1\nUSE2",
+                              .about = "a",
+                              .examples = "x\ty\n",
+                              .run = no_run};
         char text[16384] = "";
         FILE *fp = tmpfile();
         CHECK(fp, "tmpfile");
@@ -456,12 +501,15 @@ static void help_is_complete(void) {
               "%zu bytes", n);
         for (const struct option *o = option_table; o->name; o++) {
             char row[64];
-            snprintf(row, sizeof row, "%c%c%c --%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ', o->letter ? ',' : ' ', o->name,
+            snprintf(row, sizeof row, "%c%c%c --%s%s", o->letter ? '-' : ' ',
+                     o->letter ? o->letter : ' ', o->letter ? ',' : ' ', o->name,
                      o->metavar ? " " : "\n");
             if (!o->metavar) row[strlen(row) - 1] = 0;
             bool mine = o->commands >> c & 1, elsewhere = false;
-            for (const struct option *p = option_table; p->name; p++) elsewhere |= p->commands >> c & 1 && strcmp(p->name, o->name) == 0;
-            CHECK((strstr(text, row) != NULL) == mine || (!mine && elsewhere), "%s: '%s'", command_name((enum command_id)c), row);
+            for (const struct option *p = option_table; p->name; p++)
+                elsewhere |= p->commands >> c & 1 && strcmp(p->name, o->name) == 0;
+            CHECK((strstr(text, row) != NULL) == mine || (!mine && elsewhere), "%s: '%s'",
+                  command_name((enum command_id)c), row);
         }
         for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
             CHECK(strlen(line) <= 80, "%zu columns: %s", strlen(line), line);

@@ -100,8 +100,10 @@ static void limited_output(void) {
         CHECK(out_open(&o, path, false, &e) == OK, "%s", e.msg);
         setrlimit(RLIMIT_FSIZE, &small);
         int rc = out_write(&o, block, n, &e);
-        if (rc) out_abort(&o);
-        else rc = out_commit(&o, &e);
+        if (rc)
+            out_abort(&o);
+        else
+            rc = out_commit(&o, &e);
         setrlimit(RLIMIT_FSIZE, &before);
         CHECK(rc == ERR_FAILED && strstr(e.msg, strerror(EFBIG)) && strstr(e.msg, path),
               "%zu bytes: %d %s", n, rc, e.msg);

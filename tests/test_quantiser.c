@@ -1,4 +1,5 @@
-/* Learned quantisers: the linear algebra, the ranges, what is learned, and scores against float64. */
+/* Learned quantisers: the linear algebra, the ranges, what is learned, and scores against
+ * float64. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,15 +45,18 @@ static void eigenvectors_make_the_matrix(void) {
         linalg_eigen(n, x, e, v);
         transposed(v, t, n);
         linalg_product(n, v, t, w);
-        CHECK(from_identity(w, n) < 1e-12, "n %zu: vectors are off orthogonal by %g", n, from_identity(w, n));
+        CHECK(from_identity(w, n) < 1e-12, "n %zu: vectors are off orthogonal by %g", n,
+              from_identity(w, n));
         for (size_t i = 0; i < n * n; i++) w[i] = v[i] * e[i / n];
         linalg_product(n, t, w, x);
-        CHECK(difference(x, s, n * n) < 1e-10 * e[0], "n %zu: off by %g", n, difference(x, s, n * n));
+        CHECK(difference(x, s, n * n) < 1e-10 * e[0], "n %zu: off by %g", n,
+              difference(x, s, n * n));
         for (size_t i = 1; i < n; i++) CHECK(e[i] <= e[i - 1], "n %zu: values do not fall", n);
     }
 }
 
-/* U V^T of U S V^T, for matrices of full rank and less: R is orthogonal and R^T M is symmetric with no negative eigenvalue. */
+/* U V^T of U S V^T, for matrices of full rank and less: R is orthogonal and R^T M is symmetric with
+ * no negative eigenvalue. */
 static void procrustes_is_the_nearest_rotation(void) {
     static double m[N * N], t[N * N], r[N * N], w[N * N], s[N * N], v[N * N], e[N];
     for (size_t rank = N; rank > 0; rank /= 3) {
@@ -62,10 +66,12 @@ static void procrustes_is_the_nearest_rotation(void) {
         linalg_procrustes(N, w, r, v);
         transposed(r, t, N);
         linalg_product(N, r, t, w);
-        CHECK(from_identity(w, N) < 1e-11, "rank %zu: off orthogonal by %g", rank, from_identity(w, N));
+        CHECK(from_identity(w, N) < 1e-11, "rank %zu: off orthogonal by %g", rank,
+              from_identity(w, N));
         linalg_product(N, t, m, s);
         transposed(s, w, N);
-        CHECK(difference(s, w, N * N) < 1e-9, "rank %zu: off symmetric by %g", rank, difference(s, w, N * N));
+        CHECK(difference(s, w, N * N) < 1e-9, "rank %zu: off symmetric by %g", rank,
+              difference(s, w, N * N));
         linalg_eigen(N, s, e, v);
         CHECK(e[N - 1] > -1e-9, "rank %zu: eigenvalue %g", rank, e[N - 1]);
     }
@@ -103,7 +109,8 @@ static double best_ranges(const double *e, size_t n, size_t ranges, double bits)
     if (ranges == 1) return distortion64(e, n, bits);
     double best = HUGE_VAL;
     for (size_t first = 1; first + ranges - 1 <= n; first++)
-        best = fmin(best, distortion64(e, first, bits) + best_ranges(e + first, n - first, ranges - 1, bits));
+        best = fmin(best, distortion64(e, first, bits) +
+                              best_ranges(e + first, n - first, ranges - 1, bits));
     return best;
 }
 
@@ -118,20 +125,23 @@ static void ranges_are_the_best(void) {
         for (size_t i = 0; i < DIM; i++) e[i] = x *= 0.3 + 0.7 * rng_double(&r);
         double got = quantiser_ranges(&cuts, e, DIM, ranges, bits, width),
                want = best_ranges(e, DIM, ranges, bits), have = 0;
-        for (size_t g = 0; g < ranges; sum += width[g++]) have += distortion64(e + sum, width[g], bits);
-        CHECK(sum == DIM && fabs(got - want) < 1e-9 * want && fabs(have - want) < 1e-9 * want, "seed %d: %.12g, %.12g, expected %.12g", (int)seed, got,
-              have, want);
+        for (size_t g = 0; g < ranges; sum += width[g++])
+            have += distortion64(e + sum, width[g], bits);
+        CHECK(sum == DIM && fabs(got - want) < 1e-9 * want && fabs(have - want) < 1e-9 * want,
+              "seed %d: %.12g, %.12g, expected %.12g", (int)seed, got, have, want);
     }
 }
 
 /* ---- codes of each head ---- */
 
 /* The least sum of damages over all ways to hand out `left` codes to the heads from number h on. */
-static double best_allotment(const double *damage, const double *cost, size_t heads, size_t mean, size_t most, size_t h, size_t left) {
+static double best_allotment(const double *damage, const double *cost, size_t heads, size_t mean,
+                             size_t most, size_t h, size_t left) {
     if (h == heads) return left ? HUGE_VAL : 0;
     double best = HUGE_VAL;
     for (size_t m = 1; m <= most && m <= left; m++)
-        best = fmin(best, damage[h] * cost[h * most + m - 1] / cost[h * most + mean - 1] + best_allotment(damage, cost, heads, mean, most, h + 1, left - m));
+        best = fmin(best, damage[h] * cost[h * most + m - 1] / cost[h * most + mean - 1] +
+                              best_allotment(damage, cost, heads, mean, most, h + 1, left - m));
     return best;
 }
 
@@ -145,7 +155,8 @@ static void codes_go_where_they_save_most(void) {
         for (size_t h = 0; h < HEADS; h++) {
             double fall = 0.2 + 0.7 * rng_double(&r);
             damage[h] = exp(6 * rng_double(&r));
-            for (size_t m = 0; m < MOST; m++) cost[h * MOST + m] = 5 * pow(fall, (double)m); /* convex: the least sum is found */
+            for (size_t m = 0; m < MOST; m++)
+                cost[h * MOST + m] = 5 * pow(fall, (double)m); /* convex: the least sum is found */
         }
         book_allot(codes, damage, cost, HEADS, mean, MOST);
         for (size_t h = 0; h < HEADS; sum += codes[h++]) {
@@ -153,7 +164,8 @@ static void codes_go_where_they_save_most(void) {
             have += damage[h] * cost[h * MOST + codes[h] - 1] / cost[h * MOST + mean - 1];
         }
         double want = best_allotment(damage, cost, HEADS, mean, MOST, 0, mean * HEADS);
-        CHECK(sum == mean * HEADS && fabs(have - want) <= 1e-9 * want, "seed %d: %zu codes, damage %g, expected %g", (int)seed, sum, have, want);
+        CHECK(sum == mean * HEADS && fabs(have - want) <= 1e-9 * want,
+              "seed %d: %zu codes, damage %g, expected %g", (int)seed, sum, have, want);
     }
     size_t codes[2];
     book_allot(codes, (const double[]){0, 0}, (const double[]){0, 0, 0, 0, 0, 0}, 2, 3, 3);
@@ -181,22 +193,31 @@ static void make_data(struct data *y, size_t distinct) {
     for (size_t i = 0; i < ROWS; i++) {
         float *x = y->x + i * D;
         y->weight[i] = i % 7 ? (float)rng_double(&r) : 0;
-        for (size_t d = 0; d < D; d++) x[d] = f16_to_f32(f32_to_f16(3 + (float)(rng_normal(&r) * pow(0.7, (double)d) * 4)));
+        for (size_t d = 0; d < D; d++)
+            x[d] = f16_to_f32(f32_to_f16(3 + (float)(rng_normal(&r) * pow(0.7, (double)d) * 4)));
         if (i >= distinct) memcpy(x, y->x + i % distinct * D, D * sizeof *x);
     }
 }
 
-static struct quantiser learn_parts(const struct data *y, unsigned parts, size_t codes, size_t depth, const struct kernels *k, struct arena *a,
+static struct quantiser learn_parts(const struct data *y, unsigned parts, size_t codes,
+                                    size_t depth, const struct kernels *k, struct arena *a,
                                     struct learned_quantiser *out) {
     struct learn_rows rows = {y->x, y->weight, y->metric, ROWS, D};
     struct err e;
     int rc = quantiser_learn(out, &rows, parts, codes, depth, K, 1, 2, k, a, &e);
-    struct quantiser z = {.dim = D, .k = K, .n = codes, .inverse = out->inverse, .mean = out->mean, .stages = out->stages};
+    struct quantiser z = {.dim = D,
+                          .k = K,
+                          .n = codes,
+                          .inverse = out->inverse,
+                          .mean = out->mean,
+                          .stages = out->stages};
     CHECK(rc == OK && quantiser_prepare(&z, a, &e) == OK, "%s", e.msg);
     return z;
 }
 
-static struct quantiser learn(const struct data *y, size_t codes, size_t depth, const struct kernels *k, struct arena *a, struct learned_quantiser *out) {
+static struct quantiser learn(const struct data *y, size_t codes, size_t depth,
+                              const struct kernels *k, struct arena *a,
+                              struct learned_quantiser *out) {
     return learn_parts(y, LEARN_ALL, codes, depth, k, a, out);
 }
 
@@ -204,7 +225,8 @@ static struct quantiser learn(const struct data *y, size_t codes, size_t depth, 
 static void decode64(const struct quantiser *z, const uint8_t *codes, double *x) {
     double y[D] = {0};
     for (size_t j = 0; j < z->n; j++)
-        for (size_t r = 0; r < z->stages[j].width; r++) y[z->stages[j].at + r] += (double)f16_to_f32(z->stages[j].centroids[r * K + codes[j]]);
+        for (size_t r = 0; r < z->stages[j].width; r++)
+            y[z->stages[j].at + r] += (double)f16_to_f32(z->stages[j].centroids[r * K + codes[j]]);
     for (size_t d = 0; d < D; d++) {
         x[d] = (double)f16_to_f32(z->mean[d]);
         for (size_t r = 0; r < D; r++) x[d] += y[r] * (double)f16_to_f32(z->inverse[r * D + d]);
@@ -220,9 +242,12 @@ static void one_shape(const struct kernels *k, const struct data *y, size_t code
     static float xhat[SOME * D], table[8 * K];
     double product[D * D] = {0}, want[D];
     for (size_t i = 0; i < D * D; i++)
-        for (size_t r = 0; r < D; r++) product[i] += (double)z.forth[i / D * D + r] * (double)z.back[r * D + i % D];
-    CHECK(from_identity(product, D) < 1e-4, "A^T B is off the identity by %g", from_identity(product, D));
-    CHECK(l.error < (codes == 2 ? 0.3 : 0.1) * l.variance && l.error > 0, "%zu codes: error %g of %g", codes, l.error, l.variance);
+        for (size_t r = 0; r < D; r++)
+            product[i] += (double)z.forth[i / D * D + r] * (double)z.back[r * D + i % D];
+    CHECK(from_identity(product, D) < 1e-4, "A^T B is off the identity by %g",
+          from_identity(product, D));
+    CHECK(l.error < (codes == 2 ? 0.3 : 0.1) * l.variance && l.error > 0,
+          "%zu codes: error %g of %g", codes, l.error, l.variance);
     CHECK(z.residual == (depth > 1), "residual");
     quantiser_encode(k, &z, code, codes, 1, y->x, D, SOME);
     quantiser_decode(k, &z, xhat, code, codes, 1, SOME);
@@ -235,11 +260,13 @@ static void one_shape(const struct kernels *k, const struct data *y, size_t code
         decode64(&z, code + i * codes, want);
         for (size_t j = 0; j < codes; j++) score += (double)table[j * K + code[i * codes + j]];
         for (size_t d = 0; d < D; d++) {
-            CHECK(fabs((double)xhat[i * D + d] - want[d]) < 1e-5 * (1 + fabs(want[d])) * 10, "row %zu: %g, expected %g", i, (double)xhat[i * D + d], want[d]);
+            CHECK(fabs((double)xhat[i * D + d] - want[d]) < 1e-5 * (1 + fabs(want[d])) * 10,
+                  "row %zu: %g, expected %g", i, (double)xhat[i * D + d], want[d]);
             exact += (double)q[d] * want[d];
             scale += fabs((double)q[d] * want[d]);
         }
-        CHECK(fabs(score - exact) < 1e-5 * scale, "%s: score %g, expected %g", k->name, score, exact);
+        CHECK(fabs(score - exact) < 1e-5 * scale, "%s: score %g, expected %g", k->name, score,
+              exact);
     }
     arena_free(&a);
 }
@@ -277,18 +304,21 @@ static void mixes_equal_float64(void) {
             all += p * 0x1p-30;
             for (size_t j = 0; j < CODES; j++) sums[j * K + code[i * CODES + j]] += p;
             decode64(&z, code + i * CODES, row);
-            for (size_t d = 0; d < D; d++) want[d] += p * 0x1p-30 * row[d], size[d] += p * 0x1p-30 * fabs(row[d]);
+            for (size_t d = 0; d < D; d++)
+                want[d] += p * 0x1p-30 * row[d], size[d] += p * 0x1p-30 * fabs(row[d]);
         }
         quantiser_mix(k, &z, out, sums, (float)all, 0x1p-30f);
         for (size_t d = 0; d < D; d++)
-            CHECK(fabs((double)out[d] - (double)d - want[d]) <= 1e-5 * (1 + size[d]) + 1e-6 * (double)d, "%s: %g, expected %g", k->name,
-                  (double)out[d] - (double)d, want[d]);
+            CHECK(fabs((double)out[d] - (double)d - want[d]) <=
+                      1e-5 * (1 + size[d]) + 1e-6 * (double)d,
+                  "%s: %g, expected %g", k->name, (double)out[d] - (double)d, want[d]);
     }
     arena_free(&a);
 }
 
-/* Without DIRECTIONS the space is the metric's root; without RANGES all widths are alike, and the principal directions are dealt out so that their variances
- * have about the same product in each. */
+/* Without DIRECTIONS the space is the metric's root; without RANGES all widths are alike, and the
+ * principal directions are dealt out so that their variances have about the same product in
+ * each. */
 static void parts_can_be_left_out(void) {
     static struct data y;
     struct arena a = {0};
@@ -296,13 +326,16 @@ static void parts_can_be_left_out(void) {
     double square[D * D], product[D * D];
     make_data(&y, ROWS);
     struct quantiser z = learn_parts(&y, LEARN_METRIC, 4, 1, kernels_at(0), &a, &l);
-    for (size_t j = 0; j < 4; j++) CHECK(z.stages[j].at == 4 * j && z.stages[j].width == 4, "stage %zu: %zu at %zu", j, z.stages[j].width, z.stages[j].at);
+    for (size_t j = 0; j < 4; j++)
+        CHECK(z.stages[j].at == 4 * j && z.stages[j].width == 4, "stage %zu: %zu at %zu", j,
+              z.stages[j].width, z.stages[j].at);
     double trace = 0, worst = 0;
     for (size_t d = 0; d < D; d++) trace += y.metric[d * D + d];
     for (size_t i = 0; i < D * D; i++) product[i] = (double)z.back[i];
     linalg_product(D, product, product, square); /* B B = H^-1 */
     linalg_product(D, square, y.metric, product);
-    for (size_t i = 0; i < D * D; i++) worst = fmax(worst, fabs(product[i] * D / trace - (i % (D + 1) == 0)));
+    for (size_t i = 0; i < D * D; i++)
+        worst = fmax(worst, fabs(product[i] * D / trace - (i % (D + 1) == 0)));
     CHECK(worst < 0.02, "B B H is off the identity by %g: more than f16 explains", worst);
 
     z = learn_parts(&y, LEARN_DIRECTIONS, 4, 1, kernels_at(0), &a, &l);
@@ -314,14 +347,18 @@ static void parts_can_be_left_out(void) {
             double sum = 0, squares = 0, weight = 0;
             for (size_t i = 0; i < ROWS; i++) {
                 double x = 0;
-                for (size_t r = 0; r < D; r++) x += (double)z.forth[r * D + d] * (double)(y.x[i * D + r] - f16_to_f32(z.mean[r]));
-                sum += (double)y.weight[i] * x, squares += (double)y.weight[i] * x * x, weight += (double)y.weight[i];
+                for (size_t r = 0; r < D; r++)
+                    x += (double)z.forth[r * D + d] *
+                         (double)(y.x[i * D + r] - f16_to_f32(z.mean[r]));
+                sum += (double)y.weight[i] * x, squares += (double)y.weight[i] * x * x,
+                    weight += (double)y.weight[i];
             }
             logs += log(squares / weight - sum * sum / weight / weight);
         }
         least = fmin(least, logs), most = fmax(most, logs);
     }
-    CHECK(most - least < 4, "logarithms of products from %g to %g", least, most); /* in order they span 30 */
+    CHECK(most - least < 4, "logarithms of products from %g to %g", least,
+          most); /* in order they span 30 */
     double all = 0, none = 0;
     learn_parts(&y, LEARN_ALL, 4, 1, kernels_at(0), &a, &l), all = l.error / l.variance;
     learn_parts(&y, 0, 4, 1, kernels_at(0), &a, &l), none = l.error / l.variance;
@@ -329,7 +366,8 @@ static void parts_can_be_left_out(void) {
     arena_free(&a);
 }
 
-/* Never more error than plain k-means of equal widths would need: with as many centroids as rows there is none. */
+/* Never more error than plain k-means of equal widths would need: with as many centroids as rows
+ * there is none. */
 static void few_rows_are_kept(void) {
     static struct data y;
     struct arena a = {0};
@@ -357,7 +395,8 @@ static double left64(const struct quantiser *z, const float *x, const uint8_t *c
         double left = (double)x[d];
         for (size_t j = 0; j < z->n; j++) {
             const struct quantiser_stage *s = &z->stages[j];
-            if (d >= s->at && d < s->at + s->width) left -= (double)f16_to_f32(s->centroids[(d - s->at) * z->k + code[j]]);
+            if (d >= s->at && d < s->at + s->width)
+                left -= (double)f16_to_f32(s->centroids[(d - s->at) * z->k + code[j]]);
         }
         sum += left * left;
     }
@@ -377,11 +416,16 @@ static void pairs_are_the_best(void) {
     struct rng r;
     struct err e;
     rng_seed(&r, 6, 0);
-    for (size_t i = 0; i < sizeof centroids / sizeof *centroids; i++) centroids[i] = f32_to_f16((float)rng_normal(&r));
+    for (size_t i = 0; i < sizeof centroids / sizeof *centroids; i++)
+        centroids[i] = f32_to_f16((float)rng_normal(&r));
     for (size_t i = 0; i < sizeof x / sizeof *x; i++) x[i] = (float)rng_normal(&r);
-    for (size_t j = 0, at = 0, used = 0; j < STAGES; used += width[j / 2] * FEW, at += j % 2 ? width[j / 2] : 0, j++)
-        stages[j] = (struct quantiser_stage){.at = at, .width = width[j / 2], .centroids = centroids + used};
-    CHECK(quantiser_prepare(&z, &a, &e) == OK && z.n_searches == STAGES / 2 && z.residual && !z.in_turn, "searches");
+    for (size_t j = 0, at = 0, used = 0; j < STAGES;
+         used += width[j / 2] * FEW, at += j % 2 ? width[j / 2] : 0, j++)
+        stages[j] = (struct quantiser_stage){
+            .at = at, .width = width[j / 2], .centroids = centroids + used};
+    CHECK(quantiser_prepare(&z, &a, &e) == OK && z.n_searches == STAGES / 2 && z.residual &&
+              !z.in_turn,
+          "searches");
     for (size_t s = 0; kernels_at(s); s++) {
         const struct kernels *k = kernels_at(s);
         if (!k->supported()) continue;
@@ -392,8 +436,10 @@ static void pairs_are_the_best(void) {
                 memcpy(other, code + i * STAGES, STAGES);
                 for (size_t c = 0; c < (size_t)FEW * FEW; c++) {
                     other[j] = (uint8_t)(c / FEW), other[j + 1] = (uint8_t)(c % FEW);
-                    CHECK(got <= left64(&z, x + i * D, other) + 1e-4, "%s: row %zu has %d, %d for stages %zu, worse than %d, %d", k->name, i,
-                          code[i * STAGES + j], code[i * STAGES + j + 1], j, other[j], other[j + 1]);
+                    CHECK(got <= left64(&z, x + i * D, other) + 1e-4,
+                          "%s: row %zu has %d, %d for stages %zu, worse than %d, %d", k->name, i,
+                          code[i * STAGES + j], code[i * STAGES + j + 1], j, other[j],
+                          other[j + 1]);
                 }
             }
     }
@@ -403,7 +449,8 @@ static void pairs_are_the_best(void) {
 static void bad_transforms_are_refused(void) {
     static uint16_t inverse[D * D], mean[D], centroids[D * K];
     struct quantiser_stage stage = {.at = 0, .width = D, .centroids = centroids};
-    struct quantiser z = {.dim = D, .k = K, .n = 1, .inverse = inverse, .mean = mean, .stages = &stage};
+    struct quantiser z = {
+        .dim = D, .k = K, .n = 1, .inverse = inverse, .mean = mean, .stages = &stage};
     struct arena a = {0};
     struct err e;
     CHECK(quantiser_prepare(&z, &a, &e) == ERR_REFUSED && strstr(e.msg, "no inverse"), "zeros");

@@ -16,21 +16,32 @@ static bool opens(const char *header, const void *data, size_t n) {
     return rc == OK;
 }
 
-/* Entries out of order, spaces around and after everything, escapes in names, an unknown number type, a scalar and empty tensors. */
+/* Entries out of order, spaces around and after everything, escapes in names, an unknown number
+ * type, a scalar and empty tensors. */
 static void good_file(void) {
     static const uint8_t data[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
-    if (!opens("{ \"b\" : {\"data_offsets\":[4,8],\"dtype\":\"I32\",\"shape\":[]} ,\n\"__metadata__\":{\"format\":\"pt\",\"\\u0000\":\"\"},"
-               "\"none\":{\"dtype\":\"F32\",\"shape\":[3,0,9],\"data_offsets\":[4,4]},\"end\":{\"dtype\":\"F64\",\"shape\":[0],\"data_offsets\":[11,11]},"
-               "\"\\u0061\\/\\ud83d\\ude00\":{\"shape\":[1,2,1,1,1,1,1,1],\"dtype\":\"BF16\",\"data_offsets\":[0,4]},"
+    if (!opens("{ \"b\" : {\"data_offsets\":[4,8],\"dtype\":\"I32\",\"shape\":[]} "
+               ",\n\"__metadata__\":{\"format\":\"pt\",\"\\u0000\":\"\"},"
+               "\"none\":{\"dtype\":\"F32\",\"shape\":[3,0,9],\"data_offsets\":[4,4]},\"end\":{"
+               "\"dtype\":\"F64\",\"shape\":[0],\"data_offsets\":[11,11]},"
+               "\"\\u0061\\/"
+               "\\ud83d\\ude00\":{\"shape\":[1,2,1,1,1,1,1,1],\"dtype\":\"BF16\",\"data_offsets\":["
+               "0,4]},"
                "\"\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[8,11]}}    \n",
                data, sizeof data))
         return;
     CHECK(st.n == 5, "%zu tensors", st.n);
-    const struct st_tensor *a = safetensors_find(&st, "a/\xf0\x9f\x98\x80"), *b = safetensors_find(&st, "b"), *u8 = safetensors_find(&st, "");
-    CHECK(a && a->rank == 8 && a->shape[1] == 2 && a->type == DTYPE_BF16 && a->bytes == 4 && a->data[0] == 1, "a");
-    CHECK(b && b->rank == 0 && b->type == -1 && strcmp(b->dtype, "I32") == 0 && b->begin == 4 && b->data[0] == 5, "b");
+    const struct st_tensor *a = safetensors_find(&st, "a/\xf0\x9f\x98\x80"),
+                           *b = safetensors_find(&st, "b"), *u8 = safetensors_find(&st, "");
+    CHECK(a && a->rank == 8 && a->shape[1] == 2 && a->type == DTYPE_BF16 && a->bytes == 4 &&
+              a->data[0] == 1,
+          "a");
+    CHECK(b && b->rank == 0 && b->type == -1 && strcmp(b->dtype, "I32") == 0 && b->begin == 4 &&
+              b->data[0] == 5,
+          "b");
     CHECK(u8 && u8->bytes == 3 && u8->data[2] == 11, "the tensor without a name");
-    CHECK(!safetensors_find(&st, "__metadata__") && !safetensors_find(&st, "c"), "what is not there");
+    CHECK(!safetensors_find(&st, "__metadata__") && !safetensors_find(&st, "c"),
+          "what is not there");
     safetensors_close(&st);
 }
 
@@ -40,7 +51,8 @@ static void no_tensors(void) {
     safetensors_close(&st);
 }
 
-/* The limits themselves are fine: a name of 255 bytes, 65536 tensors; and a file of that many opens at once. */
+/* The limits themselves are fine: a name of 255 bytes, 65536 tensors; and a file of that many opens
+ * at once. */
 static void limits(void) {
     struct bytes json = {0};
     char name[256] = {0};
@@ -50,15 +62,19 @@ static void limits(void) {
         char text[400];
         char own[16];
         snprintf(own, sizeof own, "%d", i);
-        snprintf(text, sizeof text, ",\"%s\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}", i ? own : name);
+        snprintf(text, sizeof text,
+                 ",\"%s\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}", i ? own : name);
         put_text(&json, text);
     }
     put_text(&json, "}");
     put_u8(&json, 0);
     if (opens((const char *)json.data, "", 0)) {
         CHECK(st.n == 65536, "%zu tensors", st.n);
-        CHECK(safetensors_find(&st, name) == &st.tensors[0] && safetensors_find(&st, "65535") == &st.tensors[65535], "find");
-        CHECK(st.arena.bytes < json.size + ((size_t)16 << 20), "%zu bytes for a file of %zu", st.arena.bytes, json.size);
+        CHECK(safetensors_find(&st, name) == &st.tensors[0] &&
+                  safetensors_find(&st, "65535") == &st.tensors[65535],
+              "find");
+        CHECK(st.arena.bytes < json.size + ((size_t)16 << 20), "%zu bytes for a file of %zu",
+              st.arena.bytes, json.size);
         safetensors_close(&st);
     }
     bytes_free(&json);
@@ -70,8 +86,11 @@ static void stories(void) {
     CHECK(safetensors_open(&st, stories_file("model.safetensors"), &e) == OK, "%s", e.msg);
     CHECK(st.n == 6 * 12 + 4, "%zu tensors", st.n);
     const struct st_tensor *t = safetensors_find(&st, "h.0.attn.c_attn.weight");
-    CHECK(t && t->begin == 5244928 && t->bytes == 6031360 - 5244928 && t->data == st.file.data + 8 + 7216 + 5244928, "place");
-    CHECK(t && t->rank == 2 && t->shape[0] == 256 && t->shape[1] == 768 && t->type == DTYPE_F32, "shape");
+    CHECK(t && t->begin == 5244928 && t->bytes == 6031360 - 5244928 &&
+              t->data == st.file.data + 8 + 7216 + 5244928,
+          "place");
+    CHECK(t && t->rank == 2 && t->shape[0] == 256 && t->shape[1] == 768 && t->type == DTYPE_F32,
+          "shape");
     safetensors_close(&st);
 }
 

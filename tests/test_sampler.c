@@ -14,12 +14,15 @@ static void fill(uint64_t seed) {
     for (size_t i = 0; i < V; i++) logits[i] = 2 * (float)rng_normal(&r);
 }
 
-/* probability[V] after all filters, straight from their definitions: a full sort, one filter after the other. */
-static void expected(const struct sampler_params *p, const int32_t *history, size_t n, double *probability) {
+/* probability[V] after all filters, straight from their definitions: a full sort, one filter after
+ * the other. */
+static void expected(const struct sampler_params *p, const int32_t *history, size_t n,
+                     double *probability) {
     double z[V], w[V], total = 0;
     size_t order[V], kept = V;
     for (size_t i = 0; i < V; i++) z[i] = logits[i], order[i] = i;
-    size_t last = p->repeat_last_n < 0 || (size_t)p->repeat_last_n > n ? n : (size_t)p->repeat_last_n;
+    size_t last =
+        p->repeat_last_n < 0 || (size_t)p->repeat_last_n > n ? n : (size_t)p->repeat_last_n;
     for (size_t i = 0; i < V; i++)
         for (size_t j = n - last; j < n; j++)
             if (history[j] == (int32_t)i) {
@@ -59,7 +62,12 @@ static void filters_equal_their_definitions(void) {
         {.temp = 1, .top_p = 0.6, .repeat_penalty = 1},
         {.temp = 1, .top_p = 0, .repeat_penalty = 1},
         {.temp = 1.5, .top_p = 1, .min_p = 0.2, .repeat_penalty = 1},
-        {.temp = 0.8, .top_k = 40, .top_p = 0.95, .min_p = 0.05, .repeat_penalty = 1.3, .repeat_last_n = 4},
+        {.temp = 0.8,
+         .top_k = 40,
+         .top_p = 0.95,
+         .min_p = 0.05,
+         .repeat_penalty = 1.3,
+         .repeat_last_n = 4},
         {.temp = 1, .top_k = 500, .top_p = 0.9, .repeat_penalty = 2, .repeat_last_n = -1},
     };
     const int32_t history[] = {3, 3, 9, 150, 77, 9};
@@ -76,7 +84,8 @@ static void filters_equal_their_definitions(void) {
         for (int d = 0; d < DRAWS; d++) count[sampler_next(&s, &rng, logits, history, 6, -1)]++;
         double rest = 0, rest_count = 0;
         for (size_t v = 0; v < V; v++) {
-            CHECK(p[v] > 0 || count[v] == 0, "case %zu: token %zu came %zu times and should not", i, v, count[v]);
+            CHECK(p[v] > 0 || count[v] == 0, "case %zu: token %zu came %zu times and should not", i,
+                  v, count[v]);
             if (p[v] * DRAWS < 10) {
                 rest += p[v] * DRAWS, rest_count += (double)count[v];
                 continue;
@@ -87,7 +96,8 @@ static void filters_equal_their_definitions(void) {
         }
         if (rest > 10) chi2 += (rest_count - rest) * (rest_count - rest) / rest;
         /* mean f, deviation sqrt(2 f): five deviations, with a fixed seed */
-        CHECK(chi2 <= (double)freedom + 5 * sqrt(2.0 * (double)freedom), "case %zu: chi squared %g of %zu", i, chi2, freedom);
+        CHECK(chi2 <= (double)freedom + 5 * sqrt(2.0 * (double)freedom),
+              "case %zu: chi squared %g of %zu", i, chi2, freedom);
     }
 }
 
@@ -110,9 +120,7 @@ static void greedy_takes_the_lowest_of_equals(void) {
 }
 
 static void seeds_and_streams(void) {
-    const struct {
-        uint64_t seed, stream;
-    } from[4] = {{1, 0}, {1, 0}, {1, 1}, {2, 0}};
+    const struct { uint64_t seed, stream; } from[4] = {{1, 0}, {1, 0}, {1, 1}, {2, 0}};
     struct rng rng[4];
     struct sampler s;
     size_t same[4] = {0}, n = 200;
@@ -121,10 +129,12 @@ static void seeds_and_streams(void) {
     for (size_t k = 0; k < 4; k++) rng_seed(&rng[k], from[k].seed, from[k].stream);
     for (size_t i = 0; i < n; i++) {
         int32_t x = sampler_next(&s, &rng[0], logits, NULL, 0, -1);
-        for (size_t k = 1; k < 4; k++) same[k] += sampler_next(&s, &rng[k], logits, NULL, 0, -1) == x;
+        for (size_t k = 1; k < 4; k++)
+            same[k] += sampler_next(&s, &rng[k], logits, NULL, 0, -1) == x;
     }
     CHECK(same[1] == n, "the same seed gives %zu of %zu equal draws", same[1], n);
-    CHECK(same[2] < n / 2 && same[3] < n / 2, "another stream %zu, another seed %zu of %zu equal", same[2], same[3], n);
+    CHECK(same[2] < n / 2 && same[3] < n / 2, "another stream %zu, another seed %zu of %zu equal",
+          same[2], same[3], n);
 }
 
 static void logprobs(void) {

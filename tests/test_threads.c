@@ -1,4 +1,5 @@
-/* The pool: every index once, whatever the counts; nested calls; a caller that does without its workers; and the processors a process may use. */
+/* The pool: every index once, whatever the counts; nested calls; a caller that does without its
+ * workers; and the processors a process may use. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -19,8 +20,8 @@ enum { MOST = 3000, THREADS = 8 };
 
 struct tally {
     size_t n;
-    unsigned char times[MOST];      /* plain memory: what a worker writes must be seen after the call */
-    _Atomic int inside[THREADS];    /* calls running with this thread number */
+    unsigned char times[MOST]; /* plain memory: what a worker writes must be seen after the call */
+    _Atomic int inside[THREADS]; /* calls running with this thread number */
     _Atomic int wrong;
 };
 
@@ -65,12 +66,13 @@ static void check_once(size_t n, bool ranges) {
         threads_tasks(n, tally_task, &tally);
     size_t bad = 0;
     for (size_t i = 0; i < MOST; i++) bad += tally.times[i] != (i < n);
-    CHECK(bad == 0 && tally.wrong == 0, "%s, n %zu, %d threads: %zu indices, %d calls", ranges ? "ranges" : "tasks", n, threads_count(), bad,
-          (int)tally.wrong);
+    CHECK(bad == 0 && tally.wrong == 0, "%s, n %zu, %d threads: %zu indices, %d calls",
+          ranges ? "ranges" : "tasks", n, threads_count(), bad, (int)tally.wrong);
 }
 
 static void each_index_once(void) {
-    static const size_t counts[] = {0, 1, 2, 3, 5, 7, 12, 16, 17, 63, 64, 65, 127, 128, 129, 255, 511, 513, 1000, 1024, 2303, MOST};
+    static const size_t counts[] = {0,  1,   2,   3,   5,   7,   12,  16,   17,   63,   64,
+                                    65, 127, 128, 129, 255, 511, 513, 1000, 1024, 2303, MOST};
     for (int threads = 1; threads <= THREADS; threads++) {
         threads_set(threads);
         for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
@@ -91,7 +93,8 @@ static void the_count_may_change(void) {
     CHECK(threads_count() == 1, "%d", threads_count());
 }
 
-/* Jobs that follow each other at once, each reading what the one before wrote: late workers meet the next job. */
+/* Jobs that follow each other at once, each reading what the one before wrote: late workers meet
+ * the next job. */
 struct chain {
     size_t n;
     uint64_t from[200], to[200];
@@ -116,7 +119,8 @@ static void many_small_jobs(void) {
                 threads_ranges(c.n, chain_range, &c);
             else
                 threads_tasks(c.n, chain_task, &c);
-            for (size_t i = 0; i < c.n; i++) wrong += c.to[i] != c.from[(i + 1) % c.n] + (uint64_t)i;
+            for (size_t i = 0; i < c.n; i++)
+                wrong += c.to[i] != c.from[(i + 1) % c.n] + (uint64_t)i;
             memcpy(c.from, c.to, sizeof c.from);
         }
         CHECK(wrong == 0, "%d threads: %zu", threads, wrong);
@@ -139,10 +143,13 @@ struct here {
 static void inner_range(void *ctx, size_t begin, size_t end, int thread) {
     struct here *h = ctx;
     atomic_fetch_add(&h->nested->inner, end - begin);
-    if (thread != h->thread || !pthread_equal(h->self, pthread_self())) atomic_fetch_add(&h->nested->wrong, 1);
+    if (thread != h->thread || !pthread_equal(h->self, pthread_self()))
+        atomic_fetch_add(&h->nested->wrong, 1);
 }
 
-static void inner_task(void *ctx, size_t task, int thread) { inner_range(ctx, task, task + 1, thread); }
+static void inner_task(void *ctx, size_t task, int thread) {
+    inner_range(ctx, task, task + 1, thread);
+}
 
 static void outer_task(void *ctx, size_t task, int thread) {
     (void)task;
@@ -156,15 +163,17 @@ static void calls_inside_of_calls_stay_on_their_thread(void) {
         struct nested n = {0};
         threads_set(threads);
         threads_tasks(50, outer_task, &n);
-        CHECK(n.inner == 1000 && n.wrong == 0, "%d threads: %zu, %d", threads, (size_t)n.inner, (int)n.wrong);
+        CHECK(n.inner == 1000 && n.wrong == 0, "%d threads: %zu, %d", threads, (size_t)n.inner,
+              (int)n.wrong);
         check_once(100, true); /* and after them all threads are there again */
     }
 }
 
 /* ---- the caller alone ---- */
 
-/* A worker that gets work keeps it until all other work is done, as if the system did not run it: that the others can only finish by not waiting for it,
- * whether or not it comes in time to get any. */
+/* A worker that gets work keeps it until all other work is done, as if the system did not run it:
+ * that the others can only finish by not waiting for it, whether or not it comes in time to get
+ * any. */
 struct stuck {
     size_t n;
     _Atomic size_t done;
@@ -210,7 +219,8 @@ static void the_caller_finishes_what_workers_do_not(void) {
                 threads_tasks(s.n, held_task, &s);
             else
                 threads_ranges(s.n, slow_range, &s);
-            CHECK(!s.late && s.done == s.n, "%d threads, round %d: %zu of %zu", threads, round, (size_t)s.done, s.n);
+            CHECK(!s.late && s.done == s.n, "%d threads, round %d: %zu of %zu", threads, round,
+                  (size_t)s.done, s.n);
             held += s.held;
         }
     if (threads_count() > 1) CHECK(held > 0, "no worker ever took part");
@@ -237,7 +247,9 @@ static void works_where_no_thread_can_be_made(void) {
         _exit(test_errors != 0);
     }
     int status = -1;
-    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0, "child: %d", status);
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+              WEXITSTATUS(status) == 0,
+          "child: %d", status);
 }
 #else
 static void works_where_no_thread_can_be_made(void) { SKIP("no limit on the processes of a user"); }
@@ -300,7 +312,8 @@ static void control_groups(void) {
         {"nonsense\n::\n0::\n0::relative\n", 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        CHECK(granted(cases[i].membership) == cases[i].granted, "'%s': %d, not %d", cases[i].membership, granted(cases[i].membership), cases[i].granted);
+        CHECK(granted(cases[i].membership) == cases[i].granted, "'%s': %d, not %d",
+              cases[i].membership, granted(cases[i].membership), cases[i].granted);
     CHECK(cpus_granted("/nonexistent", folder) == 0, "no file");
     char command[300];
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
@@ -308,7 +321,8 @@ static void control_groups(void) {
 }
 
 static void at_least_one_processor(void) {
-    CHECK(cpus_allowed() >= 1 && threads_allowed() >= 1 && threads_allowed() <= cpus_allowed(), "%d, %d", cpus_allowed(), threads_allowed());
+    CHECK(cpus_allowed() >= 1 && threads_allowed() >= 1 && threads_allowed() <= cpus_allowed(),
+          "%d, %d", cpus_allowed(), threads_allowed());
 }
 
 int main(void) {

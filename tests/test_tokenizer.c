@@ -1,4 +1,5 @@
-/* Byte-level BPE: published vectors, exact round trips, and the merge loops against simpler ones. */
+/* Byte-level BPE: published vectors, exact round trips, and the merge loops against simpler
+ * ones. */
 #include "test.h"
 
 #include "base/file.h"
@@ -58,7 +59,8 @@ static void made_bytes(struct made *m, struct rng *shuffle) {
 /* Adds the merge of two tokens and the token it makes. */
 static uint32_t made_merge(struct made *m, uint32_t left, uint32_t right) {
     uint8_t both[256];
-    uint32_t n_left = m->offset[left + 1] - m->offset[left], n_right = m->offset[right + 1] - m->offset[right];
+    uint32_t n_left = m->offset[left + 1] - m->offset[left],
+             n_right = m->offset[right + 1] - m->offset[right];
     memcpy(both, m->bytes + m->offset[left], n_left);
     memcpy(both + n_left, m->bytes + m->offset[right], n_right);
     uint32_t id = made_token(m, both, n_left + n_right, false);
@@ -66,7 +68,8 @@ static uint32_t made_merge(struct made *m, uint32_t left, uint32_t right) {
     return id;
 }
 
-/* Random merges among few letters, in an order of ranks in which a token's parts may come after it. */
+/* Random merges among few letters, in an order of ranks in which a token's parts may come after
+ * it. */
 static void made_random(struct made *m, struct rng *r) {
     uint32_t usable[MAKE_TOKENS], n = 4;
     made_bytes(m, r);
@@ -74,8 +77,10 @@ static void made_random(struct made *m, struct rng *r) {
         if (m->bytes[id] >= 'a' && m->bytes[id] < 'e') usable[m->bytes[id] - 'a'] = id;
     while (m->v.n < 256 + 200) {
         uint32_t left = usable[rng_below(r, n)], right = usable[rng_below(r, n)];
-        bool old = m->offset[left + 1] - m->offset[left] + m->offset[right + 1] - m->offset[right] > 12;
-        for (uint32_t i = 0; i < m->v.n_merges; i++) old |= m->merges[i].left == left && m->merges[i].right == right;
+        bool old =
+            m->offset[left + 1] - m->offset[left] + m->offset[right + 1] - m->offset[right] > 12;
+        for (uint32_t i = 0; i < m->v.n_merges; i++)
+            old |= m->merges[i].left == left && m->merges[i].right == right;
         if (!old) usable[n++] = made_merge(m, left, right);
     }
     for (uint32_t i = m->v.n_merges; i-- > 1;) {
@@ -129,7 +134,8 @@ static bool decodes_to(const struct bpe *b, struct ids x, const uint8_t *text, s
 static void check_ids(const char *text, struct ids got, const int32_t *want, size_t n) {
     CHECK(got.n == n, "\"%s\": %zu ids, expected %zu", text, got.n, n);
     for (size_t i = 0; i < n && i < got.n; i++)
-        CHECK(got.id[i] == want[i], "\"%s\": id %zu is %d, expected %d", text, i, (int)got.id[i], (int)want[i]);
+        CHECK(got.id[i] == want[i], "\"%s\": id %zu is %d, expected %d", text, i, (int)got.id[i],
+              (int)want[i]);
 }
 
 #define CHECK_ENCODES(b, text, special, ...)                                              \
@@ -148,11 +154,13 @@ static void check_vector(const struct bpe *b, struct json *j, bool special) {
     CHECK(json_enter_object(j), "%s", j->error);
     while (json_next_key(j, &key)) {
         uint64_t id;
-        if (json_is(key, "text")) json_string(j, &spelled);
+        if (json_is(key, "text"))
+            json_string(j, &spelled);
         else if (json_is(key, "ids")) {
             json_enter_array(j);
             while (json_next_item(j) && json_uint(j, &id) && n < 4096) want[n++] = (int32_t)id;
-        } else json_skip(j);
+        } else
+            json_skip(j);
     }
     CHECK(!j->error, "%s at byte %zu", j->error, j->error_at);
     char *text = arena_zalloc(&arena, spelled.n + 1, 1);
@@ -216,7 +224,9 @@ static void default_vectors(void) { /* tests/golden/tokens.json: made by an inde
 static void special_longest_first(void) {
     struct made *m = arena_alloc(&arena, 1, sizeof *m);
     made_bytes(m, NULL);
-    int32_t x = (int32_t)made_token(m, "<x>", 3, true), xx = (int32_t)made_token(m, "<x><x>", 6, true), xy = (int32_t)made_token(m, "<x>y", 4, true);
+    int32_t x = (int32_t)made_token(m, "<x>", 3, true),
+            xx = (int32_t)made_token(m, "<x><x>", 6, true),
+            xy = (int32_t)made_token(m, "<x>y", 4, true);
     int32_t a = (int32_t)made_token(m, "a", 1, true), lt = (int32_t)made_token(m, "<<", 2, true);
     made_token(m, "", 0, true);
     const struct bpe *b = make_bpe(&m->v);
@@ -234,7 +244,8 @@ static void special_longest_first(void) {
     CHECK(encode(b, "", 0, true).n == 0, "ids of an empty text");
 }
 
-static void special_cuts_pieces(void) { /* the text on each side is cut by itself: "  " before a special token is at the end of a text */
+static void special_cuts_pieces(void) { /* the text on each side is cut by itself: "  " before a
+                                           special token is at the end of a text */
     struct made *m = arena_alloc(&arena, 1, sizeof *m);
     made_bytes(m, NULL);
     int32_t two = (int32_t)made_merge(m, ' ', ' '), s = (int32_t)made_token(m, "<s>", 3, true);
@@ -301,13 +312,13 @@ static void single_words(void) {
     CHECK_ENCODES(b, "inx", false, 'i', 'n', 'x');
     CHECK_ENCODES(b, "in_", false, 'i', 'n', '_');
     CHECK_ENCODES(b, "7in n", false, '7', 'i', 'n', ' ', n);
-    CHECK_ENCODES(b, "in\xcc\x81", false, 'i', 'n', 0xcc, 0x81);          /* a combining acute */
-    CHECK_ENCODES(b, "\xd9\xa3in", false, 0xd9, 0xa3, 'i', 'n');          /* an Arabic three */
-    CHECK_ENCODES(b, "in\xc2\xb2", false, ing, 0xc2, 0xb2);               /* a superscript two */
+    CHECK_ENCODES(b, "in\xcc\x81", false, 'i', 'n', 0xcc, 0x81);           /* a combining acute */
+    CHECK_ENCODES(b, "\xd9\xa3in", false, 0xd9, 0xa3, 'i', 'n');           /* an Arabic three */
+    CHECK_ENCODES(b, "in\xc2\xb2", false, ing, 0xc2, 0xb2);                /* a superscript two */
     CHECK_ENCODES(b, "in\xe2\x93\x90", false, 'i', 'n', 0xe2, 0x93, 0x90); /* a circled a */
     CHECK_ENCODES(b, "\xe2\x80\xbfin", false, 0xe2, 0x80, 0xbf, 'i',
-                  'n'); /* an undertie, which connects */
-    CHECK_ENCODES(b, "in\xff", false, ing, 0xff);                          /* no character at all */
+                  'n');                           /* an undertie, which connects */
+    CHECK_ENCODES(b, "in\xff", false, ing, 0xff); /* no character at all */
 }
 
 static void white_space_around(void) {
@@ -423,17 +434,20 @@ static void bad_vocabularies(void) {
     struct bpe *b;
     made_bytes(m, NULL);
     m->bytes[0x41] = 'B';
-    CHECK(bpe_new(&b, &m->v, &arena, &err) == ERR_REFUSED && strstr(err.msg, "0x41"), "%s", err.msg);
+    CHECK(bpe_new(&b, &m->v, &arena, &err) == ERR_REFUSED && strstr(err.msg, "0x41"), "%s",
+          err.msg);
     made_bytes(m, NULL);
     m->kind[0x41] = 1;
-    CHECK(bpe_new(&b, &m->v, &arena, &err) == ERR_REFUSED && strstr(err.msg, "0x41"), "%s", err.msg);
+    CHECK(bpe_new(&b, &m->v, &arena, &err) == ERR_REFUSED && strstr(err.msg, "0x41"), "%s",
+          err.msg);
     for (int part = 0; part < 4; part++) {
         made_bytes(m, NULL);
         made_merge(m, 'a', 'b');
         made_merge(m, 'c', 'd');
         struct vocab_merge *x = &m->merges[1];
         *(part == 0 ? &x->left : part == 1 ? &x->right : &x->merged) = part == 3 ? 256 : m->v.n;
-        CHECK(bpe_new(&b, &m->v, &arena, &err) == ERR_REFUSED && strstr(err.msg, "merge 1"), "part %d: %s", part, err.msg);
+        CHECK(bpe_new(&b, &m->v, &arena, &err) == ERR_REFUSED && strstr(err.msg, "merge 1"),
+              "part %d: %s", part, err.msg);
     }
 }
 
@@ -441,13 +455,15 @@ static void bad_vocabularies(void) {
 
 /* Looks through all merges for each pair of neighbours, joins the best pair, starts again. */
 static size_t merge_naively(const struct made *m, const uint8_t *piece, size_t n, int32_t *ids) {
-    for (size_t i = 0; i < n; i++) ids[i] = (int32_t)((const uint8_t *)memchr(m->bytes, piece[i], 256) - m->bytes);
+    for (size_t i = 0; i < n; i++)
+        ids[i] = (int32_t)((const uint8_t *)memchr(m->bytes, piece[i], 256) - m->bytes);
     for (;;) {
         uint32_t best = m->v.n_merges;
         size_t where = 0;
         for (size_t i = 0; i + 1 < n; i++)
             for (uint32_t k = 0; k < best; k++)
-                if ((int32_t)m->merges[k].left == ids[i] && (int32_t)m->merges[k].right == ids[i + 1]) {
+                if ((int32_t)m->merges[k].left == ids[i] &&
+                    (int32_t)m->merges[k].right == ids[i + 1]) {
                     best = k;
                     where = i;
                 }
@@ -482,12 +498,14 @@ static void random_vocabulary_merges(void) {
     CHECK(merged > 1000, "%zu merges in all", merged);
 }
 
-/* Applies each merge in turn to the whole piece, as in training: the same for a trained vocabulary, where the parts of a token come first. */
+/* Applies each merge in turn to the whole piece, as in training: the same for a trained vocabulary,
+ * where the parts of a token come first. */
 static size_t merge_in_turn(const struct vocab *v, int32_t *ids, size_t n) {
     for (uint32_t k = 0; k < v->n_merges; k++) {
         size_t to = 0;
         for (size_t i = 0; i < n; i++) {
-            bool join = i + 1 < n && ids[i] == (int32_t)v->merges[k].left && ids[i + 1] == (int32_t)v->merges[k].right;
+            bool join = i + 1 < n && ids[i] == (int32_t)v->merges[k].left &&
+                        ids[i + 1] == (int32_t)v->merges[k].right;
             ids[to++] = join ? (int32_t)v->merges[k].merged : ids[i];
             i += join;
         }
@@ -512,12 +530,14 @@ static void default_vocabulary_merges(void) {
         while (n < room) { /* letters of random tokens: what merges really meet */
             uint32_t id = (uint32_t)rng_below(&r, v->n);
             for (uint32_t at = v->offset[id]; at < v->offset[id + 1] && n < room; at++)
-                if ((v->bytes[at] | 32) >= 'a' && (v->bytes[at] | 32) <= 'z') piece[n++] = v->bytes[at];
+                if ((v->bytes[at] | 32) >= 'a' && (v->bytes[at] | 32) <= 'z')
+                    piece[n++] = v->bytes[at];
         }
         for (size_t at = 0; at < n; at++) want[at] = byte_id[piece[at]];
         size_t n_want = merge_in_turn(v, want, n);
         struct ids got = encode(b, piece, n, false);
-        CHECK(got.n == n_want && !memcmp(got.id, want, n_want * sizeof *want), "piece %d: %zu ids, expected %zu", i, got.n, n_want);
+        CHECK(got.n == n_want && !memcmp(got.id, want, n_want * sizeof *want),
+              "piece %d: %zu ids, expected %zu", i, got.n, n_want);
     }
 }
 
@@ -534,16 +554,23 @@ static void random_bytes_round_trip(void) {
         struct ids got = {NULL, 0};
         size_t n = random_text(&r, rng_below(&r, 400), text), pieces = 0;
         int failed = bpe_encode(b, text, n, i % 2, &mine, &got.id, &got.n, &err);
-        CHECK(!failed && decodes_to(b, got, text, n), "string %d of %zu bytes does not come back", i, n);
-        /* each piece encodes by itself: the tokens of the text are those of its pieces one after the other */
+        CHECK(!failed && decodes_to(b, got, text, n), "string %d of %zu bytes does not come back",
+              i, n);
+        /* each piece encodes by itself: the tokens of the text are those of its pieces one after
+         * the other */
         for (size_t at = 0, len; at < n && !(i % 20); at += len) {
             struct ids piece = {NULL, 0};
             len = pretokenize_next(text + at, n - at);
-            if (len < 1 || len > n - at || bpe_encode(b, text + at, len, false, &mine, &piece.id, &piece.n, &err)) break;
-            CHECK(pieces + piece.n <= got.n && !memcmp(piece.id, got.id + pieces, piece.n * sizeof *piece.id), "string %d, byte %zu", i, at);
+            if (len < 1 || len > n - at ||
+                bpe_encode(b, text + at, len, false, &mine, &piece.id, &piece.n, &err))
+                break;
+            CHECK(pieces + piece.n <= got.n &&
+                      !memcmp(piece.id, got.id + pieces, piece.n * sizeof *piece.id),
+                  "string %d, byte %zu", i, at);
             pieces += piece.n;
         }
-        CHECK(i % 20 || pieces == got.n, "string %d: %zu ids, its pieces have %zu", i, got.n, pieces);
+        CHECK(i % 20 || pieces == got.n, "string %d: %zu ids, its pieces have %zu", i, got.n,
+              pieces);
         arena_free(&mine);
     }
     for (int i = 0; i < 256; i++) text[i] = (uint8_t)(255 - i);
@@ -555,7 +582,8 @@ static int compare_pairs(const void *x, const void *y) {
     return (a > b) - (a < b);
 }
 
-/* One megabyte that is a single piece. A merge loop quadratic in its length would take hours here. */
+/* One megabyte that is a single piece. A merge loop quadratic in its length would take hours
+ * here. */
 static void long_pieces(void) {
     enum { N = 1 << 20 };
     const struct vocab *v = open_vocab("tokenizer");
@@ -563,12 +591,14 @@ static void long_pieces(void) {
     if (!b) return;
     uint8_t *text = arena_alloc(&arena, N, 1);
     uint64_t *pairs = arena_alloc(&arena, v->n_merges, sizeof *pairs);
-    for (uint32_t i = 0; i < v->n_merges; i++) pairs[i] = (uint64_t)v->merges[i].left << 32 | v->merges[i].right;
+    for (uint32_t i = 0; i < v->n_merges; i++)
+        pairs[i] = (uint64_t)v->merges[i].left << 32 | v->merges[i].right;
     qsort(pairs, v->n_merges, sizeof *pairs, compare_pairs);
     struct rng r;
     rng_seed(&r, 24, 0);
     for (int kind = 0; kind < 3; kind++) {
-        for (size_t i = 0; i < N; i++) text[i] = kind == 0 ? 'a' : kind == 1 ? ' ' : (uint8_t)('a' + rng_below(&r, 26));
+        for (size_t i = 0; i < N; i++)
+            text[i] = kind == 0 ? 'a' : kind == 1 ? ' ' : (uint8_t)('a' + rng_below(&r, 26));
         CHECK(pretokenize_next(text, N) == N, "kind %d is one piece", kind);
         struct ids got = encode(b, text, N, false);
         CHECK(decodes_to(b, got, text, N), "kind %d does not come back", kind);

@@ -1,5 +1,6 @@
-/* Good files cut off at every 4 KiB, broken files, and good files made to take as much memory as they can: refused or opened within the
- * bound on memory, the size of the files and 16 MB (the map of a file is not counted). Each job runs in a process of its own. */
+/* Good files cut off at every 4 KiB, broken files, and good files made to take as much memory as
+ * they can: refused or opened within the bound on memory, the size of the files and 16 MB (the map
+ * of a file is not counted). Each job runs in a process of its own. */
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -68,11 +69,11 @@ static void limit_for(size_t size) {
 
 struct job {
     void (*fn)(const struct job *j);
-    const char *path;  /* what is opened */
-    bool model;        /* as a model, or as a tokenizer */
-    const char *file;  /* the file that is cut or broken */
-    size_t beside;     /* bytes of the files beside it */
-    int rc;            /* what opening must return */
+    const char *path; /* what is opened */
+    bool model;       /* as a model, or as a tokenizer */
+    const char *file; /* the file that is cut or broken */
+    size_t beside;    /* bytes of the files beside it */
+    int rc;           /* what opening must return */
 };
 
 static int failures; /* of this process */
@@ -83,9 +84,11 @@ static void expect(const struct job *j, size_t size) {
     struct arena a = {0};
     struct vocab v;
     limit_for(size + j->beside);
-    int rc = j->model ? checkpoint_open(&c, j->path, NULL, NULL, &e) : vocab_open(&v, j->path, &a, &e);
+    int rc =
+        j->model ? checkpoint_open(&c, j->path, NULL, NULL, &e) : vocab_open(&v, j->path, &a, &e);
     if ((rc != j->rc || (rc && !strstr(e.msg, j->file))) && failures++ < 5)
-        printf("  %s, %zu bytes: %d \"%s\", expected %d and the name of %s\n", j->path, size, rc, e.msg, j->rc, j->file);
+        printf("  %s, %zu bytes: %d \"%s\", expected %d and the name of %s\n", j->path, size, rc,
+               e.msg, j->rc, j->file);
     if (j->model && !rc) checkpoint_close(&c);
     arena_free(&a);
 }
@@ -149,7 +152,8 @@ static void cut_gguf(void) {
     unlink(path);
 }
 
-static const char *const HF_FILES[] = {"config.json", "vocab.json", "merges.txt", "model.safetensors"};
+static const char *const HF_FILES[] = {"config.json", "vocab.json", "merges.txt",
+                                       "model.safetensors"};
 
 /* The folder of a Hugging Face model. */
 static void copy_hf(void) {
@@ -163,13 +167,17 @@ static void remove_hf(void) {
 static void cut_safetensors(void) {
     copy_hf();
     size_t beside = size_of(folder_path("vocab.json")) + size_of(folder_path("merges.txt"));
-    CHECK(passes((struct job){run_cuts, folder, true, folder_path("model.safetensors"), beside, OK}), "model.safetensors");
+    CHECK(
+        passes((struct job){run_cuts, folder, true, folder_path("model.safetensors"), beside, OK}),
+        "model.safetensors");
     remove_hf();
 }
 
 static void cut_vocab_json(void) {
     copy_hf();
-    CHECK(passes((struct job){run_cuts, folder, false, folder_path("vocab.json"), size_of(folder_path("merges.txt")), OK}), "vocab.json");
+    CHECK(passes((struct job){run_cuts, folder, false, folder_path("vocab.json"),
+                              size_of(folder_path("merges.txt")), OK}),
+          "vocab.json");
     remove_hf();
 }
 
@@ -186,7 +194,8 @@ static void cut_merges(void) {
         size_t keep = size; /* up to and with the space of a merge whose second token is lost */
         while (keep > 0 && text[keep - 1] != ' ') keep--;
         CHECK(truncate(path, (off_t)keep) == 0, "truncate");
-        CHECK(passes((struct job){run_whole, folder, false, path, beside, ERR_REFUSED}), "%zu bytes of %s", keep, path);
+        CHECK(passes((struct job){run_whole, folder, false, path, beside, ERR_REFUSED}),
+              "%zu bytes of %s", keep, path);
         n++;
     }
     CHECK(n >= 5, "%zu cuts", n);
@@ -212,8 +221,10 @@ static void put_matrix(FILE *fp, const struct matrix *m) {
 static void write_llmc_model(FILE *fp, const struct gpt2_weights *w) {
     const struct gpt2_config *g = &w->config;
     const size_t L = g->n_layer, C = g->n_embd;
-    uint32_t header[256] = {20240326, 3, (uint32_t)g->n_ctx, (uint32_t)g->n_vocab, (uint32_t)L, (uint32_t)g->n_head, (uint32_t)C,
-                            (uint32_t)g->n_vocab};
+    uint32_t header[256] = {20240326,           3,
+                            (uint32_t)g->n_ctx, (uint32_t)g->n_vocab,
+                            (uint32_t)L,        (uint32_t)g->n_head,
+                            (uint32_t)C,        (uint32_t)g->n_vocab};
     fwrite(header, sizeof header, 1, fp);
     put_matrix(fp, &w->wte);
     put_matrix(fp, &w->wpe);
@@ -281,8 +292,10 @@ static void remove_tree(const char *dir) {
         if (strcmp(f->d_name, ".") == 0 || strcmp(f->d_name, "..") == 0) continue;
         snprintf(path, sizeof path, "%s/%s", dir, f->d_name);
         struct stat st;
-        if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) remove_tree(path);
-        else unlink(path);
+        if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+            remove_tree(path);
+        else
+            unlink(path);
     }
     if (d) closedir(d);
     rmdir(dir);
@@ -292,7 +305,8 @@ static void run_write_bad(const struct job *j) { bad_write_all(j->path); }
 
 static void broken_files(void) {
     const char *dir = folder_path("bad"), *list = folder_path("bad/list");
-    CHECK(mkdir(dir, 0777) == 0 && passes((struct job){run_write_bad, dir, false, dir, 0, OK}), "%s cannot be written", dir);
+    CHECK(mkdir(dir, 0777) == 0 && passes((struct job){run_write_bad, dir, false, dir, 0, OK}),
+          "%s cannot be written", dir);
     CHECK(passes((struct job){run_bad_list, list, true, list, 0, OK}), "broken files");
     remove_tree(dir);
 }
@@ -335,7 +349,8 @@ static void run_write_tokens(const struct job *j) {
 
 static void many_short_tokens(void) {
     CHECK(passes((struct job){run_write_tokens, folder, false, folder, 0, OK}), "files");
-    const char *bin = folder_path("many.bin"), *json = folder_path("vocab.json"), *merges = folder_path("merges.txt");
+    const char *bin = folder_path("many.bin"), *json = folder_path("vocab.json"),
+               *merges = folder_path("merges.txt");
     CHECK(passes((struct job){run_whole, bin, false, bin, 0, OK}), "%s", bin);
     CHECK(passes((struct job){run_whole, folder, false, json, size_of(merges), OK}), "%s", json);
     unlink(bin);
@@ -350,12 +365,14 @@ static const char *sparse(const char *name, struct bytes *header, size_t size) {
     return path;
 }
 
-/* Layers as small as they can be, in bfloat16: 13 C numbers of norms and biases beside 12 C^2 of matrices. */
+/* Layers as small as they can be, in bfloat16: 13 C numbers of norms and biases beside 12 C^2 of
+ * matrices. */
 static void many_small_layers(void) {
     enum { L = 100000, C = 4 };
     struct bytes b = {0};
     put_llmc_header(&b, (struct llmc_header){{20240326, 5, 1, 1, L, 1, C, 1}});
-    const char *path = sparse("layers.bin", &b, 2 * (C + C + (size_t)L * (12 * C * C + 13 * C) + 2 * C));
+    const char *path =
+        sparse("layers.bin", &b, 2 * (C + C + (size_t)L * (12 * C * C + 13 * C) + 2 * C));
     CHECK(passes((struct job){run_whole, path, true, path, 0, OK}), "%s", path);
     unlink(path);
 }
@@ -371,12 +388,18 @@ static void wide_biases(void) {
         struct st_entry *t = &m.t[i];
         size_t size = 2;
         if (strcmp(t->name, "h.0.mlp.c_fc.weight") == 0) t->shape[1] = F;
-        if (strcmp(t->name, "h.0.mlp.c_fc.bias") == 0 || strcmp(t->name, "h.0.mlp.c_proj.weight") == 0) t->shape[0] = F;
+        if (strcmp(t->name, "h.0.mlp.c_fc.bias") == 0 ||
+            strcmp(t->name, "h.0.mlp.c_proj.weight") == 0)
+            t->shape[0] = F;
         for (unsigned k = 0; k < t->rank; k++) size *= (size_t)t->shape[k];
-        at += (size_t)snprintf(json + at, sizeof json - at, "%s\"%s\":{\"dtype\":\"F16\",\"shape\":[%llu", i ? "," : "{", t->name,
-                               (unsigned long long)t->shape[0]);
-        if (t->rank == 2) at += (size_t)snprintf(json + at, sizeof json - at, ",%llu", (unsigned long long)t->shape[1]);
-        at += (size_t)snprintf(json + at, sizeof json - at, "],\"data_offsets\":[%zu,%zu]}", end, end + size);
+        at += (size_t)snprintf(json + at, sizeof json - at,
+                               "%s\"%s\":{\"dtype\":\"F16\",\"shape\":[%llu", i ? "," : "{",
+                               t->name, (unsigned long long)t->shape[0]);
+        if (t->rank == 2)
+            at += (size_t)snprintf(json + at, sizeof json - at, ",%llu",
+                                   (unsigned long long)t->shape[1]);
+        at += (size_t)snprintf(json + at, sizeof json - at, "],\"data_offsets\":[%zu,%zu]}", end,
+                               end + size);
         end += size;
     }
     st_free(&m);

@@ -3,7 +3,8 @@
 
 #include "test.h"
 
-/* The spelling of each byte as an independent table: 33..126, 161..172, 174..255 are themselves, the rest count up from U+0100. */
+/* The spelling of each byte as an independent table: 33..126, 161..172, 174..255 are themselves,
+ * the rest count up from U+0100. */
 static void spelling(void) {
     unsigned next = 256;
     for (unsigned byte = 0; byte < 256; byte++) {
@@ -14,24 +15,30 @@ static void spelling(void) {
         uint8_t b = (uint8_t)byte, back[2] = {0};
         size_t n = vocab_spell(&b, 1, got);
         CHECK(n == strlen(want) && strcmp(got, want) == 0, "byte %u is spelled %s", byte, got);
-        CHECK(vocab_unspell(got, n, back) == 1 && back[0] == b, "byte %u comes back as %u", byte, back[0]);
+        CHECK(vocab_unspell(got, n, back) == 1 && back[0] == b, "byte %u comes back as %u", byte,
+              back[0]);
     }
     CHECK(next == 256 + 68, "%u others", next - 256);
     uint8_t all[256], back[512];
     char spelled[512];
     for (int i = 0; i < 256; i++) all[i] = (uint8_t)(255 - i);
     size_t n = vocab_spell(all, 256, spelled);
-    CHECK(vocab_unspell(spelled, n, back) == 256 && memcmp(all, back, 256) == 0, "all bytes at once");
+    CHECK(vocab_unspell(spelled, n, back) == 256 && memcmp(all, back, 256) == 0,
+          "all bytes at once");
 }
 
 static void spelling_refuses(void) {
     uint8_t out[16];
-    static const char *bad[] = {" ", "a b", "\x7f", "\n", "\xc2", "a\xc4", "\xc2\x41", "\xc2\xad", "\xc2\x80", "\xc5\x84", "\xe2\x82\xac", "\x80", "\xc1\x81"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) CHECK(vocab_unspell(bad[i], strlen(bad[i]), out) == -1, "case %zu", i);
+    static const char *bad[] = {
+        " ",        "a b",      "\x7f",     "\n",           "\xc2", "a\xc4",   "\xc2\x41",
+        "\xc2\xad", "\xc2\x80", "\xc5\x84", "\xe2\x82\xac", "\x80", "\xc1\x81"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CHECK(vocab_unspell(bad[i], strlen(bad[i]), out) == -1, "case %zu", i);
     CHECK(vocab_unspell("\xc5\x83", 2, out) == 1 && out[0] == 173, "U+0143 is the last");
 }
 
-/* Vectors of the reference implementation (github.com/veorq/SipHash, vectors.h): key 00..0f, messages 00, 01, 02... */
+/* Vectors of the reference implementation (github.com/veorq/SipHash, vectors.h): key 00..0f,
+ * messages 00, 01, 02... */
 static void siphash(void) {
     const uint64_t key[2] = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
     uint8_t msg[16];
@@ -56,7 +63,9 @@ static void end(void) {
 static int set(size_t id, const char *s, enum token_kind kind) {
     return vocab_builder_set(&b, id, s, strlen(s), kind, &e);
 }
-static bool says(const char *part) { return e.code == ERR_REFUSED && strstr(e.msg, part) && strstr(e.msg, "file: ") == e.msg; }
+static bool says(const char *part) {
+    return e.code == ERR_REFUSED && strstr(e.msg, part) && strstr(e.msg, "file: ") == e.msg;
+}
 
 static char warning[600];
 static void take_warning(const char *msg) {
@@ -77,17 +86,27 @@ static void builds(void) {
     CHECK(set(2, "ab", TOKEN_NORMAL) == OK && set(0, "a", TOKEN_NORMAL) == OK &&
               set(1, "b", TOKEN_NORMAL) == OK,
           "%s", e.msg);
-    CHECK(vocab_builder_set_spelled(&b, 3, "\xc4\xa0""b", 3, TOKEN_NORMAL, &e) == OK, "%s", e.msg);
+    CHECK(vocab_builder_set_spelled(&b, 3,
+                                    "\xc4\xa0"
+                                    "b",
+                                    3, TOKEN_NORMAL, &e) == OK,
+          "%s", e.msg);
     CHECK(vocab_builder_set_spelled(&b, 4, "<| \xc4\xa0 |>", 8, TOKEN_CONTROL, &e) == OK, "%s",
           e.msg);
-    CHECK(vocab_builder_find(&b, "ab", 2) == 2 && vocab_builder_find(&b, " b", 2) == 3 && vocab_builder_find(&b, "ba", 2) == -1, "find");
+    CHECK(vocab_builder_find(&b, "ab", 2) == 2 && vocab_builder_find(&b, " b", 2) == 3 &&
+              vocab_builder_find(&b, "ba", 2) == -1,
+          "find");
     CHECK(vocab_builder_merge_line(&b, "a b", 3, &e) == OK, "%s", e.msg);
     struct vocab v;
     CHECK(vocab_builder_finish(&b, &v, -1, 4, &e) == OK, "%s", e.msg);
     vocab_builder_free(&b);
-    CHECK(v.n == 5 && v.offset[5] == 1 + 1 + 2 + 2 + 8 && memcmp(v.bytes, "abab b<| \xc4\xa0 |>", 14) == 0, "bytes");
+    CHECK(v.n == 5 && v.offset[5] == 1 + 1 + 2 + 2 + 8 &&
+              memcmp(v.bytes, "abab b<| \xc4\xa0 |>", 14) == 0,
+          "bytes");
     CHECK(v.kind[4] == 1 && v.kind[3] == 0 && v.bos == -1 && v.eos == 4, "control");
-    CHECK(v.n_merges == 1 && v.merges[0].left == 0 && v.merges[0].right == 1 && v.merges[0].merged == 2, "merges");
+    CHECK(v.n_merges == 1 && v.merges[0].left == 0 && v.merges[0].right == 1 &&
+              v.merges[0].merged == 2,
+          "merges");
     CHECK(v.match[4] == MATCH_SPECIAL && v.match[3] == 0 && v.n_warnings == 0 && !v.add_bos,
           "match");
     warned_of(&v, 5, "");
@@ -103,7 +122,8 @@ static void builds(void) {
     arena_free(&a);
 }
 
-/* Tokens longer than any that a message quotes or that fits a small buffer: 200 and 300 times "\xff", which is spelled in two bytes. */
+/* Tokens longer than any that a message quotes or that fits a small buffer: 200 and 300 times
+ * "\xff", which is spelled in two bytes. */
 static void long_merges(void) {
     char token[500], line[1100], longer[1500];
     memset(token, 0xff, sizeof token);
@@ -115,10 +135,13 @@ static void long_merges(void) {
     size_t n = vocab_spell((uint8_t *)token, 200, line);
     line[n++] = ' ';
     n += vocab_spell((uint8_t *)token, 300, line + n);
-    CHECK(vocab_builder_merge_line(&b, line, n, &e) == OK && b.merges[0].left == 0 && b.merges[0].right == 1 && b.merges[0].merged == 2, "%s", e.msg);
+    CHECK(vocab_builder_merge_line(&b, line, n, &e) == OK && b.merges[0].left == 0 &&
+              b.merges[0].right == 1 && b.merges[0].merged == 2,
+          "%s", e.msg);
     CHECK(vocab_builder_merge_line(&b, line, n - 2, &e) && says("is not a token"), "%s", e.msg);
     memset(longer, 'x', sizeof longer);
-    CHECK(vocab_builder_merge(&b, "x", 1, longer, sizeof longer, &e) && says("is not a token"), "%s", e.msg);
+    CHECK(vocab_builder_merge(&b, "x", 1, longer, sizeof longer, &e) && says("is not a token"),
+          "%s", e.msg);
     end();
 }
 
@@ -145,10 +168,10 @@ static void builder_takes(void) {
                                     MATCH_SPECIAL, 0,          0, MATCH_TEXT};
     CHECK(memcmp(v.kind, kind, 8) == 0 && memcmp(v.match, match, 8) == 0, "kinds");
     CHECK(v.bos == 4 && v.eos == 4, "bos %d eos %d", v.bos, v.eos);
-    warned_of(
-        &v, 8,
-        "file: token 6 is emptyfile: the bos token is 8, but there are only 8 tokens: taking 4, <|endoftext|>"
-        "file: the eos token is 50256, but there are only 8 tokens: taking 4, <|endoftext|>");
+    warned_of(&v, 8,
+              "file: token 6 is emptyfile: the bos token is 8, but there are only 8 tokens: taking "
+              "4, <|endoftext|>"
+              "file: the eos token is 50256, but there are only 8 tokens: taking 4, <|endoftext|>");
     end();
     begin(1, 9, 0);
     CHECK(set(0, "a", TOKEN_NORMAL) == OK && vocab_builder_finish(&b, &v, -1, 1, &e) == OK &&
@@ -166,7 +189,8 @@ static void builder_takes(void) {
 static void builder_refuses(void) {
     CHECK(vocab_builder_init(&b, "file", 0, 1, 0, &a, &e) && says("no tokens"), "%s", e.msg);
     end();
-    CHECK(vocab_builder_init(&b, "file", VOCAB_MAX + 1, 1, 0, &a, &e) && says("262145 tokens"), "%s", e.msg);
+    CHECK(vocab_builder_init(&b, "file", VOCAB_MAX + 1, 1, 0, &a, &e) && says("262145 tokens"),
+          "%s", e.msg);
     end();
     begin(3, 8, 1);
     CHECK(set(0, "a", TOKEN_NORMAL) == OK, "%s", e.msg);
@@ -181,11 +205,15 @@ static void builder_refuses(void) {
     struct vocab v;
     CHECK(vocab_builder_finish(&b, &v, -1, -1, &e) && says("id 1 of 3 is missing"), "%s", e.msg);
     CHECK(set(1, "aa", TOKEN_NORMAL) == OK, "%s", e.msg);
-    static const char *lines[][2] = {{"", "expected two tokens"}, {"ab", "expected two tokens"}, {" a", "expected two tokens"},
-        {"a ", "expected two tokens"}, {"a b", "\"b\" is not a token"}, {"b a", "\"b\" is not a token"}, {"a aa", "\"aaa\" is not a token"},
-        {"a  a", "alphabet"}};
+    static const char *lines[][2] = {
+        {"", "expected two tokens"},        {"ab", "expected two tokens"},
+        {" a", "expected two tokens"},      {"a ", "expected two tokens"},
+        {"a b", "\"b\" is not a token"},    {"b a", "\"b\" is not a token"},
+        {"a aa", "\"aaa\" is not a token"}, {"a  a", "alphabet"}};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-        CHECK(vocab_builder_merge_line(&b, lines[i][0], strlen(lines[i][0]), &e) && says(lines[i][1]), "%s", e.msg);
+        CHECK(vocab_builder_merge_line(&b, lines[i][0], strlen(lines[i][0]), &e) &&
+                  says(lines[i][1]),
+              "%s", e.msg);
     CHECK(vocab_builder_merge_line(&b, "a a", 3, &e) == OK, "%s", e.msg);
     CHECK(vocab_builder_merge_line(&b, "a a", 3, &e) && says("more than 1 merges"), "%s", e.msg);
     end();

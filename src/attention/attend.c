@@ -1,8 +1,9 @@
 /* State layout, and attention over it: the part that is the same for every codec.
  *
- * State of one sequence: uint64 length[L], from[L], padded to 64 bytes; then for each layer the T keys of head 0, of head 1, ...; then its exact few
- * and its values in the same way. from: the first position since which the ring of the exact few was never rewound. Each timeline starts on a cache
- * line and is contiguous, so that decoding reads it as a stream. */
+ * State of one sequence: uint64 length[L], from[L], padded to 64 bytes; then for each layer the T
+ * keys of head 0, of head 1, ...; then its exact few and its values in the same way. from: the
+ * first position since which the ring of the exact few was never rewound. Each timeline starts on a
+ * cache line and is contiguous, so that decoding reads it as a stream. */
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
@@ -20,18 +21,26 @@
 
 /* ---- choosing ---- */
 
-static int set_up(struct attn *a, struct codec *c, size_t layer, bool values, const struct book *book, struct err *e) {
-    struct codec_setup s = {.n_layer = a->shape.n_layer, .n_head = a->shape.n_head, .head_dim = a->shape.head_dim, .layer = layer,
-                            .book = book, .for_values = values, .arena = &a->arena};
+static int set_up(struct attn *a, struct codec *c, size_t layer, bool values,
+                  const struct book *book, struct err *e) {
+    struct codec_setup s = {.n_layer = a->shape.n_layer,
+                            .n_head = a->shape.n_head,
+                            .head_dim = a->shape.head_dim,
+                            .layer = layer,
+                            .book = book,
+                            .for_values = values,
+                            .arena = &a->arena};
     int rc = c->ops->check ? c->ops->check(c, s.head_dim, e) : OK;
     return rc || !c->ops->setup ? rc : c->ops->setup(c, &s, e);
 }
 
 /* Timelines of `rows` rows of one layer, from a->state_bytes on. */
-static void lay_out(struct attn *a, const struct codec *c, struct attn_timeline *heads, size_t rows) {
+static void lay_out(struct attn *a, const struct codec *c, struct attn_timeline *heads,
+                    size_t rows) {
     const struct attn_shape *s = &a->shape;
     for (size_t h = 0; h < s->n_head; h++) {
-        heads[h] = (struct attn_timeline){a->state_bytes, c->ops->row_bytes(c, s->head_dim, h), c->ops->scale_bytes(c, s->head_dim, h)};
+        heads[h] = (struct attn_timeline){a->state_bytes, c->ops->row_bytes(c, s->head_dim, h),
+                                          c->ops->scale_bytes(c, s->head_dim, h)};
         a->state_bytes += size_align(codec_timeline_bytes(c, s->head_dim, h, rows), 64);
         size_t work = c->ops->work_floats(c, s->head_dim, h) * sizeof(float);
         if (work > a->work_bytes) a->work_bytes = work;
@@ -40,14 +49,16 @@ static void lay_out(struct attn *a, const struct codec *c, struct attn_timeline 
 
 static bool has_few(const struct attn_layer *y) { return y->few.codec.ops != NULL; }
 
-int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec, const struct book *book, const struct kernels *k,
-              struct err *e) {
+int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec,
+              const struct book *book, const struct kernels *k, struct err *e) {
     size_t L = shape->n_layer;
     *a = (struct attn){.k = k, .shape = *shape};
     a->layers = arena_zalloc(&a->arena, L, sizeof *a->layers);
     a->cut = arena_zalloc(&a->arena, L, sizeof *a->cut);
-    struct codec *keys = arena_zalloc(&a->arena, L, sizeof *keys), *values = arena_zalloc(&a->arena, L, sizeof *values);
-    struct attn_timeline *timelines = arena_zalloc(&a->arena, 3 * L * shape->n_head, sizeof *timelines);
+    struct codec *keys = arena_zalloc(&a->arena, L, sizeof *keys),
+                 *values = arena_zalloc(&a->arena, L, sizeof *values);
+    struct attn_timeline *timelines =
+        arena_zalloc(&a->arena, 3 * L * shape->n_head, sizeof *timelines);
     int rc = a->layers && a->cut && keys && values && timelines
                  ? spec_parse(spec, L, keys, values, e)
                  : err_set(e, ERR_FAILED, "out of memory for the attention backend");
@@ -107,20 +118,28 @@ size_t attn_key_bytes(const struct attn *a, size_t n) {
     size_t sum = n * attn_key_bytes_per_token(a);
     for (size_t l = 0; l < a->shape.n_layer; l++) {
         size_t slots = exact_slots(&a->layers[l].few);
-        for (size_t h = 0; h < a->shape.n_head; h++) sum += (n < slots ? n : slots) * a->layers[l].exact[h].row;
+        for (size_t h = 0; h < a->shape.n_head; h++)
+            sum += (n < slots ? n : slots) * a->layers[l].exact[h].row;
     }
     return sum;
 }
 
-size_t attn_key_bytes_per_token_at(const struct attn *a, size_t n) { return (attn_key_bytes(a, n) + n - 1) / n; }
+size_t attn_key_bytes_per_token_at(const struct attn *a, size_t n) {
+    return (attn_key_bytes(a, n) + n - 1) / n;
+}
 
-void attn_clear(const struct attn *a, void *state) { memset(state, 0, 2 * a->shape.n_layer * sizeof(uint64_t)); }
+void attn_clear(const struct attn *a, void *state) {
+    memset(state, 0, 2 * a->shape.n_layer * sizeof(uint64_t));
+}
 
-static uint64_t *from_of(const struct attn *a, const void *state, size_t layer) { return (uint64_t *)state + a->shape.n_layer + layer; }
+static uint64_t *from_of(const struct attn *a, const void *state, size_t layer) {
+    return (uint64_t *)state + a->shape.n_layer + layer;
+}
 
 /* The first position, apart from the sink, that the ring of a layer holds. */
 static size_t held(const struct attn *a, const void *state, size_t layer) {
-    size_t from = *from_of(a, state, layer), length = ((const uint64_t *)state)[layer], window = a->layers[layer].few.window;
+    size_t from = *from_of(a, state, layer), length = ((const uint64_t *)state)[layer],
+           window = a->layers[layer].few.window;
     return length > from + window ? length - window : from;
 }
 
@@ -138,8 +157,11 @@ void attn_truncate(const struct attn *a, void *state, size_t n) {
 }
 
 /* One head's first n rows. */
-static void copy_timeline(const struct attn *a, const struct codec *c, const struct attn_timeline *y, size_t head, void *dst, const void *src, size_t n) {
-    memcpy((uint8_t *)dst + y->at, (const uint8_t *)src + y->at, codec_timeline_bytes(c, a->shape.head_dim, head, n));
+static void copy_timeline(const struct attn *a, const struct codec *c,
+                          const struct attn_timeline *y, size_t head, void *dst, const void *src,
+                          size_t n) {
+    memcpy((uint8_t *)dst + y->at, (const uint8_t *)src + y->at,
+           codec_timeline_bytes(c, a->shape.head_dim, head, n));
 }
 
 void attn_copy(const struct attn *a, void *dst, const void *src, size_t n) {
@@ -149,7 +171,9 @@ void attn_copy(const struct attn *a, void *dst, const void *src, size_t n) {
         assert(length >= n);
         rewind_layer(a, dst, src, l, n);
         for (size_t h = 0; h < a->shape.n_head; h++) {
-            if (has_few(y)) copy_timeline(a, &y->few.codec, &y->exact[h], h, dst, src, length < slots ? length : slots);
+            if (has_few(y))
+                copy_timeline(a, &y->few.codec, &y->exact[h], h, dst, src,
+                              length < slots ? length : slots);
             copy_timeline(a, &y->key, &y->keys[h], h, dst, src, n);
             copy_timeline(a, &y->value, &y->values[h], h, dst, src, n);
         }
@@ -157,13 +181,22 @@ void attn_copy(const struct attn *a, void *dst, const void *src, size_t n) {
 }
 
 static struct codec_head few_head_of(const struct attn *a, size_t layer, size_t head) {
-    return (struct codec_head){.k = a->k, .codec = &a->layers[layer].few.codec, .layer = layer, .head = head, .head_dim = a->shape.head_dim};
+    return (struct codec_head){.k = a->k,
+                               .codec = &a->layers[layer].few.codec,
+                               .layer = layer,
+                               .head = head,
+                               .head_dim = a->shape.head_dim};
 }
 
 static struct codec_head head_of(const struct attn *a, size_t layer, size_t head, bool values) {
     size_t H = a->shape.n_head, D = a->shape.head_dim;
-    return (struct codec_head){.k = a->k, .codec = values ? &a->layers[layer].value : &a->layers[layer].key, .layer = layer, .head = head,
-                               .head_dim = D, .center = a->center && !values ? a->center + (layer * H + head) * D : NULL};
+    return (struct codec_head){.k = a->k,
+                               .codec = values ? &a->layers[layer].value : &a->layers[layer].key,
+                               .layer = layer,
+                               .head = head,
+                               .head_dim = D,
+                               .center = a->center && !values ? a->center + (layer * H + head) * D
+                                                              : NULL};
 }
 
 /* Keys and values to be stored. */
@@ -184,7 +217,8 @@ uint64_t attn_take_cut(const struct attn *a, size_t layer) {
 }
 
 static void store_head(const struct rows *r, size_t h) {
-    struct codec_head key = head_of(r->a, r->layer, h, false), value = head_of(r->a, r->layer, h, true);
+    struct codec_head key = head_of(r->a, r->layer, h, false),
+                      value = head_of(r->a, r->layer, h, true);
     const struct attn_layer *y = &r->a->layers[r->layer];
     size_t D = r->a->shape.head_dim;
     size_t keys = key.codec->ops->store(&key, (uint8_t *)r->state + y->keys[h].at, r->pos,
@@ -222,7 +256,8 @@ static void grow(const struct attn *a, void *state, size_t layer, size_t pos, si
     length[layer] = pos + n;
 }
 
-void attn_append(const struct attn *a, void *state, size_t layer, size_t pos, size_t n, const float *k, const float *v, size_t stride) {
+void attn_append(const struct attn *a, void *state, size_t layer, size_t pos, size_t n,
+                 const float *k, const float *v, size_t stride) {
     struct rows rows = {a, state, layer, pos, n, stride, k, v};
     threads_ranges(a->shape.n_head, store_heads, &rows);
     if (has_few(&a->layers[layer])) threads_ranges(a->shape.n_head, store_fews, &rows);
@@ -231,8 +266,9 @@ void attn_append(const struct attn *a, void *state, size_t layer, size_t pos, si
 
 /* ---- attention ---- */
 
-/* Scratch of one thread: what it counted, then work of the codecs; scores[T] (of the exact few, then a copy for the probe) and probabilities[T], T rounded
- * up to whole blocks; marks of blocks of values; work of prefill. Whole cache lines. */
+/* Scratch of one thread: what it counted, then work of the codecs; scores[T] (of the exact few,
+ * then a copy for the probe) and probabilities[T], T rounded up to whole blocks; marks of blocks of
+ * values; work of prefill. Whole cache lines. */
 struct worker {
     struct attn_counters counters;
     float *work, *scores, *probs, *marks, *prefill;
@@ -243,11 +279,14 @@ static size_t padded(size_t rows) { return size_align(rows, KV_BLOCK_MAX); }
 static size_t lines(size_t floats) { return size_align(floats * sizeof(float), 64); }
 
 static size_t worker_stride(const struct attn *a) {
-    return size_align(sizeof(struct worker), 64) + size_align(a->work_bytes, 64) + 2 * lines(padded(a->shape.n_ctx)) +
-           lines(skip_work_floats(a->shape.n_ctx)) + lines(prefill_work_floats(a->shape.head_dim));
+    return size_align(sizeof(struct worker), 64) + size_align(a->work_bytes, 64) +
+           2 * lines(padded(a->shape.n_ctx)) + lines(skip_work_floats(a->shape.n_ctx)) +
+           lines(prefill_work_floats(a->shape.head_dim));
 }
 
-size_t attn_scratch_bytes(const struct attn *a, int threads) { return (size_t)threads * worker_stride(a); }
+size_t attn_scratch_bytes(const struct attn *a, int threads) {
+    return (size_t)threads * worker_stride(a);
+}
 
 static struct worker *worker_at(const struct attn *a, void *scratch, int thread) {
     return (struct worker *)(void *)((uint8_t *)scratch + (size_t)thread * worker_stride(a));
@@ -295,7 +334,8 @@ static void probabilities(const struct attend_job *job, struct worker *w, size_t
 }
 
 /* What the queries of an item see of a head's exact few; h is few_head_of that head. */
-static struct exact_view view_of(const struct attend_job *job, const struct attn_query *item, const struct codec_head *h) {
+static struct exact_view view_of(const struct attend_job *job, const struct attn_query *item,
+                                 const struct codec_head *h) {
     const struct attn_layer *y = &job->a->layers[job->layer];
     const uint8_t *state = item->state;
     struct exact_view v = {.few = &y->few, .head = h, .timeline = state + y->exact[h->head].at};
@@ -304,7 +344,8 @@ static struct exact_view view_of(const struct attend_job *job, const struct attn
 }
 
 /* Exact scores of a query over n keys in the places of theirs in w->probs. */
-static void score_few(const struct attend_job *job, const struct attn_query *item, const struct codec_head *key, const float *q, size_t n, struct worker *w) {
+static void score_few(const struct attend_job *job, const struct attn_query *item,
+                      const struct codec_head *key, const float *q, size_t n, struct worker *w) {
     const struct attn_layer *y = &job->a->layers[job->layer];
     struct codec_head h = few_head_of(job->a, job->layer, key->head);
     struct exact_view v = view_of(job, item, &h);
@@ -321,7 +362,8 @@ static void score_few(const struct attend_job *job, const struct attn_query *ite
 }
 
 /* out[D] += sum of the n rows weighted by w->probs, less blocks of rows that count for nothing. */
-static void mix_most(const struct codec_head *value, struct worker *w, float *out, const uint8_t *timeline, size_t n) {
+static void mix_most(const struct codec_head *value, struct worker *w, float *out,
+                     const uint8_t *timeline, size_t n) {
     const struct codec *c = value->codec;
     struct kv_layout layout = codec_layout(c, value->head_dim, value->head);
     size_t rows = skip_rows(&layout), blocks = (n + rows - 1) / rows;
@@ -334,25 +376,29 @@ static void mix_most(const struct codec_head *value, struct worker *w, float *ou
         if (skip)
             w->counters.skipped_rows += end - begin;
         else
-            c->ops->mix(value, w->work, out, timeline + begin / layout.rows * layout.bytes, w->probs + begin, end - begin, &w->counters);
+            c->ops->mix(value, w->work, out, timeline + begin / layout.rows * layout.bytes,
+                        w->probs + begin, end - begin, &w->counters);
     }
 }
 
-/* Asks for the beginning of a timeline, so that it is on its way while something else is worked on; kernels fetch ahead from there on. */
+/* Asks for the beginning of a timeline, so that it is on its way while something else is worked on;
+ * kernels fetch ahead from there on. */
 static void fetch_first(const uint8_t *timeline, size_t bytes) {
     enum { MOST = 8192, LINE = 64 };
     for (size_t i = 0; i < bytes && i < MOST; i += LINE) __builtin_prefetch(timeline + i, 0, 2);
 }
 
 /* Query i of an item alone, straight from the stored rows. */
-static void decode_one(const struct attend_job *job, const struct attn_query *item, size_t i, size_t head, size_t query, struct worker *w) {
+static void decode_one(const struct attend_job *job, const struct attn_query *item, size_t i,
+                       size_t head, size_t query, struct worker *w) {
     const struct attn *a = job->a;
     const struct attn_layer *y = &a->layers[job->layer];
     size_t D = a->shape.head_dim, n = item->pos + i + 1;
     const uint8_t *state = item->state;
     const float *q = item->q + i * item->q_stride + head * D;
     float *out = item->out + i * item->out_stride + head * D;
-    struct codec_head key = head_of(a, job->layer, head, false), value = head_of(a, job->layer, head, true);
+    struct codec_head key = head_of(a, job->layer, head, false),
+                      value = head_of(a, job->layer, head, true);
     const struct kv_codec *kc = key.codec->ops, *vc = value.codec->ops;
 
     fetch_first(state + y->values[head].at, n * y->values[head].row);
@@ -372,35 +418,50 @@ static void decode_one(const struct attend_job *job, const struct attn_query *it
         vc->mix(&value, w->work, out, state + y->values[head].at, w->probs, n, &w->counters);
     if (vc->finish) vc->finish(&value, w->work, out, &w->counters);
     lap(a, ATTN_MIX, &last);
-    if (job->probe) job->probe->row(job->probe->ctx, job->layer, head, query, n, q, w->scores, w->probs, out);
+    if (job->probe)
+        job->probe->row(job->probe->ctx, job->layer, head, query, n, q, w->scores, w->probs, out);
 }
 
 /* Queries begin .. end - 1 of an item. */
-static void prefill(const struct attend_job *job, const struct attn_query *item, size_t begin, size_t end, size_t head, struct worker *w) {
+static void prefill(const struct attend_job *job, const struct attn_query *item, size_t begin,
+                    size_t end, size_t head, struct worker *w) {
     const struct attn_layer *y = &job->a->layers[job->layer];
     const struct attn_timeline *ky = &y->keys[head], *vy = &y->values[head], *xy = &y->exact[head];
     size_t D = job->a->shape.head_dim, rows = item->pos + end;
     const uint8_t *state = item->state;
     struct codec_head few = few_head_of(job->a, job->layer, head);
     struct exact_view exact = view_of(job, item, &few);
-    if (item->k) exact.k = item->k + head * D, exact.batch = item->pos, exact.stride = item->kv_stride;
-    struct codec_head key = head_of(job->a, job->layer, head, false), value = head_of(job->a, job->layer, head, true);
-    struct prefill_tile t = {.key = &key, .value = &value, .keys = state + ky->at, .values = state + vy->at, .pos = item->pos + begin,
-                             .n = end - begin, .q = item->q + begin * item->q_stride + head * D, .q_stride = item->q_stride,
-                             .out = item->out + begin * item->out_stride + head * D, .out_stride = item->out_stride, .exact = has_few(y) ? &exact : NULL};
+    if (item->k)
+        exact.k = item->k + head * D, exact.batch = item->pos, exact.stride = item->kv_stride;
+    struct codec_head key = head_of(job->a, job->layer, head, false),
+                      value = head_of(job->a, job->layer, head, true);
+    struct prefill_tile t = {.key = &key,
+                             .value = &value,
+                             .keys = state + ky->at,
+                             .values = state + vy->at,
+                             .pos = item->pos + begin,
+                             .n = end - begin,
+                             .q = item->q + begin * item->q_stride + head * D,
+                             .q_stride = item->q_stride,
+                             .out = item->out + begin * item->out_stride + head * D,
+                             .out_stride = item->out_stride,
+                             .exact = has_few(y) ? &exact : NULL};
     size_t n_exact = prefill_attend(&t, w->prefill);
     w->counters.keys += rows * (ky->row - ky->scales) + n_exact * (xy->row - xy->scales);
     w->counters.values += rows * (vy->row - vy->scales);
     w->counters.scales += rows * (ky->scales + vy->scales) + n_exact * xy->scales;
 }
 
-/* Are the queries of an item answered one after the other, each behind its own key's way into the ring? */
+/* Are the queries of an item answered one after the other, each behind its own key's way into the
+ * ring? */
 static bool one_by_one(const struct attend_job *job, const struct attn_query *item) {
     return job->probe && item->k && has_few(&job->a->layers[job->layer]);
 }
 
 /* Queries of an item that make a task. */
-static size_t tile_of(const struct attend_job *job, const struct attn_query *item) { return one_by_one(job, item) ? item->n : ATTN_TILE_QUERIES; }
+static size_t tile_of(const struct attend_job *job, const struct attn_query *item) {
+    return one_by_one(job, item) ? item->n : ATTN_TILE_QUERIES;
+}
 
 static size_t tiles_of(const struct attend_job *job, const struct attn_query *item) {
     return (item->n + tile_of(job, item) - 1) / tile_of(job, item);
@@ -419,21 +480,30 @@ static void attend_task(void *ctx, size_t task, int thread) {
     size_t head = task % H, tile = tile_of(job, item), begin = task / H * tile;
     size_t end = begin + tile < item->n ? begin + tile : item->n;
     bool roll = item->k && (item->n == 1 || job->probe) && has_few(&job->a->layers[job->layer]);
-    if (item->k && item->n == 1) store_head(&(struct rows){job->a, item->state, job->layer, item->pos, 1, item->kv_stride, item->k, item->v}, head);
+    if (item->k && item->n == 1)
+        store_head(&(struct rows){job->a, item->state, job->layer, item->pos, 1, item->kv_stride,
+                                  item->k, item->v},
+                   head);
     if (item->n > 1 && !job->probe) {
         prefill(job, item, begin, end, head, w);
         return;
     }
     for (size_t i = begin; i < end; i++) {
-        if (roll) store_few(&(struct rows){job->a, item->state, job->layer, item->pos + i, 1, 0, item->k + i * item->kv_stride, NULL}, head);
+        if (roll)
+            store_few(&(struct rows){job->a, item->state, job->layer, item->pos + i, 1, 0,
+                                     item->k + i * item->kv_stride, NULL},
+                      head);
         decode_one(job, item, i, head, first_query + i, w);
     }
 }
 
-/* What must be there before the tasks begin: all rows of several queries; of a single one each task stores its own head's. */
-static void store_items(const struct attn *a, size_t layer, const struct attn_query *items, size_t n_items) {
+/* What must be there before the tasks begin: all rows of several queries; of a single one each task
+ * stores its own head's. */
+static void store_items(const struct attn *a, size_t layer, const struct attn_query *items,
+                        size_t n_items) {
     for (const struct attn_query *item = items; item < items + n_items; item++) {
-        struct rows rows = {a, item->state, layer, item->pos, item->n, item->kv_stride, item->k, item->v};
+        struct rows rows = {a,       item->state,     layer,   item->pos,
+                            item->n, item->kv_stride, item->k, item->v};
         if (item->k && item->n > 1) threads_ranges(a->shape.n_head, store_heads, &rows);
         if (item->k) grow(a, item->state, layer, item->pos, item->n);
         assert(((const uint64_t *)item->state)[layer] >= item->pos + item->n);
@@ -441,15 +511,17 @@ static void store_items(const struct attn *a, size_t layer, const struct attn_qu
 }
 
 /* And after them: several keys would push those out of the window that the first queries see. */
-static void store_items_few(const struct attn *a, size_t layer, const struct attn_query *items, size_t n_items) {
+static void store_items_few(const struct attn *a, size_t layer, const struct attn_query *items,
+                            size_t n_items) {
     for (const struct attn_query *item = items; item < items + n_items; item++) {
-        struct rows rows = {a, item->state, layer, item->pos, item->n, item->kv_stride, item->k, item->v};
+        struct rows rows = {a,       item->state,     layer,   item->pos,
+                            item->n, item->kv_stride, item->k, item->v};
         if (item->k && item->n > 1) threads_ranges(a->shape.n_head, store_fews, &rows);
     }
 }
 
-void attn_attend(const struct attn *a, size_t layer, const struct attn_query *items, size_t n_items, void *scratch,
-                 struct attn_counters *counters, const struct attn_probe *probe) {
+void attn_attend(const struct attn *a, size_t layer, const struct attn_query *items, size_t n_items,
+                 void *scratch, struct attn_counters *counters, const struct attn_probe *probe) {
     struct attend_job job = {a, layer, items, n_items, scratch, probe};
     int threads = threads_count();
     for (int t = 0; t < threads; t++) worker_init(a, worker_at(a, scratch, t));
@@ -458,12 +530,19 @@ void attn_attend(const struct attn *a, size_t layer, const struct attn_query *it
     for (size_t s = 0; s < n_items; s++) tasks += tiles_of(&job, &items[s]) * a->shape.n_head;
     threads_tasks(tasks, attend_task, &job);
     if (has_few(&a->layers[layer]) && !probe) store_items_few(a, layer, items, n_items);
-    for (int t = 0; t < threads; t++) attn_counters_add(counters, &worker_at(a, scratch, t)->counters);
+    for (int t = 0; t < threads; t++)
+        attn_counters_add(counters, &worker_at(a, scratch, t)->counters);
 }
 
-struct attn_counters attn_counters_less(const struct attn_counters *a, const struct attn_counters *b) {
-    return (struct attn_counters){a->keys - b->keys, a->scales - b->scales, a->codebooks - b->codebooks, a->tables - b->tables,
-                                  a->values - b->values, a->skipped_rows - b->skipped_rows, a->skipped_mass - b->skipped_mass};
+struct attn_counters attn_counters_less(const struct attn_counters *a,
+                                        const struct attn_counters *b) {
+    return (struct attn_counters){a->keys - b->keys,
+                                  a->scales - b->scales,
+                                  a->codebooks - b->codebooks,
+                                  a->tables - b->tables,
+                                  a->values - b->values,
+                                  a->skipped_rows - b->skipped_rows,
+                                  a->skipped_mass - b->skipped_mass};
 }
 
 void attn_counters_add(struct attn_counters *to, const struct attn_counters *c) {

@@ -1,13 +1,18 @@
-/* The attention backend: how the keys and values of past tokens are stored, scored and mixed. This is the seam the project turns on.
+/* The attention backend: how the keys and values of past tokens are stored, scored and mixed. This
+ * is the seam the project turns on.
  *
- * A backend is a key codec and a value codec, chosen apart and per layer: "fp16", "int4:rotate/int8", "fp16+lookat4@2-". The model hands
- * over float32 rows and gets float32 rows back; how a row is stored does not leak out. For head h with query q at position t, over stored keys k_i
- * and values v_i:
+ * A backend is a key codec and a value codec, chosen apart and per layer: "fp16",
+ * "int4:rotate/int8", "fp16+lookat4@2-". The model hands over float32 rows and gets float32 rows
+ * back; how a row is stored does not leak out. For head h with query q at position t, over stored
+ * keys k_i and values v_i:
  *
- *     s_i = q . k_i / sqrt(D), i <= t;   p = softmax(s);   out = sum_i p_i v_i        (Vaswani et al. 2017, section 3.2.1)
+ *     s_i = q . k_i / sqrt(D), i <= t;   p = softmax(s);   out = sum_i p_i v_i
  *
- * A query sees only what is stored: never a copy of a key that the codec has since rounded. One query alone (decode) is scored straight from the
- * stored rows; several (prefill) share decoded tiles of them (prefill.h). The two agree to rounding.
+ * (Vaswani et al. 2017, section 3.2.1).
+ *
+ * A query sees only what is stored: never a copy of a key that the codec has since rounded. One
+ * query alone (decode) is scored straight from the stored rows; several (prefill) share decoded
+ * tiles of them (prefill.h). The two agree to rounding.
  *
  * Dimensions: L layers, H heads, D head_dim, T context. */
 #ifndef LOOKAT_ATTENTION_BACKEND_H
@@ -34,58 +39,68 @@ struct attn_layer {
     struct attn_timeline *keys, *values, *exact; /* [H]; exact: of the few */
 };
 
-/* The stages of a query's answer: tables or whatever else the codec makes of the query, scores, softmax, values. */
+/* The stages of a query's answer: tables or whatever else the codec makes of the query, scores,
+ * softmax, values. */
 enum attn_stage { ATTN_PREPARE, ATTN_SCORE, ATTN_SOFTMAX, ATTN_MIX, ATTN_STAGES };
 
 struct attn {
     const struct kernels *k;
     struct attn_shape shape;
-    struct attn_layer *layers;     /* [L] */
-    atomic_uint_fast64_t *cut;     /* [L] rows that were cut short, see attn_take_cut */
-    const float *center;           /* [L][H][D] the constant part of each head's keys: set by the owner before the first append where
-                                    * attn_wants_center, else NULL */
+    struct attn_layer *layers; /* [L] */
+    atomic_uint_fast64_t *cut; /* [L] rows that were cut short, see attn_take_cut */
+    const float *center; /* [L][H][D] the constant part of each head's keys: set by the owner before
+                          * the first append where attn_wants_center, else NULL */
     size_t state_bytes, work_bytes;
-    double *stage_s;               /* [ATTN_STAGES] NULL, or where queries of items of one query add the seconds of their stages, each with one reading of the
-                                    * clock in it; set by the owner, and then only one thread may attend */
-    const char *name;              /* the effective spec in full, such as "lookat:m=4,k=256/fp16" */
+    /* [ATTN_STAGES] NULL, or where items of one query add the seconds of their stages. Each
+     * includes one reading of the clock. The owner sets it, and then only one thread may attend. */
+    double *stage_s;
+    const char *name; /* the effective spec in full, such as "lookat:m=4,k=256/fp16" */
     struct arena arena;
 };
 
-/* Chooses the codecs of `spec`. The grammar, with later parts overriding earlier ones for their layers:
+/* Chooses the codecs of `spec`. The grammar, with later parts overriding earlier ones for their
+ * layers:
  *     SPEC  = PART ["+" PART]...                "fp16+lookat4@2-"
- *     PART  = KEYS ["/" VALUES] ["@" LAYERS]    LAYERS = FIRST | FIRST "-" [LAST]; without it every layer
+ *     PART  = KEYS ["/" VALUES] ["@" LAYERS]    without LAYERS: every layer
+ *     LAYERS = FIRST | FIRST "-" [LAST]
  *     KEYS, VALUES = NAME [":" OPTION ["," OPTION]...]    OPTION = NAME | NAME "=" NUMBER
  * Keys of every codec take sink=, window=, exact= (exact.h), values of every codec skip= (skip.h).
- * VALUES default to fp16 (to fp32 for fp32 keys). ERR_USAGE, naming what is known, for another spec; with which command makes one where a
- * codebook is needed and missing. `book` (may be NULL) holds the model's codebooks and must outlive the attn. */
-int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec, const struct book *book, const struct kernels *k,
-              struct err *e);
+ * VALUES default to fp16 (to fp32 for fp32 keys). ERR_USAGE, naming what is known, for another
+ * spec; with which command makes one where a codebook is needed and missing. `book` (may be NULL)
+ * holds the model's codebooks and must outlive the attn. */
+int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec,
+              const struct book *book, const struct kernels *k, struct err *e);
 void attn_free(struct attn *a);
 
 /* Does a layer's key codec subtract the constant part of the keys? */
 bool attn_wants_center(const struct attn *a);
 
-/* Exact bytes of the state of one sequence: two positions per layer, then timelines of T keys, the exact few and T values of every layer and head, in whole
- * blocks of their codecs and whole cache lines. The caller owns the memory, aligned to 64 bytes; a state holds no pointers, so it can be copied and kept. */
+/* Exact bytes of the state of one sequence: two positions per layer, then timelines of T keys, the
+ * exact few and T values of every layer and head, in whole blocks of their codecs and whole cache
+ * lines. The caller owns the memory, aligned to 64 bytes; a state holds no pointers, so it can be
+ * copied and kept. */
 size_t attn_state_bytes(const struct attn *a);
 /* Bytes that one token adds to the state: all layers and heads, without exact few. */
 size_t attn_key_bytes_per_token(const struct attn *a);
 size_t attn_value_bytes_per_token(const struct attn *a);
-/* Bytes of the keys of a sequence of n tokens, exact few included; the same for each token, rounded up. */
+/* Bytes of the keys of a sequence of n tokens, exact few included; the same for each token, rounded
+ * up. */
 size_t attn_key_bytes(const struct attn *a, size_t n);
 size_t attn_key_bytes_per_token_at(const struct attn *a, size_t n);
 
 /* Makes the state that of an empty sequence; the rest of the memory is not touched. */
 void attn_clear(const struct attn *a, void *state);
-/* Forgets all tokens from position n on, in every layer. Keys that had left the window do not come back: until the window has moved past n, positions in it
- * that the ring no longer held are scored by their codes. */
+/* Forgets all tokens from position n on, in every layer. Keys that had left the window do not come
+ * back: until the window has moved past n, positions in it that the ring no longer held are scored
+ * by their codes. */
 void attn_truncate(const struct attn *a, void *state, size_t n);
 /* dst becomes the first n tokens of src; n at most what src holds. */
 void attn_copy(const struct attn *a, void *dst, const void *src, size_t n);
 
-/* Stores n keys and values of one layer behind the `pos` that the layer holds: k and v are [n][H][D], their rows `stride` floats apart. The
- * heads are spread over the threads. */
-void attn_append(const struct attn *a, void *state, size_t layer, size_t pos, size_t n, const float *k, const float *v, size_t stride);
+/* Stores n keys and values of one layer behind the `pos` that the layer holds: k and v are
+ * [n][H][D], their rows `stride` floats apart. The heads are spread over the threads. */
+void attn_append(const struct attn *a, void *state, size_t layer, size_t pos, size_t n,
+                 const float *k, const float *v, size_t stride);
 
 /* How many rows, keys or values of a head, the codecs of a layer cut short since the last call
  * (kv_codec.store): what they stand for is not what the model computed. Counts of all states; a key
@@ -93,41 +108,48 @@ void attn_append(const struct attn *a, void *state, size_t layer, size_t pos, si
  */
 uint64_t attn_take_cut(const struct attn *a, size_t layer);
 
-/* Queries of one sequence: n causal queries at positions pos .. pos + n - 1. Their keys and values are stored first, behind the pos that the layer holds;
- * with k NULL they are stored already, and of the exact few a query sees what is left in the ring at the end of the sequence. */
+/* Queries of one sequence: n causal queries at positions pos .. pos + n - 1. Their keys and values
+ * are stored first, behind the pos that the layer holds; with k NULL they are stored already, and
+ * of the exact few a query sees what is left in the ring at the end of the sequence. */
 struct attn_query {
-    void *state;         /* where k is NULL it is only read */
+    void *state; /* where k is NULL it is only read */
     size_t pos, n;
-    const float *k, *v;  /* [n][H][D], rows kv_stride floats apart */
-    const float *q;      /* [n][H][D], rows q_stride floats apart */
-    float *out;          /* [n][H][D], rows out_stride floats apart */
+    const float *k, *v; /* [n][H][D], rows kv_stride floats apart */
+    const float *q;     /* [n][H][D], rows q_stride floats apart */
+    float *out;         /* [n][H][D], rows out_stride floats apart */
     size_t kv_stride, q_stride, out_stride;
 };
 
-/* What measurements see: called for every query and head, from any thread, with D floats of q and out, and n_keys scores (before the
- * softmax, scaled) and probabilities. `query` counts over all items of the call. */
+/* What measurements see: called for every query and head, from any thread, with D floats of q and
+ * out, and n_keys scores (before the softmax, scaled) and probabilities. `query` counts over all
+ * items of the call. */
 struct attn_probe {
     void *ctx;
-    void (*row)(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q, const float *scores, const float *probs,
-                const float *out);
+    void (*row)(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q,
+                const float *scores, const float *probs, const float *out);
 };
 
 /* Bytes of scratch that attend needs for `threads` threads, aligned to 64. */
 size_t attn_scratch_bytes(const struct attn *a, int threads);
 
-/* Queries of prefill that share decoded tiles of keys and values, from a query whose number in its item is a multiple of it. */
+/* Queries of prefill that share decoded tiles of keys and values, from a query whose number in its
+ * item is a multiple of it. */
 enum { ATTN_TILE_QUERIES = 64 };
 
-/* Answers the queries of n_items sequences in one layer, heads and queries spread over the threads. Adds to *counters; probe may be NULL.
- * scratch has attn_scratch_bytes(a, threads_count()). Bytes read: for an item of one query, what the codecs' `reads` say for its pos + 1 keys, times
- * H, and min(n, sink + window) rows of the exact few; with skip= the value rows left out are counted apart. For more queries, each tile of them reads every
- * row up to its last query once, and once those of the exact few that one of its queries sees, times H. A probe wants the scores and probabilities of
- * each query: with one, several are answered, and counted, as if each came alone. */
-void attn_attend(const struct attn *a, size_t layer, const struct attn_query *items, size_t n_items, void *scratch,
-                 struct attn_counters *counters, const struct attn_probe *probe);
+/* Answers the queries of n_items sequences in one layer, heads and queries spread over the threads.
+ * Adds to *counters; probe may be NULL. scratch has attn_scratch_bytes(a, threads_count()). Bytes
+ * read: for an item of one query, what the codecs' `reads` say for its pos + 1 keys, times H, and
+ * min(n, sink + window) rows of the exact few; with skip= the value rows left out are counted
+ * apart. For more queries, each tile of them reads every row up to its last query once, and once
+ * those of the exact few that one of its queries sees, times H. A probe wants the scores and
+ * probabilities of each query: with one, several are answered, and counted, as if each came
+ * alone. */
+void attn_attend(const struct attn *a, size_t layer, const struct attn_query *items, size_t n_items,
+                 void *scratch, struct attn_counters *counters, const struct attn_probe *probe);
 
 /* *a - *b */
-struct attn_counters attn_counters_less(const struct attn_counters *a, const struct attn_counters *b);
+struct attn_counters attn_counters_less(const struct attn_counters *a,
+                                        const struct attn_counters *b);
 
 /* *to += *c */
 void attn_counters_add(struct attn_counters *to, const struct attn_counters *c);

@@ -6,8 +6,9 @@
  *     lookat.book.tokens, .samples, .seed u64
  *     lookat.book.tried                   strings, lines for people; may be absent
  *     lookat.codebook.mM.kK               u16 [L H D K]: f16 bits, [L][H][M][D/M][K]
- * and of a learned setting, whose name begins with lookat.learned.mM.kK for keys, lookat.values.mM.kK for values, lookat.uneven.mM.kK and
- * lookat.uneven_values.mM.kK for keys and values of M bytes on average (quantiser.h), all heads [L][H] one after another:
+ * and of a learned setting, whose name begins with lookat.learned.mM.kK for keys,
+ * lookat.values.mM.kK for values, lookat.uneven.mM.kK and lookat.uneven_values.mM.kK for keys and
+ * values of M bytes on average (quantiser.h), all heads [L][H] one after another:
  *     .stages                             i32 [L H]: stages n of the head
  *     .ranges                             i32 [sum of n][2]: at, width of each stage
  *     .centroids                          u16: f16 bits, of each stage [width][K]
@@ -24,8 +25,11 @@
 static const struct {
     const char *prefix;
     size_t parts;
-} kinds[CODEBOOK_KINDS] = {{"lookat.codebook.", 1}, {"lookat.learned.", 5}, {"lookat.values.", 5}, {"lookat.uneven.", 5},
-                             {"lookat.uneven_values.", 5}};
+} kinds[CODEBOOK_KINDS] = {{"lookat.codebook.", 1},
+                           {"lookat.learned.", 5},
+                           {"lookat.values.", 5},
+                           {"lookat.uneven.", 5},
+                           {"lookat.uneven_values.", 5}};
 
 enum codebook_kind codebook_kind(const struct codebook *y) {
     if (y->uneven) return y->values ? CODEBOOK_UNEVEN_VALUES : CODEBOOK_UNEVEN;
@@ -37,15 +41,23 @@ static struct codebook setting(size_t i) {
     static const size_t ks[] = {4, 16, 64, 256};
     if (i >= BOOK_EVEN) {
         size_t number = (i - BOOK_EVEN) % BOOK_UNEVEN;
-        return (struct codebook){.m = 1 + number / 3, .k = ks[1 + number % 3], .learned = true, .uneven = true, .values = i >= BOOK_EVEN + BOOK_UNEVEN};
+        return (struct codebook){.m = 1 + number / 3,
+                                 .k = ks[1 + number % 3],
+                                 .learned = true,
+                                 .uneven = true,
+                                 .values = i >= BOOK_EVEN + BOOK_UNEVEN};
     }
     size_t kind = i / 24;
-    return (struct codebook){.m = (size_t)1 << i % 6, .k = ks[i / 6 % 4], .learned = kind != CODEBOOK_PLAIN, .values = kind == CODEBOOK_VALUES};
+    return (struct codebook){.m = (size_t)1 << i % 6,
+                             .k = ks[i / 6 % 4],
+                             .learned = kind != CODEBOOK_PLAIN,
+                             .values = kind == CODEBOOK_VALUES};
 }
 
 /* The key of a setting; of a learned one's part, such as ".ranges". */
 static void setting_key(char key[48], const struct codebook *y, const char *part) {
-    snprintf(key, 48, "%sm%zu.k%zu%s", kinds[codebook_kind(y)].prefix, y->m, y->k, y->learned ? part : "");
+    snprintf(key, 48, "%sm%zu.k%zu%s", kinds[codebook_kind(y)].prefix, y->m, y->k,
+             y->learned ? part : "");
 }
 
 struct reader {
@@ -55,18 +67,24 @@ struct reader {
     struct err *e;
 };
 
-static int no_memory(const struct reader *r) { return err_file(r->e, ERR_FAILED, r->path, "no memory for its codebooks"); }
+static int no_memory(const struct reader *r) {
+    return err_file(r->e, ERR_FAILED, r->path, "no memory for its codebooks");
+}
 
-/* The array `key` of `count` items (0: any number) of a type; ERR_REFUSED where it is something else. */
-static int find_array(const struct reader *r, const char *key, enum gguf_type item, uint64_t count, const struct gguf_kv **kv) {
+/* The array `key` of `count` items (0: any number) of a type; ERR_REFUSED where it is something
+ * else. */
+static int find_array(const struct reader *r, const char *key, enum gguf_type item, uint64_t count,
+                      const struct gguf_kv **kv) {
     *kv = gguf_find(r->g, key);
     if (!*kv) return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\" is missing", key);
     if ((*kv)->type != GGUF_ARRAY || (*kv)->item != item)
         return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\" is not an array of %s", key,
-                        item == GGUF_STRING ? "strings" : item == GGUF_U16 ? "u16" : "i32");
+                        item == GGUF_STRING ? "strings"
+                        : item == GGUF_U16  ? "u16"
+                                            : "i32");
     if (count && (*kv)->count != count)
-        return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\" has %llu items, expected %llu", key, (unsigned long long)(*kv)->count,
-                        (unsigned long long)count);
+        return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\" has %llu items, expected %llu", key,
+                        (unsigned long long)(*kv)->count, (unsigned long long)count);
     return OK;
 }
 
@@ -79,7 +97,9 @@ static int read_shape(const struct reader *r) {
     for (uint64_t i = 0; i < 3; i++) {
         x[i] = gguf_item(kv, i);
         if (x[i] < 1 || x[i] > 1 << 24)
-            return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\" has the item %lld, expected 1 to %d", key, (long long)x[i], 1 << 24);
+            return err_file(r->e, ERR_REFUSED, r->path,
+                            "key \"%s\" has the item %lld, expected 1 to %d", key, (long long)x[i],
+                            1 << 24);
     }
     r->b->n_layer = (size_t)x[0];
     r->b->n_head = (size_t)x[1];
@@ -90,8 +110,11 @@ static int read_shape(const struct reader *r) {
 /* 64 hex digits, terminated. */
 static int copy_hex(const struct reader *r, const char *key, struct gguf_str s, char hex[65]) {
     bool good = s.n == 64;
-    for (size_t i = 0; good && i < 64; i++) good = (s.s[i] >= '0' && s.s[i] <= '9') || (s.s[i] >= 'a' && s.s[i] <= 'f');
-    if (!good) return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\" is no SHA-256, expected 64 hex digits", key);
+    for (size_t i = 0; good && i < 64; i++)
+        good = (s.s[i] >= '0' && s.s[i] <= '9') || (s.s[i] >= 'a' && s.s[i] <= 'f');
+    if (!good)
+        return err_file(r->e, ERR_REFUSED, r->path,
+                        "key \"%s\" is no SHA-256, expected 64 hex digits", key);
     memcpy(hex, s.s, 64);
     hex[64] = 0;
     return OK;
@@ -109,7 +132,8 @@ static int read_tried(const struct reader *r) {
     const uint8_t *at = lines->data;
     for (; r->b->n_tried < n; r->b->n_tried++) {
         struct gguf_str line = gguf_next_string(&at);
-        if (!(r->b->tried[r->b->n_tried] = arena_copy(&r->b->arena, line.s, line.n))) return no_memory(r);
+        if (!(r->b->tried[r->b->n_tried] = arena_copy(&r->b->arena, line.s, line.n)))
+            return no_memory(r);
     }
     return OK;
 }
@@ -145,7 +169,8 @@ static int read_f16(const struct reader *r, const char *key, size_t n, const uin
     for (size_t i = 0; i < n; i++) bits[i] = (uint16_t)(kv->data[2 * i] | kv->data[2 * i + 1] << 8);
     for (size_t i = 0; i < n; i++)
         if ((bits[i] & 0x7c00) == 0x7c00)
-            return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\": number %zu of %zu is %s, expected a finite one", key, i, n,
+            return err_file(r->e, ERR_REFUSED, r->path,
+                            "key \"%s\": number %zu of %zu is %s, expected a finite one", key, i, n,
                             bits[i] & 0x3ff ? "NaN" : "infinite");
     *out = bits;
     return OK;
@@ -153,29 +178,39 @@ static int read_f16(const struct reader *r, const char *key, size_t n, const uin
 
 /* *n = L H a b */
 static int sized(const struct reader *r, const char *key, size_t a, size_t b, size_t *n) {
-    if (size_mul(r->b->n_layer, r->b->n_head, n) && size_mul(*n, a, n) && size_mul(*n, b, n)) return OK;
-    return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\": the size of %zu x %zu x %zu x %zu overflows", key, r->b->n_layer, r->b->n_head, a, b);
+    if (size_mul(r->b->n_layer, r->b->n_head, n) && size_mul(*n, a, n) && size_mul(*n, b, n))
+        return OK;
+    return err_file(r->e, ERR_REFUSED, r->path,
+                    "key \"%s\": the size of %zu x %zu x %zu x %zu overflows", key, r->b->n_layer,
+                    r->b->n_head, a, b);
 }
 
 /* [L H D K] f16 bits out of the file. */
 static int read_plain(const struct reader *r, const char *key, struct codebook *y) {
     size_t n = 0, D = r->b->head_dim;
-    if (D % y->m) return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\": %zu subspaces do not divide the head dimension of %zu", key, y->m, D);
+    if (D % y->m)
+        return err_file(r->e, ERR_REFUSED, r->path,
+                        "key \"%s\": %zu subspaces do not divide the head dimension of %zu", key,
+                        y->m, D);
     int rc = sized(r, key, D, y->k, &n);
     return rc ? rc : read_f16(r, key, n, &y->centroids);
 }
 
 /* Number `i` of an i32 array, which has to lie in low .. high. */
-static int read_count(const struct reader *r, const char *key, const struct gguf_kv *kv, size_t i, size_t low, size_t high, size_t *out) {
+static int read_count(const struct reader *r, const char *key, const struct gguf_kv *kv, size_t i,
+                      size_t low, size_t high, size_t *out) {
     int64_t x = gguf_item(kv, i);
     if (x < (int64_t)low || x > (int64_t)high)
-        return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\": number %zu is %lld, expected %zu to %zu", key, i, (long long)x, low, high);
+        return err_file(r->e, ERR_REFUSED, r->path,
+                        "key \"%s\": number %zu is %lld, expected %zu to %zu", key, i, (long long)x,
+                        low, high);
     *out = (size_t)x;
     return OK;
 }
 
 /* heads[L H]: the number of stages of each, and how many there are of all heads. */
-static int read_stage_counts(const struct reader *r, const struct codebook *y, struct quantiser *heads, size_t n_heads, size_t *total) {
+static int read_stage_counts(const struct reader *r, const struct codebook *y,
+                             struct quantiser *heads, size_t n_heads, size_t *total) {
     const struct gguf_kv *kv;
     char key[48];
     setting_key(key, y, ".stages");
@@ -185,33 +220,41 @@ static int read_stage_counts(const struct reader *r, const struct codebook *y, s
         *total += rc ? 0 : heads[h].n;
     }
     if (!rc && y->uneven && *total != n_heads * codebook_codes(y))
-        rc = err_file(r->e, ERR_REFUSED, r->path, "key \"%s\": %zu stages of %zu heads, expected %zu on average", key, *total, n_heads, codebook_codes(y));
+        rc = err_file(r->e, ERR_REFUSED, r->path,
+                      "key \"%s\": %zu stages of %zu heads, expected %zu on average", key, *total,
+                      n_heads, codebook_codes(y));
     return rc;
 }
 
 /* stages[total]: their ranges; *numbers: of all their centroids. */
-static int read_ranges(const struct reader *r, const struct codebook *y, struct quantiser_stage *stages, size_t total, size_t *numbers) {
+static int read_ranges(const struct reader *r, const struct codebook *y,
+                       struct quantiser_stage *stages, size_t total, size_t *numbers) {
     const struct gguf_kv *kv;
     char key[48];
     setting_key(key, y, ".ranges");
     int rc = find_array(r, key, GGUF_I32, 2 * total, &kv);
     for (size_t i = 0; i < total && !rc; i++) {
         rc = read_count(r, key, kv, 2 * i, 0, r->b->head_dim - 1, &stages[i].at);
-        if (!rc) rc = read_count(r, key, kv, 2 * i + 1, 1, r->b->head_dim - stages[i].at, &stages[i].width);
+        if (!rc)
+            rc = read_count(r, key, kv, 2 * i + 1, 1, r->b->head_dim - stages[i].at,
+                            &stages[i].width);
         *numbers += rc ? 0 : stages[i].width * y->k;
     }
     return rc;
 }
 
 /* A transform that cannot be turned round is found out here, and not when it is used. */
-static int check_transforms(const struct reader *r, const char *key, struct quantiser *heads, size_t n_heads) {
+static int check_transforms(const struct reader *r, const char *key, struct quantiser *heads,
+                            size_t n_heads) {
     int rc = OK;
     for (size_t h = 0; h < n_heads && !rc; h++) {
         struct arena scratch = {0};
         struct quantiser z = heads[h];
         struct err why = {0};
         rc = quantiser_prepare(&z, &scratch, &why);
-        if (rc) rc = err_file(r->e, rc, r->path, "key \"%s\": head %zu of %zu: %s", key, h, n_heads, why.msg);
+        if (rc)
+            rc = err_file(r->e, rc, r->path, "key \"%s\": head %zu of %zu: %s", key, h, n_heads,
+                          why.msg);
         arena_free(&scratch);
     }
     return rc;
@@ -223,7 +266,9 @@ static int read_learned(const struct reader *r, struct codebook *y) {
     char key[48];
     setting_key(key, y, ".inverse");
     if (D > QUANTISER_DIM)
-        return err_file(r->e, ERR_REFUSED, r->path, "key \"%s\": heads of %zu dimensions, expected %d at most", key, D, QUANTISER_DIM);
+        return err_file(r->e, ERR_REFUSED, r->path,
+                        "key \"%s\": heads of %zu dimensions, expected %d at most", key, D,
+                        QUANTISER_DIM);
     int rc = sized(r, key, D, D, &squares);
     if (!rc) rc = read_f16(r, key, squares, &inverse);
     setting_key(key, y, ".mean");
@@ -240,7 +285,8 @@ static int read_learned(const struct reader *r, struct codebook *y) {
     setting_key(key, y, ".centroids");
     if (!rc) rc = read_f16(r, key, numbers, &centroids);
     if (rc) return rc;
-    for (size_t i = 0; i < total; centroids += stages[i++].width * y->k) stages[i].centroids = centroids;
+    for (size_t i = 0; i < total; centroids += stages[i++].width * y->k)
+        stages[i].centroids = centroids;
     for (size_t h = 0; h < n_heads; stages += heads[h++].n) {
         heads[h].dim = D, heads[h].k = y->k;
         heads[h].inverse = inverse + h * D * D, heads[h].mean = mean + h * D;
@@ -254,7 +300,8 @@ static int read_learned(const struct reader *r, struct codebook *y) {
 /* Keys whose name begins with `prefix`. */
 static size_t named(const struct reader *r, const char *prefix) {
     size_t sum = 0, n = strlen(prefix);
-    for (size_t i = 0; i < r->g->n_kv; i++) sum += r->g->kv[i].key.n >= n && memcmp(r->g->kv[i].key.s, prefix, n) == 0;
+    for (size_t i = 0; i < r->g->n_kv; i++)
+        sum += r->g->kv[i].key.n >= n && memcmp(r->g->kv[i].key.s, prefix, n) == 0;
     return sum;
 }
 
@@ -262,10 +309,12 @@ static size_t named(const struct reader *r, const char *prefix) {
 static int check_names(const struct reader *r, enum codebook_kind kind) {
     const char *prefix = kinds[kind].prefix;
     size_t known = 0, all = named(r, prefix);
-    for (size_t i = 0; i < r->b->n; i++) known += codebook_kind(&r->b->books[i]) == kind ? kinds[kind].parts : 0;
+    for (size_t i = 0; i < r->b->n; i++)
+        known += codebook_kind(&r->b->books[i]) == kind ? kinds[kind].parts : 0;
     if (all == known) return OK;
-    return err_file(r->e, ERR_REFUSED, r->path, "%zu keys %s* are of no setting, m 1, 2, 4, 8, 16, 32 and k 4, 16, 64, 256%s", all - known, prefix,
-                    kind == CODEBOOK_PLAIN ? "" : " with its stages");
+    return err_file(r->e, ERR_REFUSED, r->path,
+                    "%zu keys %s* are of no setting, m 1, 2, 4, 8, 16, 32 and k 4, 16, 64, 256%s",
+                    all - known, prefix, kind == CODEBOOK_PLAIN ? "" : " with its stages");
 }
 
 static int read_codebooks(const struct reader *r) {
@@ -281,8 +330,11 @@ static int read_codebooks(const struct reader *r) {
         if (rc) return rc;
         r->b->books[r->b->n++] = y;
     }
-    for (size_t kind = 0; kind < CODEBOOK_KINDS && !rc; kind++) rc = check_names(r, (enum codebook_kind)kind);
-    if (!rc && !r->b->n) rc = err_file(r->e, ERR_REFUSED, r->path, "the book has no codebooks, no key %smM.kK", kinds[CODEBOOK_PLAIN].prefix);
+    for (size_t kind = 0; kind < CODEBOOK_KINDS && !rc; kind++)
+        rc = check_names(r, (enum codebook_kind)kind);
+    if (!rc && !r->b->n)
+        rc = err_file(r->e, ERR_REFUSED, r->path, "the book has no codebooks, no key %smM.kK",
+                      kinds[CODEBOOK_PLAIN].prefix);
     return rc;
 }
 
@@ -292,7 +344,8 @@ static int read_book(const struct reader *r) {
     uint64_t version = 0;
     int rc = gguf_uint(r->g, "lookat.book.version", &version, r->e);
     if (!rc && version != 1 && version != 2)
-        rc = err_file(r->e, ERR_REFUSED, r->path, "lookat.book.version is %llu, expected 1 or 2", (unsigned long long)version);
+        rc = err_file(r->e, ERR_REFUSED, r->path, "lookat.book.version is %llu, expected 1 or 2",
+                      (unsigned long long)version);
     if (!rc) rc = gguf_string(r->g, key, &fingerprint, r->e);
     if (!rc) rc = copy_hex(r, key, fingerprint, r->b->fingerprint);
     if (!rc) rc = gguf_uint(r->g, "lookat.book.tokens", &r->b->tokens, r->e);
@@ -323,26 +376,34 @@ void book_close(struct book *b) {
     *b = (struct book){0};
 }
 
-int book_check(const struct book *b, const char *fingerprint, size_t n_layer, size_t n_head, size_t head_dim, struct err *e) {
+int book_check(const struct book *b, const char *fingerprint, size_t n_layer, size_t n_head,
+               size_t head_dim, struct err *e) {
     if (b->n_layer != n_layer || b->n_head != n_head || b->head_dim != head_dim)
-        return err_file(e, ERR_REFUSED, b->path, "its codebooks are of another model: %zu layers, %zu heads of %zu; this one has %zu, %zu of %zu",
+        return err_file(e, ERR_REFUSED, b->path,
+                        "its codebooks are of another model: %zu layers, %zu heads of %zu; this "
+                        "one has %zu, %zu of %zu",
                         b->n_layer, b->n_head, b->head_dim, n_layer, n_head, head_dim);
     if (strcmp(b->fingerprint, fingerprint) != 0)
-        return err_file(e, ERR_REFUSED, b->path, "its codebooks are of another model: fingerprint %.16s..., this one's is %.16s...",
-                        b->fingerprint, fingerprint);
+        return err_file(
+            e, ERR_REFUSED, b->path,
+            "its codebooks are of another model: fingerprint %.16s..., this one's is %.16s...",
+            b->fingerprint, fingerprint);
     return OK;
 }
 
-const struct codebook *book_find(const struct book *b, size_t m, size_t k, enum codebook_kind kind) {
+const struct codebook *book_find(const struct book *b, size_t m, size_t k,
+                                 enum codebook_kind kind) {
     for (size_t i = 0; i < b->n; i++)
-        if (b->books[i].m == m && b->books[i].k == k && codebook_kind(&b->books[i]) == kind) return &b->books[i];
+        if (b->books[i].m == m && b->books[i].k == k && codebook_kind(&b->books[i]) == kind)
+            return &b->books[i];
     return NULL;
 }
 
 /* ---- writing ---- */
 
 /* An array of n strings. */
-static void add_strings(struct gguf_writer *w, const char *key, const char *const *strings, size_t n) {
+static void add_strings(struct gguf_writer *w, const char *key, const char *const *strings,
+                        size_t n) {
     struct arena a = {0};
     size_t bytes = 0;
     for (size_t i = 0; i < n; i++) bytes += strlen(strings[i]);
@@ -362,8 +423,10 @@ static void add_strings(struct gguf_writer *w, const char *key, const char *cons
 
 static void add_corpora(const struct book *b, struct gguf_writer *w) {
     struct arena a = {0};
-    const char **names = arena_alloc(&a, b->n_corpora + 1, sizeof *names), **sums = arena_alloc(&a, b->n_corpora + 1, sizeof *sums);
-    for (size_t i = 0; i < b->n_corpora && names && sums; i++) names[i] = b->corpora[i].name, sums[i] = b->corpora[i].sha256;
+    const char **names = arena_alloc(&a, b->n_corpora + 1, sizeof *names),
+               **sums = arena_alloc(&a, b->n_corpora + 1, sizeof *sums);
+    for (size_t i = 0; i < b->n_corpora && names && sums; i++)
+        names[i] = b->corpora[i].name, sums[i] = b->corpora[i].sha256;
     if (names && sums) {
         add_strings(w, "lookat.book.corpus.names", names, b->n_corpora);
         add_strings(w, "lookat.book.corpus.sha256", sums, b->n_corpora);
@@ -375,10 +438,14 @@ static void add_corpora(const struct book *b, struct gguf_writer *w) {
 /* What the heads of a learned setting have, put together. */
 static void add_learned(const struct book *b, const struct codebook *y, struct gguf_writer *w) {
     struct arena a = {0};
-    size_t n_heads = b->n_layer * b->n_head, D = b->head_dim, total = 0, numbers = 0, at = 0, stage = 0;
-    for (size_t h = 0; h < n_heads; h++) total += y->heads[h].n, numbers += quantiser_numbers(&y->heads[h]);
-    int32_t *counts = arena_alloc(&a, n_heads, sizeof *counts), *ranges = arena_alloc(&a, 2 * total, sizeof *ranges);
-    uint16_t *centroids = arena_alloc(&a, numbers, sizeof *centroids), *inverse = arena_alloc(&a, n_heads * D * D, sizeof *inverse);
+    size_t n_heads = b->n_layer * b->n_head, D = b->head_dim, total = 0, numbers = 0, at = 0,
+           stage = 0;
+    for (size_t h = 0; h < n_heads; h++)
+        total += y->heads[h].n, numbers += quantiser_numbers(&y->heads[h]);
+    int32_t *counts = arena_alloc(&a, n_heads, sizeof *counts),
+            *ranges = arena_alloc(&a, 2 * total, sizeof *ranges);
+    uint16_t *centroids = arena_alloc(&a, numbers, sizeof *centroids),
+             *inverse = arena_alloc(&a, n_heads * D * D, sizeof *inverse);
     uint16_t *mean = arena_alloc(&a, n_heads * D, sizeof *mean);
     if (!counts || !ranges || !centroids || !inverse || !mean) {
         w->failed = 1;
@@ -422,7 +489,8 @@ void book_add(const struct book *b, struct gguf_writer *w) {
     gguf_add_u64(w, "lookat.book.samples", b->samples);
     gguf_add_u64(w, "lookat.book.seed", b->seed);
     if (b->n_tried) add_strings(w, "lookat.book.tried", (const char *const *)b->tried, b->n_tried);
-    for (size_t i = 0; i < BOOK_SETTINGS; i++) { /* always in this order: the same book makes the same bytes */
+    for (size_t i = 0; i < BOOK_SETTINGS;
+         i++) { /* always in this order: the same book makes the same bytes */
         struct codebook s = setting(i);
         const struct codebook *y = book_find(b, s.m, s.k, codebook_kind(&s));
         char key[48];

@@ -14,25 +14,42 @@ static bool is_one_of(size_t x, const size_t *list, size_t n) {
 }
 
 int codes_check(struct codec *c, size_t head_dim, struct err *e) {
-    static const size_t ms[] = {1, 2, 4, 8, 16, 32}, ks[] = {4, 16, 64, 256} /* 4: small enough to follow by hand */;
+    static const size_t ms[] = {1, 2, 4, 8, 16, 32},
+                        ks[] = {4, 16, 64, 256} /* 4: small enough to follow by hand */;
     const char *name = c->ops->name;
     struct codec_options *o = &c->o;
     if (!o->k) o->k = 256, o->any_k = true;
-    if (!is_one_of(o->k, ks, sizeof ks / sizeof *ks)) return err_set(e, ERR_USAGE, "%s: k=%zu, expected 4, 16, 64 or 256 centroids", name, o->k);
+    if (!is_one_of(o->k, ks, sizeof ks / sizeof *ks))
+        return err_set(e, ERR_USAGE, "%s: k=%zu, expected 4, 16, 64 or 256 centroids", name, o->k);
     size_t most = BOOK_BYTES < head_dim ? BOOK_BYTES : head_dim;
-    if (o->plain && o->learned) return err_set(e, ERR_USAGE, "%s: plain and learned exclude each other", name);
-    if (o->bytes && (o->m || o->plain)) return err_set(e, ERR_USAGE, "%s: bytes and %s exclude each other", name, o->m ? "m" : "plain");
-    if (o->bytes && o->k < 16) return err_set(e, ERR_USAGE, "%s: bytes=%zu with k=%zu, expected 16, 64 or 256 centroids", name, o->bytes, o->k);
-    if (o->bytes > most) return err_set(e, ERR_USAGE, "%s: bytes=%zu, expected 1 to %zu", name, o->bytes, most);
+    if (o->plain && o->learned)
+        return err_set(e, ERR_USAGE, "%s: plain and learned exclude each other", name);
+    if (o->bytes && (o->m || o->plain))
+        return err_set(e, ERR_USAGE, "%s: bytes and %s exclude each other", name,
+                       o->m ? "m" : "plain");
+    if (o->bytes && o->k < 16)
+        return err_set(e, ERR_USAGE, "%s: bytes=%zu with k=%zu, expected 16, 64 or 256 centroids",
+                       name, o->bytes, o->k);
+    if (o->bytes > most)
+        return err_set(e, ERR_USAGE, "%s: bytes=%zu, expected 1 to %zu", name, o->bytes, most);
     if (o->bytes) return OK;
-    if (!is_one_of(o->m, ms, sizeof ms / sizeof *ms)) return err_set(e, ERR_USAGE, "%s: m=%zu, expected 1, 2, 4, 8, 16 or 32 subspaces", name, o->m);
-    if (head_dim % o->m) return err_set(e, ERR_USAGE, "%s: %zu subspaces do not divide the head dimension of %zu", name, o->m, head_dim);
+    if (!is_one_of(o->m, ms, sizeof ms / sizeof *ms))
+        return err_set(e, ERR_USAGE, "%s: m=%zu, expected 1, 2, 4, 8, 16 or 32 subspaces", name,
+                       o->m);
+    if (head_dim % o->m)
+        return err_set(e, ERR_USAGE, "%s: %zu subspaces do not divide the head dimension of %zu",
+                       name, o->m, head_dim);
     return OK;
 }
 
-static const struct codebook *find(const struct codec_options *o, const struct book *b, bool values, size_t bytes, size_t m, size_t k) {
-    const struct codebook *y = o->plain || o->learned ? NULL : book_find(b, bytes, k, values ? CODEBOOK_UNEVEN_VALUES : CODEBOOK_UNEVEN);
-    if (!y && !o->bytes && !o->plain) y = book_find(b, m, k, values ? CODEBOOK_VALUES : CODEBOOK_LEARNED);
+static const struct codebook *find(const struct codec_options *o, const struct book *b, bool values,
+                                   size_t bytes, size_t m, size_t k) {
+    const struct codebook *y =
+        o->plain || o->learned
+            ? NULL
+            : book_find(b, bytes, k, values ? CODEBOOK_UNEVEN_VALUES : CODEBOOK_UNEVEN);
+    if (!y && !o->bytes && !o->plain)
+        y = book_find(b, m, k, values ? CODEBOOK_VALUES : CODEBOOK_LEARNED);
     if (!y && !o->bytes && !o->learned && !values) y = book_find(b, m, k, CODEBOOK_PLAIN);
     return y;
 }
@@ -48,14 +65,24 @@ const struct codebook *codes_choose(struct codec_options *o, const struct book *
 }
 
 int codes_missing(const struct codec *c, const struct book *b, struct err *e) {
-    struct codec asked = {.ops = c->ops, .o = {.m = c->o.m, .bytes = c->o.bytes, .k = c->o.any_k ? 0 : c->o.k, .plain = c->o.plain, .learned = c->o.learned}};
+    struct codec asked = {.ops = c->ops,
+                          .o = {.m = c->o.m,
+                                .bytes = c->o.bytes,
+                                .k = c->o.any_k ? 0 : c->o.k,
+                                .plain = c->o.plain,
+                                .learned = c->o.learned}};
     char name[64], where[96] = "it needs codebooks";
     spec_format(&asked, name, sizeof name);
     if (c->o.any_k && c->o.m) /* the short name */
-        snprintf(name, sizeof name, "%s%zu%s", c->ops->name, c->o.m, c->o.plain ? ":plain" : c->o.learned ? ":learned" : "");
+        snprintf(name, sizeof name, "%s%zu%s", c->ops->name, c->o.m,
+                 c->o.plain     ? ":plain"
+                 : c->o.learned ? ":learned"
+                                : "");
     if (b) snprintf(where, sizeof where, "%.70s has no such codebooks", b->path);
-    return err_set(e, ERR_USAGE, "--attn %s%s: %s; to make them: lookat calibrate -m MODEL -f TEXT --attn %s%s -o BOOK.gguf",
-                   c->for_values ? "fp16/" : "", name, where, c->for_values ? "fp16/" : "", name);
+    return err_set(
+        e, ERR_USAGE,
+        "--attn %s%s: %s; to make them: lookat calibrate -m MODEL -f TEXT --attn %s%s -o BOOK.gguf",
+        c->for_values ? "fp16/" : "", name, where, c->for_values ? "fp16/" : "", name);
 }
 
 /* ---- their quantisers ---- */
@@ -64,15 +91,19 @@ int codes_missing(const struct codec *c, const struct book *b, struct err *e) {
 static void plain_stages(struct quantiser *z, const uint16_t *centroids) {
     size_t width = z->dim / z->n;
     for (size_t j = 0; j < z->n; j++)
-        z->stages[j] = (struct quantiser_stage){.at = j * width, .width = width, .centroids = centroids + j * width * z->k};
+        z->stages[j] = (struct quantiser_stage){
+            .at = j * width, .width = width, .centroids = centroids + j * width * z->k};
 }
 
-static int set_up_head(struct quantiser *z, const struct codebook *y, const struct codec_setup *s, size_t head, struct err *e) {
+static int set_up_head(struct quantiser *z, const struct codebook *y, const struct codec_setup *s,
+                       size_t head, struct err *e) {
     size_t number = s->layer * s->n_head + head;
-    *z = y->learned ? y->heads[number] : (struct quantiser){.dim = s->head_dim, .k = y->k, .n = y->m};
+    *z = y->learned ? y->heads[number]
+                    : (struct quantiser){.dim = s->head_dim, .k = y->k, .n = y->m};
     const struct quantiser_stage *learned = z->stages;
     z->stages = arena_alloc(s->arena, z->n, sizeof *z->stages);
-    if (!z->stages) return err_set(e, ERR_FAILED, "out of memory for the codebooks of layer %zu", s->layer);
+    if (!z->stages)
+        return err_set(e, ERR_FAILED, "out of memory for the codebooks of layer %zu", s->layer);
     if (y->learned)
         memcpy(z->stages, learned, z->n * sizeof *z->stages);
     else
@@ -80,9 +111,12 @@ static int set_up_head(struct quantiser *z, const struct codebook *y, const stru
     return quantiser_prepare(z, s->arena, e);
 }
 
-int codes_setup(struct codec *c, const struct codec_setup *s, const struct codebook *y, struct err *e) {
+int codes_setup(struct codec *c, const struct codec_setup *s, const struct codebook *y,
+                struct err *e) {
     struct quantiser *heads = arena_alloc(s->arena, s->n_head, sizeof *heads);
-    int rc = heads ? OK : err_set(e, ERR_FAILED, "out of memory for the codebooks of layer %zu", s->layer);
+    int rc = heads
+                 ? OK
+                 : err_set(e, ERR_FAILED, "out of memory for the codebooks of layer %zu", s->layer);
     for (size_t h = 0; h < s->n_head && !rc; h++) rc = set_up_head(&heads[h], y, s, h, e);
     c->data = heads;
     return rc;
@@ -110,20 +144,24 @@ size_t codes_scale_bytes(const struct codec *c, size_t head_dim, size_t head) {
 }
 
 /* Row pos of a timeline of rows of so many bytes: a row's next byte is LOOKUP_BLOCK further. */
-static size_t row_at(size_t pos, size_t bytes) { return pos / LOOKUP_BLOCK * LOOKUP_BLOCK * bytes + pos % LOOKUP_BLOCK; }
+static size_t row_at(size_t pos, size_t bytes) {
+    return pos / LOOKUP_BLOCK * LOOKUP_BLOCK * bytes + pos % LOOKUP_BLOCK;
+}
 
 /* n rows with two codes a byte, and apart, a byte each: both as in a block. */
 static void pack(uint8_t *rows, const uint8_t *apart, size_t M, size_t n) {
     for (size_t j = 0; j < M; j += 2)
         for (size_t i = 0; i < n; i++) {
             const uint8_t *code = apart + j * LOOKUP_BLOCK + i;
-            rows[j / 2 * LOOKUP_BLOCK + i] = (uint8_t)(code[0] | (j + 1 < M ? code[LOOKUP_BLOCK] << 4 : 0));
+            rows[j / 2 * LOOKUP_BLOCK + i] =
+                (uint8_t)(code[0] | (j + 1 < M ? code[LOOKUP_BLOCK] << 4 : 0));
         }
 }
 
 static void unpack(uint8_t *apart, const uint8_t *rows, size_t M, size_t n) {
     for (size_t j = 0; j < M; j++)
-        for (size_t i = 0; i < n; i++) apart[j * LOOKUP_BLOCK + i] = rows[j / 2 * LOOKUP_BLOCK + i] >> j % 2 * 4 & 15;
+        for (size_t i = 0; i < n; i++)
+            apart[j * LOOKUP_BLOCK + i] = rows[j / 2 * LOOKUP_BLOCK + i] >> j % 2 * 4 & 15;
 }
 
 /* A block that is begun is cleared, so that every byte of it is a code. */
@@ -144,7 +182,8 @@ size_t codes_store(const struct codec_head *h, uint8_t *timeline, size_t pos, co
     return 0;
 }
 
-void codes_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin, size_t n) {
+void codes_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin,
+                  size_t n) {
     const struct quantiser *z = codes_quantiser(h);
     uint8_t apart[LOOKUP_MAX_M * LOOKUP_BLOCK];
     size_t bytes = lookup_row_bytes(z->n, z->k);

@@ -1,5 +1,6 @@
-/* constant: keys that are not stored at all. Each stands for the constant part of its head's keys (gpt2_key_constants), so without exact few every
- * key has the same probability, and with sink= or window= it is the floor of a comparison: what exact few are worth alone. Reads nothing. */
+/* constant: keys that are not stored at all. Each stands for the constant part of its head's keys
+ * (gpt2_key_constants), so without exact few every key has the same probability, and with sink= or
+ * window= it is the floor of a comparison: what exact few are worth alone. Reads nothing. */
 #include <string.h>
 
 #include "attention/codecs.h"
@@ -22,19 +23,25 @@ static size_t constant_store(const struct codec_head *h, uint8_t *timeline, size
 }
 
 /* less the center: nothing */
-static void constant_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin, size_t n) {
+static void constant_decode(const struct codec_head *h, float *x, const uint8_t *timeline,
+                            size_t begin, size_t n) {
     (void)timeline, (void)begin;
     memset(x, 0, n * h->head_dim * sizeof *x);
 }
 
-static void constant_prepare(const struct codec_head *h, float *work, const float *q, struct attn_counters *c) { (void)h, (void)work, (void)q, (void)c; }
+static void constant_prepare(const struct codec_head *h, float *work, const float *q,
+                             struct attn_counters *c) {
+    (void)h, (void)work, (void)q, (void)c;
+}
 
-static void constant_score(const struct codec_head *h, const float *work, float *scores, const uint8_t *timeline, size_t n, struct attn_counters *c) {
+static void constant_score(const struct codec_head *h, const float *work, float *scores,
+                           const uint8_t *timeline, size_t n, struct attn_counters *c) {
     (void)h, (void)work, (void)timeline, (void)c;
     memset(scores, 0, n * sizeof *scores);
 }
 
-static void constant_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values, struct attn_counters *count) {
+static void constant_reads(const struct codec *c, size_t head_dim, size_t head, size_t n,
+                           bool as_values, struct attn_counters *count) {
     (void)c, (void)head_dim, (void)head, (void)n, (void)as_values, (void)count;
 }
 

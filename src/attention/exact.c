@@ -2,12 +2,16 @@
 
 #include <string.h>
 
-int exact_init(struct exact_few *x, const struct codec *key, size_t head_dim, size_t n_ctx, struct err *e) {
+int exact_init(struct exact_few *x, const struct codec *key, size_t head_dim, size_t n_ctx,
+               struct err *e) {
     const struct codec_options *o = &key->o;
     *x = (struct exact_few){{0}, 0, 0};
     if (!o->sink && !o->window)
-        return o->exact ? err_set(e, ERR_USAGE, "--attn %s: exact=%zu says how the keys of sink= and window= are kept, and there are none", key->ops->name,
-                                  o->exact) : OK;
+        return o->exact ? err_set(e, ERR_USAGE,
+                                  "--attn %s: exact=%zu says how the keys of sink= and window= are "
+                                  "kept, and there are none",
+                                  key->ops->name, o->exact)
+                        : OK;
     x->sink = o->sink < n_ctx ? o->sink : n_ctx;
     x->window = o->window < n_ctx - x->sink ? o->window : n_ctx - x->sink;
     return codec_parse(&x->codec, o->exact == 8 ? "int8" : "fp16", head_dim, false, e);
@@ -15,7 +19,9 @@ int exact_init(struct exact_few *x, const struct codec *key, size_t head_dim, si
 
 size_t exact_slots(const struct exact_few *x) { return x->sink + x->window; }
 
-static size_t slot_of(const struct exact_few *x, size_t pos) { return pos < x->sink ? pos : x->sink + (pos - x->sink) % x->window; }
+static size_t slot_of(const struct exact_few *x, size_t pos) {
+    return pos < x->sink ? pos : x->sink + (pos - x->sink) % x->window;
+}
 
 size_t exact_store(const struct codec_head *h, const struct exact_few *x, uint8_t *timeline,
                    size_t pos, const float *k, size_t stride, size_t n) {
@@ -51,7 +57,8 @@ static void round_batch(const struct exact_view *v, float *y, void *room, size_t
     ops->decode(v->head, y, room, 0, n);
 }
 
-size_t exact_decode(const struct exact_view *v, float *y, void *room, size_t begin, size_t n, size_t p) {
+size_t exact_decode(const struct exact_view *v, float *y, void *room, size_t begin, size_t n,
+                    size_t p) {
     size_t D = v->head->head_dim, end = begin + n, first = exact_begin(v, p), found = 0;
     memset(y, 0, n * D * sizeof *y);
     for (size_t x = begin, run; x < end; x += run) {
@@ -60,7 +67,8 @@ size_t exact_decode(const struct exact_view *v, float *y, void *room, size_t beg
         if (v->k && x >= v->batch)
             round_batch(v, y + (x - begin) * D, room, x, run = x < first ? 1 : end - x);
         else
-            v->few->codec.ops->decode(v->head, y + (x - begin) * D, v->timeline, slot_of(v->few, x), 1);
+            v->few->codec.ops->decode(v->head, y + (x - begin) * D, v->timeline, slot_of(v->few, x),
+                                      1);
         found += run;
     }
     return found;

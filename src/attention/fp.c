@@ -1,5 +1,5 @@
-/* fp32 and fp16: rows stored as floating point and read in full. fp32 is exact, the yardstick of the tests; fp16 is the baseline of every
- * comparison.
+/* fp32 and fp16: rows stored as floating point and read in full. fp32 is exact, the yardstick of
+ * the tests; fp16 is the baseline of every comparison.
  *
  * Reads of a query over n rows: n D b bytes of keys or of values; b = 4 for fp32, 2 for fp16. */
 #include <math.h>
@@ -8,9 +8,13 @@
 
 #include "attention/codecs.h"
 
-static enum dtype type_of(const struct codec *c) { return c->ops == &codec_fp32 ? DTYPE_F32 : DTYPE_F16; }
+static enum dtype type_of(const struct codec *c) {
+    return c->ops == &codec_fp32 ? DTYPE_F32 : DTYPE_F16;
+}
 
-static size_t row_of(const struct codec *c, size_t head_dim) { return dtype_bytes(type_of(c), head_dim); }
+static size_t row_of(const struct codec *c, size_t head_dim) {
+    return dtype_bytes(type_of(c), head_dim);
+}
 
 static size_t fp_row_bytes(const struct codec *c, size_t head_dim, size_t head) {
     (void)head;
@@ -53,8 +57,10 @@ static size_t fp_store(const struct codec_head *h, uint8_t *timeline, size_t pos
     return cut;
 }
 
-static void fp_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin, size_t n) {
-    h->k->to_f32(type_of(h->codec), x, timeline + begin * row_of(h->codec, h->head_dim), n * h->head_dim);
+static void fp_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin,
+                      size_t n) {
+    h->k->to_f32(type_of(h->codec), x, timeline + begin * row_of(h->codec, h->head_dim),
+                 n * h->head_dim);
 }
 
 static size_t fp_work_floats(const struct codec *c, size_t head_dim, size_t head) {
@@ -62,35 +68,39 @@ static size_t fp_work_floats(const struct codec *c, size_t head_dim, size_t head
     return c->for_values ? 0 : head_dim;
 }
 
-static void fp_prepare(const struct codec_head *h, float *work, const float *q, struct attn_counters *c) {
+static void fp_prepare(const struct codec_head *h, float *work, const float *q,
+                       struct attn_counters *c) {
     (void)c;
     memcpy(work, q, h->head_dim * sizeof *work);
 }
 
-static void fp_score(const struct codec_head *h, const float *work, float *scores, const uint8_t *timeline, size_t n, struct attn_counters *c) {
+static void fp_score(const struct codec_head *h, const float *work, float *scores,
+                     const uint8_t *timeline, size_t n, struct attn_counters *c) {
     size_t row = row_of(h->codec, h->head_dim);
     h->k->row_dots(type_of(h->codec), scores, timeline, n, work, h->head_dim);
     c->keys += n * row;
 }
 
-static void fp_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline, const float *p, size_t n, struct attn_counters *c) {
+static void fp_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline,
+                   const float *p, size_t n, struct attn_counters *c) {
     size_t row = row_of(h->codec, h->head_dim);
     (void)work;
     h->k->row_sum(type_of(h->codec), out, timeline, n, p, h->head_dim);
     c->values += n * row;
 }
 
-static void fp_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values, struct attn_counters *count) {
+static void fp_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values,
+                     struct attn_counters *count) {
     (void)head;
     *(as_values ? &count->values : &count->keys) += n * row_of(c, head_dim);
 }
 
-#define FP(n, s, x)                                                                                \
-    {                                                                                              \
-        .name = n, .summary = s, .options = "", .example = x, .keys = true, .values = true,        \
-        .row_bytes = fp_row_bytes, .scale_bytes = fp_scale_bytes, .store = fp_store,               \
-        .decode = fp_decode, .work_floats = fp_work_floats, .prepare = fp_prepare,                 \
-        .score = fp_score, .mix = fp_mix, .reads = fp_reads                                        \
+#define FP(n, s, x)                                                                         \
+    {                                                                                       \
+        .name = n, .summary = s, .options = "", .example = x, .keys = true, .values = true, \
+        .row_bytes = fp_row_bytes, .scale_bytes = fp_scale_bytes, .store = fp_store,        \
+        .decode = fp_decode, .work_floats = fp_work_floats, .prepare = fp_prepare,          \
+        .score = fp_score, .mix = fp_mix, .reads = fp_reads                                 \
     }
 
 const struct kv_codec codec_fp32 = FP("fp32", "32-bit floats: exact", "fp32");

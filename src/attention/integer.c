@@ -1,21 +1,25 @@
-/* int8 and int4: integers with one f16 scale for every `group` numbers of a row, as ggml's Q8_0 and Q4_0.
+/* int8 and int4: integers with one f16 scale for every `group` numbers of a row, as ggml's Q8_0 and
+ * Q4_0.
  *
  *     int8   d = max |x| / 127                       x ~ d n,        n in -127 .. 127
  *     int4   d = the x of largest magnitude / -8     x ~ d (n - 8),  n in 0 .. 15
  *
- * Numbers are rounded against d as it is stored: |error| <= |d| / 2 while d is a normal f16, and up to |d| (1 + 2^-8) for an int4 whose sign is not
- * that of the largest, since 8 would be needed there and 7 is the most.
+ * Numbers are rounded against d as it is stored: |error| <= |d| / 2 while d is a normal f16, and up
+ * to |d| (1 + 2^-8) for an int4 whose sign is not that of the largest, since 8 would be needed
+ * there and 7 is the most.
  *
- * Stored codes are n + 128 and n; packed.h says in what order. Reads of a query over n rows: 2 n D / group bytes of scales and n D (int8) or n D / 2 (int4)
- * of keys or of values.
+ * Stored codes are n + 128 and n; packed.h says in what order. Reads of a query over n rows: 2 n D
+ * / group bytes of scales and n D (int8) or n D / 2 (int4) of keys or of values.
  *
- * A query's numbers are rounded to 16 bits before they meet the integers, and so are the products of probabilities and scales of 32 rows: some 250
- * times finer than int8 rounds what is stored (kernels.tile_scores and tile_mix state the bounds).
+ * A query's numbers are rounded to 16 bits before they meet the integers, and so are the products
+ * of probabilities and scales of 32 rows: some 250 times finer than int8 rounds what is stored
+ * (kernels.tile_scores and tile_mix state the bounds).
  *
- * `rotate` stores W x instead of x, W the Hadamard matrix of rotate.h: q . k = W q . W k, and a sum of values is rotated back once. Outliers in
- * a few dimensions, which would make the scale coarse for their neighbours, are spread (QuaRot, arXiv 2404.00456).
- * `center` (keys) stores k - c, c the part of a head's keys that is the same for every token: a query's scores are all off by q . c, which
- * softmax ignores, so it is never added back. */
+ * `rotate` stores W x instead of x, W the Hadamard matrix of rotate.h: q . k = W q . W k, and a sum
+ * of values is rotated back once. Outliers in a few dimensions, which would make the scale coarse
+ * for their neighbours, are spread (QuaRot, arXiv 2404.00456). `center` (keys) stores k - c, c the
+ * part of a head's keys that is the same for every token: a query's scores are all off by q . c,
+ * which softmax ignores, so it is never added back. */
 #include <math.h>
 #include <string.h>
 
@@ -30,18 +34,31 @@ static int int_check(struct codec *c, size_t head_dim, struct err *e) {
     size_t block = rotate_block(head_dim);
     if (!c->o.group) c->o.group = block < 32 ? block : 32;
     if (head_dim % c->o.group)
-        return err_set(e, ERR_USAGE, "--attn %s: group=%zu does not divide a head of %zu dimensions", name, c->o.group, head_dim);
+        return err_set(e, ERR_USAGE,
+                       "--attn %s: group=%zu does not divide a head of %zu dimensions", name,
+                       c->o.group, head_dim);
     if (is_int4(c) && c->o.group % 2)
-        return err_set(e, ERR_USAGE, "--attn %s: group=%zu; two numbers share a byte, so a group has an even number of them", name, c->o.group);
+        return err_set(
+            e, ERR_USAGE,
+            "--attn %s: group=%zu; two numbers share a byte, so a group has an even number of them",
+            name, c->o.group);
     if (c->o.rotate && block == 1)
-        return err_set(e, ERR_USAGE, "--attn %s: rotate needs heads of an even number of dimensions, not %zu", name, head_dim);
+        return err_set(e, ERR_USAGE,
+                       "--attn %s: rotate needs heads of an even number of dimensions, not %zu",
+                       name, head_dim);
     if (c->o.center && c->for_values)
-        return err_set(e, ERR_USAGE, "--attn %s: center is for keys: softmax hides a constant in them, but nothing hides one in values", name);
+        return err_set(e, ERR_USAGE,
+                       "--attn %s: center is for keys: softmax hides a constant in them, but "
+                       "nothing hides one in values",
+                       name);
     return packed_check(c, head_dim, e);
 }
 
 static struct packed format(const struct codec *c, size_t head_dim) {
-    return (struct packed){.head_dim = head_dim, .group = c->o.group, .bits = is_int4(c) ? 4 : 8, .keys = !c->for_values};
+    return (struct packed){.head_dim = head_dim,
+                           .group = c->o.group,
+                           .bits = is_int4(c) ? 4 : 8,
+                           .keys = !c->for_values};
 }
 
 static size_t int_scale_bytes(const struct codec *c, size_t head_dim, size_t head) {
@@ -73,7 +90,8 @@ static inline int nearest(float v, int lo, int hi) {
     return whole - ((float)whole > v);
 }
 
-/* Of the magnitudes of x[n] the largest, or a NaN where there is one: floats without sign are in the order of their bits. */
+/* Of the magnitudes of x[n] the largest, or a NaN where there is one: floats without sign are in
+ * the order of their bits. */
 static float largest(const float *x, size_t n) {
     int32_t most = 0;
     float size;
@@ -98,7 +116,8 @@ static float largest_signed(const float *x, size_t n) {
 /* codes[group] of x[group]; the scale to *scale; *cut as packed_scale */
 static void pack_int8(uint8_t *codes, uint16_t *scale, const float *x, size_t group, bool *cut) {
     float d = packed_scale(scale, largest(x, group) / 127, cut), inverse = d != 0 ? 1 / d : 0;
-    for (size_t i = 0; i < group; i++) codes[i] = (uint8_t)(nearest(x[i] * inverse, -127, 127) + 128);
+    for (size_t i = 0; i < group; i++)
+        codes[i] = (uint8_t)(nearest(x[i] * inverse, -127, 127) + 128);
 }
 
 static void pack_int4(uint8_t *codes, uint16_t *scale, const float *x, size_t group, bool *cut) {
@@ -130,10 +149,12 @@ static size_t int_store(const struct codec_head *h, uint8_t *timeline, size_t po
 
 /* ---- using what is stored ---- */
 
-static void int_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin, size_t n) {
+static void int_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin,
+                       size_t n) {
     struct packed p = format(h->codec, h->head_dim);
     packed_get(&p, x, timeline, begin, n);
-    for (size_t i = 0; i < n && h->codec->o.rotate; i++) rotate_hadamard(x + i * h->head_dim, h->head_dim);
+    for (size_t i = 0; i < n && h->codec->o.rotate; i++)
+        rotate_hadamard(x + i * h->head_dim, h->head_dim);
 }
 
 static size_t int_work_floats(const struct codec *c, size_t head_dim, size_t head) {
@@ -142,7 +163,8 @@ static size_t int_work_floats(const struct codec *c, size_t head_dim, size_t hea
     return c->for_values ? 0 : packed_work_floats(&p);
 }
 
-static void int_prepare(const struct codec_head *h, float *work, const float *q, struct attn_counters *c) {
+static void int_prepare(const struct codec_head *h, float *work, const float *q,
+                        struct attn_counters *c) {
     struct packed p = format(h->codec, h->head_dim);
     float rotated[PACKED_MAX_DIM];
     (void)c;
@@ -153,15 +175,16 @@ static void int_prepare(const struct codec_head *h, float *work, const float *q,
     packed_prepare(&p, work, h->codec->o.rotate ? rotated : q);
 }
 
-static void int_score(const struct codec_head *h, const float *work, float *scores, const uint8_t *timeline, size_t n, struct attn_counters *c) {
+static void int_score(const struct codec_head *h, const float *work, float *scores,
+                      const uint8_t *timeline, size_t n, struct attn_counters *c) {
     struct packed p = format(h->codec, h->head_dim);
     packed_score(h->k, &p, work, scores, timeline, n);
     c->keys += n * packed_code_bytes(&p);
     c->scales += n * packed_scale_bytes(&p);
 }
 
-static void int_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline, const float *weights, size_t n,
-                    struct attn_counters *c) {
+static void int_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline,
+                    const float *weights, size_t n, struct attn_counters *c) {
     struct packed p = format(h->codec, h->head_dim);
     (void)work;
     packed_mix(h->k, &p, out, timeline, weights, n);
@@ -169,25 +192,27 @@ static void int_mix(const struct codec_head *h, float *work, float *out, const u
     c->scales += n * packed_scale_bytes(&p);
 }
 
-static void int_finish(const struct codec_head *h, float *work, float *out, struct attn_counters *c) {
+static void int_finish(const struct codec_head *h, float *work, float *out,
+                       struct attn_counters *c) {
     (void)work, (void)c;
     if (h->codec->o.rotate) rotate_hadamard(out, h->head_dim);
 }
 
-static void int_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values, struct attn_counters *count) {
+static void int_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values,
+                      struct attn_counters *count) {
     struct packed p = format(c, head_dim);
     (void)head;
     *(as_values ? &count->values : &count->keys) += n * packed_code_bytes(&p);
     count->scales += n * packed_scale_bytes(&p);
 }
 
-#define INTEGER(n, s, x)                                                                           \
-    {                                                                                              \
-        .name = n, .summary = s, .options = "group rotate center", .example = x, .keys = true,     \
-        .values = true, .check = int_check, .row_bytes = int_row_bytes,                            \
-        .scale_bytes = int_scale_bytes, .layout = int_layout, .store = int_store,                  \
-        .decode = int_decode, .work_floats = int_work_floats, .prepare = int_prepare,              \
-        .score = int_score, .mix = int_mix, .finish = int_finish, .reads = int_reads               \
+#define INTEGER(n, s, x)                                                                       \
+    {                                                                                          \
+        .name = n, .summary = s, .options = "group rotate center", .example = x, .keys = true, \
+        .values = true, .check = int_check, .row_bytes = int_row_bytes,                        \
+        .scale_bytes = int_scale_bytes, .layout = int_layout, .store = int_store,              \
+        .decode = int_decode, .work_floats = int_work_floats, .prepare = int_prepare,          \
+        .score = int_score, .mix = int_mix, .finish = int_finish, .reads = int_reads           \
     }
 
 const struct kv_codec codec_int8 =

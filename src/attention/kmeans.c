@@ -8,7 +8,8 @@
 
 enum { BLOCK = 256 };
 
-/* Work memory. Seeding needs the points dimension by dimension and each one's squared distance to its nearest seed; Lloyd the rest. */
+/* Work memory. Seeding needs the points dimension by dimension and each one's squared distance to
+ * its nearest seed; Lloyd the rest. */
 struct work {
     float *xt;       /* [d][n] the points */
     float *distance; /* [n] squared, to the nearest seed, or to the own centroid */
@@ -20,7 +21,9 @@ struct work {
     double *mass;    /* [k] the weights of each cluster */
 };
 
-static uint8_t *piece(uint8_t *at, size_t count, size_t size) { return at + size_align(count * size, 64); }
+static uint8_t *piece(uint8_t *at, size_t count, size_t size) {
+    return at + size_align(count * size, 64);
+}
 
 /* Cuts memory into its pieces; returns its end. */
 static uint8_t *work_layout(struct work *w, uint8_t *at, size_t n, size_t d, size_t k) {
@@ -36,23 +39,28 @@ static uint8_t *work_layout(struct work *w, uint8_t *at, size_t n, size_t d, siz
 }
 
 size_t kmeans_work_bytes(size_t n, size_t d, size_t k) {
-    return size_align(n * d * 4, 64) + 2 * size_align(n * 4, 64) + size_align(k * 4, 64) + size_align(k * d * 4, 64) +
-           size_align(k * d * 8, 64) + size_align(k * sizeof(size_t), 64) + size_align(k * 8, 64);
+    return size_align(n * d * 4, 64) + 2 * size_align(n * 4, 64) + size_align(k * 4, 64) +
+           size_align(k * d * 4, 64) + size_align(k * d * 8, 64) +
+           size_align(k * sizeof(size_t), 64) + size_align(k * 8, 64);
 }
 
 void kmeans_bias(const float *centroids, size_t d, size_t k, float *bias) {
     for (size_t c = 0; c < k; c++) {
         double sum = 0;
-        for (size_t r = 0; r < d; r++) sum += (double)centroids[r * k + c] * (double)centroids[r * k + c];
+        for (size_t r = 0; r < d; r++)
+            sum += (double)centroids[r * k + c] * (double)centroids[r * k + c];
         bias[c] = (float)(-sum / 2);
     }
 }
 
-static double weight_of(const struct kmeans_points *p, size_t i) { return p->weight ? (double)p->weight[i] : 1; }
+static double weight_of(const struct kmeans_points *p, size_t i) {
+    return p->weight ? (double)p->weight[i] : 1;
+}
 
 /* ---- seeding ---- */
 
-/* Lowers each point's distance to that of point `seed`, where that is nearer; the sums over blocks of points go to block[]. Returns the sum. */
+/* Lowers each point's distance to that of point `seed`, where that is nearer; the sums over blocks
+ * of points go to block[]. Returns the sum. */
 static double nearer(const struct kmeans_points *p, struct work *w, size_t seed, bool first) {
     double total = 0;
     for (size_t begin = 0; begin < p->n; begin += BLOCK) {
@@ -70,7 +78,8 @@ static double nearer(const struct kmeans_points *p, struct work *w, size_t seed,
     return total;
 }
 
-/* The point where the running sum of distances passes `target`; the last that is no seed, should rounding keep the sum below it. */
+/* The point where the running sum of distances passes `target`; the last that is no seed, should
+ * rounding keep the sum below it. */
 static size_t pick(const struct kmeans_points *p, const float *distance, double target) {
     size_t at = 0;
     for (size_t i = 0; i < p->n && target >= 0; i++) {
@@ -82,7 +91,8 @@ static size_t pick(const struct kmeans_points *p, const float *distance, double 
     return at;
 }
 
-size_t kmeans_seed(const struct kmeans_points *p, size_t k, uint64_t seed, uint64_t stream, float *centroids, void *work) {
+size_t kmeans_seed(const struct kmeans_points *p, size_t k, uint64_t seed, uint64_t stream,
+                   float *centroids, void *work) {
     struct work w;
     struct rng rng;
     work_layout(&w, work, p->n, p->d, k);
@@ -106,7 +116,8 @@ size_t kmeans_seed(const struct kmeans_points *p, size_t k, uint64_t seed, uint6
 /* ---- Lloyd ---- */
 
 /* Each point to its nearest centroid; sums and counts of the clusters. Returns the inertia. */
-static double assign(const struct kernels *kn, const struct kmeans_points *p, size_t k, const float *centroids, struct work *w) {
+static double assign(const struct kernels *kn, const struct kmeans_points *p, size_t k,
+                     const float *centroids, struct work *w) {
     size_t d = p->d;
     double inertia = 0;
     kmeans_bias(centroids, d, k, w->bias);
@@ -115,7 +126,14 @@ static double assign(const struct kernels *kn, const struct kmeans_points *p, si
     memset(w->sum, 0, k * d * sizeof *w->sum);
     memset(w->count, 0, k * sizeof *w->count);
     memset(w->mass, 0, k * sizeof *w->mass);
-    kn->nearest(&(struct nearest){.type = DTYPE_F32, .w = centroids, .bias = w->bias, .d = d, .k = k, .x = p->x, .ldx = p->stride, .n = p->n,
+    kn->nearest(&(struct nearest){.type = DTYPE_F32,
+                                  .w = centroids,
+                                  .bias = w->bias,
+                                  .d = d,
+                                  .k = k,
+                                  .x = p->x,
+                                  .ldx = p->stride,
+                                  .n = p->n,
                                   .index = w->code});
     for (size_t i = 0; i < p->n; i++) {
         const float *x = p->x + i * p->stride, *row = w->rows + w->code[i] * d;
@@ -134,18 +152,21 @@ static double assign(const struct kernels *kn, const struct kmeans_points *p, si
     return inertia;
 }
 
-double kmeans_inertia(const struct kernels *kn, const struct kmeans_points *p, size_t k, const float *centroids, void *work) {
+double kmeans_inertia(const struct kernels *kn, const struct kmeans_points *p, size_t k,
+                      const float *centroids, void *work) {
     struct work w;
     work_layout(&w, work, p->n, p->d, k);
     return assign(kn, p, k, centroids, &w);
 }
 
-/* Gives the empty cluster the point that is farthest from its centroid, among clusters that keep another; false where every point is on its
- * centroid. */
+/* Gives the empty cluster the point that is farthest from its centroid, among clusters that keep
+ * another; false where every point is on its centroid. */
 static bool reseed(const struct kmeans_points *p, struct work *w, size_t empty) {
     size_t far = SIZE_MAX, d = p->d;
     for (size_t i = 0; i < p->n; i++)
-        if (w->distance[i] > 0 && weight_of(p, i) > 0 && w->count[w->code[i]] > 1 && (far == SIZE_MAX || w->distance[i] > w->distance[far])) far = i;
+        if (w->distance[i] > 0 && weight_of(p, i) > 0 && w->count[w->code[i]] > 1 &&
+            (far == SIZE_MAX || w->distance[i] > w->distance[far]))
+            far = i;
     if (far == SIZE_MAX) return false;
     size_t old = w->code[far];
     double weight = weight_of(p, far);
@@ -163,7 +184,8 @@ static bool reseed(const struct kmeans_points *p, struct work *w, size_t empty) 
     return true;
 }
 
-struct kmeans_result kmeans_lloyd(const struct kernels *kn, const struct kmeans_points *p, size_t k, float *centroids, void *work) {
+struct kmeans_result kmeans_lloyd(const struct kernels *kn, const struct kmeans_points *p, size_t k,
+                                  float *centroids, void *work) {
     struct work w;
     struct kmeans_result result = {0};
     work_layout(&w, work, p->n, p->d, k);
@@ -174,16 +196,18 @@ struct kmeans_result kmeans_lloyd(const struct kernels *kn, const struct kmeans_
         bool first = result.iterations == 1, moved = false;
         for (size_t c = 0; c < k && result.inertia > 0; c++)
             if (!w.count[c] && reseed(p, &w, c)) moved = true, result.reseeded++;
-        again = result.inertia > 0 && result.iterations < (p->iterations ? p->iterations : KMEANS_ITERATIONS) &&
+        again = result.inertia > 0 &&
+                result.iterations < (p->iterations ? p->iterations : KMEANS_ITERATIONS) &&
                 (first || moved || before - result.inertia > KMEANS_TOLERANCE * before);
         for (size_t c = 0; c < k && again; c++)
-            for (size_t r = 0; r < p->d && w.mass[c] > 0; r++) centroids[r * k + c] = (float)(w.sum[c * p->d + r] / w.mass[c]);
+            for (size_t r = 0; r < p->d && w.mass[c] > 0; r++)
+                centroids[r * k + c] = (float)(w.sum[c * p->d + r] / w.mass[c]);
     }
     return result;
 }
 
-struct kmeans_result kmeans(const struct kernels *kn, const struct kmeans_points *p, size_t k, uint64_t seed, uint64_t stream, float *centroids,
-                            void *work) {
+struct kmeans_result kmeans(const struct kernels *kn, const struct kmeans_points *p, size_t k,
+                            uint64_t seed, uint64_t stream, float *centroids, void *work) {
     if (kmeans_seed(p, k, seed, stream, centroids, work) < k) return (struct kmeans_result){0};
     return kmeans_lloyd(kn, p, k, centroids, work);
 }

@@ -10,43 +10,46 @@
 
 /* What one thread works in. */
 struct bench {
-    float *points;    /* [n][d] one subspace's share of the keys, or [n][D] */
-    float *centroids; /* [d][k] */
-    void *work;       /* of kmeans */
-    float *weight;    /* [n] of a head's keys */
-    double *metric;   /* [D][D] */
+    float *points;        /* [n][d] one subspace's share of the keys, or [n][D] */
+    float *centroids;     /* [d][k] */
+    void *work;           /* of kmeans */
+    float *weight;        /* [n] of a head's keys */
+    double *metric;       /* [D][D] */
     struct arena learned; /* what quantiser_learn made */
-    struct err err;   /* of it */
+    struct err err;       /* of it */
 };
 
 struct job {
     const struct key_sample *sample;
     struct codebook *books; /* [n_books] */
     size_t n_books;
-    unsigned parts;         /* of enum learn_parts */
+    unsigned parts; /* of enum learn_parts */
     uint64_t seed;
     const struct kernels *k;
-    struct bench *benches;  /* [threads] */
+    struct bench *benches; /* [threads] */
     size_t threads;
-    double *squared;        /* [tasks] */
+    double *squared;                   /* [tasks] */
     struct learned_quantiser *learned; /* [n_books][L H] */
-    double *variance;       /* [L][H] */
-    uint16_t **centroids;   /* [n_books] */
-    atomic_uint_fast64_t done; /* dimensions times centroids */
+    double *variance;                  /* [L][H] */
+    uint16_t **centroids;              /* [n_books] */
+    atomic_uint_fast64_t done;         /* dimensions times centroids */
     uint64_t total;
     void (*progress)(void *ctx, uint64_t done, uint64_t total);
     void *ctx;
 };
 
 /* Codes of a head of a learned book. */
-static size_t codes_of(const struct codebook *y, size_t head) { return y->uneven && y->heads ? y->heads[head].n : codebook_codes(y); }
+static size_t codes_of(const struct codebook *y, size_t head) {
+    return y->uneven && y->heads ? y->heads[head].n : codebook_codes(y);
+}
 
 /* Tasks of a book: one for each head, or for each of its subspaces. */
 static size_t tasks_of(const struct job *j, size_t b) {
     return j->sample->n_layer * j->sample->n_head * (j->books[b].learned ? 1 : j->books[b].m);
 }
 
-/* Task number -> book and number in the book, (layer H + head) M + subspace; learned: layer H + head. */
+/* Task number -> book and number in the book, (layer H + head) M + subspace; learned: layer H +
+ * head. */
 static size_t book_of(const struct job *j, size_t *task) {
     size_t b = 0;
     for (; *task >= tasks_of(j, b); b++) *task -= tasks_of(j, b);
@@ -54,13 +57,17 @@ static size_t book_of(const struct job *j, size_t *task) {
 }
 
 /* points[n][d] = dimensions first .. first + d - 1 of a head's keys or values */
-static void gather(const struct job *j, const uint16_t *rows, size_t head, size_t first, size_t d, float *points) {
+static void gather(const struct job *j, const uint16_t *rows, size_t head, size_t first, size_t d,
+                   float *points) {
     const struct key_sample *s = j->sample;
-    for (size_t i = 0; i < s->n; i++) j->k->to_f32(DTYPE_F16, points + i * d, rows + (head * s->n + i) * s->head_dim + first, d);
+    for (size_t i = 0; i < s->n; i++)
+        j->k->to_f32(DTYPE_F16, points + i * d, rows + (head * s->n + i) * s->head_dim + first, d);
 }
 
-/* The sum of squared distances to the points' centroids as f16 holds them: what attention will see. */
-static double squared_error(const struct job *j, const struct bench *w, size_t n, size_t d, size_t k, const uint16_t *bits) {
+/* The sum of squared distances to the points' centroids as f16 holds them: what attention will
+ * see. */
+static double squared_error(const struct job *j, const struct bench *w, size_t n, size_t d,
+                            size_t k, const uint16_t *bits) {
     for (size_t i = 0; i < d * k; i++) w->centroids[i] = f16_to_f32(bits[i]);
     struct kmeans_points p = {.x = w->points, .stride = d, .n = n, .d = d};
     return kmeans_inertia(j->k, &p, k, w->centroids, w->work);
@@ -71,11 +78,13 @@ float key_share(double importance, double mean) {
 }
 
 /* weight[n] of a head's rows; 1 each where none matters. */
-static void share_weights(const struct key_sample *s, const float *importances, size_t head, float *weight) {
+static void share_weights(const struct key_sample *s, const float *importances, size_t head,
+                          float *weight) {
     const float *importance = importances + head * s->n;
     double sum = 0;
     for (size_t i = 0; i < s->n; i++) sum += (double)importance[i];
-    for (size_t i = 0; i < s->n; i++) weight[i] = sum > 0 ? key_share((double)importance[i], sum / (double)s->n) : 1;
+    for (size_t i = 0; i < s->n; i++)
+        weight[i] = sum > 0 ? key_share((double)importance[i], sum / (double)s->n) : 1;
 }
 
 /* metric[D][D]: the queries' moments with METRIC_FLOOR; the identity for queries that are all 0. */
@@ -83,7 +92,8 @@ static void floor_metric(const double *moments, size_t D, double *metric) {
     double trace = 0;
     for (size_t i = 0; i < D; i++) trace += moments[i * D + i];
     for (size_t i = 0; i < D * D; i++) metric[i] = trace > 0 ? moments[i] : 0;
-    for (size_t i = 0; i < D; i++) metric[i * D + i] += trace > 0 ? METRIC_FLOOR * trace / (double)D : 1;
+    for (size_t i = 0; i < D; i++)
+        metric[i * D + i] += trace > 0 ? METRIC_FLOOR * trace / (double)D : 1;
 }
 
 static void step(struct job *j, int thread, uint64_t work) {
@@ -92,7 +102,9 @@ static void step(struct job *j, int thread, uint64_t work) {
 }
 
 /* 16 centroids are few for a range of several dimensions: two stages share each. */
-static size_t depth_of(const struct codebook *y) { return y->k <= 16 && codebook_codes(y) % 2 == 0 ? 2 : 1; }
+static size_t depth_of(const struct codebook *y) {
+    return y->k <= 16 && codebook_codes(y) % 2 == 0 ? 2 : 1;
+}
 
 /* What a head's quantiser is learned from. */
 static struct learn_rows rows_of(const struct job *j, bool values, size_t head, struct bench *w) {
@@ -102,8 +114,10 @@ static struct learn_rows rows_of(const struct job *j, bool values, size_t head, 
     share_weights(s, values ? s->value_weights : s->weights, head, w->weight);
     floor_metric((values ? s->outputs : s->queries) + head * D * D, D, w->metric);
     for (size_t i = 0; i < s->n && !(j->parts & LEARN_WEIGHTS); i++) w->weight[i] = 1;
-    for (size_t i = 0; i < D * D && !(j->parts & LEARN_METRIC); i++) w->metric[i] = i % (D + 1) == 0;
-    return (struct learn_rows){.x = w->points, .weight = w->weight, .metric = w->metric, .n = s->n, .dim = D};
+    for (size_t i = 0; i < D * D && !(j->parts & LEARN_METRIC); i++)
+        w->metric[i] = i % (D + 1) == 0;
+    return (struct learn_rows){
+        .x = w->points, .weight = w->weight, .metric = w->metric, .n = s->n, .dim = D};
 }
 
 static int learn_head(struct job *j, size_t b, size_t head, int thread) {
@@ -111,7 +125,8 @@ static int learn_head(struct job *j, size_t b, size_t head, int thread) {
     const struct codebook *y = &j->books[b];
     size_t heads = j->sample->n_layer * j->sample->n_head;
     struct learn_rows rows = rows_of(j, y->values, head, w);
-    return quantiser_learn(&j->learned[b * heads + head], &rows, j->parts, codes_of(y, head), depth_of(y), y->k, j->seed, head * 64 + y->m, j->k, &w->learned,
+    return quantiser_learn(&j->learned[b * heads + head], &rows, j->parts, codes_of(y, head),
+                           depth_of(y), y->k, j->seed, head * 64 + y->m, j->k, &w->learned,
                            &w->err);
 }
 
@@ -147,7 +162,8 @@ static void variance_task(void *ctx, size_t head, int thread) {
     for (size_t r = 0; r < s->head_dim; r++) {
         double mean = 0, squares = 0;
         for (size_t i = 0; i < s->n; i++) {
-            double x = (double)f16_to_f32(s->keys[(head * s->n + i) * s->head_dim + r]), gap = x - mean;
+            double x = (double)f16_to_f32(s->keys[(head * s->n + i) * s->head_dim + r]),
+                   gap = x - mean;
             mean += gap / (double)(i + 1); /* Welford 1962 */
             squares += gap * (x - mean);
         }
@@ -159,9 +175,11 @@ static void variance_task(void *ctx, size_t head, int thread) {
 
 static bool allocate(struct job *j, struct book *book, struct arena *a, size_t tasks) {
     const struct key_sample *s = j->sample;
-    size_t heads = s->n_layer * s->n_head, threads = (size_t)threads_count(), points = 0, centroids = 0, work = 0;
+    size_t heads = s->n_layer * s->n_head, threads = (size_t)threads_count(), points = 0,
+           centroids = 0, work = 0;
     for (size_t b = 0; b < j->n_books; b++) {
-        size_t d = j->books[b].learned ? s->head_dim : s->head_dim / j->books[b].m, k = j->books[b].k, need = kmeans_work_bytes(s->n, d, k);
+        size_t d = j->books[b].learned ? s->head_dim : s->head_dim / j->books[b].m,
+               k = j->books[b].k, need = kmeans_work_bytes(s->n, d, k);
         if (s->n * d > points) points = s->n * d;
         if (d * k > centroids) centroids = d * k;
         if (need > work) work = need;
@@ -175,14 +193,17 @@ static bool allocate(struct job *j, struct book *book, struct arena *a, size_t t
     bool ok = j->benches && j->squared && j->variance && j->centroids && j->learned;
     for (size_t t = 0; ok && t < threads; t++) {
         struct bench *w = &j->benches[t];
-        *w = (struct bench){.points = arena_alloc(a, points, sizeof(float)), .centroids = arena_alloc(a, centroids, sizeof(float)),
-                            .work = arena_alloc(a, work, 1), .weight = arena_alloc(a, s->n, sizeof(float)),
+        *w = (struct bench){.points = arena_alloc(a, points, sizeof(float)),
+                            .centroids = arena_alloc(a, centroids, sizeof(float)),
+                            .work = arena_alloc(a, work, 1),
+                            .weight = arena_alloc(a, s->n, sizeof(float)),
                             .metric = arena_alloc(a, s->head_dim * s->head_dim, sizeof(double))};
         ok = w->points && w->centroids && w->work && w->weight && w->metric;
     }
     for (size_t b = 0; ok && b < j->n_books; b++) {
         if (j->books[b].learned) continue;
-        j->centroids[b] = arena_alloc(&book->arena, heads * s->head_dim * j->books[b].k, sizeof(uint16_t));
+        j->centroids[b] =
+            arena_alloc(&book->arena, heads * s->head_dim * j->books[b].k, sizeof(uint16_t));
         j->books[b].centroids = j->centroids[b];
         ok = j->centroids[b] != NULL;
     }
@@ -197,7 +218,8 @@ static void sum_errors(const struct job *j, struct learn_error *errors) {
             *y = (struct learn_error){0};
             for (size_t i = 0; i < tasks_of(j, b) / L; i++) y->squared += j->squared[task++];
             for (size_t h = l * H; h < (l + 1) * H; h++) {
-                y->variance += j->books[b].learned ? j->learned[b * L * H + h].variance : j->variance[h];
+                y->variance +=
+                    j->books[b].learned ? j->learned[b * L * H + h].variance : j->variance[h];
                 y->keys += j->variance[h];
             }
         }
@@ -210,12 +232,18 @@ static void *keep(struct arena *a, const void *x, size_t n, size_t size) {
 }
 
 /* A head's quantiser in the book's memory. */
-static bool keep_quantiser(struct quantiser *z, const struct learned_quantiser *y, size_t D, size_t codes, size_t k, struct arena *a) {
-    *z = (struct quantiser){.dim = D, .k = k, .n = codes, .inverse = keep(a, y->inverse, D * D, sizeof *y->inverse),
-                            .mean = keep(a, y->mean, D, sizeof *y->mean), .stages = keep(a, y->stages, codes, sizeof *y->stages)};
+static bool keep_quantiser(struct quantiser *z, const struct learned_quantiser *y, size_t D,
+                           size_t codes, size_t k, struct arena *a) {
+    *z = (struct quantiser){.dim = D,
+                            .k = k,
+                            .n = codes,
+                            .inverse = keep(a, y->inverse, D * D, sizeof *y->inverse),
+                            .mean = keep(a, y->mean, D, sizeof *y->mean),
+                            .stages = keep(a, y->stages, codes, sizeof *y->stages)};
     bool ok = z->inverse && z->mean && z->stages;
     for (size_t j = 0; ok && j < z->n; j++) {
-        z->stages[j].centroids = keep(a, y->stages[j].centroids, y->stages[j].width * z->k, sizeof(uint16_t));
+        z->stages[j].centroids =
+            keep(a, y->stages[j].centroids, y->stages[j].width * z->k, sizeof(uint16_t));
         ok = z->stages[j].centroids != NULL;
     }
     return ok;
@@ -234,23 +262,36 @@ static int keep_learned(const struct job *j, struct book *book, struct err *e) {
         struct quantiser *z = arena_zalloc(&book->arena, heads, sizeof *z);
         bool ok = z != NULL;
         for (size_t h = 0; h < heads && ok; h++)
-            ok = keep_quantiser(&z[h], &j->learned[b * heads + h], j->sample->head_dim, codes_of(&j->books[b], h), j->books[b].k, &book->arena);
+            ok = keep_quantiser(&z[h], &j->learned[b * heads + h], j->sample->head_dim,
+                                codes_of(&j->books[b], h), j->books[b].k, &book->arena);
         if (!ok) return err_set(e, ERR_FAILED, "out of memory for codebooks");
         j->books[b].heads = z;
     }
     return OK;
 }
 
-int book_learn(struct book *book, const struct key_sample *sample, unsigned parts, uint64_t seed, const struct kernels *k, struct learn_error *errors,
-               void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct err *e) {
-    struct job j = {.sample = sample, .books = book->books, .n_books = book->n, .parts = parts, .seed = seed, .k = k, .progress = progress, .ctx = ctx};
+int book_learn(struct book *book, const struct key_sample *sample, unsigned parts, uint64_t seed,
+               const struct kernels *k, struct learn_error *errors,
+               void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx,
+               struct err *e) {
+    struct job j = {.sample = sample,
+                    .books = book->books,
+                    .n_books = book->n,
+                    .parts = parts,
+                    .seed = seed,
+                    .k = k,
+                    .progress = progress,
+                    .ctx = ctx};
     struct arena a = {0};
     size_t heads = sample->n_layer * sample->n_head, tasks = 0;
     for (size_t b = 0; b < book->n; b++) {
         tasks += tasks_of(&j, b);
         j.total += (uint64_t)(heads * sample->head_dim * book->books[b].k);
     }
-    int rc = allocate(&j, book, &a, tasks) ? OK : err_set(e, ERR_FAILED, "out of memory for learning codebooks from %zu keys a head", sample->n);
+    int rc = allocate(&j, book, &a, tasks)
+                 ? OK
+                 : err_set(e, ERR_FAILED,
+                           "out of memory for learning codebooks from %zu keys a head", sample->n);
     if (!rc) {
         threads_tasks(heads, variance_task, &j);
         threads_tasks(tasks, learn_task, &j);
@@ -283,19 +324,24 @@ static void cost_task(void *ctx, size_t head, int thread) {
     quantiser_costs(c->cost + head * c->most, &rows, c->most, c->k, c->j.k, &w->err);
 }
 
-int book_costs(double *cost, const struct key_sample *sample, unsigned parts, bool values, size_t k_centroids, size_t most, const struct kernels *k,
-               struct err *e) {
+int book_costs(double *cost, const struct key_sample *sample, unsigned parts, bool values,
+               size_t k_centroids, size_t most, const struct kernels *k, struct err *e) {
     struct codebook book = {.m = 1, .k = k_centroids, .learned = true};
-    struct cost_job c = {.j = {.sample = sample, .books = &book, .n_books = 1, .parts = parts, .k = k},
-                         .values = values,
-                         .k = k_centroids == 16 ? 256 : k_centroids,
-                         .most = most,
-                         .cost = cost};
+    struct cost_job c = {
+        .j = {.sample = sample, .books = &book, .n_books = 1, .parts = parts, .k = k},
+        .values = values,
+        .k = k_centroids == 16 ? 256 : k_centroids,
+        .most = most,
+        .cost = cost};
     struct book none = {0};
     struct arena a = {0};
-    int rc = allocate(&c.j, &none, &a, 1) ? OK : err_set(e, ERR_FAILED, "out of memory for learning codebooks from %zu keys a head", sample->n);
+    int rc = allocate(&c.j, &none, &a, 1)
+                 ? OK
+                 : err_set(e, ERR_FAILED,
+                           "out of memory for learning codebooks from %zu keys a head", sample->n);
     if (!rc) threads_tasks(sample->n_layer * sample->n_head, cost_task, &c);
-    if (!rc && interrupt_pending()) rc = err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written");
+    if (!rc && interrupt_pending())
+        rc = err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written");
     for (size_t t = 0; t < c.j.threads && !rc; t++)
         if (c.j.benches[t].err.code) *e = c.j.benches[t].err, rc = e->code;
     arena_free(&a);
@@ -308,7 +354,8 @@ static double gain(const double *cost, double damage, size_t mean, size_t bytes)
     return at_mean > 0 && damage > 0 ? damage * (cost[bytes - 1] - cost[bytes]) / at_mean : 0;
 }
 
-void book_allot(size_t *bytes, const double *damage, const double *cost, size_t n_heads, size_t mean, size_t most) {
+void book_allot(size_t *bytes, const double *damage, const double *cost, size_t n_heads,
+                size_t mean, size_t most) {
     for (size_t h = 0; h < n_heads; h++) bytes[h] = 1;
     for (size_t left = (mean - 1) * n_heads; left > 0; left--) {
         size_t best = n_heads;

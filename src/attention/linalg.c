@@ -15,9 +15,11 @@ struct rotation {
     double c, s;
 };
 
-/* The smaller angle whose rotation of two directions with squares a and b and product g makes the product 0. */
+/* The smaller angle whose rotation of two directions with squares a and b and product g makes the
+ * product 0. */
 static struct rotation annul(double a, double b, double g) {
-    double z = (b - a) / (2 * g), t = (z >= 0 ? 1 : -1) / (fabs(z) + sqrt(z * z + 1)), c = 1 / sqrt(t * t + 1);
+    double z = (b - a) / (2 * g), t = (z >= 0 ? 1 : -1) / (fabs(z) + sqrt(z * z + 1)),
+           c = 1 / sqrt(t * t + 1);
     return (struct rotation){c, t * c};
 }
 
@@ -71,7 +73,8 @@ void linalg_eigen(size_t n, double *a, double *e, double *v) {
     sort_falling(n, e, v);
 }
 
-/* Row `k` of u to length 1; one without length to a direction that is orthogonal to all the others that have one. */
+/* Row `k` of u to length 1; one without length to a direction that is orthogonal to all the others
+ * that have one. */
 static void unit_row(size_t n, double *u, size_t k) {
     double *x = u + k * n, length = sqrt(dot(x, x, n));
     for (size_t trial = 0; length <= 1e-12 && trial < n; trial++) {
@@ -94,11 +97,13 @@ void linalg_procrustes(size_t n, double *a, double *r, double *v) {
     bool again = norm > 0;
     for (size_t i = 0; i < n * n && norm > 0; i++) a[i] /= norm;
     identity(n, v);
-    for (int sweep = 0; sweep < SWEEPS && again; sweep++) { /* rows of a = G a become orthogonal: G a = S V^T, a = G^T S V^T */
+    for (int sweep = 0; sweep < SWEEPS && again;
+         sweep++) { /* rows of a = G a become orthogonal: G a = S V^T, a = G^T S V^T */
         again = false;
         for (size_t p = 0; p < n; p++)
             for (size_t q = p + 1; q < n; q++) {
-                double *x = a + p * n, *y = a + q * n, xx = dot(x, x, n), yy = dot(y, y, n), xy = dot(x, y, n);
+                double *x = a + p * n, *y = a + q * n, xx = dot(x, x, n), yy = dot(y, y, n),
+                       xy = dot(x, y, n);
                 if (fabs(xy) <= 1e-13 * sqrt(xx * yy) || fabs(xy) <= 1e-30) continue;
                 struct rotation turn = annul(xx, yy, xy);
                 again = true;
@@ -142,7 +147,8 @@ bool linalg_inverse(size_t n, double *a, double *inverse) {
         for (size_t i = 0; i < n; i++) {
             double f = a[i * n + p];
             if (i == p || f == 0) continue;
-            for (size_t j = 0; j < n; j++) a[i * n + j] -= f * a[p * n + j], inverse[i * n + j] -= f * inverse[p * n + j];
+            for (size_t j = 0; j < n; j++)
+                a[i * n + j] -= f * a[p * n + j], inverse[i * n + j] -= f * inverse[p * n + j];
         }
     }
     return true;

@@ -1,24 +1,31 @@
-/* lookat: keys as product-quantised codes, scored from lookup tables (arXiv 2601.10155; product quantisation: Jegou, Douze, Schmid 2011).
+/* lookat: keys as product-quantised codes, scored from lookup tables (arXiv 2601.10155; product
+ * quantisation: Jegou, Douze, Schmid 2011).
  *
- * A key of D dimensions is cut into M subvectors of D/M. Each has a codebook of K centroids; the stored key is the number of the nearest centroid of
- * each subvector: M bytes. For a query, table[j][c] = q_j . centroid[j][c] is computed once, and the score of a key is sum_j table[j][code_j]: exactly
- * q . (its centroids put together), without putting them together. That is the published method, option `plain`. Option `learned`: a learned quantiser
- * (quantiser.h) for each head: subvectors of uneven widths of A (key - mean), tables from B q. Option bytes=N instead of m: learned, each head with a
- * number of codes of its own, N on average over the heads of all layers (book.h, book_allot). m with none of the three: bytes=M where the book
- * has that, else learned, else plain.
+ * A key of D dimensions is cut into M subvectors of D/M. Each has a codebook of K centroids; the
+ * stored key is the number of the nearest centroid of each subvector: M bytes. For a query,
+ * table[j][c] = q_j . centroid[j][c] is computed once, and the score of a key is sum_j
+ * table[j][code_j]: exactly q . (its centroids put together), without putting them together. That
+ * is the published method, option `plain`. Option `learned`: a learned quantiser (quantiser.h) for
+ * each head: subvectors of uneven widths of A (key - mean), tables from B q. Option bytes=N instead
+ * of m: learned, each head with a number of codes of its own, N on average over the heads of all
+ * layers (book.h, book_allot). m with none of the three: bytes=M where the book has that, else
+ * learned, else plain.
  *
- * Option table=B, bits of a table entry. 32: float32. 16 and 8: a query's tables are rounded to whole numbers q of B bits,
- * table[j][c] = low_j + step q[j][c] with step = max_j (max_c table[j][c] - min_c table[j][c]) / (2^B - 1), and summed as such: a score q . k is off by
- * at most M step / 2 (kernels.h has the bound with its roundings), at 16 bits less than f16 keys are. Registers hold such tables where the CPU can look
- * up bytes in them.
+ * Option table=B, bits of a table entry. 32: float32. 16 and 8: a query's tables are rounded to
+ * whole numbers q of B bits, table[j][c] = low_j + step q[j][c] with step = max_j (max_c
+ * table[j][c] - min_c table[j][c]) / (2^B - 1), and summed as such: a score q . k is off by at most
+ * M step / 2 (kernels.h has the bound with its roundings), at 16 bits less than f16 keys are.
+ * Registers hold such tables where the CPU can look up bytes in them.
  *
  * codes.h has how codes lie: with K = 16 two share a byte.
  *
  * Reads of a query over n keys:
  *     keys       n M       the codes; K = 16: n M/2
  *     tables     n M B/8   one entry a code
- *     codebooks  2 D K     every centroid once, in f16, to make the tables; learned: 2 (sum of widths) K + 2 D D + 2 D, with B and the mean
- * where n M is n codes of the head. Building the tables takes D K multiply-adds whatever M is: as many as scoring K keys exactly; learned D D more. */
+ *     codebooks  2 D K     every centroid once, in f16, to make the tables; learned: 2 (sum of
+ *                          widths) K + 2 D D + 2 D, with B and the mean
+ * where n M is n codes of the head. Building the tables takes D K multiply-adds whatever M is: as
+ * many as scoring K keys exactly; learned D D more. */
 #include <math.h>
 #include <string.h>
 
@@ -41,17 +48,23 @@ static int lookat_setup(struct codec *c, const struct codec_setup *s, struct err
     return y ? codes_setup(c, s, y, e) : codes_missing(c, s->book, e);
 }
 
-/* What prepare makes for score: table[M][K]; behind it, on cache lines, the scale of the rounded tables (or q . mean) and their entries. */
-static size_t scale_at(const struct codec *c, size_t head) { return size_align(codes_of(c, head) * c->o.k, 16); }
+/* What prepare makes for score: table[M][K]; behind it, on cache lines, the scale of the rounded
+ * tables (or q . mean) and their entries. */
+static size_t scale_at(const struct codec *c, size_t head) {
+    return size_align(codes_of(c, head) * c->o.k, 16);
+}
 
 static size_t lookat_work_floats(const struct codec *c, size_t head_dim, size_t head) {
     (void)head_dim;
-    size_t rounded = c->o.table == 32 ? 0 : lookup_entry_bytes(codes_of(c, head), c->o.k, c->o.table) / sizeof(float);
+    size_t rounded = c->o.table == 32 ? 0
+                                      : lookup_entry_bytes(codes_of(c, head), c->o.k, c->o.table) /
+                                            sizeof(float);
     return scale_at(c, head) + 16 + rounded;
 }
 
 static bool finite_numbers(const float *x, size_t n) {
-    int32_t most = 0, bits; /* of a magnitude: those of numbers that are not finite are the largest */
+    int32_t most = 0,
+            bits; /* of a magnitude: those of numbers that are not finite are the largest */
     for (size_t i = 0; i < n; i++) {
         memcpy(&bits, x + i, sizeof bits);
         bits &= INT32_MAX;
@@ -60,7 +73,8 @@ static bool finite_numbers(const float *x, size_t n) {
     return most < 0x7f800000;
 }
 
-static void lookat_prepare(const struct codec_head *h, float *work, const float *q, struct attn_counters *c) {
+static void lookat_prepare(const struct codec_head *h, float *work, const float *q,
+                           struct attn_counters *c) {
     const struct quantiser *z = codes_quantiser(h);
     size_t bits = h->codec->o.table;
     float *behind = work + scale_at(h->codec, h->head);
@@ -73,7 +87,8 @@ static void lookat_prepare(const struct codec_head *h, float *work, const float 
     memcpy(behind, &scale, sizeof scale);
 }
 
-static void lookat_score(const struct codec_head *h, const float *work, float *scores, const uint8_t *timeline, size_t n, struct attn_counters *c) {
+static void lookat_score(const struct codec_head *h, const float *work, float *scores,
+                         const uint8_t *timeline, size_t n, struct attn_counters *c) {
     const struct quantiser *z = codes_quantiser(h);
     size_t bits = h->codec->o.table;
     const float *behind = work + scale_at(h->codec, h->head);
@@ -88,19 +103,22 @@ static void lookat_score(const struct codec_head *h, const float *work, float *s
     c->tables += n * z->n * bits / 8;
 }
 
-static void lookat_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values, struct attn_counters *count) {
+static void lookat_reads(const struct codec *c, size_t head_dim, size_t head, size_t n,
+                         bool as_values, struct attn_counters *count) {
     const struct quantiser *z = (const struct quantiser *)c->data + head;
     (void)as_values;
     size_t widths = 0;
     for (size_t j = 0; j < z->n; j++) widths += z->stages[j].width;
     count->keys += n * lookup_row_bytes(z->n, z->k);
     count->tables += n * z->n * c->o.table / 8;
-    count->codebooks += 2 * widths * c->o.k + (z->inverse ? 2 * head_dim * head_dim + 2 * head_dim : 0);
+    count->codebooks +=
+        2 * widths * c->o.k + (z->inverse ? 2 * head_dim * head_dim + 2 * head_dim : 0);
 }
 
 const struct kv_codec codec_lookat = {
     .name = "lookat",
-    .summary = "product-quantised keys scored from lookup tables: m bytes a key (with k=16 half of that), or bytes= on average; needs codebooks",
+    .summary = "product-quantised keys scored from lookup tables: m bytes a key (with k=16 half of "
+               "that), or bytes= on average; needs codebooks",
     .options = "m bytes k table plain learned",
     .example = "lookat4:sink=1,window=32,exact=8",
     .keys = true,

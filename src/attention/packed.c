@@ -8,13 +8,15 @@ enum { PIECE = 4 * PACKED_MAX_DIM };
 
 int packed_check(const struct codec *c, size_t head_dim, struct err *e) {
     if (head_dim <= PACKED_MAX_DIM) return OK;
-    return err_set(e, ERR_USAGE, "--attn %s: heads of %zu dimensions; it takes up to %d", c->ops->name, head_dim, (int)PACKED_MAX_DIM);
+    return err_set(e, ERR_USAGE, "--attn %s: heads of %zu dimensions; it takes up to %d",
+                   c->ops->name, head_dim, (int)PACKED_MAX_DIM);
 }
 
 /* ---- layout ---- */
 
 static bool tiled(const struct packed *p) {
-    return p->head_dim % TILE_SIDE == 0 && p->group % TILE_SIDE == 0 && p->head_dim <= (size_t)TILE_SIDE * TILES_MAX;
+    return p->head_dim % TILE_SIDE == 0 && p->group % TILE_SIDE == 0 &&
+           p->head_dim <= (size_t)TILE_SIDE * TILES_MAX;
 }
 
 static struct tiles tiles_of(const struct packed *p) {
@@ -27,9 +29,13 @@ static struct tiles tiles_of(const struct packed *p) {
 
 size_t packed_code_bytes(const struct packed *p) { return p->head_dim * p->bits / 8; }
 
-size_t packed_scale_bytes(const struct packed *p) { return p->head_dim / p->group * sizeof(uint16_t); }
+size_t packed_scale_bytes(const struct packed *p) {
+    return p->head_dim / p->group * sizeof(uint16_t);
+}
 
-static size_t row_bytes(const struct packed *p) { return packed_code_bytes(p) + packed_scale_bytes(p); }
+static size_t row_bytes(const struct packed *p) {
+    return packed_code_bytes(p) + packed_scale_bytes(p);
+}
 
 struct kv_layout packed_layout(const struct packed *p) {
     size_t rows = tiled(p) ? TILE_SIDE : 1;
@@ -47,7 +53,8 @@ float packed_scale(uint16_t *half, float scale, bool *cut) {
     return f16_to_f32(*half);
 }
 
-static void put_row(const struct packed *p, uint8_t *row, const uint8_t *codes, const uint16_t *scales) {
+static void put_row(const struct packed *p, uint8_t *row, const uint8_t *codes,
+                    const uint16_t *scales) {
     unsigned held = 0, n_held = 0; /* the lowest n_held bits wait to be written */
     memcpy(row, scales, packed_scale_bytes(p));
     row += packed_scale_bytes(p);
@@ -57,10 +64,12 @@ static void put_row(const struct packed *p, uint8_t *row, const uint8_t *codes, 
     }
 }
 
-void packed_put(const struct packed *p, uint8_t *timeline, size_t pos, const uint8_t *codes, const uint16_t *scales) {
+void packed_put(const struct packed *p, uint8_t *timeline, size_t pos, const uint8_t *codes,
+                const uint16_t *scales) {
     if (tiled(p)) {
         struct tiles t = tiles_of(p);
-        tiles_put(&t, timeline + pos / TILE_SIDE * tiles_block_bytes(&t), pos % TILE_SIDE, codes, scales);
+        tiles_put(&t, timeline + pos / TILE_SIDE * tiles_block_bytes(&t), pos % TILE_SIDE, codes,
+                  scales);
     } else {
         put_row(p, timeline + pos * row_bytes(p), codes, scales);
     }
@@ -77,7 +86,8 @@ static void codes_of_row(const struct packed *p, uint8_t *codes, const uint8_t *
 }
 
 /* x[D] from codes[D] and the scales of its groups, f16, `apart` bytes apart */
-static void numbers_of(const struct packed *p, float *x, const uint8_t *codes, const uint8_t *scales, size_t apart) {
+static void numbers_of(const struct packed *p, float *x, const uint8_t *codes,
+                       const uint8_t *scales, size_t apart) {
     size_t n = p->group;
     int middle = 1 << (p->bits - 1);
     for (size_t at = 0; at < p->head_dim; at += n, scales += apart) {
@@ -93,7 +103,8 @@ static void numbers_of(const struct packed *p, float *x, const uint8_t *codes, c
     }
 }
 
-static void get_rows(const struct packed *p, float *x, const uint8_t *timeline, size_t begin, size_t n) {
+static void get_rows(const struct packed *p, float *x, const uint8_t *timeline, size_t begin,
+                     size_t n) {
     uint8_t codes[PACKED_MAX_DIM];
     const uint8_t *row = timeline + begin * row_bytes(p);
     for (size_t i = 0; i < n; i++, x += p->head_dim, row += row_bytes(p)) {
@@ -102,7 +113,8 @@ static void get_rows(const struct packed *p, float *x, const uint8_t *timeline, 
     }
 }
 
-static void get_tiles(const struct packed *p, float *x, const uint8_t *timeline, size_t begin, size_t n) {
+static void get_tiles(const struct packed *p, float *x, const uint8_t *timeline, size_t begin,
+                      size_t n) {
     struct tiles t = tiles_of(p);
     uint8_t codes[TILE_SIDE * TILE_SIDE * TILES_MAX];
     const uint8_t *block = timeline + begin / TILE_SIDE * tiles_block_bytes(&t);
@@ -110,7 +122,9 @@ static void get_tiles(const struct packed *p, float *x, const uint8_t *timeline,
     for (; n; block += tiles_block_bytes(&t), row = 0) {
         tiles_codes(&t, codes, block);
         for (; row < TILE_SIDE && n; row++, n--, x += p->head_dim)
-            numbers_of(p, x, codes + row * p->head_dim, block + tiles_scales_at(&t) + row * sizeof(uint16_t), TILE_SIDE * sizeof(uint16_t));
+            numbers_of(p, x, codes + row * p->head_dim,
+                       block + tiles_scales_at(&t) + row * sizeof(uint16_t),
+                       TILE_SIDE * sizeof(uint16_t));
     }
 }
 
@@ -123,7 +137,9 @@ void packed_get(const struct packed *p, float *x, const uint8_t *timeline, size_
 
 /* ---- using what is stored ---- */
 
-size_t packed_work_floats(const struct packed *p) { return tiled(p) ? sizeof(struct tile_query) / sizeof(float) : p->head_dim; }
+size_t packed_work_floats(const struct packed *p) {
+    return tiled(p) ? sizeof(struct tile_query) / sizeof(float) : p->head_dim;
+}
 
 void packed_prepare(const struct packed *p, float *work, const float *q) {
     if (tiled(p))
@@ -138,7 +154,8 @@ static size_t piece_rows(const struct packed *p, size_t done, size_t n) {
     return n - done < most ? n - done : most;
 }
 
-void packed_score(const struct kernels *k, const struct packed *p, const float *work, float *scores, const uint8_t *timeline, size_t n) {
+void packed_score(const struct kernels *k, const struct packed *p, const float *work, float *scores,
+                  const uint8_t *timeline, size_t n) {
     size_t D = p->head_dim;
     if (tiled(p)) {
         struct tiles t = tiles_of(p);
@@ -153,7 +170,8 @@ void packed_score(const struct kernels *k, const struct packed *p, const float *
     }
 }
 
-void packed_mix(const struct kernels *k, const struct packed *p, float *out, const uint8_t *timeline, const float *weights, size_t n) {
+void packed_mix(const struct kernels *k, const struct packed *p, float *out,
+                const uint8_t *timeline, const float *weights, size_t n) {
     size_t D = p->head_dim;
     if (tiled(p)) {
         struct tiles t = tiles_of(p);

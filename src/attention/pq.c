@@ -1,19 +1,24 @@
-/* pq: values as product-quantised codes, mixed without putting a value together again: the dual of LOOKAT's tables. A learned quantiser (quantiser.h) for each
- * head turns a value into M codes (K = 256: M bytes; K = 16: half as many). For a query with probabilities p,
+/* pq: values as product-quantised codes, mixed without putting a value together again: the dual of
+ * LOOKAT's tables. A learned quantiser (quantiser.h) for each head turns a value into M codes (K =
+ * 256: M bytes; K = 16: half as many). For a query with probabilities p,
  *
  *     bucket_j[c] = sum of p_i over the rows i whose code_j is c
- *     out = sum_i p_i vhat_i = (sum_i p_i) mean + B^T y,    y = sum_j sum_c bucket_j[c] centroid_j[c]
+ *     out = sum_i p_i vhat_i = (sum_i p_i) mean + B^T y,    y = sum_j sum_c bucket_j[c]
+ *                                                           centroid_j[c]
  *
- * so a row costs M additions, and a query one product of buckets and centroids, whatever the number of rows. Probabilities become whole numbers of 2^-30
- * first: sums are exact, and the same in any order.
+ * so a row costs M additions, and a query one product of buckets and centroids, whatever the number
+ * of rows. Probabilities become whole numbers of 2^-30 first: sums are exact, and the same in any
+ * order.
  *
- * What is learned (learn.h): the error of a head's output is sum_i p_i (v_i - vhat_i), and the model multiplies it with W, the head's columns of the output
- * projection. With errors of different values independent, a value counts sum_q p^2, and its error (v - vhat)^T W^T W (v - vhat).
+ * What is learned (learn.h): the error of a head's output is sum_i p_i (v_i - vhat_i), and the
+ * model multiplies it with W, the head's columns of the output projection. With errors of different
+ * values independent, a value counts sum_q p^2, and its error (v - vhat)^T W^T W (v - vhat).
  *
  * Reads of a query over n values:
  *     values     n bytes of codes a row
  *     tables     4 bytes of a bucket for each of those
- *     codebooks  2 (sum of widths) K + 2 D D + 2 D    every centroid once, in f16, with B and the mean */
+ *     codebooks  2 (sum of widths) K + 2 D D + 2 D    every centroid once, in f16, with B and the
+ *                                                     mean */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,8 +39,8 @@ static int pq_setup(struct codec *c, const struct codec_setup *s, struct err *e)
     return y ? codes_setup(c, s, y, e) : codes_missing(c, s->book, e);
 }
 
-/* What start clears, mix adds to and finish uses: [copies][bytes of a row][BUCKETS] sums of p; whether some p was no probability; then, of finish,
- * [codes][K] sums of each code. */
+/* What start clears, mix adds to and finish uses: [copies][bytes of a row][BUCKETS] sums of p;
+ * whether some p was no probability; then, of finish, [codes][K] sums of each code. */
 struct buckets {
     uint32_t *bytes, *wrong, *codes;
 };
@@ -57,7 +62,8 @@ static void pq_start(const struct codec_head *h, float *work) {
     memset(work, 0, buckets_floats(lookup_row_bytes(z->n, z->k)) * sizeof *work);
 }
 
-static void pq_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline, const float *p, size_t n, struct attn_counters *c) {
+static void pq_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline,
+                   const float *p, size_t n, struct attn_counters *c) {
     const struct quantiser *z = codes_quantiser(h);
     size_t bytes = lookup_row_bytes(z->n, z->k);
     struct buckets b = buckets_at(z, work);
@@ -67,7 +73,8 @@ static void pq_mix(const struct codec_head *h, float *work, float *out, const ui
     c->tables += n * bytes * sizeof *b.bytes;
 }
 
-static void pq_finish(const struct codec_head *h, float *work, float *out, struct attn_counters *c) {
+static void pq_finish(const struct codec_head *h, float *work, float *out,
+                      struct attn_counters *c) {
     const struct quantiser *z = codes_quantiser(h);
     struct buckets b = buckets_at(z, work);
     uint32_t all = 0;
@@ -77,7 +84,8 @@ static void pq_finish(const struct codec_head *h, float *work, float *out, struc
     c->codebooks += quantiser_bytes(z);
 }
 
-static void pq_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values, struct attn_counters *count) {
+static void pq_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values,
+                     struct attn_counters *count) {
     size_t bytes = codes_row_bytes(c, head_dim, head);
     (void)as_values;
     count->values += n * bytes;
@@ -87,7 +95,8 @@ static void pq_reads(const struct codec *c, size_t head_dim, size_t head, size_t
 
 const struct kv_codec codec_pq = {
     .name = "pq",
-    .summary = "product-quantised values mixed from buckets: m bytes a value (with k=16 half of that), or bytes= on average; needs codebooks",
+    .summary = "product-quantised values mixed from buckets: m bytes a value (with k=16 half of "
+               "that), or bytes= on average; needs codebooks",
     .options = "m bytes k learned",
     .example = "lookat4/pq16",
     .values = true,

@@ -8,18 +8,19 @@ enum { COLUMNS = 16 };
 
 /* cols: queries, rounded up with zeros to whole vectors */
 struct work {
-    float *most, *sum, *keep; /* [cols] */
-    float *q;                 /* [D][cols] / sqrt(D) */
-    float *scores;            /* [PREFILL_KEYS][cols] */
-    float *rows;              /* [PREFILL_KEYS][D] decoded keys, then values */
-    float *out;               /* [cols][D] */
+    float *most, *sum, *keep;    /* [cols] */
+    float *q;                    /* [D][cols] / sqrt(D) */
+    float *scores;               /* [PREFILL_KEYS][cols] */
+    float *rows;                 /* [PREFILL_KEYS][D] decoded keys, then values */
+    float *out;                  /* [cols][D] */
     float *exact_scores, *exact; /* as scores and rows, of exact keys */
 };
 
 static size_t row_floats(size_t head_dim) { return (head_dim + COLUMNS - 1) / COLUMNS * COLUMNS; }
 
 size_t prefill_work_floats(size_t head_dim) {
-    return 3 * PREFILL_QUERIES + 2 * PREFILL_KEYS * PREFILL_QUERIES + 2 * (PREFILL_QUERIES + PREFILL_KEYS) * row_floats(head_dim);
+    return 3 * PREFILL_QUERIES + 2 * PREFILL_KEYS * PREFILL_QUERIES +
+           2 * (PREFILL_QUERIES + PREFILL_KEYS) * row_floats(head_dim);
 }
 
 static struct work cut(float *at, size_t head_dim) {
@@ -61,25 +62,45 @@ static void add_center(const struct codec_head *key, float *rows, size_t n) {
 }
 
 /* Exact scores over those of codes, where a key is exact for a query. */
-static void choose(const struct prefill_tile *t, struct work *w, size_t cols, size_t begin, size_t n) {
+static void choose(const struct prefill_tile *t, struct work *w, size_t cols, size_t begin,
+                   size_t n) {
     for (size_t i = 0; i < t->n; i++) {
         size_t first = exact_begin(t->exact, t->pos + i);
         for (size_t j = 0; j < n; j++)
-            if (begin + j < t->exact->few->sink || begin + j >= first) w->scores[j * cols + i] = w->exact_scores[j * cols + i];
+            if (begin + j < t->exact->few->sink || begin + j >= first)
+                w->scores[j * cols + i] = w->exact_scores[j * cols + i];
     }
 }
 
 /* w->scores of keys begin .. begin + n - 1; returns how many exact ones were read. */
-static size_t score(const struct prefill_tile *t, struct work *w, size_t cols, size_t begin, size_t n) {
+static size_t score(const struct prefill_tile *t, struct work *w, size_t cols, size_t begin,
+                    size_t n) {
     const struct kernels *k = t->key->k;
     size_t D = t->key->head_dim, exact = 0;
     if (t->exact) exact = exact_decode(t->exact, w->exact, w->rows, begin, n, t->pos);
-    if (exact) k->strided_product(&(struct strided_product){.rows = n, .depth = D, .cols = cols, .y = w->exact_scores, .ldy = cols, .a = w->exact,
-                                                            .a_row = D, .a_step = 1, .b = w->q, .ldb = cols});
+    if (exact)
+        k->strided_product(&(struct strided_product){.rows = n,
+                                                     .depth = D,
+                                                     .cols = cols,
+                                                     .y = w->exact_scores,
+                                                     .ldy = cols,
+                                                     .a = w->exact,
+                                                     .a_row = D,
+                                                     .a_step = 1,
+                                                     .b = w->q,
+                                                     .ldb = cols});
     t->key->codec->ops->decode(t->key, w->rows, t->keys, begin, n);
     if (t->exact) add_center(t->key, w->rows, n);
-    k->strided_product(&(struct strided_product){.rows = n, .depth = D, .cols = cols, .y = w->scores, .ldy = cols, .a = w->rows, .a_row = D,
-                                                 .a_step = 1, .b = w->q, .ldb = cols});
+    k->strided_product(&(struct strided_product){.rows = n,
+                                                 .depth = D,
+                                                 .cols = cols,
+                                                 .y = w->scores,
+                                                 .ldy = cols,
+                                                 .a = w->rows,
+                                                 .a_row = D,
+                                                 .a_step = 1,
+                                                 .b = w->q,
+                                                 .ldb = cols});
     if (exact) choose(t, w, cols, begin, n);
     mask(t, w->scores, cols, begin, n);
     return exact;
@@ -87,7 +108,8 @@ static size_t score(const struct prefill_tile *t, struct work *w, size_t cols, s
 
 size_t prefill_attend(const struct prefill_tile *t, float *work) {
     const struct kernels *k = t->key->k;
-    size_t D = t->key->head_dim, cols = (t->n + COLUMNS - 1) / COLUMNS * COLUMNS, rows = t->pos + t->n, exact = 0;
+    size_t D = t->key->head_dim, cols = (t->n + COLUMNS - 1) / COLUMNS * COLUMNS,
+           rows = t->pos + t->n, exact = 0;
     struct work w = cut(work, D);
     load_queries(t, &w, cols);
     for (size_t i = 0; i < cols; i++) w.most[i] = -INFINITY, w.sum[i] = 0;
@@ -98,8 +120,17 @@ size_t prefill_attend(const struct prefill_tile *t, float *work) {
         exact += score(t, &w, cols, begin, n);
         k->running_softmax(w.scores, n, cols, w.most, w.sum, w.keep);
         t->value->codec->ops->decode(t->value, w.rows, t->values, begin, n);
-        k->strided_product(&(struct strided_product){.rows = t->n, .depth = n, .cols = D, .y = w.out, .ldy = D, .keep = w.keep, .a = w.scores,
-                                                     .a_row = 1, .a_step = cols, .b = w.rows, .ldb = D});
+        k->strided_product(&(struct strided_product){.rows = t->n,
+                                                     .depth = n,
+                                                     .cols = D,
+                                                     .y = w.out,
+                                                     .ldy = D,
+                                                     .keep = w.keep,
+                                                     .a = w.scores,
+                                                     .a_row = 1,
+                                                     .a_step = cols,
+                                                     .b = w.rows,
+                                                     .ldb = D});
     }
     for (size_t i = 0; i < t->n; i++)
         for (size_t d = 0; d < D; d++) t->out[i * t->out_stride + d] = w.out[i * D + d] / w.sum[i];

@@ -1,13 +1,18 @@
-/* Attention of several queries of one head at once, over tiles of keys with a running softmax (Milakov and Gimelshein 2018; FlashAttention, Dao et al.
- * 2022): memory does not grow with the number of keys.
+/* Attention of several queries of one head at once, over tiles of keys with a running softmax
+ * (Milakov and Gimelshein 2018; FlashAttention, Dao et al. 2022): memory does not grow with the
+ * number of keys.
  *
- * Keys at positions 64 t .. 64 t + 63 are one tile, wherever the queries begin. For each tile, with S the scores of the queries so far and m their largest:
+ * Keys at positions 64 t .. 64 t + 63 are one tile, wherever the queries begin. For each tile, with
+ * S the scores of the queries so far and m their largest:
  *
- *     m' = max(m, S);   P = exp(S - m');   sum = exp(m - m') sum + P 1;   out = exp(m - m') out + P V        and at the end out / sum
+ *     m' = max(m, S);   P = exp(S - m');   sum = exp(m - m') sum + P 1;   out = exp(m - m') out +
+ *                       P V        and at the end out / sum
  *
- * Scores are kept transposed, a row for each key: then K Q^T and P^T V take both operands as they lie, and the softmax runs down columns.
+ * Scores are kept transposed, a row for each key: then K Q^T and P^T V take both operands as they
+ * lie, and the softmax runs down columns.
  *
- * A tile in which some key is exact for some query (exact.h) has a second S, of the exact keys, and each pair of key and query takes its own. */
+ * A tile in which some key is exact for some query (exact.h) has a second S, of the exact keys, and
+ * each pair of key and query takes its own. */
 #ifndef LOOKAT_ATTENTION_PREFILL_H
 #define LOOKAT_ATTENTION_PREFILL_H
 
@@ -15,7 +20,8 @@
 
 enum { PREFILL_QUERIES = 64, PREFILL_KEYS = 64 };
 
-/* n <= PREFILL_QUERIES causal queries at positions pos .. pos + n - 1 of one head: q and out are [n][D], rows q_stride and out_stride floats apart. */
+/* n <= PREFILL_QUERIES causal queries at positions pos .. pos + n - 1 of one head: q and out are
+ * [n][D], rows q_stride and out_stride floats apart. */
 struct prefill_tile {
     const struct codec_head *key, *value;
     const uint8_t *keys, *values; /* their timelines */
@@ -29,7 +35,8 @@ struct prefill_tile {
 /* Floats of memory, aligned to 64, that it works in. */
 size_t prefill_work_floats(size_t head_dim);
 
-/* Reads each of the pos + n rows of keys and of values once, and the exact few of these positions once; returns how many those are. */
+/* Reads each of the pos + n rows of keys and of values once, and the exact few of these positions
+ * once; returns how many those are. */
 size_t prefill_attend(const struct prefill_tile *t, float *work);
 
 #endif

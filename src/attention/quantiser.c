@@ -16,13 +16,18 @@ static bool overlap(const struct quantiser_search *a, const struct quantiser_sea
 static int invert(struct quantiser *z, struct arena *a, struct err *e) {
     struct arena scratch = {0};
     size_t n = z->dim * z->dim;
-    double *b = arena_alloc(&scratch, n, sizeof *b), *inverse = arena_alloc(&scratch, n, sizeof *inverse);
+    double *b = arena_alloc(&scratch, n, sizeof *b),
+           *inverse = arena_alloc(&scratch, n, sizeof *inverse);
     float *forth = arena_alloc(a, n, sizeof *forth), *back = arena_alloc(a, n, sizeof *back);
-    int rc = b && inverse && forth && back ? OK : err_set(e, ERR_FAILED, "out of memory for a transform");
+    int rc = b && inverse && forth && back
+                 ? OK
+                 : err_set(e, ERR_FAILED, "out of memory for a transform");
     for (size_t i = 0; i < n && !rc; i++) b[i] = (double)(back[i] = f16_to_f32(z->inverse[i]));
-    if (!rc && !linalg_inverse(z->dim, b, inverse)) rc = err_set(e, ERR_REFUSED, "its transform has no inverse");
+    if (!rc && !linalg_inverse(z->dim, b, inverse))
+        rc = err_set(e, ERR_REFUSED, "its transform has no inverse");
     for (size_t i = 0; i < n && !rc; i++) {
-        if (!(fabs(inverse[i]) <= 1e15)) rc = err_set(e, ERR_REFUSED, "its transform has no inverse in float32");
+        if (!(fabs(inverse[i]) <= 1e15))
+            rc = err_set(e, ERR_REFUSED, "its transform has no inverse in float32");
         forth[i] = (float)inverse[i];
     }
     z->forth = forth;
@@ -42,20 +47,28 @@ void quantiser_sums(float *sums, const float *a, const float *b, size_t width, s
 }
 
 /* The search of stage j, and of the next with `pair`. */
-static int make_search(const struct quantiser *z, size_t j, bool pair, struct quantiser_search *to, struct arena *a, struct err *e) {
+static int make_search(const struct quantiser *z, size_t j, bool pair, struct quantiser_search *to,
+                       struct arena *a, struct err *e) {
     const struct quantiser_stage *s = &z->stages[j];
     struct arena scratch = {0};
     size_t n = s->width * z->k, points = pair ? z->k * z->k : z->k;
     float *centroids = arena_alloc(&scratch, 2 * n, sizeof *centroids);
-    float *sums = pair ? arena_alloc(a, s->width * points, sizeof *sums) : centroids, *bias = arena_alloc(a, points, sizeof *bias);
-    int rc = centroids && sums && bias ? OK : err_set(e, ERR_FAILED, "out of memory for a codebook");
+    float *sums = pair ? arena_alloc(a, s->width * points, sizeof *sums) : centroids,
+          *bias = arena_alloc(a, points, sizeof *bias);
+    int rc =
+        centroids && sums && bias ? OK : err_set(e, ERR_FAILED, "out of memory for a codebook");
     if (!rc) {
         for (size_t i = 0; i < n; i++) centroids[i] = f16_to_f32(s->centroids[i]);
         for (size_t i = 0; i < n && pair; i++) centroids[n + i] = f16_to_f32(s[1].centroids[i]);
         if (pair) quantiser_sums(sums, centroids, centroids + n, s->width, z->k);
         kmeans_bias(sums, s->width, points, bias);
-        *to = (struct quantiser_search){.first = j, .at = s->at, .width = s->width, .k = points, .type = pair ? DTYPE_F32 : DTYPE_F16,
-                                        .centroids = pair ? (const void *)sums : s->centroids, .bias = bias};
+        *to = (struct quantiser_search){.first = j,
+                                        .at = s->at,
+                                        .width = s->width,
+                                        .k = points,
+                                        .type = pair ? DTYPE_F32 : DTYPE_F16,
+                                        .centroids = pair ? (const void *)sums : s->centroids,
+                                        .bias = bias};
     }
     arena_free(&scratch);
     return rc;
@@ -72,7 +85,8 @@ int quantiser_prepare(struct quantiser *z, struct arena *a, struct err *e) {
         bool pair = j + 1 < z->n && quantiser_pairs(s->at, s->width, s[1].at, s[1].width, z->k);
         int rc = make_search(z, j, pair, last, a, e);
         if (rc) return rc;
-        for (const struct quantiser_search *before = z->searches; before < last; before++) z->in_turn |= overlap(before, last);
+        for (const struct quantiser_search *before = z->searches; before < last; before++)
+            z->in_turn |= overlap(before, last);
         z->residual |= pair;
         j += pair ? 2 : 1;
     }
@@ -90,7 +104,8 @@ size_t quantiser_bytes(const struct quantiser *z) {
     return sizeof(uint16_t) * (quantiser_numbers(z) + (z->inverse ? z->dim * z->dim + z->dim : 0));
 }
 
-void quantiser_transform(const struct kernels *k, const struct quantiser *z, float *y, const float *x, size_t stride, size_t n) {
+void quantiser_transform(const struct kernels *k, const struct quantiser *z, float *y,
+                         const float *x, size_t stride, size_t n) {
     float mean[QUANTISER_DIM], centred[ROWS * QUANTISER_DIM];
     size_t D = z->dim;
     if (z->inverse) k->to_f32(DTYPE_F16, mean, z->mean, D);
@@ -98,9 +113,19 @@ void quantiser_transform(const struct kernels *k, const struct quantiser *z, flo
         count = n < ROWS ? n : ROWS;
         float *to = z->inverse ? centred : y;
         for (size_t i = 0; i < count; i++)
-            for (size_t d = 0; d < D; d++) to[i * D + d] = z->inverse ? x[i * stride + d] - mean[d] : x[i * stride + d];
-        if (z->inverse) k->strided_product(&(struct strided_product){.rows = count, .depth = D, .cols = D, .y = y, .ldy = D, .a = centred, .a_row = D,
-                                                         .a_step = 1, .b = z->forth, .ldb = D});
+            for (size_t d = 0; d < D; d++)
+                to[i * D + d] = z->inverse ? x[i * stride + d] - mean[d] : x[i * stride + d];
+        if (z->inverse)
+            k->strided_product(&(struct strided_product){.rows = count,
+                                                         .depth = D,
+                                                         .cols = D,
+                                                         .y = y,
+                                                         .ldy = D,
+                                                         .a = centred,
+                                                         .a_row = D,
+                                                         .a_step = 1,
+                                                         .b = z->forth,
+                                                         .ldb = D});
     }
 }
 
@@ -108,17 +133,27 @@ void quantiser_transform(const struct kernels *k, const struct quantiser *z, flo
 static void subtract(const struct quantiser_search *s, float *left, uint32_t point) {
     for (size_t r = 0; r < s->width; r++) {
         size_t at = r * s->k + point;
-        left[s->at + r] -= s->type == DTYPE_F16 ? f16_to_f32(((const uint16_t *)s->centroids)[at]) : ((const float *)s->centroids)[at];
+        left[s->at + r] -= s->type == DTYPE_F16 ? f16_to_f32(((const uint16_t *)s->centroids)[at])
+                                                : ((const float *)s->centroids)[at];
     }
 }
 
-/* Rows y, `stride` floats apart, of the learned space; with `in_turn` they become what is left of them. */
-static void encode_stages(const struct kernels *k, const struct quantiser *z, uint8_t *codes, size_t row_step, size_t stage_step, const float *y,
-                          float *left, size_t stride, size_t n) {
+/* Rows y, `stride` floats apart, of the learned space; with `in_turn` they become what is left of
+ * them. */
+static void encode_stages(const struct kernels *k, const struct quantiser *z, uint8_t *codes,
+                          size_t row_step, size_t stage_step, const float *y, float *left,
+                          size_t stride, size_t n) {
     uint32_t nearest[ROWS];
     for (const struct quantiser_search *s = z->searches; s < z->searches + z->n_searches; s++) {
-        k->nearest(&(struct nearest){.type = s->type, .w = s->centroids, .bias = s->bias, .d = s->width, .k = s->k, .x = y + s->at,
-                                     .ldx = stride, .n = n, .index = nearest});
+        k->nearest(&(struct nearest){.type = s->type,
+                                     .w = s->centroids,
+                                     .bias = s->bias,
+                                     .d = s->width,
+                                     .k = s->k,
+                                     .x = y + s->at,
+                                     .ldx = stride,
+                                     .n = n,
+                                     .index = nearest});
         for (size_t i = 0; i < n; i++) {
             uint8_t *code = codes + i * row_step + s->first * stage_step;
             *code = (uint8_t)(s->k > z->k ? nearest[i] / z->k : nearest[i]);
@@ -128,8 +163,8 @@ static void encode_stages(const struct kernels *k, const struct quantiser *z, ui
     }
 }
 
-void quantiser_encode(const struct kernels *k, const struct quantiser *z, uint8_t *codes, size_t row_step, size_t stage_step, const float *x,
-                      size_t stride, size_t n) {
+void quantiser_encode(const struct kernels *k, const struct quantiser *z, uint8_t *codes,
+                      size_t row_step, size_t stage_step, const float *x, size_t stride, size_t n) {
     float y[ROWS * QUANTISER_DIM];
     for (size_t count; n; n -= count, x += count * stride, codes += count * row_step) {
         count = n < ROWS ? n : ROWS;
@@ -141,8 +176,10 @@ void quantiser_encode(const struct kernels *k, const struct quantiser *z, uint8_
     }
 }
 
-/* x[D] = yhat of one row: the centroids' numbers are gathered as f16 and turned into float32 together. */
-static void add_centroids(const struct kernels *k, const struct quantiser *z, float *x, const uint8_t *codes, size_t stage_step) {
+/* x[D] = yhat of one row: the centroids' numbers are gathered as f16 and turned into float32
+ * together. */
+static void add_centroids(const struct kernels *k, const struct quantiser *z, float *x,
+                          const uint8_t *codes, size_t stage_step) {
     uint16_t gathered[QUANTISER_DIM];
     float part[QUANTISER_DIM];
     memset(x, 0, z->dim * sizeof *x);
@@ -159,27 +196,39 @@ static void add_centroids(const struct kernels *k, const struct quantiser *z, fl
     }
 }
 
-void quantiser_decode(const struct kernels *k, const struct quantiser *z, float *xhat, const uint8_t *codes, size_t row_step, size_t stage_step,
-                      size_t n) {
+void quantiser_decode(const struct kernels *k, const struct quantiser *z, float *xhat,
+                      const uint8_t *codes, size_t row_step, size_t stage_step, size_t n) {
     static const float keep[ROWS] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     float y[ROWS * QUANTISER_DIM];
     size_t D = z->dim;
     for (size_t count; n; n -= count, xhat += count * D, codes += count * row_step) {
         count = n < ROWS ? n : ROWS;
-        for (size_t i = 0; i < count; i++) add_centroids(k, z, (z->inverse ? y : xhat) + i * D, codes + i * row_step, stage_step);
+        for (size_t i = 0; i < count; i++)
+            add_centroids(k, z, (z->inverse ? y : xhat) + i * D, codes + i * row_step, stage_step);
         if (!z->inverse) continue;
         for (size_t i = 0; i < count; i++) k->to_f32(DTYPE_F16, xhat + i * D, z->mean, D);
-        k->strided_product(&(struct strided_product){.rows = count, .depth = D, .cols = D, .y = xhat, .ldy = D, .keep = keep, .a = y, .a_row = D,
-                                                     .a_step = 1, .b = z->back, .ldb = D});
+        k->strided_product(&(struct strided_product){.rows = count,
+                                                     .depth = D,
+                                                     .cols = D,
+                                                     .y = xhat,
+                                                     .ldy = D,
+                                                     .keep = keep,
+                                                     .a = y,
+                                                     .a_row = D,
+                                                     .a_step = 1,
+                                                     .b = z->back,
+                                                     .ldb = D});
     }
 }
 
 /* Does stage b lie behind a, in the space and in memory, and is it as wide? */
 static bool follows(const struct quantiser_stage *a, const struct quantiser_stage *b, size_t k) {
-    return b->width == a->width && b->at == a->at + a->width && b->centroids == a->centroids + a->width * k;
+    return b->width == a->width && b->at == a->at + a->width &&
+           b->centroids == a->centroids + a->width * k;
 }
 
-float quantiser_tables(const struct kernels *k, const struct quantiser *z, float *table, const float *q) {
+float quantiser_tables(const struct kernels *k, const struct quantiser *z, float *table,
+                       const float *q) {
     float turned[QUANTISER_DIM], common = 0;
     size_t D = z->dim;
     if (z->inverse) {
@@ -195,7 +244,8 @@ float quantiser_tables(const struct kernels *k, const struct quantiser *z, float
     return common;
 }
 
-void quantiser_mix(const struct kernels *k, const struct quantiser *z, float *out, const uint32_t *sum, float all, float unit) {
+void quantiser_mix(const struct kernels *k, const struct quantiser *z, float *out,
+                   const uint32_t *sum, float all, float unit) {
     float y[QUANTISER_DIM] = {0}, part[QUANTISER_DIM];
     size_t D = z->dim;
     for (size_t j = 0; j < z->n; j++, sum += z->k) {

@@ -7,7 +7,8 @@
 #include "attention/linalg.h"
 #include "base/interrupt.h"
 
-/* SEEDED: assignments of k-means before the rounds; a round: codes, centroids, and but for the last FIXED a rotation. BLOCK: rows summed in float32. */
+/* SEEDED: assignments of k-means before the rounds; a round: codes, centroids, and but for the last
+ * FIXED a rotation. BLOCK: rows summed in float32. */
 enum { SEEDED = 6, ROUNDS = 12, FIXED = 2, SWEEPS = 3, BLOCK = 256 };
 
 struct learner {
@@ -16,11 +17,12 @@ struct learner {
     unsigned parts;
     size_t codes, depth, K;
     size_t at[QUANTISER_STAGES], width[QUANTISER_STAGES];
-    double *a, *b;                      /* [D][D] A and B so far */
-    double *s, *t, *u, *v;              /* [D][D] work */
-    float *mean;                        /* [D] as f16 holds it */
-    float *x, *y, *left;                /* [n][D] rows less the mean; in the learned space; what codes leave of that */
-    float *small;                       /* [D][D] */
+    double *a, *b;         /* [D][D] A and B so far */
+    double *s, *t, *u, *v; /* [D][D] work */
+    float *mean;           /* [D] as f16 holds it */
+    float *x, *y,
+        *left;    /* [n][D] rows less the mean; in the learned space; what codes leave of that */
+    float *small; /* [D][D] */
     float *centroids[QUANTISER_STAGES]; /* [width][K] */
     float *sums, *bias;                 /* [D][points], [points] of a search: up to 256, or K */
     double *sum, *mass;                 /* [D][K], [K] */
@@ -31,7 +33,8 @@ struct learner {
 
 /* ---- ranges ---- */
 
-/* What `bits` bits leave of normal numbers of variances e[n], falling: the m strongest all at the water level, the rest whole. */
+/* What `bits` bits leave of normal numbers of variances e[n], falling: the m strongest all at the
+ * water level, the rest whole. */
 static double distortion(const double *e, size_t n, double bits) {
     double best = 0, logs = 0, rest = 0;
     for (size_t i = 0; i < n; i++) best += e[i];
@@ -54,7 +57,8 @@ static void find_cuts(struct quantiser_cuts *c, const double *variance, size_t n
         for (size_t i = j + 1; i <= n; i++) {
             double piece = distortion(variance + j, i - j, bits);
             for (size_t g = 1; g <= ranges; g++)
-                if (c->cost[g - 1][j] + piece < c->cost[g][i]) c->cost[g][i] = c->cost[g - 1][j] + piece, c->cut[g][i] = j;
+                if (c->cost[g - 1][j] + piece < c->cost[g][i])
+                    c->cost[g][i] = c->cost[g - 1][j] + piece, c->cut[g][i] = j;
         }
 }
 
@@ -80,7 +84,8 @@ static void roots(const struct learner *l, double *root, double *inverse) {
     for (size_t r = 0; r < D; r++) {
         const double *v = l->t + r * D, x = sqrt(e[r] > 1e-9 ? e[r] : 1e-9);
         for (size_t i = 0; i < D; i++)
-            for (size_t j = 0; j < D; j++) root[i * D + j] += v[i] * v[j] * x, inverse[i * D + j] += v[i] * v[j] / x;
+            for (size_t j = 0; j < D; j++)
+                root[i * D + j] += v[i] * v[j] * x, inverse[i * D + j] += v[i] * v[j] / x;
     }
 }
 
@@ -104,9 +109,18 @@ static void moments(const struct learner *l, const float *a, const float *b, dou
     memset(s, 0, D * D * sizeof *s);
     for (size_t begin = 0; begin < l->rows->n; begin += BLOCK) {
         size_t n = l->rows->n - begin < BLOCK ? l->rows->n - begin : BLOCK;
-        for (size_t i = 0; i < n * D; i++) weighted[i] = l->rows->weight[begin + i / D] * a[begin * D + i];
-        l->k->strided_product(&(struct strided_product){.rows = D, .depth = n, .cols = D, .y = l->small, .ldy = D, .a = weighted, .a_row = 1,
-                                                        .a_step = D, .b = b + begin * D, .ldb = D});
+        for (size_t i = 0; i < n * D; i++)
+            weighted[i] = l->rows->weight[begin + i / D] * a[begin * D + i];
+        l->k->strided_product(&(struct strided_product){.rows = D,
+                                                        .depth = n,
+                                                        .cols = D,
+                                                        .y = l->small,
+                                                        .ldy = D,
+                                                        .a = weighted,
+                                                        .a_row = 1,
+                                                        .a_step = D,
+                                                        .b = b + begin * D,
+                                                        .ldb = D});
         for (size_t i = 0; i < D * D; i++) s[i] += (double)l->small[i];
     }
 }
@@ -120,8 +134,9 @@ static void transpose(size_t n, double *a) {
         }
 }
 
-/* A = U H^(1/2), B = U H^(-1/2); e[D] the variances of the rows in that space, times their weights. The rows of U are the principal directions of the
- * rows in the metric, strongest first, or without LEARN_DIRECTIONS U is the identity. */
+/* A = U H^(1/2), B = U H^(-1/2); e[D] the variances of the rows in that space, times their weights.
+ * The rows of U are the principal directions of the rows in the metric, strongest first, or without
+ * LEARN_DIRECTIONS U is the identity. */
 static void find_directions(struct learner *l, double *e) {
     size_t D = l->rows->dim;
     roots(l, l->u, l->v);
@@ -142,8 +157,8 @@ static void find_directions(struct learner *l, double *e) {
     for (size_t i = 0; i < D; i++) e[i] = e[i] > 0 ? e[i] : 0;
 }
 
-/* Directions, strongest first, to ranges of these widths, each to the one whose variances so far have the least product and that has room: the
- * rows of A and B in that order. */
+/* Directions, strongest first, to ranges of these widths, each to the one whose variances so far
+ * have the least product and that has room: the rows of A and B in that order. */
 static void balance(struct learner *l, const double *e, const size_t *width, size_t ranges) {
     size_t D = l->rows->dim, first[QUANTISER_STAGES], filled[QUANTISER_STAGES] = {0};
     double product[QUANTISER_STAGES] = {0};
@@ -155,7 +170,8 @@ static void balance(struct learner *l, const double *e, const size_t *width, siz
         for (size_t g = 0; g < ranges; g++)
             if (filled[g] < width[g] && (best == ranges || product[g] < product[best])) best = g;
         size_t to = first[best] + filled[best]++;
-        product[best] += log(e[i] > 1e-30 ? e[i] : 1e-30) - log(e[D - 1] > 1e-30 ? e[D - 1] : 1e-30); /* so that it grows */
+        product[best] += log(e[i] > 1e-30 ? e[i] : 1e-30) -
+                         log(e[D - 1] > 1e-30 ? e[D - 1] : 1e-30); /* so that it grows */
         memcpy(l->a + to * D, l->s + i * D, D * sizeof *l->a);
         memcpy(l->b + to * D, l->t + i * D, D * sizeof *l->b);
     }
@@ -170,32 +186,51 @@ static void find_space(struct learner *l) {
         quantiser_ranges(l->cuts, e, D, ranges, (double)l->depth * log2((double)l->K), width);
     else
         for (size_t g = 0; g < ranges; g++) width[g] = D * (g + 1) / ranges - D * g / ranges;
-    if ((l->parts & (LEARN_DIRECTIONS | LEARN_RANGES)) == LEARN_DIRECTIONS) balance(l, e, width, ranges);
+    if ((l->parts & (LEARN_DIRECTIONS | LEARN_RANGES)) == LEARN_DIRECTIONS)
+        balance(l, e, width, ranges);
     for (size_t g = 0; g < ranges; at += width[g++])
-        for (size_t i = 0; i < l->depth; i++) l->at[g * l->depth + i] = at, l->width[g * l->depth + i] = width[g];
+        for (size_t i = 0; i < l->depth; i++)
+            l->at[g * l->depth + i] = at, l->width[g * l->depth + i] = width[g];
 }
 
 /* y = A x */
 static void transform(struct learner *l) {
     size_t D = l->rows->dim;
     for (size_t i = 0; i < D * D; i++) l->small[i] = (float)l->a[i % D * D + i / D];
-    l->k->strided_product(&(struct strided_product){.rows = l->rows->n, .depth = D, .cols = D, .y = l->y, .ldy = D, .a = l->x, .a_row = D,
-                                                    .a_step = 1, .b = l->small, .ldb = D});
+    l->k->strided_product(&(struct strided_product){.rows = l->rows->n,
+                                                    .depth = D,
+                                                    .cols = D,
+                                                    .y = l->y,
+                                                    .ldy = D,
+                                                    .a = l->x,
+                                                    .a_row = D,
+                                                    .a_step = 1,
+                                                    .b = l->small,
+                                                    .ldb = D});
 }
 
 /* ---- codes and centroids ---- */
 
-/* The codes of stage j that are nearest to what is left; with it those of the next where quantiser_encode searches both together. Returns how many. */
+/* The codes of stage j that are nearest to what is left; with it those of the next where
+ * quantiser_encode searches both together. Returns how many. */
 static size_t assign(struct learner *l, size_t j, bool pairs) {
     size_t D = l->rows->dim, n = l->rows->n, K = l->K, width = l->width[j];
     uint32_t *code = l->code + j * n;
-    bool pair = pairs && j + 1 < l->codes && quantiser_pairs(l->at[j], width, l->at[j + 1], l->width[j + 1], K);
+    bool pair = pairs && j + 1 < l->codes &&
+                quantiser_pairs(l->at[j], width, l->at[j + 1], l->width[j + 1], K);
     const float *points = pair ? l->sums : l->centroids[j];
     size_t count = pair ? K * K : K;
     if (pair) quantiser_sums(l->sums, l->centroids[j], l->centroids[j + 1], width, K);
     kmeans_bias(points, width, count, l->bias);
-    l->k->nearest(&(struct nearest){.type = DTYPE_F32, .w = points, .bias = l->bias, .d = width, .k = count, .x = l->left + l->at[j], .ldx = D,
-                                    .n = n, .index = code});
+    l->k->nearest(&(struct nearest){.type = DTYPE_F32,
+                                    .w = points,
+                                    .bias = l->bias,
+                                    .d = width,
+                                    .k = count,
+                                    .x = l->left + l->at[j],
+                                    .ldx = D,
+                                    .n = n,
+                                    .index = code});
     for (size_t i = 0; i < n && pair; i++) {
         code[n + i] = code[i] % (uint32_t)K;
         code[i] /= (uint32_t)K;
@@ -213,12 +248,18 @@ static void subtract(struct learner *l, size_t j) {
     }
 }
 
-static void start_over(struct learner *l) { memcpy(l->left, l->y, l->rows->n * l->rows->dim * sizeof *l->left); }
+static void start_over(struct learner *l) {
+    memcpy(l->left, l->y, l->rows->n * l->rows->dim * sizeof *l->left);
+}
 
 static void seed(struct learner *l, uint64_t seed, uint64_t stream) {
     start_over(l);
     for (size_t j = 0; j < l->codes; j++) {
-        struct kmeans_points p = {.x = l->left + l->at[j], .stride = l->rows->dim, .n = l->rows->n, .d = l->width[j], .weight = l->rows->weight,
+        struct kmeans_points p = {.x = l->left + l->at[j],
+                                  .stride = l->rows->dim,
+                                  .n = l->rows->n,
+                                  .d = l->width[j],
+                                  .weight = l->rows->weight,
                                   .iterations = SEEDED};
         kmeans(l->k, &p, l->K, seed, stream * QUANTISER_STAGES + j, l->centroids[j], l->kmeans);
         assign(l, j, false);
@@ -232,7 +273,8 @@ static void encode(struct learner *l) {
         for (size_t count = assign(l, j, true); count; count--) subtract(l, j++);
 }
 
-/* Centroids of stage j move by the mean of what is left of their rows, and with them what is left. A centroid without rows stays. */
+/* Centroids of stage j move by the mean of what is left of their rows, and with them what is left.
+ * A centroid without rows stays. */
 static void move(struct learner *l, size_t j) {
     size_t D = l->rows->dim, n = l->rows->n, K = l->K, width = l->width[j];
     memset(l->sum, 0, width * K * sizeof *l->sum);
@@ -251,7 +293,8 @@ static void move(struct learner *l, size_t j) {
             l->sum[c * width + r] = step;
         }
     for (size_t i = 0; i < n; i++)
-        for (size_t r = 0; r < width; r++) l->left[i * D + l->at[j] + r] -= (float)l->sum[l->code[j * n + i] * width + r];
+        for (size_t r = 0; r < width; r++)
+            l->left[i * D + l->at[j] + r] -= (float)l->sum[l->code[j * n + i] * width + r];
 }
 
 static void move_all(struct learner *l) {
@@ -259,12 +302,13 @@ static void move_all(struct learner *l) {
         for (size_t j = 0; j < l->codes; j++) move(l, j);
 }
 
-/* The rotation that brings the rows nearest to what their codes stand for: A and B are turned by it. */
+/* The rotation that brings the rows nearest to what their codes stand for: A and B are turned by
+ * it. */
 static void rotate(struct learner *l) {
     size_t D = l->rows->dim, n = l->rows->n * D;
     for (size_t i = 0; i < n; i++) l->y[i] -= l->left[i]; /* yhat */
-    moments(l, l->x, l->y, l->s); /* left is overwritten from here on */
-    linalg_product(D, l->a, l->s, l->t); /* sum y yhat^T */
+    moments(l, l->x, l->y, l->s);                         /* left is overwritten from here on */
+    linalg_product(D, l->a, l->s, l->t);                  /* sum y yhat^T */
     linalg_procrustes(D, l->t, l->u, l->v);
     transpose(D, l->u);
     linalg_product(D, l->u, l->a, l->s);
@@ -276,15 +320,19 @@ static void rotate(struct learner *l) {
 
 /* ---- */
 
-static int no_memory(struct err *e) { return err_set(e, ERR_FAILED, "out of memory for learning a codebook"); }
+static int no_memory(struct err *e) {
+    return err_set(e, ERR_FAILED, "out of memory for learning a codebook");
+}
 
 static bool allocate(struct learner *l, struct arena *a) {
     size_t D = l->rows->dim, n = l->rows->n, points = l->K > 256 ? l->K : 256;
     double **squares[] = {&l->a, &l->b, &l->s, &l->t, &l->u, &l->v};
     float **all[] = {&l->x, &l->y, &l->left};
     bool ok = true;
-    for (size_t i = 0; i < sizeof squares / sizeof *squares; i++) ok = (*squares[i] = arena_alloc(a, D * D, sizeof(double))) && ok;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) ok = (*all[i] = arena_alloc(a, (n < BLOCK ? BLOCK : n) * D, sizeof(float))) && ok;
+    for (size_t i = 0; i < sizeof squares / sizeof *squares; i++)
+        ok = (*squares[i] = arena_alloc(a, D * D, sizeof(double))) && ok;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        ok = (*all[i] = arena_alloc(a, (n < BLOCK ? BLOCK : n) * D, sizeof(float))) && ok;
     l->mean = arena_alloc(a, D, sizeof *l->mean);
     l->small = arena_alloc(a, D * D, sizeof *l->small);
     l->bias = arena_alloc(a, points, sizeof *l->bias);
@@ -308,7 +356,8 @@ static bool to_f16(uint16_t *bits, const float *x, size_t n) {
 }
 
 /* B as f16 holds it, and A to match. */
-static int settle(struct learner *l, struct learned_quantiser *out, struct arena *a, struct err *e) {
+static int settle(struct learner *l, struct learned_quantiser *out, struct arena *a,
+                  struct err *e) {
     size_t D = l->rows->dim;
     out->inverse = arena_alloc(a, D * D, sizeof *out->inverse);
     out->mean = arena_alloc(a, D, sizeof *out->mean);
@@ -316,22 +365,26 @@ static int settle(struct learner *l, struct learned_quantiser *out, struct arena
     for (size_t i = 0; i < D * D; i++) l->small[i] = (float)l->b[i];
     bool finite = to_f16(out->inverse, l->small, D * D) && to_f16(out->mean, l->mean, D);
     for (size_t i = 0; i < D * D; i++) l->s[i] = (double)f16_to_f32(out->inverse[i]);
-    if (!finite || !linalg_inverse(D, l->s, l->a)) return err_set(e, ERR_FAILED, "f16 cannot hold the transform of the keys");
+    if (!finite || !linalg_inverse(D, l->s, l->a))
+        return err_set(e, ERR_FAILED, "f16 cannot hold the transform of the keys");
     transpose(D, l->a);
     transform(l);
     return OK;
 }
 
-static int copy_centroids(struct learner *l, struct learned_quantiser *out, struct arena *a, struct err *e) {
+static int copy_centroids(struct learner *l, struct learned_quantiser *out, struct arena *a,
+                          struct err *e) {
     out->stages = arena_zalloc(a, l->codes, sizeof *out->stages);
     if (!out->stages) return no_memory(e);
     for (size_t j = 0; j < l->codes; j++) {
         size_t n = l->width[j] * l->K;
         uint16_t *bits = arena_alloc(a, n, sizeof *bits);
         if (!bits) return no_memory(e);
-        if (!to_f16(bits, l->centroids[j], n)) return err_set(e, ERR_FAILED, "f16 cannot hold the centroids of the keys");
+        if (!to_f16(bits, l->centroids[j], n))
+            return err_set(e, ERR_FAILED, "f16 cannot hold the centroids of the keys");
         for (size_t i = 0; i < n; i++) l->centroids[j][i] = f16_to_f32(bits[i]);
-        out->stages[j] = (struct quantiser_stage){.at = l->at[j], .width = l->width[j], .centroids = bits};
+        out->stages[j] =
+            (struct quantiser_stage){.at = l->at[j], .width = l->width[j], .centroids = bits};
     }
     return OK;
 }
@@ -347,13 +400,15 @@ static double weighted_square(const struct learner *l, const float *rows) {
     return sum;
 }
 
-static int learn(struct learner *l, struct learned_quantiser *out, uint64_t seed_number, uint64_t stream, struct arena *a, struct err *e) {
+static int learn(struct learner *l, struct learned_quantiser *out, uint64_t seed_number,
+                 uint64_t stream, struct arena *a, struct err *e) {
     subtract_mean(l);
     find_space(l);
     transform(l);
     seed(l, seed_number, stream);
     for (int round = 0; round < ROUNDS; round++) {
-        if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written");
+        if (interrupt_pending())
+            return err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written");
         int rc = round == ROUNDS - FIXED ? settle(l, out, a, e) : OK;
         if (rc) return rc;
         encode(l);
@@ -368,10 +423,12 @@ static int learn(struct learner *l, struct learned_quantiser *out, uint64_t seed
     return OK;
 }
 
-int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows, unsigned parts, size_t codes, size_t depth, size_t k, uint64_t seed_number,
-                    uint64_t stream, const struct kernels *kernels, struct arena *arena, struct err *e) {
+int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows, unsigned parts,
+                    size_t codes, size_t depth, size_t k, uint64_t seed_number, uint64_t stream,
+                    const struct kernels *kernels, struct arena *arena, struct err *e) {
     struct arena scratch = {0};
-    struct learner l = {.rows = rows, .k = kernels, .parts = parts, .codes = codes, .depth = depth, .K = k};
+    struct learner l = {
+        .rows = rows, .k = kernels, .parts = parts, .codes = codes, .depth = depth, .K = k};
     int rc = allocate(&l, &scratch) ? OK : no_memory(e);
     if (!rc) {
         for (size_t j = 0; j < codes && !rc; j++) { /* of any width that may come */
@@ -384,9 +441,11 @@ int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows
     return rc;
 }
 
-int quantiser_costs(double *cost, const struct learn_rows *rows, size_t most, size_t k, const struct kernels *kernels, struct err *e) {
+int quantiser_costs(double *cost, const struct learn_rows *rows, size_t most, size_t k,
+                    const struct kernels *kernels, struct err *e) {
     struct arena scratch = {0};
-    struct learner l = {.rows = rows, .k = kernels, .parts = LEARN_ALL, .codes = 1, .depth = 1, .K = k};
+    struct learner l = {
+        .rows = rows, .k = kernels, .parts = LEARN_ALL, .codes = 1, .depth = 1, .K = k};
     double variance[QUANTISER_DIM];
     int rc = allocate(&l, &scratch) ? OK : no_memory(e);
     if (!rc) {

@@ -1,5 +1,6 @@
-/* Learning a quantiser (quantiser.h) from a head's rows: a metric, weights, principal directions, ranges of uneven widths, and centroids by k-means and
- * Procrustes rotations in turn. Everything runs on the calling thread; the result depends on the arguments alone. */
+/* Learning a quantiser (quantiser.h) from a head's rows: a metric, weights, principal directions,
+ * ranges of uneven widths, and centroids by k-means and Procrustes rotations in turn. Everything
+ * runs on the calling thread; the result depends on the arguments alone. */
 #ifndef LOOKAT_ATTENTION_QUANTISER_LEARN_H
 #define LOOKAT_ATTENTION_QUANTISER_LEARN_H
 
@@ -8,31 +9,46 @@
 struct learn_rows {
     const float *x;       /* [n][D] finite */
     const float *weight;  /* [n] >= 0, not all 0 */
-    const double *metric; /* H [D][D], symmetric and positive definite: the error of a row is (x - xhat)^T H (x - xhat) */
+    const double *metric; /* H [D][D], symmetric and positive definite: the error of a row is (x -
+                             xhat)^T H (x - xhat) */
     size_t n, dim;
 };
 
-/* Parts of it that can be left out, to see what each is worth. Without METRIC and WEIGHTS the caller gives the identity and ones. DIRECTIONS:
- * principal directions of the rows in the metric, else the dimensions as they are. RANGES: widths by quantiser_ranges, else all about the same; of
- * principal directions the allocation of optimised product quantisation (Ge et al. 2013, 3.2.3) then balances them. ROTATION: rounds have one. */
-enum learn_parts { LEARN_METRIC = 1, LEARN_WEIGHTS = 2, LEARN_DIRECTIONS = 4, LEARN_RANGES = 8, LEARN_ROTATION = 16, LEARN_ALL = 31 };
+/* Parts of it that can be left out, to see what each is worth. Without METRIC and WEIGHTS the
+ * caller gives the identity and ones. DIRECTIONS: principal directions of the rows in the metric,
+ * else the dimensions as they are. RANGES: widths by quantiser_ranges, else all about the same; of
+ * principal directions the allocation of optimised product quantisation (Ge et al. 2013, 3.2.3)
+ * then balances them. ROTATION: rounds have one. */
+enum learn_parts {
+    LEARN_METRIC = 1,
+    LEARN_WEIGHTS = 2,
+    LEARN_DIRECTIONS = 4,
+    LEARN_RANGES = 8,
+    LEARN_ROTATION = 16,
+    LEARN_ALL = 31
+};
 
 /* What is learned: in memory of the caller's arena. */
 struct learned_quantiser {
     uint16_t *inverse, *mean;       /* [D][D], [D] */
     struct quantiser_stage *stages; /* [codes] */
-    double error, variance;         /* sums over the rows, weighted, in the metric: of what codes lose, and about the mean */
+    double error, variance; /* sums over the rows, weighted, in the metric: of what codes lose, and
+                               about the mean */
 };
 
-/* The parts (of enum learn_parts) of a quantiser with `codes` stages of k centroids in codes / depth ranges, each of which has `depth` stages one
- * after another (depth divides codes; 1: a product quantiser); codes / depth <= D. ERR_FAILED without memory or for numbers that f16 cannot hold;
- * ERR_INTERRUPTED after Ctrl-C. */
-int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows, unsigned parts, size_t codes, size_t depth, size_t k, uint64_t seed,
-                    uint64_t stream, const struct kernels *kernels, struct arena *arena, struct err *e);
+/* The parts (of enum learn_parts) of a quantiser with `codes` stages of k centroids in codes /
+ * depth ranges, each of which has `depth` stages one after another (depth divides codes; 1: a
+ * product quantiser); codes / depth <= D. ERR_FAILED without memory or for numbers that f16 cannot
+ * hold; ERR_INTERRUPTED after Ctrl-C. */
+int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows, unsigned parts,
+                    size_t codes, size_t depth, size_t k, uint64_t seed, uint64_t stream,
+                    const struct kernels *kernels, struct arena *arena, struct err *e);
 
-/* cost[m - 1], m = 1 .. most <= D: what m codes leave of the rows by that bound, the sum of quantiser_ranges for m ranges of the principal directions'
- * variances, in one unit for all m. ERR_FAILED without memory. */
-int quantiser_costs(double *cost, const struct learn_rows *rows, size_t most, size_t k, const struct kernels *kernels, struct err *e);
+/* cost[m - 1], m = 1 .. most <= D: what m codes leave of the rows by that bound, the sum of
+ * quantiser_ranges for m ranges of the principal directions' variances, in one unit for all m.
+ * ERR_FAILED without memory. */
+int quantiser_costs(double *cost, const struct learn_rows *rows, size_t most, size_t k,
+                    const struct kernels *kernels, struct err *e);
 
 /* Work of quantiser_ranges, 267 KB: too much for small stacks. cost[g][i]: of the first i numbers
  * in g pieces, the last of which begins at cut[g][i]. */
@@ -41,9 +57,11 @@ struct quantiser_cuts {
     size_t cut[QUANTISER_STAGES + 1][QUANTISER_DIM + 1];
 };
 
-/* Cuts variance[n], falling, into `ranges` pieces, width[ranges] >= 1 each, such that the sum over the pieces of the distortion that `bits` bits leave of
- * independent normal numbers of these variances (reverse water-filling: Cover and Thomas, Elements of Information Theory, 10.3) is least.
- * Dynamic programming over the ends of pieces: n^2 ranges / 2 steps of it, and n^2 / 2 distortions. Returns the sum. */
+/* Cuts variance[n], falling, into `ranges` pieces, width[ranges] >= 1 each, such that the sum over
+ * the pieces of the distortion that `bits` bits leave of independent normal numbers of these
+ * variances (reverse water-filling: Cover and Thomas, Elements of Information Theory, 10.3) is
+ * least. Dynamic programming over the ends of pieces: n^2 ranges / 2 steps of it, and n^2 / 2
+ * distortions. Returns the sum. */
 double quantiser_ranges(struct quantiser_cuts *c, const double *variance, size_t n, size_t ranges,
                         double bits, size_t *width);
 

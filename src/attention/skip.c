@@ -44,7 +44,8 @@ double skip_choose(float *marks, const float *p, size_t n, size_t rows, double b
     for (; power >= 0 && left_out + sums[power] <= bound; power--) left_out += sums[power];
     for (size_t b = 0; b < blocks; b++) {
         int own = power_of(marks[b]);
-        bool whole = own > power && own < POWERS, some = own == power && left_out + marks[b] <= bound;
+        bool whole = own > power && own < POWERS,
+             some = own == power && left_out + marks[b] <= bound;
         if (some) left_out += marks[b];
         if (whole || some) marks[b] = -1;
     }

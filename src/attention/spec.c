@@ -15,7 +15,8 @@ struct reader {
     struct err *e;
 };
 
-/* The part before the first `c`, which is taken off *t together with it; all of *t where there is none. */
+/* The part before the first `c`, which is taken off *t together with it; all of *t where there is
+ * none. */
 static struct text cut(struct text *t, char c, bool *found) {
     const char *at = t->n ? memchr(t->s, c, t->n) : NULL;
     struct text head = {t->s, at ? (size_t)(at - t->s) : t->n};
@@ -25,7 +26,9 @@ static struct text cut(struct text *t, char c, bool *found) {
     return head;
 }
 
-static bool is(struct text t, const char *word) { return t.n == strlen(word) && memcmp(t.s, word, t.n) == 0; }
+static bool is(struct text t, const char *word) {
+    return t.n == strlen(word) && memcmp(t.s, word, t.n) == 0;
+}
 
 static int shown(struct text t) { return t.n < 40 ? (int)t.n : 40; }
 
@@ -76,7 +79,8 @@ static int unknown_codec(const struct reader *r, struct text name, bool values) 
     size_t at = 0;
     for (size_t i = 0; kv_codec_at(i) && at < sizeof known; i++)
         if (values ? kv_codec_at(i)->values : kv_codec_at(i)->keys)
-            at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", at ? ", " : "", kv_codec_at(i)->name);
+            at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", at ? ", " : "",
+                                   kv_codec_at(i)->name);
     return err_set(
         r->e, ERR_USAGE,
         "--attn %.40s: '%.*s' is not a codec for %s; known: %s (lookat help attn explains)",
@@ -103,13 +107,16 @@ static bool listed(const char *list, struct text word) {
 enum { KEYS_MAX = 65536 };
 
 /* sink=, window=, exact= */
-static int read_few(const struct reader *r, struct codec_options *o, struct text name, struct text value) {
+static int read_few(const struct reader *r, struct codec_options *o, struct text name,
+                    struct text value) {
     size_t x = 0, *to = is(name, "sink") ? &o->sink : is(name, "window") ? &o->window : &o->exact;
     bool ok = read_number(value, &x);
     if (to == &o->exact && !(ok && (x == 8 || x == 16)))
-        return err_set(r->e, ERR_USAGE, "--attn %.40s: exact=%.*s, expected 8 or 16 bits", r->spec, shown(value), value.s);
+        return err_set(r->e, ERR_USAGE, "--attn %.40s: exact=%.*s, expected 8 or 16 bits", r->spec,
+                       shown(value), value.s);
     if (!ok || x > KEYS_MAX)
-        return err_set(r->e, ERR_USAGE, "--attn %.40s: %.*s=%.*s, expected 0 to %d keys", r->spec, shown(name), name.s, shown(value), value.s, (int)KEYS_MAX);
+        return err_set(r->e, ERR_USAGE, "--attn %.40s: %.*s=%.*s, expected 0 to %d keys", r->spec,
+                       shown(name), name.s, shown(value), value.s, (int)KEYS_MAX);
     *to = to == &o->exact && x == 16 ? 0 : x;
     return OK;
 }
@@ -121,18 +128,29 @@ static int read_skip(const struct reader *r, struct codec_options *o, struct tex
     bool plain = digits[0] && strspn(digits, "0123456789.eE-") == value.n;
     double x = plain ? strtod(digits, &end) : -1;
     if (end == digits || *end || !(x >= 0 && x < 1))
-        return err_set(r->e, ERR_USAGE, "--attn %.40s: skip=%.*s, expected a probability below 1, as in skip=1e-4", r->spec, shown(value), value.s);
+        return err_set(r->e, ERR_USAGE,
+                       "--attn %.40s: skip=%.*s, expected a probability below 1, as in skip=1e-4",
+                       r->spec, shown(value), value.s);
     o->skip = x;
     return OK;
 }
 
 /* Where a numeric option is kept; NULL for a flag or an unknown name. */
 static size_t *number_option(struct codec_options *o, struct text name) {
-    return is(name, "m") ? &o->m : is(name, "bytes") ? &o->bytes : is(name, "k") ? &o->k : is(name, "bits") ? &o->bits : is(name, "group") ? &o->group
-           : is(name, "table") ? &o->table : NULL;
+    return is(name, "m")       ? &o->m
+           : is(name, "bytes") ? &o->bytes
+           : is(name, "k")     ? &o->k
+           : is(name, "bits")  ? &o->bits
+           : is(name, "group") ? &o->group
+           : is(name, "table") ? &o->table
+                               : NULL;
 }
 static bool *flag_option(struct codec_options *o, struct text name) {
-    return is(name, "rotate") ? &o->rotate : is(name, "center") ? &o->center : is(name, "plain") ? &o->plain : is(name, "learned") ? &o->learned : NULL;
+    return is(name, "rotate")    ? &o->rotate
+           : is(name, "center")  ? &o->center
+           : is(name, "plain")   ? &o->plain
+           : is(name, "learned") ? &o->learned
+                                 : NULL;
 }
 
 static int read_option(const struct reader *r, struct codec *c, struct text option) {
@@ -149,9 +167,12 @@ static int read_option(const struct reader *r, struct codec *c, struct text opti
     size_t *number = number_option(&c->o, name);
     if (number) {
         if (has_value && read_number(option, number) && *number) return OK;
-        return err_set(r->e, ERR_USAGE, "--attn %.40s: option %.*s needs a number, as in %.*s=4", r->spec, shown(name), name.s, shown(name), name.s);
+        return err_set(r->e, ERR_USAGE, "--attn %.40s: option %.*s needs a number, as in %.*s=4",
+                       r->spec, shown(name), name.s, shown(name), name.s);
     }
-    if (has_value) return err_set(r->e, ERR_USAGE, "--attn %.40s: option %.*s takes no value", r->spec, shown(name), name.s);
+    if (has_value)
+        return err_set(r->e, ERR_USAGE, "--attn %.40s: option %.*s takes no value", r->spec,
+                       shown(name), name.s);
     *flag_option(&c->o, name) = true;
     return OK;
 }
@@ -176,40 +197,50 @@ static int read_codec(const struct reader *r, struct text t, bool values, struct
 }
 
 /* FIRST | FIRST-[LAST] */
-static int read_layers(const struct reader *r, struct text t, size_t n_layer, size_t *first, size_t *last) {
+static int read_layers(const struct reader *r, struct text t, size_t n_layer, size_t *first,
+                       size_t *last) {
     bool range;
     struct text whole = t, begin = cut(&t, '-', &range);
     bool ok = read_number(begin, first);
     *last = range ? n_layer - 1 : *first;
     if (range && t.n) ok = read_number(t, last) && ok;
     if (ok && *first <= *last && *last < n_layer) return OK;
-    return err_set(r->e, ERR_USAGE, "--attn %.40s: '%.*s' are not layers, expected FIRST or FIRST-LAST of 0 to %zu", r->spec, shown(whole),
-                   whole.s, n_layer - 1);
+    return err_set(r->e, ERR_USAGE,
+                   "--attn %.40s: '%.*s' are not layers, expected FIRST or FIRST-LAST of 0 to %zu",
+                   r->spec, shown(whole), whole.s, n_layer - 1);
 }
 
-int spec_parse(const char *spec, size_t n_layer, struct codec *keys, struct codec *values, struct err *e) {
+int spec_parse(const char *spec, size_t n_layer, struct codec *keys, struct codec *values,
+               struct err *e) {
     struct reader r = {spec, e};
     struct text rest = {spec, strlen(spec)};
     bool more = true;
     for (size_t l = 0; l < n_layer; l++) keys[l].ops = NULL;
     while (more) {
         bool some_layers, has_values;
-        struct text part = cut(&rest, '+', &more), codecs = cut(&part, '@', &some_layers), key_text = cut(&codecs, '/', &has_values);
+        struct text part = cut(&rest, '+', &more), codecs = cut(&part, '@', &some_layers),
+                    key_text = cut(&codecs, '/', &has_values);
         struct codec key, value;
         size_t first = 0, last = n_layer - 1;
         int rc = read_codec(&r, key_text, false, &key);
-        struct text by_default = is(key_text, "fp32") || is(key_text, "f32") ? (struct text){"fp32", 4} : (struct text){"fp16", 4};
+        struct text by_default = is(key_text, "fp32") || is(key_text, "f32")
+                                     ? (struct text){"fp32", 4}
+                                     : (struct text){"fp16", 4};
         if (!rc) rc = read_codec(&r, has_values ? codecs : by_default, true, &value);
         if (!rc && some_layers) rc = read_layers(&r, part, n_layer, &first, &last);
         if (rc) return rc;
         for (size_t l = first; l <= last; l++) keys[l] = key, values[l] = value;
     }
     for (size_t l = 0; l < n_layer; l++)
-        if (!keys[l].ops) return err_set(e, ERR_USAGE, "--attn %.60s: layer %zu is left out; begin with a part for every layer", spec, l);
+        if (!keys[l].ops)
+            return err_set(e, ERR_USAGE,
+                           "--attn %.60s: layer %zu is left out; begin with a part for every layer",
+                           spec, l);
     return OK;
 }
 
-int codec_parse(struct codec *c, const char *text, size_t head_dim, bool for_values, struct err *e) {
+int codec_parse(struct codec *c, const char *text, size_t head_dim, bool for_values,
+                struct err *e) {
     struct reader r = {text, e};
     int rc = read_codec(&r, (struct text){text, strlen(text)}, for_values, c);
     return rc || !c->ops->check ? rc : c->ops->check(c, head_dim, e);
@@ -225,7 +256,8 @@ static bool begins_with_codec(const char *s) {
 
 size_t spec_first(const char *list) {
     size_t n = strcspn(list, ",");
-    while (list[n] && memchr(list, ':', n) && !begins_with_codec(list + n + 1)) n += 1 + strcspn(list + n + 1, ",");
+    while (list[n] && memchr(list, ':', n) && !begins_with_codec(list + n + 1))
+        n += 1 + strcspn(list + n + 1, ",");
     return n;
 }
 
@@ -235,9 +267,10 @@ size_t spec_format(const struct codec *c, char *out, size_t room) {
         const char *name;
         size_t number;
         bool flag;
-    } all[] = {{"m", o->m, false},         {"bytes", o->bytes, false}, {"k", o->k, false},       {"bits", o->bits, false},
-               {"group", o->group, false}, {"table", o->table, false}, {"rotate", 0, o->rotate}, {"center", 0, o->center},
-               {"plain", 0, o->plain},     {"learned", 0, o->learned}, {"sink", o->sink, false}, {"window", o->window, false},
+    } all[] = {{"m", o->m, false},         {"bytes", o->bytes, false}, {"k", o->k, false},
+               {"bits", o->bits, false},   {"group", o->group, false}, {"table", o->table, false},
+               {"rotate", 0, o->rotate},   {"center", 0, o->center},   {"plain", 0, o->plain},
+               {"learned", 0, o->learned}, {"sink", o->sink, false},   {"window", o->window, false},
                {"exact", o->exact, false}};
     size_t at = (size_t)snprintf(out, room, "%s", c->ops->name);
     char separator = ':';
@@ -246,8 +279,10 @@ size_t spec_format(const struct codec *c, char *out, size_t room) {
         bool taken = listed(c->ops->options, name) ||
                      listed(codec_common_options(c->for_values), name); /* not set by `check` */
         if (at >= room || !taken || (!all[i].number && !all[i].flag)) continue;
-        at += (size_t)(all[i].number ? snprintf(out + at, room - at, "%c%s=%zu", separator, all[i].name, all[i].number)
-                                     : snprintf(out + at, room - at, "%c%s", separator, all[i].name));
+        at +=
+            (size_t)(all[i].number ? snprintf(out + at, room - at, "%c%s=%zu", separator,
+                                              all[i].name, all[i].number)
+                                   : snprintf(out + at, room - at, "%c%s", separator, all[i].name));
         separator = ',';
     }
     char skip[32] = "";

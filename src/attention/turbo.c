@@ -1,19 +1,24 @@
-/* turbo: TurboQuant in its mean-square form (Zandieh et al., arXiv 2504.19874). It needs no calibration: after a random rotation the coordinates
- * of any vector are nearly independent normal numbers, so one fixed scalar quantiser serves them all.
+/* turbo: TurboQuant in its mean-square form (Zandieh et al., arXiv 2504.19874). It needs no
+ * calibration: after a random rotation the coordinates of any vector are nearly independent normal
+ * numbers, so one fixed scalar quantiser serves them all.
  *
- *     y = W S x             S fixed random signs, the same for every layer and head; W the Hadamard matrix of rotate.h
+ *     y = W S x             S fixed random signs, the same for every layer and head; W the
+ *                           Hadamard matrix of rotate.h
  *     code_i                the level next to y_i sqrt(D) / |x|
  *     d = |x| / |levels|    with levels the vector of level[code_i]; stored as f16
  *     x ~ S W (d levels)
  *
- * d makes the length of a decoded row that of x, to f16's rounding: a plain |x| / sqrt(D) leaves rows too short, and scores with them. The error is
- * then 2 (1 - sqrt(1 - e)) of |x|^2, where e is the quantiser's own: 0.1175, 0.03455, 0.009501 for 2, 3, 4 bits.
+ * d makes the length of a decoded row that of x, to f16's rounding: a plain |x| / sqrt(D) leaves
+ * rows too short, and scores with them. The error is then 2 (1 - sqrt(1 - e)) of |x|^2, where e is
+ * the quantiser's own: 0.1175, 0.03455, 0.009501 for 2, 3, 4 bits.
  *
- * A row is d and D codes of `bits` bits, in the order of packed.h; D bits must fill whole bytes. Reads of a query over n rows: 2 n bytes of scales, n
- * D bits / 8 of keys or of values. The 2^bits levels and D signs are constants, and not counted.
+ * A row is d and D codes of `bits` bits, in the order of packed.h; D bits must fill whole bytes.
+ * Reads of a query over n rows: 2 n bytes of scales, n D bits / 8 of keys or of values. The 2^bits
+ * levels and D signs are constants, and not counted.
  *
- * This is product quantisation with subspaces of one dimension and a codebook that all of them share. A lookup table of q_i level[c] would have
- * D 2^bits entries, 16 for each multiplication it saves at 4 bits; so levels are looked up, and multiplied by q. */
+ * This is product quantisation with subspaces of one dimension and a codebook that all of them
+ * share. A lookup table of q_i level[c] would have D 2^bits entries, 16 for each multiplication it
+ * saves at 4 bits; so levels are looked up, and multiplied by q. */
 #include "attention/turbo.h"
 
 #include <math.h>
@@ -27,18 +32,27 @@
 static const float levels2[4] = {-1.5104176085f, -0.4527800346f, 0.4527800346f, 1.5104176085f};
 static const float levels3[8] = {-2.1519457045f, -1.3439092785f, -0.7560052812f, -0.2450941789f,
                                  0.2450941789f,  0.7560052812f,  1.3439092785f,  2.1519457045f};
-static const float levels4[16] = {-2.7325895710f, -2.0690172265f, -1.6180463860f, -1.2562311973f, -0.9423404565f, -0.6567591185f,
-                                  -0.3880482995f, -0.1283950299f, 0.1283950299f,  0.3880482995f,  0.6567591185f,  0.9423404565f,
+static const float levels4[16] = {-2.7325895710f, -2.0690172265f, -1.6180463860f, -1.2562311973f,
+                                  -0.9423404565f, -0.6567591185f, -0.3880482995f, -0.1283950299f,
+                                  0.1283950299f,  0.3880482995f,  0.6567591185f,  0.9423404565f,
                                   1.2562311973f,  1.6180463860f,  2.0690172265f,  2.7325895710f};
 
-const float *turbo_levels(size_t bits) { return bits == 2 ? levels2 : bits == 3 ? levels3 : levels4; }
+const float *turbo_levels(size_t bits) {
+    return bits == 2 ? levels2 : bits == 3 ? levels3 : levels4;
+}
 
 static int turbo_check(struct codec *c, size_t head_dim, struct err *e) {
     if (!c->o.bits) c->o.bits = 4;
-    if (c->o.bits < 2 || c->o.bits > 4) return err_set(e, ERR_USAGE, "--attn turbo: bits=%zu; known: 2, 3, 4", c->o.bits);
+    if (c->o.bits < 2 || c->o.bits > 4)
+        return err_set(e, ERR_USAGE, "--attn turbo: bits=%zu; known: 2, 3, 4", c->o.bits);
     if (head_dim * c->o.bits % 8)
-        return err_set(e, ERR_USAGE, "--attn turbo: %zu codes of %zu bits do not fill whole bytes: bits=%zu needs a multiple of %d dimensions a head",
-                       head_dim, c->o.bits, c->o.bits, c->o.bits == 3 ? 8 : c->o.bits == 2 ? 4 : 2);
+        return err_set(e, ERR_USAGE,
+                       "--attn turbo: %zu codes of %zu bits do not fill whole bytes: bits=%zu "
+                       "needs a multiple of %d dimensions a head",
+                       head_dim, c->o.bits, c->o.bits,
+                       c->o.bits == 3   ? 8
+                       : c->o.bits == 2 ? 4
+                                        : 2);
     return packed_check(c, head_dim, e);
 }
 
@@ -100,7 +114,8 @@ static void rotate_back(const struct codec_head *h, float *x) {
 
 /* ---- storing ---- */
 
-/* codes[n] = the levels next to y[n], the lower of two equally near: the number of midpoints below it; 0 for NaN. */
+/* codes[n] = the levels next to y[n], the lower of two equally near: the number of midpoints below
+ * it; 0 for NaN. */
 static void nearest(uint8_t *codes, size_t bits, const float *y, size_t n) {
     const float *level = turbo_levels(bits);
     memset(codes, 0, n);
@@ -142,7 +157,8 @@ static size_t turbo_store(const struct codec_head *h, uint8_t *timeline, size_t 
 
 /* ---- using what is stored ---- */
 
-static void turbo_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin, size_t n) {
+static void turbo_decode(const struct codec_head *h, float *x, const uint8_t *timeline,
+                         size_t begin, size_t n) {
     struct packed p = format(h->codec, h->head_dim);
     packed_get(&p, x, timeline, begin, n);
     for (size_t i = 0; i < n; i++) rotate_back(h, x + i * h->head_dim);
@@ -154,7 +170,8 @@ static size_t turbo_work_floats(const struct codec *c, size_t head_dim, size_t h
     return c->for_values ? 0 : packed_work_floats(&p);
 }
 
-static void turbo_prepare(const struct codec_head *h, float *work, const float *q, struct attn_counters *c) {
+static void turbo_prepare(const struct codec_head *h, float *work, const float *q,
+                          struct attn_counters *c) {
     struct packed p = format(h->codec, h->head_dim);
     float rotated[PACKED_MAX_DIM];
     (void)c;
@@ -162,15 +179,16 @@ static void turbo_prepare(const struct codec_head *h, float *work, const float *
     packed_prepare(&p, work, rotated);
 }
 
-static void turbo_score(const struct codec_head *h, const float *work, float *scores, const uint8_t *timeline, size_t n, struct attn_counters *c) {
+static void turbo_score(const struct codec_head *h, const float *work, float *scores,
+                        const uint8_t *timeline, size_t n, struct attn_counters *c) {
     struct packed p = format(h->codec, h->head_dim);
     packed_score(h->k, &p, work, scores, timeline, n);
     c->keys += n * packed_code_bytes(&p);
     c->scales += 2 * n;
 }
 
-static void turbo_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline, const float *weights, size_t n,
-                      struct attn_counters *c) {
+static void turbo_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline,
+                      const float *weights, size_t n, struct attn_counters *c) {
     struct packed p = format(h->codec, h->head_dim);
     (void)work;
     packed_mix(h->k, &p, out, timeline, weights, n);
@@ -178,12 +196,14 @@ static void turbo_mix(const struct codec_head *h, float *work, float *out, const
     c->scales += 2 * n;
 }
 
-static void turbo_finish(const struct codec_head *h, float *work, float *out, struct attn_counters *c) {
+static void turbo_finish(const struct codec_head *h, float *work, float *out,
+                         struct attn_counters *c) {
     (void)work, (void)c;
     rotate_back(h, out);
 }
 
-static void turbo_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values, struct attn_counters *count) {
+static void turbo_reads(const struct codec *c, size_t head_dim, size_t head, size_t n,
+                        bool as_values, struct attn_counters *count) {
     struct packed p = format(c, head_dim);
     (void)head;
     *(as_values ? &count->values : &count->keys) += n * packed_code_bytes(&p);
@@ -192,7 +212,8 @@ static void turbo_reads(const struct codec *c, size_t head_dim, size_t head, siz
 
 const struct kv_codec codec_turbo = {
     .name = "turbo",
-    .summary = "TurboQuant: random rotation, 2, 3 or 4 bits a number, one scale a row; needs no calibration",
+    .summary = "TurboQuant: random rotation, 2, 3 or 4 bits a number, one scale a row; needs no "
+               "calibration",
     .options = "bits",
     .example = "turbo:bits=3/turbo:bits=4",
     .keys = true,

@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-/* levels[2^bits], ascending: the Lloyd-Max quantiser of the standard normal (Max 1960), the points of least mean squared error; bits in 2 .. 4. */
+/* levels[2^bits], ascending: the Lloyd-Max quantiser of the standard normal (Max 1960), the points
+ * of least mean squared error; bits in 2 .. 4. */
 const float *turbo_levels(size_t bits);
 
 #endif

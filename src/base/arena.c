@@ -5,7 +5,11 @@
 
 #include "base/size.h"
 
-enum { ALIGN = 64, CHUNK = 64 * 1024, LARGE = CHUNK / 16 }; /* a larger piece gets a chunk of its own: little of the others is lost */
+enum {
+    ALIGN = 64,
+    CHUNK = 64 * 1024,
+    LARGE = CHUNK / 16
+}; /* a larger piece gets a chunk of its own: little of the others is lost */
 
 struct arena_chunk {
     struct arena_chunk *next;

@@ -28,7 +28,9 @@ static int granted_v2(const char *group) {
     char path[1200], line[64];
     long quota, period;
     snprintf(path, sizeof path, "%s/cpu.max", group);
-    return first_line(path, line, sizeof line) && sscanf(line, "%ld %ld", &quota, &period) == 2 ? rounded_up(quota, period) : 0;
+    return first_line(path, line, sizeof line) && sscanf(line, "%ld %ld", &quota, &period) == 2
+               ? rounded_up(quota, period)
+               : 0;
 }
 
 static int granted_v1(const char *group) {
@@ -36,13 +38,17 @@ static int granted_v1(const char *group) {
     snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", group);
     if (!first_line(path, quota, sizeof quota)) return 0;
     snprintf(path, sizeof path, "%s/cpu.cfs_period_us", group);
-    return first_line(path, period, sizeof period) ? rounded_up(strtol(quota, NULL, 10), strtol(period, NULL, 10)) : 0;
+    return first_line(path, period, sizeof period)
+               ? rounded_up(strtol(quota, NULL, 10), strtol(period, NULL, 10))
+               : 0;
 }
 
-/* The least of a group and its parents, up to `mount`. A path that is not there (it may be the host's, seen from a container) grants nothing by itself. */
+/* The least of a group and its parents, up to `mount`. A path that is not there (it may be the
+ * host's, seen from a container) grants nothing by itself. */
 static int least(const char *mount, const char *path, int (*granted)(const char *group)) {
     char group[1100];
-    int n = snprintf(group, sizeof group, "%s%s", mount, strcmp(path, "/") == 0 ? "" : path), min = 0;
+    int n = snprintf(group, sizeof group, "%s%s", mount, strcmp(path, "/") == 0 ? "" : path),
+        min = 0;
     size_t top = strlen(mount);
     if (n < 0 || (size_t)n >= sizeof group) return 0;
     for (;;) {

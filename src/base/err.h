@@ -1,4 +1,5 @@
-/* Errors: every function that can fail returns an int, OK or the code it also put into a struct err. */
+/* Errors: every function that can fail returns an int, OK or the code it also put into a struct
+ * err. */
 #ifndef LOOKAT_BASE_ERR_H
 #define LOOKAT_BASE_ERR_H
 
@@ -27,7 +28,8 @@ struct err {
  * code. */
 int err_set(struct err *e, int code, const char *fmt, ...) ERR_PRINTF(3, 4);
 
-/* Like err_set, with "PATH: " in front; a path too long to leave room for the message loses its beginning. */
+/* Like err_set, with "PATH: " in front; a path too long to leave room for the message loses its
+ * beginning. */
 int err_file(struct err *e, int code, const char *path, const char *fmt, ...) ERR_PRINTF(4, 5);
 
 #endif

@@ -27,7 +27,8 @@ static void sip_word(uint64_t v[4], uint64_t word) {
 }
 
 uint64_t hash_bytes(const uint64_t key[2], const void *s, size_t n) {
-    uint64_t v[4] = {key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d, key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573};
+    uint64_t v[4] = {key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
+                     key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573};
     const uint8_t *p = s;
     size_t left = n;
     for (; left >= 8; left -= 8, p += 8) {
@@ -43,13 +44,15 @@ uint64_t hash_bytes(const uint64_t key[2], const void *s, size_t n) {
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-bool hash_index_init(struct hash_index *h, size_t n, const void *(*item)(const void *, uint32_t, size_t *), const void *ctx,
+bool hash_index_init(struct hash_index *h, size_t n,
+                     const void *(*item)(const void *, uint32_t, size_t *), const void *ctx,
                      struct arena *a) {
     size_t slots = 8;
     while (slots / 4 * 3 <= n) slots *= 2;
     struct rng r;
     rng_seed(&r, rng_entropy(), 0);
-    *h = (struct hash_index){.mask = slots - 1, .key = {rng_u64(&r), rng_u64(&r)}, .item = item, .ctx = ctx};
+    *h = (struct hash_index){
+        .mask = slots - 1, .key = {rng_u64(&r), rng_u64(&r)}, .item = item, .ctx = ctx};
     h->slot = arena_alloc(a, slots, sizeof *h->slot);
     if (!h->slot) return false;
     memset(h->slot, 0xff, slots * sizeof *h->slot);

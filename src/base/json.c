@@ -5,7 +5,8 @@
 #include <string.h>
 
 struct json json_open(const void *text, size_t size, int limit) {
-    return (struct json){.text = text, .size = size, .limit = limit < JSON_LIMIT_MAX ? limit : JSON_LIMIT_MAX};
+    return (struct json){
+        .text = text, .size = size, .limit = limit < JSON_LIMIT_MAX ? limit : JSON_LIMIT_MAX};
 }
 
 struct json json_open_lenient(const void *text, size_t size, int limit) {
@@ -25,10 +26,12 @@ static bool fail_at(struct json *j, size_t at, const char *error) {
 
 bool json_fail(struct json *j, const char *error) { return fail_at(j, j->at, error); }
 
-/* The next character that is no space, 0 at the end or after an error (a NUL byte in the text cannot start anything either). */
+/* The next character that is no space, 0 at the end or after an error (a NUL byte in the text
+ * cannot start anything either). */
 static char look(struct json *j) {
     if (j->error) return 0;
-    while (j->at < j->size && (j->text[j->at] == ' ' || j->text[j->at] == '\t' || j->text[j->at] == '\n' || j->text[j->at] == '\r'))
+    while (j->at < j->size && (j->text[j->at] == ' ' || j->text[j->at] == '\t' ||
+                               j->text[j->at] == '\n' || j->text[j->at] == '\r'))
         j->at++;
     return j->at < j->size ? j->text[j->at] : 0;
 }
@@ -64,7 +67,8 @@ static bool enter(struct json *j, char open, const char *error) {
 bool json_enter_object(struct json *j) { return enter(j, '{', "expected an object"); }
 bool json_enter_array(struct json *j) { return enter(j, '[', "expected an array"); }
 
-/* Moves to the next member of a container that `close` ends; false at its end, which is passed, or on an error. */
+/* Moves to the next member of a container that `close` ends; false at its end, which is passed, or
+ * on an error. */
 static bool next(struct json *j, char close, const char *error) {
     char c = look(j);
     if (j->error) return false;
@@ -91,15 +95,21 @@ bool json_next_key(struct json *j, struct json_str *key) {
     return true;
 }
 
-/* Bytes of the well-formed UTF-8 character at s[n], n >= 1; 0 where there is none (Unicode standard, table 3-7). */
+/* Bytes of the well-formed UTF-8 character at s[n], n >= 1; 0 where there is none (Unicode
+ * standard, table 3-7). */
 static size_t utf8_length(const unsigned char *s, size_t n) {
     if (s[0] < 0x80) return 1;
-    size_t len = s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+    size_t len = s[0] >= 0xc2 && s[0] < 0xe0   ? 2
+                 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+                 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+                                               : 0;
     if (len == 0 || len > n) return 0;
     for (size_t i = 1; i < len; i++)
         if ((s[i] & 0xc0) != 0x80) return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90)) return 0; /* longer than need be */
-    if ((s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf4 && s[1] > 0x8f)) return 0; /* surrogate, beyond U+10FFFF */
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90))
+        return 0; /* longer than need be */
+    if ((s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf4 && s[1] > 0x8f))
+        return 0; /* surrogate, beyond U+10FFFF */
     return len;
 }
 
@@ -108,14 +118,18 @@ static long hex4(const char *s) {
     long x = 0;
     for (int i = 0; i < 4; i++) {
         char c = s[i];
-        int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int d = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                       : -1;
         if (d < 0) return -1;
         x = x * 16 + d;
     }
     return x;
 }
 
-/* The escape that starts with the backslash at s[n]: *code point, and the length in bytes or 0 where it is none. */
+/* The escape that starts with the backslash at s[n]: *code point, and the length in bytes or 0
+ * where it is none. */
 static size_t escape(const char *s, size_t n, uint32_t *code) {
     static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
     if (n < 2) return 0;
@@ -142,7 +156,8 @@ bool json_string(struct json *j, struct json_str *out) {
     for (; at < j->size && j->text[at] != '"'; at += len) {
         const char *s = j->text + at;
         if (*s == '\\') {
-            if ((len = escape(s, j->size - at, &code)) == 0) return fail_at(j, at, "not a valid escape");
+            if ((len = escape(s, j->size - at, &code)) == 0)
+                return fail_at(j, at, "not a valid escape");
         } else if ((unsigned char)*s < 0x20)
             return fail_at(j, at, "a control character in a string");
         else if ((len = utf8_length((const unsigned char *)s, j->size - at)) == 0)
@@ -185,7 +200,8 @@ bool json_is(struct json_str s, const char *text) {
     for (size_t at = 0; at < s.n;) {
         uint32_t code;
         char utf8[4] = {s.s[at]};
-        size_t len = s.s[at] == '\\' ? escape(s.s + at, s.n - at, &code) : 0, n = len ? utf8_write(code, utf8) : 1;
+        size_t len = s.s[at] == '\\' ? escape(s.s + at, s.n - at, &code) : 0,
+               n = len ? utf8_write(code, utf8) : 1;
         if (strncmp(text, utf8, n) != 0 || memchr(utf8, 0, n)) return false;
         text += n;
         at += len ? len : 1;
@@ -193,7 +209,9 @@ bool json_is(struct json_str s, const char *text) {
     return *text == 0;
 }
 
-static bool digit(const struct json *j, size_t at) { return at < j->size && j->text[at] >= '0' && j->text[at] <= '9'; }
+static bool digit(const struct json *j, size_t at) {
+    return at < j->size && j->text[at] >= '0' && j->text[at] <= '9';
+}
 
 static size_t digits(const struct json *j, size_t at) {
     while (digit(j, at)) at++;
@@ -207,7 +225,8 @@ static bool number(struct json *j) {
     from = at;
     at = digits(j, at);
     if (at == from) return fail_at(j, at, "expected a digit");
-    if (j->text[from] == '0' && at > from + 1) return fail_at(j, from, "a number with a leading zero");
+    if (j->text[from] == '0' && at > from + 1)
+        return fail_at(j, from, "a number with a leading zero");
     if (at < j->size && j->text[at] == '.') {
         from = ++at;
         at = digits(j, at);
@@ -230,7 +249,8 @@ bool json_uint(struct json *j, uint64_t *out) {
     if (!number(j)) return false;
     uint64_t x = 0;
     for (size_t at = start; at < j->at; at++) {
-        if (!digit(j, at)) return fail_at(j, start, "expected a whole number without sign, fraction or exponent");
+        if (!digit(j, at))
+            return fail_at(j, start, "expected a whole number without sign, fraction or exponent");
         uint64_t d = (uint64_t)(j->text[at] - '0');
         if (x > (UINT64_MAX - d) / 10) return fail_at(j, start, "a number above 2^64 - 1");
         x = x * 10 + d;
@@ -258,7 +278,8 @@ bool json_double(struct json *j, double *out) {
     if (json_peek(j) != JSON_NUMBER) return json_fail(j, "expected a number");
     size_t start = j->at;
     if (!number(j)) return false;
-    char copy[301]; /* strtod wants an end; the program never leaves the C locale, so its point is JSON's */
+    char copy[301]; /* strtod wants an end; the program never leaves the C locale, so its point is
+                       JSON's */
     size_t n = j->at - start;
     if (n >= sizeof copy) return fail_at(j, start, "a number of more than 300 characters");
     memcpy(copy, j->text + start, n);
@@ -271,7 +292,8 @@ bool json_double(struct json *j, double *out) {
 static bool word(struct json *j, const char *w, const char *error) {
     size_t n = strlen(w);
     look(j);
-    if (j->error || j->size - j->at < n || memcmp(j->text + j->at, w, n) != 0) return json_fail(j, error);
+    if (j->error || j->size - j->at < n || memcmp(j->text + j->at, w, n) != 0)
+        return json_fail(j, error);
     j->at += n;
     return done(j);
 }

@@ -1,10 +1,12 @@
-/* A strict JSON (RFC 8259) cursor: reads values in the order in which they stand, copies nothing, allocates nothing.
+/* A strict JSON (RFC 8259) cursor: reads values in the order in which they stand, copies nothing,
+ * allocates nothing.
  *
- * The caller asks for what it expects next; the first thing that is not there, or that breaks JSON, stops the cursor: from then on every
- * call returns false, and `error` and `error_at` say what stood where. So a caller may chain calls and look once. A cursor is
- * a plain value: a copy of it remembers a place to come back to. Stricter than some readers: the text is valid UTF-8
- * without a byte order mark (json_open_lenient takes one), and a string holds no lone surrogate.
- * Duplicate keys are the caller's to find. */
+ * The caller asks for what it expects next; the first thing that is not there, or that breaks JSON,
+ * stops the cursor: from then on every call returns false, and `error` and `error_at` say what
+ * stood where. So a caller may chain calls and look once. A cursor is a plain value: a copy of it
+ * remembers a place to come back to. Stricter than some readers: the text is valid UTF-8 without a
+ * byte order mark (json_open_lenient takes one), and a string holds no lone surrogate. Duplicate
+ * keys are the caller's to find. */
 #ifndef LOOKAT_BASE_JSON_H
 #define LOOKAT_BASE_JSON_H
 
@@ -18,19 +20,31 @@ struct json {
     int depth, limit; /* containers open now, and how many may be */
     bool first;       /* nothing has been read yet in the innermost container */
     bool lenient;     /* json_skip passes NaN and Infinity */
-    const char *error; /* NULL: none so far; otherwise what was expected, such as "expected a string" */
-    size_t error_at;   /* bytes before the place of the error */
+    const char
+        *error; /* NULL: none so far; otherwise what was expected, such as "expected a string" */
+    size_t error_at; /* bytes before the place of the error */
 };
 
-/* A string as it stands in the text, without its quotes and with its escapes: checked, not decoded. */
+/* A string as it stands in the text, without its quotes and with its escapes: checked, not
+ * decoded. */
 struct json_str {
     const char *s;
     size_t n; /* bytes */
 };
 
-enum json_type { JSON_NOTHING, JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_type {
+    JSON_NOTHING,
+    JSON_NULL,
+    JSON_BOOL,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT
+};
 
-enum { JSON_LIMIT_MAX = 256 }; /* the deepest limit that json_open takes: json_skip uses the stack */
+enum {
+    JSON_LIMIT_MAX = 256
+}; /* the deepest limit that json_open takes: json_skip uses the stack */
 
 /* A cursor before the first value of text[size]; containers deeper than `limit` are an error. */
 struct json json_open(const void *text, size_t size, int limit);
@@ -40,11 +54,13 @@ struct json json_open(const void *text, size_t size, int limit);
  * writes in place of numbers. */
 struct json json_open_lenient(const void *text, size_t size, int limit);
 
-/* The type of the value that comes next, judged by its first character; JSON_NOTHING where none can. Moves over spaces only. */
+/* The type of the value that comes next, judged by its first character; JSON_NOTHING where none
+ * can. Moves over spaces only. */
 enum json_type json_peek(struct json *j);
 
-/* Containers: enter one, then ask for the next key (leaving the cursor at its value) or item until the answer is false, which
- * is the end of the container or an error. Every value in between must be read or skipped. */
+/* Containers: enter one, then ask for the next key (leaving the cursor at its value) or item until
+ * the answer is false, which is the end of the container or an error. Every value in between must
+ * be read or skipped. */
 bool json_enter_object(struct json *j);
 bool json_enter_array(struct json *j);
 bool json_next_key(struct json *j, struct json_str *key);
@@ -66,10 +82,12 @@ bool json_skip(struct json *j);
 /* True where nothing but spaces is left and no error happened. */
 bool json_end(struct json *j);
 
-/* Stops the cursor with an error of the caller's own, a string that lives as long as the program, at this place; returns false. */
+/* Stops the cursor with an error of the caller's own, a string that lives as long as the program,
+ * at this place; returns false. */
 bool json_fail(struct json *j, const char *error);
 
-/* Writes the string with its escapes decoded, as UTF-8, to out (at most s.n bytes, not terminated); returns its length. */
+/* Writes the string with its escapes decoded, as UTF-8, to out (at most s.n bytes, not terminated);
+ * returns its length. */
 size_t json_decode(struct json_str s, char *out);
 
 /* Is the decoded string this text? */

@@ -85,8 +85,8 @@ static int look_at(struct out_file *o, struct target *t, bool force, struct err 
     t->exists = true;
     int rc = follow_links(o, e);
     if (rc) return rc;
-    bool same = stat(o->place, &found) == 0 && found.st_dev == t->st.st_dev &&
-                found.st_ino == t->st.st_ino;
+    bool same =
+        stat(o->place, &found) == 0 && found.st_dev == t->st.st_dev && found.st_ino == t->st.st_ino;
     return same ? OK
                 : err_file(e, ERR_USAGE, o->path,
                            "leads to a file without a name, which cannot be replaced");

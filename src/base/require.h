@@ -25,7 +25,8 @@
 /* A float expression has the precision of float: 0, or 16 where the machine computes with _Float16
  * too. The x87 unit has not. */
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
-#error "lookat needs float arithmetic in float's own precision; on 32-bit x86 give -msse2 -mfpmath=sse"
+#error \
+    "lookat needs float arithmetic in float's own precision; on 32-bit x86 give -msse2 -mfpmath=sse"
 #endif
 
 #endif

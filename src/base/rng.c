@@ -33,7 +33,8 @@ uint64_t rng_u64(struct rng *r) {
 double rng_double(struct rng *r) { return (double)(rng_u64(r) >> 11) * 0x1p-53; }
 
 uint64_t rng_below(struct rng *r, uint64_t n) {
-    uint64_t threshold = (0 - n) % n, x; /* 2^64 mod n: below it the last, incomplete, run of n would be favoured */
+    uint64_t threshold = (0 - n) % n,
+             x; /* 2^64 mod n: below it the last, incomplete, run of n would be favoured */
     do x = rng_u64(r);
     while (x < threshold);
     return x % n;

@@ -1,5 +1,5 @@
-/* Random numbers that are the same on every machine for the same seed: xoshiro256** seeded by splitmix64
- * (Blackman and Vigna, https://prng.di.unimi.it, public domain algorithms). */
+/* Random numbers that are the same on every machine for the same seed: xoshiro256** seeded by
+ * splitmix64 (Blackman and Vigna, https://prng.di.unimi.it, public domain algorithms). */
 #ifndef LOOKAT_BASE_RNG_H
 #define LOOKAT_BASE_RNG_H
 

@@ -6,7 +6,8 @@ int threads_allowed(void) { return 1; }
 void threads_set(int n) { (void)n; }
 int threads_count(void) { return 1; }
 
-void threads_ranges(size_t n, void (*fn)(void *ctx, size_t begin, size_t end, int thread), void *ctx) {
+void threads_ranges(size_t n, void (*fn)(void *ctx, size_t begin, size_t end, int thread),
+                    void *ctx) {
     if (n) fn(ctx, 0, n, 0);
 }
 
@@ -31,45 +32,53 @@ typedef void task_fn(void *ctx, size_t task, int thread);
 
 enum {
     THREADS_MAX = 1024,
-    LINE = 64,           /* bytes of a cache line: what different threads write lies apart */
-    UNIT = 16,           /* ranges of long jobs begin at multiples of it, a line of floats */
+    LINE = 64, /* bytes of a cache line: what different threads write lies apart */
+    UNIT = 16, /* ranges of long jobs begin at multiples of it, a line of floats */
     STACK_BYTES = 1 << 20
 };
 
 #define SPIN_SECONDS 50e-6 /* a wake-up by the system takes about as long */
 
-/* What is left to claim of one part of a job: the job's number in the upper half, the items left in the lower. Its end is fixed, so that what is left
- * also says where it begins. */
+/* What is left to claim of one part of a job: the job's number in the upper half, the items left in
+ * the lower. Its end is fixed, so that what is left also says where it begins. */
 struct part {
     alignas(LINE) _Atomic uint64_t left;
 };
 
 /* One job at a time. How it passes between threads:
- * - The caller writes the description, then every part's `left` (release), then `number`. A worker that sees the new number or part (acquire) sees
+ * - The caller writes the description, then every part's `left` (release), then `number`. A worker
+ * that sees the new number or part (acquire) sees
  *   the description and all that the caller wrote before.
- * - A claim is a compare-and-swap on `left`. A worker may come late, with what it read of a job that is over, or between the writes of a new one.
- *   Its claim then fails: a finished part has 0 left, and the number in a new part is another. A claim that succeeds was made while the job had
- *   unclaimed items, so the caller was inside of it and the description was whole. That is why the description can be read relaxed.
- * - Each thread adds what it has done to `done` (release); the caller leaves at n (acquire) and sees all that fn wrote. */
+ * - A claim is a compare-and-swap on `left`. A worker may come late, with what it read of a job
+ * that is over, or between the writes of a new one.
+ *   Its claim then fails: a finished part has 0 left, and the number in a new part is another. A
+ *       claim that succeeds was made while the job had
+ *   unclaimed items, so the caller was inside of it and the description was whole. That is why the
+ *       description can be read relaxed.
+ * - Each thread adds what it has done to `done` (release); the caller leaves at n (acquire) and
+ * sees all that fn wrote. */
 static struct {
     alignas(LINE) _Atomic uint32_t number; /* of the job; counts up */
     _Atomic uint32_t n;                    /* items */
     _Atomic uint32_t n_parts;
-    _Atomic(range_fn *) range;             /* one of these two */
+    _Atomic(range_fn *) range; /* one of these two */
     _Atomic(task_fn *) task;
     _Atomic(void *) ctx;
-    alignas(LINE) _Atomic uint32_t done;   /* items */
+    alignas(LINE) _Atomic uint32_t done; /* items */
     struct part parts[THREADS_MAX];
 } job;
 
-/* Sleepers. Whoever goes to sleep announces it and then looks again at what it waits for; whoever changes that looks for announcements afterwards. All four
- * are sequentially consistent, so that one of the two sees the other. */
+/* Sleepers. Whoever goes to sleep announces it and then looks again at what it waits for; whoever
+ * changes that looks for announcements afterwards. All four are sequentially consistent, so that
+ * one of the two sees the other. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t wake, finished; /* of workers: a new job; of the caller: the last item done */
     _Atomic int sleepers;
     _Atomic bool caller_sleeps, quit;
-} nap = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER, .finished = PTHREAD_COND_INITIALIZER};
+} nap = {.lock = PTHREAD_MUTEX_INITIALIZER,
+         .wake = PTHREAD_COND_INITIALIZER,
+         .finished = PTHREAD_COND_INITIALIZER};
 
 static struct worker {
     pthread_t id;
@@ -108,7 +117,9 @@ static uint32_t claim_and_run(size_t p, int thread) {
         void *ctx = atomic_load_explicit(&job.ctx, memory_order_relaxed);
         if (!left || !of) return 0;
         uint32_t take = range ? bite(n, of, left) : 1;
-        if (!atomic_compare_exchange_weak_explicit(&job.parts[p].left, &state, state - take, memory_order_acq_rel, memory_order_acquire)) continue;
+        if (!atomic_compare_exchange_weak_explicit(&job.parts[p].left, &state, state - take,
+                                                   memory_order_acq_rel, memory_order_acquire))
+            continue;
         size_t begin = (size_t)part_begin(n, of, p + 1) - left;
         if (range)
             range(ctx, begin, begin + take, thread);
@@ -123,10 +134,12 @@ static void take_part(int thread) {
     uint32_t mine = 0;
     running = thread;
     for (size_t i = 0; i < of; i++)
-        for (uint32_t ran; (ran = claim_and_run(((size_t)thread + i) % of, thread)) != 0;) mine += ran;
+        for (uint32_t ran; (ran = claim_and_run(((size_t)thread + i) % of, thread)) != 0;)
+            mine += ran;
     running = -1;
     if (!mine) return;
-    uint32_t n = atomic_load_explicit(&job.n, memory_order_relaxed); /* the job cannot end before `mine` is added */
+    uint32_t n = atomic_load_explicit(
+        &job.n, memory_order_relaxed); /* the job cannot end before `mine` is added */
     if (atomic_fetch_add(&job.done, mine) + mine != n || !atomic_load(&nap.caller_sleeps)) return;
     pthread_mutex_lock(&nap.lock);
     pthread_cond_signal(&nap.finished);
@@ -174,7 +187,8 @@ static void *work(void *arg) {
     }
 }
 
-/* To be called after job.number has changed. An announcement made in vain costs the next caller a lock, nothing more. */
+/* To be called after job.number has changed. An announcement made in vain costs the next caller a
+ * lock, nothing more. */
 static void wake_sleepers(void) {
     if (!atomic_load(&nap.sleepers)) return;
     pthread_mutex_lock(&nap.lock);
@@ -264,7 +278,8 @@ static void run(uint32_t n, uint32_t parts, range_fn *range, task_fn *task, void
     atomic_store_explicit(&job.done, 0, memory_order_relaxed);
     for (uint32_t p = 0; p < parts; p++) {
         uint64_t left = part_begin(n, parts, p + 1) - part_begin(n, parts, p);
-        atomic_store_explicit(&job.parts[p].left, (uint64_t)number << 32 | left, memory_order_release);
+        atomic_store_explicit(&job.parts[p].left, (uint64_t)number << 32 | left,
+                              memory_order_release);
     }
     atomic_store(&job.number, number);
     wake_sleepers();

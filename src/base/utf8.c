@@ -1,10 +1,16 @@
 #include "base/utf8.h"
 
-/* Length of the character that starts with `lead`, 0 for none; lo..hi is the range of its second byte. */
+/* Length of the character that starts with `lead`, 0 for none; lo..hi is the range of its second
+ * byte. */
 static size_t lead_byte(uint8_t lead, uint8_t *lo, uint8_t *hi) {
     *lo = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
     *hi = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-    return lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+    return lead < 0x80   ? 1
+           : lead < 0xC2 ? 0
+           : lead < 0xE0 ? 2
+           : lead < 0xF0 ? 3
+           : lead < 0xF5 ? 4
+                         : 0;
 }
 
 size_t utf8_step(const uint8_t *s, size_t n, bool *ok) {

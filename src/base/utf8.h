@@ -6,8 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Looks at the first character of s[0..n), n >= 1. Valid: its length, 1..4, and *ok = true. Otherwise *ok = false and the length of the
- * longest beginning of a character there is (at least 1): what one U+FFFD stands for. */
+/* Looks at the first character of s[0..n), n >= 1. Valid: its length, 1..4, and *ok = true.
+ * Otherwise *ok = false and the length of the longest beginning of a character there is (at least
+ * 1): what one U+FFFD stands for. */
 size_t utf8_step(const uint8_t *s, size_t n, bool *ok);
 
 /* The code point of a valid character of n bytes. */

@@ -8,26 +8,30 @@
 #include "checkpoint/weights.h"
 
 struct checkpoint {
-    const char *path;        /* as given */
-    const char *format;      /* "GGUF v3", "safetensors", "llm.c v5" */
-    const char *name;        /* general.name, else the file's name without folder and ending */
-    size_t file_bytes;       /* of the model file */
+    const char *path;   /* as given */
+    const char *format; /* "GGUF v3", "safetensors", "llm.c v5" */
+    const char *name;   /* general.name, else the file's name without folder and ending */
+    size_t file_bytes;  /* of the model file */
     struct gpt2_weights weights;
-    struct vocab vocab;      /* n = 0 where no tokenizer was found */
-    struct file file;        /* the map the weights may point into */
-    struct arena arena;      /* everything else */
+    struct vocab vocab; /* n = 0 where no tokenizer was found */
+    struct file file;   /* the map the weights may point into */
+    struct arena arena; /* everything else */
 };
 
-/* Opens the model at `path`: a GGUF file, a Hugging Face folder, a .safetensors file (config.json and the tokenizer beside it), an
- * llm.c .bin (its tokenizer beside it: gpt2_tokenizer.bin or tokenizer.bin). `tokenizer` (may be NULL) is a path that
- * replaces the model's own tokenizer. A model without a tokenizer is fine: vocab.n = 0. GGUF weights stay in the mapped
- * file; the others are converted in memory to [out][in] and keep their number type. Warnings go to `warn`, one sentence a
- * call (NULL: none). On an error nothing is left open. ERR_REFUSED for a file that is something else or breaks a rule of its format. */
-int checkpoint_open(struct checkpoint *c, const char *path, const char *tokenizer, void (*warn)(const char *msg), struct err *e);
+/* Opens the model at `path`: a GGUF file, a Hugging Face folder, a .safetensors file (config.json
+ * and the tokenizer beside it), an llm.c .bin (its tokenizer beside it: gpt2_tokenizer.bin or
+ * tokenizer.bin). `tokenizer` (may be NULL) is a path that replaces the model's own tokenizer. A
+ * model without a tokenizer is fine: vocab.n = 0. GGUF weights stay in the mapped file; the others
+ * are converted in memory to [out][in] and keep their number type. Warnings go to `warn`, one
+ * sentence a call (NULL: none). On an error nothing is left open. ERR_REFUSED for a file that is
+ * something else or breaks a rule of its format. */
+int checkpoint_open(struct checkpoint *c, const char *path, const char *tokenizer,
+                    void (*warn)(const char *msg), struct err *e);
 void checkpoint_close(struct checkpoint *c);
 
-/* Reads only a tokenizer: a folder with vocab.json + merges.txt or tokenizer.json, one of these files (merges.txt beside
- * vocab.json), an llm.c tokenizer .bin, or a GGUF model. All memory comes from the arena. */
+/* Reads only a tokenizer: a folder with vocab.json + merges.txt or tokenizer.json, one of these
+ * files (merges.txt beside vocab.json), an llm.c tokenizer .bin, or a GGUF model. All memory comes
+ * from the arena. */
 int vocab_open(struct vocab *v, const char *path, struct arena *a, struct err *e);
 
 /* Counts the model at path, a file or folder, as read: no output may replace it or one of the files
@@ -53,11 +57,15 @@ struct gguf_extra {
  * type stays f32, and `extra` hears of it. extra may be NULL. `progress` (NULL: none) is called
  * after each tensor with bytes done and in all. ERR_REFUSED, and nothing is written, where a weight
  * is not finite; ERR_INTERRUPTED after Ctrl-C. */
-int gguf_write_model(const char *path, bool force, const struct gpt2_weights *w, const struct vocab *v, const char *name, enum dtype type,
-                     const struct gguf_extra *extra, void (*progress)(uint64_t done, uint64_t total), struct err *e);
+int gguf_write_model(const char *path, bool force, const struct gpt2_weights *w,
+                     const struct vocab *v, const char *name, enum dtype type,
+                     const struct gguf_extra *extra,
+                     void (*progress)(uint64_t done, uint64_t total), struct err *e);
 
-/* Fills a checkpoint with random float32 weights of this shape, as GPT-2 is initialised (normal, 0.02; residual projections divided by
- * sqrt(2L)), and no vocabulary. ERR_FAILED without memory, ERR_INTERRUPTED after Ctrl-C. */
-int checkpoint_random(struct checkpoint *c, const struct gpt2_config *config, uint64_t seed, struct err *e);
+/* Fills a checkpoint with random float32 weights of this shape, as GPT-2 is initialised (normal,
+ * 0.02; residual projections divided by sqrt(2L)), and no vocabulary. ERR_FAILED without memory,
+ * ERR_INTERRUPTED after Ctrl-C. */
+int checkpoint_random(struct checkpoint *c, const struct gpt2_config *config, uint64_t seed,
+                      struct err *e);
 
 #endif

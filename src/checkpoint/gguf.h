@@ -1,5 +1,6 @@
-/* GGUF containers: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Reading (v2, v3, memory-mapped) and writing (v3) of any
- * keys and tensors; gguf_model.c gives them their GPT-2 meaning. */
+/* GGUF containers: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Reading (v2, v3,
+ * memory-mapped) and writing (v3) of any keys and tensors; gguf_model.c gives them their GPT-2
+ * meaning. */
 #ifndef LOOKAT_CHECKPOINT_GGUF_H
 #define LOOKAT_CHECKPOINT_GGUF_H
 
@@ -10,7 +11,19 @@
 #include "base/out_file.h"
 
 enum gguf_type {
-    GGUF_U8, GGUF_I8, GGUF_U16, GGUF_I16, GGUF_U32, GGUF_I32, GGUF_F32, GGUF_BOOL, GGUF_STRING, GGUF_ARRAY, GGUF_U64, GGUF_I64, GGUF_F64
+    GGUF_U8,
+    GGUF_I8,
+    GGUF_U16,
+    GGUF_I16,
+    GGUF_U32,
+    GGUF_I32,
+    GGUF_F32,
+    GGUF_BOOL,
+    GGUF_STRING,
+    GGUF_ARRAY,
+    GGUF_U64,
+    GGUF_I64,
+    GGUF_F64
 };
 
 struct gguf_str {
@@ -22,7 +35,8 @@ struct gguf_kv {
     struct gguf_str key;
     enum gguf_type type, item; /* item: of an array */
     uint64_t count;            /* items of an array, else 1 */
-    const uint8_t *data;       /* first byte of the value (of the first item) in the map, unaligned; strings: at the u64 length */
+    const uint8_t *data;       /* first byte of the value (of the first item) in the map, unaligned;
+                                  strings: at the u64 length */
 };
 
 struct gguf_tensor {
@@ -44,7 +58,8 @@ struct gguf {
     struct hash_index keys, names; /* of kv and tensors */
 };
 
-/* Maps and checks the whole file: ERR_REFUSED with the rule that it breaks. Nothing is left open on an error. */
+/* Maps and checks the whole file: ERR_REFUSED with the rule that it breaks. Nothing is left open on
+ * an error. */
 int gguf_open(struct gguf *g, const char *path, struct err *e);
 void gguf_close(struct gguf *g);
 
@@ -52,25 +67,27 @@ void gguf_close(struct gguf *g);
 const struct gguf_kv *gguf_find(const struct gguf *g, const char *key);
 const struct gguf_tensor *gguf_tensor(const struct gguf *g, const char *name);
 
-/* Value of a key as the wanted kind; any integer type serves for gguf_uint. ERR_REFUSED, with the key's name, where the key is
- * absent or of another kind. */
+/* Value of a key as the wanted kind; any integer type serves for gguf_uint. ERR_REFUSED, with the
+ * key's name, where the key is absent or of another kind. */
 int gguf_uint(const struct gguf *g, const char *key, uint64_t *out, struct err *e);
 int gguf_float(const struct gguf *g, const char *key, double *out, struct err *e);
 int gguf_string(const struct gguf *g, const char *key, struct gguf_str *out, struct err *e);
 
-/* Item i of a checked array: of any integer type, sign-extended; of strings, where *p starts at kv->data and moves on to the next. */
+/* Item i of a checked array: of any integer type, sign-extended; of strings, where *p starts at
+ * kv->data and moves on to the next. */
 int64_t gguf_item(const struct gguf_kv *kv, uint64_t i);
 struct gguf_str gguf_next_string(const uint8_t **p);
 
-/* Writing: add keys and tensors in order, then gguf_write_header, then the tensors' data in the same order, each with gguf_write_data
- * (any number of pieces) and gguf_write_end_tensor, then out_commit. Everything is copied. */
+/* Writing: add keys and tensors in order, then gguf_write_header, then the tensors' data in the
+ * same order, each with gguf_write_data (any number of pieces) and gguf_write_end_tensor, then
+ * out_commit. Everything is copied. */
 struct gguf_writer {
     struct arena arena;
     uint8_t *kv, *infos;
     size_t kv_len, kv_room, infos_len, infos_room;
     uint64_t n_kv, n_tensors, offset; /* offset: of the next tensor in the data section */
     uint64_t written;                 /* bytes of the data section written so far */
-    int failed;                       /* out of memory while adding: reported by gguf_write_header */
+    int failed; /* out of memory while adding: reported by gguf_write_header */
 };
 
 void gguf_add_u32(struct gguf_writer *w, const char *key, uint32_t x);
@@ -81,11 +98,14 @@ void gguf_add_string(struct gguf_writer *w, const char *key, const char *s, size
 void gguf_add_i32s(struct gguf_writer *w, const char *key, const int32_t *x, size_t n);
 void gguf_add_u16s(struct gguf_writer *w, const char *key, const uint16_t *x, size_t n);
 /* An array of n strings: item i is at bytes[offset[i]] .. bytes[offset[i + 1]]. */
-void gguf_add_strings(struct gguf_writer *w, const char *key, const uint8_t *bytes, const size_t *offset, size_t n);
+void gguf_add_strings(struct gguf_writer *w, const char *key, const uint8_t *bytes,
+                      const size_t *offset, size_t n);
 /* dims fastest-varying first; `bytes` is the exact size of the data that will follow. */
-void gguf_add_tensor(struct gguf_writer *w, const char *name, uint32_t n_dims, const uint64_t *dims, uint32_t type, size_t bytes);
+void gguf_add_tensor(struct gguf_writer *w, const char *name, uint32_t n_dims, const uint64_t *dims,
+                     uint32_t type, size_t bytes);
 int gguf_write_header(struct gguf_writer *w, struct out_file *o, struct err *e);
-int gguf_write_data(struct gguf_writer *w, struct out_file *o, const void *data, size_t n, struct err *e);
+int gguf_write_data(struct gguf_writer *w, struct out_file *o, const void *data, size_t n,
+                    struct err *e);
 int gguf_write_end_tensor(struct gguf_writer *w, struct out_file *o, struct err *e);
 void gguf_writer_free(struct gguf_writer *w);
 

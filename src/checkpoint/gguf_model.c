@@ -1,4 +1,5 @@
-/* The GPT-2 model in a GGUF file: which keys and tensors it has, as llama.cpp's converter writes them, and what they must be. */
+/* The GPT-2 model in a GGUF file: which keys and tensors it has, as llama.cpp's converter writes
+ * them, and what they must be. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,15 +19,21 @@ struct loader {
     struct err *e;
 };
 
-static bool equals(struct gguf_str s, const char *text) { return s.n == strlen(text) && memcmp(s.s, text, s.n) == 0; }
+static bool equals(struct gguf_str s, const char *text) {
+    return s.n == strlen(text) && memcmp(s.s, text, s.n) == 0;
+}
 
 static int shown(size_t n) { return n < SHOWN ? (int)n : SHOWN; }
 
-static int no_memory(const struct loader *l) { return err_file(l->e, ERR_FAILED, l->path, "no memory for the model"); }
+static int no_memory(const struct loader *l) {
+    return err_file(l->e, ERR_FAILED, l->path, "no memory for the model");
+}
 
 static int missing(const struct loader *l, const char *tensor) {
-    const char *part = strstr(path_base(l->path), "-of-")
-        ? ": by its name, this is one of several files that the model is split into" : "";
+    const char *part =
+        strstr(path_base(l->path), "-of-")
+            ? ": by its name, this is one of several files that the model is split into"
+            : "";
     return err_file(l->e, ERR_REFUSED, l->path, "tensor \"%s\" is missing%s", tensor, part);
 }
 
@@ -36,7 +43,9 @@ static int read_size(const struct loader *l, const char *key, size_t *out) {
     uint64_t x = 0;
     int rc = gguf_uint(l->g, key, &x, l->e);
     if (rc) return rc;
-    if (x > SIZE_MAX) return err_file(l->e, ERR_REFUSED, l->path, "%s is %llu, which is too large", key, (unsigned long long)x);
+    if (x > SIZE_MAX)
+        return err_file(l->e, ERR_REFUSED, l->path, "%s is %llu, which is too large", key,
+                        (unsigned long long)x);
     *out = (size_t)x;
     return OK;
 }
@@ -58,11 +67,13 @@ static int check_architecture(const struct loader *l) {
     struct gguf_str arch = {0};
     int rc = gguf_string(l->g, "general.architecture", &arch, l->e);
     if (rc || equals(arch, "gpt2")) return rc;
-    return err_file(l->e, ERR_REFUSED, l->path, "the architecture is \"%.*s\", expected \"gpt2\"", shown(arch.n), arch.s);
+    return err_file(l->e, ERR_REFUSED, l->path, "the architecture is \"%.*s\", expected \"gpt2\"",
+                    shown(arch.n), arch.s);
 }
 
 static int read_activation(const struct loader *l, enum activation *activation) {
-    static const char key[] = "lookat.activation_function"; /* absent: what every other program computes */
+    static const char key[] =
+        "lookat.activation_function"; /* absent: what every other program computes */
     struct gguf_str s = {0};
     *activation = GELU_TANH;
     if (!gguf_find(l->g, key)) return OK;
@@ -71,7 +82,8 @@ static int read_activation(const struct loader *l, enum activation *activation) 
     if (equals(s, "gelu"))
         *activation = GELU_ERF;
     else if (!equals(s, "gelu_new"))
-        return err_file(l->e, ERR_REFUSED, l->path, "%s is \"%.*s\", expected \"gelu_new\" or \"gelu\"", key, shown(s.n), s.s);
+        return err_file(l->e, ERR_REFUSED, l->path,
+                        "%s is \"%.*s\", expected \"gelu_new\" or \"gelu\"", key, shown(s.n), s.s);
     return OK;
 }
 
@@ -89,7 +101,8 @@ static int check_variants(const struct loader *l, const struct gpt2_config *c) {
         int rc = read_size(l, fixed[i].key, &got);
         if (rc) return rc;
         if (got != fixed[i].expected)
-            return err_file(l->e, ERR_REFUSED, l->path, "%s is %zu, expected %zu", fixed[i].key, got, fixed[i].expected);
+            return err_file(l->e, ERR_REFUSED, l->path, "%s is %zu, expected %zu", fixed[i].key,
+                            got, fixed[i].expected);
     }
     return OK;
 }
@@ -113,9 +126,11 @@ static int read_config(const struct loader *l, struct gpt2_config *c) {
     rc = gpt2_config_check(c, l->path, l->e);
     if (!rc) rc = check_variants(l, c);
     if (rc) return rc;
-    if (c->n_layer > l->g->n_tensors / 4) /* far below PER_LAYER, so that a missing tensor is named */
-        return err_file(l->e, ERR_REFUSED, l->path, "gpt2.block_count is %zu, and %zu tensors cannot be that many blocks of %d", c->n_layer,
-                        l->g->n_tensors, PER_LAYER);
+    if (c->n_layer >
+        l->g->n_tensors / 4) /* far below PER_LAYER, so that a missing tensor is named */
+        return err_file(l->e, ERR_REFUSED, l->path,
+                        "gpt2.block_count is %zu, and %zu tensors cannot be that many blocks of %d",
+                        c->n_layer, l->g->n_tensors, PER_LAYER);
     return OK;
 }
 
@@ -126,11 +141,14 @@ static void shape_text(char *out, size_t room, const uint64_t dims[4]) {
     while (n_dims > 1 && dims[n_dims - 1] == 1) n_dims--;
     size_t at = 0;
     for (int d = 0; d < n_dims && at < room; d++)
-        at += (size_t)snprintf(out + at, room - at, "%s%llu", d ? " x " : "", (unsigned long long)dims[d]);
+        at += (size_t)snprintf(out + at, room - at, "%s%llu", d ? " x " : "",
+                               (unsigned long long)dims[d]);
 }
 
-/* The tensor called `name` (a block's own name after "blk.N." where `block`), which must be cols (x rows) numbers. */
-static int take(const struct loader *l, const char *name, bool block, size_t cols, size_t rows, const struct gguf_tensor **out) {
+/* The tensor called `name` (a block's own name after "blk.N." where `block`), which must be cols (x
+ * rows) numbers. */
+static int take(const struct loader *l, const char *name, bool block, size_t cols, size_t rows,
+                const struct gguf_tensor **out) {
     char full[64], got[96], want[96];
     if (block)
         snprintf(full, sizeof full, "blk.%zu.%s", l->layer, name);
@@ -142,7 +160,8 @@ static int take(const struct loader *l, const char *name, bool block, size_t col
     if (memcmp(t->dims, dims, sizeof dims) != 0) {
         shape_text(got, sizeof got, t->dims);
         shape_text(want, sizeof want, dims);
-        return err_file(l->e, ERR_REFUSED, l->path, "tensor \"%s\" is %s, expected %s", full, got, want);
+        return err_file(l->e, ERR_REFUSED, l->path, "tensor \"%s\" is %s, expected %s", full, got,
+                        want);
     }
     l->used[t - l->g->tensors] = 1;
     *out = t;
@@ -150,9 +169,12 @@ static int take(const struct loader *l, const char *name, bool block, size_t col
 }
 
 /* The format's default alignment makes this true; files may choose a smaller one. */
-static bool aligned_for(const void *data, enum dtype type) { return (uintptr_t)data % (type == DTYPE_F32 ? 4 : 2) == 0; }
+static bool aligned_for(const void *data, enum dtype type) {
+    return (uintptr_t)data % (type == DTYPE_F32 ? 4 : 2) == 0;
+}
 
-static int take_matrix(const struct loader *l, const char *name, bool block, size_t rows, size_t cols, struct matrix *m) {
+static int take_matrix(const struct loader *l, const char *name, bool block, size_t rows,
+                       size_t cols, struct matrix *m) {
     const struct gguf_tensor *t = NULL;
     int rc = take(l, name, block, cols, rows, &t);
     if (rc) return rc;
@@ -165,7 +187,8 @@ static int take_matrix(const struct loader *l, const char *name, bool block, siz
 }
 
 /* A norm or a bias: float32 whatever it is stored as. */
-static int take_vector(const struct loader *l, const char *name, bool block, size_t n, const float **out) {
+static int take_vector(const struct loader *l, const char *name, bool block, size_t n,
+                       const float **out) {
     const struct gguf_tensor *t = NULL;
     int rc = take(l, name, block, n, 1, &t);
     if (rc) return rc;
@@ -174,8 +197,9 @@ static int take_vector(const struct loader *l, const char *name, bool block, siz
         return OK;
     }
     if (t->type != DTYPE_F32 && t->type != DTYPE_F16 && t->type != DTYPE_BF16)
-        return err_file(l->e, ERR_REFUSED, l->path, "tensor \"%.*s\" is %s, expected f32, f16 or bf16 for a norm or bias", shown(t->name.n),
-                        t->name.s, dtype_name(t->type));
+        return err_file(l->e, ERR_REFUSED, l->path,
+                        "tensor \"%.*s\" is %s, expected f32, f16 or bf16 for a norm or bias",
+                        shown(t->name.n), t->name.s, dtype_name(t->type));
     float *x = arena_alloc(l->arena, n, sizeof *x);
     if (!x) return no_memory(l);
     for (size_t i = 0; i < n; i++) {
@@ -215,7 +239,8 @@ static int take_weights(struct loader *l, struct gpt2_weights *w) {
     if (!w->layers) return no_memory(l);
     int rc = take_matrix(l, "token_embd.weight", false, V, C, &w->wte);
     if (!rc) rc = take_matrix(l, "position_embd.weight", false, s->n_ctx, C, &w->wpe);
-    for (l->layer = 0; !rc && l->layer < s->n_layer; l->layer++) rc = take_layer(l, s, &w->layers[l->layer]);
+    for (l->layer = 0; !rc && l->layer < s->n_layer; l->layer++)
+        rc = take_layer(l, s, &w->layers[l->layer]);
     if (!rc) rc = take_vector(l, "output_norm.weight", false, C, &w->lnf_w);
     if (!rc) rc = take_vector(l, "output_norm.bias", false, C, &w->lnf_b);
     if (rc) return rc;
@@ -254,14 +279,17 @@ static int check_unknown(const struct loader *l) {
 /* ---- vocabulary ---- */
 
 /* An array of the items' type and, where n is not 0, of n items; NULL where the key is absent. */
-static int find_array(const struct loader *l, const char *key, enum gguf_type item, uint64_t n, const struct gguf_kv **out) {
+static int find_array(const struct loader *l, const char *key, enum gguf_type item, uint64_t n,
+                      const struct gguf_kv **out) {
     const struct gguf_kv *kv = *out = gguf_find(l->g, key);
     if (!kv) return OK;
     if (kv->type != GGUF_ARRAY || kv->item != item)
-        return err_file(l->e, ERR_REFUSED, l->path, "key \"%s\" is not an array of %s", key, item == GGUF_STRING ? "strings" : "i32");
+        return err_file(l->e, ERR_REFUSED, l->path, "key \"%s\" is not an array of %s", key,
+                        item == GGUF_STRING ? "strings" : "i32");
     if (n && kv->count != n)
-        return err_file(l->e, ERR_REFUSED, l->path, "%s has %llu items, expected %llu, one for each token", key, (unsigned long long)kv->count,
-                        (unsigned long long)n);
+        return err_file(l->e, ERR_REFUSED, l->path,
+                        "%s has %llu items, expected %llu, one for each token", key,
+                        (unsigned long long)kv->count, (unsigned long long)n);
     return OK;
 }
 
@@ -304,7 +332,8 @@ static int read_matches(const struct loader *l, struct vocab_builder *b) {
     return rc;
 }
 
-static int read_tokens(const struct loader *l, const struct gguf_kv *tokens, struct vocab_builder *b) {
+static int read_tokens(const struct loader *l, const struct gguf_kv *tokens,
+                       struct vocab_builder *b) {
     const struct gguf_kv *types;
     int rc = find_array(l, "tokenizer.ggml.token_type", GGUF_I32, tokens->count, &types);
     const uint8_t *p = tokens->data;
@@ -318,7 +347,8 @@ static int read_tokens(const struct loader *l, const struct gguf_kv *tokens, str
     return rc ? rc : read_matches(l, b);
 }
 
-static int read_merges(const struct loader *l, const struct gguf_kv *merges, struct vocab_builder *b) {
+static int read_merges(const struct loader *l, const struct gguf_kv *merges,
+                       struct vocab_builder *b) {
     int rc = OK;
     const uint8_t *p = merges->data;
     for (uint64_t i = 0; !rc && i < merges->count; i++) {
@@ -377,12 +407,16 @@ static size_t strings_bytes(const struct gguf_kv *kv) {
 
 static int check_tokenizer_kind(const struct loader *l, struct gguf_str model) {
     if (!equals(model, "gpt2"))
-        return err_file(l->e, ERR_REFUSED, l->path, "tokenizer.ggml.model is \"%.*s\", expected \"gpt2\"", shown(model.n), model.s);
+        return err_file(l->e, ERR_REFUSED, l->path,
+                        "tokenizer.ggml.model is \"%.*s\", expected \"gpt2\"", shown(model.n),
+                        model.s);
     struct gguf_str pre = {0};
     if (!gguf_find(l->g, "tokenizer.ggml.pre")) return OK;
     int rc = gguf_string(l->g, "tokenizer.ggml.pre", &pre, l->e);
     if (rc || equals(pre, "gpt-2") || equals(pre, "default")) return rc;
-    return err_file(l->e, ERR_REFUSED, l->path, "tokenizer.ggml.pre is \"%.*s\", expected \"gpt-2\" or \"default\"", shown(pre.n), pre.s);
+    return err_file(l->e, ERR_REFUSED, l->path,
+                    "tokenizer.ggml.pre is \"%.*s\", expected \"gpt-2\" or \"default\"",
+                    shown(pre.n), pre.s);
 }
 
 /* Leaves v->n = 0 where the file has no tokenizer. */
@@ -397,14 +431,17 @@ static int read_vocab(const struct loader *l, struct vocab *v) {
     if (!rc) rc = find_array(l, "tokenizer.ggml.tokens", GGUF_STRING, 0, &tokens);
     if (!rc) rc = find_array(l, "tokenizer.ggml.merges", GGUF_STRING, 0, &merges);
     if (rc) return rc;
-    if (!tokens) return err_file(l->e, ERR_REFUSED, l->path, "key \"tokenizer.ggml.tokens\" is missing");
-    if (!merges) return err_file(l->e, ERR_REFUSED, l->path, "key \"tokenizer.ggml.merges\" is missing");
+    if (!tokens)
+        return err_file(l->e, ERR_REFUSED, l->path, "key \"tokenizer.ggml.tokens\" is missing");
+    if (!merges)
+        return err_file(l->e, ERR_REFUSED, l->path, "key \"tokenizer.ggml.merges\" is missing");
     int64_t bos, eos;
     rc = read_special(l, "tokenizer.ggml.bos_token_id", &bos);
     if (!rc) rc = read_special(l, "tokenizer.ggml.eos_token_id", &eos);
     if (rc) return rc;
     struct vocab_builder b;
-    rc = vocab_builder_init(&b, l->path, (size_t)tokens->count, strings_bytes(tokens), (size_t)merges->count, l->arena, l->e);
+    rc = vocab_builder_init(&b, l->path, (size_t)tokens->count, strings_bytes(tokens),
+                            (size_t)merges->count, l->arena, l->e);
     if (!rc) rc = read_tokens(l, tokens, &b);
     if (!rc) rc = read_merges(l, merges, &b);
     if (!rc) rc = vocab_builder_finish(&b, v, bos, eos, l->e);

@@ -1,4 +1,5 @@
-/* Writes a GPT-2 model as GGUF, with the keys and names that llama.cpp expects (gguf-py's constants for the architecture gpt2). */
+/* Writes a GPT-2 model as GGUF, with the keys and names that llama.cpp expects (gguf-py's constants
+ * for the architecture gpt2). */
 #include <stdio.h>
 #include <string.h>
 
@@ -21,9 +22,9 @@ struct saver {
     size_t n;
     enum dtype type;
     const struct gguf_extra *extra; /* or NULL */
-    float *row;       /* [widest row] */
-    uint8_t *packed;  /* its bytes in the file */
-    uint64_t done, total; /* bytes of tensors */
+    float *row;                     /* [widest row] */
+    uint8_t *packed;                /* its bytes in the file */
+    uint64_t done, total;           /* bytes of tensors */
     void (*progress)(uint64_t done, uint64_t total);
 };
 
@@ -43,9 +44,9 @@ static enum dtype wanted_type(const struct saver *s, const struct item *it) {
 /* Matrices that are kept wider. */
 struct widened {
     size_t n;
-    float most;                 /* the largest magnitude in them */
+    float most;                  /* the largest magnitude in them */
     char names[2 * TENSOR_NAME]; /* of the first ones */
-    enum dtype type;            /* that the first should have had */
+    enum dtype type;             /* that the first should have had */
 };
 
 /* Looks at the numbers: none may be infinite or no number, and those beyond the range of their type
@@ -67,7 +68,8 @@ static int check_numbers(struct saver *s, struct item *it, struct widened *w, st
     if (w->n++ == 0) w->type = it->type;
     if (strlen(it->t.shown) + 8 < room)
         snprintf(w->names + at, room, "%s%s", at ? ", " : "", it->t.shown);
-    else if (!strstr(w->names, ", ...")) snprintf(w->names + at, room, ", ...");
+    else if (!strstr(w->names, ", ..."))
+        snprintf(w->names + at, room, ", ...");
     w->most = r.most > w->most ? r.most : w->most;
     it->type = DTYPE_F32;
     return OK;
@@ -96,7 +98,8 @@ static int list_items(struct saver *s, const struct gpt2_weights *w, struct err 
     }
     s->row = arena_alloc(&s->w.arena, cols, sizeof *s->row);
     s->packed = arena_alloc(&s->w.arena, cols, sizeof(float)); /* no type is wider than float32 */
-    if (!s->row || !s->packed) return err_file(e, ERR_FAILED, s->out.path, "no memory for a row of %zu numbers", cols);
+    if (!s->row || !s->packed)
+        return err_file(e, ERR_FAILED, s->out.path, "no memory for a row of %zu numbers", cols);
     return OK;
 }
 
@@ -114,7 +117,9 @@ static int plan(struct saver *s, const struct gpt2_weights *w, struct err *e) {
 
 /* ---- keys ---- */
 
-static void add_text(struct gguf_writer *w, const char *key, const char *s) { gguf_add_string(w, key, s, strlen(s)); }
+static void add_text(struct gguf_writer *w, const char *key, const char *s) {
+    gguf_add_string(w, key, s, strlen(s));
+}
 
 /* llama.cpp's llama_ftype: the number of "mostly" this type. */
 static uint32_t file_type(enum dtype type) {
@@ -127,7 +132,8 @@ static uint32_t file_type(enum dtype type) {
     }
 }
 
-static void add_model_keys(struct gguf_writer *w, const struct gpt2_config *c, const char *name, enum dtype type) {
+static void add_model_keys(struct gguf_writer *w, const struct gpt2_config *c, const char *name,
+                           enum dtype type) {
     add_text(w, "general.architecture", "gpt2");
     add_text(w, "general.name", name);
     gguf_add_u32(w, "general.file_type", file_type(type));
@@ -207,8 +213,10 @@ static bool spell_tokens(struct spellings *s, const struct listing *l, struct ar
         return false;
     size_t at = 0;
     for (uint32_t id = 0; id < l->n; id++) {
-        if (id < l->known) spell_token(s, &at, v, id);
-        else at += (size_t)snprintf((char *)s->bytes + at, PAD_ROOM, "[PAD%lu]", (unsigned long)id);
+        if (id < l->known)
+            spell_token(s, &at, v, id);
+        else
+            at += (size_t)snprintf((char *)s->bytes + at, PAD_ROOM, "[PAD%lu]", (unsigned long)id);
         s->offset[++s->n] = at;
     }
     return true;
@@ -217,7 +225,9 @@ static bool spell_tokens(struct spellings *s, const struct listing *l, struct ar
 static bool spell_merges(struct spellings *s, const struct listing *l, struct arena *a) {
     const struct vocab *v = l->v;
     size_t room = 0, at = 0;
-    for (uint32_t i = 0; i < v->n_merges; i++) room += 1 + 2 * (size_t)(v->offset[v->merges[i].merged + 1] - v->offset[v->merges[i].merged]);
+    for (uint32_t i = 0; i < v->n_merges; i++)
+        room +=
+            1 + 2 * (size_t)(v->offset[v->merges[i].merged + 1] - v->offset[v->merges[i].merged]);
     if (!spellings_init(s, v->n_merges, room, a)) return false;
     for (uint32_t i = 0; i < v->n_merges; i++) {
         if (!is_told(l, &v->merges[i])) continue;
@@ -282,7 +292,8 @@ static int write_tensor(struct saver *s, const struct item *it, struct err *e) {
     const struct matrix m = stored(it);
     const size_t from = matrix_row_bytes(&it->t.m), to = matrix_row_bytes(&m);
     for (size_t r = 0; r < it->t.m.rows; r++) {
-        if (interrupt_pending()) return err_file(e, ERR_INTERRUPTED, s->out.path, "interrupted, nothing was written");
+        if (interrupt_pending())
+            return err_file(e, ERR_INTERRUPTED, s->out.path, "interrupted, nothing was written");
         const void *row = (const uint8_t *)it->t.m.data + r * from;
         if (it->type != it->t.m.type) {
             matrix_row(s->k, &it->t.m, r, s->row);
@@ -302,7 +313,8 @@ static int save(struct saver *s, const struct gpt2_weights *w, const struct voca
                 const char *name, struct err *e) {
     int rc = plan(s, w, e);
     if (rc) return rc;
-    add_model_keys(&s->w, &w->config, name, s->type == GGUF_SAME_TYPES ? w->layers[0].qkv.type : s->type);
+    add_model_keys(&s->w, &w->config, name,
+                   s->type == GGUF_SAME_TYPES ? w->layers[0].qkv.type : s->type);
     if (v && v->n) rc = add_vocab_keys(s, v, w->config.n_vocab, e);
     if (s->extra && s->extra->add) s->extra->add(s->extra->ctx, &s->w);
     for (size_t i = 0; i < s->n; i++) announce(s, &s->items[i]);
@@ -311,8 +323,10 @@ static int save(struct saver *s, const struct gpt2_weights *w, const struct voca
     return rc;
 }
 
-int gguf_write_model(const char *path, bool force, const struct gpt2_weights *w, const struct vocab *v, const char *name, enum dtype type,
-                     const struct gguf_extra *extra, void (*progress)(uint64_t done, uint64_t total), struct err *e) {
+int gguf_write_model(const char *path, bool force, const struct gpt2_weights *w,
+                     const struct vocab *v, const char *name, enum dtype type,
+                     const struct gguf_extra *extra,
+                     void (*progress)(uint64_t done, uint64_t total), struct err *e) {
     struct saver s = {.type = type, .extra = extra, .progress = progress};
     int rc = kernels_get(&s.k, NULL, e);
     if (!rc) rc = out_open(&s.out, path, force, e);

@@ -6,11 +6,14 @@
 
 enum { ALIGNMENT = 32 }; /* the format's default */
 
-static void append(struct gguf_writer *w, uint8_t **buf, size_t *len, size_t *room, const void *data, size_t n) {
+static void append(struct gguf_writer *w, uint8_t **buf, size_t *len, size_t *room,
+                   const void *data, size_t n) {
     if (w->failed) return;
     if (n > *room - *len) {
         size_t more;
-        uint8_t *p = size_add(*len, n, &more) && size_mul(more, 2, &more) ? arena_alloc(&w->arena, more, 1) : NULL;
+        uint8_t *p = size_add(*len, n, &more) && size_mul(more, 2, &more)
+                         ? arena_alloc(&w->arena, more, 1)
+                         : NULL;
         if (!p) {
             w->failed = 1;
             return;
@@ -23,8 +26,12 @@ static void append(struct gguf_writer *w, uint8_t **buf, size_t *len, size_t *ro
     *len += n;
 }
 
-static void put_kv(struct gguf_writer *w, const void *data, size_t n) { append(w, &w->kv, &w->kv_len, &w->kv_room, data, n); }
-static void put_info(struct gguf_writer *w, const void *data, size_t n) { append(w, &w->infos, &w->infos_len, &w->infos_room, data, n); }
+static void put_kv(struct gguf_writer *w, const void *data, size_t n) {
+    append(w, &w->kv, &w->kv_len, &w->kv_room, data, n);
+}
+static void put_info(struct gguf_writer *w, const void *data, size_t n) {
+    append(w, &w->infos, &w->infos_len, &w->infos_room, data, n);
+}
 
 static void little_endian(uint8_t *p, uint64_t x, size_t n) {
     for (size_t i = 0; i < n; i++) p[i] = (uint8_t)(x >> 8 * i);
@@ -102,12 +109,14 @@ void gguf_add_u16s(struct gguf_writer *w, const char *key, const uint16_t *x, si
     }
 }
 
-void gguf_add_strings(struct gguf_writer *w, const char *key, const uint8_t *bytes, const size_t *offset, size_t n) {
+void gguf_add_strings(struct gguf_writer *w, const char *key, const uint8_t *bytes,
+                      const size_t *offset, size_t n) {
     begin_array(w, key, GGUF_STRING, n);
     for (size_t i = 0; i < n; i++) put_kv_string(w, bytes + offset[i], offset[i + 1] - offset[i]);
 }
 
-void gguf_add_tensor(struct gguf_writer *w, const char *name, uint32_t n_dims, const uint64_t *dims, uint32_t type, size_t bytes) {
+void gguf_add_tensor(struct gguf_writer *w, const char *name, uint32_t n_dims, const uint64_t *dims,
+                     uint32_t type, size_t bytes) {
     put_info_uint(w, strlen(name), 8);
     put_info(w, name, strlen(name));
     put_info_uint(w, n_dims, 4);
@@ -135,7 +144,8 @@ int gguf_write_header(struct gguf_writer *w, struct out_file *o, struct err *e) 
     return rc;
 }
 
-int gguf_write_data(struct gguf_writer *w, struct out_file *o, const void *data, size_t n, struct err *e) {
+int gguf_write_data(struct gguf_writer *w, struct out_file *o, const void *data, size_t n,
+                    struct err *e) {
     w->written += n;
     return out_write(o, data, n, e);
 }

@@ -10,7 +10,8 @@
 #include "checkpoint/loaders.h"
 #include "checkpoint/safetensors.h"
 
-/* What a model may take in memory beyond the size of its file. Only norms and biases grow, and GPT-2 XL has 2 MB of them. */
+/* What a model may take in memory beyond the size of its file. Only norms and biases grow, and
+ * GPT-2 XL has 2 MB of them. */
 enum { EXTRA_BYTES = 14 << 20 };
 
 struct loader {
@@ -42,7 +43,8 @@ static const char *shape_text(unsigned rank, const uint64_t *shape, char out[128
     size_t at = 0;
     out[at++] = '[';
     for (unsigned i = 0; i < rank && at < 100; i++)
-        at += (size_t)snprintf(out + at, 128 - at, "%s%llu", i ? "," : "", (unsigned long long)shape[i]);
+        at += (size_t)snprintf(out + at, 128 - at, "%s%llu", i ? "," : "",
+                               (unsigned long long)shape[i]);
     snprintf(out + at, 128 - at, "]");
     return out;
 }
@@ -56,10 +58,12 @@ static int use(struct loader *ld, const struct st_tensor *t, size_t rows, size_t
     unsigned rank = cols ? 2 : 1;
     if (t->rank != rank || memcmp(t->shape, want, rank * sizeof *want) != 0) {
         char got_text[128], want_text[128];
-        return err_file(e, ERR_REFUSED, path, "tensor %s: shape %s, expected %s", name, shape_text(t->rank, t->shape, got_text),
-                        shape_text(rank, want, want_text));
+        return err_file(e, ERR_REFUSED, path, "tensor %s: shape %s, expected %s", name,
+                        shape_text(t->rank, t->shape, got_text), shape_text(rank, want, want_text));
     }
-    if (t->type < 0) return err_file(e, ERR_REFUSED, path, "tensor %s: type %s, expected F32, F16 or BF16", name, t->dtype);
+    if (t->type < 0)
+        return err_file(e, ERR_REFUSED, path, "tensor %s: type %s, expected F32, F16 or BF16", name,
+                        t->dtype);
     ld->used[t - ld->st.tensors] = 1;
     return OK;
 }
@@ -76,14 +80,17 @@ static int make_room(struct loader *ld, const char *name, size_t bytes, void **o
     if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
     size_t taken = ld->c->arena.bytes + ld->st.arena.bytes, most = ld->st.file.size + EXTRA_BYTES;
     if (taken > most || bytes > most - taken)
-        return err_file(e, ERR_REFUSED, ld->st.file.path, "tensor %s: with norms and biases as float32 the model is too much larger than its file",
+        return err_file(e, ERR_REFUSED, ld->st.file.path,
+                        "tensor %s: with norms and biases as float32 the model is too much larger "
+                        "than its file",
                         name);
     *out = arena_alloc(&ld->c->arena, bytes, 1);
     return *out ? OK : err_file(e, ERR_FAILED, ld->st.file.path, "no memory for tensor %s", name);
 }
 
 /* A bias or a norm's weight [n], as float32. */
-static int take_vector(struct loader *ld, struct name name, size_t n, const float **out, struct err *e) {
+static int take_vector(struct loader *ld, struct name name, size_t n, const float **out,
+                       struct err *e) {
     const struct st_tensor *t;
     int rc = take(ld, name.s, n, 0, &t, e);
     if (rc) return rc;
@@ -129,7 +136,8 @@ enum { TILE = 32 }; /* rows and columns of a tile that stays in the first-level 
 static inline void transpose_tile(const struct transpose *t, size_t item, size_t o0, size_t i0) {
     size_t o1 = o0 + TILE < t->out ? o0 + TILE : t->out, i1 = i0 + TILE < t->in ? i0 + TILE : t->in;
     for (size_t o = o0; o < o1; o++)
-        for (size_t i = i0; i < i1; i++) memcpy(t->dst + (o * t->in + i) * item, t->src + (i * t->out + o) * item, item);
+        for (size_t i = i0; i < i1; i++)
+            memcpy(t->dst + (o * t->in + i) * item, t->src + (i * t->out + o) * item, item);
 }
 
 static void transpose_tiles(void *ctx, size_t begin, size_t end, int thread) {
@@ -145,7 +153,8 @@ static void transpose_tiles(void *ctx, size_t begin, size_t end, int thread) {
 }
 
 /* A Conv1D's weight: [in][out] in the file, [out][in] in the engine. */
-static int take_conv1d(struct loader *ld, struct name name, size_t in, size_t out, struct matrix *m, struct err *e) {
+static int take_conv1d(struct loader *ld, struct name name, size_t in, size_t out, struct matrix *m,
+                       struct err *e) {
     const struct st_tensor *t;
     int rc = take(ld, name.s, in, out, &t, e);
     if (rc) return rc;
@@ -189,15 +198,19 @@ static int load_head(struct loader *ld, const struct hf_config *hf, warn_fn warn
     if (rc) return rc;
     if (head->type == wte->type && memcmp(head->data, wte->data, wte->bytes) == 0) return OK;
     w->tied = false;
-    if (hf->tied && warn) warn("lm_head.weight differs from wte.weight although tie_word_embeddings is true; using lm_head.weight");
+    if (hf->tied && warn)
+        warn("lm_head.weight differs from wte.weight although tie_word_embeddings is true; using "
+             "lm_head.weight");
     return use_matrix(ld, head, w->config.n_vocab, w->config.n_embd, &w->head, e);
 }
 
-static int load_weights(struct loader *ld, const struct hf_config *hf, warn_fn warn, struct err *e) {
+static int load_weights(struct loader *ld, const struct hf_config *hf, warn_fn warn,
+                        struct err *e) {
     struct gpt2_weights *w = &ld->c->weights;
     const struct gpt2_config *g = &w->config;
     w->layers = arena_zalloc(&ld->c->arena, g->n_layer, sizeof *w->layers);
-    if (!w->layers) return err_file(e, ERR_FAILED, ld->st.file.path, "no memory for %zu layers", g->n_layer);
+    if (!w->layers)
+        return err_file(e, ERR_FAILED, ld->st.file.path, "no memory for %zu layers", g->n_layer);
     const struct st_tensor *wpe =
         safetensors_find(&ld->st, model_name(ld, "wpe.weight").s); /* find_config has seen it */
     int rc = use_matrix(ld, ld->names.wte, g->n_vocab, g->n_embd, &w->wte, e);
@@ -208,7 +221,8 @@ static int load_weights(struct loader *ld, const struct hf_config *hf, warn_fn w
     return rc ? rc : load_head(ld, hf, warn, e);
 }
 
-/* h.i.attn.bias and h.i.attn.masked_bias of a layer that exists: the causal mask, saved as if it were a weight. */
+/* h.i.attn.bias and h.i.attn.masked_bias of a layer that exists: the causal mask, saved as if it
+ * were a weight. */
 static bool is_mask(const struct loader *ld, const char *name) {
     size_t n = strlen(ld->names.prefix), i = 0;
     if (strncmp(name, ld->names.prefix, n) != 0 || strncmp(name + n, "h.", 2) != 0) return false;
@@ -282,7 +296,8 @@ static void warn_old_context(const struct hf_config *hf, const char *config_path
 static size_t to_size(uint64_t x) { return x > SIZE_MAX ? SIZE_MAX : (size_t)x; }
 
 /* What config.json says, and for what it does not say, what the shapes say. */
-static int find_config(struct loader *ld, const struct hf_config *hf, const char *config_path, warn_fn warn, struct err *e) {
+static int find_config(struct loader *ld, const struct hf_config *hf, const char *config_path,
+                       warn_fn warn, struct err *e) {
     struct gpt2_config *g = &ld->c->weights.config;
     const char *path = ld->st.file.path;
     const struct name wpe_name = model_name(ld, "wpe.weight");
@@ -303,14 +318,17 @@ static int find_config(struct loader *ld, const struct hf_config *hf, const char
         .activation = hf_config_is_erf(hf) ? GELU_ERF : GELU_TANH};
     int rc = gpt2_config_check(g, config_path, e);
     if (rc) return rc;
-    if (g->n_layer > ld->st.n / 4) /* 12 each: nothing large is allocated for layers that are not there */
-        return err_file(e, ERR_REFUSED, path, "has %zu tensors, too few for %zu layers", ld->st.n, g->n_layer);
+    if (g->n_layer >
+        ld->st.n / 4) /* 12 each: nothing large is allocated for layers that are not there */
+        return err_file(e, ERR_REFUSED, path, "has %zu tensors, too few for %zu layers", ld->st.n,
+                        g->n_layer);
     return OK;
 }
 
 static int load(struct loader *ld, const char *path, warn_fn warn, struct err *e) {
     struct arena *scratch = &ld->st.arena;
-    const char *folder = path_folder(scratch, path), *config_path = folder ? path_join(scratch, folder, "config.json") : NULL;
+    const char *folder = path_folder(scratch, path),
+               *config_path = folder ? path_join(scratch, folder, "config.json") : NULL;
     ld->used = arena_zalloc(scratch, ld->st.n, 1);
     if (!config_path || !ld->used) return err_file(e, ERR_FAILED, path, "no memory");
     struct hf_config hf;
@@ -321,7 +339,8 @@ static int load(struct loader *ld, const char *path, warn_fn warn, struct err *e
     if (!rc) rc = load_weights(ld, &hf, warn, e);
     if (!rc) rc = check_leftovers(ld, e);
     if (!rc) warn_heads(ld, warn);
-    if (!rc && interrupt_pending()) rc = err_set(e, ERR_INTERRUPTED, "interrupted"); /* in a matrix */
+    if (!rc && interrupt_pending())
+        rc = err_set(e, ERR_INTERRUPTED, "interrupted"); /* in a matrix */
     return rc;
 }
 

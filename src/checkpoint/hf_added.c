@@ -61,8 +61,10 @@ static bool read_special(struct reader *r, struct json *j, struct hf_name *named
 }
 
 static void read_flag(struct json *j, bool *flag) {
-    if (json_peek(j) == JSON_BOOL) json_bool(j, flag);
-    else json_skip(j);
+    if (json_peek(j) == JSON_BOOL)
+        json_bool(j, flag);
+    else
+        json_skip(j);
 }
 
 static void read_setting(struct reader *r, struct json *j, struct json_str key) {
@@ -79,11 +81,16 @@ static void read_setting(struct reader *r, struct json *j, struct json_str key) 
     /* tokenizer_config.json has the last word where it describes its tokens, as newer files do */
     bool names_again = r->is_map && s->decoder.text;
     struct hf_name ignored;
-    if (json_is(key, "bos_token")) read_special(r, j, names_again ? &ignored : &s->bos);
-    else if (json_is(key, "eos_token")) read_special(r, j, names_again ? &ignored : &s->eos);
-    else if (!r->is_map && json_is(key, "add_bos_token")) read_flag(j, &s->add_bos);
-    else if (!r->is_map && json_is(key, "add_eos_token")) read_flag(j, &s->add_eos);
-    else if (!r->is_map && json_is(key, "add_prefix_space")) read_flag(j, &s->prefix_space);
+    if (json_is(key, "bos_token"))
+        read_special(r, j, names_again ? &ignored : &s->bos);
+    else if (json_is(key, "eos_token"))
+        read_special(r, j, names_again ? &ignored : &s->eos);
+    else if (!r->is_map && json_is(key, "add_bos_token"))
+        read_flag(j, &s->add_bos);
+    else if (!r->is_map && json_is(key, "add_eos_token"))
+        read_flag(j, &s->add_eos);
+    else if (!r->is_map && json_is(key, "add_prefix_space"))
+        read_flag(j, &s->prefix_space);
     else {
         if (!r->is_map && json_is(key, "added_tokens_decoder") && json_peek(j) == JSON_OBJECT)
             s->decoder = *j;
@@ -140,14 +147,22 @@ static bool read_description(struct json *j, bool with_id, struct added *t) {
     bool content = false, id = !with_id;
     json_enter_object(j);
     while (json_next_key(j, &key)) {
-        if (with_id && json_is(key, "id")) id = json_uint(j, &t->id);
-        else if (json_is(key, "content")) content = hf_token_read(j, &t->content);
-        else if (json_is(key, "special")) json_bool(j, &t->special);
-        else if (json_is(key, "normalized")) json_bool(j, &t->normalized);
-        else if (json_is(key, "single_word")) json_bool(j, &t->single_word);
-        else if (json_is(key, "lstrip")) json_bool(j, &t->lstrip);
-        else if (json_is(key, "rstrip")) json_bool(j, &t->rstrip);
-        else json_skip(j);
+        if (with_id && json_is(key, "id"))
+            id = json_uint(j, &t->id);
+        else if (json_is(key, "content"))
+            content = hf_token_read(j, &t->content);
+        else if (json_is(key, "special"))
+            json_bool(j, &t->special);
+        else if (json_is(key, "normalized"))
+            json_bool(j, &t->normalized);
+        else if (json_is(key, "single_word"))
+            json_bool(j, &t->single_word);
+        else if (json_is(key, "lstrip"))
+            json_bool(j, &t->lstrip);
+        else if (json_is(key, "rstrip"))
+            json_bool(j, &t->rstrip);
+        else
+            json_skip(j);
     }
     return !j->error && (content || json_fail(j, "an added token without content")) &&
            (id || json_fail(j, "an added token without id"));

@@ -29,12 +29,12 @@ struct hf_name {
 
 /* What stands beside a vocabulary. Without the files nothing is set. */
 struct hf_settings {
-    const char *path;             /* tokenizer_config.json, for messages */
-    struct file config, map;      /* mapped as long as the settings are open */
-    struct json decoder;          /* at added_tokens_decoder; text NULL: there is none */
-    const struct hf_name *names;  /* [n] tokens that are special */
+    const char *path;            /* tokenizer_config.json, for messages */
+    struct file config, map;     /* mapped as long as the settings are open */
+    struct json decoder;         /* at added_tokens_decoder; text NULL: there is none */
+    const struct hf_name *names; /* [n] tokens that are special */
     size_t n;
-    struct hf_name bos, eos;      /* n 0: not named */
+    struct hf_name bos, eos; /* n 0: not named */
     bool add_bos, add_eos, prefix_space;
 };
 

@@ -78,18 +78,30 @@ static void read_field(struct hf_config *c, struct json *j, struct json_str key,
                        struct sizes *sizes) {
     bool tie;
     uint64_t *size = find_size(sizes, key);
-    if (size) read_uint(j, size);
-    else if (json_is(key, "n_ctx")) read_uint(j, &c->n_ctx);
-    else if (json_is(key, "bos_token_id")) read_token(j, &c->bos);
-    else if (json_is(key, "eos_token_id")) read_token(j, &c->eos);
-    else if (json_is(key, "model_type")) read_text(j, c->model_type);
-    else if (json_is(key, "activation_function")) read_text(j, c->activation);
-    else if (json_is(key, "hidden_act")) read_text(j, c->other_activation);
-    else if (json_is(key, "layer_norm_epsilon")) read_double(j, &c->norm_eps);
-    else if (json_is(key, "layer_norm_eps")) read_double(j, &c->other_norm_eps);
-    else if (json_is(key, "scale_attn_weights")) read_bool(j, &c->scale_attn_weights);
-    else if (json_is(key, "scale_attn_by_inverse_layer_idx")) read_bool(j, &c->scale_by_layer);
-    else if (json_is(key, "add_cross_attention")) read_bool(j, &c->cross_attention);
+    if (size)
+        read_uint(j, size);
+    else if (json_is(key, "n_ctx"))
+        read_uint(j, &c->n_ctx);
+    else if (json_is(key, "bos_token_id"))
+        read_token(j, &c->bos);
+    else if (json_is(key, "eos_token_id"))
+        read_token(j, &c->eos);
+    else if (json_is(key, "model_type"))
+        read_text(j, c->model_type);
+    else if (json_is(key, "activation_function"))
+        read_text(j, c->activation);
+    else if (json_is(key, "hidden_act"))
+        read_text(j, c->other_activation);
+    else if (json_is(key, "layer_norm_epsilon"))
+        read_double(j, &c->norm_eps);
+    else if (json_is(key, "layer_norm_eps"))
+        read_double(j, &c->other_norm_eps);
+    else if (json_is(key, "scale_attn_weights"))
+        read_bool(j, &c->scale_attn_weights);
+    else if (json_is(key, "scale_attn_by_inverse_layer_idx"))
+        read_bool(j, &c->scale_by_layer);
+    else if (json_is(key, "add_cross_attention"))
+        read_bool(j, &c->cross_attention);
     else if (json_is(key, "tie_word_embeddings")) {
         if (is_null(j) || !json_bool(j, &tie)) return;
         c->tied = tie;
@@ -181,13 +193,23 @@ static int check_other_names(const struct hf_config *c, const char *path, struct
 
 int hf_config_check(const struct hf_config *c, const char *path, struct err *e) {
     if (*c->model_type && strcmp(c->model_type, "gpt2") != 0)
-        return err_file(e, ERR_REFUSED, path, "model_type is \"%s\", expected \"gpt2\"", c->model_type);
+        return err_file(e, ERR_REFUSED, path, "model_type is \"%s\", expected \"gpt2\"",
+                        c->model_type);
     if (*c->activation && !hf_config_is_erf(c) && !is_tanh_form(c->activation))
-        return err_file(e, ERR_REFUSED, path, "activation_function is \"%s\", expected \"gelu_new\" or \"gelu\"", c->activation);
-    if (c->scale_by_layer) return err_file(e, ERR_REFUSED, path, "scale_attn_by_inverse_layer_idx is true, which is not supported");
-    if (!c->scale_attn_weights) return err_file(e, ERR_REFUSED, path, "scale_attn_weights is false, which is not supported");
-    if (c->cross_attention) return err_file(e, ERR_REFUSED, path, "add_cross_attention is true, which is not supported");
+        return err_file(e, ERR_REFUSED, path,
+                        "activation_function is \"%s\", expected \"gelu_new\" or \"gelu\"",
+                        c->activation);
+    if (c->scale_by_layer)
+        return err_file(e, ERR_REFUSED, path,
+                        "scale_attn_by_inverse_layer_idx is true, which is not supported");
+    if (!c->scale_attn_weights)
+        return err_file(e, ERR_REFUSED, path,
+                        "scale_attn_weights is false, which is not supported");
+    if (c->cross_attention)
+        return err_file(e, ERR_REFUSED, path,
+                        "add_cross_attention is true, which is not supported");
     if (!isnan(c->norm_eps) && !(c->norm_eps > 0 && c->norm_eps < 1))
-        return err_file(e, ERR_REFUSED, path, "layer_norm_epsilon is %g, expected a number between 0 and 1", c->norm_eps);
+        return err_file(e, ERR_REFUSED, path,
+                        "layer_norm_epsilon is %g, expected a number between 0 and 1", c->norm_eps);
     return check_other_names(c, path, e);
 }

@@ -22,8 +22,10 @@ static bool is_zero(struct json *j) {
 
 /* A flag that may be null. */
 static void read_flag(struct json *j, bool *flag) {
-    if (json_peek(j) == JSON_NULL) json_null(j);
-    else json_bool(j, flag);
+    if (json_peek(j) == JSON_NULL)
+        json_null(j);
+    else
+        json_bool(j, flag);
 }
 
 /* The "type" of the object at a cursor that stays there; "null" and the like where it is none. */
@@ -32,8 +34,10 @@ static struct json_str type_of(struct json j) {
     if (json_peek(&j) != JSON_OBJECT) return type;
     type = (struct json_str){"", 0};
     for (json_enter_object(&j); json_next_key(&j, &key);) {
-        if (json_is(key, "type") && json_peek(&j) == JSON_STRING) json_string(&j, &type);
-        else json_skip(&j);
+        if (json_is(key, "type") && json_peek(&j) == JSON_STRING)
+            json_string(&j, &type);
+        else
+            json_skip(&j);
     }
     return type;
 }
@@ -196,9 +200,12 @@ static int read_template(struct json j, const char *path, struct hf_tokenizer *t
     size_t before = 0, texts = 0, behind = 0;
     for (json_enter_array(&single); json_next_item(&single); json_skip(&single)) {
         struct json special = value_of(single, "SpecialToken"), id = value_of(special, "id");
-        if (!special.text) texts++;
-        else if (texts) behind++;
-        else if (before++ == 0) json_string(&id, &name);
+        if (!special.text)
+            texts++;
+        else if (texts)
+            behind++;
+        else if (before++ == 0)
+            json_string(&id, &name);
     }
     if (single.error) return hf_refuse_json(path, &single, e);
     if (texts != 1 || before > 1 || behind || (before && t->add_bos))
@@ -246,8 +253,10 @@ static int read_parts(struct json *j, const char *path, struct hf_tokenizer *t, 
         if (!json_skip(j)) break; /* so that what looks into the value below finds sound JSON */
         if (json_is(key, "pre_tokenizer"))
             rc = read_pre_tokenizer(value, path, &cut, e), cuts = true;
-        else if (json_is(key, "normalizer")) rc = check_normalizer(value, path, e);
-        else if (json_is(key, "post_processor")) rc = read_post_processor(value, path, t, e);
+        else if (json_is(key, "normalizer"))
+            rc = check_normalizer(value, path, e);
+        else if (json_is(key, "post_processor"))
+            rc = read_post_processor(value, path, t, e);
     }
     if (rc) return rc;
     if (!json_end(j)) return hf_refuse_json(path, j, e);

@@ -11,7 +11,7 @@ struct hf_tokenizer {
                                          added_tokens; text NULL where there is none */
     bool whole_text;                  /* the text is not cut into pieces */
     bool ignore_merges;
-    bool add_bos;                     /* the post_processor puts token `bos` in front */
+    bool add_bos; /* the post_processor puts token `bos` in front */
     uint64_t bos;
 };
 

@@ -1,5 +1,5 @@
-/* GPT-2's tokenizer as Hugging Face saves it: vocab.json with merges.txt, or both in one tokenizer.json
- * (https://huggingface.co/docs/tokenizers). */
+/* GPT-2's tokenizer as Hugging Face saves it: vocab.json with merges.txt, or both in one
+ * tokenizer.json (https://huggingface.co/docs/tokenizers). */
 #include <string.h>
 
 #include "base/json.h"
@@ -128,7 +128,9 @@ static int64_t named(const struct vocab_builder *b, struct hf_name name) {
     return name.n ? vocab_builder_find(b, name.s, name.n) : -1;
 }
 
-static int64_t id_or(uint64_t id, int64_t otherwise) { return id == HF_ABSENT ? otherwise : id > INT32_MAX ? INT32_MAX : (int64_t)id; }
+static int64_t id_or(uint64_t id, int64_t otherwise) {
+    return id == HF_ABSENT ? otherwise : id > INT32_MAX ? INT32_MAX : (int64_t)id;
+}
 
 /* bos and eos are what config.json says, else what the tokenizer's settings name, else
  * <|endoftext|>. A token in front of every text is the tokenizer's own: `add_bos` says whether
@@ -227,7 +229,8 @@ static int load_tokenizer_json(struct vocab *v, const struct file *f, const stru
     struct json_str key;
     uint64_t id, most = 0;
     size_t n = 0;
-    for (json_enter_object(&j); json_next_key(&j, &key) && json_uint(&j, &id);) most = id > most ? id : most;
+    for (json_enter_object(&j); json_next_key(&j, &key) && json_uint(&j, &id);)
+        most = id > most ? id : most;
     if (j.error) return hf_refuse_json(f->path, &j, e);
     rc = count_tokens(f->path, &added, 1, count(t.vocab), most, &n, e);
     if (rc) return rc;

@@ -1,11 +1,17 @@
-/* The files of llm.c (https://github.com/karpathy/llm.c): a header of 256 integers, then plain data. A model's matrices stand as the
- * engine wants them, so they stay in the map; so do the norms and biases of a float32 file. */
+/* The files of llm.c (https://github.com/karpathy/llm.c): a header of 256 integers, then plain
+ * data. A model's matrices stand as the engine wants them, so they stay in the map; so do the norms
+ * and biases of a float32 file. */
 #include <string.h>
 
 #include "base/size.h"
 #include "checkpoint/loaders.h"
 
-enum { HEADER = 256 * 4, MODEL_MAGIC = 20240326, TOKENIZER_MAGIC = 20240328, GPT2_END_OF_TEXT = 50256 };
+enum {
+    HEADER = 256 * 4,
+    MODEL_MAGIC = 20240326,
+    TOKENIZER_MAGIC = 20240328,
+    GPT2_END_OF_TEXT = 50256
+};
 
 static uint32_t header(const struct file *f, size_t i) {
     const uint8_t *p = f->data + 4 * i;
@@ -13,37 +19,60 @@ static uint32_t header(const struct file *f, size_t i) {
 }
 
 /* The header is there, with its magic number and one of two versions. */
-static int check_header(const struct file *f, const char *what, uint32_t magic, uint32_t v1, uint32_t v2, struct err *e) {
+static int check_header(const struct file *f, const char *what, uint32_t magic, uint32_t v1,
+                        uint32_t v2, struct err *e) {
     if (f->size < HEADER)
-        return err_file(e, ERR_REFUSED, f->path, "is %zu bytes long, expected %d or more: the header of %s", f->size, HEADER, what);
-    if (header(f, 0) != magic) return err_file(e, ERR_REFUSED, f->path, "magic number %u, expected %u of %s", header(f, 0), magic, what);
+        return err_file(e, ERR_REFUSED, f->path,
+                        "is %zu bytes long, expected %d or more: the header of %s", f->size, HEADER,
+                        what);
+    if (header(f, 0) != magic)
+        return err_file(e, ERR_REFUSED, f->path, "magic number %u, expected %u of %s", header(f, 0),
+                        magic, what);
     if (header(f, 1) != v1 && header(f, 1) != v2)
-        return err_file(e, ERR_REFUSED, f->path, "version %u of %s, expected %u or %u", header(f, 1), what, v1, v2);
+        return err_file(e, ERR_REFUSED, f->path, "version %u of %s, expected %u or %u",
+                        header(f, 1), what, v1, v2);
     return OK;
 }
 
 struct reader {
     const uint8_t *at;
     enum dtype type; /* of the file */
-    float *widened; /* room for the bfloat16 norms and biases that are still to come */
+    float *widened;  /* room for the bfloat16 norms and biases that are still to come */
 };
 
 /* The sizes of one layer's tensors in the order of the file, in numbers. */
-enum { LN1W, LN1B, QKVW, QKVB, PROJW, PROJB, LN2W, LN2B, FCW, FCB, FCPROJW, FCPROJB, LAYER_TENSORS };
+enum {
+    LN1W,
+    LN1B,
+    QKVW,
+    QKVB,
+    PROJW,
+    PROJB,
+    LN2W,
+    LN2B,
+    FCW,
+    FCB,
+    FCPROJW,
+    FCPROJB,
+    LAYER_TENSORS
+};
 
 static void layer_sizes(size_t C, size_t n[LAYER_TENSORS]) {
-    const size_t sizes[LAYER_TENSORS] = {C, C, 3 * C * C, 3 * C, C * C, C, C, C, 4 * C * C, 4 * C, 4 * C * C, C};
+    const size_t sizes[LAYER_TENSORS] = {C, C, 3 * C * C, 3 * C, C * C,     C,
+                                         C, C, 4 * C * C, 4 * C, 4 * C * C, C};
     memcpy(n, sizes, sizeof sizes);
 }
 
-/* Bytes of a whole file of this shape; false where they overflow. C is at most 2^24, so what depends on C alone cannot. */
+/* Bytes of a whole file of this shape; false where they overflow. C is at most 2^24, so what
+ * depends on C alone cannot. */
 static bool file_size(const struct gpt2_config *g, size_t padded_vocab, size_t item, size_t *out) {
     size_t n[LAYER_TENSORS], layer = 0, wte, wpe, layers, sum;
     layer_sizes(g->n_embd, n);
     for (int i = 0; i < LAYER_TENSORS; i++) layer += n[i];
-    return size_mul(padded_vocab, g->n_embd, &wte) && size_mul(g->n_ctx, g->n_embd, &wpe) && size_mul(g->n_layer, layer, &layers) &&
-           size_add(wte, wpe, &sum) && size_add(sum, layers, &sum) && size_add(sum, 2 * g->n_embd, &sum) && size_mul(sum, item, &sum) &&
-           size_add(sum, HEADER, out);
+    return size_mul(padded_vocab, g->n_embd, &wte) && size_mul(g->n_ctx, g->n_embd, &wpe) &&
+           size_mul(g->n_layer, layer, &layers) && size_add(wte, wpe, &sum) &&
+           size_add(sum, layers, &sum) && size_add(sum, 2 * g->n_embd, &sum) &&
+           size_mul(sum, item, &sum) && size_add(sum, HEADER, out);
 }
 
 static struct matrix read_matrix(struct reader *r, size_t rows, size_t cols) {
@@ -57,12 +86,14 @@ static const float *read_vector(struct reader *r, size_t n) {
     r->at += dtype_bytes(r->type, n);
     if (r->type == DTYPE_F32) return (const float *)(const void *)from;
     float *y = r->widened;
-    for (size_t i = 0; i < n; i++) y[i] = bf16_to_f32((uint16_t)(from[2 * i] | from[2 * i + 1] << 8));
+    for (size_t i = 0; i < n; i++)
+        y[i] = bf16_to_f32((uint16_t)(from[2 * i] | from[2 * i + 1] << 8));
     r->widened += n;
     return y;
 }
 
-/* Each kind of tensor stands for all layers together: layer after layer of ln1w, then of ln1b, and so on. */
+/* Each kind of tensor stands for all layers together: layer after layer of ln1w, then of ln1b, and
+ * so on. */
 static void read_layers(struct reader *r, const struct gpt2_config *g, struct gpt2_layer *layers) {
     const size_t C = g->n_embd, L = g->n_layer;
     for (size_t i = 0; i < L; i++) layers[i].ln1_w = read_vector(r, C);
@@ -80,15 +111,25 @@ static void read_layers(struct reader *r, const struct gpt2_config *g, struct gp
 }
 
 static int read_config(const struct file *f, struct gpt2_config *g, struct err *e) {
-    *g = (struct gpt2_config){.n_ctx = header(f, 2), .n_vocab = header(f, 3), .n_layer = header(f, 4), .n_head = header(f, 5),
-                              .n_embd = header(f, 6), .n_inner = 4 * (size_t)header(f, 6), .norm_eps = 1e-5f, .activation = GELU_TANH};
+    *g = (struct gpt2_config){.n_ctx = header(f, 2),
+                              .n_vocab = header(f, 3),
+                              .n_layer = header(f, 4),
+                              .n_head = header(f, 5),
+                              .n_embd = header(f, 6),
+                              .n_inner = 4 * (size_t)header(f, 6),
+                              .norm_eps = 1e-5f,
+                              .activation = GELU_TANH};
     size_t padded = header(f, 7), size, item = header(f, 1) == 3 ? 4 : 2;
     int rc = gpt2_config_check(g, f->path, e);
     if (rc) return rc;
     if (padded < g->n_vocab)
-        return err_file(e, ERR_REFUSED, f->path, "the padded vocabulary is %zu, expected %zu or more", padded, g->n_vocab);
-    if (!file_size(g, padded, item, &size)) return err_file(e, ERR_REFUSED, f->path, "the size of its shape overflows");
-    if (size != f->size) return err_file(e, ERR_REFUSED, f->path, "is %zu bytes long, expected %zu by its header", f->size, size);
+        return err_file(e, ERR_REFUSED, f->path,
+                        "the padded vocabulary is %zu, expected %zu or more", padded, g->n_vocab);
+    if (!file_size(g, padded, item, &size))
+        return err_file(e, ERR_REFUSED, f->path, "the size of its shape overflows");
+    if (size != f->size)
+        return err_file(e, ERR_REFUSED, f->path, "is %zu bytes long, expected %zu by its header",
+                        f->size, size);
     return OK;
 }
 
@@ -106,8 +147,10 @@ int llmc_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct
     w->layers = arena_zalloc(&c->arena, g->n_layer, sizeof *w->layers);
     if (!w->layers) return err_file(e, ERR_FAILED, path, "no memory for %zu layers", g->n_layer);
     struct reader r = {.at = f->data + HEADER, .type = header(f, 1) == 3 ? DTYPE_F32 : DTYPE_BF16};
-    if (r.type == DTYPE_BF16) r.widened = arena_alloc(&c->arena, (g->n_layer * 13 + 2) * g->n_embd, sizeof *r.widened);
-    if (r.type == DTYPE_BF16 && !r.widened) return err_file(e, ERR_FAILED, path, "no memory for the norms and biases");
+    if (r.type == DTYPE_BF16)
+        r.widened = arena_alloc(&c->arena, (g->n_layer * 13 + 2) * g->n_embd, sizeof *r.widened);
+    if (r.type == DTYPE_BF16 && !r.widened)
+        return err_file(e, ERR_FAILED, path, "no memory for the norms and biases");
     w->wte = read_matrix(&r, header(f, 7), g->n_embd);
     w->wte.rows = g->n_vocab; /* the rows after them are padding */
     w->wpe = read_matrix(&r, g->n_ctx, g->n_embd);
@@ -121,18 +164,21 @@ int llmc_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct
 
 /* --- tokenizer --- */
 
-static int read_tokens(const struct file *f, struct vocab_builder *b, int64_t end_of_text, struct err *e) {
+static int read_tokens(const struct file *f, struct vocab_builder *b, int64_t end_of_text,
+                       struct err *e) {
     size_t at = HEADER;
     for (size_t id = 0; id < b->n; id++) {
         if (at >= f->size || f->size - at - 1 < f->data[at])
-            return err_file(e, ERR_REFUSED, f->path, "token %zu of %u runs past the end: the file is cut short", id, b->n);
+            return err_file(e, ERR_REFUSED, f->path,
+                            "token %zu of %u runs past the end: the file is cut short", id, b->n);
         size_t n = f->data[at];
         int rc = vocab_builder_set(b, id, f->data + at + 1, n,
                                    (int64_t)id == end_of_text ? TOKEN_CONTROL : TOKEN_NORMAL, e);
         if (rc) return rc;
         at += 1 + n;
     }
-    if (at != f->size) return err_file(e, ERR_REFUSED, f->path, "%zu bytes follow the last token", f->size - at);
+    if (at != f->size)
+        return err_file(e, ERR_REFUSED, f->path, "%zu bytes follow the last token", f->size - at);
     return OK;
 }
 
@@ -142,8 +188,9 @@ static int64_t joined(const struct vocab_builder *b, const uint8_t *s, size_t n,
     return id >= 0 && id < limit && b->kind[id] == TOKEN_NORMAL ? id : -1;
 }
 
-/* The merge that makes token t. For GPT-2 the id of a merged token rises with the rank of its merge, so when t was added its bytes were
- * what joining the pair of the lowest id, again and again, left of them: exactly two tokens. False where it is not so. */
+/* The merge that makes token t. For GPT-2 the id of a merged token rises with the rank of its
+ * merge, so when t was added its bytes were what joining the pair of the lowest id, again and
+ * again, left of them: exactly two tokens. False where it is not so. */
 static bool find_merge(const struct vocab_builder *b, uint32_t t, struct vocab_merge *out) {
     const uint8_t *s = b->pool + b->start[t];
     size_t n = b->length[t], cut[257]; /* part i is s[cut[i]] .. s[cut[i + 1]] */
@@ -158,10 +205,12 @@ static bool find_merge(const struct vocab_builder *b, uint32_t t, struct vocab_m
         memmove(cut + best + 1, cut + best + 2, (n - best - 1) * sizeof *cut);
         memmove(pair + best, pair + best + 1, (n - best - 2) * sizeof *pair);
         n--;
-        if (best > 0) pair[best - 1] = joined(b, s + cut[best - 1], cut[best + 1] - cut[best - 1], t);
+        if (best > 0)
+            pair[best - 1] = joined(b, s + cut[best - 1], cut[best + 1] - cut[best - 1], t);
         if (best + 1 < n) pair[best] = joined(b, s + cut[best], cut[best + 2] - cut[best], t);
     }
-    int64_t left = vocab_builder_find(b, s, cut[1]), right = vocab_builder_find(b, s + cut[1], cut[2] - cut[1]);
+    int64_t left = vocab_builder_find(b, s, cut[1]),
+            right = vocab_builder_find(b, s + cut[1], cut[2] - cut[1]);
     if (left < 0 || right < 0 || b->kind[left] != TOKEN_NORMAL || b->kind[right] != TOKEN_NORMAL)
         return false;
     *out = (struct vocab_merge){(uint32_t)left, (uint32_t)right, t};
@@ -184,14 +233,18 @@ static int find_merges(struct vocab_builder *b, struct err *e) {
     return OK;
 }
 
-/* Version 1 was made for GPT-2 alone; in a smaller vocabulary the end of text is found by its name. */
+/* Version 1 was made for GPT-2 alone; in a smaller vocabulary the end of text is found by its
+ * name. */
 static int load_tokens(struct vocab *v, const struct file *f, struct arena *a, struct err *e) {
     int rc = check_header(f, "an llm.c tokenizer", TOKENIZER_MAGIC, 1, 2, e);
     if (rc) return rc;
     size_t n = header(f, 2), room = f->size - HEADER;
     if (n > room / 2) /* a length and a byte each */
-        return err_file(e, ERR_REFUSED, f->path, "has %zu tokens by its header, too many for its %zu bytes", n, f->size);
-    int64_t end = header(f, 1) == 2 ? (int64_t)header(f, 3) : n > GPT2_END_OF_TEXT ? GPT2_END_OF_TEXT : -1;
+        return err_file(e, ERR_REFUSED, f->path,
+                        "has %zu tokens by its header, too many for its %zu bytes", n, f->size);
+    int64_t end = header(f, 1) == 2      ? (int64_t)header(f, 3)
+                  : n > GPT2_END_OF_TEXT ? GPT2_END_OF_TEXT
+                                         : -1;
     struct vocab_builder b;
     rc = vocab_builder_init(&b, f->path, n, room, n, a, e);
     if (!rc) rc = read_tokens(f, &b, end, e);

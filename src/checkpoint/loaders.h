@@ -1,4 +1,5 @@
-/* The loaders behind checkpoint_open and vocab_open: each fills what it is given and leaves errors to the caller to clean up. */
+/* The loaders behind checkpoint_open and vocab_open: each fills what it is given and leaves errors
+ * to the caller to clean up. */
 #ifndef LOOKAT_CHECKPOINT_LOADERS_H
 #define LOOKAT_CHECKPOINT_LOADERS_H
 
@@ -8,11 +9,13 @@
 
 typedef void (*warn_fn)(const char *msg); /* NULL: warnings are dropped */
 
-/* gguf_model.c: the GPT-2 model in a GGUF file, vocabulary included where it has one. Takes over the map (c->file). */
+/* gguf_model.c: the GPT-2 model in a GGUF file, vocabulary included where it has one. Takes over
+ * the map (c->file). */
 int gguf_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct err *e);
 int gguf_load_vocab(struct vocab *v, const char *path, struct arena *a, struct err *e);
 
-/* hf.c: model.safetensors with config.json beside it. `path` is the .safetensors file. Sets weights, not the vocabulary. */
+/* hf.c: model.safetensors with config.json beside it. `path` is the .safetensors file. Sets
+ * weights, not the vocabulary. */
 int hf_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct err *e);
 
 /* hf_vocab.c: a folder with vocab.json + merges.txt or tokenizer.json, or one of these files. */

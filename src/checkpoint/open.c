@@ -6,7 +6,9 @@
 #include "checkpoint/loaders.h"
 #include "checkpoint/sniff.h"
 
-static int no_memory(const char *path, struct err *e) { return err_file(e, ERR_FAILED, path, "no memory"); }
+static int no_memory(const char *path, struct err *e) {
+    return err_file(e, ERR_FAILED, path, "no memory");
+}
 
 /* folder/name in the arena if there is such a file, else NULL. Without memory too: a->failed then
  * says so, and what was found is not to be trusted. */
@@ -35,18 +37,22 @@ static int find_model(const char *folder, const char **path, struct arena *a, st
     if ((*path = file_in(folder, "model.safetensors", a)) != NULL) return OK;
     if (file_in(folder, "model.safetensors.index.json", a))
         return err_file(e, ERR_REFUSED, folder,
-                        "the model is split into several files (model.safetensors.index.json): expected one model.safetensors");
+                        "the model is split into several files (model.safetensors.index.json): "
+                        "expected one model.safetensors");
     if ((*path = only_gguf(folder, &n, a)) != NULL) return OK;
     if (n > 1) return err_file(e, ERR_REFUSED, folder, "holds %zu GGUF files: name one of them", n);
     if (file_in(folder, "pytorch_model.bin", a))
-        return err_file(e, ERR_REFUSED, folder, "has only a PyTorch pickle (pytorch_model.bin): expected model.safetensors");
+        return err_file(
+            e, ERR_REFUSED, folder,
+            "has only a PyTorch pickle (pytorch_model.bin): expected model.safetensors");
     return err_file(e, ERR_REFUSED, folder, "is a folder without a model.safetensors");
 }
 
 /* Where the tokenizer of a model that does not hold it lies: beside it, or NULL. */
 static const char *tokenizer_beside(const char *folder, enum file_kind kind, struct arena *a) {
     if (kind == KIND_SAFETENSORS)
-        return file_in(folder, "vocab.json", a) || file_in(folder, "tokenizer.json", a) ? folder : NULL;
+        return file_in(folder, "vocab.json", a) || file_in(folder, "tokenizer.json", a) ? folder
+                                                                                        : NULL;
     const char *own = file_in(folder, "gpt2_tokenizer.bin", a);
     return own ? own : file_in(folder, "tokenizer.bin", a);
 }
@@ -65,22 +71,29 @@ static const char *name_of(const char *path, struct arena *a) {
     return arena_copy(a, path + start, n - start);
 }
 
-static int load_model(struct checkpoint *c, const char *path, enum file_kind kind, warn_fn warn, struct err *e) {
+static int load_model(struct checkpoint *c, const char *path, enum file_kind kind, warn_fn warn,
+                      struct err *e) {
     switch (kind) {
     case KIND_GGUF: return gguf_load_model(c, path, warn, e);
     case KIND_SAFETENSORS: return hf_load_model(c, path, warn, e);
     case KIND_LLMC_MODEL: return llmc_load_model(c, path, warn, e);
-    case KIND_LLMC_TOKENIZER: return err_file(e, ERR_REFUSED, path, "is a tokenizer of llm.c, not a model");
+    case KIND_LLMC_TOKENIZER:
+        return err_file(e, ERR_REFUSED, path, "is a tokenizer of llm.c, not a model");
     case KIND_JSON:
         if (strstr(path_base(path), ".index.json"))
-            return err_file(e, ERR_REFUSED, path, "the model is split into several files: expected one model.safetensors");
-        return err_file(e, ERR_REFUSED, path, "is a JSON file, not a model: expected the folder or the model.safetensors in it");
+            return err_file(
+                e, ERR_REFUSED, path,
+                "the model is split into several files: expected one model.safetensors");
+        return err_file(
+            e, ERR_REFUSED, path,
+            "is a JSON file, not a model: expected the folder or the model.safetensors in it");
     case KIND_MERGES: break;
     }
     return err_file(e, ERR_REFUSED, path, "is a list of merges, not a model");
 }
 
-static int load_tokenizer(struct checkpoint *c, const char *path, enum file_kind kind, const char *tokenizer, warn_fn warn, struct err *e) {
+static int load_tokenizer(struct checkpoint *c, const char *path, enum file_kind kind,
+                          const char *tokenizer, warn_fn warn, struct err *e) {
     if (!tokenizer && kind != KIND_GGUF) {
         const char *folder = path_folder(&c->arena, path);
         if (!folder) return no_memory(path, e);
@@ -89,7 +102,8 @@ static int load_tokenizer(struct checkpoint *c, const char *path, enum file_kind
         if (!tokenizer && warn) {
             struct err said;
             err_file(&said, OK, path, "no tokenizer beside it (%s): only token ids can be used",
-                     kind == KIND_SAFETENSORS ? "vocab.json and merges.txt, or tokenizer.json" : "gpt2_tokenizer.bin or tokenizer.bin");
+                     kind == KIND_SAFETENSORS ? "vocab.json and merges.txt, or tokenizer.json"
+                                              : "gpt2_tokenizer.bin or tokenizer.bin");
             warn(said.msg);
         }
     }
@@ -98,7 +112,8 @@ static int load_tokenizer(struct checkpoint *c, const char *path, enum file_kind
     return rc ? rc : vocab_check(&c->vocab, c->weights.config.n_vocab, tokenizer, warn, e);
 }
 
-int checkpoint_open(struct checkpoint *c, const char *path, const char *tokenizer, void (*warn)(const char *msg), struct err *e) {
+int checkpoint_open(struct checkpoint *c, const char *path, const char *tokenizer,
+                    void (*warn)(const char *msg), struct err *e) {
     enum file_kind kind;
     const char *file = path;
     *c = (struct checkpoint){.vocab = {.bos = -1, .eos = -1}};
@@ -126,7 +141,9 @@ static int find_tokenizer(const char *folder, const char **path, struct arena *a
     if (file_in(folder, "vocab.json", a) || file_in(folder, "tokenizer.json", a)) return OK;
     if ((*path = tokenizer_beside(folder, KIND_LLMC_MODEL, a)) != NULL) return OK;
     if ((*path = only_gguf(folder, &n, a)) != NULL) return OK;
-    return err_file(e, ERR_REFUSED, folder, "is a folder without a tokenizer: expected vocab.json and merges.txt, or tokenizer.json");
+    return err_file(
+        e, ERR_REFUSED, folder,
+        "is a folder without a tokenizer: expected vocab.json and merges.txt, or tokenizer.json");
 }
 
 int vocab_open(struct vocab *v, const char *path, struct arena *a, struct err *e) {

@@ -9,7 +9,8 @@
 
 struct maker {
     struct arena *arena;
-    uint64_t seed, stream; /* each row of each matrix has a stream of its own, so the thread count changes nothing */
+    uint64_t seed, stream; /* each row of each matrix has a stream of its own, so the thread count
+                              changes nothing */
     bool failed;           /* out of memory */
 };
 
@@ -26,7 +27,8 @@ static void fill_rows(void *ctx, size_t begin, size_t end, int thread) {
     for (size_t r = begin; r < end && !interrupt_pending(); r++) {
         struct rng rng;
         rng_seed(&rng, f->seed, f->stream + r);
-        for (size_t c = 0; c < f->cols; c++) f->data[r * f->cols + c] = (float)(f->std * rng_normal(&rng));
+        for (size_t c = 0; c < f->cols; c++)
+            f->data[r * f->cols + c] = (float)(f->std * rng_normal(&rng));
     }
 }
 
@@ -51,20 +53,29 @@ static const float *constant(struct maker *m, size_t n, float x) {
 
 static void random_layer(struct maker *m, struct gpt2_layer *l, const struct gpt2_config *s) {
     const size_t C = s->n_embd, F = s->n_inner;
-    /* Radford et al. 2019, section 2.3: residual layers are scaled by 1/sqrt(N), N residual layers = 2L */
+    /* Radford et al. 2019, section 2.3: residual layers are scaled by 1/sqrt(N), N residual layers
+     * = 2L */
     const double std = 0.02, residual = std / sqrt(2.0 * (double)s->n_layer);
     *l = (struct gpt2_layer){
-        .ln1_w = constant(m, C, 1), .ln1_b = constant(m, C, 0),
-        .qkv = random_matrix(m, 3 * C, C, std), .qkv_b = constant(m, 3 * C, 0),
-        .proj = random_matrix(m, C, C, residual), .proj_b = constant(m, C, 0),
-        .ln2_w = constant(m, C, 1), .ln2_b = constant(m, C, 0),
-        .fc = random_matrix(m, F, C, std), .fc_b = constant(m, F, 0),
-        .fcproj = random_matrix(m, C, F, residual), .fcproj_b = constant(m, C, 0),
+        .ln1_w = constant(m, C, 1),
+        .ln1_b = constant(m, C, 0),
+        .qkv = random_matrix(m, 3 * C, C, std),
+        .qkv_b = constant(m, 3 * C, 0),
+        .proj = random_matrix(m, C, C, residual),
+        .proj_b = constant(m, C, 0),
+        .ln2_w = constant(m, C, 1),
+        .ln2_b = constant(m, C, 0),
+        .fc = random_matrix(m, F, C, std),
+        .fc_b = constant(m, F, 0),
+        .fcproj = random_matrix(m, C, F, residual),
+        .fcproj_b = constant(m, C, 0),
     };
 }
 
-int checkpoint_random(struct checkpoint *c, const struct gpt2_config *config, uint64_t seed, struct err *e) {
-    *c = (struct checkpoint){.path = "random", .format = "random", .name = "random", .vocab = {.bos = -1, .eos = -1}};
+int checkpoint_random(struct checkpoint *c, const struct gpt2_config *config, uint64_t seed,
+                      struct err *e) {
+    *c = (struct checkpoint){
+        .path = "random", .format = "random", .name = "random", .vocab = {.bos = -1, .eos = -1}};
     int rc = gpt2_config_check(config, "random weights", e);
     if (rc) return rc;
     struct maker m = {.arena = &c->arena, .seed = seed};
@@ -75,7 +86,8 @@ int checkpoint_random(struct checkpoint *c, const struct gpt2_config *config, ui
     m.failed = !w->layers;
     if (!m.failed) w->wte = w->head = random_matrix(&m, config->n_vocab, config->n_embd, 0.02);
     if (!m.failed) w->wpe = random_matrix(&m, config->n_ctx, config->n_embd, 0.02);
-    for (size_t i = 0; !m.failed && i < config->n_layer; i++) random_layer(&m, &w->layers[i], config);
+    for (size_t i = 0; !m.failed && i < config->n_layer; i++)
+        random_layer(&m, &w->layers[i], config);
     w->lnf_w = constant(&m, config->n_embd, 1);
     w->lnf_b = constant(&m, config->n_embd, 0);
     if (!m.failed && !interrupt_pending()) return OK;

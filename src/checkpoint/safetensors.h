@@ -1,5 +1,6 @@
-/* Safetensors containers (https://github.com/huggingface/safetensors): u64 N, N bytes of JSON, then the tensors' data without gaps.
- * Holds a file to every rule of the format; hf.c gives the tensors their GPT-2 meaning. */
+/* Safetensors containers (https://github.com/huggingface/safetensors): u64 N, N bytes of JSON, then
+ * the tensors' data without gaps. Holds a file to every rule of the format; hf.c gives the tensors
+ * their GPT-2 meaning. */
 #ifndef LOOKAT_CHECKPOINT_SAFETENSORS_H
 #define LOOKAT_CHECKPOINT_SAFETENSORS_H
 
@@ -8,13 +9,19 @@
 #include "base/file.h"
 #include "base/hash.h"
 
-enum { ST_MAX_RANK = 8, ST_MAX_NAME = 255, ST_MAX_TENSORS = 65536, ST_MAX_HEADER = 100000000, ST_MAX_DEPTH = 16 };
+enum {
+    ST_MAX_RANK = 8,
+    ST_MAX_NAME = 255,
+    ST_MAX_TENSORS = 65536,
+    ST_MAX_HEADER = 100000000,
+    ST_MAX_DEPTH = 16
+};
 
 struct st_tensor {
     const char *name; /* terminated; may hold zero bytes of its own */
     size_t name_len;
-    const char *dtype;  /* as spelled in files: "F32" */
-    int type;           /* enum dtype, or -1 where the engine does not compute with it */
+    const char *dtype; /* as spelled in files: "F32" */
+    int type;          /* enum dtype, or -1 where the engine does not compute with it */
     unsigned rank;
     uint64_t shape[ST_MAX_RANK]; /* slowest-varying first */
     size_t begin, bytes;         /* in the data section */
@@ -29,12 +36,12 @@ struct safetensors {
     struct hash_index index; /* by name */
 };
 
-/* Maps and checks the whole file: ERR_REFUSED with the rule that it breaks. Nothing is left open on an error. */
+/* Maps and checks the whole file: ERR_REFUSED with the rule that it breaks. Nothing is left open on
+ * an error. */
 int safetensors_open(struct safetensors *s, const char *path, struct err *e);
 void safetensors_close(struct safetensors *s);
 
 /* NULL where there is none. */
 const struct st_tensor *safetensors_find(const struct safetensors *s, const char *name);
-
 
 #endif

@@ -4,7 +4,9 @@
 
 #include "base/file.h"
 
-static bool starts(const struct file *f, const char *s, size_t n) { return f->size >= n && memcmp(f->data, s, n) == 0; }
+static bool starts(const struct file *f, const char *s, size_t n) {
+    return f->size >= n && memcmp(f->data, s, n) == 0;
+}
 
 static bool ends(const char *path, const char *ending) {
     size_t n = strlen(path), m = strlen(ending);
@@ -29,10 +31,13 @@ static const struct {
     {"lmgg", 4, "is an old ggml file: convert it to GGUF"}, /* 0x67676d6c, and its two successors */
     {"fmgg", 4, "is an old ggml file: convert it to GGUF"},
     {"tjgg", 4, "is an old ggml file: convert it to GGUF"},
-    {"version https://git-lfs", 23, "is a Git LFS pointer, not the model: fetch the file itself (git lfs pull)"},
+    {"version https://git-lfs", 23,
+     "is a Git LFS pointer, not the model: fetch the file itself (git lfs pull)"},
     {"\x89HDF", 4, "is an HDF5 file of TensorFlow: use the .safetensors file"},
     {"\x1f\x8b", 2, "is compressed with gzip: unpack it first"},
-    {"\xfd" "7zXZ", 5, "is compressed with xz: unpack it first"},
+    {"\xfd"
+     "7zXZ",
+     5, "is compressed with xz: unpack it first"},
 };
 
 /* No byte that neither plain text nor UTF-8 has. */
@@ -40,7 +45,8 @@ static bool is_text(const struct file *f) {
     size_t n = f->size < 256 ? f->size : 256;
     for (size_t i = 0; i < n; i++) {
         uint8_t c = f->data[i];
-        if ((c < 32 && (c < 9 || c > 13)) || c == 127 || c == 0xc0 || c == 0xc1 || c > 0xf4) return false;
+        if ((c < 32 && (c < 9 || c > 13)) || c == 127 || c == 0xc0 || c == 0xc1 || c > 0xf4)
+            return false;
     }
     return true;
 }
@@ -53,8 +59,12 @@ static int refuse_unknown(const struct file *f, const char *expected, struct err
                         f->size > 1 ? f->data[1] : 0, f->size > 2 ? f->data[2] : 0,
                         f->size > 3 ? f->data[3] : 0, expected);
     size_t i = 0;
-    while (i + 1 < f->size && i < 255 && (f->data[i] == ' ' || f->data[i] == '\n' || f->data[i] == '\r' || f->data[i] == '\t')) i++;
-    if (f->data[i] == '<') return err_file(e, ERR_REFUSED, f->path, "is a web page (HTML or XML), not a model: was the download refused?");
+    while (i + 1 < f->size && i < 255 &&
+           (f->data[i] == ' ' || f->data[i] == '\n' || f->data[i] == '\r' || f->data[i] == '\t'))
+        i++;
+    if (f->data[i] == '<')
+        return err_file(e, ERR_REFUSED, f->path,
+                        "is a web page (HTML or XML), not a model: was the download refused?");
     return err_file(e, ERR_REFUSED, f->path, "is a text file, expected %s", expected);
 }
 
@@ -64,20 +74,30 @@ static int find_kind(const struct file *f, const char *expected, enum file_kind 
     size_t mark = starts(f, "\xef\xbb\xbf", 3) ? 3 : 0; /* a byte-order mark in front of text */
     if (f->size == 0) return err_file(e, ERR_REFUSED, f->path, "is empty");
     for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++)
-        if (starts(f, OTHERS[i].start, OTHERS[i].n)) return err_file(e, ERR_REFUSED, f->path, "%s", OTHERS[i].say);
-    if (magic == 20240327) return err_file(e, ERR_REFUSED, f->path, "is a debug state of llm.c, not a model");
-    if (starts(f, "GGUF", 4)) *kind = KIND_GGUF;
-    else if (magic == 20240326) *kind = KIND_LLMC_MODEL;
-    else if (magic == 20240328) *kind = KIND_LLMC_TOKENIZER;
-    else if (f->size > 8 && first_bytes(f, 8) <= 100000000 && f->data[8] == '{') *kind = KIND_SAFETENSORS;
+        if (starts(f, OTHERS[i].start, OTHERS[i].n))
+            return err_file(e, ERR_REFUSED, f->path, "%s", OTHERS[i].say);
+    if (magic == 20240327)
+        return err_file(e, ERR_REFUSED, f->path, "is a debug state of llm.c, not a model");
+    if (starts(f, "GGUF", 4))
+        *kind = KIND_GGUF;
+    else if (magic == 20240326)
+        *kind = KIND_LLMC_MODEL;
+    else if (magic == 20240328)
+        *kind = KIND_LLMC_TOKENIZER;
+    else if (f->size > 8 && first_bytes(f, 8) <= 100000000 && f->data[8] == '{')
+        *kind = KIND_SAFETENSORS;
     else if ((f->size > mark && f->size - mark >= 8 &&
               memcmp(f->data + mark, "#version", 8) == 0) ||
              strcmp(path_base(f->path), "merges.txt") == 0)
         *kind = KIND_MERGES;
-    else if ((f->size > mark && f->data[mark] == '{') || ends(f->path, ".json")) *kind = KIND_JSON;
-    else if (ends(f->path, ".gguf") && !is_text(f)) *kind = KIND_GGUF;
-    else if (ends(f->path, ".safetensors") && !is_text(f)) *kind = KIND_SAFETENSORS;
-    else return refuse_unknown(f, expected, e);
+    else if ((f->size > mark && f->data[mark] == '{') || ends(f->path, ".json"))
+        *kind = KIND_JSON;
+    else if (ends(f->path, ".gguf") && !is_text(f))
+        *kind = KIND_GGUF;
+    else if (ends(f->path, ".safetensors") && !is_text(f))
+        *kind = KIND_SAFETENSORS;
+    else
+        return refuse_unknown(f, expected, e);
     return OK;
 }
 

@@ -4,11 +4,18 @@
 
 #include "base/err.h"
 
-enum file_kind { KIND_GGUF, KIND_SAFETENSORS, KIND_LLMC_MODEL, KIND_LLMC_TOKENIZER, KIND_JSON, KIND_MERGES };
+enum file_kind {
+    KIND_GGUF,
+    KIND_SAFETENSORS,
+    KIND_LLMC_MODEL,
+    KIND_LLMC_TOKENIZER,
+    KIND_JSON,
+    KIND_MERGES
+};
 
 /* What a file was expected to be, for messages. */
 #define SNIFF_MODELS "a GGUF file, a .safetensors file or an llm.c .bin"
-#define SNIFF_TOKENIZERS \
+#define SNIFF_TOKENIZERS                                                                           \
     "a tokenizer: tokenizer.json, vocab.json with merges.txt, an llm.c tokenizer .bin, or a GGUF " \
     "file"
 

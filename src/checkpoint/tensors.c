@@ -14,12 +14,12 @@ struct names {
 };
 
 static const struct names LAYER[PER_LAYER] = {
-    {"attn_norm.weight", "ln_1.weight"},         {"attn_norm.bias", "ln_1.bias"},
-    {"attn_qkv.weight", "attn.c_attn.weight"},   {"attn_qkv.bias", "attn.c_attn.bias"},
+    {"attn_norm.weight", "ln_1.weight"},          {"attn_norm.bias", "ln_1.bias"},
+    {"attn_qkv.weight", "attn.c_attn.weight"},    {"attn_qkv.bias", "attn.c_attn.bias"},
     {"attn_output.weight", "attn.c_proj.weight"}, {"attn_output.bias", "attn.c_proj.bias"},
-    {"ffn_norm.weight", "ln_2.weight"},          {"ffn_norm.bias", "ln_2.bias"},
-    {"ffn_up.weight", "mlp.c_fc.weight"},        {"ffn_up.bias", "mlp.c_fc.bias"},
-    {"ffn_down.weight", "mlp.c_proj.weight"},    {"ffn_down.bias", "mlp.c_proj.bias"}};
+    {"ffn_norm.weight", "ln_2.weight"},           {"ffn_norm.bias", "ln_2.bias"},
+    {"ffn_up.weight", "mlp.c_fc.weight"},         {"ffn_up.bias", "mlp.c_fc.bias"},
+    {"ffn_down.weight", "mlp.c_proj.weight"},     {"ffn_down.bias", "mlp.c_proj.bias"}};
 
 size_t gpt2_tensors(const struct gpt2_weights *w) {
     return PER_LAYER * w->config.n_layer + BEFORE + 2 + !w->tied;
@@ -84,9 +84,7 @@ void gpt2_tensor(const struct gpt2_weights *w, size_t i, struct gpt2_tensor *t) 
         set_names(t, w, (struct names){"output_norm.bias", "ln_f.bias"});
         set_vector(t, w->lnf_b, C);
         break;
-    default:
-        set_names(t, w, (struct names){"output.weight", "lm_head.weight"});
-        t->m = w->head;
+    default: set_names(t, w, (struct names){"output.weight", "lm_head.weight"}); t->m = w->head;
     }
 }
 
@@ -147,8 +145,10 @@ void tensor_say_bad(const struct gpt2_tensor *t, const struct tensor_range *r,
     const size_t row = t->turned ? r->col : r->row, col = t->turned ? r->row : r->col;
     const char *value = r->first != r->first ? "nan" : r->first < 0 ? "-inf" : "inf";
     char place[64];
-    if (t->vector) snprintf(place, sizeof place, "[%zu]", r->col);
-    else snprintf(place, sizeof place, "[%zu,%zu]", row, col);
+    if (t->vector)
+        snprintf(place, sizeof place, "[%zu]", r->col);
+    else
+        snprintf(place, sizeof place, "[%zu,%zu]", row, col);
     if (r->bad == 1)
         snprintf(out, TENSOR_SAID, "%s: 1 number is not finite, %s at %s", t->shown, value, place);
     else

@@ -7,12 +7,19 @@
 #define NOT_SET UINT32_MAX
 #define SHOWN 40 /* bytes of a token that a message quotes */
 
-/* GPT-2's bytes_to_unicode (github.com/openai/gpt-2, encoder.py): bytes that are printable in Latin-1 keep their number. */
-static bool is_printable(unsigned byte) { return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174; }
+/* GPT-2's bytes_to_unicode (github.com/openai/gpt-2, encoder.py): bytes that are printable in
+ * Latin-1 keep their number. */
+static bool is_printable(unsigned byte) {
+    return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+}
 
 /* The 68 other bytes, in order: 0..32, 127..160, 173. */
-static unsigned other_rank(unsigned byte) { return byte <= 32 ? byte : byte <= 160 ? byte - 127 + 33 : 67; }
-static unsigned other_byte(unsigned rank) { return rank <= 32 ? rank : rank <= 66 ? rank - 33 + 127 : 173; }
+static unsigned other_rank(unsigned byte) {
+    return byte <= 32 ? byte : byte <= 160 ? byte - 127 + 33 : 67;
+}
+static unsigned other_byte(unsigned rank) {
+    return rank <= 32 ? rank : rank <= 66 ? rank - 33 + 127 : 173;
+}
 
 long vocab_unspell(const char *s, size_t n, uint8_t *out) {
     const uint8_t *p = (const uint8_t *)s;
@@ -59,11 +66,16 @@ static int no_memory(const struct vocab_builder *b, struct err *e) {
     return err_file(e, ERR_FAILED, b->path, "no memory for the vocabulary");
 }
 
-int vocab_builder_init(struct vocab_builder *b, const char *path, size_t n, size_t room, size_t merge_room, struct arena *a, struct err *e) {
+int vocab_builder_init(struct vocab_builder *b, const char *path, size_t n, size_t room,
+                       size_t merge_room, struct arena *a, struct err *e) {
     *b = (struct vocab_builder){.path = path, .arena = a};
     if (n == 0) return err_file(e, ERR_REFUSED, path, "the vocabulary has no tokens");
-    if (n > VOCAB_MAX) return err_file(e, ERR_REFUSED, path, "the vocabulary has %zu tokens, expected at most %u", n, VOCAB_MAX);
-    if (merge_room > VOCAB_MAX) return err_file(e, ERR_REFUSED, path, "the vocabulary has %zu merges, expected at most %u", merge_room, VOCAB_MAX);
+    if (n > VOCAB_MAX)
+        return err_file(e, ERR_REFUSED, path, "the vocabulary has %zu tokens, expected at most %u",
+                        n, VOCAB_MAX);
+    if (merge_room > VOCAB_MAX)
+        return err_file(e, ERR_REFUSED, path, "the vocabulary has %zu merges, expected at most %u",
+                        merge_room, VOCAB_MAX);
     if (room > VOCAB_MAX_BYTES) room = VOCAB_MAX_BYTES;
     b->n = (uint32_t)n;
     b->room = room;
@@ -118,7 +130,8 @@ static int take_token(struct vocab_builder *b, size_t id, size_t n, enum token_k
         *slot = (uint32_t)id;
     else if (kind == TOKEN_NORMAL) {
         if (b->kind[*slot] == TOKEN_NORMAL)
-            return err_file(e, ERR_REFUSED, b->path, "tokens %u and %zu are the same (\"%.*s\")", *slot, id, shown(n), (const char *)bytes);
+            return err_file(e, ERR_REFUSED, b->path, "tokens %u and %zu are the same (\"%.*s\")",
+                            *slot, id, shown(n), (const char *)bytes);
         *slot = (uint32_t)id;
     }
     b->start[id] = (uint32_t)b->used;
@@ -132,10 +145,13 @@ static int take_token(struct vocab_builder *b, size_t id, size_t n, enum token_k
 
 /* May token id be set, from n bytes? */
 static int check_token(const struct vocab_builder *b, size_t id, size_t n, struct err *e) {
-    if (id >= b->n) return err_file(e, ERR_REFUSED, b->path, "token id %zu is out of range, expected less than %u", id, b->n);
+    if (id >= b->n)
+        return err_file(e, ERR_REFUSED, b->path,
+                        "token id %zu is out of range, expected less than %u", id, b->n);
     if (vocab_builder_has(b, id))
         return err_file(e, ERR_REFUSED, b->path, "token id %zu is given twice", id);
-    if (n > b->room - b->used) return err_file(e, ERR_REFUSED, b->path, "the tokens take more than %zu bytes", b->room);
+    if (n > b->room - b->used)
+        return err_file(e, ERR_REFUSED, b->path, "the tokens take more than %zu bytes", b->room);
     return OK;
 }
 
@@ -154,7 +170,9 @@ int vocab_builder_set_spelled(struct vocab_builder *b, size_t id, const char *s,
     if (rc) return rc;
     long len = vocab_unspell(s, n, b->pool + b->used);
     if (len < 0)
-        return err_file(e, ERR_REFUSED, b->path, "token %zu (\"%.*s\") has a character outside the byte-to-unicode alphabet", id, shown(n), s);
+        return err_file(e, ERR_REFUSED, b->path,
+                        "token %zu (\"%.*s\") has a character outside the byte-to-unicode alphabet",
+                        id, shown(n), s);
     return take_token(b, id, (size_t)len, kind, e);
 }
 
@@ -168,8 +186,10 @@ int64_t vocab_builder_end_of_text(const struct vocab_builder *b) {
     return id >= 0 && b->match[id] & MATCH_SPECIAL ? id : -1;
 }
 
-int vocab_builder_merge_ids(struct vocab_builder *b, uint32_t left, uint32_t right, uint32_t merged, struct err *e) {
-    if (b->n_merges == b->merge_room) return err_file(e, ERR_REFUSED, b->path, "more than %u merges", b->merge_room);
+int vocab_builder_merge_ids(struct vocab_builder *b, uint32_t left, uint32_t right, uint32_t merged,
+                            struct err *e) {
+    if (b->n_merges == b->merge_room)
+        return err_file(e, ERR_REFUSED, b->path, "more than %u merges", b->merge_room);
     b->merges[b->n_merges++] = (struct vocab_merge){left, right, merged};
     return OK;
 }
@@ -187,32 +207,43 @@ static int merge_part(struct vocab_builder *b, const uint8_t *raw, size_t n, str
     int64_t found = vocab_builder_find(b, raw, n);
     if (found >= 0) b->kind[found] = TOKEN_NORMAL;
     if (found < 0)
-        return err_file(e, ERR_REFUSED, b->path, "merge %u: \"%.*s%.*s\" is not a token", b->n_merges, shown(s.n_left), s.left, shown(s.n_right), s.right);
+        return err_file(e, ERR_REFUSED, b->path, "merge %u: \"%.*s%.*s\" is not a token",
+                        b->n_merges, shown(s.n_left), s.left, shown(s.n_right), s.right);
     *id = (uint32_t)found;
     return OK;
 }
 
 /* The merge of two spellings; raw has room for the bytes of both. */
-static int merge_spelled(struct vocab_builder *b, const char *left, size_t n_left, const char *right, size_t n_right, uint8_t *raw, struct err *e) {
-    long nl = vocab_unspell(left, n_left, raw), nr = nl < 0 ? -1 : vocab_unspell(right, n_right, raw + nl);
+static int merge_spelled(struct vocab_builder *b, const char *left, size_t n_left,
+                         const char *right, size_t n_right, uint8_t *raw, struct err *e) {
+    long nl = vocab_unspell(left, n_left, raw),
+         nr = nl < 0 ? -1 : vocab_unspell(right, n_right, raw + nl);
     if (nr < 0)
-        return err_file(e, ERR_REFUSED, b->path, "merge %u: \"%.*s\" has a character outside the byte-to-unicode alphabet", b->n_merges,
-                        shown(nl < 0 ? n_left : n_right), nl < 0 ? left : right);
+        return err_file(e, ERR_REFUSED, b->path,
+                        "merge %u: \"%.*s\" has a character outside the byte-to-unicode alphabet",
+                        b->n_merges, shown(nl < 0 ? n_left : n_right), nl < 0 ? left : right);
     uint32_t l = 0, r = 0, m = 0;
     int rc = merge_part(b, raw, (size_t)nl, (struct spelled){left, "", n_left, 0}, &l, e);
-    if (!rc) rc = merge_part(b, raw + nl, (size_t)nr, (struct spelled){right, "", n_right, 0}, &r, e);
-    if (!rc) rc = merge_part(b, raw, (size_t)(nl + nr), (struct spelled){left, right, n_left, n_right}, &m, e);
+    if (!rc)
+        rc = merge_part(b, raw + nl, (size_t)nr, (struct spelled){right, "", n_right, 0}, &r, e);
+    if (!rc)
+        rc = merge_part(b, raw, (size_t)(nl + nr), (struct spelled){left, right, n_left, n_right},
+                        &m, e);
     return rc ? rc : vocab_builder_merge_ids(b, l, r, m, e);
 }
 
-int vocab_builder_merge(struct vocab_builder *b, const char *left, size_t n_left, const char *right, size_t n_right, struct err *e) {
+int vocab_builder_merge(struct vocab_builder *b, const char *left, size_t n_left, const char *right,
+                        size_t n_right, struct err *e) {
     uint8_t few[256];
-    if (n_left <= sizeof few / 2 && n_right <= sizeof few / 2) return merge_spelled(b, left, n_left, right, n_right, few, e);
-    /* a token of the vocabulary is no longer than all of them, and its spelling has at most 2 bytes for each of its own */
+    if (n_left <= sizeof few / 2 && n_right <= sizeof few / 2)
+        return merge_spelled(b, left, n_left, right, n_right, few, e);
+    /* a token of the vocabulary is no longer than all of them, and its spelling has at most 2 bytes
+     * for each of its own */
     const size_t longest = 2 * b->room;
     if (n_left > longest || n_right > longest)
         return err_file(e, ERR_REFUSED, b->path, "merge %u: \"%.*s\" is not a token", b->n_merges,
-                        shown(n_left > longest ? n_left : n_right), n_left > longest ? left : right);
+                        shown(n_left > longest ? n_left : n_right),
+                        n_left > longest ? left : right);
     struct arena scratch = {0};
     uint8_t *raw = arena_alloc(&scratch, n_left + n_right, 1);
     int rc = raw ? merge_spelled(b, left, n_left, right, n_right, raw, e) : no_memory(b, e);
@@ -224,7 +255,9 @@ int vocab_builder_merge_line(struct vocab_builder *b, const char *line, size_t n
     const char *space = n ? memchr(line, ' ', n) : NULL;
     size_t left = space ? (size_t)(space - line) : 0;
     if (left == 0 || left + 1 == n)
-        return err_file(e, ERR_REFUSED, b->path, "merge %u is \"%.*s\", expected two tokens and a space between them", b->n_merges, shown(n), line);
+        return err_file(e, ERR_REFUSED, b->path,
+                        "merge %u is \"%.*s\", expected two tokens and a space between them",
+                        b->n_merges, shown(n), line);
     return vocab_builder_merge(b, line, left, space + 1, n - left - 1, e);
 }
 
@@ -251,7 +284,8 @@ static int32_t mark(struct vocab_builder *b, const char *name, int64_t id) {
     return (int32_t)end;
 }
 
-int vocab_builder_finish(struct vocab_builder *b, struct vocab *v, int64_t bos, int64_t eos, struct err *e) {
+int vocab_builder_finish(struct vocab_builder *b, struct vocab *v, int64_t bos, int64_t eos,
+                         struct err *e) {
     if (b->set < b->n) {
         uint32_t id = 0;
         while (vocab_builder_has(b, id)) id++;
@@ -298,7 +332,7 @@ int vocab_check(const struct vocab *v, size_t n_vocab, const char *path,
             return err_file(
                 e, ERR_REFUSED, path,
                 "the tokenizer has %u tokens and the model %zu rows: expected a row for each token "
-                            "of plain text",
+                "of plain text",
                 v->n, n_vocab);
     vocab_warn(v, warn);
     if (!warn || v->n == 0 || v->n == n_vocab) return OK;

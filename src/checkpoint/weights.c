@@ -9,7 +9,8 @@ uint64_t gpt2_parameters(const struct gpt2_weights *w) {
     const struct gpt2_config *s = &w->config;
     uint64_t C = s->n_embd, F = s->n_inner, V = s->n_vocab;
     uint64_t attention = 3 * C * C + 3 * C + C * C + C, mlp = F * C + F + C * F + C, norms = 4 * C;
-    return V * C + s->n_ctx * C + s->n_layer * (attention + mlp + norms) + 2 * C + (w->tied ? 0 : V * C);
+    return V * C + s->n_ctx * C + s->n_layer * (attention + mlp + norms) + 2 * C +
+           (w->tied ? 0 : V * C);
 }
 
 /* float32 bits and sizes, little-endian on every machine */
@@ -33,7 +34,8 @@ static void hash_size(struct sha256 *s, uint64_t x) {
     sha256_add(s, bytes, 8);
 }
 
-/* The positions, which a file may hold in another type than float32: widened in pieces, each of whole blocks. */
+/* The positions, which a file may hold in another type than float32: widened in pieces, each of
+ * whole blocks. */
 static void hash_positions(struct sha256 *s, const struct matrix *m) {
     enum { PIECE = 256 };
     float x[PIECE];
@@ -49,7 +51,8 @@ static void hash_positions(struct sha256 *s, const struct matrix *m) {
 void gpt2_fingerprint(const struct gpt2_weights *w, char hex[65]) {
     const struct gpt2_config *c = &w->config;
     const size_t C = c->n_embd, F = c->n_inner;
-    const uint64_t sizes[] = {c->n_layer, c->n_head, C, F, c->n_ctx, c->n_vocab, (uint64_t)c->activation, w->tied};
+    const uint64_t sizes[] = {
+        c->n_layer, c->n_head, C, F, c->n_ctx, c->n_vocab, (uint64_t)c->activation, w->tied};
     struct sha256 s;
     sha256_init(&s);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) hash_size(&s, sizes[i]);
@@ -60,8 +63,10 @@ void gpt2_fingerprint(const struct gpt2_weights *w, char hex[65]) {
         const struct {
             const float *x;
             size_t n;
-        } vectors[] = {{y->ln1_w, C}, {y->ln1_b, C}, {y->qkv_b, 3 * C}, {y->proj_b, C}, {y->ln2_w, C}, {y->ln2_b, C}, {y->fc_b, F}, {y->fcproj_b, C}};
-        for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) hash_numbers(&s, vectors[i].x, vectors[i].n);
+        } vectors[] = {{y->ln1_w, C}, {y->ln1_b, C}, {y->qkv_b, 3 * C}, {y->proj_b, C},
+                       {y->ln2_w, C}, {y->ln2_b, C}, {y->fc_b, F},      {y->fcproj_b, C}};
+        for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
+            hash_numbers(&s, vectors[i].x, vectors[i].n);
     }
     hash_numbers(&s, w->lnf_w, C);
     hash_numbers(&s, w->lnf_b, C);
@@ -73,16 +78,26 @@ int gpt2_config_check(const struct gpt2_config *c, const char *path, struct err 
     const struct {
         const char *name;
         size_t value, limit;
-    } sizes[] = {{"number of layers", c->n_layer, some}, {"number of heads", c->n_head, many}, {"width", c->n_embd, many},
-                 {"MLP width", c->n_inner, many},        {"context length", c->n_ctx, some},   {"vocabulary size", c->n_vocab, many}};
+    } sizes[] = {{"number of layers", c->n_layer, some},
+                 {"number of heads", c->n_head, many},
+                 {"width", c->n_embd, many},
+                 {"MLP width", c->n_inner, many},
+                 {"context length", c->n_ctx, some},
+                 {"vocabulary size", c->n_vocab, many}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (sizes[i].value < 1 || sizes[i].value > sizes[i].limit)
-            return err_file(e, ERR_REFUSED, path, "the %s is %zu, expected 1 to %zu", sizes[i].name, sizes[i].value, sizes[i].limit);
+            return err_file(e, ERR_REFUSED, path, "the %s is %zu, expected 1 to %zu", sizes[i].name,
+                            sizes[i].value, sizes[i].limit);
     if (c->n_embd % c->n_head)
-        return err_file(e, ERR_REFUSED, path, "the width is %zu, expected a multiple of the %zu heads", c->n_embd, c->n_head);
+        return err_file(e, ERR_REFUSED, path,
+                        "the width is %zu, expected a multiple of the %zu heads", c->n_embd,
+                        c->n_head);
     if (c->n_embd / c->n_head % 4)
-        return err_file(e, ERR_REFUSED, path, "the head dimension is %zu, expected a multiple of 4", c->n_embd / c->n_head);
+        return err_file(e, ERR_REFUSED, path, "the head dimension is %zu, expected a multiple of 4",
+                        c->n_embd / c->n_head);
     if (!isfinite(c->norm_eps) || !(c->norm_eps > 0))
-        return err_file(e, ERR_REFUSED, path, "the LayerNorm epsilon is %g, expected a small positive number", (double)c->norm_eps);
+        return err_file(e, ERR_REFUSED, path,
+                        "the LayerNorm epsilon is %g, expected a small positive number",
+                        (double)c->norm_eps);
     return OK;
 }

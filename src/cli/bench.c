@@ -21,10 +21,11 @@ struct job {
     struct word_list specs;
     const struct kernels **kernels; /* [n_kernels] */
     size_t n_kernels;
-    struct checkpoint *models;      /* [n_models] */
+    struct checkpoint *models; /* [n_models] */
     size_t n_models;
-    struct book *own, *made;        /* [n_models] the codebooks of each model, and those that stand in for missing ones */
-    const struct book **books;      /* [n_models] which to use */
+    struct book *own, *made; /* [n_models] the codebooks of each model, and those that stand in for
+                                missing ones */
+    const struct book **books; /* [n_models] which to use */
     struct bench bench;
     struct arena arena;
 };
@@ -57,10 +58,12 @@ static int read_kernels(struct job *j, struct err *e) {
     const char *given = j->args->kernels ? j->args->kernels : "auto";
     struct word_list names = {0};
     if (strcmp(given, "all") == 0) {
-        for (size_t i = 0; kernels_at(i); i++) j->n_kernels += kernels_at(i)->supported() && !kernels_at(i)->by_name_only;
+        for (size_t i = 0; kernels_at(i); i++)
+            j->n_kernels += kernels_at(i)->supported() && !kernels_at(i)->by_name_only;
         j->kernels = arena_alloc(&j->arena, j->n_kernels, sizeof *j->kernels);
         for (size_t i = 0, n = 0; j->kernels && kernels_at(i); i++)
-            if (kernels_at(i)->supported() && !kernels_at(i)->by_name_only) j->kernels[n++] = kernels_at(i);
+            if (kernels_at(i)->supported() && !kernels_at(i)->by_name_only)
+                j->kernels[n++] = kernels_at(i);
         return j->kernels ? OK : no_memory(e);
     }
     int rc = words_add(&names, given, word_first, "--kernels", &j->arena, e);
@@ -78,9 +81,16 @@ static int ascending(const void *a, const void *b) {
 
 /* What --attention has no use for. */
 static int check_attention(const struct args *a, struct err *e) {
-    const char *given = a->prompt_lengths.n ? "-p" : a->gen_lengths.n ? "-n" : a->batches.n ? "-b" : a->thread_counts.n ? "-t"
-                        : a->roofline ? "--roofline" : NULL;
-    return given ? err_set(e, ERR_USAGE, "--attention measures one query at a time on one thread; leave out %s", given) : OK;
+    const char *given = a->prompt_lengths.n  ? "-p"
+                        : a->gen_lengths.n   ? "-n"
+                        : a->batches.n       ? "-b"
+                        : a->thread_counts.n ? "-t"
+                        : a->roofline        ? "--roofline"
+                                             : NULL;
+    return given ? err_set(e, ERR_USAGE,
+                           "--attention measures one query at a time on one thread; leave out %s",
+                           given)
+                 : OK;
 }
 
 static int read_lists(struct job *j, struct err *e) {
@@ -88,11 +98,14 @@ static int read_lists(struct job *j, struct err *e) {
     struct arena *arena = &j->arena;
     int rc = numbers_read(&j->prompts, &a->prompt_lengths, "512", "-p", 0, LENGTH_MAX, arena, e);
     if (!rc) rc = numbers_read(&j->gens, &a->gen_lengths, "128", "-n", 0, LENGTH_MAX, arena, e);
-    if (!rc) rc = numbers_read(&j->depths, &a->depths, a->attention ? "1" : "0", "-d", a->attention, LENGTH_MAX, arena, e);
+    if (!rc)
+        rc = numbers_read(&j->depths, &a->depths, a->attention ? "1" : "0", "-d", a->attention,
+                          LENGTH_MAX, arena, e);
     if (!rc) rc = numbers_read(&j->batches, &a->batches, "1", "-b", 1, BATCH_MAX, arena, e);
     if (!rc) rc = numbers_read(&j->threads, &a->thread_counts, "0", "-t", 0, THREADS_MAX, arena, e);
     if (!rc && !a->attn.n) rc = words_add(&j->specs, "fp16", spec_first, "--attn", arena, e);
-    for (size_t i = 0; i < a->attn.n && !rc; i++) rc = words_add(&j->specs, a->attn.item[i], spec_first, "--attn", arena, e);
+    for (size_t i = 0; i < a->attn.n && !rc; i++)
+        rc = words_add(&j->specs, a->attn.item[i], spec_first, "--attn", arena, e);
     if (!rc) rc = read_kernels(j, e);
     if (rc) return rc;
     if (a->attention) {
@@ -103,9 +116,13 @@ static int read_lists(struct job *j, struct err *e) {
     drop_zeros(&j->gens);
     for (size_t i = 0; i < j->threads.n; i++)
         if (!j->threads.item[i]) j->threads.item[i] = (size_t)threads_allowed();
-    if (!j->prompts.n && !j->gens.n) return err_set(e, ERR_USAGE, "bench: nothing to measure; give lengths of prompts (-p) or of texts to generate (-n)");
+    if (!j->prompts.n && !j->gens.n)
+        return err_set(
+            e, ERR_USAGE,
+            "bench: nothing to measure; give lengths of prompts (-p) or of texts to generate (-n)");
     if (!j->gens.n && (a->depths.n || a->batches.n))
-        return err_set(e, ERR_USAGE, "%s is for generation, and -n gives none", a->depths.n ? "-d" : "-b");
+        return err_set(e, ERR_USAGE, "%s is for generation, and -n gives none",
+                       a->depths.n ? "-d" : "-b");
     return OK;
 }
 
@@ -118,19 +135,25 @@ static size_t context_of(const struct job *j, const struct checkpoint *m) {
 /* Does everything fit the context? */
 static int check_lengths(const struct job *j, const struct checkpoint *m, struct err *e) {
     size_t most = m->weights.config.n_ctx, n_ctx = context_of(j, m);
-    if (n_ctx > most) return err_set(e, ERR_USAGE, "-c %zu: the context of %.100s is %zu tokens", n_ctx, m->path, most);
+    if (n_ctx > most)
+        return err_set(e, ERR_USAGE, "-c %zu: the context of %.100s is %zu tokens", n_ctx, m->path,
+                       most);
     for (size_t d = 0; d < j->depths.n && j->args->attention; d++)
         if (j->depths.item[d] > n_ctx)
-            return err_set(e, ERR_USAGE, "-d %zu: beyond the context of %zu tokens (%.100s)", j->depths.item[d], n_ctx, m->path);
+            return err_set(e, ERR_USAGE, "-d %zu: beyond the context of %zu tokens (%.100s)",
+                           j->depths.item[d], n_ctx, m->path);
     if (j->args->attention) return OK;
     for (size_t i = 0; i < j->prompts.n; i++)
         if (j->prompts.item[i] > n_ctx)
-            return err_set(e, ERR_USAGE, "-p %zu: longer than the context of %zu tokens (%.100s)", j->prompts.item[i], n_ctx, m->path);
+            return err_set(e, ERR_USAGE, "-p %zu: longer than the context of %zu tokens (%.100s)",
+                           j->prompts.item[i], n_ctx, m->path);
     for (size_t i = 0; i < j->gens.n; i++)
         for (size_t d = 0; d < j->depths.n; d++)
             if (j->depths.item[d] + j->gens.item[i] > n_ctx)
-                return err_set(e, ERR_USAGE, "-d %zu: %zu tokens after it end beyond the context of %zu tokens (%.100s)", j->depths.item[d],
-                               j->gens.item[i], n_ctx, m->path);
+                return err_set(
+                    e, ERR_USAGE,
+                    "-d %zu: %zu tokens after it end beyond the context of %zu tokens (%.100s)",
+                    j->depths.item[d], j->gens.item[i], n_ctx, m->path);
     return OK;
 }
 
@@ -164,22 +187,33 @@ static int open_book(struct job *j, size_t i, struct err *e) {
     const struct checkpoint *m = &j->models[i];
     const struct kernels *k;
     size_t made;
-    int rc = model_book_open(&j->own[i], &j->books[i], j->args, m, j->specs.item, j->specs.n, &j->arena, e);
+    int rc = model_book_open(&j->own[i], &j->books[i], j->args, m, j->specs.item, j->specs.n,
+                             &j->arena, e);
     if (!rc) rc = kernels_get(&k, NULL, e);
     if (rc || j->args->book) return rc;
-    rc = stand_in_book(&j->made[i], &made, j->books[i], &m->weights, k, j->specs.item, j->specs.n, e);
+    rc = stand_in_book(&j->made[i], &made, j->books[i], &m->weights, k, j->specs.item, j->specs.n,
+                       e);
     if (rc || !made) return rc;
     j->books[i] = &j->made[i];
     if (!j->args->quiet)
-        fprintf(stderr, "lookat: %s: made %zu codebook%s of its keys for random tokens: good for measuring speed\n", m->path, made, made == 1 ? "" : "s");
+        fprintf(stderr,
+                "lookat: %s: made %zu codebook%s of its keys for random tokens: good for measuring "
+                "speed\n",
+                m->path, made, made == 1 ? "" : "s");
     return OK;
 }
 
 /* ---- the cross product ---- */
 
-static int add_row(struct job *j, size_t group, size_t threads, bool decode, size_t n, size_t depth, size_t batch, struct err *e) {
+static int add_row(struct job *j, size_t group, size_t threads, bool decode, size_t n, size_t depth,
+                   size_t batch, struct err *e) {
     struct bench_row *r = &j->bench.rows[j->bench.n_rows++];
-    *r = (struct bench_row){.group = group, .threads = (int)threads, .decode = decode, .n = n, .depth = depth, .batch = batch};
+    *r = (struct bench_row){.group = group,
+                            .threads = (int)threads,
+                            .decode = decode,
+                            .n = n,
+                            .depth = depth,
+                            .batch = batch};
     r->seconds = arena_zalloc(&j->arena, j->bench.repeats, sizeof *r->seconds);
     return r->seconds ? OK : no_memory(e);
 }
@@ -191,11 +225,13 @@ static int add_stage(struct job *j, size_t group, size_t depth, struct err *e) {
     return s->ns ? OK : no_memory(e);
 }
 
-/* Attention at the depths that are asked for, or at a sixteenth, an eighth, ... of the context and at all of it. */
+/* Attention at the depths that are asked for, or at a sixteenth, an eighth, ... of the context and
+ * at all of it. */
 static int add_stages(struct job *j, size_t group, struct err *e) {
     size_t n_ctx = context_of(j, j->bench.groups[group].model);
     int rc = OK;
-    for (size_t d = 0; d < j->depths.n && j->args->depths.n && !rc; d++) rc = add_stage(j, group, j->depths.item[d], e);
+    for (size_t d = 0; d < j->depths.n && j->args->depths.n && !rc; d++)
+        rc = add_stage(j, group, j->depths.item[d], e);
     for (size_t part = PARTS; part > 0 && !j->args->depths.n && !rc; part /= 2)
         if (n_ctx / part) rc = add_stage(j, group, n_ctx / part, e);
     return rc;
@@ -203,11 +239,13 @@ static int add_stages(struct job *j, size_t group, struct err *e) {
 
 static int add_tests(struct job *j, size_t group, size_t threads, struct err *e) {
     int rc = OK;
-    for (size_t i = 0; i < j->prompts.n && !rc; i++) rc = add_row(j, group, threads, false, j->prompts.item[i], 0, 1, e);
+    for (size_t i = 0; i < j->prompts.n && !rc; i++)
+        rc = add_row(j, group, threads, false, j->prompts.item[i], 0, 1, e);
     for (size_t i = 0; i < j->gens.n; i++)
         for (size_t b = 0; b < j->batches.n; b++)
             for (size_t d = 0; d < j->depths.n && !rc; d++)
-                rc = add_row(j, group, threads, true, j->gens.item[i], j->depths.item[d], j->batches.item[b], e);
+                rc = add_row(j, group, threads, true, j->gens.item[i], j->depths.item[d],
+                             j->batches.item[b], e);
     return rc;
 }
 
@@ -219,8 +257,11 @@ static void add_limits(struct bench *b, const struct kernels *k, int threads) {
 
 static int plan(struct job *j, struct err *e) {
     struct bench *b = &j->bench;
-    size_t sets = j->n_kernels * j->threads.n, tests = j->prompts.n + j->gens.n * j->batches.n * j->depths.n;
-    *b = (struct bench){.repeats = (size_t)j->args->repetitions, .n_ctx = (size_t)j->args->n_ctx, .progress = j->args->quiet ? NULL : show};
+    size_t sets = j->n_kernels * j->threads.n,
+           tests = j->prompts.n + j->gens.n * j->batches.n * j->depths.n;
+    *b = (struct bench){.repeats = (size_t)j->args->repetitions,
+                        .n_ctx = (size_t)j->args->n_ctx,
+                        .progress = j->args->quiet ? NULL : show};
     size_t groups = j->n_models * j->n_kernels * j->specs.n;
     b->groups = arena_zalloc(&j->arena, groups, sizeof *b->groups);
     b->stages = arena_zalloc(&j->arena, groups * (j->depths.n + PARTS), sizeof *b->stages);
@@ -230,13 +271,18 @@ static int plan(struct job *j, struct err *e) {
     for (size_t m = 0; m < j->n_models; m++)
         for (size_t k = 0; k < j->n_kernels; k++)
             for (size_t s = 0; s < j->specs.n && !rc; s++) {
-                b->groups[b->n_groups] = (struct bench_group){.model = &j->models[m], .book = j->books[m], .k = j->kernels[k], .attn = j->specs.item[s]};
+                b->groups[b->n_groups] = (struct bench_group){.model = &j->models[m],
+                                                              .book = j->books[m],
+                                                              .k = j->kernels[k],
+                                                              .attn = j->specs.item[s]};
                 if (j->args->attention) rc = add_stages(j, b->n_groups, e);
-                for (size_t t = 0; t < j->threads.n && !j->args->attention && !rc; t++) rc = add_tests(j, b->n_groups, j->threads.item[t], e);
+                for (size_t t = 0; t < j->threads.n && !j->args->attention && !rc; t++)
+                    rc = add_tests(j, b->n_groups, j->threads.item[t], e);
                 b->n_groups++;
             }
     for (size_t k = 0; k < j->n_kernels && j->args->roofline; k++)
-        for (size_t t = 0; t < j->threads.n; t++) add_limits(b, j->kernels[k], (int)j->threads.item[t]);
+        for (size_t t = 0; t < j->threads.n; t++)
+            add_limits(b, j->kernels[k], (int)j->threads.item[t]);
     return rc;
 }
 
@@ -283,18 +329,30 @@ const struct command bench_command = {
     .id = CMD_BENCH,
     .summary = "measure how fast models run",
     .usage = "[-m MODEL]... [OPTION]...",
-    .about = "Tokens per second of prompts (pp) and of generation (tg) at depths, for every combination of the lists, in the manner of "
-             "llama-bench: the median, least and most of the repetitions; bytes that must be read for a token, GB/s and GFLOP/s. The bytes are "
-             "those of the weights that a step goes through and of the cache that attention counts, divided by the tokens of the step; the "
-             "operations are two for each weight of each product and those of exact attention. Only the steps are timed: a cache is filled once "
-             "and copied. --roofline measures, before the repetitions and after each, how fast this machine reads memory (512 MB, in a few "
-             "streams and in many, the faster counts, all threads) and multiplies and adds in registers (float32, with the row's kernels); a "
-             "token takes at least its bytes over the one or its operations over the other, whichever is longer, and that time over the "
-             "measured one is the share, of each repetition with the larger of the limits before and after it; the median is shown. A small "
-             "model that stays in the cache can be read faster than memory. A model without codebooks gets some made up, for lookat's speed.",
-    .examples = "lookat bench -m gpt2.gguf -p 512 -n 64 -d 0,960 --roofline\ta prompt, and generation with an empty and a full cache\n"
-                "lookat bench -p 0 -n 32 -b 1,2,4,8 --attn fp16,lookat4/int8\tsequences generated together, two backends\n"
-                "lookat bench --attention --attn fp16,int8,lookat4\twhat attention costs by depth, and from where on tables pay\n"
+    .about = "Tokens per second of prompts (pp) and of generation (tg) at depths, for every "
+             "combination of the lists, in the manner of "
+             "llama-bench: the median, least and most of the repetitions; bytes that must be read "
+             "for a token, GB/s and GFLOP/s. The bytes are "
+             "those of the weights that a step goes through and of the cache that attention "
+             "counts, divided by the tokens of the step; the "
+             "operations are two for each weight of each product and those of exact attention. "
+             "Only the steps are timed: a cache is filled once "
+             "and copied. --roofline measures, before the repetitions and after each, how fast "
+             "this machine reads memory (512 MB, in a few "
+             "streams and in many, the faster counts, all threads) and multiplies and adds in "
+             "registers (float32, with the row's kernels); a "
+             "token takes at least its bytes over the one or its operations over the other, "
+             "whichever is longer, and that time over the "
+             "measured one is the share, of each repetition with the larger of the limits before "
+             "and after it; the median is shown. A small "
+             "model that stays in the cache can be read faster than memory. A model without "
+             "codebooks gets some made up, for lookat's speed.",
+    .examples = "lookat bench -m gpt2.gguf -p 512 -n 64 -d 0,960 --roofline\ta prompt, and "
+                "generation with an empty and a full cache\n"
+                "lookat bench -p 0 -n 32 -b 1,2,4,8 --attn fp16,lookat4/int8\tsequences generated "
+                "together, two backends\n"
+                "lookat bench --attention --attn fp16,int8,lookat4\twhat attention costs by depth, "
+                "and from where on tables pay\n"
                 "lookat bench --kernels all -t 1 -o csv\tinstruction sets side by side\n",
     .max_args = 0,
     .run = run,

@@ -32,7 +32,8 @@ int model_book_check(const struct book *b, const struct checkpoint *model, struc
 }
 
 /* The book in the file, if there is one. */
-static int open_checked(struct book *b, const struct book **use, const char *path, const struct checkpoint *model, struct err *e) {
+static int open_checked(struct book *b, const struct book **use, const char *path,
+                        const struct checkpoint *model, struct err *e) {
     bool found;
     int rc = book_open(b, path, &found, e);
     if (rc || !found) return rc;
@@ -44,10 +45,12 @@ static int open_checked(struct book *b, const struct book **use, const char *pat
     return rc;
 }
 
-int model_book_inside(struct book *b, const struct book **use, const struct checkpoint *model, struct err *e) {
+int model_book_inside(struct book *b, const struct book **use, const struct checkpoint *model,
+                      struct err *e) {
     *b = (struct book){0};
     *use = NULL;
-    return strncmp(model->format, "GGUF", 4) == 0 ? open_checked(b, use, model->file.path, model, e) : OK;
+    return strncmp(model->format, "GGUF", 4) == 0 ? open_checked(b, use, model->file.path, model, e)
+                                                  : OK;
 }
 
 /* The file of --book, which must have codebooks of this model though none should be needed. */
@@ -62,8 +65,9 @@ static int open_named(struct book *b, const struct book **use, const struct args
     return OK;
 }
 
-int model_book_open(struct book *b, const struct book **use, const struct args *args, const struct checkpoint *model, const char *const *specs,
-                    size_t n_specs, struct arena *arena, struct err *e) {
+int model_book_open(struct book *b, const struct book **use, const struct args *args,
+                    const struct checkpoint *model, const char *const *specs, size_t n_specs,
+                    struct arena *arena, struct err *e) {
     *b = (struct book){0};
     *use = NULL;
     bool needed = need_codebooks(specs, n_specs);
@@ -85,6 +89,8 @@ bool model_book_saw(const struct book *b, const char *sha256) {
 void model_book_warn_seen(const struct book *b, const char *file, const char *sha256) {
     for (size_t i = 0; b && i < b->n_corpora; i++)
         if (strcmp(b->corpora[i].sha256, sha256) == 0)
-            fprintf(stderr, "lookat: warning: %s: the codebooks were calibrated on this very text (%s); its figures flatter them\n", file,
-                    printable_copy(b->corpora[i].name).s);
+            fprintf(stderr,
+                    "lookat: warning: %s: the codebooks were calibrated on this very text (%s); "
+                    "its figures flatter them\n",
+                    file, printable_copy(b->corpora[i].name).s);
 }

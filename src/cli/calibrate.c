@@ -21,8 +21,8 @@ struct job {
     const struct args *args;
     struct engine g;
     struct book book;
-    struct book inside; /* the model's own, of which --add keeps some */
-    struct sampled_text *texts; /* [files.n] */
+    struct book inside;           /* the model's own, of which --add keeps some */
+    struct sampled_text *texts;   /* [files.n] */
     struct allot_text kept_apart; /* of the texts, where there are uneven settings */
     struct key_sample sample;
     struct learn_error *errors; /* [book.n][L] */
@@ -50,10 +50,13 @@ static int check_args(const struct args *a, struct err *e) {
         return err_set(
             e, ERR_USAGE,
             "calibrate: no text; name one or several with -f FILE (-f - is standard input)");
-    if (!a->output || !*a->output) return err_set(e, ERR_USAGE, "calibrate: no output file; name it with -o BOOK.gguf");
+    if (!a->output || !*a->output)
+        return err_set(e, ERR_USAGE, "calibrate: no output file; name it with -o BOOK.gguf");
     if (a->search && (a->attn.n || a->learn))
-        return err_set(e, ERR_USAGE, "--auto chooses the codebooks itself; leave out %s", a->attn.n ? "--attn" : "--learn");
-    if (!a->search && a->budgets.n) return err_set(e, ERR_USAGE, "--budget is what --auto may spend, and --auto is not there");
+        return err_set(e, ERR_USAGE, "--auto chooses the codebooks itself; leave out %s",
+                       a->attn.n ? "--attn" : "--learn");
+    if (!a->search && a->budgets.n)
+        return err_set(e, ERR_USAGE, "--budget is what --auto may spend, and --auto is not there");
     return output_check(a, a->output, a->force, e);
 }
 
@@ -80,7 +83,9 @@ static int read_parts(struct job *j, struct err *e) {
         size_t part = 0;
         while (part < PARTS && strcmp(words.item[i], names[part]) != 0) part++;
         if (part == PARTS)
-            return err_set(e, ERR_USAGE, "--learn: '%.40s' is no part; there are metric, weights, directions, ranges, rotation, or none of them",
+            return err_set(e, ERR_USAGE,
+                           "--learn: '%.40s' is no part; there are metric, weights, directions, "
+                           "ranges, rotation, or none of them",
                            words.item[i]);
         j->parts |= 1u << part;
     }
@@ -94,8 +99,15 @@ static int add_codec(struct job *j, const char *spec, struct codec *c, bool *fou
     int rc = c->ops->check(c, b->head_dim, e);
     if (rc) return rc;
     if (!c->o.plain && b->head_dim > QUANTISER_DIM)
-        return err_set(e, ERR_USAGE, "--attn %.40s: heads of %zu dimensions, %d at most can be learned; plain has no limit", spec, b->head_dim, QUANTISER_DIM);
-    struct codebook y = {.m = c->o.bytes ? c->o.bytes : c->o.m, .k = c->o.k, .learned = !c->o.plain, .uneven = c->o.bytes != 0, .values = c->for_values};
+        return err_set(
+            e, ERR_USAGE,
+            "--attn %.40s: heads of %zu dimensions, %d at most can be learned; plain has no limit",
+            spec, b->head_dim, QUANTISER_DIM);
+    struct codebook y = {.m = c->o.bytes ? c->o.bytes : c->o.m,
+                         .k = c->o.k,
+                         .learned = !c->o.plain,
+                         .uneven = c->o.bytes != 0,
+                         .values = c->for_values};
     if (!book_find(b, y.m, y.k, codebook_kind(&y))) b->books[b->n++] = y;
     *found = true;
     return OK;
@@ -106,11 +118,15 @@ static int add_setting(struct job *j, const char *spec, struct err *e) {
     struct codec key, value;
     bool found = false;
     struct err unread;
-    if (codec_parse(&value, spec, j->book.head_dim, true, &unread) == OK && !value.ops->keys) return add_codec(j, spec, &value, &found, e);
+    if (codec_parse(&value, spec, j->book.head_dim, true, &unread) == OK && !value.ops->keys)
+        return add_codec(j, spec, &value, &found, e);
     int rc = spec_parse(spec, 1, &key, &value, e);
     if (!rc) rc = add_codec(j, spec, &key, &found, e);
     if (!rc) rc = add_codec(j, spec, &value, &found, e);
-    return rc || found ? rc : err_set(e, ERR_USAGE, "--attn %.40s: only lookat keys and pq values have codebooks", spec);
+    return rc || found
+               ? rc
+               : err_set(e, ERR_USAGE,
+                         "--attn %.40s: only lookat keys and pq values have codebooks", spec);
 }
 
 /* A list of specs between commas. */
@@ -134,20 +150,28 @@ static int plan(struct job *j, struct err *e) {
     const struct args *a = j->args;
     const struct gpt2_config *c = &j->g.model.weights.config;
     struct book *b = &j->book;
-    *b = (struct book){.path = a->output, .n_layer = c->n_layer, .n_head = c->n_head, .head_dim = c->n_embd / c->n_head, .seed = a->seed};
+    *b = (struct book){.path = a->output,
+                       .n_layer = c->n_layer,
+                       .n_head = c->n_head,
+                       .head_dim = c->n_embd / c->n_head,
+                       .seed = a->seed};
     b->books = arena_zalloc(&b->arena, BOOK_SETTINGS, sizeof *b->books); /* one of each at most */
     if (!b->books) return no_memory(e);
     int rc = read_parts(j, e);
-    if (!rc && a->search) rc = numbers_read(&j->budgets, &a->budgets, "4", "--budget", 1, BOOK_BYTES, &j->g.arena, e);
+    if (!rc && a->search)
+        rc = numbers_read(&j->budgets, &a->budgets, "4", "--budget", 1, BOOK_BYTES, &j->g.arena, e);
     if (!rc && a->search && b->head_dim > QUANTISER_DIM)
-        rc = err_set(e, ERR_USAGE, "--auto: heads of %zu dimensions, %d at most can be learned", b->head_dim, QUANTISER_DIM);
+        rc = err_set(e, ERR_USAGE, "--auto: heads of %zu dimensions, %d at most can be learned",
+                     b->head_dim, QUANTISER_DIM);
     if (!rc && !a->search && !a->attn.n) rc = add_setting(j, "lookat4", e);
     for (size_t i = 0; i < a->attn.n && !rc; i++) rc = add_settings(j, a->attn.item[i], e);
     if (rc) return rc;
     if (a->learn && !any_learned(b))
         return err_set(e, ERR_USAGE,
                        "--learn is for learned codebooks, and --attn asks for plain ones");
-    if (a->n_ctx > (int64_t)c->n_ctx) return err_set(e, ERR_USAGE, "--ctx-size %lld: the model's context is %zu tokens", (long long)a->n_ctx, c->n_ctx);
+    if (a->n_ctx > (int64_t)c->n_ctx)
+        return err_set(e, ERR_USAGE, "--ctx-size %lld: the model's context is %zu tokens",
+                       (long long)a->n_ctx, c->n_ctx);
     j->window = a->n_ctx ? (size_t)a->n_ctx : c->n_ctx;
     j->tokens = (size_t)a->n_predict;
     gpt2_fingerprint(&j->g.model.weights, b->fingerprint);
@@ -182,7 +206,8 @@ static int read_texts(struct job *j, struct err *e) {
     j->book.n_corpora = n;
     if (!j->texts || !j->book.corpora) return no_memory(e);
     for (size_t i = 0; i < n && !rc; i++) rc = read_text(j, i, e);
-    if (!rc && (j->args->search || any_uneven(&j->book))) rc = allot_hold_out(&j->kept_apart, j->texts, n, j->window, e);
+    if (!rc && (j->args->search || any_uneven(&j->book)))
+        rc = allot_hold_out(&j->kept_apart, j->texts, n, j->window, e);
     return rc;
 }
 
@@ -193,7 +218,9 @@ static enum sample_parts parts_of(const struct job *j) {
     const struct book *b = &j->book;
     enum sample_parts parts = j->args->search ? SAMPLE_KEYS_LEARNED : SAMPLE_PLAIN;
     for (size_t i = 0; i < b->n; i++) {
-        enum sample_parts own = b->books[i].values ? SAMPLE_VALUES : b->books[i].learned ? SAMPLE_KEYS_LEARNED : SAMPLE_PLAIN;
+        enum sample_parts own = b->books[i].values    ? SAMPLE_VALUES
+                                : b->books[i].learned ? SAMPLE_KEYS_LEARNED
+                                                      : SAMPLE_PLAIN;
         if (own > parts) parts = own;
     }
     return parts;
@@ -203,23 +230,29 @@ static int collect(struct job *j, struct err *e) {
     size_t run = 0, most = 0;
     bool quiet = j->args->quiet;
     progress_begin(&progress, "running the model");
-    int rc = key_sample_collect(&j->sample, &j->g.model.weights, j->g.k, j->texts, j->args->files.n, j->tokens, j->window, j->args->seed,
-                                parts_of(j), &j->g.arena, &run, quiet ? NULL : show, NULL, e);
+    int rc = key_sample_collect(&j->sample, &j->g.model.weights, j->g.k, j->texts, j->args->files.n,
+                                j->tokens, j->window, j->args->seed, parts_of(j), &j->g.arena, &run,
+                                quiet ? NULL : show, NULL, e);
     progress_end(&progress);
     if (rc) return rc;
     j->book.tokens = run;
     j->book.samples = j->sample.n;
     if (j->args->search) most = 256;
-    for (size_t b = 0; b < j->book.n; b++) most = j->book.books[b].k > most ? j->book.books[b].k : most;
+    for (size_t b = 0; b < j->book.n; b++)
+        most = j->book.books[b].k > most ? j->book.books[b].k : most;
     if (j->sample.n < FEW * most && !quiet)
-        fprintf(stderr, "lookat: warning: %zu keys a head for %zu centroids learn these keys by heart; take more text\n", j->sample.n, most);
+        fprintf(stderr,
+                "lookat: warning: %zu keys a head for %zu centroids learn these keys by heart; "
+                "take more text\n",
+                j->sample.n, most);
     return OK;
 }
 
 /* The settings that --auto chose are the book's. */
 static int search(struct job *j, struct err *e) {
     struct book *b = &j->book;
-    int rc = search_run(&j->search, j->budgets.item, j->budgets.n, b, &j->sample, &j->g, &j->kept_apart, j->args->quiet, &j->g.arena, e);
+    int rc = search_run(&j->search, j->budgets.item, j->budgets.n, b, &j->sample, &j->g,
+                        &j->kept_apart, j->args->quiet, &j->g.arena, e);
     for (size_t i = 0; i < j->search.n && !rc; i++) {
         const struct codebook *y = &j->search.found[i].books[0];
         if (!book_find(b, y->m, y->k, codebook_kind(y))) b->books[b->n++] = *y;
@@ -232,10 +265,13 @@ static int learn(struct job *j, struct err *e) {
     if (j->args->search) return search(j, e);
     j->errors = arena_zalloc(&j->g.arena, j->book.n * j->book.n_layer, sizeof *j->errors);
     if (!j->errors) return no_memory(e);
-    int rc = any_uneven(&j->book) ? allot_codes(&j->book, &j->sample, j->parts, &j->g, &j->kept_apart, j->args->quiet, e) : OK;
+    int rc = any_uneven(&j->book) ? allot_codes(&j->book, &j->sample, j->parts, &j->g,
+                                                &j->kept_apart, j->args->quiet, e)
+                                  : OK;
     if (rc) return rc;
     progress_begin(&progress, "learning codebooks");
-    rc = book_learn(&j->book, &j->sample, j->parts, j->args->seed, j->g.k, j->errors, j->args->quiet ? NULL : show, NULL, e);
+    rc = book_learn(&j->book, &j->sample, j->parts, j->args->seed, j->g.k, j->errors,
+                    j->args->quiet ? NULL : show, NULL, e);
     progress_end(&progress);
     return rc;
 }
@@ -277,8 +313,8 @@ static int write_out(struct job *j, struct err *e) {
     struct gguf_extra extra = {.add = add_book, .ctx = &j->book, .source = m->path};
     if (!j->args->embed) return book_write(&j->book, j->args->output, j->args->force, e);
     progress_begin(&progress, "writing the model");
-    int rc = gguf_write_model(j->args->output, j->args->force, &m->weights, &m->vocab, m->name, GGUF_SAME_TYPES, &extra,
-                              j->args->quiet ? NULL : show_bytes, e);
+    int rc = gguf_write_model(j->args->output, j->args->force, &m->weights, &m->vocab, m->name,
+                              GGUF_SAME_TYPES, &extra, j->args->quiet ? NULL : show_bytes, e);
     progress_end(&progress);
     return rc;
 }
@@ -313,8 +349,9 @@ static int print_codes(struct job *j, struct err *e) {
             char text[512] = "";
             size_t at = 0;
             for (size_t h = 0; b->books[i].uneven && h < b->n_head && at < sizeof text; h++)
-                at += (size_t)snprintf(text + at, sizeof text - at, "%s%zu", h ? " " : "",
-                                       lookup_row_bytes(b->books[i].heads[l * b->n_head + h].n, b->books[i].k));
+                at += (size_t)snprintf(
+                    text + at, sizeof text - at, "%s%zu", h ? " " : "",
+                    lookup_row_bytes(b->books[i].heads[l * b->n_head + h].n, b->books[i].k));
             if (b->books[i].uneven) table_cell(&t, "%s", text);
         }
     }
@@ -329,7 +366,8 @@ static int print_search(struct job *j, struct err *e) {
     return any_uneven(&j->book) ? print_codes(j, e) : OK;
 }
 
-/* Per layer, and over all: the mean squared error of one number of a key, and its share of the keys' variance. */
+/* Per layer, and over all: the mean squared error of one number of a key, and its share of the
+ * keys' variance. */
 static int print_table(struct job *j, struct err *e) {
     const struct book *b = &j->book;
     struct text_table t;
@@ -365,7 +403,8 @@ static int print_table(struct job *j, struct err *e) {
             all[i].keys += y->keys;
         }
     }
-    printf("mean squared error of a number of a key, and its share of the variance (%s keys a head, of %s tokens)\n",
+    printf("mean squared error of a number of a key, and its share of the variance (%s keys a "
+           "head, of %s tokens)\n",
            text_count(b->samples).s, text_count(b->tokens).s);
     t.one_row = true; /* a layer's figures stand side by side */
     int rc = table_print(&t, stdout, e);
@@ -401,22 +440,37 @@ const struct command calibrate_command = {
     .usage = "-f TEXT... -o BOOK.gguf [OPTION]...\n"
              "-f TEXT... --embed -o MODEL.gguf [OPTION]...\n"
              "-f TEXT... --auto [--budget N,...] -o BOOK.gguf",
-    .about = "Runs the model over texts, keeps a random sample of the keys of every layer and head (at most 16384 of each, 256 MB in all), and "
-             "learns their codebooks. lookat4 and its like learn a quantiser for each head: in the metric of its queries, keys weighted by what "
-             "they matter to attention, along principal directions cut into uneven ranges, rotated. lookat:bytes=4 gives each head as many "
-             "bytes as lower the damage to the text most, 4 on average: each head's is measured on four windows at the texts' ends that nothing "
-             "is learned from. fp16/pq16 and fp16/pq:bytes=16 learn values, in the metric of the output projection. --auto tries plain and "
-             "learned codebooks of --budget bytes, each part of learning left out once, bytes given to heads, and codes of 4 bits, and keeps "
-             "what costs those four windows least; it prints what each costs. lookat4:plain learns the published method's: k-means of equal "
-             "cuts, seeds by k-means++, then Lloyd's iterations until one improves the error by less than 0.01 %. For learned ones the table's "
-             "errors are in that metric, weighted. The result depends on the texts, the options and the seed, not on the threads. The table at "
-             "the end is of the keys the codebooks were learned from. Take texts like those the model will read, but not the ones it will be "
+    .about = "Runs the model over texts, keeps a random sample of the keys of every layer and head "
+             "(at most 16384 of each, 256 MB in all), and "
+             "learns their codebooks. lookat4 and its like learn a quantiser for each head: in the "
+             "metric of its queries, keys weighted by what "
+             "they matter to attention, along principal directions cut into uneven ranges, "
+             "rotated. lookat:bytes=4 gives each head as many "
+             "bytes as lower the damage to the text most, 4 on average: each head's is measured on "
+             "four windows at the texts' ends that nothing "
+             "is learned from. fp16/pq16 and fp16/pq:bytes=16 learn values, in the metric of the "
+             "output projection. --auto tries plain and "
+             "learned codebooks of --budget bytes, each part of learning left out once, bytes "
+             "given to heads, and codes of 4 bits, and keeps "
+             "what costs those four windows least; it prints what each costs. lookat4:plain learns "
+             "the published method's: k-means of equal "
+             "cuts, seeds by k-means++, then Lloyd's iterations until one improves the error by "
+             "less than 0.01 %. For learned ones the table's "
+             "errors are in that metric, weighted. The result depends on the texts, the options "
+             "and the seed, not on the threads. The table at "
+             "the end is of the keys the codebooks were learned from. Take texts like those the "
+             "model will read, but not the ones it will be "
              "measured on.",
-    .examples = "lookat calibrate -f prose.txt -f code.txt -a lookat4 -o new.book.gguf\tfor the default model\n"
-                "lookat calibrate -m g.gguf -f t.txt -a lookat2,lookat8 -o g.book.gguf\tseveral settings in one file\n"
-                "lookat calibrate -f t.txt -a lookat:bytes=4/pq:bytes=16 -o new.book.gguf\tbytes given to the heads that need them\n"
-                "lookat calibrate -m g.gguf -f t.txt --auto --budget 2,4,8 -o g.book.gguf\tthe best of what there is\n"
-                "lookat calibrate -m g.gguf -f t.txt --embed -o g-lookat.gguf\ta copy of the model with codebooks inside\n",
+    .examples = "lookat calibrate -f prose.txt -f code.txt -a lookat4 -o new.book.gguf\tfor the "
+                "default model\n"
+                "lookat calibrate -m g.gguf -f t.txt -a lookat2,lookat8 -o g.book.gguf\tseveral "
+                "settings in one file\n"
+                "lookat calibrate -f t.txt -a lookat:bytes=4/pq:bytes=16 -o new.book.gguf\tbytes "
+                "given to the heads that need them\n"
+                "lookat calibrate -m g.gguf -f t.txt --auto --budget 2,4,8 -o g.book.gguf\tthe "
+                "best of what there is\n"
+                "lookat calibrate -m g.gguf -f t.txt --embed -o g-lookat.gguf\ta copy of the model "
+                "with codebooks inside\n",
     .max_args = 0,
     .run = run,
 };

@@ -34,12 +34,24 @@ static double worst_cosine(const struct measured *m) {
 static double stored_keys(const struct measured *m) { return (double)m->run->stored_keys; }
 static double stored_values(const struct measured *m) { return (double)m->run->stored_values; }
 static double stored_bytes(const struct measured *m) { return stored_keys(m) + stored_values(m); }
-static double loaded_keys(const struct measured *m) { return compare_loaded(m->r, m->s, SIZE_MAX).keys; }
-static double loaded_scales(const struct measured *m) { return compare_loaded(m->r, m->s, SIZE_MAX).scales; }
-static double loaded_codebooks(const struct measured *m) { return compare_loaded(m->r, m->s, SIZE_MAX).codebooks; }
-static double loaded_tables(const struct measured *m) { return compare_loaded(m->r, m->s, SIZE_MAX).tables; }
-static double loaded_values(const struct measured *m) { return compare_loaded(m->r, m->s, SIZE_MAX).values; }
-static double loaded_bytes(const struct measured *m) { return compare_loaded(m->r, m->s, SIZE_MAX).total; }
+static double loaded_keys(const struct measured *m) {
+    return compare_loaded(m->r, m->s, SIZE_MAX).keys;
+}
+static double loaded_scales(const struct measured *m) {
+    return compare_loaded(m->r, m->s, SIZE_MAX).scales;
+}
+static double loaded_codebooks(const struct measured *m) {
+    return compare_loaded(m->r, m->s, SIZE_MAX).codebooks;
+}
+static double loaded_tables(const struct measured *m) {
+    return compare_loaded(m->r, m->s, SIZE_MAX).tables;
+}
+static double loaded_values(const struct measured *m) {
+    return compare_loaded(m->r, m->s, SIZE_MAX).values;
+}
+static double loaded_bytes(const struct measured *m) {
+    return compare_loaded(m->r, m->s, SIZE_MAX).total;
+}
 static double attention_ms(const struct measured *m) { return m->s->attention_ms; }
 
 enum needs { ANY, FORCED, SHADOW };
@@ -49,13 +61,30 @@ static const struct {
     enum needs needs;
     double (*value)(const struct measured *m);
 } metrics[] = {
-    {"kld", FORCED, kld}, {"kld_median", FORCED, kld_median}, {"kld_p99", FORCED, kld_p99}, {"kld_max", FORCED, kld_max},
-    {"ppl", FORCED, perplexity}, {"perplexity", FORCED, perplexity}, {"ratio", FORCED, ratio}, {"same_top1", FORCED, same_top1},
-    {"rms_dp", FORCED, rms_dp}, {"cosine", SHADOW, cosine}, {"worst_cosine", SHADOW, worst_cosine}, {"kl", SHADOW, kl},
-    {"spearman", SHADOW, spearman}, {"top5", SHADOW, top5}, {"stored_bytes", ANY, stored_bytes}, {"stored_keys", ANY, stored_keys},
-    {"stored_values", ANY, stored_values}, {"loaded_bytes", ANY, loaded_bytes}, {"loaded_keys", ANY, loaded_keys},
-    {"loaded_scales", ANY, loaded_scales}, {"loaded_codebooks", ANY, loaded_codebooks}, {"loaded_tables", ANY, loaded_tables},
-    {"loaded_values", ANY, loaded_values}, {"attention_ms", ANY, attention_ms},
+    {"kld", FORCED, kld},
+    {"kld_median", FORCED, kld_median},
+    {"kld_p99", FORCED, kld_p99},
+    {"kld_max", FORCED, kld_max},
+    {"ppl", FORCED, perplexity},
+    {"perplexity", FORCED, perplexity},
+    {"ratio", FORCED, ratio},
+    {"same_top1", FORCED, same_top1},
+    {"rms_dp", FORCED, rms_dp},
+    {"cosine", SHADOW, cosine},
+    {"worst_cosine", SHADOW, worst_cosine},
+    {"kl", SHADOW, kl},
+    {"spearman", SHADOW, spearman},
+    {"top5", SHADOW, top5},
+    {"stored_bytes", ANY, stored_bytes},
+    {"stored_keys", ANY, stored_keys},
+    {"stored_values", ANY, stored_values},
+    {"loaded_bytes", ANY, loaded_bytes},
+    {"loaded_keys", ANY, loaded_keys},
+    {"loaded_scales", ANY, loaded_scales},
+    {"loaded_codebooks", ANY, loaded_codebooks},
+    {"loaded_tables", ANY, loaded_tables},
+    {"loaded_values", ANY, loaded_values},
+    {"attention_ms", ANY, attention_ms},
 };
 enum { N_METRICS = sizeof metrics / sizeof *metrics };
 
@@ -63,7 +92,8 @@ static int unknown_metric(const char *text, struct err *e) {
     char known[200] = "";
     size_t at = 0;
     for (int i = 0; i < N_METRICS && at < sizeof known; i++)
-        at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", at ? " " : "", metrics[i].name);
+        at +=
+            (size_t)snprintf(known + at, sizeof known - at, "%s%s", at ? " " : "", metrics[i].name);
     return err_set(e, ERR_USAGE, "--check %.30s: unknown metric; known: %s", text, known);
 }
 
@@ -91,25 +121,36 @@ static int read_one(const char *text, const struct comparison *c, struct check *
     char *end;
     double limit = strtod(number, &end);
     if (!dot || !*number || *end || !isfinite(limit))
-        return err_set(e, ERR_USAGE, "--check %.60s: expected BACKEND.METRIC<NUMBER (or <=, >, >=), as in lookat8.kld<0.05", text);
+        return err_set(
+            e, ERR_USAGE,
+            "--check %.60s: expected BACKEND.METRIC<NUMBER (or <=, >, >=), as in lookat8.kld<0.05",
+            text);
     *k = (struct check){.text = text, .limit = limit};
-    k->relation = text[n] == '<' ? (equal ? CHECK_AT_MOST : CHECK_BELOW) : equal ? CHECK_AT_LEAST : CHECK_ABOVE;
+    k->relation = text[n] == '<' ? (equal ? CHECK_AT_MOST : CHECK_BELOW)
+                  : equal        ? CHECK_AT_LEAST
+                                 : CHECK_ABOVE;
     k->run = find_run(c, text, dot - 1);
     if (k->run == c->n_runs)
-        return err_set(e, ERR_USAGE, "--check %.60s: '%.*s' is none of the backends; give one as in --attn, or its number from 0 to %zu", text,
-                       (int)(dot - 1 < 60 ? dot - 1 : 60), text, c->n_runs - 1);
+        return err_set(e, ERR_USAGE,
+                       "--check %.60s: '%.*s' is none of the backends; give one as in --attn, or "
+                       "its number from 0 to %zu",
+                       text, (int)(dot - 1 < 60 ? dot - 1 : 60), text, c->n_runs - 1);
     k->metric = find_metric(text + dot, n - dot);
     if (k->metric < 0) return unknown_metric(text, e);
     enum needs needs = metrics[k->metric].needs;
     if ((needs == FORCED && !c->forced) || (needs == SHADOW && !c->shadow))
-        return err_set(e, ERR_USAGE, "--check %.60s: %s is of mode %s, which is not run", text, metrics[k->metric].name,
-                       needs == FORCED ? "forced" : "shadow");
+        return err_set(e, ERR_USAGE, "--check %.60s: %s is of mode %s, which is not run", text,
+                       metrics[k->metric].name, needs == FORCED ? "forced" : "shadow");
     if (strncmp(metrics[k->metric].name, "loaded", 6) == 0 && !c->forced && !c->shadow)
-        return err_set(e, ERR_USAGE, "--check %.60s: bytes loaded are counted in the modes forced and shadow, which are not run", text);
+        return err_set(e, ERR_USAGE,
+                       "--check %.60s: bytes loaded are counted in the modes forced and shadow, "
+                       "which are not run",
+                       text);
     return OK;
 }
 
-int checks_read(const struct str_list *list, const struct comparison *c, struct check *checks, struct err *e) {
+int checks_read(const struct str_list *list, const struct comparison *c, struct check *checks,
+                struct err *e) {
     for (size_t i = 0; i < list->n; i++) {
         int rc = read_one(list->item[i], c, &checks[i], e);
         if (rc) return rc;
@@ -142,11 +183,13 @@ static uint64_t rows_cut(const struct check *k, const struct measured *m) {
     return all;
 }
 
-int checks_hold(const struct check *checks, size_t n, const struct compare_report *r, struct err *e) {
+int checks_hold(const struct check *checks, size_t n, const struct compare_report *r,
+                struct err *e) {
     int rc = OK;
     for (size_t i = 0; i < n; i++)
         for (size_t text = 0; text < r->main->n_texts; text++) {
-            struct measured m = {r, &r->main->runs[checks[i].run], compare_sum(r, checks[i].run, text)};
+            struct measured m = {r, &r->main->runs[checks[i].run],
+                                 compare_sum(r, checks[i].run, text)};
             double x = value_of(&checks[i], &m);
             char shown[32];
             uint64_t cut = rows_cut(&checks[i], &m);

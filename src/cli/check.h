@@ -11,16 +11,19 @@ struct check {
     const char *text; /* as given */
     size_t run;
     int metric;
-    int relation;     /* CHECK_... */
+    int relation; /* CHECK_... */
     double limit;
 };
 
-/* Reads the expressions for the backends and modes of c: BACKEND is a spec as given, or its number (the baseline is 0). checks has room for
- * STR_LIST_MAX. ERR_USAGE for an unknown backend, metric or relation, and for a metric of a mode that is not run. */
-int checks_read(const struct str_list *list, const struct comparison *c, struct check *checks, struct err *e);
+/* Reads the expressions for the backends and modes of c: BACKEND is a spec as given, or its number
+ * (the baseline is 0). checks has room for STR_LIST_MAX. ERR_USAGE for an unknown backend, metric
+ * or relation, and for a metric of a mode that is not run. */
+int checks_read(const struct str_list *list, const struct comparison *c, struct check *checks,
+                struct err *e);
 
 /* ERR_CHECK unless each holds for every text, and nothing that fidelity is measured on was cut
  * short (attn_take_cut); each one that does not is named on standard error, the last in *e. */
-int checks_hold(const struct check *checks, size_t n, const struct compare_report *r, struct err *e);
+int checks_hold(const struct check *checks, size_t n, const struct compare_report *r,
+                struct err *e);
 
 #endif

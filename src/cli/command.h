@@ -10,19 +10,21 @@
 
 struct command {
     enum command_id id;
-    const char *summary;  /* one phrase, for the list of commands */
-    const char *usage;    /* what follows the command's name, one alternative a line */
-    const char *about;    /* one paragraph: what it does */
-    const char *examples; /* two or three command lines, each "command\tcomment\n" */
+    const char *summary;        /* one phrase, for the list of commands */
+    const char *usage;          /* what follows the command's name, one alternative a line */
+    const char *about;          /* one paragraph: what it does */
+    const char *examples;       /* two or three command lines, each "command\tcomment\n" */
     void (*appendix)(FILE *fp); /* what its help ends with, after the examples; NULL: nothing */
-    int max_args;         /* arguments that are no options */
-    int (*run)(const struct args *args, struct err *e); /* writes to stdout, which main checks at the end */
+    int max_args;               /* arguments that are no options */
+    int (*run)(const struct args *args,
+               struct err *e); /* writes to stdout, which main checks at the end */
 };
 
-extern const struct command generate_command, compare_command, eval_command, calibrate_command, convert_command, info_command, tokenize_command,
-                            explain_command, bench_command;
+extern const struct command generate_command, compare_command, eval_command, calibrate_command,
+    convert_command, info_command, tokenize_command, explain_command, bench_command;
 
-/* Help of one command: usage, paragraph, its options by section, examples, exit statuses. Lines of at most 80 columns. */
+/* Help of one command: usage, paragraph, its options by section, examples, exit statuses. Lines of
+ * at most 80 columns. */
 void help_command(FILE *fp, const struct command *c);
 
 /* `lookat help attn`: every codec, its options and what a row of it takes, from the registry. */

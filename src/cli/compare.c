@@ -33,7 +33,9 @@ struct job {
     struct arena arena;
 };
 
-static int no_memory(struct err *e) { return err_set(e, ERR_FAILED, "out of memory for the comparison"); }
+static int no_memory(struct err *e) {
+    return err_set(e, ERR_FAILED, "out of memory for the comparison");
+}
 
 /* ---- options ---- */
 
@@ -44,7 +46,9 @@ static bool two_numbers(const char *s, char separator, size_t *a, size_t *b) {
     if (!digits || digits > 9) return false;
     *a = *b = (size_t)strtoul(s, NULL, 10);
     if (!s[digits]) return true;
-    if (s[digits] != separator || !*second || strlen(second) > 9 || second[strspn(second, "0123456789")]) return false;
+    if (s[digits] != separator || !*second || strlen(second) > 9 ||
+        second[strspn(second, "0123456789")])
+        return false;
     *b = (size_t)strtoul(second, NULL, 10);
     return true;
 }
@@ -52,15 +56,20 @@ static bool two_numbers(const char *s, char separator, size_t *a, size_t *b) {
 static int read_chunks(const char *text, struct comparison *c, struct err *e) {
     c->of = 1;
     if (!text) return OK;
-    if (strchr(text, '/') && two_numbers(text, '/', &c->share, &c->of) && c->share < c->of) return OK;
-    return err_set(e, ERR_USAGE, "--chunks: expected I/N with I from 0 to N - 1, got '%.40s'", text);
+    if (strchr(text, '/') && two_numbers(text, '/', &c->share, &c->of) && c->share < c->of)
+        return OK;
+    return err_set(e, ERR_USAGE, "--chunks: expected I/N with I from 0 to N - 1, got '%.40s'",
+                   text);
 }
 
 static int read_layers(const char *text, size_t n_layer, struct comparison *c, struct err *e) {
     c->last_layer = n_layer - 1;
     if (!text) return OK;
-    if (two_numbers(text, '-', &c->first_layer, &c->last_layer) && c->first_layer <= c->last_layer && c->last_layer < n_layer) return OK;
-    return err_set(e, ERR_USAGE, "--layers: expected N or N-M of 0 to %zu, got '%.40s'", n_layer - 1, text);
+    if (two_numbers(text, '-', &c->first_layer, &c->last_layer) &&
+        c->first_layer <= c->last_layer && c->last_layer < n_layer)
+        return OK;
+    return err_set(e, ERR_USAGE, "--layers: expected N or N-M of 0 to %zu, got '%.40s'",
+                   n_layer - 1, text);
 }
 
 static int read_lengths(struct job *j, const char *text, struct err *e) {
@@ -69,9 +78,12 @@ static int read_lengths(struct job *j, const char *text, struct err *e) {
         size_t n = strcspn(s, ","), length;
         char word[16] = "";
         if (n < sizeof word) memcpy(word, s, n);
-        if (!two_numbers(word, 0, &length, &length) || length < 4 || length > most || j->r.n_lengths == LENGTHS_MAX)
-            return err_set(e, ERR_USAGE, "--lengths: expected up to %d numbers from 4 to %zu, separated by commas, got '%.40s'", LENGTHS_MAX, most,
-                           text);
+        if (!two_numbers(word, 0, &length, &length) || length < 4 || length > most ||
+            j->r.n_lengths == LENGTHS_MAX)
+            return err_set(e, ERR_USAGE,
+                           "--lengths: expected up to %d numbers from 4 to %zu, separated by "
+                           "commas, got '%.40s'",
+                           LENGTHS_MAX, most, text);
         j->lengths[j->r.n_lengths++].window = length;
         s += n + (s[n] == ',');
     }
@@ -86,10 +98,14 @@ static int read_modes(struct job *j, struct err *e) {
     j->shadow = all || !*mode || strcmp(mode, "shadow") == 0;
     j->free = all || strcmp(mode, "free") == 0;
     bool raw = strcmp(a->format, "jsonl") == 0;
-    if (a->paper && !j->shadow) return err_set(e, ERR_USAGE, "--paper: its table is of mode shadow");
-    if (a->paper && (a->attn.n || a->cache_spec[0])) return err_set(e, ERR_USAGE, "--paper has its own backends; leave out --attn");
+    if (a->paper && !j->shadow)
+        return err_set(e, ERR_USAGE, "--paper: its table is of mode shadow");
+    if (a->paper && (a->attn.n || a->cache_spec[0]))
+        return err_set(e, ERR_USAGE, "--paper has its own backends; leave out --attn");
     if ((raw || a->chunks) && (a->paper || a->lengths))
-        return err_set(e, ERR_USAGE, "%s: shares hold windows of one length; leave out --paper and --lengths", raw ? "-o jsonl" : "--chunks");
+        return err_set(e, ERR_USAGE,
+                       "%s: shares hold windows of one length; leave out --paper and --lengths",
+                       raw ? "-o jsonl" : "--chunks");
     return OK;
 }
 
@@ -136,7 +152,10 @@ static int check_merge(const struct args *a, struct err *e) {
 static int check_options(struct job *j, struct err *e) {
     const struct args *a = j->args;
     if (!a->merge && a->argc)
-        return err_set(e, ERR_USAGE, "compare: unexpected argument '%.60s'; texts go after -f, shares after --merge", a->argv[0]);
+        return err_set(
+            e, ERR_USAGE,
+            "compare: unexpected argument '%.60s'; texts go after -f, shares after --merge",
+            a->argv[0]);
     if (!a->merge && !a->files.n)
         return err_set(e, ERR_USAGE,
                        "compare: expected a text to measure on, -f FILE (-f - is standard input)");
@@ -148,7 +167,8 @@ static int check_options(struct job *j, struct err *e) {
 
 /* ---- texts ---- */
 
-static int read_text(struct job *j, const char *path, size_t limit, struct comparison_text *to, struct err *e) {
+static int read_text(struct job *j, const char *path, size_t limit, struct comparison_text *to,
+                     struct err *e) {
     struct token_text t;
     int rc = token_text_read(&t, &j->g, path, limit, &j->arena, e);
     if (rc) return rc;
@@ -180,8 +200,14 @@ static int open_book(struct job *j, struct err *e) {
     int rc = model_book_open(&j->book, &j->main.book, j->args, &j->g.model, specs, n, &j->arena, e);
     const struct book *b = j->main.book;
     if (rc || !b) return rc;
-    j->book_facts = (struct compare_book){.file = b->path, .corpora = b->corpora, .n_corpora = b->n_corpora, .books = b->books,
-                                          .n = b->n, .tokens = b->tokens, .samples = b->samples, .seed = b->seed};
+    j->book_facts = (struct compare_book){.file = b->path,
+                                          .corpora = b->corpora,
+                                          .n_corpora = b->n_corpora,
+                                          .books = b->books,
+                                          .n = b->n,
+                                          .tokens = b->tokens,
+                                          .samples = b->samples,
+                                          .seed = b->seed};
     j->r.book = &j->book_facts;
     return OK;
 }
@@ -194,7 +220,8 @@ static bool add_run(struct job *j, const char *spec) {
     return copy != NULL;
 }
 
-/* The paper's LOOKAT-m, K = 256, as far as there are codebooks, then the other plain codebooks, for the law. */
+/* The paper's LOOKAT-m, K = 256, as far as there are codebooks, then the other plain codebooks, for
+ * the law. */
 static int paper_runs(struct job *j, struct err *e) {
     static const size_t subspaces[] = {2, 4, 8, 16};
     char spec[48];
@@ -313,7 +340,8 @@ static int prepare(struct job *j, struct err *e) {
     if (!rc) rc = prepare_lengths(j, e);
     if (rc) return rc;
     if (!a->quiet) warn_same(c);
-    for (size_t t = 0; t < c->n_texts && !a->quiet; t++) model_book_warn_seen(c->book, c->texts[t].file, c->texts[t].sha256);
+    for (size_t t = 0; t < c->n_texts && !a->quiet; t++)
+        model_book_warn_seen(c->book, c->texts[t].file, c->texts[t].sha256);
     j->r.main = c;
     j->r.lengths = j->lengths;
     j->r.paper = a->paper;

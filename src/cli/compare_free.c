@@ -4,7 +4,9 @@
 
 #include "model/generation.h"
 
-size_t compare_free_prompt(size_t window) { return window / 2 < FREE_PROMPT ? window / 2 : FREE_PROMPT; }
+size_t compare_free_prompt(size_t window) {
+    return window / 2 < FREE_PROMPT ? window / 2 : FREE_PROMPT;
+}
 
 struct writing {
     int32_t *ids; /* [room] */
@@ -17,10 +19,12 @@ static int on_step(void *ctx, const struct generation_step *step, struct err *e)
     w->ids[w->n++] = step->id;
     return OK;
 }
-static void on_stopped(void *ctx, uint32_t sample, enum generation_stop why) { (void)ctx, (void)sample, (void)why; }
+static void on_stopped(void *ctx, uint32_t sample, enum generation_stop why) {
+    (void)ctx, (void)sample, (void)why;
+}
 
-static int write_one(const struct engine *g, const struct compare_report *r, const char *spec, const int32_t *prompt, struct writing *w,
-                     struct err *e) {
+static int write_one(const struct engine *g, const struct compare_report *r, const char *spec,
+                     const int32_t *prompt, struct writing *w, struct err *e) {
     const struct comparison *c = r->main;
     size_t room = c->window - r->n_prompt, limit = room < FREE_LENGTH ? room : FREE_LENGTH;
     struct generation_params p = {
@@ -35,13 +39,15 @@ static int write_one(const struct engine *g, const struct compare_report *r, con
     int rc = gpt2_session_open(&s, c->w, c->k, spec, c->book, 1, c->window, r->n_prompt, e);
     if (rc) return rc;
     w->ids = arena_alloc(r->arena, limit, sizeof *w->ids);
-    rc = w->ids ? generation_run(&s, prompt, r->n_prompt, &p, &events, &stats, e) : err_set(e, ERR_FAILED, "out of memory");
+    rc = w->ids ? generation_run(&s, prompt, r->n_prompt, &p, &events, &stats, e)
+                : err_set(e, ERR_FAILED, "out of memory");
     gpt2_session_close(&s);
     return rc;
 }
 
 /* The bytes of the tokens, and how many of them come before the first difference. */
-static int spell(const struct engine *g, struct compare_free *f, struct arena *arena, struct err *e) {
+static int spell(const struct engine *g, struct compare_free *f, struct arena *arena,
+                 struct err *e) {
     size_t len;
     if (!g->bpe) return OK;
     for (size_t i = 0; i < f->n; i++) {
@@ -66,7 +72,8 @@ static size_t first_difference(const struct writing *a, const struct compare_fre
     return i == a->n && i == b->n ? SIZE_MAX : i;
 }
 
-int compare_free_run(const struct engine *g, struct compare_report *r, void (*progress)(void *ctx, size_t done, size_t total), void *ctx,
+int compare_free_run(const struct engine *g, struct compare_report *r,
+                     void (*progress)(void *ctx, size_t done, size_t total), void *ctx,
                      struct err *e) {
     const struct comparison *c = r->main;
     size_t total = c->n_runs * c->n_texts, done = 0;

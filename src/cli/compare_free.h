@@ -9,7 +9,8 @@
 enum { FREE_PROMPT = 64, FREE_LENGTH = 128 };
 
 /* Fills r->free, by the sampler's usual settings. Progress after each text. */
-int compare_free_run(const struct engine *g, struct compare_report *r, void (*progress)(void *ctx, size_t done, size_t total), void *ctx,
+int compare_free_run(const struct engine *g, struct compare_report *r,
+                     void (*progress)(void *ctx, size_t done, size_t total), void *ctx,
                      struct err *e);
 
 /* How many tokens of a text a window leaves for the prompt. */

@@ -23,7 +23,10 @@ static void warn(const char *msg) { fprintf(stderr, "lookat: warning: %s\n", msg
 static const struct {
     const char *name;
     size_t layers, heads, width;
-} family[] = {{"gpt2", 12, 12, 768}, {"gpt2-medium", 24, 16, 1024}, {"gpt2-large", 36, 20, 1280}, {"gpt2-xl", 48, 25, 1600}};
+} family[] = {{"gpt2", 12, 12, 768},
+              {"gpt2-medium", 24, 16, 1024},
+              {"gpt2-large", 36, 20, 1280},
+              {"gpt2-xl", 48, 25, 1600}};
 
 /* "L,H,C,T,V": five numbers of at most nine digits. */
 static bool parse_shape(const char *s, size_t x[5]) {
@@ -40,13 +43,23 @@ static int random_config(const char *shape, struct gpt2_config *c, struct err *e
     size_t x[5] = {0};
     for (size_t i = 0; i < sizeof family / sizeof *family; i++)
         if (strcmp(shape, family[i].name) == 0) {
-            const size_t known[5] = {family[i].layers, family[i].heads, family[i].width, 1024, 50257};
+            const size_t known[5] = {family[i].layers, family[i].heads, family[i].width, 1024,
+                                     50257};
             memcpy(x, known, sizeof x);
         }
     if (!x[0] && !parse_shape(shape, x))
-        return err_set(e, ERR_USAGE, "--random: expected gpt2, gpt2-medium, gpt2-large, gpt2-xl, or L,H,C,T,V, got '%.60s'", shape);
-    *c = (struct gpt2_config){.n_layer = x[0], .n_head = x[1], .n_embd = x[2], .n_inner = 4 * x[2], .n_ctx = x[3], .n_vocab = x[4],
-                              .norm_eps = 1e-5f, .activation = GELU_TANH};
+        return err_set(
+            e, ERR_USAGE,
+            "--random: expected gpt2, gpt2-medium, gpt2-large, gpt2-xl, or L,H,C,T,V, got '%.60s'",
+            shape);
+    *c = (struct gpt2_config){.n_layer = x[0],
+                              .n_head = x[1],
+                              .n_embd = x[2],
+                              .n_inner = 4 * x[2],
+                              .n_ctx = x[3],
+                              .n_vocab = x[4],
+                              .norm_eps = 1e-5f,
+                              .activation = GELU_TANH};
     int rc = gpt2_config_check(c, "--random", e);
     return rc ? e->code = ERR_USAGE : OK; /* here the shape is the user's, not a file's */
 }
@@ -73,10 +86,15 @@ static int make_random(struct checkpoint *c, const struct args *a, struct err *e
 /* What is cheap to find out before a model of some gigabytes is read. */
 static int check_args(const struct args *a, struct err *e) {
     if (a->random && a->argc)
-        return err_set(e, ERR_USAGE, "convert: expected SRC or --random, got both: '%.60s' and --random %.60s", a->argv[0], a->random);
-    if (!a->random && !a->argc) return err_set(e, ERR_USAGE, "convert: no SRC; name the model to convert, or use --random SHAPE");
+        return err_set(e, ERR_USAGE,
+                       "convert: expected SRC or --random, got both: '%.60s' and --random %.60s",
+                       a->argv[0], a->random);
+    if (!a->random && !a->argc)
+        return err_set(e, ERR_USAGE,
+                       "convert: no SRC; name the model to convert, or use --random SHAPE");
     if (!a->random && a->has_seed) return err_set(e, ERR_USAGE, "convert: --seed is for --random");
-    if (!a->output || !*a->output) return err_set(e, ERR_USAGE, "convert: no output file; name it with -o OUT.gguf");
+    if (!a->output || !*a->output)
+        return err_set(e, ERR_USAGE, "convert: no output file; name it with -o OUT.gguf");
     return output_check(a, a->output, a->force, e);
 }
 
@@ -84,8 +102,8 @@ static void say_done(const struct args *a, const struct checkpoint *c) {
     struct stat st;
     uint64_t size = stat(a->output, &st) == 0 ? (uint64_t)st.st_size : 0;
     struct text_number parameters = text_count(gpt2_parameters(&c->weights));
-    fprintf(stderr, "wrote %s: %s, %s parameters as %s%s\n", a->output, text_bytes(size).s, parameters.s, a->type,
-            c->vocab.n ? "" : ", no tokenizer");
+    fprintf(stderr, "wrote %s: %s, %s parameters as %s%s\n", a->output, text_bytes(size).s,
+            parameters.s, a->type, c->vocab.n ? "" : ", no tokenizer");
 }
 
 static void add_book(const void *ctx, struct gguf_writer *w) { book_add(ctx, w); }
@@ -123,7 +141,9 @@ static void warn_of_own_keys(const struct checkpoint *c) {
 static int run(const struct args *a, struct err *e) {
     struct checkpoint c;
     int rc = check_args(a, e);
-    if (!rc) rc = a->random ? make_random(&c, a, e) : checkpoint_open(&c, a->argv[0], a->tokenizer, a->quiet ? NULL : warn, e);
+    if (!rc)
+        rc = a->random ? make_random(&c, a, e)
+                       : checkpoint_open(&c, a->argv[0], a->tokenizer, a->quiet ? NULL : warn, e);
     if (rc) return rc;
     if (!a->quiet) warn_of_own_keys(&c);
     rc = write_model(a, &c, e);
@@ -136,13 +156,18 @@ const struct command convert_command = {
     .id = CMD_CONVERT,
     .summary = "write a model as GGUF",
     .usage = "SRC -o OUT.gguf [OPTION]...\n--random SHAPE -o OUT.gguf [OPTION]...",
-    .about = "Writes the model SRC as a GGUF file with its tokenizer inside, which lookat and llama.cpp run. SRC is a Hugging Face "
-             "folder or its .safetensors file, an llm.c .bin with its tokenizer beside it, or a GGUF file. Numbers beyond "
-             "the range of --type stay f32, which is said; a model with a weight that is not finite "
-             "is refused. The file appears when it is complete.",
+    .about =
+        "Writes the model SRC as a GGUF file with its tokenizer inside, which lookat and llama.cpp "
+        "run. SRC is a Hugging Face "
+        "folder or its .safetensors file, an llm.c .bin with its tokenizer beside it, or a GGUF "
+        "file. Numbers beyond "
+        "the range of --type stay f32, which is said; a model with a weight that is not finite "
+        "is refused. The file appears when it is complete.",
     .examples = "lookat convert gpt2/ -o gpt2.gguf\ta Hugging Face folder, in half precision\n"
-                "lookat convert gpt2_124M.bin -z gpt2_tokenizer.bin -o gpt2-q8.gguf --type q8_0\tfrom llm.c, in 8 bits\n"
-                "lookat convert --random gpt2-xl --seed 1 -o xl.gguf\tthe shape of gpt2-xl, to measure speed\n",
+                "lookat convert gpt2_124M.bin -z gpt2_tokenizer.bin -o gpt2-q8.gguf --type "
+                "q8_0\tfrom llm.c, in 8 bits\n"
+                "lookat convert --random gpt2-xl --seed 1 -o xl.gguf\tthe shape of gpt2-xl, to "
+                "measure speed\n",
     .max_args = 1,
     .run = run,
 };

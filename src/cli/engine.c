@@ -13,7 +13,8 @@ static void choose_threads(const struct args *args) {
     int allowed = threads_allowed();
     threads_set(args->threads ? (int)args->threads : allowed);
     if (threads_count() > allowed && !args->quiet)
-        fprintf(stderr, "lookat: %d threads on %d processor%s: fewer are faster\n", threads_count(), allowed, allowed == 1 ? "" : "s");
+        fprintf(stderr, "lookat: %d threads on %d processor%s: fewer are faster\n", threads_count(),
+                allowed, allowed == 1 ? "" : "s");
 }
 
 /* Rows that an embedding was padded with to a round number: beyond the tokens, or named as such. */
@@ -34,7 +35,9 @@ static int find_never(struct engine *g, struct err *e) {
 int engine_open(struct engine *g, const struct args *args, struct err *e) {
     *g = (struct engine){.quiet = args->quiet};
     double start = clock_now();
-    const char *kernels = args->kernels && strcmp(args->kernels, "auto") != 0 ? args->kernels : NULL, *path;
+    const char *kernels =
+                   args->kernels && strcmp(args->kernels, "auto") != 0 ? args->kernels : NULL,
+               *path;
     int rc = kernels_get(&g->k, kernels, e);
     choose_threads(args);
     if (!rc) rc = find_model(args, &g->arena, &path, e);

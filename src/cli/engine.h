@@ -1,4 +1,5 @@
-/* What every command that runs a model begins with: threads, kernels, checkpoint, tokenizer, as the command line asks for them. */
+/* What every command that runs a model begins with: threads, kernels, checkpoint, tokenizer, as the
+ * command line asks for them. */
 #ifndef LOOKAT_CLI_ENGINE_H
 #define LOOKAT_CLI_ENGINE_H
 
@@ -16,7 +17,8 @@ struct engine {
     struct arena arena; /* of the command, freed with the engine */
 };
 
-/* Opens the model of the options and fixes the number of threads. Warnings go to standard error unless --quiet. */
+/* Opens the model of the options and fixes the number of threads. Warnings go to standard error
+ * unless --quiet. */
 int engine_open(struct engine *g, const struct args *args, struct err *e);
 void engine_close(struct engine *g);
 

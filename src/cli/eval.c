@@ -20,12 +20,12 @@ struct job {
     const struct args *args;
     struct engine g;
     struct book book;
-    const struct book *use;            /* that, or NULL */
+    const struct book *use; /* that, or NULL */
     struct perplexity_windows windows;
     struct token_text *texts;          /* [n_texts] */
     struct perplexity_result *results; /* [n_texts] */
     size_t n_texts;
-    size_t done, total;                /* tokens run before the text at work; of all texts */
+    size_t done, total; /* tokens run before the text at work; of all texts */
     struct text_progress progress;
 };
 
@@ -33,7 +33,8 @@ static int read_texts(struct job *j, struct err *e) {
     const struct args *a = j->args;
     const struct gpt2_config *c = &j->g.model.weights.config;
     size_t limit = a->n_predict < 0 ? SIZE_MAX : (size_t)a->n_predict;
-    j->windows = (struct perplexity_windows){a->n_ctx ? (size_t)a->n_ctx : c->n_ctx, (size_t)a->stride};
+    j->windows =
+        (struct perplexity_windows){a->n_ctx ? (size_t)a->n_ctx : c->n_ctx, (size_t)a->stride};
     j->texts = arena_zalloc(&j->g.arena, a->files.n, sizeof *j->texts);
     j->results = arena_zalloc(&j->g.arena, a->files.n, sizeof *j->results);
     if (!j->texts || !j->results) return err_set(e, ERR_FAILED, "out of memory");
@@ -57,14 +58,17 @@ static int measure(struct job *j, struct gpt2_session *s, struct err *e) {
     int rc = OK;
     progress_begin(&j->progress, "evaluating");
     for (size_t i = 0; i < j->n_texts && !rc; i++) {
-        rc = perplexity_measure(s, &j->windows, j->texts[i].ids, j->texts[i].n, &j->results[i], on_progress, j, e);
+        rc = perplexity_measure(s, &j->windows, j->texts[i].ids, j->texts[i].n, &j->results[i],
+                                on_progress, j, e);
         j->done += j->results[i].tokens;
     }
     progress_end(&j->progress);
     return rc;
 }
 
-static double tokens_per_s(const struct perplexity_result *r) { return r->seconds > 0 ? (double)r->tokens / r->seconds : 0; }
+static double tokens_per_s(const struct perplexity_result *r) {
+    return r->seconds > 0 ? (double)r->tokens / r->seconds : 0;
+}
 
 static void put_pair(struct json_out *j, const char *key, double mean, double error) {
     json_put_array(j, key);
@@ -112,7 +116,8 @@ static void print_json(const struct job *j, const struct gpt2_session *s, const 
 static int print_text(struct job *j, const struct gpt2_session *s, struct err *e) {
     struct text_table t;
     table_begin(&t, "lrrrrr", &j->g.arena);
-    static const char *const titles[] = {"text", "tokens", "scored", "perplexity", "nats/token", "tokens/s"};
+    static const char *const titles[] = {"text",       "tokens",     "scored",
+                                         "perplexity", "nats/token", "tokens/s"};
     for (size_t i = 0; i < sizeof titles / sizeof *titles; i++) table_cell(&t, "%s", titles[i]);
     for (size_t i = 0; i < j->n_texts; i++) {
         const struct perplexity_result *r = &j->results[i];
@@ -152,7 +157,8 @@ static int evaluate(struct job *j, struct err *e) {
     if (rc) return rc;
     struct gpt2_session s;
     size_t rows = j->windows.window < BATCH ? j->windows.window : BATCH;
-    rc = gpt2_session_open(&s, &j->g.model.weights, j->g.k, spec, book, 1, j->windows.window, rows, e);
+    rc = gpt2_session_open(&s, &j->g.model.weights, j->g.k, spec, book, 1, j->windows.window, rows,
+                           e);
     if (rc) return rc;
     for (size_t i = 0; i < j->n_texts && !j->args->quiet; i++)
         model_book_warn_seen(book, j->texts[i].file, j->texts[i].sha256);

@@ -22,5 +22,7 @@ int find_model(const struct args *a, struct arena *arena, const char **path, str
     *path = folder ? path_join(arena, folder, "weights/stories6M.gguf") : NULL;
     if (!*path) return err_set(e, ERR_FAILED, "out of memory for a file name");
     if (file_exists(*path)) return OK;
-    return err_file(e, ERR_FAILED, *path, "there is no such model; name one with -m MODEL or in the environment variable LOOKAT_MODEL");
+    return err_file(e, ERR_FAILED, *path,
+                    "there is no such model; name one with -m MODEL or in the environment variable "
+                    "LOOKAT_MODEL");
 }

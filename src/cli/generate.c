@@ -44,7 +44,9 @@ static int start_token(struct job *j, struct err *e) {
 
 /* One newline at the end of a file, LF or CRLF, is the editor's, not the text's: as llama.cpp has
  * it. */
-static bool from_file(const struct args *args) { return args->files.n > 0 || (args->argc > 0 && strcmp(args->argv[0], "-") == 0); }
+static bool from_file(const struct args *args) {
+    return args->files.n > 0 || (args->argc > 0 && strcmp(args->argv[0], "-") == 0);
+}
 
 static void drop_newline(const uint8_t *text, size_t *n) {
     if (!*n || text[*n - 1] != '\n') return;
@@ -74,13 +76,18 @@ static int read_prompt(struct job *j, struct err *e) {
     if (rc) return rc;
     if (from_file(j->args)) drop_newline(text, &bytes);
     if (j->g.bpe && bytes >= too_many)
-        return err_set(e, ERR_USAGE,
-                       "the prompt has more than %zu tokens, which leaves no room in the context of "
-                       "%zu", context(j), context(j));
+        return err_set(
+            e, ERR_USAGE,
+            "the prompt has more than %zu tokens, which leaves no room in the context of "
+            "%zu",
+            context(j), context(j));
     if (j->args->ids)
-        rc = input_ids((const uint8_t *)j->args->ids, strlen(j->args->ids), (uint32_t)V, "--ids", &j->g.arena, &ids, &j->n, e);
+        rc = input_ids((const uint8_t *)j->args->ids, strlen(j->args->ids), (uint32_t)V, "--ids",
+                       &j->g.arena, &ids, &j->n, e);
     else if (bytes && !j->g.bpe)
-        rc = err_set(e, ERR_USAGE, "the model has no tokenizer for the prompt: add -z TOKENIZER, or give token ids with --ids");
+        rc = err_set(e, ERR_USAGE,
+                     "the model has no tokenizer for the prompt: add -z TOKENIZER, or give token "
+                     "ids with --ids");
     else if (bytes)
         rc = bpe_encode(j->g.bpe, text, bytes, j->args->special, &j->g.arena, &ids, &j->n, e);
     if (!rc && bytes) rc = engine_check_ids(&j->g, "the prompt", ids, j->n, e);
@@ -94,9 +101,13 @@ static int plan(struct job *j, struct err *e) {
     size_t model_ctx = j->g.model.weights.config.n_ctx;
     int64_t want = j->args->n_predict;
     j->n_ctx = j->args->n_ctx ? (size_t)j->args->n_ctx : model_ctx;
-    if (j->n_ctx > model_ctx) return err_set(e, ERR_USAGE, "--ctx-size %zu: the model's context is %zu tokens", j->n_ctx, model_ctx);
+    if (j->n_ctx > model_ctx)
+        return err_set(e, ERR_USAGE, "--ctx-size %zu: the model's context is %zu tokens", j->n_ctx,
+                       model_ctx);
     if (j->n > j->n_ctx)
-        return err_set(e, ERR_USAGE, "the prompt has %zu tokens, which leaves no room in the context of %zu", j->n, j->n_ctx);
+        return err_set(e, ERR_USAGE,
+                       "the prompt has %zu tokens, which leaves no room in the context of %zu",
+                       j->n, j->n_ctx);
     j->limit = j->n_ctx - j->n;
     j->until_full = want < 0 || (uint64_t)want > j->limit;
     if (!j->until_full) j->limit = (size_t)want;
@@ -118,8 +129,10 @@ static void say_full(const struct job *j, const struct generation_out *o) {
 
 static int check_options(const struct args *args, struct err *e) {
     bool text = strcmp(args->format, "text") == 0;
-    if (text && args->logprobs) return err_set(e, ERR_USAGE, "--logprobs needs -o json or -o jsonl");
-    if (args->log && !args->counters && !args->fidelity) return err_set(e, ERR_USAGE, "--log needs --counters or --fidelity");
+    if (text && args->logprobs)
+        return err_set(e, ERR_USAGE, "--logprobs needs -o json or -o jsonl");
+    if (args->log && !args->counters && !args->fidelity)
+        return err_set(e, ERR_USAGE, "--log needs --counters or --fidelity");
     if (text && args->echo) return err_set(e, ERR_USAGE, "--echo needs -o json or -o jsonl");
     if (!text && args->no_display_prompt)
         args_no_effect(args, "--no-display-prompt",
@@ -130,7 +143,9 @@ static int check_options(const struct args *args, struct err *e) {
 }
 
 static enum generation_format format_of(const char *name) {
-    return strcmp(name, "json") == 0 ? GENERATION_JSON : strcmp(name, "jsonl") == 0 ? GENERATION_JSONL : GENERATION_TEXT;
+    return strcmp(name, "json") == 0    ? GENERATION_JSON
+           : strcmp(name, "jsonl") == 0 ? GENERATION_JSONL
+                                        : GENERATION_TEXT;
 }
 
 /* What is watched while tokens are decoded. */
@@ -141,7 +156,8 @@ struct watch {
     bool monitored;
 };
 
-static int watch_open(struct watch *w, const struct args *args, struct gpt2_session *s, struct arena *a, struct err *e) {
+static int watch_open(struct watch *w, const struct args *args, struct gpt2_session *s,
+                      struct arena *a, struct err *e) {
     *w = (struct watch){.s = s, .before = arena_zalloc(a, s->w->config.n_layer, sizeof *w->before)};
     if (!w->before) return err_set(e, ERR_FAILED, "out of memory for the counters");
     int rc = args->fidelity ? monitor_open(&w->monitor, s, e) : OK;
@@ -149,7 +165,9 @@ static int watch_open(struct watch *w, const struct args *args, struct gpt2_sess
     return rc;
 }
 
-static void watch_decoding(struct watch *w) { memcpy(w->before, w->s->counters, w->s->w->config.n_layer * sizeof *w->before); }
+static void watch_decoding(struct watch *w) {
+    memcpy(w->before, w->s->counters, w->s->w->config.n_layer * sizeof *w->before);
+}
 
 static int write_log(const char *path, const struct attention_log *log, struct err *e) {
     struct out_file o;
@@ -160,12 +178,19 @@ static int write_log(const char *path, const struct attention_log *log, struct e
 }
 
 /* `decoded`: tokens that went through the model one at a time. */
-static int watch_report(struct watch *w, const struct args *args, size_t decoded, struct arena *a, struct err *e) {
+static int watch_report(struct watch *w, const struct args *args, size_t decoded, struct arena *a,
+                        struct err *e) {
     size_t L = w->s->w->config.n_layer;
     struct attn_counters *loaded = arena_alloc(a, L, sizeof *loaded);
     if (!loaded) return err_set(e, ERR_FAILED, "out of memory for the counters");
-    for (size_t l = 0; l < L; l++) loaded[l] = attn_counters_less(&w->s->counters[l], &w->before[l]);
-    struct attention_log log = {w->s->attn.name, L, w->s->attn.shape.n_head, decoded, args->counters ? loaded : NULL, w->monitored ? w->monitor.layers : NULL};
+    for (size_t l = 0; l < L; l++)
+        loaded[l] = attn_counters_less(&w->s->counters[l], &w->before[l]);
+    struct attention_log log = {w->s->attn.name,
+                                L,
+                                w->s->attn.shape.n_head,
+                                decoded,
+                                args->counters ? loaded : NULL,
+                                w->monitored ? w->monitor.layers : NULL};
     if (args->log) return write_log(args->log, &log, e);
     return attention_log_print(stderr, &log, a, e);
 }
@@ -249,8 +274,10 @@ static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
         .echo = args->echo,
     };
     struct generation_events events = {&v, on_step, on_stopped, on_prefill};
-    struct generation_figures f = {.load_s = j->g.load_s, .threads = threads_count(), .kernels = j->g.k->name};
-    f.stored_bytes_per_token = attn_key_bytes_per_token_at(&s->attn, s->attn.shape.n_ctx) + attn_value_bytes_per_token(&s->attn);
+    struct generation_figures f = {
+        .load_s = j->g.load_s, .threads = threads_count(), .kernels = j->g.k->name};
+    f.stored_bytes_per_token = attn_key_bytes_per_token_at(&s->attn, s->attn.shape.n_ctx) +
+                               attn_value_bytes_per_token(&s->attn);
 
     int rc = generation_out_open(&v.out, j->limit, e);
     if (!rc) rc = watch_open(&v.watch, args, s, &j->g.arena, e);
@@ -285,13 +312,16 @@ static int run(const struct args *args, struct err *e) {
         fprintf(stderr, "prompt: %s\n", text_plural(j.n, "token").s);
     }
     struct gpt2_session s;
-    size_t n_seq = (size_t)args->num_samples, batch = gpt2_prompt_rows(&j.g.model.weights.config), rows = j.n < batch ? j.n : batch;
+    size_t n_seq = (size_t)args->num_samples, batch = gpt2_prompt_rows(&j.g.model.weights.config),
+           rows = j.n < batch ? j.n : batch;
     const char *spec = args_attn(args);
     const struct book *book = NULL;
     if (!rc) rc = model_book_open(&j.book, &book, args, &j.g.model, &spec, 1, &j.g.arena, e);
     /* again, now that all inputs are known */
     if (!rc && args->log) rc = out_check(args->log, true, e);
-    if (!rc) rc = gpt2_session_open(&s, &j.g.model.weights, j.g.k, spec, book, n_seq, j.n_ctx, rows > n_seq ? rows : n_seq, e);
+    if (!rc)
+        rc = gpt2_session_open(&s, &j.g.model.weights, j.g.k, spec, book, n_seq, j.n_ctx,
+                               rows > n_seq ? rows : n_seq, e);
     if (!rc) {
         rc = generate(&j, &s, e);
         gpt2_session_close(&s);
@@ -314,10 +344,11 @@ const struct command generate_command = {
              "prompts or backends are refused. llama.cpp's options without effect here, such as "
              "-ngl, are read and named in a line on standard error; its others are refused with "
              "what to use instead.",
-    .examples = "lookat -p \"Once upon a time\" -n 100\tone continuation of 100 tokens\n"
-                "lookat generate -f story.txt --temp 0\talways the most likely token\n"
-                "head -n 20 story.txt | lookat -n 100\ta prompt through a pipe\n"
-                "lookat generate -p \"The sea\" -o json --logprobs 5\twith the model's probabilities\n",
+    .examples =
+        "lookat -p \"Once upon a time\" -n 100\tone continuation of 100 tokens\n"
+        "lookat generate -f story.txt --temp 0\talways the most likely token\n"
+        "head -n 20 story.txt | lookat -n 100\ta prompt through a pipe\n"
+        "lookat generate -p \"The sea\" -o json --logprobs 5\twith the model's probabilities\n",
     .max_args = 1,
     .run = run,
 };

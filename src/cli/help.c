@@ -23,9 +23,11 @@ void help_wrap(FILE *fp, const char *text, int column, int indent) {
 
 static void print_option(FILE *fp, const struct option *o) {
     char left[128], right[512];
-    int n = o->letter ? snprintf(left, sizeof left, "  -%c, --%s", o->letter, o->name) : snprintf(left, sizeof left, "      --%s", o->name);
+    int n = o->letter ? snprintf(left, sizeof left, "  -%c, --%s", o->letter, o->name)
+                      : snprintf(left, sizeof left, "      --%s", o->name);
     if (o->metavar) snprintf(left + n, sizeof left - (size_t)n, " %s", o->metavar);
-    snprintf(right, sizeof right, "%s%s%s%s", o->help, o->shown ? " (default: " : "", o->shown ? o->shown : "", o->shown ? ")" : "");
+    snprintf(right, sizeof right, "%s%s%s%s", o->help, o->shown ? " (default: " : "",
+             o->shown ? o->shown : "", o->shown ? ")" : "");
     int at = fprintf(fp, "%s", left);
     if (at > INDENT - 2) {
         fputc('\n', fp);
@@ -44,7 +46,8 @@ static void print_options(FILE *fp, enum command_id id) {
         if (seen) continue;
         fprintf(fp, "\n%s:\n", title->section);
         for (const struct option *o = title; o->name; o++)
-            if (o->commands >> id & 1 && strcmp(o->section, title->section) == 0) print_option(fp, o);
+            if (o->commands >> id & 1 && strcmp(o->section, title->section) == 0)
+                print_option(fp, o);
     }
 }
 
@@ -69,7 +72,8 @@ static void print_examples(FILE *fp, const char *examples) {
 }
 
 static const char exit_statuses[] =
-    "Exit status: 0 done; 1 failed (memory, disk, permission); 2 wrong command line; 3 a file was refused; 4 a check was not met; "
+    "Exit status: 0 done; 1 failed (memory, disk, permission); 2 wrong command line; 3 a file was "
+    "refused; 4 a check was not met; "
     "130 interrupted.";
 
 void help_command(FILE *fp, const struct command *c) {
@@ -92,7 +96,8 @@ void help_program(FILE *fp, const struct command *const *table, int n) {
               "stores its keys and values be swapped.",
               0, 0);
     fprintf(fp, "\nCommands:\n");
-    for (int i = 0; i < n; i++) fprintf(fp, "  %-10s  %s\n", command_name(table[i]->id), table[i]->summary);
+    for (int i = 0; i < n; i++)
+        fprintf(fp, "  %-10s  %s\n", command_name(table[i]->id), table[i]->summary);
     fprintf(fp, "  %-10s  %s\n", "help",
             "explain a command, or attn: how keys and values are stored");
     fprintf(fp, "\nExamples:\n");

@@ -51,9 +51,7 @@ static void print_bytes(FILE *fp, const struct kv_codec *ops) {
 
 /* The value that `name`= has where it is not given, from the codec's spec in full; "" where there
  * is none. */
-static struct codec_text {
-    char s[24];
-} default_of(const struct kv_codec *ops, const char *name) {
+static struct codec_text { char s[24]; } default_of(const struct kv_codec *ops, const char *name) {
     struct codec c;
     struct err unread;
     struct codec_text out = {""};

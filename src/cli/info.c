@@ -17,7 +17,8 @@
 
 static void warn(const char *msg) { fprintf(stderr, "lookat: warning: %s\n", msg); }
 
-/* What a codec stores for one token in all layers and heads; 0 where it does not serve for keys, or for values. */
+/* What a codec stores for one token in all layers and heads; 0 where it does not serve for keys, or
+ * for values. */
 struct kv_bytes {
     uint64_t keys, values;
 };
@@ -28,9 +29,11 @@ static struct kv_bytes kv_bytes(const char *spec, const struct gpt2_config *s) {
     struct codec c;
     struct err e; /* a codec that this head_dim rules out stores nothing */
     bool keys = codec_parse(&c, spec, D, false, &e) == OK;
-    for (size_t h = 0; keys && h < s->n_head; h++) b.keys += s->n_layer * c.ops->row_bytes(&c, D, h);
+    for (size_t h = 0; keys && h < s->n_head; h++)
+        b.keys += s->n_layer * c.ops->row_bytes(&c, D, h);
     bool values = codec_parse(&c, spec, D, true, &e) == OK;
-    for (size_t h = 0; values && h < s->n_head; h++) b.values += s->n_layer * c.ops->row_bytes(&c, D, h);
+    for (size_t h = 0; values && h < s->n_head; h++)
+        b.values += s->n_layer * c.ops->row_bytes(&c, D, h);
     return b;
 }
 
@@ -76,7 +79,8 @@ static void json_size(struct json_out *j, const char *key, uint64_t bytes) {
         json_put_null(j, key);
 }
 
-static void print_json(const struct checkpoint *c, const struct book *book, const char *sha256, const struct weights_check *w) {
+static void print_json(const struct checkpoint *c, const struct book *book, const char *sha256,
+                       const struct weights_check *w) {
     struct json_out j;
     struct tensor_kind kinds[TENSOR_KINDS];
     json_put_begin(&j, stdout);
@@ -128,7 +132,8 @@ static void codebooks(struct text_table *t, const struct book *b) {
         at += (size_t)snprintf(text + at, sizeof text - at, "; %s of",
                                text_plural(b->tokens, "token").s);
     for (size_t i = 0; i < b->n_corpora && at < sizeof text; i++)
-        at += (size_t)snprintf(text + at, sizeof text - at, "%s %s", i ? "," : "", b->corpora[i].name);
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s %s", i ? "," : "",
+                               b->corpora[i].name);
     table_cell(t, "codebooks"), table_cell(t, "%s", text);
 }
 
@@ -136,16 +141,20 @@ static void facts(struct text_table *t, const struct checkpoint *c, const char *
     const struct gpt2_config *s = &c->weights.config;
     const struct vocab *v = &c->vocab;
     table_cell(t, "model"), table_cell(t, "%s", c->name);
-    table_cell(t, "file"), table_cell(t, "%s (%s, %s)", c->path, c->format, text_bytes(c->file_bytes).s);
+    table_cell(t, "file"),
+        table_cell(t, "%s (%s, %s)", c->path, c->format, text_bytes(c->file_bytes).s);
     if (sha256) table_cell(t, "sha256"), table_cell(t, "%s", sha256);
     table_cell(t, "parameters"), table_cell(t, "%s", text_count(gpt2_parameters(&c->weights)).s);
     table_cell(t, "layers"), table_cell(t, "%zu", s->n_layer);
-    table_cell(t, "heads"), table_cell(t, "%zu of %zu dimensions", s->n_head, s->n_embd / s->n_head);
+    table_cell(t, "heads"),
+        table_cell(t, "%zu of %zu dimensions", s->n_head, s->n_embd / s->n_head);
     table_cell(t, "width"), table_cell(t, "%zu, MLP %zu", s->n_embd, s->n_inner);
     table_cell(t, "context"), table_cell(t, "%zu tokens", s->n_ctx);
     table_cell(t, "vocabulary");
-    table_cell(t, "%zu tokens, output head %s", s->n_vocab, c->weights.tied ? "tied to the embedding" : "of its own");
-    table_cell(t, "activation"), table_cell(t, "%s", s->activation == GELU_ERF ? "GELU, erf form" : "GELU, tanh form");
+    table_cell(t, "%zu tokens, output head %s", s->n_vocab,
+               c->weights.tied ? "tied to the embedding" : "of its own");
+    table_cell(t, "activation"),
+        table_cell(t, "%s", s->activation == GELU_ERF ? "GELU, erf form" : "GELU, tanh form");
     table_cell(t, "LayerNorm"), table_cell(t, "epsilon %g", (double)s->norm_eps);
     table_cell(t, "tokenizer");
     if (!v->n)
@@ -160,7 +169,8 @@ static void facts(struct text_table *t, const struct checkpoint *c, const char *
 
 static void tensors(struct text_table *t, const struct gpt2_weights *w) {
     struct tensor_kind kinds[TENSOR_KINDS];
-    table_cell(t, "matrices"), table_cell(t, "number"), table_cell(t, "shape"), table_cell(t, "type"), table_cell(t, "size");
+    table_cell(t, "matrices"), table_cell(t, "number"), table_cell(t, "shape"),
+        table_cell(t, "type"), table_cell(t, "size");
     for (int i = 0, n = model_tensor_kinds(w, kinds); i < n; i++) {
         const struct tensor_kind *k = &kinds[i];
         table_cell(t, "%s", k->name);
@@ -171,20 +181,25 @@ static void tensors(struct text_table *t, const struct gpt2_weights *w) {
     }
 }
 
-static void size_cell(struct text_table *t, uint64_t bytes) { table_cell(t, "%s", bytes ? text_count(bytes).s : "-"); }
+static void size_cell(struct text_table *t, uint64_t bytes) {
+    table_cell(t, "%s", bytes ? text_count(bytes).s : "-");
+}
 
 static void codecs(struct text_table *t, const struct gpt2_config *s) {
-    table_cell(t, "attention"), table_cell(t, "as keys"), table_cell(t, "as values"), table_cell(t, "both, whole context");
+    table_cell(t, "attention"), table_cell(t, "as keys"), table_cell(t, "as values"),
+        table_cell(t, "both, whole context");
     for (size_t i = 0; kv_codec_listed(i); i++) {
         struct kv_bytes b = kv_bytes(kv_codec_listed(i), s);
         table_cell(t, "%s", kv_codec_listed(i));
         size_cell(t, b.keys);
         size_cell(t, b.values);
-        table_cell(t, "%s", b.keys && b.values ? text_bytes((b.keys + b.values) * s->n_ctx).s : "-");
+        table_cell(t, "%s",
+                   b.keys && b.values ? text_bytes((b.keys + b.values) * s->n_ctx).s : "-");
     }
 }
 
-static int print_text(const struct checkpoint *c, const struct book *book, const char *sha256, struct arena *arena, struct err *e) {
+static int print_text(const struct checkpoint *c, const struct book *book, const char *sha256,
+                      struct arena *arena, struct err *e) {
     struct text_table t;
     table_begin(&t, "ll", arena);
     facts(&t, c, sha256);
@@ -199,8 +214,10 @@ static int print_text(const struct checkpoint *c, const struct book *book, const
     codecs(&t, &c->weights.config);
     if (!rc) rc = table_print(&t, stdout, e);
     if (!rc)
-        printf("Keys kept exactly by sink= and window= add, each and once for a sequence: %s, with exact=8 %s.\n",
-               text_count(kv_bytes("fp16", &c->weights.config).keys).s, text_count(kv_bytes("int8", &c->weights.config).keys).s);
+        printf("Keys kept exactly by sink= and window= add, each and once for a sequence: %s, with "
+               "exact=8 %s.\n",
+               text_count(kv_bytes("fp16", &c->weights.config).keys).s,
+               text_count(kv_bytes("int8", &c->weights.config).keys).s);
     if (book && book->n_tried && !rc) {
         puts("\nWhat calibrate --auto tried (KL on text kept apart, nats):");
         for (size_t i = 0; i < book->n_tried; i++) puts(printable_copy(book->tried[i]).s);
@@ -208,8 +225,8 @@ static int print_text(const struct checkpoint *c, const struct book *book, const
     return rc;
 }
 
-static int report(const struct args *a, const struct checkpoint *c, const struct book *book, struct arena *arena,
-                  struct err *e) {
+static int report(const struct args *a, const struct checkpoint *c, const struct book *book,
+                  struct arena *arena, struct err *e) {
     char hex[65];
     struct weights_check w, *checked = a->check_weights ? &w : NULL;
     int rc = a->sha256 ? file_sha256(c->path, arena, hex, e) : OK;
@@ -266,10 +283,12 @@ const struct command info_command = {
              "the default model. Of a file with codebooks: the model they belong to (and "
              "whether MODEL, or the model beside the file, or the default model is it), the "
              "settings, the texts they were learned on.",
-    .examples = "lookat info\tthe default model\n"
-                "lookat info gpt2.book.gguf\tthe codebooks that calibrate wrote\n"
-                "lookat info --sha256 -o json gpt2.gguf\tthe same for a program, with the checksum of the file\n"
-                "lookat info --check-weights m.gguf\tis there an infinity or a NaN in it, and where?\n",
+    .examples =
+        "lookat info\tthe default model\n"
+        "lookat info gpt2.book.gguf\tthe codebooks that calibrate wrote\n"
+        "lookat info --sha256 -o json gpt2.gguf\tthe same for a program, with the checksum of the "
+        "file\n"
+        "lookat info --check-weights m.gguf\tis there an infinity or a NaN in it, and where?\n",
     .max_args = 1,
     .run = run,
 };

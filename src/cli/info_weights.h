@@ -11,8 +11,9 @@ struct bad_tensor;
 struct weights_check {
     const struct checkpoint *model;
     struct arena *arena;
-    struct bad_tensor *first, **end; /* tensors with numbers that are not finite, in the model's order */
-    uint64_t bad;                    /* such numbers in all */
+    struct bad_tensor *first,
+        **end;    /* tensors with numbers that are not finite, in the model's order */
+    uint64_t bad; /* such numbers in all */
     bool no_memory;
 };
 

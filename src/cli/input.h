@@ -21,7 +21,6 @@ void input_drop_mark(const char *file, bool quiet, const uint8_t **text, size_t 
 /* Token ids in decimal, separated by spaces, commas or newlines, each below n_vocab. `where` is
  * named in messages. */
 int input_ids(const uint8_t *text, size_t n, uint32_t n_vocab, const char *where,
-              struct arena *arena, int32_t **ids, size_t *n_ids,
-              struct err *e);
+              struct arena *arena, int32_t **ids, size_t *n_ids, struct err *e);
 
 #endif

@@ -7,10 +7,13 @@ static int no_memory(struct err *e) { return err_set(e, ERR_FAILED, "out of memo
 
 size_t word_first(const char *list) { return strcspn(list, ","); }
 
-int words_add(struct word_list *to, const char *list, size_t (*first)(const char *list), const char *as, struct arena *a, struct err *e) {
+int words_add(struct word_list *to, const char *list, size_t (*first)(const char *list),
+              const char *as, struct arena *a, struct err *e) {
     for (const char *at = list;; at++) {
         size_t n = first(at);
-        if (!n) return err_set(e, ERR_USAGE, "%s: something is missing at a comma in '%.60s'", as, list);
+        if (!n)
+            return err_set(e, ERR_USAGE, "%s: something is missing at a comma in '%.60s'", as,
+                           list);
         const char **more = arena_alloc(a, to->n + 1, sizeof *more);
         char *word = arena_copy(a, at, n);
         if (!more || !word) return no_memory(e);
@@ -22,11 +25,12 @@ int words_add(struct word_list *to, const char *list, size_t (*first)(const char
     }
 }
 
-int numbers_read(struct number_list *to, const struct str_list *given, const char *by_default, const char *as, size_t least, size_t most,
-                 struct arena *a, struct err *e) {
+int numbers_read(struct number_list *to, const struct str_list *given, const char *by_default,
+                 const char *as, size_t least, size_t most, struct arena *a, struct err *e) {
     struct word_list words = {0};
     int rc = given->n ? OK : words_add(&words, by_default, word_first, as, a, e);
-    for (size_t i = 0; i < given->n && !rc; i++) rc = words_add(&words, given->item[i], word_first, as, a, e);
+    for (size_t i = 0; i < given->n && !rc; i++)
+        rc = words_add(&words, given->item[i], word_first, as, a, e);
     if (rc) return rc;
     *to = (struct number_list){arena_alloc(a, words.n, sizeof *to->item), words.n};
     if (!to->item) return no_memory(e);
@@ -35,7 +39,10 @@ int numbers_read(struct number_list *to, const struct str_list *given, const cha
         size_t digits = strspn(s, "0123456789");
         to->item[i] = digits < 10 ? (size_t)strtoul(s, NULL, 10) : SIZE_MAX;
         if (!digits || s[digits] || to->item[i] < least || to->item[i] > most)
-            return err_set(e, ERR_USAGE, "%s: expected whole numbers from %zu to %zu, separated by commas, got '%.60s'", as, least, most, s);
+            return err_set(
+                e, ERR_USAGE,
+                "%s: expected whole numbers from %zu to %zu, separated by commas, got '%.60s'", as,
+                least, most, s);
     }
     return OK;
 }

@@ -12,7 +12,7 @@ enum llama_value {
 };
 
 struct llama_option {
-    const char *names;   /* with their dashes, separated by spaces */
+    const char *names; /* with their dashes, separated by spaces */
     enum llama_value value;
     const char *neutral; /* a number that asks for nothing, so that the option has no effect then;
                             NULL: none */

@@ -10,7 +10,9 @@
 #include "cli/suggest.h"
 
 const char *command_name(enum command_id id) {
-    static const char *const names[CMD_COUNT] = {"generate", "compare", "eval", "calibrate", "convert", "info", "tokenize", "explain", "bench"};
+    static const char *const names[CMD_COUNT] = {"generate",  "compare", "eval",
+                                                 "calibrate", "convert", "info",
+                                                 "tokenize",  "explain", "bench"};
     return names[id];
 }
 
@@ -51,12 +53,18 @@ static int check_one_backend(const struct args *a, struct err *e) {
     return OK;
 }
 
-/* llama.cpp names the cache's halves apart. Where one backend runs, they cannot stand beside --attn. */
+/* llama.cpp names the cache's halves apart. Where one backend runs, they cannot stand beside
+ * --attn. */
 static int join_cache_types(struct args *a, struct err *e) {
     if (!a->cache_k && !a->cache_v) return OK;
-    if (a->attn.n && a->command != CMD_COMPARE) return err_set(e, ERR_USAGE, "--attn and --cache-type-k or -v are two ways to say the same; use one");
-    int n = snprintf(a->cache_spec, sizeof a->cache_spec, "%s/%s", a->cache_k ? a->cache_k : "fp16", a->cache_v ? a->cache_v : "fp16");
-    return n < (int)sizeof a->cache_spec ? OK : err_set(e, ERR_USAGE, "--cache-type-k: the two types are too long");
+    if (a->attn.n && a->command != CMD_COMPARE)
+        return err_set(e, ERR_USAGE,
+                       "--attn and --cache-type-k or -v are two ways to say the same; use one");
+    int n = snprintf(a->cache_spec, sizeof a->cache_spec, "%s/%s", a->cache_k ? a->cache_k : "fp16",
+                     a->cache_v ? a->cache_v : "fp16");
+    return n < (int)sizeof a->cache_spec
+               ? OK
+               : err_set(e, ERR_USAGE, "--cache-type-k: the two types are too long");
 }
 
 /* As llama.cpp, an underscore in a name is a dash. */
@@ -67,7 +75,8 @@ static bool same_name(const char *given, size_t n, const char *name, size_t name
     return true;
 }
 
-/* The next long name of a row after `previous` (NULL: the first), of *n bytes; NULL past the last. */
+/* The next long name of a row after `previous` (NULL: the first), of *n bytes; NULL past the
+ * last. */
 static const char *next_name(const struct option *o, const char *previous, size_t *n) {
     const char *at = !previous ? o->name : previous == o->name ? o->aliases : previous + *n;
     if (!at) return NULL;
@@ -114,16 +123,22 @@ static int unknown(const struct args *a, const char *dashes, const char *name, s
                 }
         size_t len;
         if (is_long && o->commands >> a->command & 1)
-            for (const char *known = next_name(o, NULL, &len); known; known = next_name(o, known, &len))
+            for (const char *known = next_name(o, NULL, &len); known;
+                 known = next_name(o, known, &len))
                 suggest(&near, s.text + strlen(dashes), known, len);
     }
     const char *command = command_name(a->command);
-    if (owners[0]) return err_set(e, ERR_USAGE, "%s is not an option of %s, only of %s", s.text, command, owners);
-    if (near.word[0]) return err_set(e, ERR_USAGE, "unknown option %s of %s; did you mean --%s?", s.text, command, near.word);
+    if (owners[0])
+        return err_set(e, ERR_USAGE, "%s is not an option of %s, only of %s", s.text, command,
+                       owners);
+    if (near.word[0])
+        return err_set(e, ERR_USAGE, "unknown option %s of %s; did you mean --%s?", s.text, command,
+                       near.word);
     return err_set(e, ERR_USAGE, "unknown option %s of %s", s.text, command);
 }
 
-/* Only digits after an optional sign: strtoll alone would take spaces, and strtod "inf" and hexadecimal numbers. */
+/* Only digits after an optional sign: strtoll alone would take spaces, and strtod "inf" and
+ * hexadecimal numbers. */
 static bool looks_like_int(const char *s) {
     s += *s == '-' || *s == '+';
     return *s && strspn(s, "0123456789") == strlen(s);
@@ -131,38 +146,48 @@ static bool looks_like_int(const char *s) {
 
 static bool looks_like_double(const char *s) {
     const char *digits = s + (*s == '-' || *s == '+');
-    return (*digits == '.' || (*digits >= '0' && *digits <= '9')) && strspn(s, "0123456789+-.eE") == strlen(s);
+    return (*digits == '.' || (*digits >= '0' && *digits <= '9')) &&
+           strspn(s, "0123456789+-.eE") == strlen(s);
 }
 
-static int set_int(const struct option *o, const char *as, const char *value, int64_t *out, struct err *e) {
+static int set_int(const struct option *o, const char *as, const char *value, int64_t *out,
+                   struct err *e) {
     errno = 0;
     long long x = looks_like_int(value) ? strtoll(value, NULL, 10) : 0;
     if (!looks_like_int(value) || errno || (double)x < o->min || (double)x > o->max)
-        return err_set(e, ERR_USAGE, "%s: expected a whole number from %.0f to %.0f, got '%.60s'", as, o->min, o->max, value);
+        return err_set(e, ERR_USAGE, "%s: expected a whole number from %.0f to %.0f, got '%.60s'",
+                       as, o->min, o->max, value);
     *out = x;
     return OK;
 }
 
-static int set_double(const struct option *o, const char *as, const char *value, double *out, struct err *e) {
+static int set_double(const struct option *o, const char *as, const char *value, double *out,
+                      struct err *e) {
     char *end = NULL;
     double x = looks_like_double(value) ? strtod(value, &end) : 0;
     if (!end || *end || !(x >= o->min && x <= o->max))
-        return err_set(e, ERR_USAGE, "%s: expected a number from %g to %g, got '%.60s'", as, o->min, o->max, value);
+        return err_set(e, ERR_USAGE, "%s: expected a number from %g to %g, got '%.60s'", as, o->min,
+                       o->max, value);
     *out = x;
     return OK;
 }
 
-static int set_seed(struct args *a, const char *as, const char *value, uint64_t *out, struct err *e) {
+static int set_seed(struct args *a, const char *as, const char *value, uint64_t *out,
+                    struct err *e) {
     a->has_seed = strcmp(value, "-1") != 0;
     errno = 0;
     unsigned long long x = looks_like_int(value) && *value != '-' ? strtoull(value, NULL, 10) : 0;
     if (a->has_seed && (!looks_like_int(value) || *value == '-' || errno))
-        return err_set(e, ERR_USAGE, "%s: expected a whole number from 0 to 18446744073709551615, or -1, got '%.60s'", as, value);
+        return err_set(
+            e, ERR_USAGE,
+            "%s: expected a whole number from 0 to 18446744073709551615, or -1, got '%.60s'", as,
+            value);
     *out = x;
     return OK;
 }
 
-static int set_choice(const struct option *o, const char *as, const char *value, const char **out, struct err *e) {
+static int set_choice(const struct option *o, const char *as, const char *value, const char **out,
+                      struct err *e) {
     size_t n = strlen(value);
     for (const char *word = o->metavar; word; word = strchr(word, '|')) {
         word += *word == '|';
@@ -175,7 +200,8 @@ static int set_choice(const struct option *o, const char *as, const char *value,
 }
 
 static int add_to_list(const char *as, const char *value, struct str_list *list, struct err *e) {
-    if (list->n == STR_LIST_MAX) return err_set(e, ERR_USAGE, "%s: given more than %d times", as, STR_LIST_MAX);
+    if (list->n == STR_LIST_MAX)
+        return err_set(e, ERR_USAGE, "%s: given more than %d times", as, STR_LIST_MAX);
     list->item[list->n++] = value;
     return OK;
 }
@@ -193,7 +219,8 @@ static int set_string(struct args *a, const struct option *o, const char *as, co
     return OK;
 }
 
-static int set_value(struct args *a, const struct option *o, const char *as, const char *value, struct err *e) {
+static int set_value(struct args *a, const struct option *o, const char *as, const char *value,
+                     struct err *e) {
     void *at = (char *)a + o->at;
     bool *given = &a->given[o - option_table];
     if (*given && o->kind != OPT_FLAG && o->kind != OPT_STRING && o->kind != OPT_LIST)
@@ -218,7 +245,8 @@ struct words {
 };
 
 /* The value of an option: what is glued to it, else the next word. */
-static int take_value(struct words *w, const struct option *o, const char *as, const char *glued, const char **value, struct err *e) {
+static int take_value(struct words *w, const struct option *o, const char *as, const char *glued,
+                      const char **value, struct err *e) {
     *value = glued;
     if (glued || !o->metavar) return OK;
     if (w->next == w->argc) return err_set(e, ERR_USAGE, "%s: needs a value, %s", as, o->metavar);
@@ -234,7 +262,8 @@ static int parse_long(struct args *a, struct words *w, const char *name, struct 
     while (o->name && !(o->commands >> a->command & 1 && has_name(o, name, n))) o++;
     if (!o->name) return unknown(a, "--", name, n, e);
     struct spelling s = spell("--", name, n);
-    if (equals && !o->metavar) return err_set(e, ERR_USAGE, "%s: takes no value, got '%.60s'", s.text, equals + 1);
+    if (equals && !o->metavar)
+        return err_set(e, ERR_USAGE, "%s: takes no value, got '%.60s'", s.text, equals + 1);
     const char *value;
     int rc = take_value(w, o, s.text, equals ? equals + 1 : NULL, &value, e);
     return rc ? rc : set_value(a, o, s.text, value, e);

@@ -9,7 +9,18 @@
 
 #include "base/err.h"
 
-enum command_id { CMD_GENERATE, CMD_COMPARE, CMD_EVAL, CMD_CALIBRATE, CMD_CONVERT, CMD_INFO, CMD_TOKENIZE, CMD_EXPLAIN, CMD_BENCH, CMD_COUNT };
+enum command_id {
+    CMD_GENERATE,
+    CMD_COMPARE,
+    CMD_EVAL,
+    CMD_CALIBRATE,
+    CMD_CONVERT,
+    CMD_INFO,
+    CMD_TOKENIZE,
+    CMD_EXPLAIN,
+    CMD_BENCH,
+    CMD_COUNT
+};
 
 /* "generate", "convert", ... */
 const char *command_name(enum command_id id);
@@ -20,7 +31,8 @@ struct str_list {
     size_t n;
 };
 
-/* What the command line says; one struct for all commands. Strings point into argv, NULL where an option was not given. */
+/* What the command line says; one struct for all commands. Strings point into argv, NULL where an
+ * option was not given. */
 struct args {
     enum command_id command;
     const char *program; /* argv[0], or NULL */
@@ -29,9 +41,9 @@ struct args {
     const char *prompt, *ids;
     struct str_list files;
 
-    int64_t n_predict;   /* -1: to the end of text or of the context; calibrate: tokens to run */
-    int64_t n_ctx;       /* 0: the model's */
-    int64_t stride;      /* eval: tokens between windows; 0: as many as a window has */
+    int64_t n_predict; /* -1: to the end of text or of the context; calibrate: tokens to run */
+    int64_t n_ctx;     /* 0: the model's */
+    int64_t stride;    /* eval: tokens between windows; 0: as many as a window has */
     int64_t num_samples;
 
     double temp, top_p, min_p, repeat_penalty;
@@ -41,9 +53,10 @@ struct args {
     bool has_seed;
     bool ignore_eos;
 
-    struct str_list attn; /* as given; see args_attn */
+    struct str_list attn;          /* as given; see args_attn */
     const char *cache_k, *cache_v; /* the halves of one more spec; see cache_spec */
-    char cache_spec[128];          /* of the two, "" where neither was given; options_parse puts it together */
+    char cache_spec[128]; /* of the two, "" where neither was given; options_parse puts it together
+                           */
     const char *book;     /* file with codebooks; NULL: those inside or beside the model */
     const char *kernels;  /* NULL: the best this CPU has */
     int64_t threads;      /* 0: all this process may use */
@@ -55,24 +68,26 @@ struct args {
     const char *log;
     bool echo, no_display_prompt, special, quiet, verbose;
 
-    const char *mode;   /* compare: "shadow", "forced", "free", "all"; NULL: what goes with the other options */
+    const char *mode; /* compare: "shadow", "forced", "free", "all"; NULL: what goes with the other
+                         options */
     const char *layers, *lengths, *chunks;
     struct str_list check;
     bool heads, paper, explain_columns, merge;
 
-    struct str_list models, prompt_lengths, gen_lengths, depths, batches, thread_counts; /* bench: lists between commas, as given */
+    struct str_list models, prompt_lengths, gen_lengths, depths, batches,
+        thread_counts; /* bench: lists between commas, as given */
     int64_t repetitions;
     bool roofline, attention;
 
     const char *type, *random;
-    const char *learn;          /* calibrate: the parts of learned codebooks between commas; NULL: all */
-    struct str_list budgets;    /* calibrate --auto: bytes a key, lists between commas */
-    bool search;                /* calibrate --auto */
+    const char *learn; /* calibrate: the parts of learned codebooks between commas; NULL: all */
+    struct str_list budgets; /* calibrate --auto: bytes a key, lists between commas */
+    bool search;             /* calibrate --auto */
     bool force, embed, add, sha256, check_weights, decode;
 
     bool help, version;
 
-    bool given[OPTION_ROWS_MAX];        /* by row of option_table */
+    bool given[OPTION_ROWS_MAX]; /* by row of option_table */
     const char *repeated; /* an option that was given twice, of which the last counts; NULL: none */
     const char
         *ignored[IGNORED_MAX]; /* llama.cpp's options without effect here, as they were written */
@@ -98,7 +113,7 @@ struct option {
     const char *aliases; /* other long names, separated by spaces; NULL for none */
     const char *metavar; /* what the value is called in the help; NULL: takes no value */
     enum option_kind kind;
-    size_t at;           /* offset in struct args */
+    size_t at; /* offset in struct args */
     double min, max;
     unsigned commands;   /* bit 1 << CMD_X for each command that has it */
     const char *section; /* title in the help */

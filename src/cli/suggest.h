@@ -5,11 +5,12 @@
 #include <stddef.h>
 
 struct suggestion {
-    char word[32];    /* the best so far, "" where nothing is near */
-    size_t distance;  /* its edit distance */
+    char word[32];   /* the best so far, "" where nothing is near */
+    size_t distance; /* its edit distance */
 };
 
-/* Offers candidate[n] for `word`; kept where it is near enough, and nearer than the best so far. {0} is no suggestion yet. */
+/* Offers candidate[n] for `word`; kept where it is near enough, and nearer than the best so far.
+ * {0} is no suggestion yet. */
 void suggest(struct suggestion *s, const char *word, const char *candidate, size_t n);
 
 #endif

@@ -14,7 +14,8 @@
 #include "report/text.h"
 #include "tokenizer/bpe.h"
 
-/* What one run works on; all memory is in the arena, but for a checkpoint that had to be opened for its vocabulary. */
+/* What one run works on; all memory is in the arena, but for a checkpoint that had to be opened for
+ * its vocabulary. */
 struct job {
     const struct args *args;
     struct arena arena;
@@ -42,12 +43,15 @@ static int open_vocab(struct job *job, struct err *e) {
         args_no_effect(job->args, "--special", "--decode writes every token as it is");
     int rc = path ? OK : find_model(job->args, &job->arena, &path, e);
     if (rc) return rc;
-    if (job->args->tokenizer || file_is_folder(path) || ends_with(path, ".gguf")) return vocab_open(&job->vocab, path, &job->arena, e);
+    if (job->args->tokenizer || file_is_folder(path) || ends_with(path, ".gguf"))
+        return vocab_open(&job->vocab, path, &job->arena, e);
     rc = checkpoint_open(&job->checkpoint, path, NULL, NULL, e);
     if (rc) return rc;
     job->opened = true;
     job->vocab = job->checkpoint.vocab;
-    return job->vocab.n ? OK : err_file(e, ERR_USAGE, path, "the model has no tokenizer; name one with -z");
+    return job->vocab.n
+               ? OK
+               : err_file(e, ERR_USAGE, path, "the model has no tokenizer; name one with -z");
 }
 
 static void warn(const char *msg) { fprintf(stderr, "lookat: %s\n", msg); }
@@ -56,8 +60,10 @@ static int read_input(struct job *job, struct err *e) {
     int rc = input_text(job->args, SIZE_MAX, &job->arena, &job->text, &job->n, e);
     if (rc || job->text) return rc;
     if (isatty(STDIN_FILENO))
-        return err_set(e, ERR_USAGE, "tokenize: nothing to %s; give TEXT, -p TEXT, -f FILE, or - for standard input",
-                       job->args->decode ? "decode" : "encode");
+        return err_set(
+            e, ERR_USAGE,
+            "tokenize: nothing to %s; give TEXT, -p TEXT, -f FILE, or - for standard input",
+            job->args->decode ? "decode" : "encode");
     uint8_t *data = NULL;
     rc = file_read("-", &job->arena, &data, &job->n, e);
     job->text = data;
@@ -67,7 +73,8 @@ static int read_input(struct job *job, struct err *e) {
 
 /* The bytes of all ids become the text. */
 static int decode(struct job *job, struct err *e) {
-    int rc = input_ids(job->text, job->n, job->vocab.n, "--decode", &job->arena, &job->ids, &job->n_ids, e);
+    int rc = input_ids(job->text, job->n, job->vocab.n, "--decode", &job->arena, &job->ids,
+                       &job->n_ids, e);
     if (rc) return rc;
     size_t n = 0, len;
     for (size_t i = 0; i < job->n_ids; i++) {
@@ -138,7 +145,9 @@ static int work(struct job *job, struct err *e) {
     if (!rc) rc = bpe_new(&job->bpe, &job->vocab, &job->arena, e);
     if (!rc) rc = read_input(job, e);
     if (!rc && a->decode) rc = decode(job, e);
-    if (!rc && !a->decode) rc = bpe_encode(job->bpe, job->text, job->n, a->special, &job->arena, &job->ids, &job->n_ids, e);
+    if (!rc && !a->decode)
+        rc = bpe_encode(job->bpe, job->text, job->n, a->special, &job->arena, &job->ids,
+                        &job->n_ids, e);
     if (rc) return rc;
     if (strcmp(a->format, "json") == 0)
         print_json(job);
@@ -162,13 +171,17 @@ static int run(const struct args *args, struct err *e) {
 const struct command tokenize_command = {
     .id = CMD_TOKENIZE,
     .summary = "turn text into token ids, or ids into text",
-    .usage = "[-m MODEL | -z TOKENIZER] [OPTION]... TEXT|-\n[-m MODEL | -z TOKENIZER] --decode [OPTION]... IDS|-",
-    .about = "Writes the ids of the tokens that a model sees for a text, on one line, separated by spaces; or, with --decode, the exact "
-             "bytes of a list of ids. The text is TEXT, -p TEXT, a file (-f) or standard input. A tokenizer alone (-z) is enough, no model "
+    .usage = "[-m MODEL | -z TOKENIZER] [OPTION]... TEXT|-\n[-m MODEL | -z TOKENIZER] --decode "
+             "[OPTION]... IDS|-",
+    .about = "Writes the ids of the tokens that a model sees for a text, on one line, separated by "
+             "spaces; or, with --decode, the exact "
+             "bytes of a list of ids. The text is TEXT, -p TEXT, a file (-f) or standard input. A "
+             "tokenizer alone (-z) is enough, no model "
              "is needed.",
     .examples = "lookat tokenize -v \"Once upon a time\"\thow the default model cuts a text\n"
                 "lookat tokenize -z tokenizer -f story.txt | wc -w\thow many tokens a file has\n"
-                "lookat tokenize -f a | lookat tokenize --decode - | cmp - a\tthere and back, byte for byte\n",
+                "lookat tokenize -f a | lookat tokenize --decode - | cmp - a\tthere and back, byte "
+                "for byte\n",
     .max_args = 1,
     .run = run,
 };

@@ -21,16 +21,24 @@ static double layers_bytes(const struct gpt2_weights *w) {
     double bytes = 0;
     for (size_t l = 0; l < c->n_layer; l++) {
         const struct gpt2_layer *y = &w->layers[l];
-        bytes += (double)(matrix_bytes(&y->qkv) + matrix_bytes(&y->proj) + matrix_bytes(&y->fc) + matrix_bytes(&y->fcproj));
-        bytes += (double)(sizeof(float) * (9 * c->n_embd + c->n_inner)); /* two norms' weights and biases; biases of 3C, C, F and C */
+        bytes += (double)(matrix_bytes(&y->qkv) + matrix_bytes(&y->proj) + matrix_bytes(&y->fc) +
+                          matrix_bytes(&y->fcproj));
+        bytes +=
+            (double)(sizeof(float) *
+                     (9 * c->n_embd +
+                      c->n_inner)); /* two norms' weights and biases; biases of 3C, C, F and C */
     }
     return bytes;
 }
 
-static double head_bytes(const struct gpt2_weights *w) { return (double)(matrix_bytes(&w->head) + 2 * sizeof(float) * w->config.n_embd); }
+static double head_bytes(const struct gpt2_weights *w) {
+    return (double)(matrix_bytes(&w->head) + 2 * sizeof(float) * w->config.n_embd);
+}
 
 /* Of one row's embedding. */
-static double row_bytes(const struct gpt2_weights *w) { return (double)(matrix_row_bytes(&w->wte) + matrix_row_bytes(&w->wpe)); }
+static double row_bytes(const struct gpt2_weights *w) {
+    return (double)(matrix_row_bytes(&w->wte) + matrix_row_bytes(&w->wpe));
+}
 
 static double attention_bytes(const struct gpt2_session *s) {
     double bytes = 0;
@@ -48,20 +56,25 @@ static void account(struct bench_row *r, const struct gpt2_session *s, double at
     double C = (double)c->n_embd, n = (double)r->n, tokens = n * (double)r->batch;
     double passes = r->decode ? n : (double)((r->n + s->max_rows - 1) / s->max_rows);
     double heads = r->decode ? n : 1, logits = r->decode ? tokens : 1;
-    double keys = n * (double)r->depth + n * (n + 1) / 2; /* of the queries of one sequence and layer, added up */
+    double keys = n * (double)r->depth +
+                  n * (n + 1) / 2; /* of the queries of one sequence and layer, added up */
     double layers = (double)c->n_layer, per_layer = 2 * (4 * C * C + 2 * C * (double)c->n_inner);
-    r->bytes_per_token = (passes * layers_bytes(w) + heads * head_bytes(w) + tokens * row_bytes(w) + attention) / tokens;
-    r->flops_per_token = layers * per_layer + (logits * 2 * C * (double)c->n_vocab + layers * 4 * C * keys * (double)r->batch) / tokens;
+    r->bytes_per_token =
+        (passes * layers_bytes(w) + heads * head_bytes(w) + tokens * row_bytes(w) + attention) /
+        tokens;
+    r->flops_per_token =
+        layers * per_layer +
+        (logits * 2 * C * (double)c->n_vocab + layers * 4 * C * keys * (double)r->batch) / tokens;
 }
 
 /* ---- the runs ---- */
 
 struct work {
     struct bench *b;
-    int32_t *tokens;        /* [most n_ctx] */
-    struct gpt2_row *step;  /* [most batch] */
-    float *logits;          /* [most batch][most V] */
-    size_t done, total;     /* fills and runs */
+    int32_t *tokens;               /* [most n_ctx] */
+    struct gpt2_row *step;         /* [most batch] */
+    float *logits;                 /* [most batch][most V] */
+    size_t done, total;            /* fills and runs */
     struct limits_array array;     /* to read, where limits are measured */
     const struct kernels *fastest; /* that reads it */
     struct arena arena;
@@ -71,16 +84,18 @@ static void progress(struct work *w) {
     if (w->b->progress) w->b->progress(w->b->ctx, ++w->done, w->total);
 }
 
-static int decode(struct work *w, struct gpt2_session *s, const struct bench_row *r, double *seconds, struct err *e) {
+static int decode(struct work *w, struct gpt2_session *s, const struct bench_row *r,
+                  double *seconds, struct err *e) {
     for (size_t i = 0; i < r->batch; i++) gpt2_fork(s, (uint32_t)i + 1, 0, (uint32_t)r->depth);
     double start = clock_now();
     for (size_t t = 0; t < r->n; t++) {
         if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
         for (size_t i = 0; i < r->batch; i++)
-            w->step[i] = (struct gpt2_row){.seq = (uint32_t)i + 1,
-                                           .pos = (uint32_t)(r->depth + t),
-                                           .token = w->tokens[(r->depth + t + i) % s->attn.shape.n_ctx],
-                                           .logits = true};
+            w->step[i] =
+                (struct gpt2_row){.seq = (uint32_t)i + 1,
+                                  .pos = (uint32_t)(r->depth + t),
+                                  .token = w->tokens[(r->depth + t + i) % s->attn.shape.n_ctx],
+                                  .logits = true};
         int rc = gpt2_forward(s, w->step, r->batch, w->logits, e);
         if (rc) return rc;
     }
@@ -88,7 +103,8 @@ static int decode(struct work *w, struct gpt2_session *s, const struct bench_row
     return OK;
 }
 
-static int prefill(struct work *w, struct gpt2_session *s, const struct bench_row *r, double *seconds, struct err *e) {
+static int prefill(struct work *w, struct gpt2_session *s, const struct bench_row *r,
+                   double *seconds, struct err *e) {
     gpt2_rewind(s, 1, 0);
     double start = clock_now();
     int rc = gpt2_prefill(s, 1, w->tokens, r->n, w->logits, e);
@@ -106,7 +122,8 @@ static int run_row(struct work *w, struct bench_row *r, double *seconds, struct 
     return rc;
 }
 
-static int run_stages(struct work *w, const struct bench_stages *t, double ns[ATTN_STAGES], struct err *e) {
+static int run_stages(struct work *w, const struct bench_stages *t, double ns[ATTN_STAGES],
+                      struct err *e) {
     if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
     stages_measure(&w->b->groups[t->group].s, t->depth, STAGES_SECONDS, ns);
     progress(w);
@@ -118,8 +135,10 @@ static int run_round(struct work *w, size_t round, struct err *e) {
     struct bench *b = w->b;
     size_t to = round ? round - 1 : 0;
     int rc = OK;
-    for (size_t i = 0; i < b->n_rows && !rc; i++) rc = run_row(w, &b->rows[i], &b->rows[i].seconds[to], e);
-    for (size_t i = 0; i < b->n_stages && !rc; i++) rc = run_stages(w, &b->stages[i], b->stages[i].ns[to], e);
+    for (size_t i = 0; i < b->n_rows && !rc; i++)
+        rc = run_row(w, &b->rows[i], &b->rows[i].seconds[to], e);
+    for (size_t i = 0; i < b->n_stages && !rc; i++)
+        rc = run_stages(w, &b->stages[i], b->stages[i].ns[to], e);
     return rc;
 }
 
@@ -127,12 +146,15 @@ static int run_round(struct work *w, size_t round, struct err *e) {
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
-static size_t context_of(const struct bench *b, const struct bench_group *g) { return b->n_ctx ? b->n_ctx : g->model->weights.config.n_ctx; }
+static size_t context_of(const struct bench *b, const struct bench_group *g) {
+    return b->n_ctx ? b->n_ctx : g->model->weights.config.n_ctx;
+}
 
 static int open_group(const struct bench *b, struct bench_group *g, struct err *e) {
     const struct gpt2_weights *model = &g->model->weights;
     size_t n_ctx = context_of(b, g), rows = gpt2_prompt_rows(&model->config);
-    int rc = gpt2_session_open(&g->s, model, g->k, g->attn, g->book, 1 + g->batch, n_ctx, larger(rows < n_ctx ? rows : n_ctx, g->batch), e);
+    int rc = gpt2_session_open(&g->s, model, g->k, g->attn, g->book, 1 + g->batch, n_ctx,
+                               larger(rows < n_ctx ? rows : n_ctx, g->batch), e);
     g->open = !rc;
     return rc;
 }
@@ -143,7 +165,8 @@ static int fill_group(struct work *w, struct bench_group *g, struct err *e) {
     return rc;
 }
 
-/* What the rows need of their groups and of the work space; returns the largest number of threads. */
+/* What the rows need of their groups and of the work space; returns the largest number of
+ * threads. */
 static int survey(struct bench *b, size_t *batch, size_t *n_ctx, size_t *vocab) {
     int threads = b->n_stages ? threads_allowed() : 1;
     for (size_t i = 0; i < b->n_stages; i++) {
@@ -167,7 +190,8 @@ static int survey(struct bench *b, size_t *batch, size_t *n_ctx, size_t *vocab) 
 static size_t smallest_vocabulary(const struct bench *b) {
     size_t least = SIZE_MAX;
     for (size_t i = 0; i < b->n_groups; i++)
-        if (b->groups[i].model->weights.config.n_vocab < least) least = b->groups[i].model->weights.config.n_vocab;
+        if (b->groups[i].model->weights.config.n_vocab < least)
+            least = b->groups[i].model->weights.config.n_vocab;
     return least;
 }
 
@@ -179,7 +203,8 @@ static int prepare(struct work *w, struct err *e) {
     w->tokens = arena_alloc(&w->arena, n_ctx, sizeof *w->tokens);
     w->step = arena_alloc(&w->arena, batch, sizeof *w->step);
     w->logits = arena_alloc(&w->arena, batch * vocab, sizeof *w->logits);
-    if (!w->tokens || !w->step || !w->logits) return err_set(e, ERR_FAILED, "out of memory for the logits of %zu sequences", batch);
+    if (!w->tokens || !w->step || !w->logits)
+        return err_set(e, ERR_FAILED, "out of memory for the logits of %zu sequences", batch);
     struct rng rng;
     rng_seed(&rng, 0, 0);
     uint64_t most = smallest_vocabulary(b);
@@ -208,7 +233,8 @@ static void measure_limits(struct work *w, size_t rounds) {
     struct bench *b = w->b;
     for (size_t i = 0; i < b->n_limits; i++) {
         struct bench_limits *l = &b->limits[i];
-        l->at[rounds].read_bytes_per_s = limits_read(&w->array, w->fastest, l->threads, LIMITS_SECONDS);
+        l->at[rounds].read_bytes_per_s =
+            limits_read(&w->array, w->fastest, l->threads, LIMITS_SECONDS);
         l->at[rounds].flops_per_s = limits_flops(l->k, l->threads, LIMITS_SECONDS);
     }
 }
@@ -234,7 +260,9 @@ void bench_close(struct bench *b) {
 
 /* ---- what came out ---- */
 
-double bench_speed(const struct bench_row *r, double seconds) { return (double)(r->n * r->batch) / seconds; }
+double bench_speed(const struct bench_row *r, double seconds) {
+    return (double)(r->n * r->batch) / seconds;
+}
 
 static int ascending(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
@@ -258,7 +286,8 @@ struct bench_speeds bench_speeds(const struct bench *b, const struct bench_row *
 struct bench_limit_range bench_limit_range(const struct bench *b, const struct bench_limits *l) {
     double read[BENCH_REPEATS_MAX + 1], flops[BENCH_REPEATS_MAX + 1];
     size_t n = b->repeats + 1;
-    for (size_t i = 0; i < n; i++) read[i] = l->at[i].read_bytes_per_s, flops[i] = l->at[i].flops_per_s;
+    for (size_t i = 0; i < n; i++)
+        read[i] = l->at[i].read_bytes_per_s, flops[i] = l->at[i].flops_per_s;
     struct limits middle = {median(read, n), median(flops, n)};
     return (struct bench_limit_range){middle, {read[0], flops[0]}, {read[n - 1], flops[n - 1]}};
 }
@@ -270,10 +299,13 @@ bool bench_share(const struct bench *b, const struct bench_row *r, struct bench_
         if (l->k != b->groups[r->group].k || l->threads != r->threads) continue;
         for (size_t j = 0; j < b->repeats; j++) {
             struct limits at_hand = limits_larger(l->at[j], l->at[j + 1]);
-            shares[j] = limits_bound(&at_hand, r->bytes_per_token, r->flops_per_token).seconds * bench_speed(r, r->seconds[j]);
+            shares[j] = limits_bound(&at_hand, r->bytes_per_token, r->flops_per_token).seconds *
+                        bench_speed(r, r->seconds[j]);
         }
         struct bench_limit_range range = bench_limit_range(b, l);
-        *share = (struct bench_share){limits_bound(&range.median, r->bytes_per_token, r->flops_per_token).reading, median(shares, b->repeats)};
+        *share = (struct bench_share){
+            limits_bound(&range.median, r->bytes_per_token, r->flops_per_token).reading,
+            median(shares, b->repeats)};
         return true;
     }
     return false;
@@ -294,7 +326,9 @@ double bench_score_ns(const struct bench *b, const struct bench_stages *s) {
 size_t bench_fp16_group(const struct bench *b, size_t group) {
     const struct bench_group *g = &b->groups[group];
     for (size_t i = 0; i < b->n_groups; i++)
-        if (b->groups[i].model == g->model && b->groups[i].k == g->k && strcmp(b->groups[i].s.attn.layers[0].key.ops->name, "fp16") == 0) return i;
+        if (b->groups[i].model == g->model && b->groups[i].k == g->k &&
+            strcmp(b->groups[i].s.attn.layers[0].key.ops->name, "fp16") == 0)
+            return i;
     return SIZE_MAX;
 }
 

@@ -1,4 +1,5 @@
-/* Speed: prompts and generation at depths, timed in rounds, each with what it must read and compute at least. */
+/* Speed: prompts and generation at depths, timed in rounds, each with what it must read and compute
+ * at least. */
 #ifndef LOOKAT_MEASURE_BENCH_H
 #define LOOKAT_MEASURE_BENCH_H
 
@@ -9,11 +10,12 @@
 /* What rows share: a session of one model, with one attention backend and one set of kernels. */
 struct bench_group {
     const struct checkpoint *model;
-    const struct book *book;    /* or NULL */
+    const struct book *book; /* or NULL */
     const struct kernels *k;
-    const char *attn;           /* as given */
-    struct gpt2_session s;      /* sequence 0 holds `depth` tokens and is only copied from; the others are decoded */
-    size_t batch, depth;        /* the most of any row */
+    const char *attn; /* as given */
+    struct gpt2_session
+        s; /* sequence 0 holds `depth` tokens and is only copied from; the others are decoded */
+    size_t batch, depth; /* the most of any row */
     bool open;
 };
 
@@ -24,22 +26,23 @@ enum { BENCH_REPEATS_MAX = 1000 };
 struct bench_row {
     size_t group;
     int threads;
-    bool decode;                /* n steps of one token for each of `batch` sequences that hold `depth` tokens; else a prompt of n tokens */
-    size_t n, depth, batch;     /* a prompt: depth 0, batch 1 */
+    bool decode; /* n steps of one token for each of `batch` sequences that hold `depth` tokens;
+                    else a prompt of n tokens */
+    size_t n, depth, batch; /* a prompt: depth 0, batch 1 */
     /* what was measured */
-    double *seconds;            /* [repeats] of n steps, or of the prompt */
-    double bytes_per_token;     /* that a step, or the prompt, must read, divided by its tokens */
-    double flops_per_token;     /* additions and multiplications */
+    double *seconds;        /* [repeats] of n steps, or of the prompt */
+    double bytes_per_token; /* that a step, or the prompt, must read, divided by its tokens */
+    double flops_per_token; /* additions and multiplications */
 };
 
 /* Attention alone, with one backend at one depth (measure/stages.h). */
 struct bench_stages {
-    size_t group, depth;        /* depth >= 1: the keys that a query sees */
-    double (*ns)[ATTN_STAGES];  /* [repeats] of one query of one head */
+    size_t group, depth;       /* depth >= 1: the keys that a query sees */
+    double (*ns)[ATTN_STAGES]; /* [repeats] of one query of one head */
 };
 
-/* The limits of one set of kernels with one number of threads, before the first repetition and after each. The reading is the fastest set's, whatever
- * the set. */
+/* The limits of one set of kernels with one number of threads, before the first repetition and
+ * after each. The reading is the fastest set's, whatever the set. */
 struct bench_limits {
     const struct kernels *k;
     int threads;
@@ -47,23 +50,27 @@ struct bench_limits {
 };
 
 struct bench {
-    struct bench_group *groups; /* [n_groups] */
-    struct bench_row *rows;     /* [n_rows] */
+    struct bench_group *groups;  /* [n_groups] */
+    struct bench_row *rows;      /* [n_rows] */
     struct bench_stages *stages; /* [n_stages] depths of a group stand together, ascending */
-    struct bench_limits *limits; /* [n_limits] one for every set and number of threads that the rows have; none without roofline */
+    struct bench_limits *limits; /* [n_limits] one for every set and number of threads that the rows
+                                    have; none without roofline */
     size_t n_groups, n_rows, n_stages, n_limits, repeats;
-    size_t n_ctx;               /* of every session; 0: the model's */
+    size_t n_ctx; /* of every session; 0: the model's */
     void (*progress)(void *ctx, uint64_t done, uint64_t total); /* NULL: none */
     void *ctx;
-    struct arena arena;         /* of what bench_run makes and leaves; zero before */
+    struct arena arena; /* of what bench_run makes and leaves; zero before */
 };
 
-/* Opens the sessions and fills each to its largest depth with random tokens, runs every row (of speed, and of attention alone) once for warmth and
- * then `repeats` times, all rows in turn, and measures the limits before the first of those and after each. A row's depth is copied, not run again.
- * Only the steps are timed. Bytes: the weights that the rows of a step use (each matrix once a step, or once for every batch of a prompt's rows; the
- * vocabulary's only where logits are wanted: after each step, and once after a prompt), and what attention counts. Operations: two for each weight of
- * each product, and 4 C for each key of each query and layer, as exact attention has them, whatever the backend. ERR_USAGE for a backend or a context
- * that cannot be, ERR_INTERRUPTED after Ctrl-C. */
+/* Opens the sessions and fills each to its largest depth with random tokens, runs every row (of
+ * speed, and of attention alone) once for warmth and then `repeats` times, all rows in turn, and
+ * measures the limits before the first of those and after each. A row's depth is copied, not run
+ * again. Only the steps are timed. Bytes: the weights that the rows of a step use (each matrix once
+ * a step, or once for every batch of a prompt's rows; the vocabulary's only where logits are
+ * wanted: after each step, and once after a prompt), and what attention counts. Operations: two for
+ * each weight of each product, and 4 C for each key of each query and layer, as exact attention has
+ * them, whatever the backend. ERR_USAGE for a backend or a context that cannot be, ERR_INTERRUPTED
+ * after Ctrl-C. */
 int bench_run(struct bench *b, struct err *e);
 /* Closes the sessions, and frees what was measured. */
 void bench_close(struct bench *b);
@@ -76,9 +83,10 @@ struct bench_speeds {
 };
 struct bench_speeds bench_speeds(const struct bench *b, const struct bench_row *r);
 
-/* How near a row comes to what the limits allow: the time they allow over the measured one, of each repetition with the larger of the limits measured
- * before and after it; the median. A shared machine's limits change from one second to the next, and the share is of those at hand. False without
- * limits. */
+/* How near a row comes to what the limits allow: the time they allow over the measured one, of each
+ * repetition with the larger of the limits measured before and after it; the median. A shared
+ * machine's limits change from one second to the next, and the share is of those at hand. False
+ * without limits. */
 struct bench_share {
     bool reading; /* the limit that binds by the medians; else the multiply-adds */
     double share;
@@ -91,11 +99,13 @@ struct bench_limit_range {
 };
 struct bench_limit_range bench_limit_range(const struct bench *b, const struct bench_limits *l);
 
-/* The median of a stage, nanoseconds of one query of one head; and of making the tables and the scores, which is where codecs of keys differ. */
+/* The median of a stage, nanoseconds of one query of one head; and of making the tables and the
+ * scores, which is where codecs of keys differ. */
 double bench_stage_ns(const struct bench *b, const struct bench_stages *s, enum attn_stage stage);
 double bench_score_ns(const struct bench *b, const struct bench_stages *s);
 
-/* The first group of the same model and kernels whose keys are fp16 (in layer 0); SIZE_MAX where there is none. */
+/* The first group of the same model and kernels whose keys are fp16 (in layer 0); SIZE_MAX where
+ * there is none. */
 size_t bench_fp16_group(const struct bench *b, size_t group);
 
 /* Do a group's keys make tables of a query, whose cost many keys must share? */

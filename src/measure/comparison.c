@@ -18,11 +18,18 @@ static size_t scored(const struct comparison *c) { return c->window - 1 - first_
 static int check(const struct comparison *c, struct err *e) {
     const struct gpt2_config *g = &c->w->config;
     if (c->window < 4 || c->window > g->n_ctx)
-        return err_set(e, ERR_USAGE, "a window of %zu tokens: expected 4 to %zu, the model's context", c->window, g->n_ctx);
+        return err_set(e, ERR_USAGE,
+                       "a window of %zu tokens: expected 4 to %zu, the model's context", c->window,
+                       g->n_ctx);
     if (c->shadow && (c->first_layer > c->last_layer || c->last_layer >= g->n_layer))
-        return err_set(e, ERR_USAGE, "layers %zu to %zu: the model has 0 to %zu", c->first_layer, c->last_layer, g->n_layer - 1);
-    if (!c->n_runs || !c->n_texts) return err_set(e, ERR_USAGE, "a comparison needs a backend and a text");
-    if (c->share >= c->of) return err_set(e, ERR_USAGE, "share %zu of %zu: shares go from 0 to one less than their number", c->share, c->of);
+        return err_set(e, ERR_USAGE, "layers %zu to %zu: the model has 0 to %zu", c->first_layer,
+                       c->last_layer, g->n_layer - 1);
+    if (!c->n_runs || !c->n_texts)
+        return err_set(e, ERR_USAGE, "a comparison needs a backend and a text");
+    if (c->share >= c->of)
+        return err_set(e, ERR_USAGE,
+                       "share %zu of %zu: shares go from 0 to one less than their number", c->share,
+                       c->of);
     for (size_t t = 0; t < c->n_texts; t++) {
         const struct comparison_text *x = &c->texts[t];
         if (x->tokens < c->window)
@@ -30,7 +37,9 @@ static int check(const struct comparison *c, struct err *e) {
                             x->tokens, x->tokens == 1 ? " is" : "s are", c->window);
         for (size_t i = 0; i < x->tokens; i++)
             if (x->ids[i] < 0 || (size_t)x->ids[i] >= g->n_vocab)
-                return err_file(e, ERR_USAGE, x->file, "token %zu has id %d, which is outside the vocabulary of %zu", i, x->ids[i], g->n_vocab);
+                return err_file(e, ERR_USAGE, x->file,
+                                "token %zu has id %d, which is outside the vocabulary of %zu", i,
+                                x->ids[i], g->n_vocab);
     }
     return OK;
 }
@@ -59,7 +68,8 @@ static bool allocate_chunk(struct comparison *c, struct comparison_chunk *k) {
     struct arena *a = &c->arena;
     k->loaded = arena_zalloc(a, g->n_layer, sizeof *k->loaded);
     k->cut = arena_zalloc(a, g->n_layer, sizeof *k->cut);
-    if (c->shadow) k->shadow = arena_zalloc(a, g->n_layer * g->n_head * FIDELITIES, sizeof *k->shadow);
+    if (c->shadow)
+        k->shadow = arena_zalloc(a, g->n_layer * g->n_head * FIDELITIES, sizeof *k->shadow);
     if (c->forced) {
         k->n = scored(c);
         k->nll = arena_zalloc(a, k->n, sizeof *k->nll);
@@ -91,10 +101,12 @@ static bool allocate_run(struct comparison *c, struct comparison_run *r, size_t 
 int comparison_prepare(struct comparison *c, struct err *e) {
     int rc = check(c, e);
     size_t chunks = 0;
-    for (size_t t = 0; !rc && t < c->n_texts; t++) chunks += c->texts[t].chunks = c->texts[t].tokens / c->window;
+    for (size_t t = 0; !rc && t < c->n_texts; t++)
+        chunks += c->texts[t].chunks = c->texts[t].tokens / c->window;
     for (size_t r = 0; !rc && r < c->n_runs; r++) {
         rc = describe(c, &c->runs[r], e);
-        if (!rc && !allocate_run(c, &c->runs[r], chunks)) rc = err_set(e, ERR_FAILED, "out of memory for %zu chunks' results", chunks);
+        if (!rc && !allocate_run(c, &c->runs[r], chunks))
+            rc = err_set(e, ERR_FAILED, "out of memory for %zu chunks' results", chunks);
     }
     return rc;
 }
@@ -103,14 +115,14 @@ int comparison_prepare(struct comparison *c, struct err *e) {
 
 struct measuring {
     struct comparison *c;
-    struct gpt2_session *sessions;   /* [n_sessions] the baseline's; with `forced` one for each run */
+    struct gpt2_session *sessions; /* [n_sessions] the baseline's; with `forced` one for each run */
     size_t n_sessions;
-    struct shadow *shadow;           /* or NULL */
+    struct shadow *shadow; /* or NULL */
     struct forced forced;
     struct comparison_chunk **chunk; /* [n_runs] those at work */
     struct gpt2_row rows[DECODE_EVERY];
-    struct timed *timed;             /* [n_runs] */
-    struct timing *timings;          /* [n_runs] */
+    struct timed *timed;    /* [n_runs] */
+    struct timing *timings; /* [n_runs] */
     struct arena arena;
     void (*progress)(void *ctx, size_t done, size_t total);
     void *ctx;
@@ -133,12 +145,15 @@ static int open_all(struct measuring *m, struct err *e) {
     if (!m->sessions || !m->chunk || !m->timed || !m->timings)
         return err_set(e, ERR_FAILED, "out of memory for the comparison");
     for (; m->n_sessions < want; m->n_sessions++) {
-        int rc = gpt2_session_open(&m->sessions[m->n_sessions], c->w, c->k, c->runs[m->n_sessions].spec, c->book, 1, c->window, DECODE_EVERY, e);
+        int rc =
+            gpt2_session_open(&m->sessions[m->n_sessions], c->w, c->k, c->runs[m->n_sessions].spec,
+                              c->book, 1, c->window, DECODE_EVERY, e);
         if (rc) return rc;
     }
     int rc = OK;
     if (c->forced) rc = forced_open(&m->forced, DECODE_EVERY, c->w->config.n_vocab, &m->arena, e);
-    if (!rc && c->shadow) rc = shadow_open(&m->shadow, c, &m->sessions[0], !c->forced, &m->arena, e);
+    if (!rc && c->shadow)
+        rc = shadow_open(&m->shadow, c, &m->sessions[0], !c->forced, &m->arena, e);
     return rc;
 }
 
@@ -148,7 +163,8 @@ static void close_all(struct measuring *m) {
     arena_free(&m->arena);
 }
 
-/* A batch through one run's session; a single row is a token decoded, and its figures go to the chunk. */
+/* A batch through one run's session; a single row is a token decoded, and its figures go to the
+ * chunk. */
 static int forward(struct measuring *m, size_t run, size_t n, float *logits, struct err *e) {
     struct gpt2_session *s = &m->sessions[run];
     struct comparison_chunk *chunk = m->chunk[run];
@@ -166,12 +182,14 @@ static int forward(struct measuring *m, size_t run, size_t n, float *logits, str
 }
 
 /* Rows pos .. pos + n - 1 of the window through every run. */
-static int measure_batch(struct measuring *m, const int32_t *ids, size_t pos, size_t n, struct err *e) {
+static int measure_batch(struct measuring *m, const int32_t *ids, size_t pos, size_t n,
+                         struct err *e) {
     struct comparison *c = m->c;
     size_t first = first_scored(c), begin = 0, wanted = 0;
     for (size_t i = 0; i < n; i++) {
         bool wants = c->forced && pos + i >= first && pos + i + 1 < c->window;
-        m->rows[i] = (struct gpt2_row){.pos = (uint32_t)(pos + i), .token = ids[pos + i], .logits = wants};
+        m->rows[i] =
+            (struct gpt2_row){.pos = (uint32_t)(pos + i), .token = ids[pos + i], .logits = wants};
         if (wants && !wanted++) begin = pos + i;
     }
     int rc = forward(m, 0, n, m->forced.base, e);
@@ -183,7 +201,8 @@ static int measure_batch(struct measuring *m, const int32_t *ids, size_t pos, si
     for (size_t r = 1; r < c->n_runs; r++) {
         rc = forward(m, r, n, m->forced.other, e);
         if (rc) return rc;
-        forced_other(&m->forced, ids + begin + 1, wanted, begin - (wanted ? first : 0), m->chunk[0], m->chunk[r]);
+        forced_other(&m->forced, ids + begin + 1, wanted, begin - (wanted ? first : 0), m->chunk[0],
+                     m->chunk[r]);
         advance(m, n);
     }
     return OK;
@@ -231,7 +250,8 @@ static int measure_chunk(struct measuring *m, size_t index, struct err *e) {
     return rc ? rc : time_attention(m, every, e);
 }
 
-int comparison_measure(struct comparison *c, void (*progress)(void *ctx, size_t done, size_t total), void *ctx, struct err *e) {
+int comparison_measure(struct comparison *c, void (*progress)(void *ctx, size_t done, size_t total),
+                       void *ctx, struct err *e) {
     struct measuring m = {.c = c, .progress = progress, .ctx = ctx};
     int rc = open_all(&m, e);
     for (size_t i = 0; !rc && i < c->runs[0].n_chunks; i++) rc = measure_chunk(&m, i, e);

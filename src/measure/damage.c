@@ -14,23 +14,24 @@ struct measuring {
     struct gpt2_session s;
     const struct kernels *k;
     const struct quantiser *heads;
-    size_t n_heads, n;       /* L H; tokens of this window */
-    struct gpt2_row *rows;   /* [most n] */
-    int32_t *targets;        /* [scored] */
-    size_t scored, every;    /* predictions of this window; one in `every` positions */
-    float *entering;         /* [L][most n][C] x of the exact pass, as it enters each layer */
-    size_t most, width;      /* n of the longest window; C */
+    size_t n_heads, n;     /* L H; tokens of this window */
+    struct gpt2_row *rows; /* [most n] */
+    int32_t *targets;      /* [scored] */
+    size_t scored, every;  /* predictions of this window; one in `every` positions */
+    float *entering;       /* [L][most n][C] x of the exact pass, as it enters each layer */
+    size_t most, width;    /* n of the longest window; C */
     struct forced forced;
     struct comparison_chunk base, other;
-    size_t layer, head;      /* the one with quantised rows */
-    bool values;             /* which rows: its values, or its keys */
+    size_t layer, head;        /* the one with quantised rows */
+    bool values;               /* which rows: its values, or its keys */
     struct quantiser prepared; /* its quantiser */
-    uint8_t *codes;          /* [most n][LOOKUP_MAX_M] */
-    float *decoded;          /* [most n][D] */
+    uint8_t *codes;            /* [most n][LOOKUP_MAX_M] */
+    float *decoded;            /* [most n][D] */
     struct arena arena;
 };
 
-static void keep_entering(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v, size_t stride) {
+static void keep_entering(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n,
+                          const float *q, const float *k, const float *v, size_t stride) {
     struct measuring *m = ctx;
     (void)rows, (void)q, (void)k, (void)v, (void)stride;
     memcpy(m->entering + layer * m->most * m->width, m->s.x, n * m->width * sizeof(float));
@@ -49,9 +50,11 @@ static void quantise_rows(void *ctx, size_t begin, size_t end, int thread) {
     uint8_t *codes = m->codes + begin * LOOKUP_MAX_M;
     float *decoded = m->decoded + begin * z->dim;
     (void)thread;
-    quantiser_encode(m->k, z, codes, LOOKUP_MAX_M, 1, r->x + begin * r->stride, r->stride, end - begin);
+    quantiser_encode(m->k, z, codes, LOOKUP_MAX_M, 1, r->x + begin * r->stride, r->stride,
+                     end - begin);
     quantiser_decode(m->k, z, decoded, codes, LOOKUP_MAX_M, 1, end - begin);
-    for (size_t i = begin; i < end; i++, decoded += z->dim) memcpy(r->x + i * r->stride, decoded, z->dim * sizeof *decoded);
+    for (size_t i = begin; i < end; i++, decoded += z->dim)
+        memcpy(r->x + i * r->stride, decoded, z->dim * sizeof *decoded);
 }
 
 static void replace_rows(void *ctx, size_t layer, float *k, float *v, size_t n, size_t stride) {
@@ -82,8 +85,10 @@ static int open_all(struct measuring *m, const struct gpt2_weights *w, struct er
     m->entering = arena_alloc(a, c->n_layer * m->most * c->n_embd, sizeof *m->entering);
     m->codes = arena_alloc(a, m->most, LOOKUP_MAX_M);
     m->decoded = arena_alloc(a, m->most * (c->n_embd / c->n_head), sizeof *m->decoded);
-    bool ok = m->rows && m->targets && m->entering && m->codes && m->decoded && open_chunk(&m->base, scored, a) && open_chunk(&m->other, scored, a);
-    int rc = ok ? forced_open(&m->forced, scored, c->n_vocab, a, e) : err_set(e, ERR_FAILED, "out of memory for windows of %zu tokens", m->most);
+    bool ok = m->rows && m->targets && m->entering && m->codes && m->decoded &&
+              open_chunk(&m->base, scored, a) && open_chunk(&m->other, scored, a);
+    int rc = ok ? forced_open(&m->forced, scored, c->n_vocab, a, e)
+                : err_set(e, ERR_FAILED, "out of memory for windows of %zu tokens", m->most);
     return rc ? rc : gpt2_session_open(&m->s, w, m->k, "fp32", NULL, 1, m->most, m->most, e);
 }
 
@@ -113,10 +118,13 @@ static int measure_head(struct measuring *m, size_t index, double *sum, struct e
     size_t H = m->s.w->config.n_head;
     m->layer = index / H, m->head = index % H;
     m->prepared = m->heads[index];
-    int rc = interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written") : quantiser_prepare(&m->prepared, &scratch, e);
+    int rc = interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written")
+                                 : quantiser_prepare(&m->prepared, &scratch, e);
     gpt2_rewind(&m->s, 0, 0);
     m->s.filter = &filter;
-    if (!rc) rc = gpt2_forward_from(&m->s, m->layer, m->entering + m->layer * m->most * m->width, m->rows, m->n, m->forced.other, e);
+    if (!rc)
+        rc = gpt2_forward_from(&m->s, m->layer, m->entering + m->layer * m->most * m->width,
+                               m->rows, m->n, m->forced.other, e);
     m->s.filter = NULL;
     if (!rc) forced_other(&m->forced, m->targets, m->scored, 0, &m->base, &m->other);
     for (size_t i = 0; i < m->scored && !rc; i++) *sum += (double)m->other.kld[i];
@@ -130,9 +138,10 @@ static size_t longest(const struct damage_window *windows, size_t n) {
     return most;
 }
 
-int damage_measure(double *damage, const struct gpt2_weights *w, const struct kernels *k, const struct quantiser *heads, bool values,
-                   const struct damage_window *windows, size_t n_windows, void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx,
-                   struct err *e) {
+int damage_measure(double *damage, const struct gpt2_weights *w, const struct kernels *k,
+                   const struct quantiser *heads, bool values, const struct damage_window *windows,
+                   size_t n_windows, void (*progress)(void *ctx, uint64_t done, uint64_t total),
+                   void *ctx, struct err *e) {
     struct measuring m = {.k = k, .heads = heads, .values = values};
     size_t scored = 0;
     m.most = longest(windows, n_windows);
@@ -153,7 +162,8 @@ int damage_measure(double *damage, const struct gpt2_weights *w, const struct ke
     return rc;
 }
 
-int damage_of_spec(struct spec_damage *damage, const struct gpt2_weights *w, const struct kernels *k, const char *spec, const struct book *book,
+int damage_of_spec(struct spec_damage *damage, const struct gpt2_weights *w,
+                   const struct kernels *k, const char *spec, const struct book *book,
                    const struct damage_window *windows, size_t n_windows, struct err *e) {
     struct measuring m = {.k = k, .most = longest(windows, n_windows)};
     struct gpt2_session s;
@@ -166,7 +176,8 @@ int damage_of_spec(struct spec_damage *damage, const struct gpt2_weights *w, con
     rc = gpt2_session_open(&s, w, k, spec, book, 1, m.most, m.most, e);
     bool opened = !rc;
     for (size_t i = 0; i < n_windows && !rc; i++) {
-        rc = interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written") : begin_window(&m, &windows[i], e);
+        rc = interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written")
+                                 : begin_window(&m, &windows[i], e);
         gpt2_rewind(&s, 0, 0);
         if (!rc) rc = gpt2_forward(&s, m.rows, m.n, m.forced.other, e);
         if (!rc) forced_other(&m.forced, m.targets, m.scored, 0, &m.base, &m.other);

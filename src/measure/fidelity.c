@@ -4,7 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Of the correlation of two equal vectors the quotient below is exactly 1: sqrt(x * x) = x in IEEE arithmetic, short of overflow. */
+/* Of the correlation of two equal vectors the quotient below is exactly 1: sqrt(x * x) = x in IEEE
+ * arithmetic, short of overflow. */
 static double correlation(double ab, double aa, double bb) {
     if (isnan(ab) || isnan(aa) || isnan(bb)) return NAN;
     if (aa == 0 || bb == 0) return aa == bb ? 1 : 0;
@@ -22,14 +23,17 @@ double fidelity_cosine(const float *a, const float *b, size_t n) {
     return correlation(ab, aa, bb);
 }
 
-/* log x for a normal x > 0, without branches so that it can be vectorised: x = 2^e m with m near 1, log m = 2 atanh((m - 1) / (m + 1)) by its
- * series; 0 for x = 1. The first term left out is 2 s^17 / 17 of 2 s with |s| <= 0.172: 4e-14. */
+/* log x for a normal x > 0, without branches so that it can be vectorised: x = 2^e m with m near 1,
+ * log m = 2 atanh((m - 1) / (m + 1)) by its series; 0 for x = 1. The first term left out is 2 s^17
+ * / 17 of 2 s with |s| <= 0.172: 4e-14. */
 static inline double log_normal(double x) {
     const double ln2 = 0.693147180559945309417;
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
-    uint64_t shifted = bits + 0x00095f619980c433; /* carries into the exponent where the mantissa is at least sqrt 2 */
-    uint64_t exponent = shifted >> 52;            /* 1 .. 2046, and 1023 for m */
+    uint64_t shifted =
+        bits +
+        0x00095f619980c433; /* carries into the exponent where the mantissa is at least sqrt 2 */
+    uint64_t exponent = shifted >> 52; /* 1 .. 2046, and 1023 for m */
     bits -= (exponent - 1023) << 52;
     double m, e;
     memcpy(&m, &bits, sizeof m);
@@ -82,8 +86,10 @@ static uint32_t key_of(float x) {
 
 enum { DIGIT_BITS = 10, DIGITS = 1 << DIGIT_BITS, PLACES = DIGITS * DIGITS };
 
-/* One pass of a radix sort: to = from[n] in the order of the digit at `shift`, of which count[digit] items are there. */
-static void sort_by_digit(const uint64_t *from, uint64_t *to, size_t n, uint32_t *count, int shift) {
+/* One pass of a radix sort: to = from[n] in the order of the digit at `shift`, of which
+ * count[digit] items are there. */
+static void sort_by_digit(const uint64_t *from, uint64_t *to, size_t n, uint32_t *count,
+                          int shift) {
     uint32_t at = 0;
     for (size_t digit = 0; digit < DIGITS; digit++) {
         uint32_t here = count[digit];
@@ -95,7 +101,8 @@ static void sort_by_digit(const uint64_t *from, uint64_t *to, size_t n, uint32_t
 
 static float bounded(float x) { return x < -1e38f ? -1e38f : x > 1e38f ? 1e38f : x; }
 
-/* order[n] = the indices of x by PLACES equal steps from the least to the greatest x. spare is [n]. */
+/* order[n] = the indices of x by PLACES equal steps from the least to the greatest x. spare is
+ * [n]. */
 static void sort_roughly(const float *x, size_t n, uint64_t *order, uint64_t *spare) {
     uint32_t low[DIGITS] = {0}, high[DIGITS] = {0};
     float least = bounded(x[0]), most = least;
@@ -117,8 +124,9 @@ static void sort_roughly(const float *x, size_t n, uint64_t *order, uint64_t *sp
     sort_by_digit(spare, order, n, high, 32 + DIGIT_BITS);
 }
 
-/* A million steps over the range leave hardly two of a thousand scores out of order, and an insertion sort by the scores themselves puts those right:
- * two passes with evenly used digits, where a radix sort of the floats' bits would need four with crowded ones. */
+/* A million steps over the range leave hardly two of a thousand scores out of order, and an
+ * insertion sort by the scores themselves puts those right: two passes with evenly used digits,
+ * where a radix sort of the floats' bits would need four with crowded ones. */
 void fidelity_ranks(const float *x, size_t n, float *rank, uint64_t *work) {
     uint64_t *order = work, *sorted = work + n; /* of sorted: key of x, index */
     if (!n) return;
@@ -141,7 +149,8 @@ void fidelity_ranks(const float *x, size_t n, float *rank, uint64_t *work) {
     }
 }
 
-/* Ranks are multiples of 1/2 and their mean is (n + 1) / 2, so the sums are exact in double up to n = 2^17. */
+/* Ranks are multiples of 1/2 and their mean is (n + 1) / 2, so the sums are exact in double up to n
+ * = 2^17. */
 double fidelity_spearman(const float *rank_a, const float *rank_b, size_t n) {
     enum { SUMS = 2 };
     double ab[SUMS] = {0}, aa[SUMS] = {0}, bb[SUMS] = {0}, mean = 0.5 * ((double)n + 1);

@@ -11,18 +11,21 @@ enum { FIDELITY_COSINE, FIDELITY_KL, FIDELITY_SPEARMAN, FIDELITY_TOP5, FIDELITIE
 /* Cosine of two vectors; 1 where both are equal, zeros included. */
 double fidelity_cosine(const float *a, const float *b, size_t n);
 
-/* KL(p || q) = sum p log(p / q) in nats, for probabilities; terms with p = 0 count 0, q is at least 1e-30. Never below 0; 0 where p equals q.
- * |error| <= 1e-12 sum p (1 + |log(p / q)|) against the formula on these floats. */
+/* KL(p || q) = sum p log(p / q) in nats, for probabilities; terms with p = 0 count 0, q is at least
+ * 1e-30. Never below 0; 0 where p equals q. |error| <= 1e-12 sum p (1 + |log(p / q)|) against the
+ * formula on these floats. */
 double fidelity_kl(const float *p, const float *q, size_t n);
 
 /* rank[i] of x[i], 1 for the smallest, ties their average (-0 equals 0); all NaN where
  * one x is; n < 2^23. work is [2n]. */
 void fidelity_ranks(const float *x, size_t n, float *rank, uint64_t *work);
 
-/* Spearman's rho: Pearson's correlation of the ranks a and b; 1 where both are constant, 0 where one is. */
+/* Spearman's rho: Pearson's correlation of the ranks a and b; 1 where both are constant, 0 where
+ * one is. */
 double fidelity_spearman(const float *rank_a, const float *rank_b, size_t n);
 
-/* Share of the five largest of a (fewer where n < 5; of equals the lowest index) that are among the five largest of b. */
+/* Share of the five largest of a (fewer where n < 5; of equals the lowest index) that are among the
+ * five largest of b. */
 double fidelity_top5(const float *a, const float *b, size_t n);
 
 #endif

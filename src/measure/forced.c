@@ -68,12 +68,14 @@ static void baseline_row(void *ctx, size_t i, int thread) {
     j->chunk->same_top1[j->at + i] = number ? 1 : TOP1_UNKNOWN;
 }
 
-void forced_baseline(struct forced *f, const int32_t *targets, size_t n, size_t at, struct comparison_chunk *chunk) {
+void forced_baseline(struct forced *f, const int32_t *targets, size_t n, size_t at,
+                     struct comparison_chunk *chunk) {
     struct job j = {.f = f, .targets = targets, .at = at, .chunk = chunk};
     threads_tasks(n, baseline_row, &j);
 }
 
-/* KL(P || Q) = sum P (log P - log Q) = sum P (a - b) - log_sum(a) + log_sum(b) with logits a of P and b of Q: exactly 0 where they are equal. */
+/* KL(P || Q) = sum P (log P - log Q) = sum P (a - b) - log_sum(a) + log_sum(b) with logits a of P
+ * and b of Q: exactly 0 where they are equal. */
 static void other_row(void *ctx, size_t i, int thread) {
     const struct job *j = ctx;
     const struct forced *f = j->f;
@@ -91,8 +93,8 @@ static void other_row(void *ctx, size_t i, int thread) {
     j->chunk->same_top1[at] = numbers ? top1(base, V) == top1(other, V) : TOP1_UNKNOWN;
 }
 
-void forced_other(struct forced *f, const int32_t *targets, size_t n, size_t at, const struct comparison_chunk *baseline,
-                  struct comparison_chunk *chunk) {
+void forced_other(struct forced *f, const int32_t *targets, size_t n, size_t at,
+                  const struct comparison_chunk *baseline, struct comparison_chunk *chunk) {
     struct job j = {.f = f, .targets = targets, .at = at, .baseline = baseline, .chunk = chunk};
     threads_tasks(n, other_row, &j);
 }

@@ -6,13 +6,14 @@
 #include <stddef.h>
 
 struct power_law {
-    double factor, exponent;   /* a, b */
-    double exponent_error;     /* standard error of b; 0 for two points */
-    double r2;                 /* share of the variance of log y that the fit explains */
-    size_t n;                  /* points used: those with x > 0 and y > 0 */
+    double factor, exponent; /* a, b */
+    double exponent_error;   /* standard error of b; 0 for two points */
+    double r2;               /* share of the variance of log y that the fit explains */
+    size_t n;                /* points used: those with x > 0 and y > 0 */
 };
 
-/* Least squares of log y on log x. False where fewer than two points, or no two different x, can be used. */
+/* Least squares of log y on log x. False where fewer than two points, or no two different x, can be
+ * used. */
 bool power_law_fit(const double *x, const double *y, size_t n, struct power_law *fit);
 
 /* Do the points lie on the fitted curve? Their errors come from the same windows of text and move
@@ -22,11 +23,11 @@ struct power_law_test {
     double p; /* of the residual that is farthest off, for its error: Student's t with windows - 1
                * degrees of freedom, two-sided, times the number of residuals that are looked at
                * (Bonferroni) */
-    size_t worst;          /* that point */
+    size_t worst;           /* that point */
     double residual, error; /* its y over the curve's, less 1; standard error */
-    double visible;        /* the residual that would just be seen at `level` */
-    double exponent_error; /* standard error of the exponent, over windows */
-    double exponent_p;     /* of an exponent of 1, two-sided */
+    double visible;         /* the residual that would just be seen at `level` */
+    double exponent_error;  /* standard error of the exponent, over windows */
+    double exponent_p;      /* of an exponent of 1, two-sided */
 };
 
 /* y[windows][n]: what each window says of the points; their means are fitted as above. False

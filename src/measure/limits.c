@@ -23,7 +23,9 @@ int limits_array_open(struct limits_array *a, size_t bytes, struct err *e) {
     enum { LARGE = 2 << 20 };
     a->n = bytes / sizeof *a->x;
     a->x = aligned_alloc(LARGE, (bytes + LARGE - 1) / LARGE * LARGE);
-    if (!a->x) return err_set(e, ERR_FAILED, "out of memory for %zu bytes to measure the read bandwidth on", bytes);
+    if (!a->x)
+        return err_set(e, ERR_FAILED,
+                       "out of memory for %zu bytes to measure the read bandwidth on", bytes);
     memory_large_pages(a->x, bytes); /* the limit is memory's, not that of looking up addresses */
     threads_ranges(a->n, fill, a->x);
     return OK;
@@ -38,7 +40,7 @@ struct job {
     const struct limits_array *a;
     const struct kernels *k;
     size_t rounds;
-    bool many; /* streams to read in */
+    bool many;            /* streams to read in */
     float volatile *sums; /* [threads] where results go, so that they are results */
 };
 
@@ -53,7 +55,8 @@ static void multiply_part(void *ctx, size_t begin, size_t end, int thread) {
 }
 
 /* Seconds of the fastest run of fn, of PASSES_MIN or as many as fit in the time. */
-static double fastest(struct job *j, size_t n, void (*fn)(void *ctx, size_t begin, size_t end, int thread), double seconds) {
+static double fastest(struct job *j, size_t n,
+                      void (*fn)(void *ctx, size_t begin, size_t end, int thread), double seconds) {
     double best = 1e9, start = clock_now(), before = start, now;
     for (int i = 0; i < PASSES_MIN || before - start < seconds; i++, before = now) {
         threads_ranges(n, fn, j);
@@ -65,7 +68,8 @@ static double fastest(struct job *j, size_t n, void (*fn)(void *ctx, size_t begi
 
 enum { THREADS_MAX = 1024 };
 
-double limits_read(const struct limits_array *a, const struct kernels *k, int threads, double seconds) {
+double limits_read(const struct limits_array *a, const struct kernels *k, int threads,
+                   double seconds) {
     float sums[THREADS_MAX];
     struct job j = {.a = a, .k = k, .sums = sums};
     int before = threads_count();
@@ -83,7 +87,8 @@ double limits_flops(const struct kernels *k, int threads, double seconds) {
     int before = threads_count();
     threads_set(threads < THREADS_MAX ? threads : THREADS_MAX);
     size_t parts = (size_t)threads_count();
-    /* as many rounds as make a run long beside the start of the threads, and short enough for many runs */
+    /* as many rounds as make a run long beside the start of the threads, and short enough for many
+     * runs */
     while (fastest(&j, parts, multiply_part, 0) < seconds / SLICES) j.rounds *= 2;
     double best = fastest(&j, parts, multiply_part, seconds);
     threads_set(before);
@@ -91,7 +96,8 @@ double limits_flops(const struct kernels *k, int threads, double seconds) {
 }
 
 struct limits limits_larger(struct limits a, struct limits b) {
-    return (struct limits){a.read_bytes_per_s > b.read_bytes_per_s ? a.read_bytes_per_s : b.read_bytes_per_s,
+    return (struct limits){a.read_bytes_per_s > b.read_bytes_per_s ? a.read_bytes_per_s
+                                                                   : b.read_bytes_per_s,
                            a.flops_per_s > b.flops_per_s ? a.flops_per_s : b.flops_per_s};
 }
 

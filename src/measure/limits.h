@@ -1,5 +1,6 @@
-/* The two limits of a machine that decoding and prefill run into: bytes read from memory, and multiply-adds (the roofline of Williams, Waterman and
- * Patterson 2009). Measured here and now, with as many threads as the work that is held against them. */
+/* The two limits of a machine that decoding and prefill run into: bytes read from memory, and
+ * multiply-adds (the roofline of Williams, Waterman and Patterson 2009). Measured here and now,
+ * with as many threads as the work that is held against them. */
 #ifndef LOOKAT_MEASURE_LIMITS_H
 #define LOOKAT_MEASURE_LIMITS_H
 
@@ -11,7 +12,8 @@ struct limits {
     double flops_per_s;      /* float32 additions and multiplications, in registers */
 };
 
-/* Bytes of the array that `read_bytes_per_s` is measured on: 512 MB, or an eighth of this machine's memory where that is less. */
+/* Bytes of the array that `read_bytes_per_s` is measured on: 512 MB, or an eighth of this machine's
+ * memory where that is less. */
 size_t limits_array_bytes(void);
 
 /* Memory to read from. */
@@ -20,14 +22,16 @@ struct limits_array {
     size_t n;
 };
 
-/* Allocates the array, in large pages where the system has them, and writes to all of it, so that every page is there. bytes >= 64. ERR_FAILED without
- * memory. */
+/* Allocates the array, in large pages where the system has them, and writes to all of it, so that
+ * every page is there. bytes >= 64. ERR_FAILED without memory. */
 int limits_array_open(struct limits_array *a, size_t bytes, struct err *e);
 void limits_array_close(struct limits_array *a);
 
-/* Each the best of several passes in about `seconds`, with `threads` threads: the array read through by k->read_sum in the faster way, bytes per second; and
- * k->multiply_add, operations per second. */
-double limits_read(const struct limits_array *a, const struct kernels *k, int threads, double seconds);
+/* Each the best of several passes in about `seconds`, with `threads` threads: the array read
+ * through by k->read_sum in the faster way, bytes per second; and k->multiply_add, operations per
+ * second. */
+double limits_read(const struct limits_array *a, const struct kernels *k, int threads,
+                   double seconds);
 double limits_flops(const struct kernels *k, int threads, double seconds);
 
 /* The larger of each. */

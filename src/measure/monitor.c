@@ -16,10 +16,11 @@ struct probe_target {
     size_t n_head;
 };
 
-static void keep(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q, const float *scores, const float *probs,
-                 const float *out) {
+static void keep(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q,
+                 const float *scores, const float *probs, const float *out) {
     const struct probe_target *t = ctx;
-    struct seen *s = &t->seen[query * t->n_head + head]; /* each query and head has a place of its own: no lock */
+    struct seen *s = &t->seen[query * t->n_head +
+                              head]; /* each query and head has a place of its own: no lock */
     (void)layer, (void)q;
     memcpy(s->scores, scores, n_keys * sizeof *scores);
     memcpy(s->probs, probs, n_keys * sizeof *probs);
@@ -27,7 +28,8 @@ static void keep(void *ctx, size_t layer, size_t head, size_t query, size_t n_ke
     s->n_keys = n_keys;
 }
 
-static void ask(struct monitor *m, const struct attn *a, size_t layer, size_t n, float *out, struct seen *seen) {
+static void ask(struct monitor *m, const struct attn *a, size_t layer, size_t n, float *out,
+                struct seen *seen) {
     struct probe_target target = {seen, a->shape.n_head};
     struct attn_probe probe = {&target, keep};
     struct attn_counters unused = {0};
@@ -60,15 +62,19 @@ static void catch_up(struct monitor *m, uint32_t seq, uint32_t pos) {
     if (length[0] < pos) attn_copy(&m->base, m->state[seq], m->state[0], pos);
 }
 
-static void on_layer(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v,
-                     size_t stride) {
+static void on_layer(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q,
+                     const float *k, const float *v, size_t stride) {
     struct monitor *m = ctx;
     size_t n_items = 0;
     for (size_t i = 0, run; i < n; i += run) {
         for (run = 1; i + run < n && rows[i + run].seq == rows[i].seq; run++) {}
         if (layer == 0) catch_up(m, rows[i].seq, rows[i].pos);
-        attn_append(&m->base, m->state[rows[i].seq], layer, rows[i].pos, run, k + i * stride, v + i * stride, stride);
-        m->items[n_items++] = (struct attn_query){.state = m->state[rows[i].seq], .pos = rows[i].pos, .n = run, .q = q + i * stride,
+        attn_append(&m->base, m->state[rows[i].seq], layer, rows[i].pos, run, k + i * stride,
+                    v + i * stride, stride);
+        m->items[n_items++] = (struct attn_query){.state = m->state[rows[i].seq],
+                                                  .pos = rows[i].pos,
+                                                  .n = run,
+                                                  .q = q + i * stride,
                                                   .q_stride = stride};
     }
     if (n_items != n) return; /* a prompt */
@@ -77,14 +83,16 @@ static void on_layer(void *ctx, size_t layer, const struct gpt2_row *rows, size_
     for (size_t i = 0; i < n; i++) m->items[i].state = m->s->state[rows[i].seq];
     ask(m, &m->s->attn, layer, n, m->out + n * m->s->w->config.n_embd, m->seen[1]);
     threads_tasks(slots, compare_slot, m);
-    for (size_t i = 0; i < slots * FIDELITIES; i++) moments_join(&m->layers[layer * FIDELITIES + i % FIDELITIES], &m->slots[i]);
+    for (size_t i = 0; i < slots * FIDELITIES; i++)
+        moments_join(&m->layers[layer * FIDELITIES + i % FIDELITIES], &m->slots[i]);
 }
 
 static bool allocate(struct monitor *m) {
     const struct gpt2_session *s = m->s;
     struct arena *a = &m->arena;
     size_t slots = s->n_seq * m->base.shape.n_head, T = m->base.shape.n_ctx;
-    size_t scratch = attn_scratch_bytes(&m->base, s->threads), other = attn_scratch_bytes(&s->attn, s->threads);
+    size_t scratch = attn_scratch_bytes(&m->base, s->threads),
+           other = attn_scratch_bytes(&s->attn, s->threads);
     m->state = arena_zalloc(a, s->n_seq, sizeof *m->state);
     m->items = arena_alloc(a, s->max_rows, sizeof *m->items);
     m->out = arena_alloc(a, 2 * s->n_seq * s->w->config.n_embd, sizeof *m->out);
@@ -97,7 +105,8 @@ static bool allocate(struct monitor *m) {
         m->seen[side] = arena_alloc(a, slots, sizeof *m->seen[side]);
         float *arrays = arena_alloc(a, slots * 2 * T, sizeof *arrays);
         ok = m->seen[side] && arrays;
-        for (size_t i = 0; ok && i < slots; i++) m->seen[side][i] = (struct seen){arrays + 2 * i * T, arrays + (2 * i + 1) * T, NULL, 0};
+        for (size_t i = 0; ok && i < slots; i++)
+            m->seen[side][i] = (struct seen){arrays + 2 * i * T, arrays + (2 * i + 1) * T, NULL, 0};
     }
     for (size_t i = 0; ok && i < s->n_seq; i++) {
         m->state[i] = arena_alloc(a, attn_state_bytes(&m->base), 1);
@@ -113,7 +122,8 @@ int monitor_open(struct monitor *m, struct gpt2_session *s, struct err *e) {
     if (rc) return rc;
     if (!allocate(m)) {
         monitor_close(m);
-        return err_set(e, ERR_FAILED, "out of memory for the FP16 shadow of %zu sequences", s->n_seq);
+        return err_set(e, ERR_FAILED, "out of memory for the FP16 shadow of %zu sequences",
+                       s->n_seq);
     }
     m->observer = (struct gpt2_observer){m, on_layer};
     s->observer = &m->observer;

@@ -5,7 +5,8 @@
 
 #include "base/threads.h"
 
-/* What a backend answered: for each slot, query * H + head, the scores and probabilities of its keys, and its output. */
+/* What a backend answered: for each slot, query * H + head, the scores and probabilities of its
+ * keys, and its output. */
 struct answers {
     float *scores, *probs; /* [slots][T], T the window */
     float *out;            /* [rows][H][D] */
@@ -16,14 +17,15 @@ struct shadow {
     struct gpt2_session *baseline;
     struct gpt2_observer observer;
     bool decode;
-    struct attn *attn;   /* [n_runs] */
-    void **state;        /* [n_runs] the baseline's too: its session's may have moved on from what a query saw */
-    void *scratch;       /* of attend */
+    struct attn *attn; /* [n_runs] */
+    void **state;  /* [n_runs] the baseline's too: its session's may have moved on from what a query
+                      saw */
+    void *scratch; /* of attend */
     struct answers base, other;
-    float *base_rank;    /* [slots][T] */
-    float *rank;         /* [threads][T] */
-    uint64_t *work;      /* [threads][2T] of the ranks */
-    double *fidelity;    /* [slots][FIDELITIES] */
+    float *base_rank;                       /* [slots][T] */
+    float *rank;                            /* [threads][T] */
+    uint64_t *work;                         /* [threads][2T] of the ranks */
+    double *fidelity;                       /* [slots][FIDELITIES] */
     struct comparison_chunk *const *chunks; /* [n_runs] */
     size_t layer, first; /* of the batch at work: its layer, and the position of its first query */
     bool *bad;           /* [rows] of the queries compared: the baseline's own numbers are none */
@@ -33,7 +35,8 @@ struct shadow {
 
 static size_t head_count(const struct shadow *s) { return s->c->w->config.n_head; }
 
-static bool allocate_answers(struct answers *n, size_t rows, const struct gpt2_config *g, size_t window, struct arena *a) {
+static bool allocate_answers(struct answers *n, size_t rows, const struct gpt2_config *g,
+                             size_t window, struct arena *a) {
     n->scores = arena_alloc(a, rows * g->n_head * window, sizeof *n->scores);
     n->probs = arena_alloc(a, rows * g->n_head * window, sizeof *n->probs);
     n->out = arena_alloc(a, rows * g->n_embd, sizeof *n->out);
@@ -50,7 +53,8 @@ static int open_backends(struct shadow *s, const float *center, struct arena *a,
         if (rc) return rc;
         s->attn[r].center = center;
         s->state[r] = arena_alloc(a, attn_state_bytes(&s->attn[r]), 1);
-        if (!s->state[r]) return err_set(e, ERR_FAILED, "out of memory for a shadow of %zu tokens", c->window);
+        if (!s->state[r])
+            return err_set(e, ERR_FAILED, "out of memory for a shadow of %zu tokens", c->window);
         size_t bytes = attn_scratch_bytes(&s->attn[r], threads_count());
         if (bytes > scratch) scratch = bytes;
     }
@@ -58,11 +62,14 @@ static int open_backends(struct shadow *s, const float *center, struct arena *a,
     return s->scratch ? OK : err_set(e, ERR_FAILED, "out of memory for the shadows");
 }
 
-static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v, size_t stride);
+static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q,
+                    const float *k, const float *v, size_t stride);
 
-int shadow_open(struct shadow **out, const struct comparison *c, struct gpt2_session *baseline, bool decode, struct arena *a, struct err *e) {
+int shadow_open(struct shadow **out, const struct comparison *c, struct gpt2_session *baseline,
+                bool decode, struct arena *a, struct err *e) {
     const struct gpt2_config *g = &c->w->config;
-    size_t rows = baseline->max_rows, slots = rows * g->n_head, T = c->window, threads = (size_t)threads_count();
+    size_t rows = baseline->max_rows, slots = rows * g->n_head, T = c->window,
+           threads = (size_t)threads_count();
     struct shadow *s = arena_zalloc(a, 1, sizeof *s);
     *out = s;
     if (!s) return err_set(e, ERR_FAILED, "out of memory for the shadows");
@@ -80,7 +87,9 @@ int shadow_open(struct shadow **out, const struct comparison *c, struct gpt2_ses
     if (!s->attn || !s->state || !s->base_rank || !s->rank || !s->work || !s->bad || !s->fidelity ||
         !center || !allocate_answers(&s->base, rows, g, T, a) ||
         !allocate_answers(&s->other, rows, g, T, a))
-        return err_set(e, ERR_FAILED, "out of memory to compare %zu queries of %zu heads over %zu keys", rows, g->n_head, T);
+        return err_set(e, ERR_FAILED,
+                       "out of memory to compare %zu queries of %zu heads over %zu keys", rows,
+                       g->n_head, T);
     gpt2_key_constants(c->w, c->k, center);
     s->observer = (struct gpt2_observer){s, observe};
     baseline->observer = &s->observer;
@@ -104,7 +113,8 @@ void shadow_begin(struct shadow *s, struct comparison_chunk *const *chunks) {
 
 /* ---- one batch of one layer ---- */
 
-/* Queries of a batch, and their keys and values: rows of [H][D], `stride` floats apart. k NULL: they are stored already. */
+/* Queries of a batch, and their keys and values: rows of [H][D], `stride` floats apart. k NULL:
+ * they are stored already. */
 struct queries {
     size_t pos, n, stride;
     const float *q, *k, *v;
@@ -115,8 +125,8 @@ struct keeper {
     const struct answers *to;
 };
 
-static void keep(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q, const float *scores, const float *probs,
-                 const float *out) {
+static void keep(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q,
+                 const float *scores, const float *probs, const float *out) {
     const struct keeper *k = ctx;
     size_t at = (query * head_count(k->s) + head) * k->s->c->window;
     (void)layer, (void)q, (void)out; /* out is in its place */
@@ -124,11 +134,20 @@ static void keep(void *ctx, size_t layer, size_t head, size_t query, size_t n_ke
     memcpy(k->to->probs + at, probs, n_keys * sizeof *probs);
 }
 
-static void ask(struct shadow *s, size_t run, const struct queries *q, struct answers *to, bool probed, struct attn_counters *counters) {
+static void ask(struct shadow *s, size_t run, const struct queries *q, struct answers *to,
+                bool probed, struct attn_counters *counters) {
     struct keeper keeper = {s, to};
     struct attn_probe probe = {&keeper, keep};
-    struct attn_query item = {.state = s->state[run], .pos = q->pos, .n = q->n, .k = q->k, .v = q->v, .q = q->q, .out = to->out,
-                              .kv_stride = q->stride, .q_stride = q->stride, .out_stride = s->c->w->config.n_embd};
+    struct attn_query item = {.state = s->state[run],
+                              .pos = q->pos,
+                              .n = q->n,
+                              .k = q->k,
+                              .v = q->v,
+                              .q = q->q,
+                              .out = to->out,
+                              .kv_stride = q->stride,
+                              .q_stride = q->stride,
+                              .out_stride = s->c->w->config.n_embd};
     attn_attend(&s->attn[run], s->layer, &item, 1, s->scratch, counters, probed ? &probe : NULL);
 }
 
@@ -136,12 +155,14 @@ static void ask(struct shadow *s, size_t run, const struct queries *q, struct an
 static void rank_slot(void *ctx, size_t slot, int thread) {
     const struct shadow *s = ctx;
     size_t T = s->c->window, n_keys = s->first + slot / head_count(s) + 1;
-    fidelity_ranks(s->base.scores + slot * T, n_keys, s->base_rank + slot * T, s->work + (size_t)thread * 2 * T);
+    fidelity_ranks(s->base.scores + slot * T, n_keys, s->base_rank + slot * T,
+                   s->work + (size_t)thread * 2 * T);
 }
 
 static void compare_slot(void *ctx, size_t slot, int thread) {
     const struct shadow *s = ctx;
-    size_t T = s->c->window, n_keys = s->first + slot / head_count(s) + 1, D = s->c->w->config.n_embd / head_count(s);
+    size_t T = s->c->window, n_keys = s->first + slot / head_count(s) + 1,
+           D = s->c->w->config.n_embd / head_count(s);
     const float *scores = s->other.scores + slot * T;
     float *rank = s->rank + (size_t)thread * T;
     double *f = s->fidelity + slot * FIDELITIES;
@@ -163,11 +184,13 @@ static void add_up(const struct shadow *s, size_t slots, struct moments *sums) {
 }
 
 static void compare(struct shadow *s, const struct queries *q) {
-    static const double exact[FIDELITIES] = {[FIDELITY_COSINE] = 1, [FIDELITY_KL] = 0, [FIDELITY_SPEARMAN] = 1, [FIDELITY_TOP5] = 1};
+    static const double exact[FIDELITIES] = {
+        [FIDELITY_COSINE] = 1, [FIDELITY_KL] = 0, [FIDELITY_SPEARMAN] = 1, [FIDELITY_TOP5] = 1};
     struct attn_counters ignored = {0};
     size_t slots = q->n * head_count(s);
     s->first = q->pos;
-    for (size_t slot = 0; slot < slots; slot++) memcpy(s->fidelity + slot * FIDELITIES, exact, sizeof exact);
+    for (size_t slot = 0; slot < slots; slot++)
+        memcpy(s->fidelity + slot * FIDELITIES, exact, sizeof exact);
     add_up(s, slots, s->chunks[0]->shadow);
     if (s->c->n_runs == 1) return;
     ask(s, 0, q, &s->base, true, &ignored);
@@ -180,7 +203,8 @@ static void compare(struct shadow *s, const struct queries *q) {
 }
 
 static void store(struct shadow *s, const struct queries *q) {
-    for (size_t r = 0; r < s->c->n_runs; r++) attn_append(&s->attn[r], s->state[r], s->layer, q->pos, q->n, q->k, q->v, q->stride);
+    for (size_t r = 0; r < s->c->n_runs; r++)
+        attn_append(&s->attn[r], s->state[r], s->layer, q->pos, q->n, q->k, q->v, q->stride);
 }
 
 /* A batch of one row is a token decoded: what the backends store and read for it is counted. */
@@ -194,14 +218,16 @@ static void decode(struct shadow *s, const struct queries *q) {
 }
 
 /* Queries of the second half of the window are compared, in the layers asked for. */
-static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v, size_t stride) {
+static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q,
+                    const float *k, const float *v, size_t stride) {
     struct shadow *s = ctx;
     struct queries all = {rows[0].pos, n, stride, q, k, v};
     size_t half = s->c->window / 2, skip = all.pos < half ? half - all.pos : 0;
     s->layer = layer;
     if (layer < s->c->first_layer || layer > s->c->last_layer || skip > n) skip = n;
     struct queries before = {all.pos, skip, stride, q, k, v};
-    struct queries rest = {all.pos + skip, n - skip, stride, q + skip * stride, k + skip * stride, v + skip * stride};
+    struct queries rest = {all.pos + skip,    n - skip,          stride,
+                           q + skip * stride, k + skip * stride, v + skip * stride};
     if (s->c->n_runs == 1) {
         /* nobody to store for */
     } else if (s->decode && n == 1) {

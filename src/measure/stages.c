@@ -22,13 +22,20 @@ void stages_measure(struct gpt2_session *s, size_t depth, double seconds, double
     struct rng rng;
     rng_seed(&rng, 0, 0);
     for (size_t i = 0; i < C; i++) s->qkv[i] = (float)rng_normal(&rng);
-    struct attn_query query = {.state = s->state[0], .pos = depth - 1, .n = 1, .q = s->qkv, .out = s->norm, .q_stride = C, .out_stride = C};
+    struct attn_query query = {.state = s->state[0],
+                               .pos = depth - 1,
+                               .n = 1,
+                               .q = s->qkv,
+                               .out = s->norm,
+                               .q_stride = C,
+                               .out_stride = C};
     struct attn_counters unused = {0};
     int threads = threads_count();
     threads_set(1);
     s->attn.stage_s = spent;
     for (double start = clock_now(); !passes || clock_now() - start < seconds; passes++)
-        for (size_t l = 0; l < L; l++) attn_attend(&s->attn, l, &query, 1, s->scratch, &unused, NULL);
+        for (size_t l = 0; l < L; l++)
+            attn_attend(&s->attn, l, &query, 1, s->scratch, &unused, NULL);
     s->attn.stage_s = NULL;
     threads_set(threads);
     for (int i = 0; i < ATTN_STAGES; i++) {

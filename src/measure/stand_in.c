@@ -19,33 +19,45 @@ static const struct codebook *find(const struct book *b, const struct codec *c) 
 static void add_codec(struct book *b, const struct book *own, struct codec *c) {
     struct err unread;
     bool coded = strcmp(c->ops->name, "lookat") == 0 || strcmp(c->ops->name, "pq") == 0;
-    if (!coded || c->ops->check(c, b->head_dim, &unread) || find(b, c) || b->n == BOOK_SETTINGS) return;
+    if (!coded || c->ops->check(c, b->head_dim, &unread) || find(b, c) || b->n == BOOK_SETTINGS)
+        return;
     const struct codebook *known = own ? find(own, c) : NULL;
     bool uneven = c->o.bytes != 0, learned = c->o.learned || uneven || c->for_values;
-    b->books[b->n++] =
-        known ? *known
-              : (struct codebook){.m = uneven ? c->o.bytes : c->o.m, .k = c->o.k, .learned = learned, .uneven = uneven, .values = c->for_values};
+    b->books[b->n++] = known ? *known
+                             : (struct codebook){.m = uneven ? c->o.bytes : c->o.m,
+                                                 .k = c->o.k,
+                                                 .learned = learned,
+                                                 .uneven = uneven,
+                                                 .values = c->for_values};
 }
 
-static int add_spec(struct book *b, const struct book *own, const char *spec, struct arena *a, struct err *e) {
-    struct codec *keys = arena_alloc(a, b->n_layer, sizeof *keys), *values = arena_alloc(a, b->n_layer, sizeof *values);
+static int add_spec(struct book *b, const struct book *own, const char *spec, struct arena *a,
+                    struct err *e) {
+    struct codec *keys = arena_alloc(a, b->n_layer, sizeof *keys),
+                 *values = arena_alloc(a, b->n_layer, sizeof *values);
     struct err unread;
     if (!keys || !values) return err_set(e, ERR_FAILED, "out of memory");
     if (spec_parse(spec, b->n_layer, keys, values, &unread)) return OK;
-    for (size_t l = 0; l < b->n_layer; l++) add_codec(b, own, &keys[l]), add_codec(b, own, &values[l]);
+    for (size_t l = 0; l < b->n_layer; l++)
+        add_codec(b, own, &keys[l]), add_codec(b, own, &values[l]);
     return OK;
 }
 
-/* Such centroids as a learned setting of about equal widths whose transform is the identity: it costs what a learned one costs. */
-static int dress(struct codebook *c, const uint16_t *centroids, const struct key_sample *s, struct arena *a, struct err *e) {
+/* Such centroids as a learned setting of about equal widths whose transform is the identity: it
+ * costs what a learned one costs. */
+static int dress(struct codebook *c, const uint16_t *centroids, const struct key_sample *s,
+                 struct arena *a, struct err *e) {
     size_t D = s->head_dim, heads = s->n_layer * s->n_head, n = codebook_codes(c);
-    uint16_t *identity = arena_zalloc(a, D * D, sizeof *identity), *mean = arena_zalloc(a, D, sizeof *mean);
+    uint16_t *identity = arena_zalloc(a, D * D, sizeof *identity),
+             *mean = arena_zalloc(a, D, sizeof *mean);
     struct quantiser *z = arena_zalloc(a, heads, sizeof *z);
     struct quantiser_stage *stages = arena_zalloc(a, heads * n, sizeof *stages);
-    if (!identity || !mean || !z || !stages) return err_set(e, ERR_FAILED, "out of memory for codebooks");
+    if (!identity || !mean || !z || !stages)
+        return err_set(e, ERR_FAILED, "out of memory for codebooks");
     for (size_t d = 0; d < D; d++) identity[d * D + d] = f32_to_f16(1);
     for (size_t h = 0; h < heads; h++, stages += n) {
-        z[h] = (struct quantiser){.dim = D, .k = c->k, .n = n, .inverse = identity, .mean = mean, .stages = stages};
+        z[h] = (struct quantiser){
+            .dim = D, .k = c->k, .n = n, .inverse = identity, .mean = mean, .stages = stages};
         for (size_t j = 0; j < n; j++) {
             size_t at = D * j / n, width = D * (j + 1) / n - at;
             stages[j] = (struct quantiser_stage){.at = at, .width = width, .centroids = centroids};
@@ -63,13 +75,15 @@ static int make(struct codebook *c, const struct key_sample *s, struct arena *a,
     if (!to) return err_set(e, ERR_FAILED, "out of memory for codebooks");
     for (size_t h = 0; h < heads; h++)
         for (size_t d = 0; d < D; d++)
-            for (size_t i = 0; i < c->k; i++) to[(h * D + d) * c->k + i] = s->keys[(h * s->n + i % s->n) * D + d];
+            for (size_t i = 0; i < c->k; i++)
+                to[(h * D + d) * c->k + i] = s->keys[(h * s->n + i % s->n) * D + d];
     if (c->learned) return dress(c, to, s, a, e);
     c->centroids = to;
     return OK;
 }
 
-static int sample(struct key_sample *s, const struct gpt2_weights *w, const struct kernels *k, struct arena *a, struct err *e) {
+static int sample(struct key_sample *s, const struct gpt2_weights *w, const struct kernels *k,
+                  struct arena *a, struct err *e) {
     int32_t ids[TOKENS];
     size_t n = TOKENS < w->config.n_ctx ? TOKENS : w->config.n_ctx, run;
     struct rng rng;
@@ -79,12 +93,16 @@ static int sample(struct key_sample *s, const struct gpt2_weights *w, const stru
     return key_sample_collect(s, w, k, &text, 1, n, n, 0, SAMPLE_PLAIN, a, &run, NULL, NULL, e);
 }
 
-int stand_in_book(struct book *b, size_t *made, const struct book *own, const struct gpt2_weights *w, const struct kernels *k,
-                  const char *const *specs, size_t n_specs, struct err *e) {
+int stand_in_book(struct book *b, size_t *made, const struct book *own,
+                  const struct gpt2_weights *w, const struct kernels *k, const char *const *specs,
+                  size_t n_specs, struct err *e) {
     const struct gpt2_config *c = &w->config;
     struct key_sample s;
     struct arena a = {0};
-    *b = (struct book){.path = "codebooks for the benchmark", .n_layer = c->n_layer, .n_head = c->n_head, .head_dim = c->n_embd / c->n_head};
+    *b = (struct book){.path = "codebooks for the benchmark",
+                       .n_layer = c->n_layer,
+                       .n_head = c->n_head,
+                       .head_dim = c->n_embd / c->n_head};
     *made = 0;
     b->books = arena_zalloc(&b->arena, BOOK_SETTINGS, sizeof *b->books);
     int rc = b->books ? OK : err_set(e, ERR_FAILED, "out of memory");

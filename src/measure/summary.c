@@ -3,7 +3,9 @@
 
 #include "measure/comparison.h"
 
-static bool belongs(const struct comparison_chunk *k, size_t text) { return text == SIZE_MAX || k->text == text; }
+static bool belongs(const struct comparison_chunk *k, size_t text) {
+    return text == SIZE_MAX || k->text == text;
+}
 
 static void add_forced(const struct comparison_chunk *base, const struct comparison_chunk *k,
                        struct comparison_summary *s, float *klds) {
@@ -84,10 +86,12 @@ static void add_timing(const struct comparison_chunk *k, struct comparison_summa
         s->attention_ms_most = scale * t->most;
 }
 
-int comparison_summarise(const struct comparison *c, size_t run, size_t text, struct arena *a, struct comparison_summary *s, struct err *e) {
+int comparison_summarise(const struct comparison *c, size_t run, size_t text, struct arena *a,
+                         struct comparison_summary *s, struct err *e) {
     size_t L = c->w->config.n_layer, H = c->w->config.n_head, tokens = 0;
     const struct comparison_run *r = &c->runs[run], *base = &c->runs[0];
-    for (size_t i = 0; i < r->n_chunks; i++) tokens += belongs(&r->chunks[i], text) ? r->chunks[i].n : 0;
+    for (size_t i = 0; i < r->n_chunks; i++)
+        tokens += belongs(&r->chunks[i], text) ? r->chunks[i].n : 0;
     *s = (struct comparison_summary){
         .layers = arena_zalloc(a, L * FIDELITIES, sizeof *s->layers),
         .heads = arena_zalloc(a, L * H * FIDELITIES, sizeof *s->heads),

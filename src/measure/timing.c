@@ -35,7 +35,7 @@ int timing_measure(const struct timed *runs, size_t n_runs, size_t window, size_
     struct arena a = {0};
     size_t C = s->n_head * s->head_dim;
     float *q = arena_alloc(&a, 2 * C, sizeof *q);
-    double (*seconds)[TIMING_REPEATS] = arena_alloc(&a, n_runs, sizeof *seconds);
+    double(*seconds)[TIMING_REPEATS] = arena_alloc(&a, n_runs, sizeof *seconds);
     struct rng rng;
     rng_seed(&rng, 0, 0);
     if (q && seconds) {

@@ -19,8 +19,8 @@ struct run {
     struct generation_stats *stats;
     size_t n_vocab, n_tokens; /* rows; those of them that may be chosen */
     struct sampler sampler;
-    struct sample *samples;       /* [n_samples] */
-    float *logits;                /* [rows][V], rows = max(n_samples, 1) or the batch of an echoed prompt */
+    struct sample *samples; /* [n_samples] */
+    float *logits; /* [rows][V], rows = max(n_samples, 1) or the batch of an echoed prompt */
     struct candidate *top, *work; /* [V] each */
     struct gpt2_row *rows;        /* [n_samples] */
     struct arena arena;
@@ -48,11 +48,14 @@ static int run_init(struct run *r, const int32_t *prompt, size_t n, struct err *
         memcpy(x->history, prompt, n * sizeof *prompt);
         x->n_history = n;
     }
-    return ok ? OK : err_set(e, ERR_FAILED, "out of memory for %u samples of %zu tokens", r->p->n_samples, n + r->p->limit);
+    return ok ? OK
+              : err_set(e, ERR_FAILED, "out of memory for %u samples of %zu tokens",
+                        r->p->n_samples, n + r->p->limit);
 }
 
 /* Reports token id, chosen or given after `logits` (NULL: it is the first, nothing foretold it). */
-static int report(struct run *r, uint32_t sample, bool prompt, int32_t id, const float *logits, struct err *e) {
+static int report(struct run *r, uint32_t sample, bool prompt, int32_t id, const float *logits,
+                  struct err *e) {
     struct generation_step step = {.sample = sample, .prompt = prompt, .id = id};
     if (r->p->logprobs && logits) {
         step.n_top = r->p->n_top < r->n_tokens ? r->p->n_top : r->n_tokens;
@@ -64,7 +67,8 @@ static int report(struct run *r, uint32_t sample, bool prompt, int32_t id, const
     return r->events->step(r->events->ctx, &step, e);
 }
 
-/* Prefills and reports each token with the probability the model gave it; leaves the last logits in r->logits[0]. */
+/* Prefills and reports each token with the probability the model gave it; leaves the last logits in
+ * r->logits[0]. */
 static int prefill_echoed(struct run *r, const int32_t *prompt, size_t n, struct err *e) {
     size_t batch = ECHO_ROWS < r->s->max_rows ? ECHO_ROWS : r->s->max_rows;
     int rc = report(r, 0, true, prompt[0], NULL, e);
@@ -73,14 +77,16 @@ static int prefill_echoed(struct run *r, const int32_t *prompt, size_t n, struct
         size_t take = n - done < batch ? n - done : batch;
         if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
         for (size_t i = 0; i < take; i++)
-            rows[i] = (struct gpt2_row){.pos = (uint32_t)(done + i), .token = prompt[done + i], .logits = true};
+            rows[i] = (struct gpt2_row){
+                .pos = (uint32_t)(done + i), .token = prompt[done + i], .logits = true};
         rc = gpt2_forward(r->s, rows, take, r->logits, e);
         for (size_t i = 0; i < take && !rc; i++)
             rc = gpt2_check_logits(r->s, &rows[i], r->logits + i * r->n_vocab, e);
         for (size_t i = 0; i < take && !rc && done + i + 1 < n; i++)
             rc = report(r, 0, true, prompt[done + i + 1], r->logits + i * r->n_vocab, e);
         done += take;
-        if (done == n) memmove(r->logits, r->logits + (take - 1) * r->n_vocab, r->n_vocab * sizeof(float));
+        if (done == n)
+            memmove(r->logits, r->logits + (take - 1) * r->n_vocab, r->n_vocab * sizeof(float));
         if (r->events->prefill) r->events->prefill(r->events->ctx, done, n);
     }
     return rc;
@@ -112,7 +118,8 @@ static void stop(struct run *r, uint32_t i, enum generation_stop why) {
     r->events->stopped(r->events->ctx, i, why);
 }
 
-/* Chooses a token for each sample that goes on, and sets out their rows of the next batch; returns how many, or -1 on an error. */
+/* Chooses a token for each sample that goes on, and sets out their rows of the next batch; returns
+ * how many, or -1 on an error. */
 static long choose(struct run *r, size_t produced, struct err *e) {
     size_t n_rows = 0, at = 0;
     for (uint32_t i = 0; i < r->p->n_samples; i++) {
@@ -135,7 +142,8 @@ static long choose(struct run *r, size_t produced, struct err *e) {
             stop(r, i, STOP_LENGTH);
             continue;
         }
-        r->rows[n_rows++] = (struct gpt2_row){.seq = i, .pos = (uint32_t)x->n_history - 1, .token = id, .logits = true};
+        r->rows[n_rows++] = (struct gpt2_row){
+            .seq = i, .pos = (uint32_t)x->n_history - 1, .token = id, .logits = true};
     }
     return (long)n_rows;
 }
@@ -153,9 +161,11 @@ static int decode(struct run *r, struct err *e) {
     return OK;
 }
 
-int generation_run(struct gpt2_session *s, const int32_t *prompt, size_t n, const struct generation_params *p,
-                   const struct generation_events *events, struct generation_stats *stats, struct err *e) {
-    struct run r = {.s = s, .p = p, .events = events, .stats = stats, .n_vocab = s->w->config.n_vocab};
+int generation_run(struct gpt2_session *s, const int32_t *prompt, size_t n,
+                   const struct generation_params *p, const struct generation_events *events,
+                   struct generation_stats *stats, struct err *e) {
+    struct run r = {
+        .s = s, .p = p, .events = events, .stats = stats, .n_vocab = s->w->config.n_vocab};
     *stats = (struct generation_stats){.prompt_tokens = n};
     for (size_t i = 0; i < r.n_vocab; i++) r.n_tokens += !p->sampler.never || !p->sampler.never[i];
     double start = clock_now();

@@ -13,7 +13,8 @@
 static size_t work_bytes(const struct gpt2_weights *w, const struct kernels *k, size_t n) {
     size_t most = matrix_work_bytes(k, &w->head, n);
     for (size_t l = 0; l < w->config.n_layer; l++) {
-        const struct matrix *all[] = {&w->layers[l].qkv, &w->layers[l].proj, &w->layers[l].fc, &w->layers[l].fcproj};
+        const struct matrix *all[] = {&w->layers[l].qkv, &w->layers[l].proj, &w->layers[l].fc,
+                                      &w->layers[l].fcproj};
         for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
             size_t bytes = matrix_work_bytes(k, all[i], n);
             most = bytes > most ? bytes : most;
@@ -22,12 +23,17 @@ static size_t work_bytes(const struct gpt2_weights *w, const struct kernels *k, 
     return most;
 }
 
-int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, const struct kernels *k, const char *attn,
-                      const struct book *book, size_t n_seq, size_t n_ctx, size_t max_rows, struct err *e) {
+int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, const struct kernels *k,
+                      const char *attn, const struct book *book, size_t n_seq, size_t n_ctx,
+                      size_t max_rows, struct err *e) {
     const struct gpt2_config *c = &w->config;
-    *s = (struct gpt2_session){.w = w, .k = k, .n_seq = n_seq, .max_rows = max_rows, .threads = threads_count()};
+    *s = (struct gpt2_session){
+        .w = w, .k = k, .n_seq = n_seq, .max_rows = max_rows, .threads = threads_count()};
     if (n_ctx < 1 || n_ctx > c->n_ctx)
-        return err_set(e, ERR_USAGE, "a context of %zu tokens was asked for; the model has positions for 1 to %zu", n_ctx, c->n_ctx);
+        return err_set(
+            e, ERR_USAGE,
+            "a context of %zu tokens was asked for; the model has positions for 1 to %zu", n_ctx,
+            c->n_ctx);
     struct attn_shape shape = {c->n_layer, c->n_head, c->n_embd / c->n_head, n_ctx};
     int rc = attn_init(&s->attn, &shape, attn, book, k, e);
     if (rc) return rc;
@@ -47,7 +53,8 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, cons
     s->rows = arena_alloc(a, max_rows, sizeof *s->rows);
     s->scratch = arena_alloc(a, attn_scratch_bytes(&s->attn, s->threads), 1);
     s->counters = arena_zalloc(a, c->n_layer, sizeof *s->counters);
-    float *center = attn_wants_center(&s->attn) ? arena_alloc(a, c->n_layer * c->n_embd, sizeof(float)) : NULL;
+    float *center =
+        attn_wants_center(&s->attn) ? arena_alloc(a, c->n_layer * c->n_embd, sizeof(float)) : NULL;
     if (center) gpt2_key_constants(w, k, center);
     s->attn.center = center;
     bool ok = s->state && s->length && s->fault && s->bad && s->x && s->norm && s->qkv &&
@@ -60,7 +67,8 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, cons
     }
     if (ok) return OK;
     gpt2_session_close(s);
-    return err_set(e, ERR_FAILED, "out of memory for %zu sequences of %zu tokens (%zu bytes each)", n_seq, n_ctx, attn_state_bytes(&s->attn));
+    return err_set(e, ERR_FAILED, "out of memory for %zu sequences of %zu tokens (%zu bytes each)",
+                   n_seq, n_ctx, attn_state_bytes(&s->attn));
 }
 
 size_t gpt2_prompt_rows(const struct gpt2_config *c) {
@@ -79,25 +87,38 @@ void gpt2_key_constants(const struct gpt2_weights *w, const struct kernels *k, f
     for (size_t l = 0; l < w->config.n_layer; l++) {
         const struct gpt2_layer *y = &w->layers[l];
         size_t row = matrix_row_bytes(&y->qkv);
-        struct matrix keys = {(const uint8_t *)y->qkv.data + C * row, y->qkv.type, C, C}; /* rows C .. 2C - 1 make k */
-        matrix_apply(k, &(struct matrix_product){&keys, y->qkv_b + C, y->ln1_b, out + l * C, .n = 1, .ldx = C, .ldy = C});
+        struct matrix keys = {(const uint8_t *)y->qkv.data + C * row, y->qkv.type, C,
+                              C}; /* rows C .. 2C - 1 make k */
+        matrix_apply(k, &(struct matrix_product){&keys, y->qkv_b + C, y->ln1_b, out + l * C, .n = 1,
+                                                 .ldx = C, .ldy = C});
     }
 }
 
-static int check_rows(const struct gpt2_session *s, const struct gpt2_row *rows, size_t n, struct err *e) {
-    if (n > s->max_rows) return err_set(e, ERR_USAGE, "a batch of %zu rows; the session was made for %zu", n, s->max_rows);
+static int check_rows(const struct gpt2_session *s, const struct gpt2_row *rows, size_t n,
+                      struct err *e) {
+    if (n > s->max_rows)
+        return err_set(e, ERR_USAGE, "a batch of %zu rows; the session was made for %zu", n,
+                       s->max_rows);
     for (size_t i = 0; i < n; i++) {
         const struct gpt2_row *r = &rows[i];
-        if (r->seq >= s->n_seq) return err_set(e, ERR_USAGE, "sequence %u; the session has %zu", r->seq, s->n_seq);
+        if (r->seq >= s->n_seq)
+            return err_set(e, ERR_USAGE, "sequence %u; the session has %zu", r->seq, s->n_seq);
         bool follows = i > 0 && rows[i - 1].seq == r->seq;
         size_t next = follows ? (size_t)rows[i - 1].pos + 1 : s->length[r->seq];
-        if (r->pos != next) return err_set(e, ERR_USAGE, "sequence %u: position %u; the next one is %zu", r->seq, r->pos, next);
+        if (r->pos != next)
+            return err_set(e, ERR_USAGE, "sequence %u: position %u; the next one is %zu", r->seq,
+                           r->pos, next);
         if (r->pos >= s->attn.shape.n_ctx)
-            return err_set(e, ERR_USAGE, "sequence %u: position %u is beyond the context of %zu tokens", r->seq, r->pos, s->attn.shape.n_ctx);
+            return err_set(e, ERR_USAGE,
+                           "sequence %u: position %u is beyond the context of %zu tokens", r->seq,
+                           r->pos, s->attn.shape.n_ctx);
         if (r->token < 0 || (size_t)r->token >= s->w->config.n_vocab)
-            return err_set(e, ERR_USAGE, "token id %d is outside the vocabulary of %zu", r->token, s->w->config.n_vocab);
+            return err_set(e, ERR_USAGE, "token id %d is outside the vocabulary of %zu", r->token,
+                           s->w->config.n_vocab);
         for (size_t j = 0; !follows && j < i; j++)
-            if (rows[j].seq == r->seq) return err_set(e, ERR_USAGE, "the rows of sequence %u do not stand together", r->seq);
+            if (rows[j].seq == r->seq)
+                return err_set(e, ERR_USAGE, "the rows of sequence %u do not stand together",
+                               r->seq);
     }
     return OK;
 }
@@ -105,15 +126,16 @@ static int check_rows(const struct gpt2_session *s, const struct gpt2_row *rows,
 /* What is done to each row apart. */
 struct rows_job {
     struct gpt2_session *s;
-    const struct gpt2_row *rows;  /* embed_rows */
-    const float *weight, *bias;   /* normalise_rows */
-    const float *found;           /* note_rows: [n][width] */
+    const struct gpt2_row *rows; /* embed_rows */
+    const float *weight, *bias;  /* normalise_rows */
+    const float *found;          /* note_rows: [n][width] */
     size_t width;
     uint32_t stage;
 };
 
 /* Over the threads where that is worth waking them. */
-static void each_row(struct rows_job j, size_t n, void (*fn)(void *ctx, size_t begin, size_t end, int thread)) {
+static void each_row(struct rows_job j, size_t n,
+                     void (*fn)(void *ctx, size_t begin, size_t end, int thread)) {
     enum { FLOATS = 1 << 15 };
     if (n * j.s->w->config.n_embd < FLOATS)
         fn(&j, 0, n, 0);
@@ -167,12 +189,22 @@ static void attention(struct gpt2_session *s, size_t layer, const struct gpt2_ro
     for (size_t i = 0, run; i < n; i += run) {
         for (run = 1; i + run < n && rows[i + run].seq == rows[i].seq; run++) {}
         const float *qkv = s->qkv + i * 3 * C;
-        s->items[n_items++] = (struct attn_query){.state = s->state[rows[i].seq], .pos = rows[i].pos, .n = run, .k = qkv + C, .v = qkv + 2 * C,
-                                                  .q = qkv, .out = s->norm + i * C, .kv_stride = 3 * C, .q_stride = 3 * C, .out_stride = C};
+        s->items[n_items++] = (struct attn_query){.state = s->state[rows[i].seq],
+                                                  .pos = rows[i].pos,
+                                                  .n = run,
+                                                  .k = qkv + C,
+                                                  .v = qkv + 2 * C,
+                                                  .q = qkv,
+                                                  .out = s->norm + i * C,
+                                                  .kv_stride = 3 * C,
+                                                  .q_stride = 3 * C,
+                                                  .out_stride = C};
     }
     attn_attend(&s->attn, layer, s->items, n_items, s->scratch, &s->counters[layer], s->probe);
     s->attention_s += clock_now() - start;
-    if (s->observer) s->observer->layer(s->observer->ctx, layer, rows, n, s->qkv, s->qkv + C, s->qkv + 2 * C, 3 * C);
+    if (s->observer)
+        s->observer->layer(s->observer->ctx, layer, rows, n, s->qkv, s->qkv + C, s->qkv + 2 * C,
+                           3 * C);
 }
 
 /* norm[n][C] = layernorm(x) */
@@ -180,18 +212,23 @@ static void normalise_rows(void *ctx, size_t begin, size_t end, int thread) {
     const struct rows_job *j = ctx;
     size_t C = j->s->w->config.n_embd;
     (void)thread;
-    for (size_t i = begin; i < end; i++) j->s->k->layernorm(j->s->norm + i * C, j->s->x + i * C, j->weight, j->bias, C, j->s->w->config.norm_eps);
+    for (size_t i = begin; i < end; i++)
+        j->s->k->layernorm(j->s->norm + i * C, j->s->x + i * C, j->weight, j->bias, C,
+                           j->s->w->config.norm_eps);
 }
 
 /* y[n][rows] from x[n][cols], both without gaps. */
-static void linear(const struct gpt2_session *s, const struct matrix *w, const float *bias, const float *x, size_t n, float *y,
-                   enum matrix_after after) {
-    matrix_apply(s->k, &(struct matrix_product){w, bias, x, y, n, .ldx = w->cols, .ldy = w->rows, .after = after, .work = s->work});
+static void linear(const struct gpt2_session *s, const struct matrix *w, const float *bias,
+                   const float *x, size_t n, float *y, enum matrix_after after) {
+    matrix_apply(s->k, &(struct matrix_product){w, bias, x, y, n, .ldx = w->cols, .ldy = w->rows,
+                                                .after = after, .work = s->work});
 }
 
-static void layer_forward(struct gpt2_session *s, size_t layer, const struct gpt2_row *rows, size_t n) {
+static void layer_forward(struct gpt2_session *s, size_t layer, const struct gpt2_row *rows,
+                          size_t n) {
     const struct gpt2_layer *w = &s->w->layers[layer];
-    enum matrix_after gelu = s->w->config.activation == GELU_ERF ? MATRIX_GELU_ERF : MATRIX_GELU_TANH;
+    enum matrix_after gelu =
+        s->w->config.activation == GELU_ERF ? MATRIX_GELU_ERF : MATRIX_GELU_TANH;
 
     each_row((struct rows_job){.s = s, .weight = w->ln1_w, .bias = w->ln1_b}, n, normalise_rows);
     linear(s, &w->qkv, w->qkv_b, s->norm, n, s->qkv, MATRIX_SET);
@@ -229,7 +266,8 @@ static void head(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, 
     size_t C = s->w->config.n_embd, wanted = 0;
     for (size_t i = 0; i < n; i++) {
         if (!rows[i].logits) continue;
-        s->k->layernorm(s->norm + wanted * C, s->x + i * C, s->w->lnf_w, s->w->lnf_b, C, s->w->config.norm_eps);
+        s->k->layernorm(s->norm + wanted * C, s->x + i * C, s->w->lnf_w, s->w->lnf_b, C,
+                        s->w->config.norm_eps);
         wanted++;
     }
     if (wanted) linear(s, &s->w->head, NULL, s->norm, wanted, logits, MATRIX_SET);
@@ -243,14 +281,16 @@ static void head(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, 
 }
 
 /* The layers from `first` on, from x. */
-static void layers(struct gpt2_session *s, size_t first, const struct gpt2_row *rows, size_t n, float *logits) {
+static void layers(struct gpt2_session *s, size_t first, const struct gpt2_row *rows, size_t n,
+                   float *logits) {
     for (size_t l = first; l < s->w->config.n_layer; l++) layer_forward(s, l, rows, n);
     keep_faults(s, rows, n);
     head(s, rows, n, logits);
     for (size_t i = 0; i < n; i++) s->length[rows[i].seq] = rows[i].pos + 1;
 }
 
-int gpt2_forward(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, float *logits, struct err *e) {
+int gpt2_forward(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, float *logits,
+                 struct err *e) {
     assert(threads_count() <= s->threads);
     int rc = check_rows(s, rows, n, e);
     if (rc) return rc;
@@ -261,7 +301,8 @@ int gpt2_forward(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, 
     return OK;
 }
 
-int gpt2_forward_from(struct gpt2_session *s, size_t first, const float *x, const struct gpt2_row *rows, size_t n, float *logits, struct err *e) {
+int gpt2_forward_from(struct gpt2_session *s, size_t first, const float *x,
+                      const struct gpt2_row *rows, size_t n, float *logits, struct err *e) {
     assert(threads_count() <= s->threads && first < s->w->config.n_layer);
     int rc = check_rows(s, rows, n, e);
     if (rc) return rc;
@@ -271,12 +312,15 @@ int gpt2_forward_from(struct gpt2_session *s, size_t first, const float *x, cons
     return OK;
 }
 
-int gpt2_prefill(struct gpt2_session *s, uint32_t seq, const int32_t *tokens, size_t n, float *logits, struct err *e) {
+int gpt2_prefill(struct gpt2_session *s, uint32_t seq, const int32_t *tokens, size_t n,
+                 float *logits, struct err *e) {
     for (size_t done = 0; done < n;) {
         if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
         size_t take = n - done < s->max_rows ? n - done : s->max_rows;
         for (size_t i = 0; i < take; i++)
-            s->rows[i] = (struct gpt2_row){.seq = seq, .pos = s->length[seq] + (uint32_t)i, .token = tokens[done + i],
+            s->rows[i] = (struct gpt2_row){.seq = seq,
+                                           .pos = s->length[seq] + (uint32_t)i,
+                                           .token = tokens[done + i],
                                            .logits = logits && done + i + 1 == n};
         int rc = gpt2_forward(s, s->rows, take, logits, e);
         if (rc) return rc;

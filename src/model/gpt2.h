@@ -1,11 +1,14 @@
-/* GPT-2 (Radford et al. 2019): the forward pass over a batch of rows, and the sequences whose keys and values it keeps.
+/* GPT-2 (Radford et al. 2019): the forward pass over a batch of rows, and the sequences whose keys
+ * and values it keeps.
  *
- * A row is one token of one sequence at one position. Prefill is n rows of one sequence; batched decode is one row of each of n sequences;
- * the forward pass does not tell them apart. For a row x of width C, per layer:
+ * A row is one token of one sequence at one position. Prefill is n rows of one sequence; batched
+ * decode is one row of each of n sequences; the forward pass does not tell them apart. For a row x
+ * of width C, per layer:
  *
  *     x += proj(attention(qkv(layernorm1(x))));   x += fcproj(gelu(fc(layernorm2(x))))
  *
- * and at the end logits = head(layernorm_f(x)), where head is the token embedding unless the checkpoint unties it.
+ * and at the end logits = head(layernorm_f(x)), where head is the token embedding unless the
+ * checkpoint unties it.
  *
  * Dimensions: L layers, C width, H heads, D = C / H, F = n_inner, T context, V vocabulary. */
 #ifndef LOOKAT_MODEL_GPT2_H
@@ -16,19 +19,23 @@
 #include "checkpoint/weights.h"
 
 struct gpt2_row {
-    uint32_t seq, pos; /* pos: the number of tokens the sequence has stored, then counting up within a batch */
+    uint32_t seq, pos; /* pos: the number of tokens the sequence has stored, then counting up within
+                          a batch */
     int32_t token;
-    bool logits;       /* are the logits after this token wanted? */
+    bool logits; /* are the logits after this token wanted? */
 };
 
-/* Sees q, k and v of every layer and batch, after they were stored and answered: q, k and v are [n][H][D] of the batch's n rows, their rows `stride`
- * floats apart. It must leave them as they are. */
+/* Sees q, k and v of every layer and batch, after they were stored and answered: q, k and v are
+ * [n][H][D] of the batch's n rows, their rows `stride` floats apart. It must leave them as they
+ * are. */
 struct gpt2_observer {
     void *ctx;
-    void (*layer)(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v, size_t stride);
+    void (*layer)(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q,
+                  const float *k, const float *v, size_t stride);
 };
 
-/* Changes the keys k[n][H][D] and values v of every layer and batch, their rows `stride` floats apart, before they are stored. */
+/* Changes the keys k[n][H][D] and values v of every layer and batch, their rows `stride` floats
+ * apart, before they are stored. */
 struct gpt2_filter {
     void *ctx;
     void (*rows)(void *ctx, size_t layer, float *k, float *v, size_t n, size_t stride);
@@ -52,36 +59,40 @@ struct gpt2_session {
     const struct kernels *k;
     struct attn attn;
     size_t n_seq, max_rows;
-    void **state;      /* [n_seq] attention states */
-    uint32_t *length;  /* [n_seq] tokens stored */
+    void **state;             /* [n_seq] attention states */
+    uint32_t *length;         /* [n_seq] tokens stored */
     struct gpt2_fault *fault; /* [n_seq] */
     uint32_t
         *bad; /* [max_rows] of the batch at work: the stage where a row ceased to be finite, or 0 */
     /* activations of a batch, row-major, n <= max_rows rows */
-    float *x;          /* [n][C] residual stream */
-    float *norm;       /* [n][C] LayerNorm's output, and attention's */
-    float *qkv;        /* [n][3C] */
-    float *hidden;     /* [n][F] */
-    void *work;        /* of matrix products; or NULL */
-    struct attn_query *items; /* [max_rows] */
-    struct gpt2_row *rows;    /* [max_rows] of prefill */
-    void *scratch;     /* of attend */
-    int threads;       /* the most that scratch was made for */
+    float *x;                       /* [n][C] residual stream */
+    float *norm;                    /* [n][C] LayerNorm's output, and attention's */
+    float *qkv;                     /* [n][3C] */
+    float *hidden;                  /* [n][F] */
+    void *work;                     /* of matrix products; or NULL */
+    struct attn_query *items;       /* [max_rows] */
+    struct gpt2_row *rows;          /* [max_rows] of prefill */
+    void *scratch;                  /* of attend */
+    int threads;                    /* the most that scratch was made for */
     struct attn_counters *counters; /* [L] bytes read by attention since the session began */
-    double attention_s;             /* seconds spent storing and attending since the session began */
+    double attention_s; /* seconds spent storing and attending since the session began */
     const struct attn_probe *probe; /* NULL, or what sees every query's scores; set by the owner */
-    const struct gpt2_observer *observer; /* NULL, or what sees every layer's rows; set by the owner */
-    const struct gpt2_filter *filter; /* NULL, or what changes every layer's keys and values; set by the owner */
+    const struct gpt2_observer
+        *observer; /* NULL, or what sees every layer's rows; set by the owner */
+    const struct gpt2_filter
+        *filter; /* NULL, or what changes every layer's keys and values; set by the owner */
     struct arena arena;
 };
 
-/* Prepares n_seq empty sequences of up to n_ctx tokens (at most T) with the attention backend `attn`, for batches of up to max_rows
- * rows, which run with at most as many threads as are set now. The weights and the codebooks (`book` may be NULL) must outlive the session. ERR_USAGE
- * for a bad spec or n_ctx, ERR_FAILED without memory. */
-int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, const struct kernels *k, const char *attn,
-                      const struct book *book, size_t n_seq, size_t n_ctx, size_t max_rows, struct err *e);
-/* Rows of a prompt to run at once: many use the weights better, but each takes (5 C + F) floats of activations; these stay below 7.5 MiB, or are
- * 64 rows. */
+/* Prepares n_seq empty sequences of up to n_ctx tokens (at most T) with the attention backend
+ * `attn`, for batches of up to max_rows rows, which run with at most as many threads as are set
+ * now. The weights and the codebooks (`book` may be NULL) must outlive the session. ERR_USAGE for a
+ * bad spec or n_ctx, ERR_FAILED without memory. */
+int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, const struct kernels *k,
+                      const char *attn, const struct book *book, size_t n_seq, size_t n_ctx,
+                      size_t max_rows, struct err *e);
+/* Rows of a prompt to run at once: many use the weights better, but each takes (5 C + F) floats of
+ * activations; these stay below 7.5 MiB, or are 64 rows. */
 size_t gpt2_prompt_rows(const struct gpt2_config *c);
 void gpt2_session_close(struct gpt2_session *s);
 
@@ -89,10 +100,13 @@ void gpt2_session_close(struct gpt2_session *s);
  * order. logits receives [V] for each row that wants them, in order: NaN from the first row of a
  * sequence on that is not finite (gpt2_fault). ERR_USAGE, with nothing stored, for a token outside
  * the vocabulary, a position that is not the next, or one beyond the context. */
-int gpt2_forward(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, float *logits, struct err *e);
-/* The same from layer `first` on, which x[n][C] enter, as an observer of that layer found it in s->x. The layers before it store nothing: the rows are of
- * empty sequences, and a rewind to 0 comes next. */
-int gpt2_forward_from(struct gpt2_session *s, size_t first, const float *x, const struct gpt2_row *rows, size_t n, float *logits, struct err *e);
+int gpt2_forward(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, float *logits,
+                 struct err *e);
+/* The same from layer `first` on, which x[n][C] enter, as an observer of that layer found it in
+ * s->x. The layers before it store nothing: the rows are of empty sequences, and a rewind to 0
+ * comes next. */
+int gpt2_forward_from(struct gpt2_session *s, size_t first, const float *x,
+                      const struct gpt2_row *rows, size_t n, float *logits, struct err *e);
 
 /* ERR_FAILED where sequence seq holds rows that are not finite, saying since which layer and token.
  */
@@ -105,14 +119,16 @@ int gpt2_check_logits(const struct gpt2_session *s, const struct gpt2_row *row, 
  * stored its keys? For observers. */
 bool gpt2_is_bad(const struct gpt2_session *s, const struct gpt2_row *rows, size_t i, size_t layer);
 
-/* Appends n tokens to a sequence in batches of max_rows; logits[V] are those after the last token (NULL: none). ERR_INTERRUPTED after Ctrl-C. */
-int gpt2_prefill(struct gpt2_session *s, uint32_t seq, const int32_t *tokens, size_t n, float *logits, struct err *e);
+/* Appends n tokens to a sequence in batches of max_rows; logits[V] are those after the last token
+ * (NULL: none). ERR_INTERRUPTED after Ctrl-C. */
+int gpt2_prefill(struct gpt2_session *s, uint32_t seq, const int32_t *tokens, size_t n,
+                 float *logits, struct err *e);
 
 /* Sequence dst becomes the first n tokens of src. */
 void gpt2_fork(struct gpt2_session *s, uint32_t dst, uint32_t src, uint32_t n);
 
-/* out[L][C] = the constant part of each layer's keys: what the weights add whatever the token, W_k beta + b_k with beta the bias of the
- * LayerNorm before. */
+/* out[L][C] = the constant part of each layer's keys: what the weights add whatever the token, W_k
+ * beta + b_k with beta the bias of the LayerNorm before. */
 void gpt2_key_constants(const struct gpt2_weights *w, const struct kernels *k, float *out);
 
 /* Forgets the tokens of seq from position n on. */

@@ -7,26 +7,27 @@
 #include "base/threads.h"
 #include "model/gpt2.h"
 
-/* QUERIES: whose probabilities are worked out together. SINK, WINDOW: keys that a query sees exactly where exact few are kept, as they best are with
- * codecs this small; how its score is rounded does not matter then. */
+/* QUERIES: whose probabilities are worked out together. SINK, WINDOW: keys that a query sees
+ * exactly where exact few are kept, as they best are with codecs this small; how its score is
+ * rounded does not matter then. */
 enum { BATCH = 256, QUERIES = 16, SINK = 1, WINDOW = 32 };
 #define NOT_KEPT UINT32_MAX
 
 struct collector {
     struct key_sample *sample;
     const struct kernels *k;
-    uint32_t *slot;  /* [window] where each position's keys go, or NOT_KEPT */
+    uint32_t *slot;   /* [window] where each position's keys go, or NOT_KEPT */
     size_t bad_layer; /* of a key that f16 cannot hold; SIZE_MAX: none */
     size_t window, n; /* positions: most, and of this window */
     float *q, *rows;  /* [L][H][window][D] of this window, where importance is wanted; or NULL */
     struct bench *benches; /* [threads] */
-    uint64_t queries; /* of each head, summed so far */
+    uint64_t queries;      /* of each head, summed so far */
 };
 
 /* What one thread works in. */
 struct bench {
-    float *probs;      /* [QUERIES][window] */
-    float *moments;    /* [D][D] */
+    float *probs;       /* [QUERIES][window] */
+    float *moments;     /* [D][D] */
     double *importance; /* [window] of keys, then of values */
 };
 
@@ -41,7 +42,8 @@ static void keep_row(struct collector *c, size_t layer, uint16_t *to, const floa
     if (!finite_f16(to, c->sample->head_dim) && c->bad_layer == SIZE_MAX) c->bad_layer = layer;
 }
 
-static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q, const float *k, const float *v, size_t stride) {
+static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q,
+                    const float *k, const float *v, size_t stride) {
     struct collector *c = ctx;
     const struct key_sample *s = c->sample;
     size_t D = s->head_dim;
@@ -54,19 +56,24 @@ static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t
         uint32_t slot = c->slot[rows[i].pos];
         if (slot == NOT_KEPT) continue;
         for (size_t h = 0; h < s->n_head; h++) {
-            keep_row(c, layer, s->keys + ((layer * s->n_head + h) * s->n + slot) * D, k + i * stride + h * D);
-            if (s->values) keep_row(c, layer, s->values + ((layer * s->n_head + h) * s->n + slot) * D, v + i * stride + h * D);
+            keep_row(c, layer, s->keys + ((layer * s->n_head + h) * s->n + slot) * D,
+                     k + i * stride + h * D);
+            if (s->values)
+                keep_row(c, layer, s->values + ((layer * s->n_head + h) * s->n + slot) * D,
+                         v + i * stride + h * D);
         }
     }
 }
 
-/* importance[i] += p (1 - p) of the key at each position that is no exact one of this query's; and of the value there, p^2; p[pos + 1]. */
+/* importance[i] += p (1 - p) of the key at each position that is no exact one of this query's; and
+ * of the value there, p^2; p[pos + 1]. */
 static void add_importance(double *importance, double *of_values, const float *p, size_t pos) {
     for (size_t i = SINK; i + WINDOW <= pos; i++) importance[i] += (double)(p[i] * (1 - p[i]));
     for (size_t i = 0; i <= pos; i++) of_values[i] += (double)(p[i] * p[i]);
 }
 
-/* Of a head in this window: the queries' second moments, and the importance of the keys that are kept. */
+/* Of a head in this window: the queries' second moments, and the importance of the keys that are
+ * kept. */
 static void weigh_head(void *ctx, size_t head, int thread) {
     struct collector *c = ctx;
     const struct key_sample *s = c->sample;
@@ -78,16 +85,32 @@ static void weigh_head(void *ctx, size_t head, int thread) {
     memset(w->importance, 0, 2 * c->window * sizeof *w->importance);
     for (size_t begin = 0, end; begin < c->n; begin = end) {
         end = begin + QUERIES < c->n ? begin + QUERIES : c->n;
-        c->k->matmul(&(struct matmul){.type = DTYPE_F32, .w = k, .stride = D * sizeof *k, .rows = end, .cols = D, .x = q + begin * D, .ldx = D,
-                                      .n = end - begin, .y = w->probs, .ldy = c->window});
+        c->k->matmul(&(struct matmul){.type = DTYPE_F32,
+                                      .w = k,
+                                      .stride = D * sizeof *k,
+                                      .rows = end,
+                                      .cols = D,
+                                      .x = q + begin * D,
+                                      .ldx = D,
+                                      .n = end - begin,
+                                      .y = w->probs,
+                                      .ldy = c->window});
         for (size_t i = begin; i < end; i++) {
             float *p = w->probs + (i - begin) * c->window;
             for (size_t t = 0; t <= i; t++) p[t] *= scale;
             c->k->softmax(p, i + 1);
             add_importance(w->importance, of_values, p, i);
         }
-        c->k->strided_product(&(struct strided_product){.rows = D, .depth = end - begin, .cols = D, .y = w->moments, .ldy = D, .a = q + begin * D,
-                                                        .a_row = 1, .a_step = D, .b = q + begin * D, .ldb = D});
+        c->k->strided_product(&(struct strided_product){.rows = D,
+                                                        .depth = end - begin,
+                                                        .cols = D,
+                                                        .y = w->moments,
+                                                        .ldy = D,
+                                                        .a = q + begin * D,
+                                                        .a_row = 1,
+                                                        .a_step = D,
+                                                        .b = q + begin * D,
+                                                        .ldb = D});
         for (size_t i = 0; i < D * D; i++) s->queries[head * D * D + i] += (double)w->moments[i];
     }
     for (size_t i = 0; i < c->n; i++)
@@ -97,14 +120,16 @@ static void weigh_head(void *ctx, size_t head, int thread) {
         }
 }
 
-/* How many tokens each text gives: equal shares, what a short text lacks made up by the longer ones. */
+/* How many tokens each text gives: equal shares, what a short text lacks made up by the longer
+ * ones. */
 static size_t share_out(const struct sampled_text *texts, size_t n, size_t tokens, size_t *take) {
     size_t left = tokens, sum = 0;
     for (size_t i = 0; i < n; i++) take[i] = SIZE_MAX;
     for (size_t open = n; open > 0; open--) { /* the shortest that is left */
         size_t shortest = n;
         for (size_t i = 0; i < n; i++)
-            if (take[i] == SIZE_MAX && (shortest == n || texts[i].n < texts[shortest].n)) shortest = i;
+            if (take[i] == SIZE_MAX && (shortest == n || texts[i].n < texts[shortest].n))
+                shortest = i;
         size_t share = left / open;
         take[shortest] = share < texts[shortest].n ? share : texts[shortest].n;
         left -= take[shortest];
@@ -122,7 +147,8 @@ struct run {
     void *ctx;
 };
 
-/* One window; each token is kept with the probability that fills the sample in the end (Knuth, TAOCP 3.4.2, algorithm S). */
+/* One window; each token is kept with the probability that fills the sample in the end (Knuth,
+ * TAOCP 3.4.2, algorithm S). */
 static int run_window(struct run *r, const int32_t *ids, size_t n, struct err *e) {
     for (size_t i = 0; i < n; i++) {
         size_t wanted = r->c.sample->n - r->kept, left = r->total - r->done - i;
@@ -132,7 +158,8 @@ static int run_window(struct run *r, const int32_t *ids, size_t n, struct err *e
     int rc = gpt2_prefill(&r->s, 0, ids, n, NULL, e);
     if (!rc) rc = gpt2_check(&r->s, 0, e);
     if (!rc && r->c.bad_layer != SIZE_MAX)
-        rc = err_set(e, ERR_FAILED, "layer %zu of the model makes keys that f16 cannot hold", r->c.bad_layer);
+        rc = err_set(e, ERR_FAILED, "layer %zu of the model makes keys that f16 cannot hold",
+                     r->c.bad_layer);
     r->c.n = n;
     if (!rc && r->c.q) threads_tasks(r->c.sample->n_layer * r->c.sample->n_head, weigh_head, &r->c);
     r->c.queries += n;
@@ -142,7 +169,8 @@ static int run_window(struct run *r, const int32_t *ids, size_t n, struct err *e
 }
 
 /* `take` tokens of a text in windows, the gaps between them equal. */
-static int run_text(struct run *r, const struct sampled_text *t, size_t take, size_t window, struct err *e) {
+static int run_text(struct run *r, const struct sampled_text *t, size_t take, size_t window,
+                    struct err *e) {
     size_t windows = (take + window - 1) / window;
     int rc = OK;
     for (size_t i = 0; i < windows && !rc; i++) {
@@ -154,7 +182,8 @@ static int run_text(struct run *r, const struct sampled_text *t, size_t take, si
 }
 
 /* Memory for what matters of the keys: the results from `a`, the rest from `scratch`. */
-static bool want_importance(struct collector *c, struct key_sample *s, size_t window, struct arena *a, struct arena *scratch) {
+static bool want_importance(struct collector *c, struct key_sample *s, size_t window,
+                            struct arena *a, struct arena *scratch) {
     size_t heads = s->n_layer * s->n_head, D = s->head_dim, threads = (size_t)threads_count();
     c->window = window;
     s->weights = arena_zalloc(a, heads * s->n, sizeof *s->weights);
@@ -164,15 +193,18 @@ static bool want_importance(struct collector *c, struct key_sample *s, size_t wi
     c->benches = arena_alloc(scratch, threads, sizeof *c->benches);
     bool ok = s->weights && s->queries && c->q && c->rows && c->benches;
     for (size_t t = 0; t < threads && ok; t++) {
-        c->benches[t] = (struct bench){arena_alloc(scratch, QUERIES * window, sizeof(float)), arena_alloc(scratch, D * D, sizeof(float)),
+        c->benches[t] = (struct bench){arena_alloc(scratch, QUERIES * window, sizeof(float)),
+                                       arena_alloc(scratch, D * D, sizeof(float)),
                                        arena_alloc(scratch, 2 * window, sizeof(double))};
         ok = c->benches[t].probs && c->benches[t].moments && c->benches[t].importance;
     }
     return ok;
 }
 
-/* outputs[H][D][D] of a layer: W^T W, W the columns of the output projection that a head's output meets. */
-static bool output_moments(const struct gpt2_weights *w, const struct kernels *k, size_t layer, double *outputs) {
+/* outputs[H][D][D] of a layer: W^T W, W the columns of the output projection that a head's output
+ * meets. */
+static bool output_moments(const struct gpt2_weights *w, const struct kernels *k, size_t layer,
+                           double *outputs) {
     const struct matrix *proj = &w->layers[layer].proj;
     size_t C = proj->cols, D = C / w->config.n_head;
     struct arena scratch = {0};
@@ -181,51 +213,65 @@ static bool output_moments(const struct gpt2_weights *w, const struct kernels *k
         matrix_row(k, proj, r, row);
         for (size_t h = 0; h < w->config.n_head; h++)
             for (size_t i = 0; i < D; i++)
-                for (size_t j = 0; j < D; j++) outputs[(h * D + i) * D + j] += (double)row[h * D + i] * (double)row[h * D + j];
+                for (size_t j = 0; j < D; j++)
+                    outputs[(h * D + i) * D + j] += (double)row[h * D + i] * (double)row[h * D + j];
     }
     arena_free(&scratch);
     return row != NULL;
 }
 
 /* Memory for values, from `a`. */
-static bool want_values(struct key_sample *s, const struct gpt2_weights *w, const struct kernels *k, struct arena *a) {
+static bool want_values(struct key_sample *s, const struct gpt2_weights *w, const struct kernels *k,
+                        struct arena *a) {
     size_t heads = s->n_layer * s->n_head, D = s->head_dim;
     s->values = arena_alloc(a, heads * s->n * D, sizeof *s->values);
     s->value_weights = arena_zalloc(a, heads * s->n, sizeof *s->value_weights);
     s->outputs = arena_zalloc(a, heads * D * D, sizeof *s->outputs);
     bool ok = s->values && s->value_weights && s->outputs;
-    for (size_t l = 0; l < s->n_layer && ok; l++) ok = output_moments(w, k, l, s->outputs + l * s->n_head * D * D);
+    for (size_t l = 0; l < s->n_layer && ok; l++)
+        ok = output_moments(w, k, l, s->outputs + l * s->n_head * D * D);
     return ok;
 }
 
-int key_sample_collect(struct key_sample *s, const struct gpt2_weights *w, const struct kernels *k, const struct sampled_text *texts,
-                       size_t n_texts, size_t tokens, size_t window, uint64_t seed, enum sample_parts parts, struct arena *a, size_t *run,
-                       void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct err *e) {
+int key_sample_collect(struct key_sample *s, const struct gpt2_weights *w, const struct kernels *k,
+                       const struct sampled_text *texts, size_t n_texts, size_t tokens,
+                       size_t window, uint64_t seed, enum sample_parts parts, struct arena *a,
+                       size_t *run, void (*progress)(void *ctx, uint64_t done, uint64_t total),
+                       void *ctx, struct err *e) {
     const struct gpt2_config *c = &w->config;
-    struct run r = {.c = {.sample = s, .k = k, .bad_layer = SIZE_MAX}, .progress = progress, .ctx = ctx};
+    struct run r = {
+        .c = {.sample = s, .k = k, .bad_layer = SIZE_MAX}, .progress = progress, .ctx = ctx};
     struct arena scratch = {0};
     bool importance = parts != SAMPLE_PLAIN;
-    size_t *take = arena_alloc(&scratch, n_texts, sizeof *take), per_key = c->n_layer * c->n_embd * sizeof(uint16_t);
+    size_t *take = arena_alloc(&scratch, n_texts, sizeof *take),
+           per_key = c->n_layer * c->n_embd * sizeof(uint16_t);
     r.c.slot = arena_alloc(&scratch, window, sizeof *r.c.slot);
-    *s = (struct key_sample){.n_layer = c->n_layer, .n_head = c->n_head, .head_dim = c->n_embd / c->n_head};
+    *s = (struct key_sample){
+        .n_layer = c->n_layer, .n_head = c->n_head, .head_dim = c->n_embd / c->n_head};
     if (take) r.total = *run = share_out(texts, n_texts, tokens, take);
     s->n = SAMPLE_BYTES / per_key < SAMPLE_KEYS ? SAMPLE_BYTES / per_key : SAMPLE_KEYS;
     if (s->n > r.total) s->n = r.total;
     if (s->n == 0) s->n = 1;
     s->keys = arena_alloc(a, s->n, per_key);
-    bool enough = take && r.c.slot && s->keys && (!importance || want_importance(&r.c, s, window, a, &scratch)) &&
+    bool enough = take && r.c.slot && s->keys &&
+                  (!importance || want_importance(&r.c, s, window, a, &scratch)) &&
                   (parts != SAMPLE_VALUES || want_values(s, w, k, a));
     int rc = enough ? OK : err_set(e, ERR_FAILED, "out of memory for %zu keys of each head", s->n);
     if (!rc && !r.total) rc = err_set(e, ERR_USAGE, "the texts have no tokens");
-    if (!rc) rc = gpt2_session_open(&r.s, w, k, "fp32", NULL, 1, window, window < BATCH ? window : BATCH, e);
+    if (!rc)
+        rc = gpt2_session_open(&r.s, w, k, "fp32", NULL, 1, window, window < BATCH ? window : BATCH,
+                               e);
     if (!rc) {
         const struct gpt2_observer observer = {&r.c, observe};
         r.s.observer = &observer;
         rng_seed(&r.rng, seed, UINT64_MAX); /* a stream that no k-means uses */
-        for (size_t i = 0; i < n_texts && !rc; i++) rc = run_text(&r, &texts[i], take[i], window, e);
+        for (size_t i = 0; i < n_texts && !rc; i++)
+            rc = run_text(&r, &texts[i], take[i], window, e);
         gpt2_session_close(&r.s);
     }
-    for (size_t i = 0; !rc && importance && i < s->n_layer * s->n_head * s->head_dim * s->head_dim; i++) s->queries[i] /= (double)r.c.queries;
+    for (size_t i = 0; !rc && importance && i < s->n_layer * s->n_head * s->head_dim * s->head_dim;
+         i++)
+        s->queries[i] /= (double)r.c.queries;
     arena_free(&scratch);
     return rc;
 }

@@ -2,7 +2,8 @@
 
 #include <math.h>
 
-bool sampler_init(struct sampler *s, const struct sampler_params *p, size_t n_vocab, struct arena *a) {
+bool sampler_init(struct sampler *s, const struct sampler_params *p, size_t n_vocab,
+                  struct arena *a) {
     *s = (struct sampler){.p = *p, .n_vocab = n_vocab};
     s->heap = arena_alloc(a, n_vocab, sizeof *s->heap);
     s->sorted = arena_alloc(a, n_vocab, sizeof *s->sorted);
@@ -11,7 +12,9 @@ bool sampler_init(struct sampler *s, const struct sampler_params *p, size_t n_vo
 }
 
 /* Higher logit first, then lower id. */
-static bool before(struct candidate a, struct candidate b) { return a.logit > b.logit || (a.logit == b.logit && a.id < b.id); }
+static bool before(struct candidate a, struct candidate b) {
+    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
+}
 
 /* Puts heap[i] where it belongs below i, in a heap with the best candidate on top, or the worst. */
 static inline void sift_down(struct candidate *heap, size_t n, size_t i, bool best_on_top) {
@@ -35,8 +38,8 @@ static inline struct candidate heap_take(struct candidate *heap, size_t *n, bool
     return top;
 }
 
-/* best[k] = the k <= n best of all[n], best first; all is reordered. The k best so far are a heap with the worst of them on top: nearly all the others
- * are compared with it and no more. */
+/* best[k] = the k <= n best of all[n], best first; all is reordered. The k best so far are a heap
+ * with the worst of them on top: nearly all the others are compared with it and no more. */
 static void take_best(struct candidate *all, size_t n, struct candidate *best, size_t k) {
     heap_build(all, k, false);
     for (size_t i = k; i < n && k; i++) {
@@ -51,20 +54,24 @@ static void take_best(struct candidate *all, size_t n, struct candidate *best, s
 }
 
 static void penalise(struct sampler *s, const int32_t *history, size_t n) {
-    size_t last = s->p.repeat_last_n < 0 || (size_t)s->p.repeat_last_n > n ? n : (size_t)s->p.repeat_last_n;
+    size_t last =
+        s->p.repeat_last_n < 0 || (size_t)s->p.repeat_last_n > n ? n : (size_t)s->p.repeat_last_n;
     if (s->p.repeat_penalty == 1.0) return;
     for (size_t i = n - last; i < n; i++) {
         bool seen = false; /* each token once, however often it came */
         for (size_t j = n - last; j < i && !seen; j++) seen = history[j] == history[i];
         if (seen) continue;
         float *logit = &s->heap[history[i]].logit;
-        *logit = *logit > 0 ? *logit / (float)s->p.repeat_penalty : *logit * (float)s->p.repeat_penalty;
+        *logit =
+            *logit > 0 ? *logit / (float)s->p.repeat_penalty : *logit * (float)s->p.repeat_penalty;
     }
 }
 
-/* Takes candidates into sorted[], best first, until top-k, top-p or min-p says enough; returns how many. */
+/* Takes candidates into sorted[], best first, until top-k, top-p or min-p says enough; returns how
+ * many. */
 static size_t keep_best(struct sampler *s) {
-    size_t V = s->n_vocab, left = V, n = 0, k = s->p.top_k > 0 && (size_t)s->p.top_k < V ? (size_t)s->p.top_k : V;
+    size_t V = s->n_vocab, left = V, n = 0,
+           k = s->p.top_k > 0 && (size_t)s->p.top_k < V ? (size_t)s->p.top_k : V;
     double total = 0, kept = 0;
     if (k < V)
         take_best(s->heap, V, s->sorted, k);
@@ -74,7 +81,7 @@ static size_t keep_best(struct sampler *s) {
     for (size_t i = 0; i < k; i++) total += exp((k < V ? s->sorted[i] : s->heap[i]).logit - best);
     for (; n < k; n++) {
         if (k == V) s->sorted[n] = heap_take(s->heap, &left, true);
-        double p = exp(s->sorted[n].logit - best); /* relative to the best one */
+        double p = exp(s->sorted[n].logit - best);           /* relative to the best one */
         if (n > 0 && s->sorted[n].logit == -INFINITY) break; /* must not come, however hot it is */
         if (n > 0 && ((s->p.top_p < 1 && kept >= s->p.top_p * total) || p < s->p.min_p)) break;
         kept += p;
@@ -82,7 +89,8 @@ static size_t keep_best(struct sampler *s) {
     return n;
 }
 
-int32_t sampler_next(struct sampler *s, struct rng *rng, const float *logits, const int32_t *history, size_t n, int32_t banned) {
+int32_t sampler_next(struct sampler *s, struct rng *rng, const float *logits,
+                     const int32_t *history, size_t n, int32_t banned) {
     bool none = false; /* one is no number */
     for (size_t i = 0; i < s->n_vocab; i++) {
         s->heap[i] = (struct candidate){(int32_t)i, logits[i]};
@@ -101,7 +109,8 @@ int32_t sampler_next(struct sampler *s, struct rng *rng, const float *logits, co
     }
     size_t kept = keep_best(s);
     double total = 0;
-    for (size_t i = 0; i < kept; i++) total += s->weight[i] = exp(((double)s->sorted[i].logit - s->sorted[0].logit) / s->p.temp);
+    for (size_t i = 0; i < kept; i++)
+        total += s->weight[i] = exp(((double)s->sorted[i].logit - s->sorted[0].logit) / s->p.temp);
     double u = rng_double(rng) * total;
     for (size_t i = 0; i + 1 < kept; i++) {
         if (u < s->weight[i]) return s->sorted[i].id;

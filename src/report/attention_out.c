@@ -13,10 +13,13 @@ static double per_token(uint64_t bytes, size_t decoded) {
     return decoded ? (double)bytes / (double)decoded : NAN;
 }
 
-static uint64_t total(const struct attn_counters *c) { return c->keys + c->scales + c->codebooks + c->tables + c->values; }
+static uint64_t total(const struct attn_counters *c) {
+    return c->keys + c->scales + c->codebooks + c->tables + c->values;
+}
 
 /* Probability of the rows that were not read, in the mean of a query and head. */
-static double mean_mass(const struct attention_log *log, const struct attn_counters *c, size_t layers) {
+static double mean_mass(const struct attention_log *log, const struct attn_counters *c,
+                        size_t layers) {
     return log->decoded ? (double)c->skipped_mass / SKIP_MASS_UNIT /
                               (double)(log->decoded * layers * log->n_head)
                         : NAN;
@@ -29,7 +32,8 @@ static void bytes_row(struct text_table *t, const struct attn_counters *c, size_
 }
 
 static int print_bytes(FILE *fp, const struct attention_log *log, struct arena *a, struct err *e) {
-    static const char *const head[] = {"layer", "keys", "scales", "codebooks", "tables", "values", "total"};
+    static const char *const head[] = {"layer",  "keys",   "scales", "codebooks",
+                                       "tables", "values", "total"};
     struct attn_counters all = {0};
     struct text_table t;
     table_begin(&t, "rrrrrrr", a);
@@ -41,15 +45,20 @@ static int print_bytes(FILE *fp, const struct attention_log *log, struct arena *
     }
     table_cell(&t, "all");
     bytes_row(&t, &all, log->decoded);
-    fprintf(fp, "\nbytes loaded by attention %s per decoded token (mean of %zu):\n", log->attn, log->decoded);
+    fprintf(fp, "\nbytes loaded by attention %s per decoded token (mean of %zu):\n", log->attn,
+            log->decoded);
     int rc = table_print(&t, fp, e);
     if (!rc && all.skipped_rows)
-        fprintf(fp, "values not read: %s rows per decoded token, %.2e of a query's probability in the mean\n",
-                text_count((uint64_t)(per_token(all.skipped_rows, log->decoded) + 0.5)).s, mean_mass(log, &all, log->n_layer));
+        fprintf(fp,
+                "values not read: %s rows per decoded token, %.2e of a query's probability in the "
+                "mean\n",
+                text_count((uint64_t)(per_token(all.skipped_rows, log->decoded) + 0.5)).s,
+                mean_mass(log, &all, log->n_layer));
     return rc;
 }
 
-static int print_fidelity(FILE *fp, const struct attention_log *log, struct arena *a, struct err *e) {
+static int print_fidelity(FILE *fp, const struct attention_log *log, struct arena *a,
+                          struct err *e) {
     struct text_table t;
     table_begin(&t, "rrrrr", a);
     table_cell(&t, "layer");
@@ -61,8 +70,10 @@ static int print_fidelity(FILE *fp, const struct attention_log *log, struct aren
             table_cell(&t, "%.4f", moments_mean(x));
         }
     }
-    fprintf(fp, "\nfidelity of attention %s to fp16 on the same queries, keys and values (%llu queries of heads a layer):\n", log->attn,
-            (unsigned long long)log->fidelity[0].n);
+    fprintf(fp,
+            "\nfidelity of attention %s to fp16 on the same queries, keys and values (%llu queries "
+            "of heads a layer):\n",
+            log->attn, (unsigned long long)log->fidelity[0].n);
     return table_print(&t, fp, e);
 }
 

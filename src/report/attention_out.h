@@ -9,10 +9,12 @@
 #include "measure/stats.h"
 
 struct attention_log {
-    const char *attn;                    /* the effective spec */
-    size_t n_layer, n_head, decoded;             /* tokens that the figures are over: those decoded, not the prompt's */
-    const struct attn_counters *loaded;  /* [L] bytes read by them; NULL: not asked for */
-    const struct moments *fidelity;      /* [L][FIDELITIES] against an FP16 shadow; NULL: not asked for */
+    const char *attn; /* the effective spec */
+    size_t n_layer, n_head,
+        decoded; /* tokens that the figures are over: those decoded, not the prompt's */
+    const struct attn_counters *loaded; /* [L] bytes read by them; NULL: not asked for */
+    const struct moments
+        *fidelity; /* [L][FIDELITIES] against an FP16 shadow; NULL: not asked for */
 };
 
 /* Two tables, bytes per decoded token and fidelity, for people. ERR_FAILED without memory. */

@@ -7,7 +7,9 @@
 #include "report/model_out.h"
 #include "report/stages_out.h"
 
-const char *bench_model_type(const struct checkpoint *c) { return dtype_name(c->weights.layers[0].fc.type); }
+const char *bench_model_type(const struct checkpoint *c) {
+    return dtype_name(c->weights.layers[0].fc.type);
+}
 
 /* "pp512", "tg64", "tg64 x8 @ d960" */
 static struct text_number test_name(const struct bench_row *r) {
@@ -72,7 +74,8 @@ static void table_row(struct text_table *t, const struct bench *b, const struct 
 }
 
 static int put_limits(const struct bench *b, const struct page *p, struct err *e) {
-    static const char *const titles[] = {"limits", "threads", "read GB/s", "min", "max", "FMA GFLOP/s", "min", "max"};
+    static const char *const titles[] = {"limits", "threads",     "read GB/s", "min",
+                                         "max",    "FMA GFLOP/s", "min",       "max"};
     struct text_table t;
     table_begin(&t, "lrrrrrrr", p->arena);
     table_titles(&t, titles, sizeof titles / sizeof *titles);
@@ -90,8 +93,9 @@ static int put_limits(const struct bench *b, const struct page *p, struct err *e
 }
 
 int bench_put_text(const struct bench_report *r, bool markdown, FILE *fp, struct err *e) {
-    static const char *const titles[] = {"model", "size", "params", "kernels", "threads", "attn",    "test", "t/s",
-                                         "min",   "max",  "MB/t",   "GB/s",    "GFLOP/s", "limit",   "% of limit"};
+    static const char *const titles[] = {"model", "size", "params",  "kernels", "threads",
+                                         "attn",  "test", "t/s",     "min",     "max",
+                                         "MB/t",  "GB/s", "GFLOP/s", "limit",   "% of limit"};
     const struct bench *b = r->bench;
     struct page p = {fp, markdown, r->arena};
     struct text_table t;
@@ -125,9 +129,11 @@ void bench_put_csv(const struct bench_report *r, FILE *fp) {
         struct figures f = figures_of(b, row);
         const struct checkpoint *m = f.g->model;
         bench_csv_text(fp, m->path);
-        fprintf(fp, "%s,%zu,%llu,%s,%d,", bench_model_type(m), m->file_bytes, (unsigned long long)gpt2_parameters(&m->weights), f.g->k->name, row->threads);
+        fprintf(fp, "%s,%zu,%llu,%s,%d,", bench_model_type(m), m->file_bytes,
+                (unsigned long long)gpt2_parameters(&m->weights), f.g->k->name, row->threads);
         bench_csv_text(fp, f.g->attn);
-        fprintf(fp, "%s,%zu,%zu,%zu,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,", row->decode ? "decode" : "prefill", row->n, row->depth, row->batch, f.speed.median,
+        fprintf(fp, "%s,%zu,%zu,%zu,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,",
+                row->decode ? "decode" : "prefill", row->n, row->depth, row->batch, f.speed.median,
                 f.speed.least, f.speed.most, row->bytes_per_token, f.gb_per_s, f.gflop_per_s);
         if (f.limited)
             fprintf(fp, "%s,%.9g,", limit_name(&f.share), f.share.share);
@@ -140,7 +146,8 @@ void bench_put_csv(const struct bench_report *r, FILE *fp) {
 
 /* ---- JSON ---- */
 
-static void put_row(struct json_out *j, const struct bench_report *r, const struct bench_row *row, bool alone) {
+static void put_row(struct json_out *j, const struct bench_report *r, const struct bench_row *row,
+                    bool alone) {
     const struct bench *b = r->bench;
     struct figures f = figures_of(b, row);
     json_put_object(j, NULL);
@@ -160,7 +167,8 @@ static void put_row(struct json_out *j, const struct bench_report *r, const stru
     json_put_double(j, "min", f.speed.least);
     json_put_double(j, "max", f.speed.most);
     json_put_array(j, "all");
-    for (size_t i = 0; i < b->repeats; i++) json_put_double(j, NULL, bench_speed(row, row->seconds[i]));
+    for (size_t i = 0; i < b->repeats; i++)
+        json_put_double(j, NULL, bench_speed(row, row->seconds[i]));
     json_put_close(j);
     json_put_double(j, "bytes_per_token", row->bytes_per_token);
     json_put_double(j, "flops_per_token", row->flops_per_token);
@@ -188,7 +196,8 @@ static void put_json_limits(struct json_out *j, const struct bench *b) {
         json_put_null(j, "limits");
         return;
     }
-    for (size_t i = 0; i < b->n_limits; i++) most = limits_larger(most, bench_limit_range(b, &b->limits[i]).most);
+    for (size_t i = 0; i < b->n_limits; i++)
+        most = limits_larger(most, bench_limit_range(b, &b->limits[i]).most);
     json_put_object(j, "limits");
     put_limit_pair(j, NULL, &most);
     json_put_array(j, "measured");

@@ -7,13 +7,14 @@
 #include "report/text.h"
 
 struct bench_report {
-    const struct bench *bench;             /* that has run */
-    const struct checkpoint *models;       /* [n_models] that the groups point into */
+    const struct bench *bench;       /* that has run */
+    const struct checkpoint *models; /* [n_models] that the groups point into */
     size_t n_models;
     struct arena *arena;
 };
 
-/* The rows as a table, and the limits as another; for attention alone, the stages, and the crossovers. */
+/* The rows as a table, and the limits as another; for attention alone, the stages, and the
+ * crossovers. */
 int bench_put_text(const struct bench_report *r, bool markdown, FILE *fp, struct err *e);
 /* A line with the names, then one for each row, or for each backend and depth. */
 void bench_put_csv(const struct bench_report *r, FILE *fp);

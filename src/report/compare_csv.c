@@ -93,7 +93,8 @@ static void last_fields(FILE *fp, const struct compare_report *r, const struct p
     fputc('\n', fp);
 }
 
-static void whole_row(const struct compare_report *r, const struct place *p, const struct comparison_summary *s, FILE *fp) {
+static void whole_row(const struct compare_report *r, const struct place *p,
+                      const struct comparison_summary *s, FILE *fp) {
     const struct comparison_run *run = &p->c->runs[p->run];
     struct compare_bytes b = compare_loaded(r, s, SIZE_MAX);
     lead(fp, p);
@@ -106,7 +107,8 @@ static void whole_row(const struct compare_report *r, const struct place *p, con
     last_fields(fp, r, p, s);
 }
 
-static void layer_rows(const struct compare_report *r, struct place p, const struct comparison_summary *s, FILE *fp) {
+static void layer_rows(const struct compare_report *r, struct place p,
+                       const struct comparison_summary *s, FILE *fp) {
     enum { AFTER_LOADED = 3 + 13 };
     size_t H = r->model.config.n_head;
     struct compare_bytes b = compare_loaded(r, s, p.layer);
@@ -139,12 +141,14 @@ void compare_put_csv(const struct compare_report *r, FILE *fp) {
             p.layer = SIZE_MAX;
             whole_row(r, &p, s, fp);
             for (p.layer = 0; p.layer < r->model.config.n_layer; p.layer++)
-                if (s->decoded || (s->layers && s->layers[p.layer * FIDELITIES].n)) layer_rows(r, p, s, fp);
+                if (s->decoded || (s->layers && s->layers[p.layer * FIDELITIES].n))
+                    layer_rows(r, p, s, fp);
         }
     for (size_t i = 0; i < r->n_lengths; i++) {
         p.c = &r->lengths[i];
         p.layer = SIZE_MAX;
         for (p.text = 0; p.text < p.c->n_texts; p.text++)
-            for (p.run = 0; p.run < p.c->n_runs; p.run++) whole_row(r, &p, compare_length_sum(r, i, p.run, p.text), fp);
+            for (p.run = 0; p.run < p.c->n_runs; p.run++)
+                whole_row(r, &p, compare_length_sum(r, i, p.run, p.text), fp);
     }
 }

@@ -96,7 +96,8 @@ static void bytes(struct json_out *j, const char *key, const struct compare_byte
     json_put_close(j);
 }
 
-static void costs(struct json_out *j, const struct compare_report *r, const struct comparison_run *run, const struct comparison_summary *s) {
+static void costs(struct json_out *j, const struct compare_report *r,
+                  const struct comparison_run *run, const struct comparison_summary *s) {
     json_put_object(j, "stored_bytes_per_token");
     json_put_uint(j, "keys", run->stored_keys);
     json_put_uint(j, "values", run->stored_values);
@@ -122,7 +123,8 @@ static void costs(struct json_out *j, const struct compare_report *r, const stru
     json_put_cut(j, s->cut, r->model.config.n_layer);
 }
 
-static void shadow(struct json_out *j, const struct compare_report *r, const struct comparison_summary *s) {
+static void shadow(struct json_out *j, const struct compare_report *r,
+                   const struct comparison_summary *s) {
     size_t L = r->model.config.n_layer, H = r->model.config.n_head;
     if (!s->layers || !s->all[0].n) {
         json_put_null(j, "shadow");

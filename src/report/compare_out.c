@@ -6,7 +6,8 @@
 
 #include "attention/skip.h"
 
-static int sum_all(const struct compare_report *r, const struct comparison *c, struct comparison_summary *to, struct err *e) {
+static int sum_all(const struct compare_report *r, const struct comparison *c,
+                   struct comparison_summary *to, struct err *e) {
     for (size_t run = 0; run < c->n_runs; run++)
         for (size_t text = 0; text < c->n_texts; text++) {
             int rc = comparison_summarise(c, run, text, r->arena, to++, e);
@@ -19,17 +20,21 @@ int compare_report_sum(struct compare_report *r, struct err *e) {
     size_t each = r->main->n_runs * r->main->n_texts;
     r->summary = arena_zalloc(r->arena, each, sizeof *r->summary);
     r->length_summary = arena_zalloc(r->arena, each * r->n_lengths, sizeof *r->length_summary);
-    if (!r->summary || !r->length_summary) return err_set(e, ERR_FAILED, "out of memory for the report");
+    if (!r->summary || !r->length_summary)
+        return err_set(e, ERR_FAILED, "out of memory for the report");
     int rc = sum_all(r, r->main, r->summary, e);
-    for (size_t i = 0; i < r->n_lengths && !rc; i++) rc = sum_all(r, &r->lengths[i], r->length_summary + i * each, e);
+    for (size_t i = 0; i < r->n_lengths && !rc; i++)
+        rc = sum_all(r, &r->lengths[i], r->length_summary + i * each, e);
     return rc;
 }
 
-const struct comparison_summary *compare_sum(const struct compare_report *r, size_t run, size_t text) {
+const struct comparison_summary *compare_sum(const struct compare_report *r, size_t run,
+                                             size_t text) {
     return &r->summary[run * r->main->n_texts + text];
 }
 
-const struct comparison_summary *compare_length_sum(const struct compare_report *r, size_t length, size_t run, size_t text) {
+const struct comparison_summary *compare_length_sum(const struct compare_report *r, size_t length,
+                                                    size_t run, size_t text) {
     return &r->length_summary[(length * r->main->n_runs + run) * r->main->n_texts + text];
 }
 
@@ -60,8 +65,11 @@ static struct compare_bytes loaded(const struct compare_report *r,
     if (!s->decoded || !s->loaded) return b;
     for (size_t l = first; l <= last; l++) attn_counters_add(&sum, &s->loaded[l]);
     double n = (double)s->decoded;
-    b = (struct compare_bytes){.keys = (double)sum.keys / n, .scales = (double)sum.scales / n, .codebooks = (double)sum.codebooks / n,
-                               .tables = (double)sum.tables / n, .values = (double)sum.values / n};
+    b = (struct compare_bytes){.keys = (double)sum.keys / n,
+                               .scales = (double)sum.scales / n,
+                               .codebooks = (double)sum.codebooks / n,
+                               .tables = (double)sum.tables / n,
+                               .values = (double)sum.values / n};
     b.skipped_rows = (double)sum.skipped_rows / n;
     b.skipped_mass = (double)sum.skipped_mass / SKIP_MASS_UNIT /
                      (n * (double)((last - first + 1) * r->model.config.n_head));
@@ -90,7 +98,8 @@ static double law_y(const struct compare_report *r, size_t i) {
 }
 
 bool compare_law_fit(const struct compare_report *r, struct power_law *fit) {
-    double *x = arena_alloc(r->arena, r->n_law, sizeof *x), *y = arena_alloc(r->arena, r->n_law, sizeof *y);
+    double *x = arena_alloc(r->arena, r->n_law, sizeof *x),
+           *y = arena_alloc(r->arena, r->n_law, sizeof *y);
     if (!x || !y) return false;
     for (size_t i = 0; i < r->n_law; i++) x[i] = law_x(r, i), y[i] = law_y(r, i);
     return power_law_fit(x, y, r->n_law, fit);

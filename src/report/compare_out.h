@@ -1,5 +1,5 @@
-/* What `compare` writes: tables for people (text, Markdown), CSV, one JSON object, and shares: the raw sums of some of the chunks, which add up to the
- * same bits as one run over all of them. */
+/* What `compare` writes: tables for people (text, Markdown), CSV, one JSON object, and shares: the
+ * raw sums of some of the chunks, which add up to the same bits as one run over all of them. */
 #ifndef LOOKAT_REPORT_COMPARE_OUT_H
 #define LOOKAT_REPORT_COMPARE_OUT_H
 
@@ -9,7 +9,8 @@
 #include "measure/law.h"
 #include "report/text.h"
 
-/* The model that was measured. A report merged from shares has it from them, so nothing here points into a checkpoint. */
+/* The model that was measured. A report merged from shares has it from them, so nothing here points
+ * into a checkpoint. */
 struct compare_model {
     const char *file, *name;
     char sha256[65];      /* of the file; "" where it is a folder, or was not asked for */
@@ -22,19 +23,20 @@ struct compare_book {
     const char *file;
     const struct book_corpus *corpora; /* [n_corpora] */
     size_t n_corpora;
-    const struct codebook *books;      /* [n] m, k, learned, values and uneven only */
+    const struct codebook *books; /* [n] m, k, learned, values and uneven only */
     size_t n;
     uint64_t tokens, samples, seed;
 };
 
 /* What one backend wrote after one text's beginning (free mode). */
 struct compare_free {
-    const char *text;       /* [bytes] NULL where the model has no tokenizer */
+    const char *text; /* [bytes] NULL where the model has no tokenizer */
     size_t bytes;
-    const int32_t *ids;     /* [n] */
+    const int32_t *ids; /* [n] */
     size_t n;
-    size_t first_difference; /* index of the first token that is not the baseline's; SIZE_MAX: none */
-    size_t same_bytes;       /* bytes of text before that token */
+    size_t
+        first_difference; /* index of the first token that is not the baseline's; SIZE_MAX: none */
+    size_t same_bytes;    /* bytes of text before that token */
 };
 
 /* One point of the law. */
@@ -46,26 +48,29 @@ struct compare_law_point {
 
 struct compare_report {
     struct compare_model model;
-    const struct compare_book *book;       /* or NULL */
+    const struct compare_book *book; /* or NULL */
     const struct comparison *main;
-    const struct comparison *lengths;      /* [n_lengths] shadow with other windows, the same texts (cut into other chunks) and runs */
+    const struct comparison *lengths; /* [n_lengths] shadow with other windows, the same texts (cut
+                                         into other chunks) and runs */
     size_t n_lengths;
-    const struct compare_free *free;       /* [n_runs][n_texts], or NULL */
-    size_t n_prompt;                       /* free: tokens taken from the text */
-    uint64_t seed;                         /* free: of the samples */
-    bool heads, paper, explain;            /* explain: what the columns mean, at the end */
-    const struct compare_law_point *law;   /* [n_law] layer first_layer, over all texts; NULL: none */
+    const struct compare_free *free;     /* [n_runs][n_texts], or NULL */
+    size_t n_prompt;                     /* free: tokens taken from the text */
+    uint64_t seed;                       /* free: of the samples */
+    bool heads, paper, explain;          /* explain: what the columns mean, at the end */
+    const struct compare_law_point *law; /* [n_law] layer first_layer, over all texts; NULL: none */
     size_t n_law, n_law_windows;
-    struct comparison_summary *summary;         /* [n_runs][n_texts] of main */
-    struct comparison_summary *length_summary;  /* [n_lengths][n_runs][n_texts] */
+    struct comparison_summary *summary;        /* [n_runs][n_texts] of main */
+    struct comparison_summary *length_summary; /* [n_lengths][n_runs][n_texts] */
     struct arena *arena;
 };
 
 /* Fills in the summaries. */
 int compare_report_sum(struct compare_report *r, struct err *e);
 
-const struct comparison_summary *compare_sum(const struct compare_report *r, size_t run, size_t text);
-const struct comparison_summary *compare_length_sum(const struct compare_report *r, size_t length, size_t run, size_t text);
+const struct comparison_summary *compare_sum(const struct compare_report *r, size_t run,
+                                             size_t text);
+const struct comparison_summary *compare_length_sum(const struct compare_report *r, size_t length,
+                                                    size_t run, size_t text);
 
 /* Were the codebooks that this run uses calibrated on this very text? */
 bool compare_saw_text(const struct compare_report *r, size_t run, size_t text);
@@ -76,14 +81,17 @@ struct text_number compare_layers(const struct compare_report *r);
 /* Bytes that one decoded token read, all layers (layer SIZE_MAX) or one. */
 struct compare_bytes {
     double keys, scales, codebooks, tables, values, total;
-    double skipped_rows, skipped_mass; /* value rows not read per token; their probability in the mean of a query and head */
+    double skipped_rows, skipped_mass; /* value rows not read per token; their probability in the
+                                          mean of a query and head */
 };
-struct compare_bytes compare_loaded(const struct compare_report *r, const struct comparison_summary *s, size_t layer);
+struct compare_bytes compare_loaded(const struct compare_report *r,
+                                    const struct comparison_summary *s, size_t layer);
 /* The same of the layers that the shadow has. */
 struct compare_bytes compare_loaded_shadow(const struct compare_report *r,
                                            const struct comparison_summary *s);
 
-/* The law of arXiv 2601.10155, 1 - rho = O(d / (m K)), fitted to the points: y = 1 - rho against x = d / (m K). False with too few points. */
+/* The law of arXiv 2601.10155, 1 - rho = O(d / (m K)), fitted to the points: y = 1 - rho against x
+ * = d / (m K). False with too few points. */
 bool compare_law_fit(const struct compare_report *r, struct power_law *fit);
 
 /* Do the points lie on the fitted curve, at the level LAW_LEVEL? False with too few points or
@@ -107,11 +115,14 @@ int compare_put_text(const struct compare_report *r, bool markdown, FILE *fp, st
 void compare_put_csv(const struct compare_report *r, FILE *fp);
 void compare_put_json(const struct compare_report *r, FILE *fp);
 
-/* The share of r->main that was measured: a header line, a line for each of its chunks and runs, a line for each free text. */
+/* The share of r->main that was measured: a header line, a line for each of its chunks and runs, a
+ * line for each free text. */
 void compare_put_share(const struct compare_report *r, FILE *fp);
 
-/* Adds up shares: fills r and its comparison (which *c becomes) with what the files hold. ERR_REFUSED with the file, the line and what is wrong: not a
- * share, not of the same model, texts, backends or window, a chunk that comes twice, or one that no file has. Memory from r->arena. */
-int compare_merge(struct compare_report *r, struct comparison *c, char *const *files, size_t n, struct err *e);
+/* Adds up shares: fills r and its comparison (which *c becomes) with what the files hold.
+ * ERR_REFUSED with the file, the line and what is wrong: not a share, not of the same model, texts,
+ * backends or window, a chunk that comes twice, or one that no file has. Memory from r->arena. */
+int compare_merge(struct compare_report *r, struct comparison *c, char *const *files, size_t n,
+                  struct err *e);
 
 #endif

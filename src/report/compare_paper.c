@@ -14,15 +14,19 @@ static const struct {
     {"lookat16:plain", "-", "0.957 to 0.960"},
 };
 
-const char *paper_by_length(size_t length) { return length == 64 ? "0.999" : length == 1024 ? "0.903" : "-"; }
+const char *paper_by_length(size_t length) {
+    return length == 64 ? "0.999" : length == 1024 ? "0.903" : "-";
+}
 
 static const char *figure(const char *spec, int what) {
     for (size_t i = 0; i < sizeof published / sizeof *published; i++)
-        if (strcmp(spec, published[i].spec) == 0) return what == FIDELITY_COSINE ? published[i].cosine : published[i].spearman;
+        if (strcmp(spec, published[i].spec) == 0)
+            return what == FIDELITY_COSINE ? published[i].cosine : published[i].spearman;
     return "-";
 }
 
-static int one_table(const struct compare_report *r, int what, const struct page *p, struct err *e) {
+static int one_table(const struct compare_report *r, int what, const struct page *p,
+                     struct err *e) {
     enum { TEXTS_MAX = 24 };
     char align[TEXTS_MAX + 3] = "lr";
     size_t n = r->main->n_texts < TEXTS_MAX ? r->main->n_texts : TEXTS_MAX;
@@ -47,8 +51,11 @@ static int one_table(const struct compare_report *r, int what, const struct page
 }
 
 int paper_tables(const struct compare_report *r, const struct page *p, struct err *e) {
-    page_heading(p, 1, "The table of arXiv 2601.10155: layer %zu, n = %s queries a text", r->main->first_layer,
-                 text_count(compare_sum(r, 0, 0)->all[0].n ? compare_sum(r, 0, 0)->all[0].n : compare_sum(r, 1, 0)->all[0].n).s);
+    page_heading(p, 1, "The table of arXiv 2601.10155: layer %zu, n = %s queries a text",
+                 r->main->first_layer,
+                 text_count(compare_sum(r, 0, 0)->all[0].n ? compare_sum(r, 0, 0)->all[0].n
+                                                           : compare_sum(r, 1, 0)->all[0].n)
+                     .s);
     page_heading(p, 2, "Cosine of the attention output");
     int rc = one_table(r, FIDELITY_COSINE, p, e);
     page_heading(p, 2, "Spearman's rho of the scores");
@@ -116,13 +123,17 @@ static void twins(const struct compare_report *r, const struct page *p) {
             const struct compare_law_point *a = &r->law[k], *b = &r->law[i];
             double x = 1 - estimate_mean(&a->spearman), y = 1 - estimate_mean(&b->spearman);
             if (a->m * a->k == b->m * b->k)
-                fprintf(p->fp, "m = %zu, K = %zu and m = %zu, K = %zu have the same mK; their 1 - rho is %.4f and %.4f.\n", a->m, a->k, b->m, b->k, x, y);
+                fprintf(p->fp,
+                        "m = %zu, K = %zu and m = %zu, K = %zu have the same mK; their 1 - rho is "
+                        "%.4f and %.4f.\n",
+                        a->m, a->k, b->m, b->k, x, y);
         }
 }
 
 int paper_law(const struct compare_report *r, const struct page *p, struct err *e) {
     struct power_law fit;
-    page_heading(p, 1, "The law 1 - rho = O(d/(mK)), layer %zu, all texts together", r->main->first_layer);
+    page_heading(p, 1, "The law 1 - rho = O(d/(mK)), layer %zu, all texts together",
+                 r->main->first_layer);
     if (!r->n_law) {
         fprintf(p->fp, "No codebooks were used, so there is nothing to fit.\n");
         return OK;
@@ -137,7 +148,9 @@ int paper_law(const struct compare_report *r, const struct page *p, struct err *
     bool one_k = true;
     for (size_t i = 1; i < r->n_law; i++) one_k = one_k && r->law[i].k == r->law[0].k;
     if (one_k)
-        fprintf(p->fp, "The codebooks have one K, so the fit is over m alone. More come from: lookat calibrate -m MODEL -f TEXT --attn "
-                       "lookat2:plain,lookat4:plain,lookat:m=4,k=16,plain,lookat:m=4,k=64,plain -o BOOK.gguf, then --book BOOK.gguf\n");
+        fprintf(p->fp, "The codebooks have one K, so the fit is over m alone. More come from: "
+                       "lookat calibrate -m MODEL -f TEXT --attn "
+                       "lookat2:plain,lookat4:plain,lookat:m=4,k=16,plain,lookat:m=4,k=64,plain -o "
+                       "BOOK.gguf, then --book BOOK.gguf\n");
     return OK;
 }

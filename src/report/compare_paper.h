@@ -1,4 +1,5 @@
-/* The figures of "LOOKAT: Lookup-Optimized Key-Attention for Memory-Efficient Transformers" (arXiv 2601.10155) beside ours. */
+/* The figures of "LOOKAT: Lookup-Optimized Key-Attention for Memory-Efficient Transformers" (arXiv
+ * 2601.10155) beside ours. */
 #ifndef LOOKAT_REPORT_COMPARE_PAPER_H
 #define LOOKAT_REPORT_COMPARE_PAPER_H
 

@@ -1,6 +1,7 @@
-/* A share: what some of a comparison's chunks measured, number by number, as JSON lines. The header's "setup" is everything that two shares must have in
- * common, so that they may be compared byte by byte; paths, which may differ between machines, stand outside it. compare_merge.c reads it, in the order
- * in which it is written here. */
+/* A share: what some of a comparison's chunks measured, number by number, as JSON lines. The
+ * header's "setup" is everything that two shares must have in common, so that they may be compared
+ * byte by byte; paths, which may differ between machines, stand outside it. compare_merge.c reads
+ * it, in the order in which it is written here. */
 #include <math.h>
 
 #include "report/compare_out.h"
@@ -51,7 +52,8 @@ static void put_setup(struct json_out *j, const struct compare_report *r) {
         json_put_uint(j, NULL, r->seed);
     }
     json_put_close(j);
-    json_put_array(j, "codebook"); /* [] or tokens, samples, seed, [[m,k,learned (2: uneven),values]...], [[name,sha256]...] */
+    json_put_array(j, "codebook"); /* [] or tokens, samples, seed, [[m,k,learned (2:
+                                      uneven),values]...], [[name,sha256]...] */
     if (r->book) {
         json_put_uint(j, NULL, r->book->tokens);
         json_put_uint(j, NULL, r->book->samples);
@@ -91,7 +93,8 @@ static void put_header(FILE *fp, const struct compare_report *r) {
     struct json_out j;
     size_t lines = 1 + (r->free ? c->n_runs * c->n_texts : 0);
     for (size_t i = 0; i < c->n_runs; i++)
-        for (size_t k = 0; k < c->runs[i].n_chunks; k++) lines += in_share(c, &c->runs[i].chunks[k]);
+        for (size_t k = 0; k < c->runs[i].n_chunks; k++)
+            lines += in_share(c, &c->runs[i].chunks[k]);
     json_put_begin(&j, fp);
     json_put_object(&j, NULL);
     json_put_cstr(&j, "schema", "lookat.share/1");
@@ -110,7 +113,8 @@ static void put_header(FILE *fp, const struct compare_report *r) {
 
 static void put_floats(struct json_out *j, const char *key, const float *x, size_t n) {
     json_put_array(j, key);
-    for (size_t i = 0; i < n; i++) json_put_double(j, NULL, (double)x[i]); /* as double: read back without rounding twice */
+    for (size_t i = 0; i < n; i++)
+        json_put_double(j, NULL, (double)x[i]); /* as double: read back without rounding twice */
     json_put_close(j);
 }
 
@@ -126,7 +130,8 @@ static void put_forced(struct json_out *j, const struct comparison_chunk *x) {
     json_put_close(j);
 }
 
-static void put_chunk(FILE *fp, const struct compare_report *r, size_t run, const struct comparison_chunk *x) {
+static void put_chunk(FILE *fp, const struct compare_report *r, size_t run,
+                      const struct comparison_chunk *x) {
     size_t L = r->model.config.n_layer, H = r->model.config.n_head;
     struct json_out j;
     json_put_begin(&j, fp);
@@ -156,7 +161,8 @@ static void put_chunk(FILE *fp, const struct compare_report *r, size_t run, cons
         json_put_array(&j, "loaded"); /* [L][7] */
         for (size_t l = 0; l < L; l++) {
             const struct attn_counters *b = &x->loaded[l];
-            const uint64_t all[] = {b->keys, b->scales, b->codebooks, b->tables, b->values, b->skipped_rows, b->skipped_mass};
+            const uint64_t all[] = {b->keys,   b->scales,       b->codebooks,   b->tables,
+                                    b->values, b->skipped_rows, b->skipped_mass};
             for (size_t i = 0; i < sizeof all / sizeof *all; i++) json_put_uint(&j, NULL, all[i]);
         }
         json_put_close(&j);
@@ -178,7 +184,8 @@ static void put_free(FILE *fp, const struct compare_report *r, size_t run, size_
     json_put_object(&j, NULL);
     json_put_uint(&j, "free", run);
     json_put_uint(&j, "text", text);
-    json_put_uint(&j, "first_difference", f->first_difference == SIZE_MAX ? f->n : f->first_difference);
+    json_put_uint(&j, "first_difference",
+                  f->first_difference == SIZE_MAX ? f->n : f->first_difference);
     json_put_bool(&j, "differs", f->first_difference != SIZE_MAX);
     json_put_uint(&j, "same_bytes", f->same_bytes);
     json_put_ids(&j, "ids", f->ids, f->n);

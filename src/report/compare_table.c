@@ -51,7 +51,8 @@ int page_table(const struct page *p, const struct text_table *t, struct err *e) 
         fputc('\n', p->fp);
         if (i + 1 != columns) continue;
         fputc('|', p->fp);
-        for (size_t c = 0; c < columns; c++) fputs(t->align[c] == 'r' ? " ---: |" : " --- |", p->fp);
+        for (size_t c = 0; c < columns; c++)
+            fputs(t->align[c] == 'r' ? " ---: |" : " --- |", p->fp);
         fputc('\n', p->fp);
     }
     return OK;
@@ -59,7 +60,11 @@ int page_table(const struct page *p, const struct text_table *t, struct err *e) 
 
 static int number_text(char out[32], double x) {
     if (!isfinite(x)) return snprintf(out, 32, "%s", isnan(x) ? "NaN" : x < 0 ? "-inf" : "inf");
-    return snprintf(out, 32, x != 0 && fabs(x) < 5e-5 ? "%.1e" : fabs(x) >= 1000 ? "%.1f" : "%.4f", x);
+    return snprintf(out, 32,
+                    x != 0 && fabs(x) < 5e-5 ? "%.1e"
+                    : fabs(x) >= 1000        ? "%.1f"
+                                             : "%.4f",
+                    x);
 }
 
 void cell_number(struct text_table *t, double x) {
@@ -94,7 +99,9 @@ struct error_note error_note(uint64_t windows) {
     return n;
 }
 
-void cell_bytes(struct text_table *t, double x) { table_cell(t, "%s", isfinite(x) ? text_count((uint64_t)(x + 0.5)).s : "-"); }
+void cell_bytes(struct text_table *t, double x) {
+    table_cell(t, "%s", isfinite(x) ? text_count((uint64_t)(x + 0.5)).s : "-");
+}
 
 void cell_times(struct text_table *t, double base, double x) {
     if (isfinite(base) && x > 0)
@@ -127,7 +134,9 @@ static bool put_mark(struct lines *l, const struct page_column *c, struct arena 
         if (i == c->n) break;
         size_t len;
         bool shown = printable_step((const uint8_t *)c->text + i, c->n - i, &len, &valid);
-        bool crosses = i < c->mark && c->mark < i + len; /* the mark falls inside a character that two tokens share */
+        bool crosses =
+            i < c->mark &&
+            c->mark < i + len; /* the mark falls inside a character that two tokens share */
         if (crosses || (!shown && c->text[i] != '\n')) {
             if (crosses) len = c->mark - i;
             *out++ = valid && !crosses ? ' ' : '?';
@@ -178,9 +187,11 @@ static void markdown_text(FILE *fp, const char *s) {
             fputc(*s, fp);
 }
 
-int page_columns(const struct page *p, const struct page_column *left, const struct page_column *right, struct err *e) {
+int page_columns(const struct page *p, const struct page_column *left,
+                 const struct page_column *right, struct err *e) {
     struct lines *l = arena_zalloc(p->arena, 2, sizeof *l), *r = l + 1;
-    if (!l || !put_mark(l, left, p->arena) || !put_mark(r, right, p->arena)) return err_set(e, ERR_FAILED, "out of memory for two texts");
+    if (!l || !put_mark(l, left, p->arena) || !put_mark(r, right, p->arena))
+        return err_set(e, ERR_FAILED, "out of memory for two texts");
     if (p->markdown) {
         fprintf(p->fp, "| %s | %s |\n| --- | --- |\n| ", printable_copy(left->title).s,
                 printable_copy(right->title).s);

@@ -34,11 +34,13 @@ void cell_bytes(struct text_table *t, double x);
 /* base / x as "8.0x", or "-". */
 void cell_times(struct text_table *t, double base, double x);
 
-/* Two texts beside each other, wrapped, each with a mark before its byte same[i] (SIZE_MAX: none). */
+/* Two texts beside each other, wrapped, each with a mark before its byte same[i] (SIZE_MAX:
+ * none). */
 struct page_column {
     const char *title, *text; /* [n] */
     size_t n, mark;
 };
-int page_columns(const struct page *p, const struct page_column *left, const struct page_column *right, struct err *e);
+int page_columns(const struct page *p, const struct page_column *left,
+                 const struct page_column *right, struct err *e);
 
 #endif

@@ -10,16 +10,24 @@
 static void headings(struct text_table *t, const char *const *names, size_t n) {
     for (size_t i = 0; i < n; i++) table_cell(t, "%s", names[i]);
 }
-#define HEADINGS(t, ...) headings(t, (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+#define HEADINGS(t, ...)                            \
+    headings(t, (const char *const[]){__VA_ARGS__}, \
+             sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
-static double stored(const struct comparison_run *run) { return (double)(run->stored_keys + run->stored_values); }
+static double stored(const struct comparison_run *run) {
+    return (double)(run->stored_keys + run->stored_values);
+}
 
 static int stored_table(const struct compare_report *r, const struct page *p, struct err *e) {
     const struct comparison_run *base = &r->main->runs[0];
     struct text_table t;
-    page_heading(p, 2, "Bytes stored per token, all layers and heads, with %zu tokens stored; how many times less than the baseline", r->main->window);
+    page_heading(p, 2,
+                 "Bytes stored per token, all layers and heads, with %zu tokens stored; how many "
+                 "times less than the baseline",
+                 r->main->window);
     table_begin(&t, "lllrrrrr", p->arena);
-    HEADINGS(&t, "attention", "keys", "values", "keys", "values", "both", "keys alone", "everything");
+    HEADINGS(&t, "attention", "keys", "values", "keys", "values", "both", "keys alone",
+             "everything");
     for (size_t i = 0; i < r->main->n_runs; i++) {
         const struct comparison_run *run = &r->main->runs[i];
         table_cell(&t, "%s", run->title);
@@ -36,7 +44,8 @@ static int stored_table(const struct compare_report *r, const struct page *p, st
 }
 
 /* Where some backend left values out. */
-static int skipped_table(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
+static int skipped_table(const struct compare_report *r, size_t text, const struct page *p,
+                         struct err *e) {
     struct text_table t;
     bool any = false;
     table_begin(&t, "lrr", p->arena);
@@ -50,11 +59,14 @@ static int skipped_table(const struct compare_report *r, size_t text, const stru
         table_cell(&t, "%.2e", b.skipped_mass);
     }
     if (!any) return OK;
-    page_heading(p, 2, "Values not read: rows per decoded token, all layers and heads, and their probability in the mean of a query and head");
+    page_heading(p, 2,
+                 "Values not read: rows per decoded token, all layers and heads, and their "
+                 "probability in the mean of a query and head");
     return page_table(p, &t, e);
 }
 
-static int loaded_table(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
+static int loaded_table(const struct compare_report *r, size_t text, const struct page *p,
+                        struct err *e) {
     const struct comparison_summary *first = compare_sum(r, 0, text);
     struct compare_bytes base = compare_loaded(r, first, SIZE_MAX);
     struct text_table t;
@@ -118,7 +130,8 @@ static void forced_row(struct text_table *t, const struct compare_report *r, siz
     cell_pair(t, s->rms_dp, s->rms_dp_error);
 }
 
-static int forced_table(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
+static int forced_table(const struct compare_report *r, size_t text, const struct page *p,
+                        struct err *e) {
     struct text_table t;
     if (!compare_sum(r, 0, text)->tokens) return OK;
     page_heading(p, 2, "Forced: the same tokens, each with its own hidden states; %s scored; %s",
@@ -172,7 +185,8 @@ static void shadow_rows(struct text_table *t, const struct compare_report *r, si
     if (measured > 1) shadow_row(t, r, &all, s->all);
 }
 
-static uint64_t queries_per_layer(const struct compare_report *r, const struct comparison_summary *s) {
+static uint64_t queries_per_layer(const struct compare_report *r,
+                                  const struct comparison_summary *s) {
     uint64_t most = 0;
     for (size_t l = 0; l < r->model.config.n_layer; l++)
         if (s->layers[l * FIDELITIES].n > most) most = s->layers[l * FIDELITIES].n;
@@ -180,10 +194,12 @@ static uint64_t queries_per_layer(const struct compare_report *r, const struct c
 }
 
 /* The baseline is not listed: against itself it is 1, 0, 1, 1. */
-static int shadow_table(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
+static int shadow_table(const struct compare_report *r, size_t text, const struct page *p,
+                        struct err *e) {
     struct text_table t;
     table_begin(&t, "llrrrrrl", p->arena);
-    HEADINGS(&t, "attention", "layer", "cosine", "KL, nats", "Spearman", "top-5", "loaded/token", "");
+    HEADINGS(&t, "attention", "layer", "cosine", "KL, nats", "Spearman", "top-5", "loaded/token",
+             "");
     uint64_t n = 0, windows = 0;
     for (size_t i = 1; i < r->main->n_runs; i++) {
         const struct comparison_summary *s = compare_sum(r, i, text);
@@ -200,7 +216,8 @@ static int shadow_table(const struct compare_report *r, size_t text, const struc
     return page_table(p, &t, e);
 }
 
-static int free_texts(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
+static int free_texts(const struct compare_report *r, size_t text, const struct page *p,
+                      struct err *e) {
     if (!r->free) return OK;
     const struct compare_free *base = &r->free[text];
     int rc = OK;
@@ -208,7 +225,9 @@ static int free_texts(const struct compare_report *r, size_t text, const struct 
         const struct compare_free *f = &r->free[i * r->main->n_texts + text];
         bool same = f->first_difference == SIZE_MAX;
         char what[80] = "the same text";
-        if (!same) snprintf(what, sizeof what, "token %zu is the first that differs, marked >>>", f->first_difference + 1);
+        if (!same)
+            snprintf(what, sizeof what, "token %zu is the first that differs, marked >>>",
+                     f->first_difference + 1);
         page_heading(p, 2, "Free: %s and %s go on after %zu tokens of the text, seed %llu: %s",
                      r->main->runs[0].title, r->main->runs[i].title, r->n_prompt,
                      (unsigned long long)r->seed, what);
@@ -226,7 +245,8 @@ static int free_texts(const struct compare_report *r, size_t text, const struct 
 
 /* ---- by length ---- */
 
-static int length_table(const struct compare_report *r, size_t text, int what, const struct page *p, struct err *e) {
+static int length_table(const struct compare_report *r, size_t text, int what, const struct page *p,
+                        struct err *e) {
     enum { LENGTHS_MAX = 24 };
     char align[LENGTHS_MAX + 2] = "l";
     size_t n = r->n_lengths < LENGTHS_MAX ? r->n_lengths : LENGTHS_MAX;
@@ -250,7 +270,8 @@ static int length_table(const struct compare_report *r, size_t text, int what, c
     return page_table(p, &t, e);
 }
 
-static int length_tables(const struct compare_report *r, size_t text, const struct page *p, struct err *e) {
+static int length_tables(const struct compare_report *r, size_t text, const struct page *p,
+                         struct err *e) {
     if (!r->n_lengths) return OK;
     page_heading(
         p, 2,

@@ -16,7 +16,9 @@ int generation_out_open(struct generation_out *o, size_t limit, struct err *e) {
         o->samples[i].steps = arena_alloc(o->arena, limit, sizeof *o->samples[i].steps);
         ok = o->samples[i].steps != NULL;
     }
-    return ok ? OK : err_set(e, ERR_FAILED, "out of memory for %zu samples of %zu tokens", o->n_samples, limit);
+    return ok ? OK
+              : err_set(e, ERR_FAILED, "out of memory for %zu samples of %zu tokens", o->n_samples,
+                        limit);
 }
 
 /* ---- text ---- */
@@ -58,7 +60,8 @@ void generation_out_prompt(struct generation_out *o) {
     fflush(o->fp);
 }
 
-/* Several samples cannot stream side by side: they are written one after the other when all are done. */
+/* Several samples cannot stream side by side: they are written one after the other when all are
+ * done. */
 static void write_samples(struct generation_out *o) {
     for (size_t i = 0; i < o->n_samples; i++) {
         fprintf(o->fp, "%s--- sample %zu of %zu ---\n", i ? "\n" : "", i + 1, o->n_samples);
@@ -97,7 +100,8 @@ static void write_steps(struct json_out *j, const struct kept_sample *s) {
 }
 
 /* "text" and "ids" of n tokens; `ids` may be scattered over steps. */
-static void write_tokens(struct generation_out *o, struct json_out *j, const int32_t *ids, size_t n) {
+static void write_tokens(struct generation_out *o, struct json_out *j, const int32_t *ids,
+                         size_t n) {
     if (o->bpe) {
         size_t bytes = 0, len;
         for (size_t i = 0; i < n; i++) bpe_token(o->bpe, ids[i], &len), bytes += len;
@@ -155,7 +159,8 @@ static void write_object(struct generation_out *o, const struct generation_figur
     json_put_close(&j);
 }
 
-static void write_step_line(struct generation_out *o, const struct generation_step *step, const struct kept_step *kept, size_t number) {
+static void write_step_line(struct generation_out *o, const struct generation_step *step,
+                            const struct kept_step *kept, size_t number) {
     struct json_out j;
     size_t n;
     json_put_begin(&j, o->fp);
@@ -180,12 +185,17 @@ static void write_step_line(struct generation_out *o, const struct generation_st
 /* errno is 0 before the writing that this is asked about. */
 static int check_written(const struct generation_out *o, struct err *e) {
     if (!ferror(o->fp)) return OK;
-    return err_set(e, ERR_FAILED, "cannot write to standard output: %s", errno ? strerror(errno) : "write error");
+    return err_set(e, ERR_FAILED, "cannot write to standard output: %s",
+                   errno ? strerror(errno) : "write error");
 }
 
-static int keep(struct generation_out *o, struct kept_sample *to, const struct generation_step *step, struct err *e) {
+static int keep(struct generation_out *o, struct kept_sample *to,
+                const struct generation_step *step, struct err *e) {
     struct kept_step *kept = &to->steps[to->n++];
-    *kept = (struct kept_step){.id = step->id, .has_logprob = step->has_logprob, .logprob = step->logprob, .n_top = step->n_top};
+    *kept = (struct kept_step){.id = step->id,
+                               .has_logprob = step->has_logprob,
+                               .logprob = step->logprob,
+                               .n_top = step->n_top};
     if (!step->n_top) return OK;
     kept->top = arena_alloc(o->arena, step->n_top, sizeof *kept->top);
     if (!kept->top) return err_set(e, ERR_FAILED, "out of memory for the log-probabilities");
@@ -212,7 +222,8 @@ void generation_out_stopped(void *ctx, uint32_t sample, enum generation_stop why
     o->samples[sample].stop = why == STOP_EOS ? "eos" : o->full_context ? "context" : "length";
 }
 
-int generation_out_close(struct generation_out *o, const struct generation_figures *f, struct err *e) {
+int generation_out_close(struct generation_out *o, const struct generation_figures *f,
+                         struct err *e) {
     errno = 0;
     if (o->format != GENERATION_TEXT) {
         write_object(o, f);
@@ -220,13 +231,15 @@ int generation_out_close(struct generation_out *o, const struct generation_figur
         write_samples(o);
     } else {
         flush_held(o);
-        if (o->hold_utf8 || !o->bpe) fputc('\n', o->fp); /* the shell's prompt starts on a line of its own */
+        if (o->hold_utf8 || !o->bpe)
+            fputc('\n', o->fp); /* the shell's prompt starts on a line of its own */
     }
     fflush(o->fp);
     return check_written(o, e);
 }
 
-void generation_print_figures(FILE *fp, const struct generation_figures *f, const char *attn, uint64_t seed) {
+void generation_print_figures(FILE *fp, const struct generation_figures *f, const char *attn,
+                              uint64_t seed) {
     fprintf(fp,
             "load %.3f s, prefill %zu token%s at %.0f tokens/s, decode %zu token%s at %.1f "
             "tokens/s, peak memory %s\n",
@@ -234,6 +247,7 @@ void generation_print_figures(FILE *fp, const struct generation_figures *f, cons
             rate(f->run.prompt_tokens, f->run.prefill_s), f->run.tokens,
             f->run.tokens == 1 ? "" : "s", rate(f->run.tokens, f->run.decode_s),
             text_bytes(f->peak_bytes).s);
-    fprintf(fp, "attention %s, %s bytes of cache per token, seed %llu, kernels %s, %d thread%s\n", attn,
-            text_count(f->stored_bytes_per_token).s, (unsigned long long)seed, f->kernels, f->threads, f->threads == 1 ? "" : "s");
+    fprintf(fp, "attention %s, %s bytes of cache per token, seed %llu, kernels %s, %d thread%s\n",
+            attn, text_count(f->stored_bytes_per_token).s, (unsigned long long)seed, f->kernels,
+            f->threads, f->threads == 1 ? "" : "s");
 }

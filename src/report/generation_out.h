@@ -1,4 +1,5 @@
-/* What `generate` writes to standard output: text as it comes, one JSON object at the end, or JSON lines. */
+/* What `generate` writes to standard output: text as it comes, one JSON object at the end, or JSON
+ * lines. */
 #ifndef LOOKAT_REPORT_GENERATION_OUT_H
 #define LOOKAT_REPORT_GENERATION_OUT_H
 
@@ -20,36 +21,39 @@ struct kept_step {
 struct kept_sample {
     struct kept_step *steps; /* [n] */
     size_t n;
-    const char *stop;        /* "length", "eos", "context"; NULL: interrupted */
+    const char *stop; /* "length", "eos", "context"; NULL: interrupted */
 };
 
 struct generation_out {
     FILE *fp;
     enum generation_format format;
     const struct checkpoint *model;
-    const struct bpe *bpe;         /* NULL: no tokenizer, ids are written in place of text */
-    const char *attn, *effective;  /* the attention spec as given, and in full */
+    const struct bpe *bpe;        /* NULL: no tokenizer, ids are written in place of text */
+    const char *attn, *effective; /* the attention spec as given, and in full */
     const int32_t *prompt;
     size_t n_prompt, n_samples;
-    bool show_prompt;              /* text: before the continuation */
-    bool show_special, hold_utf8;  /* write control tokens; hold back an incomplete UTF-8 sequence (on a terminal) */
-    bool logprobs, full_context;   /* full_context: the length limit is the context */
+    bool show_prompt;             /* text: before the continuation */
+    bool show_special, hold_utf8; /* write control tokens; hold back an incomplete UTF-8 sequence
+                                     (on a terminal) */
+    bool logprobs, full_context;  /* full_context: the length limit is the context */
     uint64_t seed;
-    struct kept_sample *samples;   /* [n_samples] */
-    struct kept_sample echoed;     /* the prompt's steps */
+    struct kept_sample *samples; /* [n_samples] */
+    struct kept_sample echoed;   /* the prompt's steps */
     uint8_t held[4];
     size_t n_held;
-    bool wrote;                    /* something of the text is out */
+    bool wrote; /* something of the text is out */
     struct arena *arena;
 };
 
-/* Room for n_samples of `limit` tokens. Everything above `samples` is set by the caller before. ERR_FAILED without memory. */
+/* Room for n_samples of `limit` tokens. Everything above `samples` is set by the caller before.
+ * ERR_FAILED without memory. */
 int generation_out_open(struct generation_out *o, size_t limit, struct err *e);
 
 /* Writes the prompt, in the text format and where it is to be shown. */
 void generation_out_prompt(struct generation_out *o);
 
-/* As the events of model/generation.h; ctx is the struct generation_out. A write that fails (a full disk, a closed pipe) ends it with ERR_FAILED. */
+/* As the events of model/generation.h; ctx is the struct generation_out. A write that fails (a full
+ * disk, a closed pipe) ends it with ERR_FAILED. */
 int generation_out_step(void *ctx, const struct generation_step *step, struct err *e);
 void generation_out_stopped(void *ctx, uint32_t sample, enum generation_stop why);
 
@@ -62,10 +66,13 @@ struct generation_figures {
     const char *kernels;
 };
 
-/* The end of the text, or the closing JSON object. ERR_FAILED where something could not be written. */
-int generation_out_close(struct generation_out *o, const struct generation_figures *f, struct err *e);
+/* The end of the text, or the closing JSON object. ERR_FAILED where something could not be
+ * written. */
+int generation_out_close(struct generation_out *o, const struct generation_figures *f,
+                         struct err *e);
 
 /* The line of statistics for standard error. */
-void generation_print_figures(FILE *fp, const struct generation_figures *f, const char *attn, uint64_t seed);
+void generation_print_figures(FILE *fp, const struct generation_figures *f, const char *attn,
+                              uint64_t seed);
 
 #endif

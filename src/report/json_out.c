@@ -85,7 +85,8 @@ void json_put_double(struct json_out *j, const char *key, double x) {
         json_put_null(j, key);
         return;
     }
-    for (int digits = 15; digits <= 17; digits++) { /* 15 always survive, 17 always suffice for a double */
+    for (int digits = 15; digits <= 17;
+         digits++) { /* 15 always survive, 17 always suffice for a double */
         snprintf(text, sizeof text, "%.*g", digits, x);
         if (strtod(text, NULL) == x) break;
     }
@@ -123,7 +124,8 @@ static void base64(FILE *fp, const uint8_t *s, size_t n) {
     static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < n; i += 3) {
         size_t have = n - i < 3 ? n - i : 3;
-        uint32_t x = (uint32_t)s[i] << 16 | (have > 1 ? (uint32_t)s[i + 1] << 8 : 0) | (have > 2 ? s[i + 2] : 0);
+        uint32_t x = (uint32_t)s[i] << 16 | (have > 1 ? (uint32_t)s[i + 1] << 8 : 0) |
+                     (have > 2 ? s[i + 2] : 0);
         for (size_t k = 0; k < 4; k++) fputc(k <= have ? digit[x >> (18 - 6 * k) & 63] : '=', fp);
     }
 }

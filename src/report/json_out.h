@@ -1,5 +1,6 @@
-/* Writing JSON (RFC 8259) as it comes, on one line. `key` is the name of a member where the enclosing value is an object; NULL in an
- * array and at the top. (base/json.h reads.) Write errors stay in the FILE for its owner to check. */
+/* Writing JSON (RFC 8259) as it comes, on one line. `key` is the name of a member where the
+ * enclosing value is an object; NULL in an array and at the top. (base/json.h reads.) Write errors
+ * stay in the FILE for its owner to check. */
 #ifndef LOOKAT_REPORT_JSON_OUT_H
 #define LOOKAT_REPORT_JSON_OUT_H
 
@@ -17,7 +18,8 @@ struct json_out {
     bool more[JSON_OUT_DEPTH];  /* it has a member already */
 };
 
-/* Starts one document; the object or array opened first is the document, and closing it writes a newline. */
+/* Starts one document; the object or array opened first is the document, and closing it writes a
+ * newline. */
 void json_put_begin(struct json_out *j, FILE *fp);
 
 void json_put_object(struct json_out *j, const char *key);
@@ -37,7 +39,8 @@ void json_put_float(struct json_out *j, const char *key, float x);
 void json_put_string(struct json_out *j, const char *key, const void *s, size_t n);
 void json_put_cstr(struct json_out *j, const char *key, const char *s); /* NULL: null */
 
-/* In an object: json_put_string and, where s[n] is not valid UTF-8, a member "bytes" with the bytes in base64 (RFC 4648). */
+/* In an object: json_put_string and, where s[n] is not valid UTF-8, a member "bytes" with the bytes
+ * in base64 (RFC 4648). */
 void json_put_text(struct json_out *j, const char *key, const void *s, size_t n);
 
 /* [ids...] */

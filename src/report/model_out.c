@@ -1,8 +1,11 @@
 #include "report/model_out.h"
 
-static const char *activation_name(enum activation a) { return a == GELU_ERF ? "gelu" : "gelu_new"; }
+static const char *activation_name(enum activation a) {
+    return a == GELU_ERF ? "gelu" : "gelu_new";
+}
 
-void json_put_model(struct json_out *j, const char *key, const struct checkpoint *c, const char *sha256) {
+void json_put_model(struct json_out *j, const char *key, const struct checkpoint *c,
+                    const char *sha256) {
     const struct gpt2_config *s = &c->weights.config;
     json_put_object(j, key);
     json_put_cstr(j, "file", c->path);
@@ -34,8 +37,8 @@ static void add(struct tensor_kind *k, const struct matrix *m) {
 }
 
 int model_tensor_kinds(const struct gpt2_weights *w, struct tensor_kind kinds[TENSOR_KINDS]) {
-    static const char *const names[TENSOR_KINDS] = {"token_embd", "position_embd", "attn_qkv", "attn_output",
-                                                    "ffn_up",     "ffn_down",      "output"};
+    static const char *const names[TENSOR_KINDS] = {
+        "token_embd", "position_embd", "attn_qkv", "attn_output", "ffn_up", "ffn_down", "output"};
     for (int i = 0; i < TENSOR_KINDS; i++) kinds[i] = (struct tensor_kind){.name = names[i]};
     add(&kinds[0], &w->wte);
     add(&kinds[1], &w->wpe);

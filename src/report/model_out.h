@@ -6,9 +6,11 @@
 #include "report/json_out.h"
 
 /* A "model" object: file, format, size, shape. sha256 may be NULL: then it is left out. */
-void json_put_model(struct json_out *j, const char *key, const struct checkpoint *c, const char *sha256);
+void json_put_model(struct json_out *j, const char *key, const struct checkpoint *c,
+                    const char *sha256);
 
-/* A kind of tensor, over all layers: "attn_qkv", its type ("f16"; "mixed" where layers differ), and its bytes in memory. */
+/* A kind of tensor, over all layers: "attn_qkv", its type ("f16"; "mixed" where layers differ), and
+ * its bytes in memory. */
 struct tensor_kind {
     const char *name, *type;
     size_t count, rows, cols; /* tensors, and the shape of each */
@@ -17,7 +19,8 @@ struct tensor_kind {
 
 enum { TENSOR_KINDS = 7 };
 
-/* Fills kinds with the matrices of the model under their GGUF names (a tied head is left out); returns how many. */
+/* Fills kinds with the matrices of the model under their GGUF names (a tied head is left out);
+ * returns how many. */
 int model_tensor_kinds(const struct gpt2_weights *w, struct tensor_kind kinds[TENSOR_KINDS]);
 
 #endif

@@ -29,7 +29,8 @@ static void table_row(struct text_table *t, const struct bench *b, const struct 
     table_cell(t, "%s", g->k->name);
     table_cell(t, "%s", attn ? attn : g->attn);
     table_cell(t, "%zu", s->depth);
-    for (int i = 0; i < ATTN_STAGES; i++) table_cell(t, "%.3f", bench_stage_ns(b, s, (enum attn_stage)i) / (double)s->depth);
+    for (int i = 0; i < ATTN_STAGES; i++)
+        table_cell(t, "%.3f", bench_stage_ns(b, s, (enum attn_stage)i) / (double)s->depth);
     table_cell(t, "%.3f", total_ns(b, s) / (double)s->depth);
     table_cell(t, "%.2f", total_ns(b, s) / 1000);
     cell_times(t, fp16 ? bench_score_ns(b, fp16) : NAN, bench_score_ns(b, s));
@@ -73,14 +74,15 @@ static void put_crossings(const struct bench *b, const struct page *p) {
                          "now more, now less than those of fp16 at %zu keys, the most measured",
                          x->depth);
         }
-        page_line(p, "%s, %s: tables and scores of %s take %s",
-                  printable_copy(x->model->name).s, x->k->name, attn ? attn : x->attn, what);
+        page_line(p, "%s, %s: tables and scores of %s take %s", printable_copy(x->model->name).s,
+                  x->k->name, attn ? attn : x->attn, what);
     }
 }
 
 int stages_put_text(const struct bench_report *r, const struct page *p, struct err *e) {
-    static const char *const titles[] = {"model",  "kernels",       "attn",       "depth", "tables", "scores", "softmax",
-                                         "values", "ns/(head,key)", "us/head", "scores vs fp16", "all vs fp16"};
+    static const char *const titles[] = {
+        "model",   "kernels", "attn",          "depth",   "tables",         "scores",
+        "softmax", "values",  "ns/(head,key)", "us/head", "scores vs fp16", "all vs fp16"};
     const struct bench *b = r->bench;
     struct text_table t;
     table_begin(&t, "lllrrrrrrrrr", r->arena);
@@ -106,7 +108,8 @@ void stages_put_csv(const struct bench_report *r, FILE *fp) {
         fprintf(fp, "%s,%s,", bench_model_type(g->model), g->k->name);
         bench_csv_text(fp, g->attn);
         fprintf(fp, "%zu", s->depth);
-        for (int j = 0; j < ATTN_STAGES; j++) fprintf(fp, ",%.9g", bench_stage_ns(b, s, (enum attn_stage)j) / (double)s->depth);
+        for (int j = 0; j < ATTN_STAGES; j++)
+            fprintf(fp, ",%.9g", bench_stage_ns(b, s, (enum attn_stage)j) / (double)s->depth);
         fprintf(fp, ",%.9g,\"%s\"\n", total_ns(b, s) / (double)s->depth,
                 g->s.attn.name); /* no quotes in it */
     }
@@ -120,7 +123,8 @@ static void put_group(struct json_out *j, const struct bench_report *r, size_t g
     json_put_cstr(j, "effective_attn", g->s.attn.name);
 }
 
-void stages_put_json(struct json_out *j, const struct bench_report *r, const struct bench_stages *s, bool alone) {
+void stages_put_json(struct json_out *j, const struct bench_report *r, const struct bench_stages *s,
+                     bool alone) {
     const struct bench *b = r->bench;
     json_put_object(j, NULL);
     if (alone) json_put_cstr(j, "schema", "lookat.bench/1");
@@ -128,7 +132,9 @@ void stages_put_json(struct json_out *j, const struct bench_report *r, const str
     if (alone) json_put_cstr(j, "file", b->groups[s->group].model->path);
     json_put_uint(j, "depth", s->depth);
     json_put_object(j, "ns_per_key");
-    for (int i = 0; i < ATTN_STAGES; i++) json_put_double(j, stage_names[i], bench_stage_ns(b, s, (enum attn_stage)i) / (double)s->depth);
+    for (int i = 0; i < ATTN_STAGES; i++)
+        json_put_double(j, stage_names[i],
+                        bench_stage_ns(b, s, (enum attn_stage)i) / (double)s->depth);
     json_put_double(j, "total", total_ns(b, s) / (double)s->depth);
     json_put_close(j);
     json_put_close(j);

@@ -9,7 +9,8 @@
 int stages_put_text(const struct bench_report *r, const struct page *p, struct err *e);
 void stages_put_csv(const struct bench_report *r, FILE *fp);
 /* An object: one backend at one depth; `alone` on a line, with the schema and the model's file. */
-void stages_put_json(struct json_out *j, const struct bench_report *r, const struct bench_stages *s, bool alone);
+void stages_put_json(struct json_out *j, const struct bench_report *r, const struct bench_stages *s,
+                     bool alone);
 /* The member "crossovers". */
 void stages_put_crossovers(struct json_out *j, const struct bench_report *r);
 

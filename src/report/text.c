@@ -69,7 +69,11 @@ void text_wrap(FILE *fp, const char *text, int column, int indent) {
 void text_escaped(FILE *fp, const uint8_t *s, size_t n) {
     for (size_t i = 0, len; i < n; i += len) {
         bool valid, shown = printable_step(s + i, n - i, &len, &valid);
-        const char *named = s[i] == '\n' ? "\\n" : s[i] == '\t' ? "\\t" : s[i] == '\r' ? "\\r" : s[i] == '\\' ? "\\\\" : NULL;
+        const char *named = s[i] == '\n'   ? "\\n"
+                            : s[i] == '\t' ? "\\t"
+                            : s[i] == '\r' ? "\\r"
+                            : s[i] == '\\' ? "\\\\"
+                                           : NULL;
         if (named)
             fputs(named, fp);
         else if (!shown)
@@ -91,7 +95,9 @@ void text_csv(FILE *fp, const char *s) {
     fputc('"', fp);
 }
 
-void table_begin(struct text_table *t, const char *align, struct arena *arena) { *t = (struct text_table){.arena = arena, .align = align}; }
+void table_begin(struct text_table *t, const char *align, struct arena *arena) {
+    *t = (struct text_table){.arena = arena, .align = align};
+}
 
 void table_cell(struct text_table *t, const char *fmt, ...) {
     char text[1024];
@@ -109,7 +115,10 @@ void table_cell(struct text_table *t, const char *fmt, ...) {
         t->cells = more;
         t->room = room;
     }
-    char *copy = arena_copy(t->arena, text, len < 0 ? 0 : (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);
+    char *copy = arena_copy(t->arena, text,
+                            len < 0                     ? 0
+                            : (size_t)len < sizeof text ? (size_t)len
+                                                        : sizeof text - 1);
     if (!copy) t->failed = true;
     t->cells[t->n++] = copy;
 }
@@ -153,7 +162,8 @@ static int span(const int *widths, size_t from, size_t to) {
 int table_print(const struct text_table *t, FILE *fp, struct err *e) {
     size_t columns = strlen(t->align), lead = 0;
     int widths[COLUMNS_MAX];
-    if (t->failed || columns > COLUMNS_MAX) return err_set(e, ERR_FAILED, "out of memory for a table");
+    if (t->failed || columns > COLUMNS_MAX)
+        return err_set(e, ERR_FAILED, "out of memory for a table");
     for (size_t c = 0; c < columns; c++) widths[c] = column_width(t, c, columns);
     while (lead < 2 && lead < columns && t->align[lead] == 'l') lead++;
     if (lead == 2 && span(widths, 0, 2) > LINE / 2) lead = 1;
@@ -229,8 +239,12 @@ static void show_progress(struct text_progress *p, uint64_t done, uint64_t total
     p->any = terminal;
 }
 
-void progress_step(struct text_progress *p, uint64_t done, uint64_t total) { show_progress(p, done, total, true); }
-void progress_share(struct text_progress *p, uint64_t done, uint64_t total) { show_progress(p, done, total, false); }
+void progress_step(struct text_progress *p, uint64_t done, uint64_t total) {
+    show_progress(p, done, total, true);
+}
+void progress_share(struct text_progress *p, uint64_t done, uint64_t total) {
+    show_progress(p, done, total, false);
+}
 
 void progress_end(struct text_progress *p) {
     if (p->any) fputc('\n', stderr);

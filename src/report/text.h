@@ -59,8 +59,8 @@ int table_print(const struct text_table *t, FILE *fp, struct err *e);
  * become a line of their own, "title cell, title cell", and leave the table. */
 void table_common(struct text_table *t, const char *const *titles, size_t n, FILE *fp);
 
-/* A line on standard error that grows: "converting  42 %  180 MB/s  0:07 left". Shown once a second has passed; overwritten in
- * place on a terminal, else only the last one. */
+/* A line on standard error that grows: "converting  42 %  180 MB/s  0:07 left". Shown once a second
+ * has passed; overwritten in place on a terminal, else only the last one. */
 struct text_progress {
     const char *what;
     double start, shown; /* seconds of clock_now */

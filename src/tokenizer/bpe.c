@@ -31,7 +31,8 @@ enum { SEARCHES = 2 };
 struct bpe {
     const struct vocab *v;
     uint32_t byte_token[256];
-    uint32_t *slots; /* [mask + 1] open-addressing hash table from a merge's (left, right) to its rank; NONE is free */
+    uint32_t *slots; /* [mask + 1] open-addressing hash table from a merge's (left, right) to its
+                        rank; NONE is free */
     uint32_t mask;
     struct marked_set marked[SEARCHES];
     struct hash_index whole; /* normal tokens by their bytes; where merges are ignored */
@@ -39,18 +40,22 @@ struct bpe {
 
 static uint32_t slot_of(const struct bpe *b, uint32_t left, uint32_t right) {
     uint64_t key = (uint64_t)left << 32 | right;
-    return (uint32_t)((key * 0x9E3779B97F4A7C15u) >> 32) & b->mask; /* 2^64 / golden ratio (Knuth, volume 3, 6.4) */
+    return (uint32_t)((key * 0x9E3779B97F4A7C15u) >> 32) &
+           b->mask; /* 2^64 / golden ratio (Knuth, volume 3, 6.4) */
 }
 
 /* The slot that holds the merge of these two, or the free slot where it would go. */
 static uint32_t *find_slot(const struct bpe *b, uint32_t left, uint32_t right) {
     for (uint32_t i = slot_of(b, left, right);; i = (i + 1) & b->mask) {
         uint32_t rank = b->slots[i];
-        if (rank == NONE || (b->v->merges[rank].left == left && b->v->merges[rank].right == right)) return &b->slots[i];
+        if (rank == NONE || (b->v->merges[rank].left == left && b->v->merges[rank].right == right))
+            return &b->slots[i];
     }
 }
 
-static uint32_t rank_of(const struct bpe *b, uint32_t left, uint32_t right) { return *find_slot(b, left, right); }
+static uint32_t rank_of(const struct bpe *b, uint32_t left, uint32_t right) {
+    return *find_slot(b, left, right);
+}
 
 const uint8_t *bpe_token(const struct bpe *b, int32_t id, size_t *len) {
     const struct vocab *v = b->v;
@@ -89,7 +94,8 @@ static int find_bytes(struct bpe *b, struct err *e) {
     }
     for (int byte = 0; byte < 256; byte++)
         if (b->byte_token[byte] == NONE)
-            return err_set(e, ERR_REFUSED, "the vocabulary has no token for the single byte 0x%02X", (unsigned)byte);
+            return err_set(e, ERR_REFUSED, "the vocabulary has no token for the single byte 0x%02X",
+                           (unsigned)byte);
     return OK;
 }
 
@@ -97,9 +103,11 @@ static int find_bytes(struct bpe *b, struct err *e) {
 static bool joins(const struct bpe *b, const struct vocab_merge *m) {
     if (m->left >= b->v->n || m->right >= b->v->n || m->merged >= b->v->n) return false;
     size_t left_len, right_len, len;
-    const uint8_t *left = bpe_token(b, (int32_t)m->left, &left_len), *right = bpe_token(b, (int32_t)m->right, &right_len);
+    const uint8_t *left = bpe_token(b, (int32_t)m->left, &left_len),
+                  *right = bpe_token(b, (int32_t)m->right, &right_len);
     const uint8_t *merged = bpe_token(b, (int32_t)m->merged, &len);
-    return len == left_len + right_len && !memcmp(merged, left, left_len) && !memcmp(merged + left_len, right, right_len);
+    return len == left_len + right_len && !memcmp(merged, left, left_len) &&
+           !memcmp(merged + left_len, right, right_len);
 }
 
 static int index_merges(struct bpe *b, struct arena *a, struct err *e) {
@@ -107,14 +115,19 @@ static int index_merges(struct bpe *b, struct arena *a, struct err *e) {
     uint64_t slots = 16;
     while (slots < 2 * (uint64_t)v->n_merges) slots *= 2;
     if (slots > (uint64_t)1 << 32)
-        return err_set(e, ERR_REFUSED, "the vocabulary has %lu merges, expected fewer than 2^31", (unsigned long)v->n_merges);
+        return err_set(e, ERR_REFUSED, "the vocabulary has %lu merges, expected fewer than 2^31",
+                       (unsigned long)v->n_merges);
     b->mask = (uint32_t)(slots - 1);
     b->slots = arena_alloc(a, (size_t)slots, sizeof *b->slots);
-    if (!b->slots) return err_set(e, ERR_FAILED, "no memory for a vocabulary of %lu merges", (unsigned long)v->n_merges);
+    if (!b->slots)
+        return err_set(e, ERR_FAILED, "no memory for a vocabulary of %lu merges",
+                       (unsigned long)v->n_merges);
     memset(b->slots, 0xFF, (size_t)slots * sizeof *b->slots);
     for (uint32_t rank = 0; rank < v->n_merges; rank++) {
         const struct vocab_merge *m = &v->merges[rank];
-        if (!joins(b, m)) return err_set(e, ERR_REFUSED, "merge %lu does not make a token of its two parts", (unsigned long)rank);
+        if (!joins(b, m))
+            return err_set(e, ERR_REFUSED, "merge %lu does not make a token of its two parts",
+                           (unsigned long)rank);
         uint32_t *slot = find_slot(b, m->left, m->right);
         if (*slot == NONE && v->kind[m->merged] == TOKEN_NORMAL)
             *slot = rank; /* of a pair listed twice the better rank stays */
@@ -173,7 +186,10 @@ static int index_whole(struct bpe *b, struct arena *a, struct err *e) {
 int bpe_new(struct bpe **out, const struct vocab *v, struct arena *a, struct err *e) {
     struct bpe *b = arena_zalloc(a, 1, sizeof *b);
     if (!b) return err_set(e, ERR_FAILED, "no memory for the tokenizer");
-    if (v->n >= INT32_MAX) return err_set(e, ERR_REFUSED, "the vocabulary has %lu tokens, expected fewer than 2^31 - 1", (unsigned long)v->n);
+    if (v->n >= INT32_MAX)
+        return err_set(e, ERR_REFUSED,
+                       "the vocabulary has %lu tokens, expected fewer than 2^31 - 1",
+                       (unsigned long)v->n);
     b->v = v;
     int failed = find_bytes(b, e);
     if (!failed) failed = index_merges(b, a, e);
@@ -186,11 +202,13 @@ int bpe_new(struct bpe **out, const struct vocab *v, struct arena *a, struct err
 
 /* ---- one piece ---- */
 
-/* Pieces up to this many bytes are merged by looking at all pairs again and again: cheaper than a heap while they are short. */
+/* Pieces up to this many bytes are merged by looking at all pairs again and again: cheaper than a
+ * heap while they are short. */
 enum { SHORT_PIECE = 64 };
 
 static size_t encode_short(const struct bpe *b, const uint8_t *piece, size_t n, int32_t *ids) {
-    uint32_t token[SHORT_PIECE], rank[SHORT_PIECE]; /* rank[i]: of joining token[i] and token[i + 1] */
+    uint32_t token[SHORT_PIECE],
+        rank[SHORT_PIECE]; /* rank[i]: of joining token[i] and token[i + 1] */
     for (size_t i = 0; i < n; i++) token[i] = b->byte_token[piece[i]];
     for (size_t i = 0; i + 1 < n; i++) rank[i] = rank_of(b, token[i], token[i + 1]);
     while (n > 1) {
@@ -209,14 +227,15 @@ static size_t encode_short(const struct bpe *b, const uint8_t *piece, size_t n, 
     return n;
 }
 
-/* A token of a long piece, linked to its neighbours. It starts at the byte that is its index, and disappears into the one before it. */
+/* A token of a long piece, linked to its neighbours. It starts at the byte that is its index, and
+ * disappears into the one before it. */
 struct link {
     uint32_t token, prev, next;
     uint32_t rank; /* of joining this token and the next; NONE also where this one is gone */
 };
 
-/* A heap of candidates, rank << 32 | index of the left token: the least is the best-ranked pair, the leftmost of equals. Four children to
- * a node miss the cache less often than two. */
+/* A heap of candidates, rank << 32 | index of the left token: the least is the best-ranked pair,
+ * the leftmost of equals. Four children to a node miss the cache less often than two. */
 struct heap {
     uint64_t *key;
     size_t n;
@@ -226,7 +245,8 @@ static void sift_down(struct heap *h, size_t at) {
     uint64_t key = h->key[at];
     for (size_t first; (first = 4 * at + 1) < h->n;) {
         size_t end = first + 4 < h->n ? first + 4 : h->n, least = first;
-        for (size_t child = first + 1; child < end; child++) least = h->key[child] < h->key[least] ? child : least;
+        for (size_t child = first + 1; child < end; child++)
+            least = h->key[child] < h->key[least] ? child : least;
         if (h->key[least] >= key) break;
         h->key[at] = h->key[least];
         at = least;
@@ -236,7 +256,8 @@ static void sift_down(struct heap *h, size_t at) {
 
 static void heap_push(struct heap *h, uint64_t key) {
     size_t at = h->n++;
-    for (; at > 0 && h->key[(at - 1) / 4] > key; at = (at - 1) / 4) h->key[at] = h->key[(at - 1) / 4];
+    for (; at > 0 && h->key[(at - 1) / 4] > key; at = (at - 1) / 4)
+        h->key[at] = h->key[(at - 1) / 4];
     h->key[at] = key;
 }
 
@@ -247,13 +268,15 @@ static uint64_t heap_pop(struct heap *h) {
     return least;
 }
 
-/* Looks up the pair that starts at link i anew. A candidate already in the heap for it is then stale: its rank no longer agrees. */
+/* Looks up the pair that starts at link i anew. A candidate already in the heap for it is then
+ * stale: its rank no longer agrees. */
 static void update_rank(const struct bpe *b, struct link *links, uint32_t i) {
     uint32_t next = links[i].next;
     links[i].rank = next == NONE ? NONE : rank_of(b, links[i].token, links[next].token);
 }
 
-/* Is the pair at link i better than the pairs it overlaps? Only such a pair can be the best of all, so only these need be in the heap. */
+/* Is the pair at link i better than the pairs it overlaps? Only such a pair can be the best of all,
+ * so only these need be in the heap. */
 static bool is_candidate(const struct link *links, uint32_t i) {
     uint32_t rank = links[i].rank, prev = links[i].prev, next = links[i].next;
     return rank != NONE && (prev == NONE || links[prev].rank > rank) && links[next].rank >= rank;
@@ -293,10 +316,12 @@ static int join_all(const struct bpe *b, struct link *links, struct heap *h, str
 }
 
 /* n < NONE. Memory: 32 bytes for each byte of the piece. */
-static int encode_long(const struct bpe *b, const uint8_t *piece, size_t n, int32_t *ids, size_t *n_ids, struct err *e) {
+static int encode_long(const struct bpe *b, const uint8_t *piece, size_t n, int32_t *ids,
+                       size_t *n_ids, struct err *e) {
     struct arena scratch = {0};
     struct link *links = arena_alloc(&scratch, n, sizeof *links);
-    /* n / 2 candidates at most to begin with; a join takes one out and puts at most two in, as no two neighbours are both candidates */
+    /* n / 2 candidates at most to begin with; a join takes one out and puts at most two in, as no
+     * two neighbours are both candidates */
     struct heap h = {.key = arena_alloc(&scratch, n, 2 * sizeof *h.key)};
     if (!links || !h.key) {
         arena_free(&scratch);
@@ -304,7 +329,9 @@ static int encode_long(const struct bpe *b, const uint8_t *piece, size_t n, int3
     }
     uint32_t end = (uint32_t)n;
     for (uint32_t i = 0; i < end; i++)
-        links[i] = (struct link){.token = b->byte_token[piece[i]], .prev = i ? i - 1 : NONE, .next = i + 1 < end ? i + 1 : NONE};
+        links[i] = (struct link){.token = b->byte_token[piece[i]],
+                                 .prev = i ? i - 1 : NONE,
+                                 .next = i + 1 < end ? i + 1 : NONE};
     for (uint32_t i = 0; i < end && !interrupt_pending(); i++) update_rank(b, links, i);
     for (uint32_t i = 0; i < end && !interrupt_pending(); i++)
         if (is_candidate(links, i)) h.key[h.n++] = (uint64_t)links[i].rank << 32 | i;
@@ -325,8 +352,8 @@ static int encode_long(const struct bpe *b, const uint8_t *piece, size_t n, int3
 /* A text on its way to ids. */
 struct encoding {
     const struct bpe *b;
-    bool special;  /* are its special tokens meant? */
-    int32_t *ids;  /* [n] so far; room for one for each byte, and one more */
+    bool special; /* are its special tokens meant? */
+    int32_t *ids; /* [n] so far; room for one for each byte, and one more */
     size_t n;
 };
 
@@ -372,14 +399,17 @@ static const struct marked *marked_at(const struct marked_set *set, bool special
             size_t mid = first + (last - first) / 2;
             if (set->token[mid].len <= depth || set->token[mid].text[depth] < text[depth])
                 first = mid + 1;
-            else last = mid;
+            else
+                last = mid;
         }
         low = first;
         last = high;
         while (first < last) { /* the first whose byte here is above it */
             size_t mid = first + (last - first) / 2;
-            if (set->token[mid].text[depth] <= text[depth]) first = mid + 1;
-            else last = mid;
+            if (set->token[mid].text[depth] <= text[depth])
+                first = mid + 1;
+            else
+                last = mid;
         }
         high = first;
         for (size_t i = low; i < high && set->token[i].len == depth + 1; i++) {

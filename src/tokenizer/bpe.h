@@ -1,5 +1,6 @@
-/* Byte-level byte-pair encoding as GPT-2 does it (Sennrich et al. 2016; Radford et al. 2019): text is cut by the pre-tokenizer, each
- * piece starts as single bytes, and the adjacent pair with the best-ranked merge is joined until none is left. */
+/* Byte-level byte-pair encoding as GPT-2 does it (Sennrich et al. 2016; Radford et al. 2019): text
+ * is cut by the pre-tokenizer, each piece starts as single bytes, and the adjacent pair with the
+ * best-ranked merge is joined until none is left. */
 #ifndef LOOKAT_TOKENIZER_BPE_H
 #define LOOKAT_TOKENIZER_BPE_H
 
@@ -9,7 +10,8 @@
 
 struct bpe;
 
-/* Builds the encoder in the arena; v must outlive it. ERR_REFUSED where a byte has no token of its own. */
+/* Builds the encoder in the arena; v must outlive it. ERR_REFUSED where a byte has no token of its
+ * own. */
 int bpe_new(struct bpe **out, const struct vocab *v, struct arena *a, struct err *e);
 
 /* Encodes any n bytes: *ids is [*n_ids], from the arena, bos first where the vocabulary asks for

@@ -10,8 +10,9 @@ struct character {
 
 static bool continues(uint8_t byte) { return (byte & 0xC0) == 0x80; }
 
-/* The character at text[0], as table 3-7 of the Unicode standard defines well-formed UTF-8: overlong forms, surrogates and numbers beyond
- * U+10FFFF are not characters, and so their bytes count one by one. */
+/* The character at text[0], as table 3-7 of the Unicode standard defines well-formed UTF-8:
+ * overlong forms, surrogates and numbers beyond U+10FFFF are not characters, and so their bytes
+ * count one by one. */
 static struct character character_at(const uint8_t *text, size_t n) {
     if (n == 0) return (struct character){UNICODE_OTHER, 0, 0};
     uint32_t a = text[0];
@@ -25,8 +26,10 @@ static struct character character_at(const uint8_t *text, size_t n) {
         if (cp >= 0x800 && (cp < 0xD800 || cp > 0xDFFF))
             return (struct character){unicode_class(cp), 3, cp};
     }
-    if (a >= 0xF0 && a <= 0xF4 && n >= 4 && continues(text[1]) && continues(text[2]) && continues(text[3])) {
-        uint32_t cp = (a & 0x07) << 18 | (text[1] & 0x3Fu) << 12 | (text[2] & 0x3Fu) << 6 | (text[3] & 0x3Fu);
+    if (a >= 0xF0 && a <= 0xF4 && n >= 4 && continues(text[1]) && continues(text[2]) &&
+        continues(text[3])) {
+        uint32_t cp =
+            (a & 0x07) << 18 | (text[1] & 0x3Fu) << 12 | (text[2] & 0x3Fu) << 6 | (text[3] & 0x3Fu);
         if (cp >= 0x10000 && cp <= 0x10FFFF) return (struct character){unicode_class(cp), 4, cp};
     }
     return (struct character){UNICODE_OTHER, 1, 0};
@@ -41,8 +44,10 @@ static size_t contraction(const uint8_t *text, size_t n) {
     return 0;
 }
 
-/* The end of the run of characters of this class that reaches from `at` on; *last is where its last character starts. */
-static size_t run_end(const uint8_t *text, size_t at, size_t n, enum unicode_class class, size_t *last) {
+/* The end of the run of characters of this class that reaches from `at` on; *last is where its last
+ * character starts. */
+static size_t run_end(const uint8_t *text, size_t at, size_t n, enum unicode_class class,
+                      size_t *last) {
     for (;;) {
         struct character c = character_at(text + at, n - at);
         if (c.bytes == 0 || c.class != class) return at;
@@ -58,10 +63,11 @@ size_t pretokenize_next(const uint8_t *text, size_t n) {
     if (c.class != UNICODE_SPACE) return run_end(text, 0, n, c.class, &last);
     if (text[0] == ' ') { /* the " ?" in front of letters, numbers and others */
         struct character next = character_at(text + 1, n - 1);
-        if (next.bytes && next.class != UNICODE_SPACE) return run_end(text, 1, n, next.class, &last);
+        if (next.bytes && next.class != UNICODE_SPACE)
+            return run_end(text, 1, n, next.class, &last);
     }
-    /* \s+(?!\S) takes all white space at the end of the text, else all but the last character of it, which is left for the " ?" of what
-     * follows; \s+ takes a single one. */
+    /* \s+(?!\S) takes all white space at the end of the text, else all but the last character of
+     * it, which is left for the " ?" of what follows; \s+ takes a single one. */
     size_t end = run_end(text, 0, n, UNICODE_SPACE, &last);
     return end == n || last == 0 ? end : last;
 }

@@ -1,4 +1,5 @@
-/* GPT-2's pre-tokenizer: 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ */
+/* GPT-2's pre-tokenizer: 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+|
+ * ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ */
 #ifndef LOOKAT_TOKENIZER_PRETOKENIZE_H
 #define LOOKAT_TOKENIZER_PRETOKENIZE_H
 
@@ -6,8 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Length in bytes of the piece that starts at text[0]; at least 1 where n >= 1. A byte that is not part of valid UTF-8 counts as one
- * character that is neither letter, number nor space. The pieces of a text, in order, are the text. */
+/* Length in bytes of the piece that starts at text[0]; at least 1 where n >= 1. A byte that is not
+ * part of valid UTF-8 counts as one character that is neither letter, number nor space. The pieces
+ * of a text, in order, are the text. */
 size_t pretokenize_next(const uint8_t *text, size_t n);
 
 /* Bytes of white space at the beginning, and at the end, of text[n]. */

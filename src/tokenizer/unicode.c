@@ -4,9 +4,12 @@ static bool in_ranges(const struct unicode_range *ranges, size_t n, uint32_t cp)
     size_t low = 0; /* the first range that ends at cp or later is in low..n */
     while (low < n) {
         size_t mid = low + (n - low) / 2;
-        if (cp > ranges[mid].last) low = mid + 1;
-        else if (cp < ranges[mid].first) n = mid;
-        else return true;
+        if (cp > ranges[mid].last)
+            low = mid + 1;
+        else if (cp < ranges[mid].first)
+            n = mid;
+        else
+            return true;
     }
     return false;
 }

@@ -1,4 +1,5 @@
-/* Broken files, made in memory: each breaks one rule of its format and says what the message must contain. */
+/* Broken files, made in memory: each breaks one rule of its format and says what the message must
+ * contain. */
 #ifndef LOOKAT_TESTS_BAD_H
 #define LOOKAT_TESTS_BAD_H
 

@@ -13,7 +13,8 @@ static char folder[512];
 /* False where no folder can be made. */
 static inline int folder_make(void) {
     const char *tmp = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/lookat-test-XXXXXX", tmp && strlen(tmp) < 400 ? tmp : "/tmp");
+    snprintf(folder, sizeof folder, "%s/lookat-test-XXXXXX",
+             tmp && strlen(tmp) < 400 ? tmp : "/tmp");
     return mkdtemp(folder) != NULL;
 }
 

@@ -1,10 +1,13 @@
-/* Every rule of a GGUF file that a file can break, one broken file each, made from the tiny model. */
+/* Every rule of a GGUF file that a file can break, one broken file each, made from the tiny
+ * model. */
 #include <math.h>
 
 #include "bad.h"
 #include "tiny_gguf.h"
 
-#define STRS(t, key, ...) tiny_strs(t, key, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), (const char *const[]){__VA_ARGS__})
+#define STRS(t, key, ...)                                                     \
+    tiny_strs(t, key, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), \
+              (const char *const[]){__VA_ARGS__})
 #define EDIT(name) static void name(struct tiny *t)
 #define LAST(t) ((t)->tensors[(t)->n_tensors - 1])
 
@@ -44,7 +47,9 @@ EDIT(alignment_type) { put_u64(tiny_kv(t, "general.alignment", T_U64), 32); }
 
 EDIT(name_length) { t->tensors[0].name_len = UINT64_MAX; }
 EDIT(name_empty) { tiny_tensor(t, "", 4, 0, G_F32); }
-EDIT(name_64) { tiny_tensor(t, "0123456789012345678901234567890123456789012345678901234567890123", 4, 0, G_F32); }
+EDIT(name_64) {
+    tiny_tensor(t, "0123456789012345678901234567890123456789012345678901234567890123", 4, 0, G_F32);
+}
 EDIT(dims_0) { LAST(t).n_dims = 0; }
 EDIT(dims_5) { LAST(t).n_dims = 5; }
 EDIT(dim_0) { LAST(t).dims[0] = 0; }
@@ -57,7 +62,9 @@ EDIT(type_q4_k) { tiny_tensor(t, "blk.0.ffn_up.weight", 256, 4, G_Q4_K); }
 EDIT(type_99) { LAST(t).type = 99; }
 EDIT(type_huge) { LAST(t).type = UINT32_MAX; }
 EDIT(block) { tiny_tensor(t, "blk.0.ffn_up.weight", 4, 32, G_Q8_0); }
-EDIT(tensor_twice) { memcpy(t->tensors[3].name, "blk.0.attn_qkv.bias\0", 20), t->tensors[3].name_len = 19; }
+EDIT(tensor_twice) {
+    memcpy(t->tensors[3].name, "blk.0.attn_qkv.bias\0", 20), t->tensors[3].name_len = 19;
+}
 EDIT(offset_odd) { t->tensors[2].shift = 8; }
 EDIT(offset_hole) { t->tensors[2].shift = 32; }
 EDIT(offset_overlap) { t->tensors[2].shift = (uint64_t)-32; }
@@ -205,7 +212,8 @@ static const struct {
     {"bytes-overflow", "\"output_norm.bias\": the product of its dimensions overflows",
      bytes_overflow},
     {"type-q4_K",
-     "\"blk.0.ffn_up.weight\" is q4_K (type 12), which lookat cannot read; from the original model: lookat convert",
+     "\"blk.0.ffn_up.weight\" is q4_K (type 12), which lookat cannot read; from the original "
+     "model: lookat convert",
      type_q4_k},
     {"type-99", "is unknown (type 99), which lookat cannot read", type_99},
     {"type-huge", "is unknown (type 4294967295), which", type_huge},
@@ -217,7 +225,9 @@ static const struct {
     {"offset-first", "\"token_embd.weight\" is at offset 32, expected 0", offset_first},
     {"offset-huge", "\"output_norm.bias\" is at offset", offset_huge},
     {"tensor-large",
-     "\"output_norm.bias\"" OF_64_OR_32(" has 1152921504606846976 bytes at offset", ": the product of its dimensions overflows"), tensor_large},
+     "\"output_norm.bias\"" OF_64_OR_32(" has 1152921504606846976 bytes at offset",
+                                        ": the product of its dimensions overflows"),
+     tensor_large},
     {"tensor-past-end", "\"output_norm.bias\" ends at byte", tensor_past_end},
     {"no-data", "ends at byte", no_data},
     {"tail", "bytes follow the last tensor", tail},
@@ -325,20 +335,23 @@ static void bad_tensors(bad_fn fn, void *ctx) {
         tiny_tensor(&t, tiny_shapes[i].name, cols + !rows, rows ? rows + 1 : 0, G_F32);
         snprintf(name, sizeof name, "shape-%s", tiny_shapes[i].name);
         if (rows)
-            snprintf(expect, sizeof expect, "tensor \"%s\" is %d x %d, expected %d x %d", tiny_shapes[i].name, (int)cols, (int)rows + 1, (int)cols,
-                     (int)rows);
+            snprintf(expect, sizeof expect, "tensor \"%s\" is %d x %d, expected %d x %d",
+                     tiny_shapes[i].name, (int)cols, (int)rows + 1, (int)cols, (int)rows);
         else
-            snprintf(expect, sizeof expect, "tensor \"%s\" is %d, expected %d", tiny_shapes[i].name, (int)cols + 1, (int)cols);
+            snprintf(expect, sizeof expect, "tensor \"%s\" is %d, expected %d", tiny_shapes[i].name,
+                     (int)cols + 1, (int)cols);
         emit(&t, name, expect, fn, ctx);
     }
     tiny_init(&t);
     tiny_tensor(&t, "token_embd.weight", 8, 5, G_F32);
-    emit(&t, "shape-token_embd.weight", "tensor \"token_embd.weight\" is 8 x 5, expected 4 x 5", fn, ctx);
+    emit(&t, "shape-token_embd.weight", "tensor \"token_embd.weight\" is 8 x 5, expected 4 x 5", fn,
+         ctx);
     tiny_init(&t);
     tiny_tensor(&t, "blk.0.attn_output.weight", 4, 4, G_F32)->n_dims = 3;
     t.tensors[6].dims[2] = 2;
     t.tensors[6].bytes *= 2;
-    emit(&t, "shape-3d", "tensor \"blk.0.attn_output.weight\" is 4 x 4 x 2, expected 4 x 4", fn, ctx);
+    emit(&t, "shape-3d", "tensor \"blk.0.attn_output.weight\" is 4 x 4 x 2, expected 4 x 4", fn,
+         ctx);
 }
 
 /* Calls fn with each broken file; it lives until fn returns. */
@@ -350,5 +363,7 @@ static void bad_gguf(bad_fn fn, void *ctx) {
         emit(&t, edits[i].name, edits[i].expect, fn, ctx);
     }
     bad_tensors(fn, ctx);
-    fn(&(struct bad_file){"empty", "the file ends at byte 0, inside the header", (const uint8_t *)"", 0}, ctx);
+    fn(&(struct bad_file){"empty", "the file ends at byte 0, inside the header",
+                          (const uint8_t *)"", 0},
+       ctx);
 }

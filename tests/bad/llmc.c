@@ -11,10 +11,14 @@ static void put_llmc_header(struct bytes *b, struct llmc_header h) {
 }
 
 /* T 3, V 5, L 1, H 2, C 8, padded V 6; 4 (Vp C + T C + 12 C C + 13 C + 2 C) bytes of zeros. */
-#define GOOD_LLMC {{20240326, 3, 3, 5, 1, 2, 8, 6}}
+#define GOOD_LLMC                         \
+    {                                     \
+        { 20240326, 3, 3, 5, 1, 2, 8, 6 } \
+    }
 enum { GOOD_LLMC_DATA = 4 * (6 * 8 + 3 * 8 + 12 * 64 + 15 * 8) };
 
-static void bad_llmc_give(bad_fn fn, void *ctx, const char *name, const char *expect, struct bytes *b) {
+static void bad_llmc_give(bad_fn fn, void *ctx, const char *name, const char *expect,
+                          struct bytes *b) {
     fn(&(struct bad_file){name, expect, b->data, b->size}, ctx);
     bytes_free(b);
 }
@@ -34,7 +38,8 @@ void bad_llmc_model(bad_fn fn, void *ctx) {
         {"version-4.bin", "version 4 of an llm.c model", 1, 4, 0},
         {"bf16-size.bin", "expected 2944 by its header", 1, 5, 0},
         {"context-0.bin", "the context length is 0", 2, 0, 0},
-        {"context-negative.bin", "the context length is 4294967295, expected 1 to 1048576", 2, UINT32_MAX, 0},
+        {"context-negative.bin", "the context length is 4294967295, expected 1 to 1048576", 2,
+         UINT32_MAX, 0},
         {"vocab-0.bin", "the vocabulary size is 0", 3, 0, 0},
         {"padding.bin", "the padded vocabulary is 6, expected 7 or more", 3, 7, 0},
         {"layers-0.bin", "the number of layers is 0", 4, 0, 0},
@@ -45,7 +50,8 @@ void bad_llmc_model(bad_fn fn, void *ctx) {
         {"heads-4.bin", "the head dimension is 2, expected a multiple of 4", 5, 4, 0},
         {"width-0.bin", "the width is 0", 6, 0, 0},
         {"width-large.bin", "by its header", 6, 1 << 20, 0},
-        {"padded-large.bin", OF_64_OR_32("by its header", "the size of its shape overflows"), 7, UINT32_MAX, 0},
+        {"padded-large.bin", OF_64_OR_32("by its header", "the size of its shape overflows"), 7,
+         UINT32_MAX, 0},
         {"one-less.bin", "is 4863 bytes long, expected 4864 by its header", 1, 3, -1},
         {"one-more.bin", "is 4865 bytes long, expected 4864 by its header", 1, 3, 1},
     };
@@ -60,8 +66,10 @@ void bad_llmc_model(bad_fn fn, void *ctx) {
     struct bytes b = {0};
     put_llmc_header(&b, (struct llmc_header)GOOD_LLMC);
     b.size = 1023;
-    bad_llmc_give(fn, ctx, "short-header.bin", "is 1023 bytes long, expected 1024 or more: the header of an llm.c model", &b);
-    put_llmc_header(&b, (struct llmc_header){{20240326, 3, 1 << 20, 1 << 24, 1 << 20, 1, 1 << 22, 1 << 24}});
+    bad_llmc_give(fn, ctx, "short-header.bin",
+                  "is 1023 bytes long, expected 1024 or more: the header of an llm.c model", &b);
+    put_llmc_header(
+        &b, (struct llmc_header){{20240326, 3, 1 << 20, 1 << 24, 1 << 20, 1, 1 << 22, 1 << 24}});
     bad_llmc_give(fn, ctx, "overflow.bin", "the size of its shape overflows", &b);
     put_llmc_header(&b, (struct llmc_header){{20240328, 2, 0, 0}});
     bad_llmc_give(fn, ctx, "tokenizer.model.bin", "is a tokenizer of llm.c, not a model", &b);
@@ -73,9 +81,15 @@ void bad_llmc_tokenizer(bad_fn fn, void *ctx) {
         struct llmc_header h;
         const char *tokens; /* each with its length in front */
     } bad[] = {
-        {"version-3.bin", "version 3 of an llm.c tokenizer, expected 1 or 2", {{20240328, 3, 1, 0}}, "\1a"},
+        {"version-3.bin",
+         "version 3 of an llm.c tokenizer, expected 1 or 2",
+         {{20240328, 3, 1, 0}},
+         "\1a"},
         {"none.bin", "the vocabulary has no tokens", {{20240328, 1, 0, 0}}, ""},
-        {"many.bin", "has 4294967295 tokens by its header, too many for its 1026 bytes", {{20240328, 1, UINT32_MAX, 0}}, "\1a"},
+        {"many.bin",
+         "has 4294967295 tokens by its header, too many for its 1026 bytes",
+         {{20240328, 1, UINT32_MAX, 0}},
+         "\1a"},
         {"cut-length.bin", "token 2 of 3 runs past the end", {{20240328, 1, 3, 0}}, "\2aa\2bb"},
         {"cut-token.bin", "token 1 of 2 runs past the end", {{20240328, 1, 2, 0}}, "\1a\5bb"},
         {"twice.bin", "tokens 0 and 1 are the same (\"a\")", {{20240328, 1, 2, 0}}, "\1a\1a"},
@@ -90,27 +104,33 @@ void bad_llmc_tokenizer(bad_fn fn, void *ctx) {
     }
     struct bytes b = {0};
     put_u32(&b, 20240328);
-    bad_llmc_give(fn, ctx, "header.bin", "is 4 bytes long, expected 1024 or more: the header of an llm.c tokenizer", &b);
+    bad_llmc_give(fn, ctx, "header.bin",
+                  "is 4 bytes long, expected 1024 or more: the header of an llm.c tokenizer", &b);
 }
 
 /* Things that people take for a model. */
 void bad_others(bad_fn fn, void *ctx) {
-#define OTHER(name, expect, bytes) {name, expect, (const uint8_t *)(bytes), sizeof(bytes) - 1}
+#define OTHER(name, expect, bytes) \
+    { name, expect, (const uint8_t *)(bytes), sizeof(bytes) - 1 }
     static const struct bad_file bad[] = {
         OTHER("empty.bin", "is empty", ""),
         OTHER("empty.safetensors", "is empty", ""),
         OTHER("pytorch.bin", "is a PyTorch pickle: use the .safetensors file", "PK\3\4rest"),
-        OTHER("old-pytorch.bin", "is a PyTorch pickle: use the .safetensors file", "\x80\2\x8a\nrest"),
+        OTHER("old-pytorch.bin", "is a PyTorch pickle: use the .safetensors file",
+              "\x80\2\x8a\nrest"),
         OTHER("ggml.bin", "is an old ggml file: convert it to GGUF", "lmggrest"),
         OTHER("ggjt.bin", "is an old ggml file: convert it to GGUF", "tjggrest"),
-        OTHER("lfs.safetensors", "is a Git LFS pointer, not the model", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+        OTHER("lfs.safetensors", "is a Git LFS pointer, not the model",
+              "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
         OTHER("page.safetensors", "is a web page", "\n <!DOCTYPE html><html>"),
         OTHER("text.gguf", "is a text file", "Not Found"),
         OTHER("text.txt", "is a text file", "Once upon a time"),
         OTHER("state.bin", "is a debug state of llm.c, not a model", "\xc7\xd7\x34\1\0\0\0\0"),
         OTHER("tf.h5", "is an HDF5 file of TensorFlow", "\x89HDF\r\n"),
         OTHER("model.gz", "is compressed with gzip", "\x1f\x8b\x08"),
-        OTHER("model.xz", "is compressed with xz", "\xfd" "7zXZ\0"),
+        OTHER("model.xz", "is compressed with xz",
+              "\xfd"
+              "7zXZ\0"),
         OTHER("noise.bin", "starts with bytes 01 ff 00 00, expected a GGUF file", "\1\xff"),
         OTHER("config.json", "is a JSON file, not a model", "{}"),
         OTHER("model.safetensors.index.json", "the model is split into several files", "{}"),

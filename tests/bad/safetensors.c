@@ -1,4 +1,5 @@
-/* Broken safetensors files: every rule of the container, then every rule of the GPT-2 in it; and broken config.json files. */
+/* Broken safetensors files: every rule of the container, then every rule of the GPT-2 in it; and
+ * broken config.json files. */
 #include "bad.h"
 #include "tiny_hf.h"
 
@@ -19,47 +20,77 @@ static const struct {
     {"lone-surrogate.safetensors", "not a valid escape", "{\"\\ud800\":" A8 "}", 8},
     {"deep.safetensors", "nested too deep", "{\"a\":[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}", 0},
     {"long-name.safetensors", "the name has 256 bytes, expected at most 255",
-     "{\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-     "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\":" A8 "}", 8},
+     "{\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+     "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+     "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\":" A8 "}",
+     8},
     {"two-names.safetensors", "two tensors are called a", "{\"a\":" A8 ",\"\\u0061\":" A8 "}", 8},
-    {"two-dtypes.safetensors", "the key dtype stands twice", "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
-    {"two-shapes.safetensors", "the key shape stands twice", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
+    {"two-dtypes.safetensors", "the key dtype stands twice",
+     "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
+    {"two-shapes.safetensors", "the key shape stands twice",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
     {"two-offsets.safetensors", "the key data_offsets stands twice",
      "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"data_offsets\":[0,8]}}", 8},
-    {"no-dtype.safetensors", "the key dtype is missing", "{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
-    {"no-shape.safetensors", "the key shape is missing", "{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8},
-    {"no-offsets.safetensors", "the key data_offsets is missing", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8},
-    {"more-keys.safetensors", "unknown key \"crc\"", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"crc\":0}}", 8},
+    {"no-dtype.safetensors", "the key dtype is missing",
+     "{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
+    {"no-shape.safetensors", "the key shape is missing",
+     "{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8},
+    {"no-offsets.safetensors", "the key data_offsets is missing",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8},
+    {"more-keys.safetensors", "unknown key \"crc\"",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"crc\":0}}", 8},
     {"entry-type.safetensors", "expected an object", "{\"a\":7}", 0},
-    {"dtype-unknown.safetensors", "unknown dtype \"F31\"", "{\"a\":{\"dtype\":\"F31\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
-    {"dtype-type.safetensors", "byte 22: expected a string", "{\"a\":{\"dtype\":32,\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
-    {"shape-type.safetensors", "expected an array", "{\"a\":{\"dtype\":\"F32\",\"shape\":2,\"data_offsets\":[0,8]}}", 8},
-    {"shape-sign.safetensors", "without sign, fraction or exponent", "{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8},
-    {"shape-fraction.safetensors", "without sign, fraction or exponent", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2.0],\"data_offsets\":[0,8]}}", 8},
-    {"shape-exponent.safetensors", "without sign, fraction or exponent", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2e0],\"data_offsets\":[0,8]}}", 8},
-    {"shape-overflow.safetensors", "above 2^64 - 1", "{\"a\":{\"dtype\":\"F32\",\"shape\":[18446744073709551618],\"data_offsets\":[0,8]}}", 8},
+    {"dtype-unknown.safetensors", "unknown dtype \"F31\"",
+     "{\"a\":{\"dtype\":\"F31\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
+    {"dtype-type.safetensors", "byte 22: expected a string",
+     "{\"a\":{\"dtype\":32,\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
+    {"shape-type.safetensors", "expected an array",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":2,\"data_offsets\":[0,8]}}", 8},
+    {"shape-sign.safetensors", "without sign, fraction or exponent",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8},
+    {"shape-fraction.safetensors", "without sign, fraction or exponent",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":[2.0],\"data_offsets\":[0,8]}}", 8},
+    {"shape-exponent.safetensors", "without sign, fraction or exponent",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":[2e0],\"data_offsets\":[0,8]}}", 8},
+    {"shape-overflow.safetensors", "above 2^64 - 1",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":[18446744073709551618],\"data_offsets\":[0,8]}}", 8},
     {"product-overflow.safetensors", "the size of its shape overflows",
      "{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296,2],\"data_offsets\":[0,8]}}", 8},
-    {"bytes-overflow.safetensors", "the size of its shape overflows", "{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387906],\"data_offsets\":[0,8]}}", 8},
-    {"rank-9.safetensors", "more than 8 dimensions", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,1,1,1,1,1,1,1,1],\"data_offsets\":[0,8]}}", 8},
-    {"one-offset.safetensors", "data_offsets has 1 numbers, expected 2", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8]}}", 8},
-    {"three-offsets.safetensors", "data_offsets has 3 numbers, expected 2", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,8]}}", 8},
-    {"offset-sign.safetensors", "without sign, fraction or exponent", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-0,8]}}", 8},
-    {"offset-order.safetensors", "ends at 0, before its begin at 8", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8},
+    {"bytes-overflow.safetensors", "the size of its shape overflows",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387906],\"data_offsets\":[0,8]}}", 8},
+    {"rank-9.safetensors", "more than 8 dimensions",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,1,1,1,1,1,1,1,1],\"data_offsets\":[0,8]}}", 8},
+    {"one-offset.safetensors", "data_offsets has 1 numbers, expected 2",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8]}}", 8},
+    {"three-offsets.safetensors", "data_offsets has 3 numbers, expected 2",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,8]}}", 8},
+    {"offset-sign.safetensors", "without sign, fraction or exponent",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-0,8]}}", 8},
+    {"offset-order.safetensors", "ends at 0, before its begin at 8",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8},
     {"offset-beyond.safetensors", "ends at 8, beyond the data of 7 bytes", "{\"a\":" A8 "}", 7},
-    {"size-small.safetensors", "has 8 bytes, expected 12", "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8},
-    {"size-large.safetensors", "has 8 bytes, expected 4", "{\"a\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
-    {"first-not-0.safetensors", "begins at 4, after a hole that starts at 0", "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8},
+    {"size-small.safetensors", "has 8 bytes, expected 12",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8},
+    {"size-large.safetensors", "has 8 bytes, expected 4",
+     "{\"a\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8},
+    {"first-not-0.safetensors", "begins at 4, after a hole that starts at 0",
+     "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8},
     {"hole.safetensors", "tensor b: begins at 12, after a hole that starts at 8",
      "{\"a\":" A8 ",\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[12,16]}}", 16},
     {"overlap.safetensors", "tensor b: begins at 4, inside the one before, which ends at 8",
      "{\"a\":" A8 ",\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 12},
-    {"same-place.safetensors", "begins at 0, inside the one before", "{\"a\":" A8 ",\"b\":" A8 "}", 8},
-    {"data-after.safetensors", "the tensors end at 8, but the data has 9 bytes", "{\"a\":" A8 "}", 9},
+    {"same-place.safetensors", "begins at 0, inside the one before", "{\"a\":" A8 ",\"b\":" A8 "}",
+     8},
+    {"data-after.safetensors", "the tensors end at 8, but the data has 9 bytes", "{\"a\":" A8 "}",
+     9},
     {"no-tensors.safetensors", "tensor wte.weight is missing", "{}", 0},
-    {"metadata-number.safetensors", "__metadata__ holds something other than a string", "{\"__metadata__\":{\"a\":1},\"a\":" A8 "}", 8},
-    {"metadata-list.safetensors", "__metadata__ is not an object", "{\"__metadata__\":[],\"a\":" A8 "}", 8},
-    {"metadata-twice.safetensors", "__metadata__ stands twice", "{\"__metadata__\":{},\"__metadata__\":{},\"a\":" A8 "}", 8},
+    {"metadata-number.safetensors", "__metadata__ holds something other than a string",
+     "{\"__metadata__\":{\"a\":1},\"a\":" A8 "}", 8},
+    {"metadata-list.safetensors", "__metadata__ is not an object",
+     "{\"__metadata__\":[],\"a\":" A8 "}", 8},
+    {"metadata-twice.safetensors", "__metadata__ stands twice",
+     "{\"__metadata__\":{},\"__metadata__\":{},\"a\":" A8 "}", 8},
 };
 
 /* Changes of the tiny model. */
@@ -168,23 +199,29 @@ static void bad_st_sizes(bad_fn fn, void *ctx) {
     b = (struct bytes){0};
     put_u64(&b, 100000001);
     put_text(&b, "{}");
-    bad_give(fn, ctx, "long-header.safetensors", "the header's length is 100000001, expected at most 100000000", b);
+    bad_give(fn, ctx, "long-header.safetensors",
+             "the header's length is 100000001, expected at most 100000000", b);
     b = (struct bytes){0};
     put_u64(&b, UINT64_MAX);
     put_text(&b, "{}");
-    bad_give(fn, ctx, "endless-header.safetensors", "the header's length is 18446744073709551615", b);
+    bad_give(fn, ctx, "endless-header.safetensors", "the header's length is 18446744073709551615",
+             b);
     b = (struct bytes){0};
     put_u64(&b, 3);
     put_text(&b, "{}");
-    bad_give(fn, ctx, "short-header.safetensors", "the header is 3 bytes long, but only 2 follow", b);
+    bad_give(fn, ctx, "short-header.safetensors", "the header is 3 bytes long, but only 2 follow",
+             b);
     for (int i = 0; i < 65537; i++) {
         char text[96];
-        snprintf(text, sizeof text, "%s\"%d\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}", i ? "," : "{", i);
+        snprintf(text, sizeof text,
+                 "%s\"%d\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}", i ? "," : "{",
+                 i);
         put_text(&many, text);
     }
     put_text(&many, "}");
     put_u8(&many, 0);
-    bad_give(fn, ctx, "65537-tensors.safetensors", "more than 65536 tensors", st_file((const char *)many.data, "", 0));
+    bad_give(fn, ctx, "65537-tensors.safetensors", "more than 65536 tensors",
+             st_file((const char *)many.data, "", 0));
     bytes_free(&many);
 }
 
@@ -196,7 +233,8 @@ void bad_safetensors(bad_fn fn, void *ctx) {
     static const uint8_t zeros[64];
     bad_st_sizes(fn, ctx);
     for (size_t i = 0; i < sizeof bad_headers / sizeof *bad_headers; i++)
-        bad_give(fn, ctx, bad_headers[i].name, bad_headers[i].expect, st_file(bad_headers[i].header, zeros, bad_headers[i].n));
+        bad_give(fn, ctx, bad_headers[i].name, bad_headers[i].expect,
+                 st_file(bad_headers[i].header, zeros, bad_headers[i].n));
     for (size_t i = 0; i < sizeof bad_models / sizeof *bad_models; i++) {
         static struct st_maker m;
         tiny_hf(&m, TINY, "", "F32");
@@ -206,7 +244,9 @@ void bad_safetensors(bad_fn fn, void *ctx) {
     }
 }
 
-#define CONFIG(rest) "{\"n_layer\":2,\"n_head\":2,\"n_embd\":8,\"n_inner\":12,\"n_positions\":3,\"vocab_size\":5," rest "}"
+#define CONFIG(rest)                                                                            \
+    "{\"n_layer\":2,\"n_head\":2,\"n_embd\":8,\"n_inner\":12,\"n_positions\":3,\"vocab_size\":" \
+    "5," rest "}"
 
 /* config.json files, to stand beside the tiny model as it is; the name is that of the test only. */
 void bad_configs(bad_fn fn, void *ctx) {
@@ -300,5 +340,7 @@ void bad_configs(bad_fn fn, void *ctx) {
          CONFIG("\"tie_word_embeddings\":false")},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        fn(&(struct bad_file){bad[i].name, bad[i].expect, (const uint8_t *)bad[i].text, strlen(bad[i].text)}, ctx);
+        fn(&(struct bad_file){bad[i].name, bad[i].expect, (const uint8_t *)bad[i].text,
+                              strlen(bad[i].text)},
+           ctx);
 }

@@ -1,5 +1,6 @@
-/* A tiny GPT-2 as a GGUF file (1 layer, 1 head, width 4, MLP 32, context 8, 5 tokens) whose every part can be changed before the bytes
- * are made. It stands apart from the project's own writer, so the two cannot share a mistake. */
+/* A tiny GPT-2 as a GGUF file (1 layer, 1 head, width 4, MLP 32, context 8, 5 tokens) whose every
+ * part can be changed before the bytes are made. It stands apart from the project's own writer, so
+ * the two cannot share a mistake. */
 #ifndef LOOKAT_TESTS_TINY_GGUF_H
 #define LOOKAT_TESTS_TINY_GGUF_H
 
@@ -51,11 +52,18 @@ static inline struct bytes *tiny_kv(struct tiny *t, const char *key, uint32_t ty
     return &t->kv[i].value;
 }
 
-static inline void tiny_u32(struct tiny *t, const char *key, uint32_t x) { put_u32(tiny_kv(t, key, T_U32), x); }
-static inline void tiny_f32(struct tiny *t, const char *key, float x) { put_f32(tiny_kv(t, key, T_F32), x); }
-static inline void tiny_str(struct tiny *t, const char *key, const char *s) { put_str(tiny_kv(t, key, T_STR), s); }
+static inline void tiny_u32(struct tiny *t, const char *key, uint32_t x) {
+    put_u32(tiny_kv(t, key, T_U32), x);
+}
+static inline void tiny_f32(struct tiny *t, const char *key, float x) {
+    put_f32(tiny_kv(t, key, T_F32), x);
+}
+static inline void tiny_str(struct tiny *t, const char *key, const char *s) {
+    put_str(tiny_kv(t, key, T_STR), s);
+}
 
-static inline struct bytes *tiny_array(struct tiny *t, const char *key, uint32_t item, uint64_t count) {
+static inline struct bytes *tiny_array(struct tiny *t, const char *key, uint32_t item,
+                                       uint64_t count) {
     struct bytes *b = tiny_kv(t, key, T_ARR);
     put_u32(b, item);
     put_u64(b, count);
@@ -86,8 +94,10 @@ static inline size_t tiny_bytes_of(uint32_t type, uint64_t n) {
     }
 }
 
-/* The tensor called name, of this shape (rows 0: one dimension) and type; added where it is not there. */
-static inline struct tiny_tensor *tiny_tensor(struct tiny *t, const char *name, uint64_t cols, uint64_t rows, uint32_t type) {
+/* The tensor called name, of this shape (rows 0: one dimension) and type; added where it is not
+ * there. */
+static inline struct tiny_tensor *tiny_tensor(struct tiny *t, const char *name, uint64_t cols,
+                                              uint64_t rows, uint32_t type) {
     size_t i = 0;
     while (i < t->n_tensors && strcmp(t->tensors[i].name, name) != 0) i++;
     if (i == t->n_tensors) {
@@ -113,12 +123,14 @@ static inline void tiny_drop_tensor(struct tiny *t, size_t i) {
 static const struct {
     const char *name;
     uint64_t cols, rows;
-} tiny_shapes[] = {{"token_embd.weight", 4, 5},       {"position_embd.weight", 4, 8},    {"blk.0.attn_norm.weight", 4, 0},
-                   {"blk.0.attn_norm.bias", 4, 0},    {"blk.0.attn_qkv.weight", 4, 12},  {"blk.0.attn_qkv.bias", 12, 0},
-                   {"blk.0.attn_output.weight", 4, 4}, {"blk.0.attn_output.bias", 4, 0}, {"blk.0.ffn_norm.weight", 4, 0},
-                   {"blk.0.ffn_norm.bias", 4, 0},     {"blk.0.ffn_up.weight", 4, 32},    {"blk.0.ffn_up.bias", 32, 0},
-                   {"blk.0.ffn_down.weight", 32, 4},  {"blk.0.ffn_down.bias", 4, 0},     {"output_norm.weight", 4, 0},
-                   {"output_norm.bias", 4, 0}};
+} tiny_shapes[] = {{"token_embd.weight", 4, 5},        {"position_embd.weight", 4, 8},
+                   {"blk.0.attn_norm.weight", 4, 0},   {"blk.0.attn_norm.bias", 4, 0},
+                   {"blk.0.attn_qkv.weight", 4, 12},   {"blk.0.attn_qkv.bias", 12, 0},
+                   {"blk.0.attn_output.weight", 4, 4}, {"blk.0.attn_output.bias", 4, 0},
+                   {"blk.0.ffn_norm.weight", 4, 0},    {"blk.0.ffn_norm.bias", 4, 0},
+                   {"blk.0.ffn_up.weight", 4, 32},     {"blk.0.ffn_up.bias", 32, 0},
+                   {"blk.0.ffn_down.weight", 32, 4},   {"blk.0.ffn_down.bias", 4, 0},
+                   {"output_norm.weight", 4, 0},       {"output_norm.bias", 4, 0}};
 enum { TINY_TENSORS = sizeof tiny_shapes / sizeof *tiny_shapes };
 
 /* a, b, ab, "<space>", and a control token; a merges with b */
@@ -146,7 +158,8 @@ static inline void tiny_init(struct tiny *t) {
     tiny_strs(t, "tokenizer.ggml.merges", 1, merges);
     tiny_u32(t, "tokenizer.ggml.bos_token_id", 4);
     tiny_u32(t, "tokenizer.ggml.eos_token_id", 4);
-    for (size_t i = 0; i < TINY_TENSORS; i++) tiny_tensor(t, tiny_shapes[i].name, tiny_shapes[i].cols, tiny_shapes[i].rows, G_F32);
+    for (size_t i = 0; i < TINY_TENSORS; i++)
+        tiny_tensor(t, tiny_shapes[i].name, tiny_shapes[i].cols, tiny_shapes[i].rows, G_F32);
 }
 
 /* The file; the padding of the last tensor is left out. */

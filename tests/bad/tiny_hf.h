@@ -1,4 +1,5 @@
-/* Safetensors files made in memory, and the smallest GPT-2 in one, every part of which a test may change before it is written. */
+/* Safetensors files made in memory, and the smallest GPT-2 in one, every part of which a test may
+ * change before it is written. */
 #ifndef LOOKAT_TESTS_TINY_HF_H
 #define LOOKAT_TESTS_TINY_HF_H
 
@@ -24,14 +25,17 @@ struct st_maker {
 static inline size_t st_item(const char *dtype) { return strchr(dtype, '1') ? 2 : 4; }
 
 /* Values that are the same on every run and different everywhere, exact in f16. */
-static inline struct st_entry *st_add(struct st_maker *m, const char *name, const char *dtype, uint64_t rows, uint64_t cols) {
+static inline struct st_entry *st_add(struct st_maker *m, const char *name, const char *dtype,
+                                      uint64_t rows, uint64_t cols) {
     struct st_entry *t = &m->t[m->n++];
     *t = (struct st_entry){.dtype = dtype, .rank = cols ? 2 : 1, .shape = {rows, cols}};
     snprintf(t->name, sizeof t->name, "%s", name);
     for (uint64_t i = 0; i < rows * (cols ? cols : 1); i++) {
         float x = (float)((int)((m->n * 7919 + i * 10007) % 2001) - 1000) / 1024;
-        if (strcmp(dtype, "F32") == 0) put_f32(&t->data, x);
-        else put_u16(&t->data, strcmp(dtype, "F16") == 0 ? f32_to_f16(x) : f32_to_bf16(x));
+        if (strcmp(dtype, "F32") == 0)
+            put_f32(&t->data, x);
+        else
+            put_u16(&t->data, strcmp(dtype, "F16") == 0 ? f32_to_f16(x) : f32_to_bf16(x));
     }
     return t;
 }
@@ -73,7 +77,8 @@ static inline struct bytes st_bytes(const struct st_maker *m) {
             snprintf(text, sizeof text, "%s%llu", k ? "," : "", (unsigned long long)t->shape[k]);
             put_text(&json, text);
         }
-        snprintf(text, sizeof text, "],\"data_offsets\":[%zu,%zu]}%s", end - t->data.size, end, i ? "," : "}");
+        snprintf(text, sizeof text, "],\"data_offsets\":[%zu,%zu]}%s", end - t->data.size, end,
+                 i ? "," : "}");
         put_text(&json, text);
         end -= t->data.size;
     }
@@ -89,25 +94,38 @@ struct tiny_shape {
     size_t L, C, F, T, V;
 };
 static const struct tiny_shape TINY = {2, 8, 12, 3, 5}; /* two heads */
-#define TINY_CONFIG                                                                                                                     \
-    "{\"model_type\":\"gpt2\",\"n_layer\":2,\"n_head\":2,\"n_embd\":8,\"n_inner\":12,\"n_positions\":3,\"vocab_size\":5,"               \
+#define TINY_CONFIG                                                                        \
+    "{\"model_type\":\"gpt2\",\"n_layer\":2,\"n_head\":2,\"n_embd\":8,\"n_inner\":12,\"n_" \
+    "positions\":3,\"vocab_size\":5,"                                                      \
     "\"layer_norm_epsilon\":1e-05,\"activation_function\":\"gelu_new\"}"
 
 /* The tensors of GPT-2 of this shape; names with `prefix` in front. */
-static inline void tiny_hf(struct st_maker *m, struct tiny_shape s, const char *prefix, const char *dtype) {
+static inline void tiny_hf(struct st_maker *m, struct tiny_shape s, const char *prefix,
+                           const char *dtype) {
     const struct {
         const char *name;
         size_t rows, cols;
-    } parts[] = {{"ln_1.weight", s.C, 0}, {"ln_1.bias", s.C, 0}, {"attn.c_attn.weight", s.C, 3 * s.C}, {"attn.c_attn.bias", 3 * s.C, 0},
-                 {"attn.c_proj.weight", s.C, s.C}, {"attn.c_proj.bias", s.C, 0}, {"ln_2.weight", s.C, 0}, {"ln_2.bias", s.C, 0},
-                 {"mlp.c_fc.weight", s.C, s.F}, {"mlp.c_fc.bias", s.F, 0}, {"mlp.c_proj.weight", s.F, s.C}, {"mlp.c_proj.bias", s.C, 0}};
+    } parts[] = {{"ln_1.weight", s.C, 0},
+                 {"ln_1.bias", s.C, 0},
+                 {"attn.c_attn.weight", s.C, 3 * s.C},
+                 {"attn.c_attn.bias", 3 * s.C, 0},
+                 {"attn.c_proj.weight", s.C, s.C},
+                 {"attn.c_proj.bias", s.C, 0},
+                 {"ln_2.weight", s.C, 0},
+                 {"ln_2.bias", s.C, 0},
+                 {"mlp.c_fc.weight", s.C, s.F},
+                 {"mlp.c_fc.bias", s.F, 0},
+                 {"mlp.c_proj.weight", s.F, s.C},
+                 {"mlp.c_proj.bias", s.C, 0}};
     char name[300];
     *m = (struct st_maker){0};
-#define TINY_ADD(rows, cols, ...) (snprintf(name, sizeof name, __VA_ARGS__), st_add(m, name, dtype, rows, cols))
+#define TINY_ADD(rows, cols, ...) \
+    (snprintf(name, sizeof name, __VA_ARGS__), st_add(m, name, dtype, rows, cols))
     TINY_ADD(s.V, s.C, "%swte.weight", prefix);
     TINY_ADD(s.T, s.C, "%swpe.weight", prefix);
     for (size_t i = 0; i < s.L; i++)
-        for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) TINY_ADD(parts[k].rows, parts[k].cols, "%sh.%zu.%s", prefix, i, parts[k].name);
+        for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
+            TINY_ADD(parts[k].rows, parts[k].cols, "%sh.%zu.%s", prefix, i, parts[k].name);
     TINY_ADD(s.C, 0, "%sln_f.weight", prefix);
     TINY_ADD(s.C, 0, "%sln_f.bias", prefix);
 }

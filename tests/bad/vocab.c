@@ -9,7 +9,10 @@ struct bad_text {
 };
 
 static void bad_texts(const struct bad_text *bad, size_t n, bad_fn fn, void *ctx) {
-    for (size_t i = 0; i < n; i++) fn(&(struct bad_file){bad[i].name, bad[i].expect, (const uint8_t *)bad[i].text, strlen(bad[i].text)}, ctx);
+    for (size_t i = 0; i < n; i++)
+        fn(&(struct bad_file){bad[i].name, bad[i].expect, (const uint8_t *)bad[i].text,
+                              strlen(bad[i].text)},
+           ctx);
 }
 
 void bad_vocab_json(bad_fn fn, void *ctx);
@@ -27,12 +30,17 @@ void bad_vocab_json(bad_fn fn, void *ctx) {
         {"text-id", "byte 11: expected a number", "{\"a\":0,\"b\":\"1\",\"ab\":2}"},
         {"sign", "byte 11: expected a whole number", "{\"a\":0,\"b\":-1,\"ab\":2}"},
         {"fraction", "byte 11: expected a whole number", "{\"a\":0,\"b\":1.0,\"ab\":2}"},
-        {"overflow", "byte 11: a number above 2^64 - 1", "{\"a\":0,\"b\":99999999999999999999,\"ab\":2}"},
-        {"out-of-range", "token id 3 is out of range, expected less than 3", "{\"a\":0,\"b\":1,\"ab\":3}"},
+        {"overflow", "byte 11: a number above 2^64 - 1",
+         "{\"a\":0,\"b\":99999999999999999999,\"ab\":2}"},
+        {"out-of-range", "token id 3 is out of range, expected less than 3",
+         "{\"a\":0,\"b\":1,\"ab\":3}"},
         {"id-twice", "token id 1 is given twice", "{\"a\":0,\"b\":1,\"ab\":1}"},
-        {"token-twice", "tokens 0 and 2 are the same (\"a\")", "{\"a\":0,\"b\":1,\"\\u0061\":2,\"ab\":3}"},
-        {"space", "has a character outside the byte-to-unicode alphabet", "{\"a\":0,\"b\":1,\"ab\":2,\" a\":3}"},
-        {"beyond", "has a character outside the byte-to-unicode alphabet", "{\"a\":0,\"b\":1,\"ab\":2,\"\xc5\x84\":3}"},
+        {"token-twice", "tokens 0 and 2 are the same (\"a\")",
+         "{\"a\":0,\"b\":1,\"\\u0061\":2,\"ab\":3}"},
+        {"space", "has a character outside the byte-to-unicode alphabet",
+         "{\"a\":0,\"b\":1,\"ab\":2,\" a\":3}"},
+        {"beyond", "has a character outside the byte-to-unicode alphabet",
+         "{\"a\":0,\"b\":1,\"ab\":2,\"\xc5\x84\":3}"},
         {"raw-control", "a control character in a string", "{\"a\":0,\"b\":1,\"a\nb\":2}"},
         {"lone-surrogate", "not a valid escape", "{\"a\":0,\"b\":1,\"\\udc00\":2}"},
         {"not-utf8", "not valid UTF-8", "{\"a\":0,\"b\":1,\"\xff\":2}"},
@@ -63,24 +71,35 @@ void bad_merges(bad_fn fn, void *ctx) {
     bad_texts(bad, sizeof bad / sizeof *bad, fn, ctx);
 }
 
-#define MODEL "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}"
+#define MODEL \
+    "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}"
 
 void bad_tokenizer_json(bad_fn fn, void *ctx) {
     static const struct bad_text bad[] = {
         {"nothing", "model.vocab is missing", "{}"},
         {"cut", "expected ',' or '}'", "{" MODEL},
         {"trailing", "something follows the end", "{" MODEL "}]"},
-        {"model-type", "the tokenizer's model is \"Unigram\", expected \"BPE\"", "{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}"},
-        {"vocab-list", "model.vocab is missing or not an object", "{\"model\":{\"vocab\":[],\"merges\":[]}}"},
+        {"model-type", "the tokenizer's model is \"Unigram\", expected \"BPE\"",
+         "{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}"},
+        {"vocab-list", "model.vocab is missing or not an object",
+         "{\"model\":{\"vocab\":[],\"merges\":[]}}"},
         {"no-merges", "model.merges is missing", "{\"model\":{\"vocab\":{\"a\":0}}}"},
-        {"merges-object", "model.merges is missing or not an array", "{\"model\":{\"vocab\":{\"a\":0},\"merges\":{}}}"},
-        {"merge-number", "expected a string", "{\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[1]}}"},
-        {"merge-of-one", "a merge of fewer than two tokens", "{\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[[\"a\"]]}}"},
-        {"merge-of-three", "a merge of more than two tokens", "{\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[[\"a\",\"b\",\"a\"]]}}"},
-        {"merge-unknown", "merge 0: \"c\" is not a token", "{\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[[\"a\",\"c\"]]}}"},
-        {"merge-line", "merge 0 is \"ab\", expected two tokens", "{\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"ab\"]}}"},
-        {"prefix", "continuing_subword_prefix, which is not supported", "{\"model\":{\"continuing_subword_prefix\":\"##\",\"vocab\":{\"a\":0},\"merges\":[]}}"},
-        {"suffix", "end_of_word_suffix, which is not supported", "{\"model\":{\"end_of_word_suffix\":\"</w>\",\"vocab\":{\"a\":0},\"merges\":[]}}"},
+        {"merges-object", "model.merges is missing or not an array",
+         "{\"model\":{\"vocab\":{\"a\":0},\"merges\":{}}}"},
+        {"merge-number", "expected a string",
+         "{\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[1]}}"},
+        {"merge-of-one", "a merge of fewer than two tokens",
+         "{\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[[\"a\"]]}}"},
+        {"merge-of-three", "a merge of more than two tokens",
+         "{\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[[\"a\",\"b\",\"a\"]]}}"},
+        {"merge-unknown", "merge 0: \"c\" is not a token",
+         "{\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[[\"a\",\"c\"]]}}"},
+        {"merge-line", "merge 0 is \"ab\", expected two tokens",
+         "{\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"ab\"]}}"},
+        {"prefix", "continuing_subword_prefix, which is not supported",
+         "{\"model\":{\"continuing_subword_prefix\":\"##\",\"vocab\":{\"a\":0},\"merges\":[]}}"},
+        {"suffix", "end_of_word_suffix, which is not supported",
+         "{\"model\":{\"end_of_word_suffix\":\"</w>\",\"vocab\":{\"a\":0},\"merges\":[]}}"},
         {"dropout", "the tokenizer's model has a dropout",
          "{\"model\":{\"dropout\":0.1,\"vocab\":{\"a\":0},\"merges\":[]}}"},
         {"normalizer", "the tokenizer has a normalizer (\"NFC\")",
@@ -88,9 +107,12 @@ void bad_tokenizer_json(bad_fn fn, void *ctx) {
         {"normalizers", "the tokenizer has a normalizer (\"Sequence\")",
          "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Lowercase\"}]}," MODEL
          "}"},
-        {"pre-tokenizer", "the pre_tokenizer is \"Metaspace\", expected \"ByteLevel\"", "{\"pre_tokenizer\":{\"type\":\"Metaspace\"}," MODEL "}"},
-        {"pre-tokenizer-null", "the pre_tokenizer is \"null\"", "{\"pre_tokenizer\":null," MODEL "}"},
-        {"prefix-space", "add_prefix_space, which is not supported", "{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true}," MODEL "}"},
+        {"pre-tokenizer", "the pre_tokenizer is \"Metaspace\", expected \"ByteLevel\"",
+         "{\"pre_tokenizer\":{\"type\":\"Metaspace\"}," MODEL "}"},
+        {"pre-tokenizer-null", "the pre_tokenizer is \"null\"",
+         "{\"pre_tokenizer\":null," MODEL "}"},
+        {"prefix-space", "add_prefix_space, which is not supported",
+         "{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true}," MODEL "}"},
         {"split", "the pre_tokenizer splits by \"a|b\", expected GPT-2",
          "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a|b\"},"
          "\"behavior\":\"Isolated\",\"invert\":false}," MODEL "}"},
@@ -118,8 +140,8 @@ void bad_tokenizer_json(bad_fn fn, void *ctx) {
         {"sequence-behind", "has a \"Whitespace\" behind its ByteLevel",
          "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\","
          "\"add_prefix_space\":false},{\"type\":\"Whitespace\"}]}," MODEL "}"},
-        {"sequence-none", "expected an array", "{\"pre_tokenizer\":{\"type\":\"Sequence\"}," MODEL
-         "}"},
+        {"sequence-none", "expected an array",
+         "{\"pre_tokenizer\":{\"type\":\"Sequence\"}," MODEL "}"},
         {"regex-text", "expected true or false",
          "{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,"
          "\"use_regex\":\"no\"}," MODEL "}"},
@@ -172,12 +194,17 @@ void bad_tokenizer_json(bad_fn fn, void *ctx) {
          "{\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"},"
          "{\"type\":\"BertProcessing\"}]}," MODEL "}"},
         {"added-object", "added_tokens is not an array", "{\"added_tokens\":{}," MODEL "}"},
-        {"added-no-id", "an added token without id", "{\"added_tokens\":[{\"content\":\"x\",\"special\":true}]," MODEL "}"},
-        {"added-no-content", "an added token without content", "{\"added_tokens\":[{\"id\":3,\"special\":true}]," MODEL "}"},
-        {"added-far", "token id 5 is too large for 4 tokens", "{\"added_tokens\":[{\"id\":5,\"content\":\"x\",\"special\":true}]," MODEL "}"},
-        {"added-other", "token id 1 is given twice", "{\"added_tokens\":[{\"id\":1,\"content\":\"x\",\"special\":true}]," MODEL "}"},
+        {"added-no-id", "an added token without id",
+         "{\"added_tokens\":[{\"content\":\"x\",\"special\":true}]," MODEL "}"},
+        {"added-no-content", "an added token without content",
+         "{\"added_tokens\":[{\"id\":3,\"special\":true}]," MODEL "}"},
+        {"added-far", "token id 5 is too large for 4 tokens",
+         "{\"added_tokens\":[{\"id\":5,\"content\":\"x\",\"special\":true}]," MODEL "}"},
+        {"added-other", "token id 1 is given twice",
+         "{\"added_tokens\":[{\"id\":1,\"content\":\"x\",\"special\":true}]," MODEL "}"},
         {"id-missing", "token id 1 of 3 is missing",
-         "{\"added_tokens\":[{\"id\":0,\"content\":\"a\",\"special\":true}],\"model\":{\"vocab\":{\"a\":0,\"ab\":2},\"merges\":[]}}"},
+         "{\"added_tokens\":[{\"id\":0,\"content\":\"a\",\"special\":true}],\"model\":{\"vocab\":{"
+         "\"a\":0,\"ab\":2},\"merges\":[]}}"},
     };
     bad_texts(bad, sizeof bad / sizeof *bad, fn, ctx);
 }

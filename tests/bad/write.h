@@ -1,4 +1,5 @@
-/* The whole of the broken files on disk: DIR/GROUP/NAME/ holds one of them, with what stands beside it. */
+/* The whole of the broken files on disk: DIR/GROUP/NAME/ holds one of them, with what stands beside
+ * it. */
 #ifndef LOOKAT_TESTS_WRITE_H
 #define LOOKAT_TESTS_WRITE_H
 
@@ -36,9 +37,11 @@ static void bad_write_one(const struct bad_place *place, const struct bad_file *
         exit(1);
     }
     bad_put(dir, name, file->data, file->size);
-    if (place->beside[0]) bad_put(dir, place->beside[0], place->beside[1], strlen(place->beside[1]));
+    if (place->beside[0])
+        bad_put(dir, place->beside[0], place->beside[1], strlen(place->beside[1]));
     if (place->tiny) bad_put(dir, "model.safetensors", w->tiny.data, w->tiny.size);
-    fprintf(w->list, "%s %s%s%s\n", place->use == BAD_MODEL ? "model" : "vocab", dir, place->open ? "" : "/", place->open ? place->open : name);
+    fprintf(w->list, "%s %s%s%s\n", place->use == BAD_MODEL ? "model" : "vocab", dir,
+            place->open ? "" : "/", place->open ? place->open : name);
     w->n++;
 }
 

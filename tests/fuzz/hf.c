@@ -33,8 +33,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     size_t n;
     write_weights();
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
-        if (fuzz_part(&data, &size, &part, &n) && n) folder_write(NAMES[i], part, n);
-        else unlink(folder_path(NAMES[i]));
+        if (fuzz_part(&data, &size, &part, &n) && n)
+            folder_write(NAMES[i], part, n);
+        else
+            unlink(folder_path(NAMES[i]));
     }
     int rc = checkpoint_open(&c, folder, NULL, NULL, &e);
     fuzz_allow(rc == ERR_FAILED ? ERR_REFUSED : rc,

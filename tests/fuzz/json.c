@@ -60,7 +60,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bool skipped = json_skip(&a) && json_end(&a), read = read_value(&b) && json_end(&b);
     EXPECT(skipped == read);
     EXPECT(skipped ? !a.error : a.error && a.error_at <= size);
-    if (skipped) EXPECT(json_skip(&lenient) && json_end(&lenient));
-    else if (json_skip(&lenient)) json_end(&lenient);
+    if (skipped)
+        EXPECT(json_skip(&lenient) && json_end(&lenient));
+    else if (json_skip(&lenient))
+        json_end(&lenient);
     return 0;
 }
