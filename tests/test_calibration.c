@@ -5,7 +5,7 @@
 #include "base/threads.h"
 #include "checkpoint/checkpoint.h"
 #include "model/gpt2.h"
-#include "model/key_sampling.h"
+#include "calibration/key_sampling.h"
 #include "test.h"
 
 enum { WINDOW = 40 };

@@ -8,7 +8,7 @@
 #include "base/threads.h"
 #include "checkpoint/checkpoint.h"
 #include "measure/comparison.h"
-#include "measure/damage.h"
+#include "calibration/damage.h"
 #include "measure/forced.h"
 #include "random_book.h"
 #include "stories.h"

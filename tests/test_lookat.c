@@ -1,7 +1,7 @@
 /* LOOKAT against float64 written apart: codes, tables and scores, k-means, and books as files. */
 #include "attention/backend.h"
-#include "attention/kmeans.h"
-#include "attention/learn.h"
+#include "calibration/kmeans.h"
+#include "calibration/learn.h"
 #include "bad/bad.h"
 #include "bad/folder.h"
 #include "base/inputs.h"

@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "attention/learn.h"
-#include "attention/linalg.h"
-#include "attention/quantiser_learn.h"
+#include "attention/inverse.h"
+#include "calibration/learn.h"
+#include "calibration/linalg.h"
+#include "calibration/quantiser_learn.h"
 #include "base/rng.h"
 #include "stored.h"
 #include "test.h"
@@ -81,12 +82,12 @@ static void inverses(void) {
     static double a[N * N], b[N * N], c[N * N], work[N * N];
     random_square(a, N, 3);
     memcpy(work, a, sizeof work);
-    CHECK(linalg_inverse(N, work, b), "no inverse");
+    CHECK(inverse_of(N, work, b), "no inverse");
     linalg_product(N, a, b, c);
     CHECK(from_identity(c, N) < 1e-9, "off by %g", from_identity(c, N));
     memcpy(a + N, a, N * sizeof *a);
     for (size_t i = 0; i < N; i++) a[i] = 0;
-    CHECK(!linalg_inverse(N, a, b), "a singular matrix");
+    CHECK(!inverse_of(N, a, b), "a singular matrix");
 }
 
 /* Reverse water-filling by bisection of the level. */

@@ -3,8 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "attention/kmeans.h"
-#include "attention/linalg.h"
+#include "attention/inverse.h"
 
 enum { ROWS = 16 /* encoded together */, POINTS = 256 /* of a search, at most */ };
 
@@ -23,7 +22,7 @@ static int invert(struct quantiser *z, struct arena *a, struct err *e) {
                  ? OK
                  : err_set(e, ERR_FAILED, "out of memory for a transform");
     for (size_t i = 0; i < n && !rc; i++) b[i] = (double)(back[i] = f16_to_f32(z->inverse[i]));
-    if (!rc && !linalg_inverse(z->dim, b, inverse))
+    if (!rc && !inverse_of(z->dim, b, inverse))
         rc = err_set(e, ERR_REFUSED, "its transform has no inverse");
     for (size_t i = 0; i < n && !rc; i++) {
         if (!(fabs(inverse[i]) <= 1e15))
@@ -46,6 +45,15 @@ void quantiser_sums(float *sums, const float *a, const float *b, size_t width, s
             for (size_t i = 0; i < k; i++) *sums++ = a[c] + b[i];
 }
 
+void quantiser_bias(const float *centroids, size_t d, size_t k, float *bias) {
+    for (size_t c = 0; c < k; c++) {
+        double sum = 0;
+        for (size_t r = 0; r < d; r++)
+            sum += (double)centroids[r * k + c] * (double)centroids[r * k + c];
+        bias[c] = (float)(-sum / 2);
+    }
+}
+
 /* The search of stage j, and of the next with `pair`. */
 static int make_search(const struct quantiser *z, size_t j, bool pair, struct quantiser_search *to,
                        struct arena *a, struct err *e) {
@@ -61,7 +69,7 @@ static int make_search(const struct quantiser *z, size_t j, bool pair, struct qu
         for (size_t i = 0; i < n; i++) centroids[i] = f16_to_f32(s->centroids[i]);
         for (size_t i = 0; i < n && pair; i++) centroids[n + i] = f16_to_f32(s[1].centroids[i]);
         if (pair) quantiser_sums(sums, centroids, centroids + n, s->width, z->k);
-        kmeans_bias(sums, s->width, points, bias);
+        quantiser_bias(sums, s->width, points, bias);
         *to = (struct quantiser_search){.first = j,
                                         .at = s->at,
                                         .width = s->width,

@@ -62,6 +62,10 @@ int quantiser_prepare(struct quantiser *z, struct arena *a, struct err *e);
 /* sums[width][K K] of a[width][K] and b[width][K]: number c is a's c / K and b's c % K. */
 void quantiser_sums(float *sums, const float *a, const float *b, size_t width, size_t k);
 
+/* Writes bias[k] = -|c|^2 / 2 for each column c of centroids[d][k]. The centroid nearest to x is
+ * the one for which x . c + bias is largest. */
+void quantiser_bias(const float *centroids, size_t d, size_t k, float *bias);
+
 /* Are two stages of these ranges searched together? */
 bool quantiser_pairs(size_t at, size_t width, size_t next_at, size_t next_width, size_t k);
 

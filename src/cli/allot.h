@@ -2,10 +2,10 @@
 #ifndef LOOKAT_CLI_ALLOT_H
 #define LOOKAT_CLI_ALLOT_H
 
-#include "attention/learn.h"
+#include "calibration/learn.h"
 #include "cli/engine.h"
-#include "measure/damage.h"
-#include "model/key_sampling.h"
+#include "calibration/damage.h"
+#include "calibration/key_sampling.h"
 
 /* The text that damage is measured on and nothing is learned from. */
 enum { ALLOT_WINDOWS = 4 };
@@ -20,7 +20,7 @@ int allot_hold_out(struct allot_text *t, struct sampled_text *texts, size_t n_te
                    struct err *e);
 
 /* Sets heads[L H].n of the book's uneven settings, with memory from its arena: each is learned with
- * as many bytes for every head, the damage of each head measured (measure/damage.h), the bytes
+ * as many bytes for every head, the damage of each head measured (calibration/damage.h), the bytes
  * handed out (book_allot). Progress on standard error, but for `quiet`. */
 int allot_codes(struct book *book, const struct key_sample *sample, unsigned parts,
                 const struct engine *g, const struct allot_text *t, bool quiet, struct err *e);

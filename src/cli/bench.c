@@ -9,7 +9,7 @@
 #include "cli/command.h"
 #include "cli/find_model.h"
 #include "cli/lists.h"
-#include "measure/stand_in.h"
+#include "calibration/stand_in.h"
 #include "report/bench_out.h"
 
 enum { BATCH_MAX = 256, THREADS_MAX = 1024, LENGTH_MAX = 1 << 20, PARTS = 16 };

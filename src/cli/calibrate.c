@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "attention/learn.h"
+#include "calibration/learn.h"
 #include "attention/spec.h"
 #include "base/inputs.h"
 #include "base/out_file.h"
@@ -12,7 +12,7 @@
 #include "cli/output.h"
 #include "cli/search.h"
 #include "cli/texts.h"
-#include "model/key_sampling.h"
+#include "calibration/key_sampling.h"
 #include "report/text.h"
 
 enum { FEW = 4 };

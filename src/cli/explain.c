@@ -6,7 +6,7 @@
 
 #include "attention/backend.h"
 #include "attention/book.h"
-#include "attention/kmeans.h"
+#include "calibration/kmeans.h"
 #include "cli/command.h"
 
 enum { D = 4, M = 2, K = 4, N = 8, SUB = D / M };

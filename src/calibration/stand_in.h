@@ -1,6 +1,6 @@
 /* Codebooks for measuring speed, where a model has none of its own. */
-#ifndef LOOKAT_MEASURE_STAND_IN_H
-#define LOOKAT_MEASURE_STAND_IN_H
+#ifndef LOOKAT_CALIBRATION_STAND_IN_H
+#define LOOKAT_CALIBRATION_STAND_IN_H
 
 #include "attention/book.h"
 #include "checkpoint/weights.h"

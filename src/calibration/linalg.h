@@ -1,7 +1,7 @@
-/* Small dense matrices in double, row-major [n][n], for learning and loading codebooks. Sums in a
- * fixed order. */
-#ifndef LOOKAT_ATTENTION_LINALG_H
-#define LOOKAT_ATTENTION_LINALG_H
+/* Small dense matrices in double, row-major [n][n], for learning codebooks. Sums run in a
+ * fixed order. The inverse, which loading needs as well, is in attention/inverse.h. */
+#ifndef LOOKAT_CALIBRATION_LINALG_H
+#define LOOKAT_CALIBRATION_LINALG_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,9 +16,5 @@ void linalg_procrustes(size_t n, double *a, double *r, double *work);
 
 /* c = a b */
 void linalg_product(size_t n, const double *a, const double *b, double *c);
-
-/* inverse = a^-1 by elimination with row pivots; false where a pivot is 0 or not finite. a is
- * destroyed. */
-bool linalg_inverse(size_t n, double *a, double *inverse);
 
 #endif

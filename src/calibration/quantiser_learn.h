@@ -1,8 +1,8 @@
 /* Learning a quantiser (quantiser.h) from a head's rows: a metric, weights, principal directions,
  * ranges of uneven widths, and centroids by k-means and Procrustes rotations in turn. Everything
  * runs on the calling thread; the result depends on the arguments alone. */
-#ifndef LOOKAT_ATTENTION_QUANTISER_LEARN_H
-#define LOOKAT_ATTENTION_QUANTISER_LEARN_H
+#ifndef LOOKAT_CALIBRATION_QUANTISER_LEARN_H
+#define LOOKAT_CALIBRATION_QUANTISER_LEARN_H
 
 #include "attention/quantiser.h"
 

@@ -1,10 +1,11 @@
-#include "attention/quantiser_learn.h"
+#include "calibration/quantiser_learn.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "attention/kmeans.h"
-#include "attention/linalg.h"
+#include "attention/inverse.h"
+#include "calibration/kmeans.h"
+#include "calibration/linalg.h"
 #include "base/interrupt.h"
 
 /* SEEDED: assignments of k-means before the rounds; a round: codes, centroids, and but for the last
@@ -221,7 +222,7 @@ static size_t assign(struct learner *l, size_t j, bool pairs) {
     const float *points = pair ? l->sums : l->centroids[j];
     size_t count = pair ? K * K : K;
     if (pair) quantiser_sums(l->sums, l->centroids[j], l->centroids[j + 1], width, K);
-    kmeans_bias(points, width, count, l->bias);
+    quantiser_bias(points, width, count, l->bias);
     l->k->nearest(&(struct nearest){.type = DTYPE_F32,
                                     .w = points,
                                     .bias = l->bias,
@@ -365,7 +366,7 @@ static int settle(struct learner *l, struct learned_quantiser *out, struct arena
     for (size_t i = 0; i < D * D; i++) l->small[i] = (float)l->b[i];
     bool finite = to_f16(out->inverse, l->small, D * D) && to_f16(out->mean, l->mean, D);
     for (size_t i = 0; i < D * D; i++) l->s[i] = (double)f16_to_f32(out->inverse[i]);
-    if (!finite || !linalg_inverse(D, l->s, l->a))
+    if (!finite || !inverse_of(D, l->s, l->a))
         return err_set(e, ERR_FAILED, "f16 cannot hold the transform of the keys");
     transpose(D, l->a);
     transform(l);

@@ -1,8 +1,9 @@
-#include "attention/kmeans.h"
+#include "calibration/kmeans.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "attention/quantiser.h"
 #include "base/rng.h"
 #include "base/size.h"
 
@@ -42,15 +43,6 @@ size_t kmeans_work_bytes(size_t n, size_t d, size_t k) {
     return size_align(n * d * 4, 64) + 2 * size_align(n * 4, 64) + size_align(k * 4, 64) +
            size_align(k * d * 4, 64) + size_align(k * d * 8, 64) +
            size_align(k * sizeof(size_t), 64) + size_align(k * 8, 64);
-}
-
-void kmeans_bias(const float *centroids, size_t d, size_t k, float *bias) {
-    for (size_t c = 0; c < k; c++) {
-        double sum = 0;
-        for (size_t r = 0; r < d; r++)
-            sum += (double)centroids[r * k + c] * (double)centroids[r * k + c];
-        bias[c] = (float)(-sum / 2);
-    }
 }
 
 static double weight_of(const struct kmeans_points *p, size_t i) {
@@ -120,7 +112,7 @@ static double assign(const struct kernels *kn, const struct kmeans_points *p, si
                      const float *centroids, struct work *w) {
     size_t d = p->d;
     double inertia = 0;
-    kmeans_bias(centroids, d, k, w->bias);
+    quantiser_bias(centroids, d, k, w->bias);
     for (size_t c = 0; c < k; c++)
         for (size_t r = 0; r < d; r++) w->rows[c * d + r] = centroids[r * k + c];
     memset(w->sum, 0, k * d * sizeof *w->sum);

@@ -1,7 +1,7 @@
 /* How much each head's quantised keys or values cost the text: the divergence of the next-token
  * distribution where that head alone has them. */
-#ifndef LOOKAT_MEASURE_DAMAGE_H
-#define LOOKAT_MEASURE_DAMAGE_H
+#ifndef LOOKAT_CALIBRATION_DAMAGE_H
+#define LOOKAT_CALIBRATION_DAMAGE_H
 
 #include "attention/book.h"
 #include "model/gpt2.h"

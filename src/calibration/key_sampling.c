@@ -1,4 +1,4 @@
-#include "model/key_sampling.h"
+#include "calibration/key_sampling.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* Learning codebooks from a sample of a model's keys. */
-#ifndef LOOKAT_ATTENTION_LEARN_H
-#define LOOKAT_ATTENTION_LEARN_H
+#ifndef LOOKAT_CALIBRATION_LEARN_H
+#define LOOKAT_CALIBRATION_LEARN_H
 
 #include "attention/book.h"
-#include "attention/quantiser_learn.h"
+#include "calibration/quantiser_learn.h"
 #include "kernels/kernels.h"
 
 struct key_sample {
@@ -54,7 +54,7 @@ int book_costs(double *cost, const struct key_sample *sample, unsigned parts, bo
 
 /* bytes[n_heads], 1 to `most` each and `mean` on average (1 <= mean <= most), that make the sum of
  * damages small: damage[h] is what head h costs the text when it alone has `mean` bytes
- * (measure/damage.h), with m bytes it is taken to be damage[h] cost[h][m] / cost[h][mean], and
+ * (calibration/damage.h), with m bytes it is taken to be damage[h] cost[h][m] / cost[h][mean], and
  * every byte in turn goes where it saves most. The cost's falls are convex enough that this is the
  * least sum, or nearly. */
 void book_allot(size_t *bytes, const double *damage, const double *cost, size_t n_heads,

@@ -1,8 +1,8 @@
 /* A sample of the keys that a model makes of texts: what calibration learns codebooks from. */
-#ifndef LOOKAT_MODEL_KEY_SAMPLING_H
-#define LOOKAT_MODEL_KEY_SAMPLING_H
+#ifndef LOOKAT_CALIBRATION_KEY_SAMPLING_H
+#define LOOKAT_CALIBRATION_KEY_SAMPLING_H
 
-#include "attention/learn.h"
+#include "calibration/learn.h"
 #include "checkpoint/weights.h"
 
 struct sampled_text {

@@ -1,4 +1,4 @@
-#include "measure/damage.h"
+#include "calibration/damage.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,10 +1,10 @@
-#include "attention/learn.h"
+#include "calibration/learn.h"
 
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
-#include "attention/kmeans.h"
+#include "calibration/kmeans.h"
 #include "base/interrupt.h"
 #include "base/threads.h"
 

@@ -1,6 +1,5 @@
-#include "attention/linalg.h"
+#include "calibration/linalg.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -123,33 +122,4 @@ void linalg_product(size_t n, const double *a, const double *b, double *c) {
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < n; k++)
             for (size_t j = 0; j < n; j++) c[i * n + j] += a[i * n + k] * b[k * n + j];
-}
-
-static void swap_rows(size_t n, double *a, size_t p, size_t q) {
-    for (size_t j = 0; j < n; j++) {
-        double t = a[p * n + j];
-        a[p * n + j] = a[q * n + j];
-        a[q * n + j] = t;
-    }
-}
-
-bool linalg_inverse(size_t n, double *a, double *inverse) {
-    identity(n, inverse);
-    for (size_t p = 0; p < n; p++) {
-        size_t best = p;
-        for (size_t i = p + 1; i < n; i++)
-            if (fabs(a[i * n + p]) > fabs(a[best * n + p])) best = i;
-        double d = 1 / a[best * n + p];
-        if (!(fabs(d) <= DBL_MAX)) return false;
-        swap_rows(n, a, p, best);
-        swap_rows(n, inverse, p, best);
-        for (size_t j = 0; j < n; j++) a[p * n + j] *= d, inverse[p * n + j] *= d;
-        for (size_t i = 0; i < n; i++) {
-            double f = a[i * n + p];
-            if (i == p || f == 0) continue;
-            for (size_t j = 0; j < n; j++)
-                a[i * n + j] -= f * a[p * n + j], inverse[i * n + j] -= f * inverse[p * n + j];
-        }
-    }
-    return true;
 }

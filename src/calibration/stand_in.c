@@ -1,11 +1,11 @@
-#include "measure/stand_in.h"
+#include "calibration/stand_in.h"
 
 #include <string.h>
 
 #include "attention/codes.h"
 #include "attention/spec.h"
 #include "base/rng.h"
-#include "model/key_sampling.h"
+#include "calibration/key_sampling.h"
 
 enum { TOKENS = 512 };
 

@@ -1,8 +1,8 @@
 /* k-means: k-means++ seeding (Arthur and Vassilvitskii 2007), then Lloyd's iterations (Lloyd 1982)
  * until they converge. Points are x[n][d], rows `stride` floats apart; centroids are [d][k],
  * dimension before centroid, as a codebook holds them. Everything runs on the calling thread. */
-#ifndef LOOKAT_ATTENTION_KMEANS_H
-#define LOOKAT_ATTENTION_KMEANS_H
+#ifndef LOOKAT_CALIBRATION_KMEANS_H
+#define LOOKAT_CALIBRATION_KMEANS_H
 
 #include "base/err.h"
 #include "kernels/kernels.h"
@@ -48,9 +48,5 @@ struct kmeans_result kmeans_lloyd(const struct kernels *kn, const struct kmeans_
 /* The inertia of these centroids. */
 double kmeans_inertia(const struct kernels *kn, const struct kmeans_points *p, size_t k,
                       const float *centroids, void *work);
-
-/* -|c|^2 / 2 of each centroid: the nearest one to x is then where x . c + this is largest.
- * centroids [d][k]. */
-void kmeans_bias(const float *centroids, size_t d, size_t k, float *bias);
 
 #endif
