@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "attention/backend.h"
-#include "attention/codecs.h"
+#include "attention/registry.h"
 #include "attention/prefill.h"
 #include "attention/skip.h"
 #include "attention/spec.h"

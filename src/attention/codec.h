@@ -81,6 +81,7 @@ struct kv_codec {
                             codec_option_at describes each */
     const char *example; /* a spec that uses it */
     bool keys, values;   /* what it can store */
+    bool codebooks;      /* it works with codebooks of the model (book.h), and not without */
 
     /* Checks the options and fills in defaults. ERR_USAGE with what is wrong; NULL: nothing to
      * do. */

@@ -3,7 +3,7 @@
  * window= it is the floor of a comparison: what exact few are worth alone. Reads nothing. */
 #include <string.h>
 
-#include "attention/codecs.h"
+#include "attention/registry.h"
 
 static int constant_check(struct codec *c, size_t head_dim, struct err *e) {
     (void)head_dim, (void)e;

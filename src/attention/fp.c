@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "attention/codecs.h"
+#include "attention/registry.h"
 
 static enum dtype type_of(const struct codec *c) {
     return c->ops == &codec_fp32 ? DTYPE_F32 : DTYPE_F16;

@@ -17,7 +17,7 @@
  * M step / 2 (kernels.h has the bound with its roundings), at 16 bits less than f16 keys are.
  * Registers hold such tables where the CPU can look up bytes in them.
  *
- * codes.h has how codes lie: with K = 16 two share a byte.
+ * code_rows.h has how codes lie: with K = 16 two share a byte.
  *
  * Reads of a query over n keys:
  *     keys       n M       the codes; K = 16: n M/2
@@ -29,8 +29,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "attention/codecs.h"
-#include "attention/codes.h"
+#include "attention/registry.h"
+#include "attention/code_rows.h"
 #include "base/size.h"
 
 enum { TABLE_BITS = 16 };
@@ -40,25 +40,26 @@ static int lookat_check(struct codec *c, size_t head_dim, struct err *e) {
     if (!c->o.table) c->o.table = TABLE_BITS;
     if (c->o.table != 8 && c->o.table != 16 && c->o.table != 32)
         return err_set(e, ERR_USAGE, "lookat: table=%zu, expected 8, 16 or 32 bits", c->o.table);
-    return codes_check(c, head_dim, e);
+    return code_rows_check(c, head_dim, e);
 }
 
 static int lookat_setup(struct codec *c, const struct codec_setup *s, struct err *e) {
-    const struct codebook *y = s->book ? codes_choose(&c->o, s->book, false) : NULL;
-    return y ? codes_setup(c, s, y, e) : codes_missing(c, s->book, e);
+    const struct codebook *y = s->book ? code_rows_choose(&c->o, s->book, false) : NULL;
+    return y ? code_rows_setup(c, s, y, e) : code_rows_missing(c, s->book, e);
 }
 
 /* What prepare makes for score: table[M][K]; behind it, on cache lines, the scale of the rounded
  * tables (or q . mean) and their entries. */
 static size_t scale_at(const struct codec *c, size_t head) {
-    return size_align(codes_of(c, head) * c->o.k, 16);
+    return size_align(code_rows_codes(c, head) * c->o.k, 16);
 }
 
 static size_t lookat_work_floats(const struct codec *c, size_t head_dim, size_t head) {
     (void)head_dim;
-    size_t rounded = c->o.table == 32 ? 0
-                                      : lookup_entry_bytes(codes_of(c, head), c->o.k, c->o.table) /
-                                            sizeof(float);
+    size_t rounded =
+        c->o.table == 32
+            ? 0
+            : lookup_entry_bytes(code_rows_codes(c, head), c->o.k, c->o.table) / sizeof(float);
     return scale_at(c, head) + 16 + rounded;
 }
 
@@ -75,7 +76,7 @@ static bool finite_numbers(const float *x, size_t n) {
 
 static void lookat_prepare(const struct codec_head *h, float *work, const float *q,
                            struct attn_counters *c) {
-    const struct quantiser *z = codes_quantiser(h);
+    const struct quantiser *z = code_rows_quantiser(h);
     size_t bits = h->codec->o.table;
     float *behind = work + scale_at(h->codec, h->head);
     struct lookup_scale scale = {0};
@@ -89,7 +90,7 @@ static void lookat_prepare(const struct codec_head *h, float *work, const float 
 
 static void lookat_score(const struct codec_head *h, const float *work, float *scores,
                          const uint8_t *timeline, size_t n, struct attn_counters *c) {
-    const struct quantiser *z = codes_quantiser(h);
+    const struct quantiser *z = code_rows_quantiser(h);
     size_t bits = h->codec->o.table;
     const float *behind = work + scale_at(h->codec, h->head);
     struct lookup_scale scale;
@@ -122,13 +123,14 @@ const struct kv_codec codec_lookat = {
     .options = "m bytes k table plain learned",
     .example = "lookat4:sink=1,window=32,exact=8",
     .keys = true,
+    .codebooks = true,
     .check = lookat_check,
     .setup = lookat_setup,
-    .row_bytes = codes_row_bytes,
-    .scale_bytes = codes_scale_bytes,
-    .layout = codes_layout,
-    .store = codes_store,
-    .decode = codes_decode,
+    .row_bytes = code_rows_row_bytes,
+    .scale_bytes = code_rows_scale_bytes,
+    .layout = code_rows_layout,
+    .store = code_rows_store,
+    .decode = code_rows_decode,
     .work_floats = lookat_work_floats,
     .prepare = lookat_prepare,
     .score = lookat_score,

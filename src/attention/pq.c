@@ -23,20 +23,20 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "attention/codecs.h"
-#include "attention/codes.h"
+#include "attention/registry.h"
+#include "attention/code_rows.h"
 #include "base/size.h"
 
 #define UNIT 0x1p-30f /* of what bucket_add sums */
 
 static int pq_check(struct codec *c, size_t head_dim, struct err *e) {
     if (!c->o.m && !c->o.bytes) c->o.m = 16;
-    return codes_check(c, head_dim, e);
+    return code_rows_check(c, head_dim, e);
 }
 
 static int pq_setup(struct codec *c, const struct codec_setup *s, struct err *e) {
-    const struct codebook *y = s->book ? codes_choose(&c->o, s->book, true) : NULL;
-    return y ? codes_setup(c, s, y, e) : codes_missing(c, s->book, e);
+    const struct codebook *y = s->book ? code_rows_choose(&c->o, s->book, true) : NULL;
+    return y ? code_rows_setup(c, s, y, e) : code_rows_missing(c, s->book, e);
 }
 
 /* What start clears, mix adds to and finish uses: [copies][bytes of a row][BUCKETS] sums of p;
@@ -54,17 +54,18 @@ static struct buckets buckets_at(const struct quantiser *z, float *work) {
 }
 
 static size_t pq_work_floats(const struct codec *c, size_t head_dim, size_t head) {
-    return buckets_floats(codes_row_bytes(c, head_dim, head)) + codes_of(c, head) * c->o.k;
+    return buckets_floats(code_rows_row_bytes(c, head_dim, head)) +
+           code_rows_codes(c, head) * c->o.k;
 }
 
 static void pq_start(const struct codec_head *h, float *work) {
-    const struct quantiser *z = codes_quantiser(h);
+    const struct quantiser *z = code_rows_quantiser(h);
     memset(work, 0, buckets_floats(lookup_row_bytes(z->n, z->k)) * sizeof *work);
 }
 
 static void pq_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline,
                    const float *p, size_t n, struct attn_counters *c) {
-    const struct quantiser *z = codes_quantiser(h);
+    const struct quantiser *z = code_rows_quantiser(h);
     size_t bytes = lookup_row_bytes(z->n, z->k);
     struct buckets b = buckets_at(z, work);
     (void)out;
@@ -75,7 +76,7 @@ static void pq_mix(const struct codec_head *h, float *work, float *out, const ui
 
 static void pq_finish(const struct codec_head *h, float *work, float *out,
                       struct attn_counters *c) {
-    const struct quantiser *z = codes_quantiser(h);
+    const struct quantiser *z = code_rows_quantiser(h);
     struct buckets b = buckets_at(z, work);
     uint32_t all = 0;
     h->k->bucket_sums(b.codes, b.bytes, z->n, z->k);
@@ -86,7 +87,7 @@ static void pq_finish(const struct codec_head *h, float *work, float *out,
 
 static void pq_reads(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values,
                      struct attn_counters *count) {
-    size_t bytes = codes_row_bytes(c, head_dim, head);
+    size_t bytes = code_rows_row_bytes(c, head_dim, head);
     (void)as_values;
     count->values += n * bytes;
     count->tables += n * bytes * sizeof(uint32_t);
@@ -100,13 +101,14 @@ const struct kv_codec codec_pq = {
     .options = "m bytes k learned",
     .example = "lookat4/pq16",
     .values = true,
+    .codebooks = true,
     .check = pq_check,
     .setup = pq_setup,
-    .row_bytes = codes_row_bytes,
-    .scale_bytes = codes_scale_bytes,
-    .layout = codes_layout,
-    .store = codes_store,
-    .decode = codes_decode,
+    .row_bytes = code_rows_row_bytes,
+    .scale_bytes = code_rows_scale_bytes,
+    .layout = code_rows_layout,
+    .store = code_rows_store,
+    .decode = code_rows_decode,
     .work_floats = pq_work_floats,
     .start = pq_start,
     .mix = pq_mix,

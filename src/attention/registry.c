@@ -1,5 +1,5 @@
 /* The registry: every codec, and the other names they go by; and what all of them answer alike. */
-#include "attention/codecs.h"
+#include "attention/registry.h"
 
 static const struct kv_codec *const registry[] = {
     &codec_fp32,  &codec_fp16,   &codec_int8, &codec_int4,

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attention/registry.h"
+
 /* A piece of the spec. */
 struct text {
     const char *s;
@@ -210,6 +212,38 @@ static int read_layers(const struct reader *r, struct text t, size_t n_layer, si
                    r->spec, shown(whole), whole.s, n_layer - 1);
 }
 
+/* KEYS[/VALUES][@LAYERS] */
+struct part {
+    struct codec key, value;
+    bool some_layers;
+    struct text layers;
+};
+
+/* Takes the first part off the rest of a spec; *more: another follows. */
+static int read_part(const struct reader *r, struct text *rest, bool *more, struct part *p) {
+    bool has_values;
+    struct text part = cut(rest, '+', more), codecs = cut(&part, '@', &p->some_layers),
+                key_text = cut(&codecs, '/', &has_values);
+    p->layers = part;
+    int rc = read_codec(r, key_text, false, &p->key);
+    const char *by_default = p->key.ops == &codec_fp32 ? codec_fp32.name : codec_fp16.name;
+    if (!has_values) codecs = (struct text){by_default, strlen(by_default)};
+    return rc ? rc : read_codec(r, codecs, true, &p->value);
+}
+
+int spec_codebooks(const char *spec, bool *uses, struct err *e) {
+    struct reader r = {spec, e};
+    struct text rest = {spec, strlen(spec)};
+    bool more = true;
+    for (*uses = false; more;) {
+        struct part p;
+        int rc = read_part(&r, &rest, &more, &p);
+        if (rc) return rc;
+        *uses = *uses || p.key.ops->codebooks || p.value.ops->codebooks;
+    }
+    return OK;
+}
+
 int spec_parse(const char *spec, size_t n_layer, struct codec *keys, struct codec *values,
                struct err *e) {
     struct reader r = {spec, e};
@@ -217,19 +251,12 @@ int spec_parse(const char *spec, size_t n_layer, struct codec *keys, struct code
     bool more = true;
     for (size_t l = 0; l < n_layer; l++) keys[l].ops = NULL;
     while (more) {
-        bool some_layers, has_values;
-        struct text part = cut(&rest, '+', &more), codecs = cut(&part, '@', &some_layers),
-                    key_text = cut(&codecs, '/', &has_values);
-        struct codec key, value;
+        struct part p;
         size_t first = 0, last = n_layer - 1;
-        int rc = read_codec(&r, key_text, false, &key);
-        struct text by_default = is(key_text, "fp32") || is(key_text, "f32")
-                                     ? (struct text){"fp32", 4}
-                                     : (struct text){"fp16", 4};
-        if (!rc) rc = read_codec(&r, has_values ? codecs : by_default, true, &value);
-        if (!rc && some_layers) rc = read_layers(&r, part, n_layer, &first, &last);
+        int rc = read_part(&r, &rest, &more, &p);
+        if (!rc && p.some_layers) rc = read_layers(&r, p.layers, n_layer, &first, &last);
         if (rc) return rc;
-        for (size_t l = first; l <= last; l++) keys[l] = key, values[l] = value;
+        for (size_t l = first; l <= last; l++) keys[l] = p.key, values[l] = p.value;
     }
     for (size_t l = 0; l < n_layer; l++)
         if (!keys[l].ops)

@@ -9,6 +9,10 @@
 int spec_parse(const char *spec, size_t n_layer, struct codec *keys, struct codec *values,
                struct err *e);
 
+/* *uses: does a codec that the spec names, for whatever layer, work with codebooks? ERR_USAGE where
+ * one cannot be read; layers are not looked at. */
+int spec_codebooks(const char *spec, bool *uses, struct err *e);
+
 /* Bytes of the first spec of a list between commas. Options are separated by commas too: once a
  * spec has some, a comma ends it where a codec's name follows, as in
  * "fp16,int4:rotate,center,lookat4", which are three. */

@@ -24,7 +24,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "attention/codecs.h"
+#include "attention/registry.h"
 #include "attention/packed.h"
 #include "attention/rotate.h"
 #include "base/arena.h"

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "attention/codes.h"
+#include "attention/code_rows.h"
 #include "attention/spec.h"
 #include "base/rng.h"
 #include "calibration/key_sampling.h"
@@ -12,14 +12,14 @@ enum { TOKENS = 512 };
 /* What the codec would take. */
 static const struct codebook *find(const struct book *b, const struct codec *c) {
     struct codec_options o = c->o;
-    return codes_choose(&o, b, c->for_values);
+    return code_rows_choose(&o, b, c->for_values);
 }
 
 /* Notes what a codec names and b lacks; own codebooks with their centroids. */
 static void add_codec(struct book *b, const struct book *own, struct codec *c) {
     struct err unread;
-    bool coded = strcmp(c->ops->name, "lookat") == 0 || strcmp(c->ops->name, "pq") == 0;
-    if (!coded || c->ops->check(c, b->head_dim, &unread) || find(b, c) || b->n == BOOK_SETTINGS)
+    if (!c->ops->codebooks || c->ops->check(c, b->head_dim, &unread) || find(b, c) ||
+        b->n == BOOK_SETTINGS)
         return;
     const struct codebook *known = own ? find(own, c) : NULL;
     bool uneven = c->o.bytes != 0, learned = c->o.learned || uneven || c->for_values;

@@ -3,12 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attention/spec.h"
 #include "base/printable.h"
 
+/* A spec that cannot be read may need some as well: it is refused later, with a message of its
+ * own, and none comes before that. */
 static bool need_codebooks(const char *const *specs, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (strstr(specs[i], "lookat") || strstr(specs[i], "pq")) return true;
-    return false;
+    bool need = false;
+    struct err unread;
+    for (size_t i = 0; i < n && !need; i++)
+        if (spec_codebooks(specs[i], &need, &unread)) need = true;
+    return need;
 }
 
 /* "gpt2.gguf" -> "gpt2.book.gguf", "folder/" -> "folder.book.gguf"; NULL without memory. */

@@ -95,7 +95,7 @@ static int read_parts(struct job *j, struct err *e) {
 /* The setting that a codec of `spec` needs; one without codebooks needs none. */
 static int add_codec(struct job *j, const char *spec, struct codec *c, bool *found, struct err *e) {
     struct book *b = &j->book;
-    if (strcmp(c->ops->name, "lookat") != 0 && strcmp(c->ops->name, "pq") != 0) return OK;
+    if (!c->ops->codebooks) return OK;
     int rc = c->ops->check(c, b->head_dim, e);
     if (rc) return rc;
     if (!c->o.plain && b->head_dim > QUANTISER_DIM)

@@ -395,15 +395,17 @@ static const double *window_errors(struct job *j, const struct comparison_run *r
 static int collect_law(struct job *j, struct err *e) {
     struct compare_law_point *points = arena_zalloc(&j->arena, j->main.n_runs, sizeof *points);
     if (!points) return no_memory(e);
+    const struct gpt2_config *g = &j->main.w->config;
     for (size_t i = 1; i < j->main.n_runs; i++) {
         struct comparison_summary s;
-        size_t m, k;
-        const char *keys = j->main.runs[i].keys;
-        if (sscanf(keys, "lookat:m=%zu,k=%zu", &m, &k) != 2 || strstr(keys, "learned")) continue;
-        int rc = comparison_summarise(&j->main, i, SIZE_MAX, &j->arena, &s, e);
+        struct codec keys;
+        int rc = codec_parse(&keys, j->main.runs[i].keys, g->n_embd / g->n_head, false, e);
         if (rc) return rc;
-        points[j->r.n_law++] = (struct compare_law_point){m, k, s.all[FIDELITY_SPEARMAN],
-                                                          window_errors(j, &j->main.runs[i])};
+        if (!keys.o.plain) continue;
+        rc = comparison_summarise(&j->main, i, SIZE_MAX, &j->arena, &s, e);
+        if (rc) return rc;
+        points[j->r.n_law++] = (struct compare_law_point){
+            keys.o.m, keys.o.k, s.all[FIDELITY_SPEARMAN], window_errors(j, &j->main.runs[i])};
         j->r.n_law_windows = j->main.runs[i].n_chunks;
     }
     j->r.law = points;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attention/registry.h"
 #include "base/interrupt.h"
 #include "base/process.h"
 #include "base/rng.h"
@@ -327,7 +328,7 @@ size_t bench_fp16_group(const struct bench *b, size_t group) {
     const struct bench_group *g = &b->groups[group];
     for (size_t i = 0; i < b->n_groups; i++)
         if (b->groups[i].model == g->model && b->groups[i].k == g->k &&
-            strcmp(b->groups[i].s.attn.layers[0].key.ops->name, "fp16") == 0)
+            b->groups[i].s.attn.layers[0].key.ops == &codec_fp16)
             return i;
     return SIZE_MAX;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "attention/skip.h"
+#include "attention/spec.h"
 
 static int sum_all(const struct compare_report *r, const struct comparison *c,
                    struct comparison_summary *to, struct err *e) {
@@ -39,8 +40,9 @@ const struct comparison_summary *compare_length_sum(const struct compare_report 
 }
 
 bool compare_saw_text(const struct compare_report *r, size_t run, size_t text) {
-    const char *name = r->main->runs[run].name;
-    if (!r->book || !(strstr(name, "lookat:") || strstr(name, "pq:"))) return false;
+    bool uses = false;
+    struct err unread;
+    if (!r->book || spec_codebooks(r->main->runs[run].name, &uses, &unread) || !uses) return false;
     for (size_t i = 0; i < r->book->n_corpora; i++)
         if (strcmp(r->book->corpora[i].sha256, r->main->texts[text].sha256) == 0) return true;
     return false;

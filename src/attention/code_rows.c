@@ -1,4 +1,4 @@
-#include "attention/codes.h"
+#include "attention/code_rows.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,7 @@ static bool is_one_of(size_t x, const size_t *list, size_t n) {
     return false;
 }
 
-int codes_check(struct codec *c, size_t head_dim, struct err *e) {
+int code_rows_check(struct codec *c, size_t head_dim, struct err *e) {
     static const size_t ms[] = {1, 2, 4, 8, 16, 32},
                         ks[] = {4, 16, 64, 256} /* 4: small enough to follow by hand */;
     const char *name = c->ops->name;
@@ -54,7 +54,8 @@ static const struct codebook *find(const struct codec_options *o, const struct b
     return y;
 }
 
-const struct codebook *codes_choose(struct codec_options *o, const struct book *b, bool values) {
+const struct codebook *code_rows_choose(struct codec_options *o, const struct book *b,
+                                        bool values) {
     size_t bytes = o->bytes ? o->bytes : lookup_row_bytes(o->m, o->k);
     const struct codebook *y = find(o, b, values, bytes, o->m, o->k);
     if (!y && o->any_k) y = find(o, b, values, bytes, bytes * codes_per_byte(16), 16);
@@ -64,7 +65,7 @@ const struct codebook *codes_choose(struct codec_options *o, const struct book *
     return y;
 }
 
-int codes_missing(const struct codec *c, const struct book *b, struct err *e) {
+int code_rows_missing(const struct codec *c, const struct book *b, struct err *e) {
     struct codec asked = {.ops = c->ops,
                           .o = {.m = c->o.m,
                                 .bytes = c->o.bytes,
@@ -111,8 +112,8 @@ static int set_up_head(struct quantiser *z, const struct codebook *y, const stru
     return quantiser_prepare(z, s->arena, e);
 }
 
-int codes_setup(struct codec *c, const struct codec_setup *s, const struct codebook *y,
-                struct err *e) {
+int code_rows_setup(struct codec *c, const struct codec_setup *s, const struct codebook *y,
+                    struct err *e) {
     struct quantiser *heads = arena_alloc(s->arena, s->n_head, sizeof *heads);
     int rc = heads
                  ? OK
@@ -122,23 +123,23 @@ int codes_setup(struct codec *c, const struct codec_setup *s, const struct codeb
     return rc;
 }
 
-size_t codes_of(const struct codec *c, size_t head) {
+size_t code_rows_codes(const struct codec *c, size_t head) {
     if (c->data) return ((const struct quantiser *)c->data)[head].n;
     return c->o.bytes ? c->o.bytes * codes_per_byte(c->o.k) : c->o.m;
 }
 
 /* ---- rows ---- */
 
-size_t codes_row_bytes(const struct codec *c, size_t head_dim, size_t head) {
+size_t code_rows_row_bytes(const struct codec *c, size_t head_dim, size_t head) {
     (void)head_dim;
-    return lookup_row_bytes(codes_of(c, head), c->o.k);
+    return lookup_row_bytes(code_rows_codes(c, head), c->o.k);
 }
 
-struct kv_layout codes_layout(const struct codec *c, size_t head_dim, size_t head) {
-    return (struct kv_layout){LOOKUP_BLOCK, LOOKUP_BLOCK * codes_row_bytes(c, head_dim, head)};
+struct kv_layout code_rows_layout(const struct codec *c, size_t head_dim, size_t head) {
+    return (struct kv_layout){LOOKUP_BLOCK, LOOKUP_BLOCK * code_rows_row_bytes(c, head_dim, head)};
 }
 
-size_t codes_scale_bytes(const struct codec *c, size_t head_dim, size_t head) {
+size_t code_rows_scale_bytes(const struct codec *c, size_t head_dim, size_t head) {
     (void)c, (void)head_dim, (void)head;
     return 0;
 }
@@ -165,9 +166,9 @@ static void unpack(uint8_t *apart, const uint8_t *rows, size_t M, size_t n) {
 }
 
 /* A block that is begun is cleared, so that every byte of it is a code. */
-size_t codes_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x,
-                   size_t stride, size_t n) {
-    const struct quantiser *z = codes_quantiser(h);
+size_t code_rows_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x,
+                       size_t stride, size_t n) {
+    const struct quantiser *z = code_rows_quantiser(h);
     uint8_t apart[LOOKUP_MAX_M * LOOKUP_BLOCK];
     size_t bytes = lookup_row_bytes(z->n, z->k);
     bool packed = bytes < z->n;
@@ -182,9 +183,9 @@ size_t codes_store(const struct codec_head *h, uint8_t *timeline, size_t pos, co
     return 0;
 }
 
-void codes_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin,
-                  size_t n) {
-    const struct quantiser *z = codes_quantiser(h);
+void code_rows_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin,
+                      size_t n) {
+    const struct quantiser *z = code_rows_quantiser(h);
     uint8_t apart[LOOKUP_MAX_M * LOOKUP_BLOCK];
     size_t bytes = lookup_row_bytes(z->n, z->k);
     bool packed = bytes < z->n;

@@ -1,6 +1,6 @@
-/* The codecs, one line each; registry.c lists them. */
-#ifndef LOOKAT_ATTENTION_CODECS_H
-#define LOOKAT_ATTENTION_CODECS_H
+/* The codecs, one line each; registry.c lists them for those who walk through all. */
+#ifndef LOOKAT_ATTENTION_REGISTRY_H
+#define LOOKAT_ATTENTION_REGISTRY_H
 
 #include "attention/codec.h"
 
