@@ -82,7 +82,7 @@ static void add_text(struct trial *t, const char *file, const int32_t *ids, size
 
 static void measure(struct trial *t) {
     CHECK(comparison_prepare(&t->c, &e) == OK, "%s", e.msg);
-    CHECK(comparison_measure(&t->c, NULL, NULL, &e) == OK, "%s", e.msg);
+    CHECK(comparison_measure(&t->c, (struct progress){0}, &e) == OK, "%s", e.msg);
 }
 
 static struct comparison_summary summary(struct trial *t, size_t run, size_t text) {
@@ -879,16 +879,17 @@ static void modes_are_independent(void) {
 /* ---- progress and mistakes ---- */
 
 static size_t last_done, last_total, calls;
-static void note(void *ctx, size_t done, size_t total) {
-    CHECK(ctx == &calls && done >= last_done && done <= total, "%zu of %zu", done, total);
-    last_done = done, last_total = total, calls++;
+static void note(void *ctx, uint64_t done, uint64_t total) {
+    CHECK(ctx == &calls && done >= last_done && done <= total, "%zu of %zu", (size_t)done,
+          (size_t)total);
+    last_done = (size_t)done, last_total = (size_t)total, calls++;
 }
 
 static void progress_reaches_its_end(void) {
     struct trial t;
     two_texts(&t, random_ids(700, 50));
     CHECK(comparison_prepare(&t.c, &e) == OK, "%s", e.msg);
-    CHECK(comparison_measure(&t.c, note, &calls, &e) == OK, "%s", e.msg);
+    CHECK(comparison_measure(&t.c, (struct progress){note, &calls}, &e) == OK, "%s", e.msg);
     CHECK(last_done == last_total && last_total == 500 * 3 * 2 && calls > 10,
           "%zu of %zu in %zu calls", last_done, last_total, calls);
     arena_free(&t.c.arena);

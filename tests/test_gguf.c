@@ -19,10 +19,9 @@ static struct err e;
 /* gguf_write_model, as by a new process: what the tests before have read may be written over. */
 static int write_anew(const char *path, bool force, const struct gpt2_weights *w,
                       const struct vocab *v, const char *name, enum dtype type,
-                      const struct gguf_extra *extra, void (*report)(uint64_t done, uint64_t total),
-                      struct err *err) {
+                      const struct gguf_extra *extra, struct err *err) {
     inputs_forget();
-    return gguf_write_model(path, force, w, v, name, type, extra, report, err);
+    return gguf_write_model(path, force, w, v, name, type, extra, err);
 }
 
 static void close_model(struct checkpoint *c) {
@@ -418,7 +417,7 @@ static void write_vocab(size_t rows, struct vocab *back, struct gguf *g) {
     CHECK(vocab_builder_finish(&b, &c.vocab, 5, 0, &e) == OK, "%s", e.msg);
     vocab_builder_free(&b);
     c.vocab.add_bos = c.vocab.whole_text = c.vocab.ignore_merges = true;
-    CHECK(write_anew(path, true, &c.weights, &c.vocab, "n", DTYPE_F32, NULL, NULL, &e) == OK, "%s",
+    CHECK(write_anew(path, true, &c.weights, &c.vocab, "n", DTYPE_F32, NULL, &e) == OK, "%s",
           e.msg);
     CHECK(gguf_load_vocab(back, path, &c.arena, &e) == OK && gguf_open(g, path, &e) == OK, "%s",
           e.msg);
@@ -530,7 +529,8 @@ static void shake_vectors(struct gpt2_weights *w) {
 
 static uint64_t progress_done, progress_total;
 static int progress_calls;
-static void progress(uint64_t done, uint64_t total) {
+static void progress(void *ctx, uint64_t done, uint64_t total) {
+    (void)ctx;
     CHECK(done > progress_done && done <= total, "progress %llu", (unsigned long long)done);
     progress_done = done;
     progress_total = total;
@@ -569,8 +569,8 @@ static void round_trip(const struct gpt2_config *shape, bool tied) {
         struct checkpoint back = {0};
         progress_done = 0;
         progress_calls = 0;
-        CHECK(write_anew(path, true, &c.weights, &c.vocab, "a name", types[i].type, NULL, progress,
-                         &e) == OK,
+        CHECK(write_anew(path, true, &c.weights, &c.vocab, "a name", types[i].type,
+                         &(struct gguf_extra){.progress = {progress, NULL}}, &e) == OK,
               "%s", e.msg);
         CHECK(progress_done == progress_total &&
                   progress_calls == (int)(12 * shape->n_layer + 4 + !tied),
@@ -607,11 +607,10 @@ static void rewrite(void) {
         struct checkpoint once = {0};
         struct file x = {0}, y = {0};
         const char *first = folder_path("first.gguf"), *second = folder_path("second.gguf");
-        CHECK(write_anew(first, true, &c.weights, NULL, "n", types[i], NULL, NULL, &e) == OK, "%s",
+        CHECK(write_anew(first, true, &c.weights, NULL, "n", types[i], NULL, &e) == OK, "%s",
               e.msg);
         CHECK(gguf_load_model(&once, first, NULL, &e) == OK && once.vocab.n == 0, "%s", e.msg);
-        CHECK(write_anew(second, true, &once.weights, &once.vocab, "n", types[i], NULL, NULL, &e) ==
-                  OK,
+        CHECK(write_anew(second, true, &once.weights, &once.vocab, "n", types[i], NULL, &e) == OK,
               "%s", e.msg);
         CHECK(file_map(&x, first, &e) == OK && file_map(&y, second, &e) == OK, "%s", e.msg);
         CHECK(x.size == y.size && memcmp(x.data, y.data, x.size) == 0, "%s", dtype_name(types[i]));
@@ -661,8 +660,8 @@ static void beyond_the_range(void) {
         *number(&c.weights.wpe, 1, 1) = 1e38f;
         *(float *)(uintptr_t)&c.weights.layers[1].ln2_b[2] = 1e38f;
         warnings = 0;
-        CHECK(write_anew(folder_path("m.gguf"), true, &c.weights, NULL, "n", type, &extra, NULL,
-                         &e) == OK,
+        CHECK(write_anew(folder_path("m.gguf"), true, &c.weights, NULL, "n", type, &extra, &e) ==
+                  OK,
               "%s", e.msg);
         CHECK(gguf_load_model(&back, folder_path("m.gguf"), NULL, &e) == OK, "%s", e.msg);
         const struct gpt2_weights *w = &back.weights;
@@ -771,8 +770,8 @@ static void not_finite(void) {
         CHECK(strcmp(bad_text, want) == 0, "\"%s\", expected \"%s\"", bad_text, want);
         struct gguf_extra extra = {.source = "the-source"};
         const char *path = folder_path("bad.gguf");
-        CHECK(write_anew(path, false, w, NULL, "n", DTYPE_F16, &extra, NULL, &e) == ERR_REFUSED,
-              "%s", e.msg);
+        CHECK(write_anew(path, false, w, NULL, "n", DTYPE_F16, &extra, &e) == ERR_REFUSED, "%s",
+              e.msg);
         CHECK(strstr(e.msg, "the-source: tensor ") == e.msg && strstr(e.msg, want), "%s", e.msg);
         CHECK(!file_exists(path), "the file is there");
         *places[part] = good;
@@ -811,14 +810,14 @@ static void writing_fails(void) {
     struct checkpoint c;
     CHECK(checkpoint_random(&c, &shape, 3, &e) == OK, "%s", e.msg);
     const char *path = folder_write("there.gguf", "x", 1);
-    CHECK(write_anew(path, false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == ERR_USAGE &&
+    CHECK(write_anew(path, false, &c.weights, NULL, "n", DTYPE_F32, NULL, &e) == ERR_USAGE &&
               strstr(e.msg, "--force"),
           "%s", e.msg);
-    CHECK(write_anew(folder_path("no/where"), false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL,
-                     &e) == ERR_FAILED,
+    CHECK(write_anew(folder_path("no/where"), false, &c.weights, NULL, "n", DTYPE_F32, NULL, &e) ==
+              ERR_FAILED,
           "%s", e.msg);
-    CHECK(write_anew(folder, true, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e) == ERR_USAGE,
-          "%s", e.msg);
+    CHECK(write_anew(folder, true, &c.weights, NULL, "n", DTYPE_F32, NULL, &e) == ERR_USAGE, "%s",
+          e.msg);
     FILE *fp = fopen(path, "rb");
     CHECK(fp && fgetc(fp) == 'x' && fgetc(fp) == EOF, "the file that was there is as it was");
     if (fp) fclose(fp);
@@ -839,7 +838,7 @@ static void interrupted(void) {
         signal(SIGINT, SIG_DFL); /* a shell's background job ignores it */
         interrupt_install();
         raise(SIGINT);
-        _exit(write_anew(path, false, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL, &e));
+        _exit(write_anew(path, false, &c.weights, NULL, "n", DTYPE_F32, NULL, &e));
     }
     CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
               WEXITSTATUS(status) == ERR_INTERRUPTED,

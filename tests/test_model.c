@@ -414,8 +414,8 @@ static void each_form_of_gelu(void) {
                   "%s: off by %g, and by %g of %g", t[i].config, near, far, scale);
             snprintf(path, sizeof path, "%s", folder_path("converted.gguf"));
             if (!converted)
-                CHECK(gguf_write_model(path, true, &c.weights, NULL, "n", DTYPE_F32, NULL, NULL,
-                                       &e) == OK,
+                CHECK(gguf_write_model(path, true, &c.weights, NULL, "n", DTYPE_F32, NULL, &e) ==
+                          OK,
                       "%s", e.msg);
             checkpoint_close(&c);
         }
@@ -442,8 +442,8 @@ static void mixed_types_equal_float64(void) {
     ((float *)(uintptr_t)l[1].ln1_w)[9] = ((float *)(uintptr_t)l[1].ln1_b)[9] = 1e-5f;
     CHECK(folder_make(), "no folder");
     const char *path = folder_path("mixed.gguf");
-    CHECK(gguf_write_model(path, true, &c.weights, NULL, "n", DTYPE_F16, NULL, NULL, &e) == OK,
-          "%s", e.msg);
+    CHECK(gguf_write_model(path, true, &c.weights, NULL, "n", DTYPE_F16, NULL, &e) == OK, "%s",
+          e.msg);
     CHECK(checkpoint_open(&mixed, path, NULL, NULL, &e) == OK, "%s", e.msg);
     l = mixed.weights.layers;
     CHECK(l[0].fc.type == DTYPE_F32 && l[1].qkv.type == DTYPE_F32, "%s, %s",
@@ -782,7 +782,7 @@ static void stored_types_cost_little(void) {
         for (size_t i = 0; i < 3; i++) {
             struct checkpoint stored;
             CHECK(gguf_write_model(path, true, &c->weights, &c->vocab, "test", types[i].type, NULL,
-                                   NULL, &e) == OK,
+                                   &e) == OK,
                   "%s", e.msg);
             CHECK(checkpoint_open(&stored, path, NULL, NULL, &e) == OK, "%s", e.msg);
             float *logits = all_logits(&stored.weights, ids, 1024);

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/progress.h"
 #include "checkpoint/weights.h"
 
 struct checkpoint {
@@ -41,12 +42,13 @@ int checkpoint_claim(const char *path, struct err *e);
 
 struct gguf_writer;
 
-/* What a caller adds to a model's file and says about it. */
+/* What a caller adds to a model's file and says about it, and whom it tells of the writing. */
 struct gguf_extra {
     void (*add)(const void *ctx, struct gguf_writer *w); /* keys behind the model's; NULL: none */
     const void *ctx;
     const char *source;            /* the model's file, for messages; NULL: the new file is named */
     void (*warn)(const char *msg); /* NULL: warnings are dropped */
+    struct progress progress;      /* hears after each tensor of bytes done and in all */
 };
 
 /* In place of a type: each matrix in the type it has. */
@@ -54,13 +56,11 @@ struct gguf_extra {
 
 /* Writes the model as GGUF v3 with the matrices as `type` (rows whose length is no multiple of its
  * block: f16), norms, biases and positions as f32. A matrix with numbers beyond the range of its
- * type stays f32, and `extra` hears of it. extra may be NULL. `progress` (NULL: none) is called
- * after each tensor with bytes done and in all. ERR_REFUSED, and nothing is written, where a weight
- * is not finite; ERR_INTERRUPTED after Ctrl-C. */
+ * type stays f32, and `extra` hears of it. extra may be NULL. ERR_REFUSED, and nothing is written,
+ * where a weight is not finite; ERR_INTERRUPTED after Ctrl-C. */
 int gguf_write_model(const char *path, bool force, const struct gpt2_weights *w,
                      const struct vocab *v, const char *name, enum dtype type,
-                     const struct gguf_extra *extra,
-                     void (*progress)(uint64_t done, uint64_t total), struct err *e);
+                     const struct gguf_extra *extra, struct err *e);
 
 /* Fills a checkpoint with random float32 weights of this shape, as GPT-2 is initialised (normal,
  * 0.02; residual projections divided by sqrt(2L)), and no vocabulary. ERR_FAILED without memory,

@@ -25,7 +25,6 @@ struct saver {
     float *row;                     /* [widest row] */
     uint8_t *packed;                /* its bytes in the file */
     uint64_t done, total;           /* bytes of tensors */
-    void (*progress)(uint64_t done, uint64_t total);
 };
 
 /* ---- what to write ---- */
@@ -305,7 +304,7 @@ static int write_tensor(struct saver *s, const struct item *it, struct err *e) {
         s->done += to;
     }
     int rc = gguf_write_end_tensor(&s->w, &s->out, e);
-    if (!rc && s->progress) s->progress(s->done, s->total);
+    if (!rc && s->extra) progress_tell(s->extra->progress, s->done, s->total);
     return rc;
 }
 
@@ -325,9 +324,8 @@ static int save(struct saver *s, const struct gpt2_weights *w, const struct voca
 
 int gguf_write_model(const char *path, bool force, const struct gpt2_weights *w,
                      const struct vocab *v, const char *name, enum dtype type,
-                     const struct gguf_extra *extra,
-                     void (*progress)(uint64_t done, uint64_t total), struct err *e) {
-    struct saver s = {.type = type, .extra = extra, .progress = progress};
+                     const struct gguf_extra *extra, struct err *e) {
+    struct saver s = {.type = type, .extra = extra};
     int rc = kernels_get(&s.k, NULL, e);
     if (!rc) rc = out_open(&s.out, path, force, e);
     if (rc) return rc;

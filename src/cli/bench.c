@@ -32,11 +32,6 @@ struct job {
 
 static struct text_progress progress;
 
-static void show(void *ctx, uint64_t done, uint64_t total) {
-    (void)ctx;
-    progress_share(&progress, done, total);
-}
-
 static void warn(const char *msg) { fprintf(stderr, "lookat: %s\n", msg); }
 
 static int no_memory(struct err *e) { return err_set(e, ERR_FAILED, "out of memory"); }
@@ -261,7 +256,7 @@ static int plan(struct job *j, struct err *e) {
            tests = j->prompts.n + j->gens.n * j->batches.n * j->depths.n;
     *b = (struct bench){.repeats = (size_t)j->args->repetitions,
                         .n_ctx = (size_t)j->args->n_ctx,
-                        .progress = j->args->quiet ? NULL : show};
+                        .progress = progress_shares(&progress, j->args->quiet)};
     size_t groups = j->n_models * j->n_kernels * j->specs.n;
     b->groups = arena_zalloc(&j->arena, groups, sizeof *b->groups);
     b->stages = arena_zalloc(&j->arena, groups * (j->depths.n + PARTS), sizeof *b->stages);

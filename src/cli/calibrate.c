@@ -38,7 +38,6 @@ static void show(void *ctx, uint64_t done, uint64_t total) {
     (void)ctx;
     progress_share(&progress, done, total);
 }
-static void show_bytes(uint64_t done, uint64_t total) { progress_step(&progress, done, total); }
 
 static int no_memory(struct err *e) { return err_set(e, ERR_FAILED, "out of memory"); }
 
@@ -310,11 +309,14 @@ static void add_book(const void *ctx, struct gguf_writer *w) { book_add(ctx, w);
 
 static int write_out(struct job *j, struct err *e) {
     const struct checkpoint *m = &j->g.model;
-    struct gguf_extra extra = {.add = add_book, .ctx = &j->book, .source = m->path};
+    struct gguf_extra extra = {.add = add_book,
+                               .ctx = &j->book,
+                               .source = m->path,
+                               .progress = progress_bytes(&progress, j->args->quiet)};
     if (!j->args->embed) return book_write(&j->book, j->args->output, j->args->force, e);
     progress_begin(&progress, "writing the model");
     int rc = gguf_write_model(j->args->output, j->args->force, &m->weights, &m->vocab, m->name,
-                              GGUF_SAME_TYPES, &extra, j->args->quiet ? NULL : show_bytes, e);
+                              GGUF_SAME_TYPES, &extra, e);
     progress_end(&progress);
     return rc;
 }

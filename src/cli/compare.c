@@ -352,14 +352,9 @@ static int prepare(struct job *j, struct err *e) {
 
 /* ---- measuring ---- */
 
-static void on_progress(void *ctx, size_t done, size_t total) {
-    struct job *j = ctx;
-    if (!j->args->quiet) progress_share(&j->progress, done, total);
-}
-
 static int measure_one(struct job *j, struct comparison *c, const char *what, struct err *e) {
     progress_begin(&j->progress, what);
-    int rc = comparison_measure(c, on_progress, j, e);
+    int rc = comparison_measure(c, progress_shares(&j->progress, j->args->quiet), e);
     progress_end(&j->progress);
     return rc;
 }
@@ -373,7 +368,7 @@ static int measure(struct job *j, struct err *e) {
     }
     if (rc || !j->free || j->main.share) return rc; /* the first share writes */
     progress_begin(&j->progress, "writing");
-    rc = compare_free_run(&j->g, &j->r, on_progress, j, e);
+    rc = compare_free_run(&j->g, &j->r, progress_shares(&j->progress, j->args->quiet), e);
     progress_end(&j->progress);
     return rc;
 }

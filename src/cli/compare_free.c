@@ -72,8 +72,7 @@ static size_t first_difference(const struct writing *a, const struct compare_fre
     return i == a->n && i == b->n ? SIZE_MAX : i;
 }
 
-int compare_free_run(const struct engine *g, struct compare_report *r,
-                     void (*progress)(void *ctx, size_t done, size_t total), void *ctx,
+int compare_free_run(const struct engine *g, struct compare_report *r, struct progress progress,
                      struct err *e) {
     const struct comparison *c = r->main;
     size_t total = c->n_runs * c->n_texts, done = 0;
@@ -90,7 +89,7 @@ int compare_free_run(const struct engine *g, struct compare_report *r,
             f->first_difference = run ? first_difference(&w, &all[text]) : SIZE_MAX;
             rc = spell(g, f, r->arena, e);
             if (rc) return rc;
-            if (progress) progress(ctx, ++done, total);
+            progress_tell(progress, ++done, total);
         }
     r->free = all;
     return OK;

@@ -13,8 +13,6 @@
 
 static struct text_progress progress;
 
-static void show_progress(uint64_t done, uint64_t total) { progress_step(&progress, done, total); }
-
 static void warn(const char *msg) { fprintf(stderr, "lookat: warning: %s\n", msg); }
 
 /* ---- --random ---- */
@@ -115,10 +113,13 @@ static int write_model(const struct args *a, const struct checkpoint *c, struct 
     enum dtype type = (enum dtype)dtype_parse(a->type);
     int rc = model_book_inside(&b, &book, c, e);
     if (rc) return rc;
-    struct gguf_extra extra = {book ? add_book : NULL, book, c->path, a->quiet ? NULL : warn};
+    struct gguf_extra extra = {.add = book ? add_book : NULL,
+                               .ctx = book,
+                               .source = c->path,
+                               .warn = a->quiet ? NULL : warn,
+                               .progress = progress_bytes(&progress, a->quiet)};
     progress_begin(&progress, "converting");
-    rc = gguf_write_model(a->output, a->force, &c->weights, &c->vocab, c->name, type, &extra,
-                          a->quiet ? NULL : show_progress, e);
+    rc = gguf_write_model(a->output, a->force, &c->weights, &c->vocab, c->name, type, &extra, e);
     progress_end(&progress);
     book_close(&b);
     return rc;

@@ -49,8 +49,10 @@ static int read_texts(struct job *j, struct err *e) {
     return OK;
 }
 
-static void on_progress(void *ctx, size_t tokens) {
+/* All texts share one line. */
+static void on_progress(void *ctx, uint64_t tokens, uint64_t of_this_text) {
     struct job *j = ctx;
+    (void)of_this_text;
     if (!j->args->quiet) progress_share(&j->progress, j->done + tokens, j->total);
 }
 
@@ -59,7 +61,7 @@ static int measure(struct job *j, struct gpt2_session *s, struct err *e) {
     progress_begin(&j->progress, "evaluating");
     for (size_t i = 0; i < j->n_texts && !rc; i++) {
         rc = perplexity_measure(s, &j->windows, j->texts[i].ids, j->texts[i].n, &j->results[i],
-                                on_progress, j, e);
+                                (struct progress){on_progress, j}, e);
         j->done += j->results[i].tokens;
     }
     progress_end(&j->progress);

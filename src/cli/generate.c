@@ -208,7 +208,7 @@ static int on_step(void *ctx, const struct generation_step *step, struct err *e)
 static void on_stopped(void *ctx, uint32_t sample, enum generation_stop why) {
     generation_out_stopped(&((struct events *)ctx)->out, sample, why);
 }
-static void on_prefill(void *ctx, size_t done, size_t total) {
+static void on_prefill(void *ctx, uint64_t done, uint64_t total) {
     struct events *v = ctx;
     if (done == total) watch_decoding(&v->watch);
     if (!v->show_progress) return;
@@ -273,7 +273,7 @@ static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
         .logprobs = args->logprobs > 0,
         .echo = args->echo,
     };
-    struct generation_events events = {&v, on_step, on_stopped, on_prefill};
+    struct generation_events events = {&v, on_step, on_stopped, {on_prefill, &v}};
     struct generation_figures f = {
         .load_s = j->g.load_s, .threads = threads_count(), .kernels = j->g.k->name};
     f.stored_bytes_per_token = attn_key_bytes_per_token_at(&s->attn, s->attn.shape.n_ctx) +

@@ -81,9 +81,7 @@ struct work {
     struct arena arena;
 };
 
-static void progress(struct work *w) {
-    if (w->b->progress) w->b->progress(w->b->ctx, ++w->done, w->total);
-}
+static void progress(struct work *w) { progress_tell(w->b->progress, ++w->done, w->total); }
 
 static int decode(struct work *w, struct gpt2_session *s, const struct bench_row *r,
                   double *seconds, struct err *e) {

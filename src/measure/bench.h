@@ -3,6 +3,7 @@
 #ifndef LOOKAT_MEASURE_BENCH_H
 #define LOOKAT_MEASURE_BENCH_H
 
+#include "base/progress.h"
 #include "checkpoint/checkpoint.h"
 #include "measure/limits.h"
 #include "model/gpt2.h"
@@ -56,10 +57,9 @@ struct bench {
     struct bench_limits *limits; /* [n_limits] one for every set and number of threads that the rows
                                     have; none without roofline */
     size_t n_groups, n_rows, n_stages, n_limits, repeats;
-    size_t n_ctx; /* of every session; 0: the model's */
-    void (*progress)(void *ctx, uint64_t done, uint64_t total); /* NULL: none */
-    void *ctx;
-    struct arena arena; /* of what bench_run makes and leaves; zero before */
+    size_t n_ctx;             /* of every session; 0: the model's */
+    struct progress progress; /* hears after each fill and each run */
+    struct arena arena;       /* of what bench_run makes and leaves; zero before */
 };
 
 /* Opens the sessions and fills each to its largest depth with random tokens, runs every row (of

@@ -124,14 +124,13 @@ struct measuring {
     struct timed *timed;    /* [n_runs] */
     struct timing *timings; /* [n_runs] */
     struct arena arena;
-    void (*progress)(void *ctx, size_t done, size_t total);
-    void *ctx;
+    struct progress progress;
     size_t done, total; /* tokens x runs, of each mode */
 };
 
 static void advance(struct measuring *m, size_t n) {
     m->done += n;
-    if (m->progress) m->progress(m->ctx, m->done, m->total);
+    progress_tell(m->progress, m->done, m->total);
 }
 
 static int open_all(struct measuring *m, struct err *e) {
@@ -250,9 +249,8 @@ static int measure_chunk(struct measuring *m, size_t index, struct err *e) {
     return rc ? rc : time_attention(m, every, e);
 }
 
-int comparison_measure(struct comparison *c, void (*progress)(void *ctx, size_t done, size_t total),
-                       void *ctx, struct err *e) {
-    struct measuring m = {.c = c, .progress = progress, .ctx = ctx};
+int comparison_measure(struct comparison *c, struct progress progress, struct err *e) {
+    struct measuring m = {.c = c, .progress = progress};
     int rc = open_all(&m, e);
     for (size_t i = 0; !rc && i < c->runs[0].n_chunks; i++) rc = measure_chunk(&m, i, e);
     close_all(&m);

@@ -15,6 +15,7 @@
 #ifndef LOOKAT_MEASURE_COMPARISON_H
 #define LOOKAT_MEASURE_COMPARISON_H
 
+#include "base/progress.h"
 #include "measure/fidelity.h"
 #include "measure/stats.h"
 #include "measure/timing.h"
@@ -76,10 +77,9 @@ struct comparison {
  * results in c->arena, which the caller frees. ERR_USAGE for a bad spec, window, layer or share,
  * and for a text shorter than a window. */
 int comparison_prepare(struct comparison *c, struct err *e);
-/* Measures this share's chunks. `progress` (NULL: none) after each piece of work, in tokens x runs.
+/* Measures this share's chunks. `progress` hears after each piece of work, in tokens x runs.
  * ERR_INTERRUPTED after Ctrl-C. */
-int comparison_measure(struct comparison *c, void (*progress)(void *ctx, size_t done, size_t total),
-                       void *ctx, struct err *e);
+int comparison_measure(struct comparison *c, struct progress progress, struct err *e);
 
 /* The numbers of one run over one text (index), or over all texts (SIZE_MAX): sums over its chunks
  * in order. Each chunk is one cluster of every estimate; the errors are NAN where there is but one.

@@ -65,7 +65,7 @@ static int run_batch(struct gpt2_session *s, const struct perplexity_windows *p,
 
 int perplexity_measure(struct gpt2_session *s, const struct perplexity_windows *p,
                        const int32_t *ids, size_t n, struct perplexity_result *r,
-                       void (*progress)(void *ctx, size_t tokens), void *ctx, struct err *e) {
+                       struct progress progress, struct err *e) {
     struct arena a = {0};
     struct moments cluster = {0};
     struct batch b = {arena_alloc(&a, s->max_rows, sizeof *b.rows),
@@ -86,7 +86,7 @@ int perplexity_measure(struct gpt2_session *s, const struct perplexity_windows *
                      ? err_set(e, ERR_INTERRUPTED, "interrupted")
                      : run_batch(s, p, &b, ids + r->windows * step(p), pos, take, &cluster, e);
             r->tokens += take;
-            if (!rc && progress) progress(ctx, r->tokens);
+            if (!rc) progress_tell(progress, r->tokens, windows * p->window);
         }
         r->used = r->windows * step(p) + p->window;
         if (r->windows + 1 < windows && cluster_of(p, r->windows + 1) == cluster_of(p, r->windows))

@@ -2,6 +2,7 @@
 #ifndef LOOKAT_MEASURE_PERPLEXITY_H
 #define LOOKAT_MEASURE_PERPLEXITY_H
 
+#include "base/progress.h"
 #include "measure/stats.h"
 #include "model/gpt2.h"
 
@@ -28,10 +29,10 @@ struct perplexity_result {
 int perplexity_plan(const struct perplexity_windows *p, const struct gpt2_config *c,
                     const char *file, size_t n, size_t *windows, struct err *e);
 
-/* Measures ids[n] with the session's sequence 0, which ends up empty. `progress` (NULL: none) in
- * tokens run. ERR_INTERRUPTED after Ctrl-C, ERR_FAILED where a logit is no finite number. */
+/* Measures ids[n] with the session's sequence 0, which ends up empty. `progress` is in tokens
+ * run. ERR_INTERRUPTED after Ctrl-C, ERR_FAILED where a logit is no finite number. */
 int perplexity_measure(struct gpt2_session *s, const struct perplexity_windows *p,
                        const int32_t *ids, size_t n, struct perplexity_result *r,
-                       void (*progress)(void *ctx, size_t tokens), void *ctx, struct err *e);
+                       struct progress progress, struct err *e);
 
 #endif

@@ -87,7 +87,7 @@ static int prefill_echoed(struct run *r, const int32_t *prompt, size_t n, struct
         done += take;
         if (done == n)
             memmove(r->logits, r->logits + (take - 1) * r->n_vocab, r->n_vocab * sizeof(float));
-        if (r->events->prefill) r->events->prefill(r->events->ctx, done, n);
+        progress_tell(r->events->prefill, done, n);
     }
     return rc;
 }
@@ -98,7 +98,7 @@ static int prefill_plain(struct run *r, const int32_t *prompt, size_t n, struct 
         int rc = gpt2_prefill(r->s, 0, prompt + done, take, done + take == n ? r->logits : NULL, e);
         if (rc) return rc;
         done += take;
-        if (r->events->prefill) r->events->prefill(r->events->ctx, done, n);
+        progress_tell(r->events->prefill, done, n);
     }
     return OK;
 }

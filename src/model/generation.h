@@ -2,6 +2,7 @@
 #ifndef LOOKAT_MODEL_GENERATION_H
 #define LOOKAT_MODEL_GENERATION_H
 
+#include "base/progress.h"
 #include "model/gpt2.h"
 #include "model/sampler.h"
 
@@ -37,8 +38,7 @@ struct generation_events {
                 struct err *e); /* an error stops the generation */
     void (*stopped)(void *ctx, uint32_t sample,
                     enum generation_stop why); /* an end-of-text token is not reported as a step */
-    void (*prefill)(void *ctx, size_t done,
-                    size_t total); /* progress, after each batch of the prompt */
+    struct progress prefill;                   /* hears after each batch of the prompt, in tokens */
 };
 
 struct generation_stats {

@@ -239,11 +239,22 @@ static void show_progress(struct text_progress *p, uint64_t done, uint64_t total
     p->any = terminal;
 }
 
-void progress_step(struct text_progress *p, uint64_t done, uint64_t total) {
-    show_progress(p, done, total, true);
-}
 void progress_share(struct text_progress *p, uint64_t done, uint64_t total) {
     show_progress(p, done, total, false);
+}
+
+static void hear_share(void *line, uint64_t done, uint64_t total) {
+    show_progress(line, done, total, false);
+}
+static void hear_bytes(void *line, uint64_t done, uint64_t total) {
+    show_progress(line, done, total, true);
+}
+
+struct progress progress_shares(struct text_progress *p, bool quiet) {
+    return (struct progress){quiet ? NULL : hear_share, p};
+}
+struct progress progress_bytes(struct text_progress *p, bool quiet) {
+    return (struct progress){quiet ? NULL : hear_bytes, p};
 }
 
 void progress_end(struct text_progress *p) {

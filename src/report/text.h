@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/printable.h"
+#include "base/progress.h"
 
 /* A number as text, to be used in the expression that makes it: printf("%s", text_bytes(n).s). */
 struct text_number {
@@ -68,8 +69,10 @@ struct text_progress {
 };
 
 void progress_begin(struct text_progress *p, const char *what);
-/* done of total bytes. */
-void progress_step(struct text_progress *p, uint64_t done, uint64_t total);
+/* A listener that shows a share of the work on the line, or bytes and their rate; with `quiet` one
+ * that hears nothing. The line must outlive it, and progress_begin is due before the first call. */
+struct progress progress_shares(struct text_progress *p, bool quiet);
+struct progress progress_bytes(struct text_progress *p, bool quiet);
 /* done of total units of work that have no name: without a rate. */
 void progress_share(struct text_progress *p, uint64_t done, uint64_t total);
 /* Ends the line, where one was shown. */
