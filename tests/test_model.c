@@ -1,5 +1,5 @@
 /* The forward pass against float64: golden files of the default model, and the reference in
- * reference.h on odd shapes; then what must not change a result (chunks, batches, forks, threads)
+ * reference/ on odd shapes; then what must not change a result (chunks, batches, forks, threads)
  * and what stored number types cost. */
 #include "test.h"
 
@@ -14,7 +14,7 @@
 #include "model/generation.h"
 #include "model/gpt2.h"
 #include "model/sampler.h"
-#include "reference.h"
+#include "reference/gpt2.h"
 #include "stories.h"
 #include "tokenizer/bpe.h"
 
