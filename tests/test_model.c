@@ -7,6 +7,7 @@
 
 #include "bad/folder.h"
 #include "bad/tiny_hf.h"
+#include "base/inputs.h"
 #include "base/json.h"
 #include "base/rng.h"
 #include "base/threads.h"
@@ -401,6 +402,7 @@ static void each_form_of_gelu(void) {
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         struct checkpoint c;
         snprintf(config, sizeof config, "{\"n_head\":2,\"n_inner\":12,%s}", t[i].config);
+        inputs_forget(); /* as a new process: the config.json before was read */
         folder_write("config.json", config, strlen(config));
         snprintf(path, sizeof path, "%s", folder);
         for (int converted = 0; converted < 2; converted++) {
