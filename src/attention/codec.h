@@ -7,6 +7,7 @@
 #ifndef LOOKAT_ATTENTION_CODEC_H
 #define LOOKAT_ATTENTION_CODEC_H
 
+#include "attention/codec_option.h"
 #include "base/err.h"
 #include "kernels/kernels.h"
 
@@ -20,16 +21,6 @@ struct book;
 struct attn_counters {
     uint64_t keys, scales, codebooks, tables, values;
     uint64_t skipped_rows, skipped_mass;
-};
-
-/* What may stand behind a codec's name in a spec. 0 and false: not given, until the codec's `check`
- * puts its default there. */
-struct codec_options {
-    size_t m, bytes, k, bits, group, table;
-    bool rotate, center, plain, learned;
-    bool any_k;                 /* k is the default */
-    size_t sink, window, exact; /* of every key codec: exact.h; not the codec's business */
-    double skip;                /* of every value codec: skip.h; likewise */
 };
 
 /* A codec as one layer uses it. */
@@ -77,8 +68,7 @@ enum { KV_BLOCK_MAX = 64 };
 struct kv_codec {
     const char *name;    /* as in --attn */
     const char *summary; /* one line for `lookat help attn` */
-    const char *options; /* names of the options of its own, separated by spaces; "" for none:
-                            codec_option_at describes each */
+    unsigned options;    /* set of the options of its own: OPTION_M | ... of codec_option.h */
     const char *example; /* a spec that uses it */
     bool keys, values;   /* what it can store */
     bool codebooks;      /* it works with codebooks of the model (book.h), and not without */
@@ -151,17 +141,8 @@ const char *kv_codec_listed(size_t index);
  * without data: enough for its row_bytes. */
 int codec_parse(struct codec *c, const char *text, size_t head_dim, bool for_values, struct err *e);
 
-/* What an option behind a codec's name means; the same for every codec that has it. Index past the
- * last: name NULL. */
-struct codec_option {
-    const char *name, *help;
-    bool number; /* it takes a value */
-};
-struct codec_option codec_option_at(size_t index);
-
-/* Names of the options that every codec for keys takes, or every one for values, besides its own,
- * separated by spaces. */
-const char *codec_common_options(bool for_values);
+/* Are the two the same way to store rows? Their data is not compared: it follows from the rest. */
+bool codec_same(const struct codec *a, const struct codec *b);
 
 /* Shorthand and foreign names: "lookat4" is "lookat:m=4", llama.cpp's "q8_0" is "int8". Index past
  * the last: name NULL. */

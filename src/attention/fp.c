@@ -95,12 +95,12 @@ static void fp_reads(const struct codec *c, size_t head_dim, size_t head, size_t
     *(as_values ? &count->values : &count->keys) += n * row_of(c, head_dim);
 }
 
-#define FP(n, s, x)                                                                         \
-    {                                                                                       \
-        .name = n, .summary = s, .options = "", .example = x, .keys = true, .values = true, \
-        .row_bytes = fp_row_bytes, .scale_bytes = fp_scale_bytes, .store = fp_store,        \
-        .decode = fp_decode, .work_floats = fp_work_floats, .prepare = fp_prepare,          \
-        .score = fp_score, .mix = fp_mix, .reads = fp_reads                                 \
+#define FP(n, s, x)                                                                  \
+    {                                                                                \
+        .name = n, .summary = s, .example = x, .keys = true, .values = true,         \
+        .row_bytes = fp_row_bytes, .scale_bytes = fp_scale_bytes, .store = fp_store, \
+        .decode = fp_decode, .work_floats = fp_work_floats, .prepare = fp_prepare,   \
+        .score = fp_score, .mix = fp_mix, .reads = fp_reads                          \
     }
 
 const struct kv_codec codec_fp32 = FP("fp32", "32-bit floats: exact", "fp32");

@@ -206,13 +206,14 @@ static void int_reads(const struct codec *c, size_t head_dim, size_t head, size_
     count->scales += n * packed_scale_bytes(&p);
 }
 
-#define INTEGER(n, s, x)                                                                       \
-    {                                                                                          \
-        .name = n, .summary = s, .options = "group rotate center", .example = x, .keys = true, \
-        .values = true, .check = int_check, .row_bytes = int_row_bytes,                        \
-        .scale_bytes = int_scale_bytes, .layout = int_layout, .store = int_store,              \
-        .decode = int_decode, .work_floats = int_work_floats, .prepare = int_prepare,          \
-        .score = int_score, .mix = int_mix, .finish = int_finish, .reads = int_reads           \
+#define INTEGER(n, s, x)                                                                  \
+    {                                                                                     \
+        .name = n, .summary = s, .options = OPTION_GROUP | OPTION_ROTATE | OPTION_CENTER, \
+        .example = x, .keys = true, .values = true, .check = int_check,                   \
+        .row_bytes = int_row_bytes, .scale_bytes = int_scale_bytes, .layout = int_layout, \
+        .store = int_store, .decode = int_decode, .work_floats = int_work_floats,         \
+        .prepare = int_prepare, .score = int_score, .mix = int_mix, .finish = int_finish, \
+        .reads = int_reads                                                                \
     }
 
 const struct kv_codec codec_int8 =

@@ -120,7 +120,7 @@ const struct kv_codec codec_lookat = {
     .name = "lookat",
     .summary = "product-quantised keys scored from lookup tables: m bytes a key (with k=16 half of "
                "that), or bytes= on average; needs codebooks",
-    .options = "m bytes k table plain learned",
+    .options = OPTION_M | OPTION_BYTES | OPTION_K | OPTION_TABLE | OPTION_PLAIN | OPTION_LEARNED,
     .example = "lookat4:sink=1,window=32,exact=8",
     .keys = true,
     .codebooks = true,

@@ -98,7 +98,7 @@ const struct kv_codec codec_pq = {
     .name = "pq",
     .summary = "product-quantised values mixed from buckets: m bytes a value (with k=16 half of "
                "that), or bytes= on average; needs codebooks",
-    .options = "m bytes k learned",
+    .options = OPTION_M | OPTION_BYTES | OPTION_K | OPTION_LEARNED,
     .example = "lookat4/pq16",
     .values = true,
     .codebooks = true,

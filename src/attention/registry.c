@@ -40,35 +40,8 @@ static const char *const listed[] = {"fp32",         "fp16",        "int8",     
                                      "turbo:bits=2", "lookat2",     "lookat4",      "lookat8",
                                      "lookat16",     "lookat16x4",  "pq8",          "pq16"};
 
-static const struct codec_option options[] = {
-    {"m", "codes a row, 1, 2, 4, 8, 16 or 32, as the number in lookat4", true},
-    {"bytes",
-     "instead of m: bytes of a row on average over the heads, which get as many as each needs",
-     true},
-    {"k",
-     "centroids a code chooses from: 4, 16, 64 or 256; with 16 two codes share a byte, as in "
-     "lookat16x4",
-     true},
-    {"table", "bits of an entry of a lookup table: 8, 16 or 32", true},
-    {"plain", "codebooks of the published method: equal cuts, k-means", false},
-    {"learned", "codebooks learned for each head; without a word the best of those there are",
-     false},
-    {"bits", "bits of a number: 2, 3 or 4", true},
-    {"group", "numbers that share a scale", true},
-    {"rotate", "rotated first (Hadamard), so that outliers are spread", false},
-    {"center", "keys without their head's constant part, which softmax ignores", false},
-    {"sink", "so many keys at the beginning are kept exactly, besides", true},
-    {"window", "so many of the latest keys are kept exactly, besides", true},
-    {"exact", "bits in which sink and window keep keys: 16 or 8", true},
-    {"skip", "values that have this probability in all are not read, as in skip=1e-4", true},
-};
-
-struct codec_option codec_option_at(size_t index) {
-    return index < sizeof options / sizeof *options ? options[index] : (struct codec_option){0};
-}
-
-const char *codec_common_options(bool for_values) {
-    return for_values ? "skip" : "sink window exact";
+bool codec_same(const struct codec *a, const struct codec *b) {
+    return a->ops == b->ops && codec_options_same(&a->o, &b->o);
 }
 
 struct kv_layout codec_layout(const struct codec *c, size_t head_dim, size_t head) {

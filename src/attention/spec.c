@@ -95,88 +95,88 @@ static const struct kv_codec *find_codec(struct text name) {
     return NULL;
 }
 
-/* Is `word` one of the words of the list, which spaces separate? */
-static bool listed(const char *list, struct text word) {
-    struct text rest = {list, strlen(list)};
-    bool more = true;
-    while (more) {
-        struct text one = cut(&rest, ' ', &more);
-        if (one.n == word.n && memcmp(one.s, word.s, word.n) == 0) return true;
-    }
-    return false;
-}
-
 enum { KEYS_MAX = 65536 };
 
-/* sink=, window=, exact= */
-static int read_few(const struct reader *r, struct codec_options *o, struct text name,
-                    struct text value) {
-    size_t x = 0, *to = is(name, "sink") ? &o->sink : is(name, "window") ? &o->window : &o->exact;
-    bool ok = read_number(value, &x);
-    if (to == &o->exact && !(ok && (x == 8 || x == 16)))
-        return err_set(r->e, ERR_USAGE, "--attn %.40s: exact=%.*s, expected 8 or 16 bits", r->spec,
-                       shown(value), value.s);
-    if (!ok || x > KEYS_MAX)
+/* An option being read: whose value it is to set, its name as given, and what stands behind "=". */
+struct given {
+    const struct codec_option *option;
+    struct codec_options *to;
+    bool has_value;
+    struct text name, value;
+};
+
+static int read_keys(const struct reader *r, const struct given *g) {
+    size_t x = 0;
+    if (!read_number(g->value, &x) || x > KEYS_MAX)
         return err_set(r->e, ERR_USAGE, "--attn %.40s: %.*s=%.*s, expected 0 to %d keys", r->spec,
-                       shown(name), name.s, shown(value), value.s, (int)KEYS_MAX);
-    *to = to == &o->exact && x == 16 ? 0 : x;
+                       shown(g->name), g->name.s, shown(g->value), g->value.s, (int)KEYS_MAX);
+    *codec_option_number(g->to, g->option) = x;
     return OK;
 }
 
-/* skip= */
-static int read_skip(const struct reader *r, struct codec_options *o, struct text value) {
+static int read_exact_bits(const struct reader *r, const struct given *g) {
+    size_t x = 0;
+    if (!read_number(g->value, &x) || (x != 8 && x != 16))
+        return err_set(r->e, ERR_USAGE, "--attn %.40s: %.*s=%.*s, expected 8 or 16 bits", r->spec,
+                       shown(g->name), g->name.s, shown(g->value), g->value.s);
+    *codec_option_number(g->to, g->option) = x == 16 ? 0 : x;
+    return OK;
+}
+
+static int read_probability(const struct reader *r, const struct given *g) {
     char digits[32] = "", *end = digits;
-    if (value.n < sizeof digits) memcpy(digits, value.s, value.n);
-    bool plain = digits[0] && strspn(digits, "0123456789.eE-") == value.n;
+    if (g->value.n < sizeof digits) memcpy(digits, g->value.s, g->value.n);
+    bool plain = digits[0] && strspn(digits, "0123456789.eE-") == g->value.n;
     double x = plain ? strtod(digits, &end) : -1;
     if (end == digits || *end || !(x >= 0 && x < 1))
         return err_set(r->e, ERR_USAGE,
-                       "--attn %.40s: skip=%.*s, expected a probability below 1, as in skip=1e-4",
-                       r->spec, shown(value), value.s);
-    o->skip = x;
+                       "--attn %.40s: %.*s=%.*s, expected a probability below 1, as in %.*s=1e-4",
+                       r->spec, shown(g->name), g->name.s, shown(g->value), g->value.s,
+                       shown(g->name), g->name.s);
+    *codec_option_probability(g->to, g->option) = x;
     return OK;
 }
 
-/* Where a numeric option is kept; NULL for a flag or an unknown name. */
-static size_t *number_option(struct codec_options *o, struct text name) {
-    return is(name, "m")       ? &o->m
-           : is(name, "bytes") ? &o->bytes
-           : is(name, "k")     ? &o->k
-           : is(name, "bits")  ? &o->bits
-           : is(name, "group") ? &o->group
-           : is(name, "table") ? &o->table
-                               : NULL;
-}
-static bool *flag_option(struct codec_options *o, struct text name) {
-    return is(name, "rotate")    ? &o->rotate
-           : is(name, "center")  ? &o->center
-           : is(name, "plain")   ? &o->plain
-           : is(name, "learned") ? &o->learned
-                                 : NULL;
+static int read_whole_number(const struct reader *r, const struct given *g) {
+    size_t *number = codec_option_number(g->to, g->option);
+    if (g->has_value && read_number(g->value, number) && *number) return OK;
+    return err_set(r->e, ERR_USAGE, "--attn %.40s: option %.*s needs a number, as in %.*s=4",
+                   r->spec, shown(g->name), g->name.s, shown(g->name), g->name.s);
 }
 
-static int read_option(const struct reader *r, struct codec *c, struct text option) {
-    bool has_value;
-    struct text name = cut(&option, '=', &has_value);
-    if (name.n && listed(codec_common_options(c->for_values), name))
-        return c->for_values ? read_skip(r, &c->o, option) : read_few(r, &c->o, name, option);
-    if (!name.n || !listed(c->ops->options, name))
-        return err_set(
-            r->e, ERR_USAGE,
-            "--attn %.40s: %s has no option '%.*s'%s; it takes: %s%s%s (lookat help attn explains)",
-            r->spec, c->ops->name, shown(name), name.s, c->for_values ? " for values" : "",
-            c->ops->options, c->ops->options[0] ? " " : "", codec_common_options(c->for_values));
-    size_t *number = number_option(&c->o, name);
-    if (number) {
-        if (has_value && read_number(option, number) && *number) return OK;
-        return err_set(r->e, ERR_USAGE, "--attn %.40s: option %.*s needs a number, as in %.*s=4",
-                       r->spec, shown(name), name.s, shown(name), name.s);
-    }
-    if (has_value)
+static int read_flag(const struct reader *r, const struct given *g) {
+    if (g->has_value)
         return err_set(r->e, ERR_USAGE, "--attn %.40s: option %.*s takes no value", r->spec,
-                       shown(name), name.s);
-    *flag_option(&c->o, name) = true;
+                       shown(g->name), g->name.s);
+    *codec_option_flag(g->to, g->option) = true;
     return OK;
+}
+
+static int unknown_option(const struct reader *r, const struct codec *c, struct text name) {
+    unsigned common = codec_common_options(c->for_values);
+    char own[120], every[40];
+    codec_option_names(c->ops->options, own, sizeof own);
+    codec_option_names(common, every, sizeof every);
+    return err_set(
+        r->e, ERR_USAGE,
+        "--attn %.40s: %s has no option '%.*s'%s; it takes: %s%s%s (lookat help attn explains)",
+        r->spec, c->ops->name, shown(name), name.s, c->for_values ? " for values" : "", own,
+        own[0] ? " " : "", every);
+}
+
+static int read_option(const struct reader *r, struct codec *c, struct text text) {
+    static int (*const read[])(const struct reader *,
+                               const struct given *) = {[OPTION_IS_NUMBER] = read_whole_number,
+                                                        [OPTION_IS_FLAG] = read_flag,
+                                                        [OPTION_IS_KEYS] = read_keys,
+                                                        [OPTION_IS_EXACT_BITS] = read_exact_bits,
+                                                        [OPTION_IS_PROBABILITY] = read_probability};
+    struct given g = {.to = &c->o};
+    g.name = cut(&text, '=', &g.has_value);
+    g.value = text;
+    g.option = codec_option_find(c->ops->options | codec_common_options(c->for_values), g.name.s,
+                                 g.name.n);
+    return g.option ? read[g.option->kind](r, &g) : unknown_option(r, c, g.name);
 }
 
 /* NAME[:OPTION[,OPTION]...] */
@@ -289,36 +289,15 @@ size_t spec_first(const char *list) {
 }
 
 size_t spec_format(const struct codec *c, char *out, size_t room) {
-    const struct codec_options *o = &c->o;
-    const struct {
-        const char *name;
-        size_t number;
-        bool flag;
-    } all[] = {{"m", o->m, false},         {"bytes", o->bytes, false}, {"k", o->k, false},
-               {"bits", o->bits, false},   {"group", o->group, false}, {"table", o->table, false},
-               {"rotate", 0, o->rotate},   {"center", 0, o->center},   {"plain", 0, o->plain},
-               {"learned", 0, o->learned}, {"sink", o->sink, false},   {"window", o->window, false},
-               {"exact", o->exact, false}};
+    unsigned taken = c->ops->options | codec_common_options(c->for_values);
     size_t at = (size_t)snprintf(out, room, "%s", c->ops->name);
     char separator = ':';
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        struct text name = {all[i].name, strlen(all[i].name)};
-        bool taken = listed(c->ops->options, name) ||
-                     listed(codec_common_options(c->for_values), name); /* not set by `check` */
-        if (at >= room || !taken || (!all[i].number && !all[i].flag)) continue;
-        at +=
-            (size_t)(all[i].number ? snprintf(out + at, room - at, "%c%s=%zu", separator,
-                                              all[i].name, all[i].number)
-                                   : snprintf(out + at, room - at, "%c%s", separator, all[i].name));
+    for (size_t i = 0; codec_option_at(i) && at < room; i++) {
+        char text[64];
+        if (!(codec_option_at(i)->bit & taken)) continue; /* `check` may set others for itself */
+        if (!codec_option_format(&c->o, codec_option_at(i), text, sizeof text)) continue;
+        at += (size_t)snprintf(out + at, room - at, "%c%s", separator, text);
         separator = ',';
     }
-    char skip[32] = "";
-    for (int digits = 6; o->skip > 0 && digits <= 17;
-         digits++) { /* as few as read back to the same number */
-        snprintf(skip, sizeof skip, "%.*g", digits, o->skip);
-        if (strtod(skip, NULL) == o->skip) break;
-    }
-    if (o->skip > 0 && at < room)
-        at += (size_t)snprintf(out + at, room - at, "%cskip=%s", separator, skip);
     return at < room ? at : room - 1;
 }

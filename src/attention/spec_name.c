@@ -31,10 +31,6 @@ static void append(struct growing *g, const char *s, size_t n) {
 }
 static void append_text(struct growing *g, const char *s) { append(g, s, strlen(s)); }
 
-static bool same(const struct codec *a, const struct codec *b) {
-    return a->ops == b->ops && memcmp(&a->o, &b->o, sizeof a->o) == 0;
-}
-
 char *spec_effective(const struct attn *a, struct arena *arena) {
     enum { CODEC_ROOM = 512 }; /* more than all options with numbers of 20 digits */
     struct growing g = {.arena = arena};
@@ -42,7 +38,8 @@ char *spec_effective(const struct attn *a, struct arena *arena) {
     for (size_t first = 0, next; first < L; first = next) {
         const struct attn_layer *y = &a->layers[first];
         for (next = first + 1; next < L; next++)
-            if (!same(&a->layers[next].key, &y->key) || !same(&a->layers[next].value, &y->value))
+            if (!codec_same(&a->layers[next].key, &y->key) ||
+                !codec_same(&a->layers[next].value, &y->value))
                 break;
         char codec[CODEC_ROOM], layers[64] = "";
         append_text(&g, first ? "+" : "");

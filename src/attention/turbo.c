@@ -214,7 +214,7 @@ const struct kv_codec codec_turbo = {
     .name = "turbo",
     .summary = "TurboQuant: random rotation, 2, 3 or 4 bits a number, one scale a row; needs no "
                "calibration",
-    .options = "bits",
+    .options = OPTION_BITS,
     .example = "turbo:bits=3/turbo:bits=4",
     .keys = true,
     .values = true,

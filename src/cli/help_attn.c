@@ -7,14 +7,6 @@
 
 enum { DIM = 64 /* of the head that bytes are given for: GPT-2's */, COLUMN = 12 };
 
-/* Is `word` one of the words of the list, which spaces separate? */
-static bool has_word(const char *list, const char *word) {
-    size_t n = strlen(word);
-    for (; *list; list += strcspn(list, " "), list += *list == ' ')
-        if (strcspn(list, " ") == n && memcmp(list, word, n) == 0) return true;
-    return false;
-}
-
 /* Bytes of a row of the codec, as keys or as values; 0 where it does not serve for that. */
 static size_t row_bytes(const char *spec) {
     struct codec c;
@@ -49,34 +41,23 @@ static void print_bytes(FILE *fp, const struct kv_codec *ops) {
     help_wrap(fp, text, fprintf(fp, "%*s", COLUMN, ""), COLUMN);
 }
 
-/* The value that `name`= has where it is not given, from the codec's spec in full; "" where there
- * is none. */
-static struct codec_text { char s[24]; } default_of(const struct kv_codec *ops, const char *name) {
-    struct codec c;
-    struct err unread;
-    struct codec_text out = {""};
-    char full[128], key[24];
-    if (codec_parse(&c, ops->name, DIM, !ops->keys, &unread)) return out;
-    spec_format(&c, full, sizeof full);
-    snprintf(key, sizeof key, "%s=", name);
-    for (const char *at = strpbrk(full, ":"); at; at = strpbrk(at + 1, ","))
-        if (strncmp(at + 1, key, strlen(key)) == 0)
-            snprintf(out.s, sizeof out.s, "%.*s", (int)strcspn(at + 1 + strlen(key), ","),
-                     at + 1 + strlen(key));
-    return out;
-}
-
-/* "options: group=N (32), rotate, center" */
+/* "options: group=N (32), rotate, center", in brackets the values they have where they are not
+ * given. */
 static void print_options(FILE *fp, const struct kv_codec *ops) {
     char text[300];
+    struct codec c;
+    struct err unread;
+    bool defaults = codec_parse(&c, ops->name, DIM, !ops->keys, &unread) == OK;
     int at = snprintf(text, sizeof text, "options:");
-    for (size_t i = 0; codec_option_at(i).name && at < (int)sizeof text; i++) {
-        struct codec_option o = codec_option_at(i);
-        if (!has_word(ops->options, o.name)) continue;
-        struct codec_text value = default_of(ops, o.name);
-        at += snprintf(text + at, sizeof text - (size_t)at, "%s %s%s%s%s%s", at > 8 ? "," : "",
-                       o.name, o.number ? "=N" : "", *value.s ? " (" : "", value.s,
-                       *value.s ? ")" : "");
+    for (size_t i = 0; codec_option_at(i) && at < (int)sizeof text; i++) {
+        const struct codec_option *o = codec_option_at(i);
+        if (!(ops->options & o->bit)) continue;
+        bool flag = o->kind == OPTION_IS_FLAG;
+        size_t value = defaults && !flag ? *codec_option_number(&c.o, o) : 0;
+        at += snprintf(text + at, sizeof text - (size_t)at, "%s %s%s", at > 8 ? "," : "", o->name,
+                       flag ? "" : "=N");
+        if (value && at < (int)sizeof text)
+            at += snprintf(text + at, sizeof text - (size_t)at, " (%zu)", value);
     }
     if (at > 8) help_wrap(fp, text, fprintf(fp, "%*s", COLUMN, ""), COLUMN);
 }
@@ -96,13 +77,11 @@ static void print_codec(FILE *fp, const struct kv_codec *ops) {
 
 static void print_option(FILE *fp, const struct codec_option *o) {
     char left[32], text[200];
-    bool every_key = has_word(codec_common_options(false), o->name),
-         every_value = has_word(codec_common_options(true), o->name);
-    snprintf(left, sizeof left, "%s%s", o->name, o->number ? "=N" : "");
+    snprintf(left, sizeof left, "%s%s", o->name, o->kind == OPTION_IS_FLAG ? "" : "=N");
     snprintf(text, sizeof text, "%s%s", o->help,
-             every_key     ? " (of all keys)"
-             : every_value ? " (of all values)"
-                           : "");
+             o->bit & codec_common_options(false)  ? " (of all keys)"
+             : o->bit & codec_common_options(true) ? " (of all values)"
+                                                   : "");
     help_wrap(fp, text, fprintf(fp, "  %-*s", COLUMN - 2, left), COLUMN);
 }
 
@@ -120,10 +99,7 @@ void help_attn(FILE *fp) {
             DIM);
     for (size_t i = 0; kv_codec_at(i); i++) print_codec(fp, kv_codec_at(i));
     fprintf(fp, "\nOptions:\n");
-    for (size_t i = 0; codec_option_at(i).name; i++) {
-        struct codec_option o = codec_option_at(i);
-        print_option(fp, &o);
-    }
+    for (size_t i = 0; codec_option_at(i); i++) print_option(fp, codec_option_at(i));
     fputc('\n', fp);
     help_wrap(fp,
               "compare, bench and calibrate take several between commas, --attn "
