@@ -132,23 +132,23 @@ static bool same(float a[][C], float b[][C], size_t n) {
 }
 
 /* k[T][D] = what a query at t of a state that holds T tokens scores: keys as the codec gives them
- * back, or the few's where the ring still has them. */
+ * back, or as exact keys where the ring still has them. */
 static void keys_seen(const struct attn *a, const uint8_t *state, size_t layer, size_t h, size_t t,
                       float *k) {
     const struct attn_layer *y = &a->layers[layer];
     const float *center = a->center ? a->center + (layer * H + h) * D : NULL;
-    struct codec_head key = {a->k, &y->key, layer, h, D, center},
-                      few = {a->k, &y->few.codec, layer, h, D, NULL};
-    const size_t sink = y->few.sink, window = y->few.window;
+    struct codec_head key = {a->kn, &y->key, layer, h, D, center},
+                      exact = {a->kn, &y->exact.codec, layer, h, D, NULL};
+    const size_t sink = y->exact.sink, window = y->exact.window;
     y->key.ops->decode(&key, k, state + y->keys[h].at, 0, T);
-    if (!few.codec->ops) return;
+    if (!exact.codec->ops) return;
     for (size_t x = 0; x < T; x++) {
         for (size_t d = 0; y->key.o.center && center && d < D; d++) k[x * D + d] += center[d];
         if (x < sink)
-            few.codec->ops->decode(&few, k + x * D, state + y->exact[h].at, x, 1);
+            exact.codec->ops->decode(&exact, k + x * D, state + y->exact_keys[h].at, x, 1);
         else if (x + window > t && x + window >= T)
-            few.codec->ops->decode(&few, k + x * D, state + y->exact[h].at,
-                                   sink + (x - sink) % window, 1);
+            exact.codec->ops->decode(&exact, k + x * D, state + y->exact_keys[h].at,
+                                     sink + (x - sink) % window, 1);
     }
 }
 
@@ -159,7 +159,7 @@ static void exact(const struct attn *a, const void *state, size_t layer, float o
     const uint8_t *base = state;
     for (size_t h = 0; h < H; h++) {
         float k[T * MAX_D], v[T * MAX_D];
-        struct codec_head value = {a->k, &y->value, layer, h, D, NULL};
+        struct codec_head value = {a->kn, &y->value, layer, h, D, NULL};
         y->value.ops->decode(&value, v, base + y->values[h].at, 0, T);
         for (size_t t = 0; t < T; t++) {
             double s[T], best = -INFINITY, z = 0;
@@ -189,8 +189,8 @@ static float whole[T][C], other[T][C], reference[T][C];
  * times the largest value, 3. */
 static double tolerance(const struct attn *a) {
     const struct attn_layer *y = &a->layers[0];
-    bool int8_few = y->few.codec.ops && codec_layout(&y->few.codec, D, 0).rows == TILE_SIDE;
-    bool whole_query = codec_layout(&y->key, D, 0).rows == TILE_SIDE || int8_few,
+    bool int8_exact = y->exact.codec.ops && codec_layout(&y->exact.codec, D, 0).rows == TILE_SIDE;
+    bool whole_query = codec_layout(&y->key, D, 0).rows == TILE_SIDE || int8_exact,
          whole_weights = codec_layout(&y->value, D, 0).rows == TILE_SIDE;
     double tables = y->key.o.table == 16 ? 1.1e-3 : 0;
     return 1e-4 + (whole_query ? 2e-4 : 0) + (whole_weights ? 1e-4 : 0) + tables;
@@ -227,14 +227,14 @@ static void check_results(const struct attn *a) {
 
 static void check_future(const struct attn *a) {
     struct state s = state_new(a);
-    size_t n = 11, window = a->layers[0].few.window;
+    size_t n = 11, window = a->layers[0].exact.window;
     append(a, s.mem, 0, 0, n);
     ask(a, s.mem, 0, 0, n, whole, NULL);
     float nan_rows[T][C];
     memset(nan_rows, 0xff, sizeof nan_rows);
     attn_append(a, s.mem, 0, n, T - n, nan_rows[0], nan_rows[0], C);
     ask(a, s.mem, 0, 0, n, other, NULL);
-    if (!window || window + a->layers[0].few.sink >= T)
+    if (!window || window + a->layers[0].exact.sink >= T)
         CHECK(same(whole, other, n), "%s: a poisoned future reaches the past", a->name);
     for (size_t t = 0; t < n; t++)
         for (size_t i = 0; i < H * D; i++)
@@ -333,7 +333,7 @@ static uint64_t skipped(const struct attn *a, const struct attn_counters *c) {
  * tile's last query once. */
 static void check_counters(const struct attn *a) {
     const struct attn_layer *y = &a->layers[0];
-    size_t sink = y->few.sink, window = y->few.window, slots = sink + window;
+    size_t sink = y->exact.sink, window = y->exact.window, slots = sink + window;
     struct state s = state_new(a);
     append(a, s.mem, 0, 0, T);
     for (size_t pos = 0; pos < T; pos++)
@@ -342,9 +342,9 @@ static void check_counters(const struct attn *a) {
             for (size_t h = 0; h < H; h++) {
                 if (n == 1) {
                     y->key.ops->reads(&y->key, D, h, pos + 1, false, &x);
-                    if (y->few.codec.ops)
-                        y->few.codec.ops->reads(&y->few.codec, D, h,
-                                                pos + 1 < slots ? pos + 1 : slots, false, &x);
+                    if (y->exact.codec.ops)
+                        y->exact.codec.ops->reads(&y->exact.codec, D, h,
+                                                  pos + 1 < slots ? pos + 1 : slots, false, &x);
                     y->value.ops->reads(&y->value, D, h, pos + 1, true, &x);
                 }
                 for (size_t begin = 0; n > 1 && begin < n; begin += ATTN_TILE_QUERIES) {
@@ -356,10 +356,10 @@ static void check_counters(const struct attn *a) {
                     exact =
                         (rows < sink ? rows : sink) + (window && rows > first ? rows - first : 0);
                     x.keys += rows * (y->keys[h].row - y->keys[h].scales) +
-                              exact * (y->exact[h].row - y->exact[h].scales);
+                              exact * (y->exact_keys[h].row - y->exact_keys[h].scales);
                     x.values += rows * (y->values[h].row - y->values[h].scales);
                     x.scales += rows * (y->keys[h].scales + y->values[h].scales) +
-                                exact * y->exact[h].scales;
+                                exact * y->exact_keys[h].scales;
                 }
             }
             CHECK(c.keys == x.keys &&
@@ -378,8 +378,8 @@ static void check_counters(const struct attn *a) {
     state_free(&s);
 }
 
-/* Codecs with the exact few or with skipping; over_some checks them where over_pairs does the plain
- * ones. */
+/* Codecs with the exact keys or with skipping; over_some checks them where over_pairs does the
+ * plain ones. */
 static const char *const optional[] = {"int4:sink=1,window=8",
                                        "lookat4:sink=2,window=5/int8",
                                        "int4:center,window=40",
@@ -545,11 +545,11 @@ static void long_prompts(void) {
                     }
                 }
                 CHECK(worst <= tolerance(&a),
-                      "%s %s, cut %zu: one by one differs from batches by %g", a.k->name, a.name, c,
-                      worst);
+                      "%s %s, cut %zu: one by one differs from batches by %g", a.kn->name, a.name,
+                      c, worst);
                 CHECK(memcmp(s.mem + a.layers[0].keys[0].at, one.mem + a.layers[0].keys[0].at,
                              N / KV_BLOCK_MAX * KV_BLOCK_MAX * a.layers[0].keys[0].row) == 0,
-                      "%s %s: other keys are stored", a.k->name, a.name);
+                      "%s %s: other keys are stored", a.kn->name, a.name);
                 state_free(&s);
                 state_free(&one);
             }

@@ -37,8 +37,8 @@ static bool one_open(struct one *o, const char *spec, size_t D, const float *cen
     snprintf(both, sizeof both, "%s/%s", spec, o->values ? spec : "fp32");
     if (attn_init(&o->a, &shape, both, NULL, kernels_at(0), e)) return false;
     o->a.center = center;
-    o->key = (struct codec_head){o->a.k, &o->a.layers[0].key, 0, 0, D, center};
-    o->value = (struct codec_head){o->a.k, &o->a.layers[0].value, 0, 0, D, NULL};
+    o->key = (struct codec_head){o->a.kn, &o->a.layers[0].key, 0, 0, D, center};
+    o->value = (struct codec_head){o->a.kn, &o->a.layers[0].value, 0, 0, D, NULL};
     o->row = o->a.layers[0].keys[0].row;
     return true;
 }
@@ -553,7 +553,7 @@ static void rows_cut_short(void) {
     }
 }
 
-/* Whoever stores, rows of several tokens or one, keys, values and the exact few: counted once a
+/* Whoever stores, rows of several tokens or one, keys, values and the exact keys: counted once a
  * layer and head. */
 static void rows_cut_short_are_counted(void) {
     enum { L = 2, H = 3, D = 32, C = H * D, N = 7 };

@@ -1,4 +1,4 @@
-/* The exact few and skipping: windows that hold everything are FP16 attention bit for bit; a ring
+/* The exact keys and skipping: windows that hold everything are FP16 attention bit for bit; a ring
  * that rolls, against a plain reference; rewinding, forking, threads, probes; what skipping leaves
  * out. */
 #include "test.h"
@@ -102,19 +102,19 @@ static void wide_windows(void) {
             run(&plain, state, mixed, N_MIXED, out_a, (enum how)how);
             for (size_t i = 0; kv_codec_listed(i); i++) {
                 struct codec c;
-                struct attn few;
+                struct attn some;
                 struct err e;
                 char spec[96];
                 if (codec_parse(&c, kv_codec_listed(i), D, false, &e)) continue;
                 snprintf(spec, sizeof spec, "%s%c%s/fp16", kv_codec_listed(i),
                          strchr(kv_codec_listed(i), ':') ? ',' : ':', wide[(i + (size_t)how) % 5]);
-                open_attn(&few, spec, kernels_at(set));
-                void *other = new_state(&few);
-                run(&few, other, mixed, N_MIXED, out_b, (enum how)how);
+                open_attn(&some, spec, kernels_at(set));
+                void *other = new_state(&some);
+                run(&some, other, mixed, N_MIXED, out_b, (enum how)how);
                 CHECK(same(out_a, out_b, 0, T), "%s %s: not fp16 (%d)", kernels_at(set)->name, spec,
                       how);
                 free(other);
-                attn_free(&few);
+                attn_free(&some);
             }
             free(state);
         }
@@ -146,7 +146,7 @@ static void naive(const float *coded, const float *exact, const float *values, s
 static void round_rows(const struct attn *a, const struct codec *c, size_t head, float (*from)[C],
                        float *rows) {
     const float *middle = !c->for_values && a->center ? a->center + head * D : NULL;
-    struct codec_head h = {.k = a->k, .codec = c, .head = head, .head_dim = D, .center = middle};
+    struct codec_head h = {.k = a->kn, .codec = c, .head = head, .head_dim = D, .center = middle};
     uint8_t *timeline = aligned_alloc(64, (codec_timeline_bytes(c, D, head, T) + 63) / 64 * 64);
     c->ops->store(&h, timeline, 0, from[0] + head * D, C, T);
     c->ops->decode(&h, rows, timeline, 0, T);
@@ -160,10 +160,10 @@ static double off_naive(const struct attn *a, float out[][C]) {
     double worst = 0, want[D];
     for (size_t h = 0; h < H; h++) {
         round_rows(a, &y->key, h, k_rows, coded);
-        round_rows(a, &y->few.codec, h, k_rows, exact);
+        round_rows(a, &y->exact.codec, h, k_rows, exact);
         round_rows(a, &y->value, h, v_rows, values);
         for (size_t t = 0; t < T; t++) {
-            naive(coded, exact, values, y->few.sink, y->few.window, h, t, want);
+            naive(coded, exact, values, y->exact.sink, y->exact.window, h, t, want);
             for (size_t d = 0; d < D; d++) {
                 double off = fabs(want[d] - (double)out[t][h * D + d]);
                 if (!(off <= worst)) worst = off; /* NaN stays */
@@ -198,8 +198,8 @@ static void rolling(void) {
                     void *state = new_state(&a);
                     run(&a, state, cuts[c].sizes, cuts[c].n, out_a, (enum how)how);
                     double off = off_naive(&a, out_a);
-                    CHECK(off <= 1.5e-3, "%s %s, cut %zu, %d: off by %g", a.k->name, a.name, c, how,
-                          off); /* tables of 16 bits: as in test_attention.c */
+                    CHECK(off <= 1.5e-3, "%s %s, cut %zu, %d: off by %g", a.kn->name, a.name, c,
+                          how, off); /* tables of 16 bits: as in test_attention.c */
                     free(state);
                 }
             attn_free(&a);
@@ -211,8 +211,8 @@ static void rolling(void) {
 static void rewinding(void) {
     struct attn a, wide, plain;
     open_attn(&a, "int4:sink=2,window=20", best);
-    open_attn(&plain, "int4:sink=2", a.k);
-    open_attn(&wide, "int4:sink=2,window=300", a.k);
+    open_attn(&plain, "int4:sink=2", a.kn);
+    open_attn(&wide, "int4:sink=2,window=300", a.kn);
     void *state = new_state(&a), *fork = new_state(&a), *sinks = new_state(&plain),
          *all = new_state(&wide), *once = new_state(&wide);
 
@@ -284,14 +284,14 @@ static void threads_change_nothing(void) {
 static void account(void) {
     struct attn a, plain;
     open_attn(&a, "lookat4:sink=1,window=32", best);
-    open_attn(&plain, "lookat4", a.k);
+    open_attn(&plain, "lookat4", a.kn);
     size_t heads = (size_t)L * H;
     CHECK(attn_key_bytes(&plain, 100) == 400 * heads &&
               attn_key_bytes_per_token_at(&plain, 100) == 4 * heads,
           "plain");
     CHECK(attn_key_bytes(&a, 10) == (40 + 10 * 64) * heads &&
               attn_key_bytes(&a, 100) == (400 + 33 * 64) * heads,
-          "with the few");
+          "with exact keys");
     CHECK(attn_key_bytes_per_token_at(&a, 100) == ((400 + 33 * 64) * heads + 99) / 100,
           "rounded up");
     CHECK(attn_state_bytes(&a) == attn_state_bytes(&plain) + heads * ((33 * 64 + 63) / 64 * 64),
@@ -306,7 +306,7 @@ static void skipping(void) {
         for (size_t i = 0; kernels_at(set)->supported() && !kernels_at(set)->by_name_only &&
                            i < sizeof values / sizeof *values;
              i++) {
-            struct attn all, few;
+            struct attn all, some;
             char spec[96];
             snprintf(spec, sizeof spec, "fp16/%s", values[i]);
             open_attn(&all, spec, kernels_at(set));
@@ -316,10 +316,10 @@ static void skipping(void) {
             for (size_t b = 0; b < sizeof bounds / sizeof *bounds; b++) {
                 snprintf(spec, sizeof spec, "fp16/%s%cskip=%g", values[i],
                          strchr(values[i], ':') ? ',' : ':', bounds[b]);
-                open_attn(&few, spec, kernels_at(set));
-                attn_truncate(&few, state, T - 1);
-                struct attn_counters c = step(&few, state, T - 1, 1, out_b, TOGETHER);
-                const struct attn_timeline *y = &few.layers[0].values[0];
+                open_attn(&some, spec, kernels_at(set));
+                attn_truncate(&some, state, T - 1);
+                struct attn_counters c = step(&some, state, T - 1, 1, out_b, TOGETHER);
+                const struct attn_timeline *y = &some.layers[0].values[0];
                 double mass = (double)c.skipped_mass / (double)((uint64_t)1 << 40), off = 0;
                 float largest = 0;
                 for (size_t j = 0; j < (size_t)T * C; j++)
@@ -337,7 +337,7 @@ static void skipping(void) {
                 CHECK(c.values + c.skipped_rows * (y->row - y->scales) == whole.values &&
                           c.scales + c.skipped_rows * y->scales == whole.scales,
                       "%s: counters", spec);
-                attn_free(&few);
+                attn_free(&some);
             }
             free(state);
             attn_free(&all);

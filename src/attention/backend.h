@@ -20,7 +20,7 @@
 
 #include <stdatomic.h>
 
-#include "attention/exact.h"
+#include "attention/exact_keys.h"
 #include "base/arena.h"
 
 struct attn_shape {
@@ -35,8 +35,8 @@ struct attn_timeline {
 
 struct attn_layer {
     struct codec key, value;
-    struct exact_few few;                        /* of the keys */
-    struct attn_timeline *keys, *values, *exact; /* [H]; exact: of the few */
+    struct exact_keys exact;                          /* which keys are kept exactly, besides */
+    struct attn_timeline *keys, *values, *exact_keys; /* [H] */
 };
 
 /* The stages of a query's answer: tables or whatever else the codec makes of the query, scores,
@@ -44,13 +44,14 @@ struct attn_layer {
 enum attn_stage { ATTN_PREPARE, ATTN_SCORE, ATTN_SOFTMAX, ATTN_MIX, ATTN_STAGES };
 
 struct attn {
-    const struct kernels *k;
+    const struct kernels *kn;
     struct attn_shape shape;
     struct attn_layer *layers; /* [L] */
     atomic_uint_fast64_t *cut; /* [L] rows that were cut short, see attn_take_cut */
     const float *center; /* [L][H][D] the constant part of each head's keys: set by the owner before
                           * the first append where attn_wants_center, else NULL */
-    size_t state_bytes, work_bytes;
+    size_t state_bytes;  /* of one sequence */
+    size_t work_bytes;   /* the most that a codec works in for one head */
     /* [ATTN_STAGES] NULL, or where items of one query add the seconds of their stages. Each
      * includes one reading of the clock. The owner sets it, and then only one thread may attend. */
     double *stage_s;
@@ -64,32 +65,34 @@ struct attn {
  *     PART  = KEYS ["/" VALUES] ["@" LAYERS]    without LAYERS: every layer
  *     LAYERS = FIRST | FIRST "-" [LAST]
  *     KEYS, VALUES = NAME [":" OPTION ["," OPTION]...]    OPTION = NAME | NAME "=" NUMBER
- * Keys of every codec take sink=, window=, exact= (exact.h), values of every codec skip= (skip.h).
- * VALUES default to fp16 (to fp32 for fp32 keys). ERR_USAGE, naming what is known, for another
- * spec; with which command makes one where a codebook is needed and missing. `book` (may be NULL)
- * holds the model's codebooks and must outlive the attn. */
+ * Keys of every codec take sink=, window=, exact= (exact_keys.h), values of every codec skip=
+ * (skip.h). VALUES default to fp16 (to fp32 for fp32 keys). ERR_USAGE, naming what is known, for
+ * another spec; with which command makes one where a codebook is needed and missing. `book` (may be
+ * NULL) holds the model's codebooks and must outlive the attn. */
 int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec,
-              const struct book *book, const struct kernels *k, struct err *e);
+              const struct book *book, const struct kernels *kn, struct err *e);
 void attn_free(struct attn *a);
 
 /* Does a layer's key codec subtract the constant part of the keys? */
 bool attn_wants_center(const struct attn *a);
 
 /* Exact bytes of the state of one sequence: two positions per layer, then timelines of T keys, the
- * exact few and T values of every layer and head, in whole blocks of their codecs and whole cache
+ * exact keys and T values of every layer and head, in whole blocks of their codecs and whole cache
  * lines. The caller owns the memory, aligned to 64 bytes; a state holds no pointers, so it can be
  * copied and kept. */
 size_t attn_state_bytes(const struct attn *a);
-/* Bytes that one token adds to the state: all layers and heads, without exact few. */
+/* Bytes that one token adds to the state: all layers and heads, without exact keys. */
 size_t attn_key_bytes_per_token(const struct attn *a);
 size_t attn_value_bytes_per_token(const struct attn *a);
-/* Bytes of the keys of a sequence of n tokens, exact few included; the same for each token, rounded
- * up. */
+/* Bytes of the keys of a sequence of n tokens, exact keys included; the same for each token,
+ * rounded up. */
 size_t attn_key_bytes(const struct attn *a, size_t n);
 size_t attn_key_bytes_per_token_at(const struct attn *a, size_t n);
 
 /* Makes the state that of an empty sequence; the rest of the memory is not touched. */
 void attn_clear(const struct attn *a, void *state);
+/* Tokens that a layer of the state holds. */
+size_t attn_length(const struct attn *a, const void *state, size_t layer);
 /* Forgets all tokens from position n on, in every layer. Keys that had left the window do not come
  * back: until the window has moved past n, positions in it that the ring no longer held are scored
  * by their codes. */
@@ -104,13 +107,13 @@ void attn_append(const struct attn *a, void *state, size_t layer, size_t pos, si
 
 /* How many rows, keys or values of a head, the codecs of a layer cut short since the last call
  * (kv_codec.store): what they stand for is not what the model computed. Counts of all states; a key
- * that is among the exact few as well counts where it is stored, so twice where both codecs cut it.
+ * that is exact as well counts where it is stored, so twice where both codecs cut it.
  */
 uint64_t attn_take_cut(const struct attn *a, size_t layer);
 
 /* Queries of one sequence: n causal queries at positions pos .. pos + n - 1. Their keys and values
  * are stored first, behind the pos that the layer holds; with k NULL they are stored already, and
- * of the exact few a query sees what is left in the ring at the end of the sequence. */
+ * of the exact keys a query sees what is left in the ring at the end of the sequence. */
 struct attn_query {
     void *state; /* where k is NULL it is only read */
     size_t pos, n;
@@ -139,9 +142,9 @@ enum { ATTN_TILE_QUERIES = 64 };
 /* Answers the queries of n_items sequences in one layer, heads and queries spread over the threads.
  * Adds to *counters; probe may be NULL. scratch has attn_scratch_bytes(a, threads_count()). Bytes
  * read: for an item of one query, what the codecs' `reads` say for its pos + 1 keys, times H, and
- * min(n, sink + window) rows of the exact few; with skip= the value rows left out are counted
+ * min(n, sink + window) exact keys; with skip= the value rows left out are counted
  * apart. For more queries, each tile of them reads every row up to its last query once, and once
- * those of the exact few that one of its queries sees, times H. A probe wants the scores and
+ * the exact keys that one of its queries sees, times H. A probe wants the scores and
  * probabilities of each query: with one, several are answered, and counted, as if each came
  * alone. */
 void attn_attend(const struct attn *a, size_t layer, const struct attn_query *items, size_t n_items,

@@ -17,8 +17,8 @@
  *     KEYS         "=N", 0 to 65536 keys
  *     EXACT_BITS   "=8" or "=16" (16 is kept as 0, the default)
  *     PROBABILITY  "=P", 0 <= P < 1
- * sink, window and exact belong to every codec of keys (exact.h), and skip to every codec of values
- * (skip.h); no codec asks for those. */
+ * sink, window and exact belong to every codec of keys (exact_keys.h), and skip to every codec of
+ * values (skip.h); no codec asks for those. */
 #define CODEC_OPTIONS(X)                                                                         \
     X(M, m, NUMBER, "codes a row, 1, 2, 4, 8, 16 or 32, as the number in lookat4")               \
     X(BYTES, bytes, NUMBER,                                                                      \

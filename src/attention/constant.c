@@ -1,6 +1,6 @@
 /* constant: keys that are not stored at all. Each stands for the constant part of its head's keys
- * (gpt2_key_constants), so without exact few every key has the same probability, and with sink= or
- * window= it is the floor of a comparison: what exact few are worth alone. Reads nothing. */
+ * (gpt2_key_constants), so without exact keys every key has the same probability, and with sink= or
+ * window= it is the floor of a comparison: what exact keys are worth alone. Reads nothing. */
 #include <string.h>
 
 #include "attention/registry.h"

@@ -7,7 +7,7 @@
 enum { COLUMNS = 16 };
 
 /* cols: queries, rounded up with zeros to whole vectors */
-struct work {
+struct workspace {
     float *most, *sum, *keep;    /* [cols] */
     float *q;                    /* [D][cols] / sqrt(D) */
     float *scores;               /* [PREFILL_KEYS][cols] */
@@ -18,13 +18,13 @@ struct work {
 
 static size_t row_floats(size_t head_dim) { return (head_dim + COLUMNS - 1) / COLUMNS * COLUMNS; }
 
-size_t prefill_work_floats(size_t head_dim) {
+size_t prefill_workspace_floats(size_t head_dim) {
     return 3 * PREFILL_QUERIES + 2 * PREFILL_KEYS * PREFILL_QUERIES +
            2 * (PREFILL_QUERIES + PREFILL_KEYS) * row_floats(head_dim);
 }
 
-static struct work cut(float *at, size_t head_dim) {
-    struct work w;
+static struct workspace cut(float *at, size_t head_dim) {
+    struct workspace w;
     w.most = at;
     w.sum = w.most + PREFILL_QUERIES;
     w.keep = w.sum + PREFILL_QUERIES;
@@ -37,7 +37,7 @@ static struct work cut(float *at, size_t head_dim) {
     return w;
 }
 
-static void load_queries(const struct prefill_tile *t, struct work *w, size_t cols) {
+static void load_queries(const struct prefill_tile *t, struct workspace *w, size_t cols) {
     size_t D = t->key->head_dim;
     float scale = 1 / sqrtf((float)D);
     for (size_t d = 0; d < D; d++) {
@@ -54,63 +54,56 @@ static void mask(const struct prefill_tile *t, float *scores, size_t cols, size_
     }
 }
 
-/* Keys stored less their center, and exact ones with it, meet in one softmax. */
-static void add_center(const struct codec_head *key, float *rows, size_t n) {
-    if (!key->codec->o.center || !key->center) return;
-    for (size_t i = 0; i < n; i++)
-        for (size_t d = 0; d < key->head_dim; d++) rows[i * key->head_dim + d] += key->center[d];
-}
-
-/* Exact scores over those of codes, where a key is exact for a query. */
-static void choose(const struct prefill_tile *t, struct work *w, size_t cols, size_t begin,
+/* Where a key is exact for a query, the exact score replaces that of the code. */
+static void choose(const struct prefill_tile *t, struct workspace *w, size_t cols, size_t begin,
                    size_t n) {
     for (size_t i = 0; i < t->n; i++) {
         size_t first = exact_begin(t->exact, t->pos + i);
         for (size_t j = 0; j < n; j++)
-            if (begin + j < t->exact->few->sink || begin + j >= first)
+            if (begin + j < t->exact->keys->sink || begin + j >= first)
                 w->scores[j * cols + i] = w->exact_scores[j * cols + i];
     }
 }
 
 /* w->scores of keys begin .. begin + n - 1; returns how many exact ones were read. */
-static size_t score(const struct prefill_tile *t, struct work *w, size_t cols, size_t begin,
+static size_t score(const struct prefill_tile *t, struct workspace *w, size_t cols, size_t begin,
                     size_t n) {
-    const struct kernels *k = t->key->k;
+    const struct kernels *kn = t->key->k;
     size_t D = t->key->head_dim, exact = 0;
     if (t->exact) exact = exact_decode(t->exact, w->exact, w->rows, begin, n, t->pos);
     if (exact)
-        k->strided_product(&(struct strided_product){.rows = n,
-                                                     .depth = D,
-                                                     .cols = cols,
-                                                     .y = w->exact_scores,
-                                                     .ldy = cols,
-                                                     .a = w->exact,
-                                                     .a_row = D,
-                                                     .a_step = 1,
-                                                     .b = w->q,
-                                                     .ldb = cols});
+        kn->strided_product(&(struct strided_product){.rows = n,
+                                                      .depth = D,
+                                                      .cols = cols,
+                                                      .y = w->exact_scores,
+                                                      .ldy = cols,
+                                                      .a = w->exact,
+                                                      .a_row = D,
+                                                      .a_step = 1,
+                                                      .b = w->q,
+                                                      .ldb = cols});
     t->key->codec->ops->decode(t->key, w->rows, t->keys, begin, n);
-    if (t->exact) add_center(t->key, w->rows, n);
-    k->strided_product(&(struct strided_product){.rows = n,
-                                                 .depth = D,
-                                                 .cols = cols,
-                                                 .y = w->scores,
-                                                 .ldy = cols,
-                                                 .a = w->rows,
-                                                 .a_row = D,
-                                                 .a_step = 1,
-                                                 .b = w->q,
-                                                 .ldb = cols});
+    if (t->exact) exact_add_center(t->key, w->rows, n);
+    kn->strided_product(&(struct strided_product){.rows = n,
+                                                  .depth = D,
+                                                  .cols = cols,
+                                                  .y = w->scores,
+                                                  .ldy = cols,
+                                                  .a = w->rows,
+                                                  .a_row = D,
+                                                  .a_step = 1,
+                                                  .b = w->q,
+                                                  .ldb = cols});
     if (exact) choose(t, w, cols, begin, n);
     mask(t, w->scores, cols, begin, n);
     return exact;
 }
 
-size_t prefill_attend(const struct prefill_tile *t, float *work) {
-    const struct kernels *k = t->key->k;
+size_t prefill_attend(const struct prefill_tile *t, float *workspace) {
+    const struct kernels *kn = t->key->k;
     size_t D = t->key->head_dim, cols = (t->n + COLUMNS - 1) / COLUMNS * COLUMNS,
            rows = t->pos + t->n, exact = 0;
-    struct work w = cut(work, D);
+    struct workspace w = cut(workspace, D);
     load_queries(t, &w, cols);
     for (size_t i = 0; i < cols; i++) w.most[i] = -INFINITY, w.sum[i] = 0;
     memset(w.out, 0, t->n * D * sizeof *w.out);
@@ -118,19 +111,19 @@ size_t prefill_attend(const struct prefill_tile *t, float *work) {
     for (size_t begin = 0; begin < rows; begin += PREFILL_KEYS) {
         size_t n = rows - begin < PREFILL_KEYS ? rows - begin : PREFILL_KEYS;
         exact += score(t, &w, cols, begin, n);
-        k->running_softmax(w.scores, n, cols, w.most, w.sum, w.keep);
+        kn->running_softmax(w.scores, n, cols, w.most, w.sum, w.keep);
         t->value->codec->ops->decode(t->value, w.rows, t->values, begin, n);
-        k->strided_product(&(struct strided_product){.rows = t->n,
-                                                     .depth = n,
-                                                     .cols = D,
-                                                     .y = w.out,
-                                                     .ldy = D,
-                                                     .keep = w.keep,
-                                                     .a = w.scores,
-                                                     .a_row = 1,
-                                                     .a_step = cols,
-                                                     .b = w.rows,
-                                                     .ldb = D});
+        kn->strided_product(&(struct strided_product){.rows = t->n,
+                                                      .depth = n,
+                                                      .cols = D,
+                                                      .y = w.out,
+                                                      .ldy = D,
+                                                      .keep = w.keep,
+                                                      .a = w.scores,
+                                                      .a_row = 1,
+                                                      .a_step = cols,
+                                                      .b = w.rows,
+                                                      .ldb = D});
     }
     for (size_t i = 0; i < t->n; i++)
         for (size_t d = 0; d < D; d++) t->out[i * t->out_stride + d] = w.out[i * D + d] / w.sum[i];

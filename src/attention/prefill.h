@@ -11,12 +11,12 @@
  * Scores are kept transposed, a row for each key: then K Q^T and P^T V take both operands as they
  * lie, and the softmax runs down columns.
  *
- * A tile in which some key is exact for some query (exact.h) has a second S, of the exact keys, and
- * each pair of key and query takes its own. */
+ * A tile in which some key is exact for some query (exact_keys.h) has a second S, of the exact
+ * keys, and each pair of key and query takes its own. */
 #ifndef LOOKAT_ATTENTION_PREFILL_H
 #define LOOKAT_ATTENTION_PREFILL_H
 
-#include "attention/exact.h"
+#include "attention/exact_keys.h"
 
 enum { PREFILL_QUERIES = 64, PREFILL_KEYS = 64 };
 
@@ -33,10 +33,10 @@ struct prefill_tile {
 };
 
 /* Floats of memory, aligned to 64, that it works in. */
-size_t prefill_work_floats(size_t head_dim);
+size_t prefill_workspace_floats(size_t head_dim);
 
-/* Reads each of the pos + n rows of keys and of values once, and the exact few of these positions
+/* Reads each of the pos + n rows of keys and of values once, and the exact keys of these positions
  * once; returns how many those are. */
-size_t prefill_attend(const struct prefill_tile *t, float *work);
+size_t prefill_attend(const struct prefill_tile *t, float *workspace);
 
 #endif

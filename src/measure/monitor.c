@@ -58,8 +58,8 @@ static void compare_slot(void *ctx, size_t slot, int thread) {
 
 /* The shadow of a sequence that was forked begins as a copy of sequence 0's. */
 static void catch_up(struct monitor *m, uint32_t seq, uint32_t pos) {
-    const uint64_t *length = m->state[seq];
-    if (length[0] < pos) attn_copy(&m->base, m->state[seq], m->state[0], pos);
+    if (attn_length(&m->base, m->state[seq], 0) < pos)
+        attn_copy(&m->base, m->state[seq], m->state[0], pos);
 }
 
 static void on_layer(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q,

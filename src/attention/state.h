@@ -1,0 +1,77 @@
+/* The state of one sequence: where its keys and values lie, byte by byte. Only the files of
+ * attention/ that store or read rows include this; everyone else goes through backend.h.
+ *
+ * A state is a flat piece of memory without pointers, so it can be copied and kept. With L layers,
+ * H heads and a context of T tokens:
+ *
+ *     byte 0       length[0] .. length[L-1]     uint64: tokens that each layer holds
+ *          8 L     from[0] .. from[L-1]         uint64: see below
+ *          16 L    unused, up to a multiple of 64
+ *                  +--------------------------------------------------------+
+ *     layer 0      | keys of head 0         T rows      | keys of head 1 .. |   timelines: each
+ *                  +--------------------------------------------------------+   begins at a
+ *                  | exact keys of head 0   sink+window | .. head 1 ..      |   multiple of 64 and
+ *                  +--------------------------------------------------------+   has whole blocks
+ *                  | values of head 0       T rows      | .. head 1 ..      |   of its codec
+ *                  +--------------------------------------------------------+
+ *     layer 1      | ...                                                    |
+ *
+ * As an example, the default model (L = 6, H = 4, D = 64, T = 1024) with
+ * "fp16:sink=1,window=32/fp16", whose rows are 128 bytes:
+ *
+ *     0        length[6], from[6]                   96 bytes, 32 unused
+ *     128      layer 0: keys of heads 0 .. 3        4 x 1024 x 128
+ *     524416   exact keys of heads 0 .. 3           4 x 33 x 128
+ *     541312   values of heads 0 .. 3               4 x 1024 x 128
+ *     1065600  layer 1
+ *
+ * A timeline is contiguous and starts on a cache line, so decoding reads it as a stream.
+ *
+ * from[layer] tells which exact keys the ring of the window really holds (exact_keys.h). A sequence
+ * that only grows has from = 0: the ring holds the last `window` keys. After a rewind the keys that
+ * had left the window are not in the ring again. Then from is the first position since which the
+ * ring was never rewound, and an earlier key of the window is scored by its code. */
+#ifndef LOOKAT_ATTENTION_STATE_H
+#define LOOKAT_ATTENTION_STATE_H
+
+#include "attention/backend.h"
+
+/* Sets the timelines of every layer, a->state_bytes, and a->work_bytes to the most that a codec of
+ * them wants. The codecs are set up. timelines is [L][3][H] and belongs to a from then on. */
+void state_lay_out(struct attn *a, struct attn_timeline *timelines);
+
+/* The heads that the codecs of a layer's keys, exact keys and values work for. */
+struct codec_head state_key_head(const struct attn *a, size_t layer, size_t head);
+struct codec_head state_exact_head(const struct attn *a, size_t layer, size_t head);
+struct codec_head state_value_head(const struct attn *a, size_t layer, size_t head);
+
+/* What queries of a head see of its exact keys. exact is state_exact_head of that head, and must
+ * outlive the view. `fresh`: the queries' own keys are the last of the sequence, and their way into
+ * the ring is the caller's business (exact_view.k); otherwise the ring is as the end of the
+ * sequence left it. */
+struct exact_view state_exact_view(const struct attn *a, const void *state, size_t layer,
+                                   const struct codec_head *exact, bool fresh);
+
+/* Keys and values to be stored: n rows of each head in one layer, behind position pos. */
+struct state_rows {
+    const struct attn *a;
+    void *state;
+    size_t layer, pos, n;
+    size_t stride;      /* floats from a row to the next */
+    const float *k, *v; /* [n][H][D] */
+};
+
+/* Stores the rows of one head, or of all heads over the threads: keys and values by their codecs.
+ * The layer's length stays as it is. */
+void state_store_head(const struct state_rows *r, size_t head);
+void state_store(const struct state_rows *r);
+
+/* Stores those of the keys that are exact, of one head or of all heads; r->v is not used. The keys
+ * they push out of the window are lost for queries before them. */
+void state_store_exact_head(const struct state_rows *r, size_t head);
+void state_store_exact(const struct state_rows *r);
+
+/* The layer's length grows from pos by n rows, whether they are there yet or not. */
+void state_grow(const struct attn *a, void *state, size_t layer, size_t pos, size_t n);
+
+#endif
