@@ -118,10 +118,10 @@ static void coded_equals_the_engine(void) {
     const double loss = largest_difference(coded, naive);
     const double worst = engine_difference("lookat4:plain,table=32/fp32", coded);
     const double rounded = engine_difference("lookat4:plain/fp32", coded);
-    printf("  naive, coded: logits differ by %.1e at most, for keys of 1/64 of the bytes\n", loss);
-    printf(
-        "  coded, engine with lookat4:plain: by %.1e with float32 tables, by %.1e with 16 bits\n",
-        worst, rounded);
+    printf("  naive, coded: logits differ by %.1e at most; a key is %d bytes, not 64 numbers\n",
+           loss, M);
+    printf("  coded, engine: by %.1e with tables in float32, by %.1e with tables of 16 bits\n",
+           worst, rounded);
     CHECK(loss > 0.01, "codes cost nothing: %g", loss);
     CHECK(worst <= 5e-5, "off by %g", worst);
     CHECK(rounded <= 5e-3, "off by %g", rounded);
