@@ -23,16 +23,13 @@ static double odd_number(struct rng *r) {
 }
 
 static void fill_chunk(struct comparison_chunk *x, struct rng *r) {
-    x->n = N;
-    x->nll = arena_alloc(&arena, N, sizeof *x->nll);
-    x->kld = arena_alloc(&arena, N, sizeof *x->kld);
-    x->dp = arena_alloc(&arena, N, sizeof *x->dp);
-    x->same_top1 = arena_alloc(&arena, N, 1);
+    struct predictions *p = &x->predictions;
+    predictions_alloc(p, N, &arena);
     for (int i = 0; i < N; i++) {
-        x->nll[i] = odd_number(r);
-        x->kld[i] = (float)rng_double(r);
-        x->dp[i] = nextafterf((float)rng_normal(r), 9);
-        x->same_top1[i] = rng_below(r, 2) == 1;
+        p->nll[i] = odd_number(r);
+        p->kld[i] = (float)rng_double(r);
+        p->dp[i] = nextafterf((float)rng_normal(r), 9);
+        p->same_top1[i] = rng_below(r, 2) == 1;
     }
     x->shadow = arena_zalloc(&arena, L * H * FIDELITIES, sizeof *x->shadow);
     for (int i = 0; i < L * H * FIDELITIES; i++)
@@ -72,6 +69,7 @@ static struct comparison make(void) {
                                             .keys = "int4:group=32",
                                             .values = "fp16",
                                             .name = "int4:group=32/fp16",
+                                            .title = i ? "int4" : "fp16",
                                             .stored_keys = 10,
                                             .stored_values = 20,
                                             .n_chunks = CHUNKS};
@@ -132,13 +130,14 @@ static void write_share(const struct comparison *whole, size_t number, size_t of
 static bool same_bits(const void *a, const void *b, size_t n) { return memcmp(a, b, n) == 0; }
 
 static void check_chunk(const struct comparison_chunk *a, const struct comparison_chunk *b) {
-    CHECK(a->text == b->text && a->chunk == b->chunk && a->n == b->n && a->decoded == b->decoded,
+    const struct predictions *p = &a->predictions, *q = &b->predictions;
+    CHECK(a->text == b->text && a->chunk == b->chunk && p->n == q->n && a->decoded == b->decoded,
           "the chunk's numbers");
     CHECK(same_bits(&a->attention, &b->attention, sizeof a->attention), "time in attention");
-    CHECK(same_bits(a->nll, b->nll, N * sizeof *a->nll) &&
-              same_bits(a->kld, b->kld, N * sizeof *a->kld) &&
-              same_bits(a->dp, b->dp, N * sizeof *a->dp) &&
-              same_bits(a->same_top1, b->same_top1, N),
+    CHECK(same_bits(p->nll, q->nll, N * sizeof *p->nll) &&
+              same_bits(p->kld, q->kld, N * sizeof *p->kld) &&
+              same_bits(p->dp, q->dp, N * sizeof *p->dp) &&
+              same_bits(p->same_top1, q->same_top1, N),
           "forced");
     CHECK(same_bits(a->shadow, b->shadow, L * H * FIDELITIES * sizeof *a->shadow), "shadow");
     for (int l = 0; l < L; l++)
@@ -442,16 +441,16 @@ static void not_a_number(void) {
         for (size_t k = 0; k < CHUNKS; k++)
             for (int i = 0; i < L * H * FIDELITIES; i++)
                 c.runs[run].chunks[k].shadow[i] = (struct moments){1, 0.5, 0.25};
-    x->nll[2] = (double)NAN;
-    x->kld[2] = x->dp[2] = NAN;
-    x->same_top1[2] = TOP1_UNKNOWN;
+    x->predictions.nll[2] = (double)NAN;
+    x->predictions.kld[2] = x->predictions.dp[2] = NAN;
+    x->predictions.same_top1[2] = TOP1_UNKNOWN;
     for (int f = 0; f < FIDELITIES; f++)
         x->shadow[4 * FIDELITIES + f].sum = (double)NAN; /* layer 1, head 1 */
     for (size_t i = 0; i < 2; i++) write_share(&c, i, 2, path[i]);
     struct compare_report r = {.arena = &arena};
     CHECK(compare_merge(&r, &merged, files, 2, &err) == OK, "%s", err.msg);
-    CHECK(merged.runs[1].chunks[1].same_top1[2] == TOP1_UNKNOWN &&
-              isnan(merged.runs[1].chunks[1].kld[2]),
+    CHECK(merged.runs[1].chunks[1].predictions.same_top1[2] == TOP1_UNKNOWN &&
+              isnan(merged.runs[1].chunks[1].predictions.kld[2]),
           "merged");
     r.main = &merged;
     CHECK(compare_report_sum(&r, &err) == OK, "%s", err.msg);

@@ -147,7 +147,8 @@ static double loss_of_token_512(const struct checkpoint *c, const int32_t *ids) 
     CHECK(gpt2_session_open(&s, &c->weights, best_kernels(), "fp32", NULL, 1, 512, 256, &e) == OK,
           "%s", e.msg);
     CHECK(gpt2_prefill(&s, 0, ids, 512, logits, &e) == OK, "%s", e.msg);
-    forced_nll(logits, 4096, ids + 512, 1, &nll);
+    struct forced_batch one = {.targets = (int32_t[]){ids[512]}, .n = 1, .scored = 1};
+    forced_nll(&one, logits, 4096, &nll);
     gpt2_session_close(&s);
     return nll;
 }
@@ -208,13 +209,14 @@ static void forced_losses_are_golden(void) {
 
 static void check_same_chunk(const struct comparison *c, const struct comparison_chunk *a,
                              const struct comparison_chunk *b) {
+    const struct predictions *p = &a->predictions, *q = &b->predictions;
     const struct gpt2_config *g = &c->w->config;
-    CHECK(a->text == b->text && a->chunk == b->chunk && a->n == b->n && a->decoded == b->decoded,
+    CHECK(a->text == b->text && a->chunk == b->chunk && p->n == q->n && a->decoded == b->decoded,
           "text %zu chunk %zu and text %zu chunk %zu", a->text, a->chunk, b->text, b->chunk);
-    CHECK(memcmp(a->nll, b->nll, a->n * sizeof *a->nll) == 0 &&
-              memcmp(a->kld, b->kld, a->n * sizeof *a->kld) == 0 &&
-              memcmp(a->dp, b->dp, a->n * sizeof *a->dp) == 0 &&
-              memcmp(a->same_top1, b->same_top1, a->n) == 0,
+    CHECK(memcmp(p->nll, q->nll, p->n * sizeof *p->nll) == 0 &&
+              memcmp(p->kld, q->kld, p->n * sizeof *p->kld) == 0 &&
+              memcmp(p->dp, q->dp, p->n * sizeof *p->dp) == 0 &&
+              memcmp(p->same_top1, q->same_top1, p->n) == 0,
           "forced figures differ");
     CHECK(memcmp(a->shadow, b->shadow, g->n_layer * g->n_head * FIDELITIES * sizeof *a->shadow) ==
               0,
@@ -460,11 +462,10 @@ static void divergence_equals_its_definition(void) {
     static float kld[2][N], dp[2][N];
     static uint8_t same[2][N];
     struct forced f;
-    struct comparison_chunk base = {
-        .nll = nll[0], .kld = kld[0], .dp = dp[0], .same_top1 = same[0]};
-    struct comparison_chunk other = {
-        .nll = nll[1], .kld = kld[1], .dp = dp[1], .same_top1 = same[1]};
-    const int32_t *targets = random_ids(N, V);
+    struct predictions base = {.nll = nll[0], .kld = kld[0], .dp = dp[0], .same_top1 = same[0]};
+    struct predictions other = {.nll = nll[1], .kld = kld[1], .dp = dp[1], .same_top1 = same[1]};
+    int32_t *targets = random_ids(N, V);
+    struct forced_batch batch = {.targets = targets, .n = N, .scored = N};
     CHECK(forced_open(&f, N, V, &arena, &e) == OK, "%s", e.msg);
     for (size_t i = 0; i < N * V; i++) {
         double size = pow(10, (double)(i / V % 4) - 3);
@@ -472,8 +473,8 @@ static void divergence_equals_its_definition(void) {
         f.other[i] = f.base[i] + (float)(size * rng_normal(&rng)) + 3;
     }
     for (size_t v = 0; v < V; v++) f.other[v] = f.base[v] = v % 10 == 3; /* ties */
-    forced_baseline(&f, targets, N, 0, &base);
-    forced_other(&f, targets, N, 0, &base, &other);
+    forced_baseline(&f, &batch, &base);
+    forced_other(&f, &batch, &base, &other);
     for (size_t i = 0; i < N; i++) {
         softmax_of(p, f.base + i * V, V);
         softmax_of(q, f.other + i * V, V);
@@ -506,11 +507,10 @@ static void logits_that_are_no_numbers(void) {
     static float kld[2][N], dp[2][N];
     static uint8_t same[2][N];
     struct forced f;
-    struct comparison_chunk base = {
-        .nll = nll[0], .kld = kld[0], .dp = dp[0], .same_top1 = same[0]};
-    struct comparison_chunk other = {
-        .nll = nll[1], .kld = kld[1], .dp = dp[1], .same_top1 = same[1]};
-    const int32_t *targets = random_ids(N, V);
+    struct predictions base = {.nll = nll[0], .kld = kld[0], .dp = dp[0], .same_top1 = same[0]};
+    struct predictions other = {.nll = nll[1], .kld = kld[1], .dp = dp[1], .same_top1 = same[1]};
+    int32_t *targets = random_ids(N, V);
+    struct forced_batch batch = {.targets = targets, .n = N, .scored = N};
     CHECK(forced_open(&f, N, V, &arena, &e) == OK, "%s", e.msg);
     for (int kind = 0; kind < 4; kind++) { /* whose logits, which of the two values */
         for (size_t i = 0; i < N * V; i++)
@@ -518,8 +518,8 @@ static void logits_that_are_no_numbers(void) {
         float *where = kind & 1 ? f.other : f.base;
         for (size_t v = 0; v < V; v++)
             where[2 * v * V + v] = bad[kind >> 1]; /* rows 0, 2, 4 ... at every place */
-        forced_baseline(&f, targets, N, 0, &base);
-        forced_other(&f, targets, N, 0, &base, &other);
+        forced_baseline(&f, &batch, &base);
+        forced_other(&f, &batch, &base, &other);
         for (size_t i = 0; i < N; i++) {
             bool want = i % 2 == 0, in_base = want && !(kind & 1);
             CHECK(isnan(kld[1][i]) == want && isnan(dp[1][i]) == want &&
@@ -709,8 +709,10 @@ static void summary_equals_its_definitions(void) {
                                                mean_kld = 0;
         size_t n = 0, windows = text == 0 ? 3 : text == 1 ? 2 : 5;
         for (size_t i = 0; i < 5; i++) {
-            const struct comparison_chunk *k = &t.runs[1].chunks[i], *b = &t.runs[0].chunks[i];
-            if (text < 2 && k->text != text) continue;
+            const struct comparison_chunk *chunk = &t.runs[1].chunks[i];
+            const struct predictions *k = &chunk->predictions,
+                                     *b = &t.runs[0].chunks[i].predictions;
+            if (text < 2 && chunk->text != text) continue;
             for (size_t j = 0; j < k->n; j++, n++) {
                 nll[n] = k->nll[j];
                 ratio[n] = k->nll[j] - b->nll[j];

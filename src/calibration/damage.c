@@ -14,19 +14,18 @@ struct measuring {
     struct gpt2_session s;
     const struct kernels *k;
     const struct quantiser *heads;
-    size_t n_heads, n;     /* L H; tokens of this window */
-    struct gpt2_row *rows; /* [most n] */
-    int32_t *targets;      /* [scored] */
-    size_t scored, every;  /* predictions of this window; one in `every` positions */
-    float *entering;       /* [L][most n][C] x of the exact pass, as it enters each layer */
-    size_t most, width;    /* n of the longest window; C */
+    size_t n_heads;            /* L H */
+    struct forced_batch batch; /* the whole window */
+    size_t every;              /* one in `every` positions is scored */
+    float *entering;           /* [L][most n][C] x of the exact pass, as it enters each layer */
+    size_t most, width;        /* n of the longest window; C */
     struct forced forced;
-    struct comparison_chunk base, other;
-    size_t layer, head;        /* the one with quantised rows */
-    bool values;               /* which rows: its values, or its keys */
-    struct quantiser prepared; /* its quantiser */
-    uint8_t *codes;            /* [most n][LOOKUP_MAX_M] */
-    float *decoded;            /* [most n][D] */
+    struct predictions base, other; /* [scored] */
+    size_t layer, head;             /* the one with quantised rows */
+    bool values;                    /* which rows: its values, or its keys */
+    struct quantiser prepared;      /* its quantiser */
+    uint8_t *codes;                 /* [most n][LOOKUP_MAX_M] */
+    float *decoded;                 /* [most n][D] */
     struct arena arena;
 };
 
@@ -64,14 +63,6 @@ static void replace_rows(void *ctx, size_t layer, float *k, float *v, size_t n, 
     threads_ranges(n, quantise_rows, &r);
 }
 
-static bool open_chunk(struct comparison_chunk *c, size_t n, struct arena *a) {
-    c->nll = arena_alloc(a, n, sizeof *c->nll);
-    c->kld = arena_alloc(a, n, sizeof *c->kld);
-    c->dp = arena_alloc(a, n, sizeof *c->dp);
-    c->same_top1 = arena_alloc(a, n, sizeof *c->same_top1);
-    return c->nll && c->kld && c->dp && c->same_top1;
-}
-
 static int open_all(struct measuring *m, const struct gpt2_weights *w, struct err *e) {
     const struct gpt2_config *c = &w->config;
     struct arena *a = &m->arena;
@@ -80,13 +71,13 @@ static int open_all(struct measuring *m, const struct gpt2_weights *w, struct er
     m->n_heads = c->n_layer * c->n_head;
     m->every = (half * per_row + BYTES - 1) / BYTES;
     size_t scored = half / m->every + 1;
-    m->rows = arena_alloc(a, m->most, sizeof *m->rows);
-    m->targets = arena_alloc(a, scored, sizeof *m->targets);
+    m->batch.rows = arena_alloc(a, m->most, sizeof *m->batch.rows);
+    m->batch.targets = arena_alloc(a, scored, sizeof *m->batch.targets);
     m->entering = arena_alloc(a, c->n_layer * m->most * c->n_embd, sizeof *m->entering);
     m->codes = arena_alloc(a, m->most, LOOKUP_MAX_M);
     m->decoded = arena_alloc(a, m->most * (c->n_embd / c->n_head), sizeof *m->decoded);
-    bool ok = m->rows && m->targets && m->entering && m->codes && m->decoded &&
-              open_chunk(&m->base, scored, a) && open_chunk(&m->other, scored, a);
+    bool ok = m->batch.rows && m->batch.targets && m->entering && m->codes && m->decoded &&
+              predictions_alloc(&m->base, scored, a) && predictions_alloc(&m->other, scored, a);
     int rc = ok ? forced_open(&m->forced, scored, c->n_vocab, a, e)
                 : err_set(e, ERR_FAILED, "out of memory for windows of %zu tokens", m->most);
     return rc ? rc : gpt2_session_open(&m->s, w, m->k, "fp32", NULL, 1, m->most, m->most, e);
@@ -95,19 +86,13 @@ static int open_all(struct measuring *m, const struct gpt2_weights *w, struct er
 /* The exact pass. */
 static int begin_window(struct measuring *m, const struct damage_window *w, struct err *e) {
     const struct gpt2_observer observer = {m, keep_entering};
-    m->n = w->n;
-    m->scored = 0;
-    for (size_t i = 0; i < w->n; i++) {
-        bool wants = i >= w->n / 2 && i + 1 < w->n && (i - w->n / 2) % m->every == 0;
-        m->rows[i] = (struct gpt2_row){.pos = (uint32_t)i, .token = w->ids[i], .logits = wants};
-        if (wants) m->targets[m->scored++] = w->ids[i + 1];
-    }
+    forced_rows(&m->batch, &(struct forced_window){w->n, w->n / 2, m->every}, w->ids, 0, w->n);
     gpt2_rewind(&m->s, 0, 0);
     m->s.observer = &observer;
-    int rc = gpt2_forward(&m->s, m->rows, m->n, m->forced.base, e);
+    int rc = gpt2_forward(&m->s, m->batch.rows, m->batch.n, m->forced.base, e);
     m->s.observer = NULL;
     if (!rc) rc = gpt2_check(&m->s, 0, e);
-    if (!rc) forced_baseline(&m->forced, m->targets, m->scored, 0, &m->base);
+    if (!rc) forced_baseline(&m->forced, &m->batch, &m->base);
     return rc;
 }
 
@@ -124,10 +109,10 @@ static int measure_head(struct measuring *m, size_t index, double *sum, struct e
     m->s.filter = &filter;
     if (!rc)
         rc = gpt2_forward_from(&m->s, m->layer, m->entering + m->layer * m->most * m->width,
-                               m->rows, m->n, m->forced.other, e);
+                               m->batch.rows, m->batch.n, m->forced.other, e);
     m->s.filter = NULL;
-    if (!rc) forced_other(&m->forced, m->targets, m->scored, 0, &m->base, &m->other);
-    for (size_t i = 0; i < m->scored && !rc; i++) *sum += (double)m->other.kld[i];
+    if (!rc) forced_other(&m->forced, &m->batch, &m->base, &m->other);
+    for (size_t i = 0; i < m->batch.scored && !rc; i++) *sum += (double)m->other.kld[i];
     arena_free(&scratch);
     return rc;
 }
@@ -154,7 +139,7 @@ int damage_measure(double *damage, const struct gpt2_weights *w, const struct ke
             rc = measure_head(&m, h, &damage[h], e);
             if (!rc && progress) progress(ctx, i * m.n_heads + h + 1, n_windows * m.n_heads);
         }
-        scored += m.scored;
+        scored += m.batch.scored;
     }
     for (size_t h = 0; h < m.n_heads && scored; h++) damage[h] /= (double)scored;
     if (opened) gpt2_session_close(&m.s);
@@ -179,10 +164,10 @@ int damage_of_spec(struct spec_damage *damage, const struct gpt2_weights *w,
         rc = interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written")
                                  : begin_window(&m, &windows[i], e);
         gpt2_rewind(&s, 0, 0);
-        if (!rc) rc = gpt2_forward(&s, m.rows, m.n, m.forced.other, e);
-        if (!rc) forced_other(&m.forced, m.targets, m.scored, 0, &m.base, &m.other);
+        if (!rc) rc = gpt2_forward(&s, m.batch.rows, m.batch.n, m.forced.other, e);
+        if (!rc) forced_other(&m.forced, &m.batch, &m.base, &m.other);
         struct moments klds = {0}, log_ratios = {0};
-        for (size_t j = 0; j < m.scored && !rc; j++) {
+        for (size_t j = 0; j < m.batch.scored && !rc; j++) {
             moments_add(&klds, (double)m.other.kld[j]);
             moments_add(&log_ratios, m.other.nll[j] - m.base.nll[j]);
         }

@@ -11,9 +11,10 @@
 
 /* ---- before ---- */
 
-/* Positions whose predictions are scored: c/2 .. c - 2. */
-static size_t first_scored(const struct comparison *c) { return c->window / 2; }
-static size_t scored(const struct comparison *c) { return c->window - 1 - first_scored(c); }
+/* The predictions that are scored are those made at c/2 .. c - 2; none without the mode forced. */
+static struct forced_window scored_window(const struct comparison *c) {
+    return (struct forced_window){c->window, c->forced ? c->window / 2 : c->window, 1};
+}
 
 static int check(const struct comparison *c, struct err *e) {
     const struct gpt2_config *g = &c->w->config;
@@ -70,15 +71,9 @@ static bool allocate_chunk(struct comparison *c, struct comparison_chunk *k) {
     k->cut = arena_zalloc(a, g->n_layer, sizeof *k->cut);
     if (c->shadow)
         k->shadow = arena_zalloc(a, g->n_layer * g->n_head * FIDELITIES, sizeof *k->shadow);
-    if (c->forced) {
-        k->n = scored(c);
-        k->nll = arena_zalloc(a, k->n, sizeof *k->nll);
-        k->kld = arena_zalloc(a, k->n, sizeof *k->kld);
-        k->dp = arena_zalloc(a, k->n, sizeof *k->dp);
-        k->same_top1 = arena_zalloc(a, k->n, sizeof *k->same_top1);
-    }
+    const struct forced_window w = scored_window(c);
     return k->loaded && k->cut && (!c->shadow || k->shadow) &&
-           (!c->forced || (k->nll && k->kld && k->dp && k->same_top1));
+           (!c->forced || predictions_alloc(&k->predictions, forced_scored(&w), a));
 }
 
 /* The share's chunks of one run. */
@@ -121,8 +116,10 @@ struct measuring {
     struct forced forced;
     struct comparison_chunk **chunk; /* [n_runs] those at work */
     struct gpt2_row rows[DECODE_EVERY];
-    struct timed *timed;    /* [n_runs] */
-    struct timing *timings; /* [n_runs] */
+    int32_t targets[DECODE_EVERY];
+    struct forced_batch batch; /* in rows and targets */
+    struct timed *timed;       /* [n_runs] */
+    struct timing *timings;    /* [n_runs] */
     struct arena arena;
     struct progress progress;
     size_t done, total; /* tokens x runs, of each mode */
@@ -164,17 +161,17 @@ static void close_all(struct measuring *m) {
 
 /* A batch through one run's session; a single row is a token decoded, and its figures go to the
  * chunk. */
-static int forward(struct measuring *m, size_t run, size_t n, float *logits, struct err *e) {
+static int forward(struct measuring *m, size_t run, float *logits, struct err *e) {
     struct gpt2_session *s = &m->sessions[run];
     struct comparison_chunk *chunk = m->chunk[run];
     size_t L = m->c->w->config.n_layer;
     if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
     memset(s->counters, 0, L * sizeof *s->counters);
-    int rc = gpt2_forward(s, m->rows, n, logits, e);
+    int rc = gpt2_forward(s, m->batch.rows, m->batch.n, logits, e);
     struct err fault;
     if (!rc && !m->c->runs[run].fault[0] && gpt2_check(s, 0, &fault))
         snprintf(m->c->runs[run].fault, sizeof m->c->runs[run].fault, "%s", fault.msg);
-    if (rc || n > 1) return rc;
+    if (rc || m->batch.n > 1) return rc;
     for (size_t l = 0; l < L; l++) attn_counters_add(&chunk->loaded[l], &s->counters[l]);
     chunk->decoded++;
     return OK;
@@ -184,24 +181,19 @@ static int forward(struct measuring *m, size_t run, size_t n, float *logits, str
 static int measure_batch(struct measuring *m, const int32_t *ids, size_t pos, size_t n,
                          struct err *e) {
     struct comparison *c = m->c;
-    size_t first = first_scored(c), begin = 0, wanted = 0;
-    for (size_t i = 0; i < n; i++) {
-        bool wants = c->forced && pos + i >= first && pos + i + 1 < c->window;
-        m->rows[i] =
-            (struct gpt2_row){.pos = (uint32_t)(pos + i), .token = ids[pos + i], .logits = wants};
-        if (wants && !wanted++) begin = pos + i;
-    }
-    int rc = forward(m, 0, n, m->forced.base, e);
+    const struct forced_window w = scored_window(c);
+    m->batch = (struct forced_batch){.rows = m->rows, .targets = m->targets};
+    forced_rows(&m->batch, &w, ids, pos, n);
+    int rc = forward(m, 0, m->forced.base, e);
     if (rc) return rc;
     if (c->shadow) advance(m, n * c->n_runs);
     if (!c->forced) return OK;
-    forced_baseline(&m->forced, ids + begin + 1, wanted, begin - (wanted ? first : 0), m->chunk[0]);
+    forced_baseline(&m->forced, &m->batch, &m->chunk[0]->predictions);
     advance(m, n);
     for (size_t r = 1; r < c->n_runs; r++) {
-        rc = forward(m, r, n, m->forced.other, e);
+        rc = forward(m, r, m->forced.other, e);
         if (rc) return rc;
-        forced_other(&m->forced, ids + begin + 1, wanted, begin - (wanted ? first : 0), m->chunk[0],
-                     m->chunk[r]);
+        forced_other(&m->forced, &m->batch, &m->chunk[0]->predictions, &m->chunk[r]->predictions);
         advance(m, n);
     }
     return OK;

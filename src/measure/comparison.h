@@ -17,6 +17,7 @@
 
 #include "base/progress.h"
 #include "measure/fidelity.h"
+#include "measure/predictions.h"
 #include "measure/stats.h"
 #include "measure/timing.h"
 #include "model/gpt2.h"
@@ -31,18 +32,15 @@ struct comparison_text {
 /* What one chunk adds to one backend's run. */
 struct comparison_chunk {
     size_t text, chunk;
-    size_t n;               /* scored tokens; the arrays are NULL without the mode */
-    double *nll;            /* [n] -log p(token), nats */
-    float *kld, *dp;        /* [n] KL(baseline || this) in nats; p(token) less the baseline's */
-    uint8_t *same_top1;     /* [n] 0, 1, or TOP1_UNKNOWN where a logit is no number */
-    struct moments *shadow; /* [L][H][FIDELITIES], of the layers first_layer .. last_layer */
+    struct predictions predictions; /* of the scored tokens; without the mode forced there are
+                                       none */
+    struct moments *shadow;       /* [L][H][FIDELITIES], of the layers first_layer .. last_layer */
     struct attn_counters *loaded; /* [L] bytes read by the tokens decoded one at a time */
     size_t decoded;               /* how many: one in DECODE_EVERY, spread over the window */
     struct timing
         attention; /* seconds in attention of as many, timed at the window's end (timing.h) */
     uint64_t *cut; /* [L] rows that were cut short (attn_take_cut); NULL: none */
 };
-enum { TOP1_UNKNOWN = 2 };
 enum { DECODE_EVERY = 64 }; /* or the window, where that is shorter */
 
 struct comparison_run {

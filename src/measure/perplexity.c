@@ -5,9 +5,10 @@
 #include "measure/forced.h"
 
 static size_t step(const struct perplexity_windows *p) { return p->stride ? p->stride : p->window; }
-/* Position of the first scored prediction; the last is at c - 2. */
-static size_t first_scored(const struct perplexity_windows *p) {
-    return p->stride ? p->window - 1 - p->stride : p->window / 2;
+/* The last scored prediction is at c - 2 in both kinds of windows. */
+static struct forced_window scored_window(const struct perplexity_windows *p) {
+    size_t first = p->stride ? p->window - 1 - p->stride : p->window / 2;
+    return (struct forced_window){p->window, first, 1};
 }
 
 static size_t count_windows(const struct perplexity_windows *p, size_t n) {
@@ -35,31 +36,33 @@ int perplexity_plan(const struct perplexity_windows *p, const struct gpt2_config
                                n == 1 ? " is" : "s are", p->window);
 }
 
-/* The session's buffers during one measurement. */
-struct batch {
-    struct gpt2_row *rows; /* [max_rows] */
-    float *logits;         /* [max_rows][V] */
-    double *nll;           /* [max_rows] */
+/* Room for one batch during one measurement. */
+struct room {
+    struct forced_batch batch; /* [max_rows] rows and targets */
+    float *logits;             /* [max_rows][V] */
+    double *nll;               /* [max_rows] */
 };
 
-/* Rows pos .. pos + n - 1 of a window. */
-static int run_batch(struct gpt2_session *s, const struct perplexity_windows *p, struct batch *b,
-                     const int32_t *ids, size_t pos, size_t n, struct moments *nll, struct err *e) {
-    size_t wanted = 0, begin = 0;
-    for (size_t i = 0; i < n; i++) {
-        bool wants = pos + i >= first_scored(p) && pos + i + 1 < p->window;
-        b->rows[i] =
-            (struct gpt2_row){.pos = (uint32_t)(pos + i), .token = ids[pos + i], .logits = wants};
-        if (wants && !wanted++) begin = pos + i;
-    }
-    int rc = gpt2_forward(s, b->rows, n, b->logits, e);
+static int open_room(struct room *m, const struct gpt2_session *s, struct arena *a, struct err *e) {
+    size_t n = s->max_rows;
+    m->batch.rows = arena_alloc(a, n, sizeof *m->batch.rows);
+    m->batch.targets = arena_alloc(a, n, sizeof *m->batch.targets);
+    m->logits = arena_alloc(a, n * s->w->config.n_vocab, sizeof *m->logits);
+    m->nll = arena_alloc(a, n, sizeof *m->nll);
+    if (m->batch.rows && m->batch.targets && m->logits && m->nll) return OK;
+    return err_set(e, ERR_FAILED, "out of memory for the logits of %zu tokens", n);
+}
+
+/* Runs the rows of m->batch, and adds the scored tokens to *nll. */
+static int run_batch(struct gpt2_session *s, struct room *m, struct moments *nll, struct err *e) {
+    const struct forced_batch *b = &m->batch;
+    size_t V = s->w->config.n_vocab, k = 0;
+    int rc = gpt2_forward(s, b->rows, b->n, m->logits, e);
+    for (size_t i = 0; i < b->n && !rc; i++)
+        if (b->rows[i].logits) rc = gpt2_check_logits(s, &b->rows[i], m->logits + k++ * V, e);
     if (rc) return rc;
-    size_t V = s->w->config.n_vocab;
-    for (size_t i = 0; i < wanted && !rc; i++)
-        rc = gpt2_check_logits(s, &b->rows[begin - pos + i], b->logits + i * V, e);
-    if (rc) return rc;
-    forced_nll(b->logits, V, ids + begin + 1, wanted, b->nll);
-    for (size_t i = 0; i < wanted; i++) moments_add(nll, b->nll[i]);
+    forced_nll(b, m->logits, V, m->nll);
+    for (size_t i = 0; i < b->scored; i++) moments_add(nll, m->nll[i]);
     return OK;
 }
 
@@ -68,23 +71,19 @@ int perplexity_measure(struct gpt2_session *s, const struct perplexity_windows *
                        struct progress progress, struct err *e) {
     struct arena a = {0};
     struct moments cluster = {0};
-    struct batch b = {arena_alloc(&a, s->max_rows, sizeof *b.rows),
-                      arena_alloc(&a, s->max_rows * s->w->config.n_vocab, sizeof *b.logits),
-                      arena_alloc(&a, s->max_rows, sizeof *b.nll)};
+    struct room m = {0};
+    const struct forced_window scores = scored_window(p);
     double start = clock_now();
-    int rc =
-        b.rows && b.logits && b.nll
-            ? OK
-            : err_set(e, ERR_FAILED, "out of memory for the logits of %zu tokens", s->max_rows);
+    int rc = open_room(&m, s, &a, e);
     *r = (struct perplexity_result){.windows = 0};
     size_t windows = count_windows(p, n);
     for (; !rc && r->windows < windows; r->windows++) {
         gpt2_rewind(s, 0, 0);
         for (size_t pos = 0, take; !rc && pos < p->window; pos += take) {
             take = p->window - pos < s->max_rows ? p->window - pos : s->max_rows;
-            rc = interrupt_pending()
-                     ? err_set(e, ERR_INTERRUPTED, "interrupted")
-                     : run_batch(s, p, &b, ids + r->windows * step(p), pos, take, &cluster, e);
+            forced_rows(&m.batch, &scores, ids + r->windows * step(p), pos, take);
+            rc = interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted")
+                                     : run_batch(s, &m, &cluster, e);
             r->tokens += take;
             if (!rc) progress_tell(progress, r->tokens, windows * p->window);
         }

@@ -7,7 +7,7 @@ static bool belongs(const struct comparison_chunk *k, size_t text) {
     return text == SIZE_MAX || k->text == text;
 }
 
-static void add_forced(const struct comparison_chunk *base, const struct comparison_chunk *k,
+static void add_forced(const struct predictions *base, const struct predictions *k,
                        struct comparison_summary *s, float *klds) {
     double nll = 0, log_ratio = 0, kld = 0, same = 0, dp2 = 0;
     for (size_t i = 0; i < k->n; i++) {
@@ -91,7 +91,7 @@ int comparison_summarise(const struct comparison *c, size_t run, size_t text, st
     size_t L = c->w->config.n_layer, H = c->w->config.n_head, tokens = 0;
     const struct comparison_run *r = &c->runs[run], *base = &c->runs[0];
     for (size_t i = 0; i < r->n_chunks; i++)
-        tokens += belongs(&r->chunks[i], text) ? r->chunks[i].n : 0;
+        tokens += belongs(&r->chunks[i], text) ? r->chunks[i].predictions.n : 0;
     *s = (struct comparison_summary){
         .layers = arena_zalloc(a, L * FIDELITIES, sizeof *s->layers),
         .heads = arena_zalloc(a, L * H * FIDELITIES, sizeof *s->heads),
@@ -113,7 +113,7 @@ int comparison_summarise(const struct comparison *c, size_t run, size_t text, st
         for (size_t l = 0; l < L; l++) attn_counters_add(&s->loaded[l], &k->loaded[l]);
         for (size_t l = 0; k->cut && l < L; l++) s->cut[l] += k->cut[l];
         if (k->shadow) add_shadow(k, s, L, H);
-        if (k->nll) add_forced(&base->chunks[i], k, s, klds);
+        if (k->predictions.nll) add_forced(&base->chunks[i].predictions, &k->predictions, s, klds);
     }
     finish_forced(s, klds);
     s->attention_ms = s->chunks && s->decoded ? quantile(ms, s->chunks, 0.5) : NAN;

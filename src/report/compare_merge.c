@@ -325,7 +325,7 @@ static bool read_floats(struct merger *g, struct json *j, const char *name, size
     return end_array(j);
 }
 
-static bool read_forced(struct merger *g, struct json *j, struct comparison_chunk *x) {
+static bool read_forced(struct merger *g, struct json *j, struct predictions *x) {
     if (x->n > j->size) return json_fail(j, "more tokens than numbers");
     if (!read_doubles(g, j, "nll", x->n, &x->nll) || !read_floats(g, j, "kld", x->n, &x->kld) ||
         !read_floats(g, j, "dp", x->n, &x->dp))
@@ -404,9 +404,10 @@ static int read_chunk(struct merger *g, const struct share *s, struct json *j, s
                         c->texts[text].file, c->runs[run].spec);
     g->seen[run * g->n_chunks + at] = true;
     *x = (struct comparison_chunk){.text = text, .chunk = chunk};
-    bool ok = key(j, "n") && size_value(j, &x->n) && key(j, "decoded") &&
+    bool ok = key(j, "n") && size_value(j, &x->predictions.n) && key(j, "decoded") &&
               size_value(j, &x->decoded) && key(j, "attention_s") &&
-              json_double(j, &x->attention.median) && (!c->forced || read_forced(g, j, x));
+              json_double(j, &x->attention.median) &&
+              (!c->forced || read_forced(g, j, &x->predictions));
     struct json_str k;
     x->attention.least = x->attention.most = x->attention.median;
     while (ok && json_next_key(j, &k))
@@ -516,7 +517,7 @@ static int complete(const struct merger *g) {
         for (size_t run = 0; run < c->n_runs; run++) all = all && g->seen[run * g->n_chunks + k];
         missing += !all;
         for (size_t run = 1; all && run < c->n_runs; run++)
-            if (c->runs[run].chunks[k].n != c->runs[0].chunks[k].n)
+            if (c->runs[run].chunks[k].predictions.n != c->runs[0].chunks[k].predictions.n)
                 return err_set(g->e, ERR_REFUSED,
                                "--merge: chunk %zu has another number of tokens with %.60s", k,
                                c->runs[run].spec);

@@ -118,7 +118,7 @@ static void put_floats(struct json_out *j, const char *key, const float *x, size
     json_put_close(j);
 }
 
-static void put_forced(struct json_out *j, const struct comparison_chunk *x) {
+static void put_forced(struct json_out *j, const struct predictions *x) {
     json_put_array(j, "nll");
     for (size_t i = 0; i < x->n; i++) json_put_double(j, NULL, x->nll[i]);
     json_put_close(j);
@@ -139,10 +139,10 @@ static void put_chunk(FILE *fp, const struct compare_report *r, size_t run,
     json_put_uint(&j, "run", run);
     json_put_uint(&j, "text", x->text);
     json_put_uint(&j, "chunk", x->chunk);
-    json_put_uint(&j, "n", x->n);
+    json_put_uint(&j, "n", x->predictions.n);
     json_put_uint(&j, "decoded", x->decoded);
     json_put_double(&j, "attention_s", x->attention.median);
-    if (x->nll) put_forced(&j, x);
+    if (x->predictions.nll) put_forced(&j, &x->predictions);
     if (x->shadow) {
         json_put_array(&j, "shadow"); /* [L][H][FIDELITIES][3] */
         for (size_t i = 0; i < L * H * FIDELITIES; i++) {
