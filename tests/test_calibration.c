@@ -11,6 +11,17 @@
 
 enum { WINDOW = 40 };
 
+/* Samples as key_sample_collect does, with the first kernel set. */
+static int collect(struct key_sample *s, const struct checkpoint *c,
+                   const struct sampled_text *texts, size_t n_texts, struct key_sampling p,
+                   struct arena *a, size_t *run, struct err *e) {
+    p.weights = &c->weights;
+    p.kn = kernels_at(0);
+    p.texts = texts;
+    p.n_texts = n_texts;
+    return key_sample_collect(s, &p, a, run, e);
+}
+
 static void open_random(struct checkpoint *c, size_t L, size_t H, size_t width, uint64_t seed) {
     struct gpt2_config config = {.n_layer = L,
                                  .n_head = H,
@@ -73,8 +84,10 @@ static void keeps_every_key(void) {
     struct sampled_text text = {random_ids(&a, N, 2), N};
     for (int threads = 1; threads <= 2; threads++) {
         threads_set(threads);
-        CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &text, 1, RUN_TOKENS, WINDOW, 5,
-                                 SAMPLE_PLAIN, &a, &run, NULL, NULL, &e) == OK,
+        CHECK(collect(&s, &c, &text, 1,
+                      (struct key_sampling){
+                          .tokens = RUN_TOKENS, .window = WINDOW, .seed = 5, .parts = SAMPLE_PLAIN},
+                      &a, &run, &e) == OK,
               "%s", e.msg);
         CHECK(run == RUN_TOKENS && s.n == RUN_TOKENS && s.n_layer == L && s.n_head == H &&
                   s.head_dim == D,
@@ -131,8 +144,10 @@ static void weighs_rows(void) {
     const struct gpt2_observer observer = {&seen, see};
     open_random(&c, L, H, C, 1);
     struct sampled_text text = {random_ids(&a, WINDOW, 2), WINDOW};
-    CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &text, 1, WINDOW, WINDOW, 5,
-                             SAMPLE_VALUES, &a, &run, NULL, NULL, &e) == OK &&
+    CHECK(collect(&s, &c, &text, 1,
+                  (struct key_sampling){
+                      .tokens = WINDOW, .window = WINDOW, .seed = 5, .parts = SAMPLE_VALUES},
+                  &a, &run, &e) == OK &&
               s.n == WINDOW,
           "%s", e.msg);
     CHECK(gpt2_session_open(&session, &c.weights, kernels_at(0), "fp32", NULL, 1, WINDOW, WINDOW,
@@ -201,15 +216,19 @@ static void shares_of_texts(void) {
         size_t tokens, n_texts, run;
     } cases[] = {{90, 3, 90}, {300, 3, 300}, {5000, 3, 1130}, {100, 2, 100}, {529, 2, 529}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int rc =
-            key_sample_collect(&s, &c.weights, kernels_at(0), texts, cases[i].n_texts,
-                               cases[i].tokens, WINDOW, 5, SAMPLE_PLAIN, &a, &run, NULL, NULL, &e);
+        int rc = collect(
+            &s, &c, texts, cases[i].n_texts,
+            (struct key_sampling){
+                .tokens = cases[i].tokens, .window = WINDOW, .seed = 5, .parts = SAMPLE_PLAIN},
+            &a, &run, &e);
         CHECK(rc == OK && run == cases[i].run && s.n == run, "%zu tokens: %zu run, %s",
               cases[i].tokens, run, rc ? e.msg : "");
     }
     struct sampled_text nothing = {NULL, 0};
-    CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &nothing, 1, 10, WINDOW, 5,
-                             SAMPLE_PLAIN, &a, &run, NULL, NULL, &e) == ERR_USAGE,
+    CHECK(collect(&s, &c, &nothing, 1,
+                  (struct key_sampling){
+                      .tokens = 10, .window = WINDOW, .seed = 5, .parts = SAMPLE_PLAIN},
+                  &a, &run, &e) == ERR_USAGE,
           "no tokens");
     checkpoint_close(&c);
     arena_free(&a);
@@ -227,18 +246,22 @@ static void keeps_a_random_choice(void) {
     struct sampled_text text = {random_ids(&a, N, 2), N};
     uint16_t *all = arena_alloc(&a, (size_t)N * D, sizeof *all);
     for (size_t i = 0; i < N; i += 50) stored_keys(&c, text.ids + i, 50, all + i * D);
-    CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &text, 1, N, 50, 5, SAMPLE_PLAIN, &a,
-                             &run, NULL, NULL, &e) == OK,
-          "%s", e.msg);
+    CHECK(
+        collect(&s, &c, &text, 1,
+                (struct key_sampling){.tokens = N, .window = 50, .seed = 5, .parts = SAMPLE_PLAIN},
+                &a, &run, &e) == OK,
+        "%s", e.msg);
     CHECK(run == N && s.n == SAMPLE_KEYS, "%zu run, %zu kept", run, s.n);
     for (size_t i = 0; i < N && at < s.n; i++)
         if (!different(s.keys + at * D, all + i * D, D)) at++, kept_early += i < N / 2;
     CHECK(at == s.n, "only %zu of %zu keys are the text's, in order", at, s.n);
     CHECK(kept_early > s.n * 48 / 100 && kept_early < s.n * 52 / 100,
           "%zu of %zu from the first half", kept_early, s.n);
-    CHECK(key_sample_collect(&again, &c.weights, kernels_at(0), &text, 1, N, 50, 6, SAMPLE_PLAIN,
-                             &a, &run, NULL, NULL, &e) == OK,
-          "%s", e.msg);
+    CHECK(
+        collect(&again, &c, &text, 1,
+                (struct key_sampling){.tokens = N, .window = 50, .seed = 6, .parts = SAMPLE_PLAIN},
+                &a, &run, &e) == OK,
+        "%s", e.msg);
     CHECK(memcmp(s.keys, again.keys, s.n * D * 2) != 0, "another seed keeps the same keys");
     checkpoint_close(&c);
     arena_free(&a);
@@ -255,8 +278,10 @@ static void refuses_keys_beyond_f16(void) {
     for (size_t i = 0; i < 24; i++) bias[i] = i == 11 ? 70000.0f : 0;
     c.weights.layers[1].qkv_b = bias;
     struct sampled_text text = {random_ids(&a, 60, 2), 60};
-    CHECK(key_sample_collect(&s, &c.weights, kernels_at(0), &text, 1, 60, WINDOW, 5, SAMPLE_PLAIN,
-                             &a, &run, NULL, NULL, &e) == ERR_FAILED &&
+    CHECK(collect(&s, &c, &text, 1,
+                  (struct key_sampling){
+                      .tokens = 60, .window = WINDOW, .seed = 5, .parts = SAMPLE_PLAIN},
+                  &a, &run, &e) == ERR_FAILED &&
               strstr(e.msg, "layer 1 of the model makes keys that f16 cannot hold"),
           "%s", e.msg);
     checkpoint_close(&c);

@@ -617,13 +617,14 @@ static void damage_equals_its_definition(void) {
     struct book b = {.n_layer = TINY_L, .n_head = TINY_H, .head_dim = TINY_D};
     struct damage_window windows[] = {{random_ids(LONG, TINY_V), LONG},
                                       {random_ids(31, TINY_V), 31}};
+    struct damage_setup on = {tiny_model(), best_kernels(), windows, 2};
     double damage[4][TINY_L * TINY_H];
     b.books = arena_zalloc(&b.arena, 1, sizeof *b.books);
     random_learned(&b, 2, 16, 5);
     for (int t = 0; t < 4; t++) { /* keys and values, on one thread and three */
         threads_set(t / 2 ? 3 : 1);
-        CHECK(damage_measure(damage[t], tiny_model(), best_kernels(), b.books[0].heads, t % 2,
-                             windows, 2, NULL, NULL, &e) == OK,
+        CHECK(damage_measure(damage[t], &on, b.books[0].heads, t % 2, (struct progress){0}, &e) ==
+                  OK,
               "%s", e.msg);
     }
     CHECK(memcmp(damage[0], damage[2], 2 * sizeof damage[0]) == 0,
@@ -648,6 +649,7 @@ static void damage_equals_its_definition(void) {
 static void damage_of_a_spec(void) {
     struct damage_window windows[] = {{random_ids(LONG, TINY_V), LONG},
                                       {random_ids(31, TINY_V), 31}};
+    struct damage_setup on = {tiny_model(), best_kernels(), windows, 2};
     static float exact[LONG * TINY_V], other[LONG * TINY_V];
     struct gpt2_row rows[LONG];
     struct spec_damage d;
@@ -676,18 +678,14 @@ static void damage_of_a_spec(void) {
     double error =
         sqrt(2 * (pow(of_window[0] - mean * size[0], 2) + pow(of_window[1] - mean * size[1], 2))) /
         (double)n;
-    CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "int4/int4", NULL, windows, 2, &e) == OK,
-          "%s", e.msg);
+    CHECK(damage_of_spec(&d, &on, "int4/int4", NULL, &e) == OK, "%s", e.msg);
     CHECK(fabs(d.kl - kl / (double)n) <= 1e-4 * d.kl && fabs(d.kl_error - error) <= 1e-3 * error,
           "KL %g +- %g, expected %g +- %g", d.kl, d.kl_error, kl / (double)n, error);
     CHECK(fabs(d.ratio - exp(log_ratio / (double)n)) <= 1e-5, "ratio %g, expected %g", d.ratio,
           exp(log_ratio / (double)n));
-    CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "fp32", NULL, windows, 2, &e) == OK &&
-              d.kl == 0 && d.ratio == 1,
+    CHECK(damage_of_spec(&d, &on, "fp32", NULL, &e) == OK && d.kl == 0 && d.ratio == 1,
           "the exact model costs itself nothing");
-    CHECK(damage_of_spec(&d, tiny_model(), best_kernels(), "nonsense", NULL, windows, 2, &e) ==
-              ERR_USAGE,
-          "%s", e.msg);
+    CHECK(damage_of_spec(&d, &on, "nonsense", NULL, &e) == ERR_USAGE, "%s", e.msg);
 }
 
 /* The spread of the means of `windows` equal parts of x[n], over the root of their number. */

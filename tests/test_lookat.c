@@ -236,7 +236,10 @@ static void enough_centroids_are_exact(void) {
     struct learn_error errors[6];
     struct err e;
     book.books = all, book.n = 3;
-    CHECK(book_learn(&book, &sample, LEARN_ALL, 1, kernels_at(0), errors, NULL, NULL, &e) == OK,
+    CHECK(book_learn(&book,
+                     &(struct learning){
+                         .sample = &sample, .parts = LEARN_ALL, .seed = 1, .kn = kernels_at(0)},
+                     errors, &e) == OK,
           "%s", e.msg);
     for (size_t i = 0; i < 6; i++)
         CHECK(errors[i].squared == 0 && errors[i].variance > 100, "setting %zu: error %g", i,
@@ -497,8 +500,10 @@ static void learning_ignores_threads(void) {
         book[t].books = arena_alloc(&book[t].arena, 4, sizeof all[0]);
         memcpy(book[t].books, all, sizeof all);
         threads_set(t + 1);
-        CHECK(book_learn(&book[t], &sample, LEARN_ALL, 9, kernels_at(0), errors, NULL, NULL, &e) ==
-                  OK,
+        CHECK(book_learn(&book[t],
+                         &(struct learning){
+                             .sample = &sample, .parts = LEARN_ALL, .seed = 9, .kn = kernels_at(0)},
+                         errors, &e) == OK,
               "%s", e.msg);
         for (size_t b = 0; b < 2; b++) {
             CHECK(memcmp(book[t].books[b].centroids, book[0].books[b].centroids,

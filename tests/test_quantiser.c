@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "attention/inverse.h"
-#include "calibration/learn.h"
+#include "calibration/allot.h"
 #include "calibration/linalg.h"
 #include "calibration/quantiser_learn.h"
 #include "base/rng.h"
@@ -159,7 +159,7 @@ static void codes_go_where_they_save_most(void) {
             for (size_t m = 0; m < MOST; m++)
                 cost[h * MOST + m] = 5 * pow(fall, (double)m); /* convex: the least sum is found */
         }
-        book_allot(codes, damage, cost, HEADS, mean, MOST);
+        allot_bytes(codes, damage, cost, HEADS, mean, MOST);
         for (size_t h = 0; h < HEADS; sum += codes[h++]) {
             CHECK(codes[h] >= 1 && codes[h] <= MOST, "seed %d: %zu codes", (int)seed, codes[h]);
             have += damage[h] * cost[h * MOST + codes[h] - 1] / cost[h * MOST + mean - 1];
@@ -169,7 +169,7 @@ static void codes_go_where_they_save_most(void) {
               "seed %d: %zu codes, damage %g, expected %g", (int)seed, sum, have, want);
     }
     size_t codes[2];
-    book_allot(codes, (const double[]){0, 0}, (const double[]){0, 0, 0, 0, 0, 0}, 2, 3, 3);
+    allot_bytes(codes, (const double[]){0, 0}, (const double[]){0, 0, 0, 0, 0, 0}, 2, 3, 3);
     CHECK(codes[0] == 3 && codes[1] == 3, "without damage: %zu and %zu codes", codes[0], codes[1]);
 }
 
@@ -205,7 +205,9 @@ static struct quantiser learn_parts(const struct data *y, unsigned parts, size_t
                                     struct learned_quantiser *out) {
     struct learn_rows rows = {y->x, y->weight, y->metric, ROWS, D};
     struct err e;
-    int rc = quantiser_learn(out, &rows, parts, codes, depth, K, 1, 2, k, a, &e);
+    struct quantiser_plan plan = {
+        .parts = parts, .codes = codes, .depth = depth, .K = K, .seed = 1, .stream = 2, .kn = k};
+    int rc = quantiser_learn(out, &rows, &plan, a, &e);
     struct quantiser z = {.dim = D,
                           .k = K,
                           .n = codes,

@@ -8,8 +8,8 @@
  * is the published method, option `plain`. Option `learned`: a learned quantiser (quantiser.h) for
  * each head: subvectors of uneven widths of A (key - mean), tables from B q. Option bytes=N instead
  * of m: learned, each head with a number of codes of its own, N on average over the heads of all
- * layers (book.h, book_allot). m with none of the three: bytes=M where the book has that, else
- * learned, else plain.
+ * layers (book.h, calibration/allot.h). m with none of the three: bytes=M where the book has that,
+ * else learned, else plain.
  *
  * Option table=B, bits of a table entry. 32: float32. 16 and 8: a query's tables are rounded to
  * whole numbers q of B bits, table[j][c] = low_j + step q[j][c] with step = max_j (max_c

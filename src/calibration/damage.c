@@ -12,7 +12,7 @@ enum { BYTES = 128 << 20 };
 
 struct measuring {
     struct gpt2_session s;
-    const struct kernels *k;
+    const struct kernels *kn;
     const struct quantiser *heads;
     size_t n_heads;            /* L H */
     struct forced_batch batch; /* the whole window */
@@ -49,9 +49,9 @@ static void quantise_rows(void *ctx, size_t begin, size_t end, int thread) {
     uint8_t *codes = m->codes + begin * LOOKUP_MAX_M;
     float *decoded = m->decoded + begin * z->dim;
     (void)thread;
-    quantiser_encode(m->k, z, codes, LOOKUP_MAX_M, 1, r->x + begin * r->stride, r->stride,
+    quantiser_encode(m->kn, z, codes, LOOKUP_MAX_M, 1, r->x + begin * r->stride, r->stride,
                      end - begin);
-    quantiser_decode(m->k, z, decoded, codes, LOOKUP_MAX_M, 1, end - begin);
+    quantiser_decode(m->kn, z, decoded, codes, LOOKUP_MAX_M, 1, end - begin);
     for (size_t i = begin; i < end; i++, decoded += z->dim)
         memcpy(r->x + i * r->stride, decoded, z->dim * sizeof *decoded);
 }
@@ -80,7 +80,7 @@ static int open_all(struct measuring *m, const struct gpt2_weights *w, struct er
               predictions_alloc(&m->base, scored, a) && predictions_alloc(&m->other, scored, a);
     int rc = ok ? forced_open(&m->forced, scored, c->n_vocab, a, e)
                 : err_set(e, ERR_FAILED, "out of memory for windows of %zu tokens", m->most);
-    return rc ? rc : gpt2_session_open(&m->s, w, m->k, "fp32", NULL, 1, m->most, m->most, e);
+    return rc ? rc : gpt2_session_open(&m->s, w, m->kn, "fp32", NULL, 1, m->most, m->most, e);
 }
 
 /* The exact pass. */
@@ -117,27 +117,26 @@ static int measure_head(struct measuring *m, size_t index, double *sum, struct e
     return rc;
 }
 
-static size_t longest(const struct damage_window *windows, size_t n) {
+static size_t longest(const struct damage_setup *on) {
     size_t most = 0;
-    for (size_t i = 0; i < n; i++) most = windows[i].n > most ? windows[i].n : most;
+    for (size_t i = 0; i < on->n_windows; i++)
+        most = on->windows[i].n > most ? on->windows[i].n : most;
     return most;
 }
 
-int damage_measure(double *damage, const struct gpt2_weights *w, const struct kernels *k,
-                   const struct quantiser *heads, bool values, const struct damage_window *windows,
-                   size_t n_windows, void (*progress)(void *ctx, uint64_t done, uint64_t total),
-                   void *ctx, struct err *e) {
-    struct measuring m = {.k = k, .heads = heads, .values = values};
+int damage_measure(double *damage, const struct damage_setup *on, const struct quantiser *heads,
+                   bool values, struct progress progress, struct err *e) {
+    struct measuring m = {.kn = on->kn, .heads = heads, .values = values};
     size_t scored = 0;
-    m.most = longest(windows, n_windows);
-    int rc = open_all(&m, w, e);
+    m.most = longest(on);
+    int rc = open_all(&m, on->weights, e);
     bool opened = !rc;
     for (size_t h = 0; h < m.n_heads; h++) damage[h] = 0;
-    for (size_t i = 0; i < n_windows && !rc; i++) {
-        rc = begin_window(&m, &windows[i], e);
+    for (size_t i = 0; i < on->n_windows && !rc; i++) {
+        rc = begin_window(&m, &on->windows[i], e);
         for (size_t h = 0; h < m.n_heads && !rc; h++) {
             rc = measure_head(&m, h, &damage[h], e);
-            if (!rc && progress) progress(ctx, i * m.n_heads + h + 1, n_windows * m.n_heads);
+            if (!rc) progress_tell(progress, i * m.n_heads + h + 1, on->n_windows * m.n_heads);
         }
         scored += m.batch.scored;
     }
@@ -147,22 +146,21 @@ int damage_measure(double *damage, const struct gpt2_weights *w, const struct ke
     return rc;
 }
 
-int damage_of_spec(struct spec_damage *damage, const struct gpt2_weights *w,
-                   const struct kernels *k, const char *spec, const struct book *book,
-                   const struct damage_window *windows, size_t n_windows, struct err *e) {
-    struct measuring m = {.k = k, .most = longest(windows, n_windows)};
+int damage_of_spec(struct spec_damage *damage, const struct damage_setup *on, const char *spec,
+                   const struct book *book, struct err *e) {
+    struct measuring m = {.kn = on->kn, .most = longest(on)};
     struct gpt2_session s;
     struct estimate kl = {0}, log_ratio = {0};
-    int rc = open_all(&m, w, e);
+    int rc = open_all(&m, on->weights, e);
     if (rc) {
         arena_free(&m.arena);
         return rc;
     }
-    rc = gpt2_session_open(&s, w, k, spec, book, 1, m.most, m.most, e);
+    rc = gpt2_session_open(&s, on->weights, on->kn, spec, book, 1, m.most, m.most, e);
     bool opened = !rc;
-    for (size_t i = 0; i < n_windows && !rc; i++) {
+    for (size_t i = 0; i < on->n_windows && !rc; i++) {
         rc = interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written")
-                                 : begin_window(&m, &windows[i], e);
+                                 : begin_window(&m, &on->windows[i], e);
         gpt2_rewind(&s, 0, 0);
         if (!rc) rc = gpt2_forward(&s, m.batch.rows, m.batch.n, m.forced.other, e);
         if (!rc) forced_other(&m.forced, &m.batch, &m.base, &m.other);

@@ -15,17 +15,17 @@ enum { BATCH = 256, QUERIES = 16, SINK = 1, WINDOW = 32 };
 
 struct collector {
     struct key_sample *sample;
-    const struct kernels *k;
+    const struct kernels *kn;
     uint32_t *slot;   /* [window] where each position's keys go, or NOT_KEPT */
     size_t bad_layer; /* of a key that f16 cannot hold; SIZE_MAX: none */
     size_t window, n; /* positions: most, and of this window */
     float *q, *rows;  /* [L][H][window][D] of this window, where importance is wanted; or NULL */
-    struct bench *benches; /* [threads] */
-    uint64_t queries;      /* of each head, summed so far */
+    struct workspace *spaces; /* [threads] */
+    uint64_t queries;         /* of each head, summed so far */
 };
 
 /* What one thread works in. */
-struct bench {
+struct workspace {
     float *probs;       /* [QUERIES][window] */
     float *moments;     /* [D][D] */
     double *importance; /* [window] of keys, then of values */
@@ -38,7 +38,7 @@ static bool finite_f16(const uint16_t *x, size_t n) {
 }
 
 static void keep_row(struct collector *c, size_t layer, uint16_t *to, const float *row) {
-    c->k->to_f16(to, row, c->sample->head_dim);
+    c->kn->to_f16(to, row, c->sample->head_dim);
     if (!finite_f16(to, c->sample->head_dim) && c->bad_layer == SIZE_MAX) c->bad_layer = layer;
 }
 
@@ -77,7 +77,7 @@ static void add_importance(double *importance, double *of_values, const float *p
 static void weigh_head(void *ctx, size_t head, int thread) {
     struct collector *c = ctx;
     const struct key_sample *s = c->sample;
-    const struct bench *w = &c->benches[thread];
+    const struct workspace *w = &c->spaces[thread];
     size_t D = s->head_dim;
     const float *q = c->q + head * c->window * D, *k = c->rows + head * c->window * D;
     float scale = 1 / sqrtf((float)D);
@@ -85,32 +85,32 @@ static void weigh_head(void *ctx, size_t head, int thread) {
     memset(w->importance, 0, 2 * c->window * sizeof *w->importance);
     for (size_t begin = 0, end; begin < c->n; begin = end) {
         end = begin + QUERIES < c->n ? begin + QUERIES : c->n;
-        c->k->matmul(&(struct matmul){.type = DTYPE_F32,
-                                      .w = k,
-                                      .stride = D * sizeof *k,
-                                      .rows = end,
-                                      .cols = D,
-                                      .x = q + begin * D,
-                                      .ldx = D,
-                                      .n = end - begin,
-                                      .y = w->probs,
-                                      .ldy = c->window});
+        c->kn->matmul(&(struct matmul){.type = DTYPE_F32,
+                                       .w = k,
+                                       .stride = D * sizeof *k,
+                                       .rows = end,
+                                       .cols = D,
+                                       .x = q + begin * D,
+                                       .ldx = D,
+                                       .n = end - begin,
+                                       .y = w->probs,
+                                       .ldy = c->window});
         for (size_t i = begin; i < end; i++) {
             float *p = w->probs + (i - begin) * c->window;
             for (size_t t = 0; t <= i; t++) p[t] *= scale;
-            c->k->softmax(p, i + 1);
+            c->kn->softmax(p, i + 1);
             add_importance(w->importance, of_values, p, i);
         }
-        c->k->strided_product(&(struct strided_product){.rows = D,
-                                                        .depth = end - begin,
-                                                        .cols = D,
-                                                        .y = w->moments,
-                                                        .ldy = D,
-                                                        .a = q + begin * D,
-                                                        .a_row = 1,
-                                                        .a_step = D,
-                                                        .b = q + begin * D,
-                                                        .ldb = D});
+        c->kn->strided_product(&(struct strided_product){.rows = D,
+                                                         .depth = end - begin,
+                                                         .cols = D,
+                                                         .y = w->moments,
+                                                         .ldy = D,
+                                                         .a = q + begin * D,
+                                                         .a_row = 1,
+                                                         .a_step = D,
+                                                         .b = q + begin * D,
+                                                         .ldb = D});
         for (size_t i = 0; i < D * D; i++) s->queries[head * D * D + i] += (double)w->moments[i];
     }
     for (size_t i = 0; i < c->n; i++)
@@ -143,8 +143,7 @@ struct run {
     struct gpt2_session s;
     struct rng rng;
     size_t done, total, kept; /* tokens; keys of each head */
-    void (*progress)(void *ctx, uint64_t done, uint64_t total);
-    void *ctx;
+    struct progress progress;
 };
 
 /* One window; each token is kept with the probability that fills the sample in the end (Knuth,
@@ -164,7 +163,7 @@ static int run_window(struct run *r, const int32_t *ids, size_t n, struct err *e
     if (!rc && r->c.q) threads_tasks(r->c.sample->n_layer * r->c.sample->n_head, weigh_head, &r->c);
     r->c.queries += n;
     r->done += n;
-    if (!rc && r->progress) r->progress(r->ctx, r->done, r->total);
+    if (!rc) progress_tell(r->progress, r->done, r->total);
     return rc;
 }
 
@@ -190,27 +189,27 @@ static bool want_importance(struct collector *c, struct key_sample *s, size_t wi
     s->queries = arena_zalloc(a, heads * D * D, sizeof *s->queries);
     c->q = arena_alloc(scratch, heads * window * D, sizeof *c->q);
     c->rows = arena_alloc(scratch, heads * window * D, sizeof *c->rows);
-    c->benches = arena_alloc(scratch, threads, sizeof *c->benches);
-    bool ok = s->weights && s->queries && c->q && c->rows && c->benches;
+    c->spaces = arena_alloc(scratch, threads, sizeof *c->spaces);
+    bool ok = s->weights && s->queries && c->q && c->rows && c->spaces;
     for (size_t t = 0; t < threads && ok; t++) {
-        c->benches[t] = (struct bench){arena_alloc(scratch, QUERIES * window, sizeof(float)),
-                                       arena_alloc(scratch, D * D, sizeof(float)),
-                                       arena_alloc(scratch, 2 * window, sizeof(double))};
-        ok = c->benches[t].probs && c->benches[t].moments && c->benches[t].importance;
+        c->spaces[t] = (struct workspace){arena_alloc(scratch, QUERIES * window, sizeof(float)),
+                                          arena_alloc(scratch, D * D, sizeof(float)),
+                                          arena_alloc(scratch, 2 * window, sizeof(double))};
+        ok = c->spaces[t].probs && c->spaces[t].moments && c->spaces[t].importance;
     }
     return ok;
 }
 
 /* outputs[H][D][D] of a layer: W^T W, W the columns of the output projection that a head's output
  * meets. */
-static bool output_moments(const struct gpt2_weights *w, const struct kernels *k, size_t layer,
+static bool output_moments(const struct gpt2_weights *w, const struct kernels *kn, size_t layer,
                            double *outputs) {
     const struct matrix *proj = &w->layers[layer].proj;
     size_t C = proj->cols, D = C / w->config.n_head;
     struct arena scratch = {0};
     float *row = arena_alloc(&scratch, C, sizeof *row);
     for (size_t r = 0; row && r < proj->rows; r++) {
-        matrix_row(k, proj, r, row);
+        matrix_row(kn, proj, r, row);
         for (size_t h = 0; h < w->config.n_head; h++)
             for (size_t i = 0; i < D; i++)
                 for (size_t j = 0; j < D; j++)
@@ -221,52 +220,49 @@ static bool output_moments(const struct gpt2_weights *w, const struct kernels *k
 }
 
 /* Memory for values, from `a`. */
-static bool want_values(struct key_sample *s, const struct gpt2_weights *w, const struct kernels *k,
-                        struct arena *a) {
+static bool want_values(struct key_sample *s, const struct gpt2_weights *w,
+                        const struct kernels *kn, struct arena *a) {
     size_t heads = s->n_layer * s->n_head, D = s->head_dim;
     s->values = arena_alloc(a, heads * s->n * D, sizeof *s->values);
     s->value_weights = arena_zalloc(a, heads * s->n, sizeof *s->value_weights);
     s->outputs = arena_zalloc(a, heads * D * D, sizeof *s->outputs);
     bool ok = s->values && s->value_weights && s->outputs;
     for (size_t l = 0; l < s->n_layer && ok; l++)
-        ok = output_moments(w, k, l, s->outputs + l * s->n_head * D * D);
+        ok = output_moments(w, kn, l, s->outputs + l * s->n_head * D * D);
     return ok;
 }
 
-int key_sample_collect(struct key_sample *s, const struct gpt2_weights *w, const struct kernels *k,
-                       const struct sampled_text *texts, size_t n_texts, size_t tokens,
-                       size_t window, uint64_t seed, enum sample_parts parts, struct arena *a,
-                       size_t *run, void (*progress)(void *ctx, uint64_t done, uint64_t total),
-                       void *ctx, struct err *e) {
+int key_sample_collect(struct key_sample *s, const struct key_sampling *p, struct arena *arena,
+                       size_t *run, struct err *e) {
+    const struct gpt2_weights *w = p->weights;
     const struct gpt2_config *c = &w->config;
-    struct run r = {
-        .c = {.sample = s, .k = k, .bad_layer = SIZE_MAX}, .progress = progress, .ctx = ctx};
+    size_t window = p->window, batch = window < BATCH ? window : BATCH;
+    struct run r = {.c = {.sample = s, .kn = p->kn, .bad_layer = SIZE_MAX},
+                    .progress = p->progress};
     struct arena scratch = {0};
-    bool importance = parts != SAMPLE_PLAIN;
-    size_t *take = arena_alloc(&scratch, n_texts, sizeof *take),
+    bool importance = p->parts != SAMPLE_PLAIN;
+    size_t *take = arena_alloc(&scratch, p->n_texts, sizeof *take),
            per_key = c->n_layer * c->n_embd * sizeof(uint16_t);
     r.c.slot = arena_alloc(&scratch, window, sizeof *r.c.slot);
     *s = (struct key_sample){
         .n_layer = c->n_layer, .n_head = c->n_head, .head_dim = c->n_embd / c->n_head};
-    if (take) r.total = *run = share_out(texts, n_texts, tokens, take);
+    if (take) r.total = *run = share_out(p->texts, p->n_texts, p->tokens, take);
     s->n = SAMPLE_BYTES / per_key < SAMPLE_KEYS ? SAMPLE_BYTES / per_key : SAMPLE_KEYS;
     if (s->n > r.total) s->n = r.total;
     if (s->n == 0) s->n = 1;
-    s->keys = arena_alloc(a, s->n, per_key);
+    s->keys = arena_alloc(arena, s->n, per_key);
     bool enough = take && r.c.slot && s->keys &&
-                  (!importance || want_importance(&r.c, s, window, a, &scratch)) &&
-                  (parts != SAMPLE_VALUES || want_values(s, w, k, a));
+                  (!importance || want_importance(&r.c, s, window, arena, &scratch)) &&
+                  (p->parts != SAMPLE_VALUES || want_values(s, w, p->kn, arena));
     int rc = enough ? OK : err_set(e, ERR_FAILED, "out of memory for %zu keys of each head", s->n);
     if (!rc && !r.total) rc = err_set(e, ERR_USAGE, "the texts have no tokens");
-    if (!rc)
-        rc = gpt2_session_open(&r.s, w, k, "fp32", NULL, 1, window, window < BATCH ? window : BATCH,
-                               e);
+    if (!rc) rc = gpt2_session_open(&r.s, w, p->kn, "fp32", NULL, 1, window, batch, e);
     if (!rc) {
         const struct gpt2_observer observer = {&r.c, observe};
         r.s.observer = &observer;
-        rng_seed(&r.rng, seed, UINT64_MAX); /* a stream that no k-means uses */
-        for (size_t i = 0; i < n_texts && !rc; i++)
-            rc = run_text(&r, &texts[i], take[i], window, e);
+        rng_seed(&r.rng, p->seed, UINT64_MAX); /* a stream that no k-means uses */
+        for (size_t i = 0; i < p->n_texts && !rc; i++)
+            rc = run_text(&r, &p->texts[i], take[i], window, e);
         gpt2_session_close(&r.s);
     }
     for (size_t i = 0; !rc && importance && i < s->n_layer * s->n_head * s->head_dim * s->head_dim;

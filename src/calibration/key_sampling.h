@@ -17,19 +17,29 @@ enum { SAMPLE_KEYS = 16384, SAMPLE_BYTES = 256 << 20 };
  * codebooks of them need. */
 enum sample_parts { SAMPLE_PLAIN, SAMPLE_KEYS_LEARNED, SAMPLE_VALUES };
 
-/* Runs about `tokens` tokens (all, where the texts have fewer), taken evenly from the texts in
- * windows of `window` tokens spread over each, with exact attention, and keeps the keys of a random
- * choice of them: of every token, where they are few enough. *run is the number of tokens run. The
- * choice depends on the texts' lengths and the seed alone. With SAMPLE_KEYS_LEARNED also what
- * learned codebooks need: the weights of the keys kept and the second moments of all queries, for
- * which every query's probabilities over its window are worked out; with SAMPLE_VALUES values,
- * their weights and the moments of the output projections as well. Memory for the result comes from
- * the arena. `progress` gets tokens done and in all. ERR_FAILED for keys that f16 cannot hold,
- * ERR_INTERRUPTED after Ctrl-C. */
-int key_sample_collect(struct key_sample *s, const struct gpt2_weights *w, const struct kernels *k,
-                       const struct sampled_text *texts, size_t n_texts, size_t tokens,
-                       size_t window, uint64_t seed, enum sample_parts parts, struct arena *a,
-                       size_t *run, void (*progress)(void *ctx, uint64_t done, uint64_t total),
-                       void *ctx, struct err *e);
+/* What to sample, and how. */
+struct key_sampling {
+    const struct gpt2_weights *weights;
+    const struct kernels *kn;
+    const struct sampled_text *texts; /* [n_texts] */
+    size_t n_texts;
+    size_t tokens; /* to run over all texts; all of them, where the texts have fewer */
+    size_t window; /* tokens that are run together, each seeing those before it; at most the model's
+                      context */
+    uint64_t seed; /* of the choice of rows */
+    enum sample_parts parts;
+    struct progress progress; /* hears in tokens */
+};
+
+/* Runs about p->tokens tokens with exact attention and keeps the keys of a random choice of them,
+ * or of all where they are few enough. The tokens are taken evenly from the texts, in windows
+ * spread over each. *run is the number of tokens run. The choice depends on the texts' lengths and
+ * the seed alone. SAMPLE_KEYS_LEARNED adds the weights of the keys kept and the second moments of
+ * all queries, for which every query's probabilities over its window are worked out. SAMPLE_VALUES
+ * adds values, their weights and the moments of the output projections. Memory for the sample comes
+ * from `arena`. ERR_USAGE for texts without tokens, ERR_FAILED without memory or for keys that f16
+ * cannot hold, ERR_INTERRUPTED after Ctrl-C. */
+int key_sample_collect(struct key_sample *s, const struct key_sampling *p, struct arena *arena,
+                       size_t *run, struct err *e);
 
 #endif

@@ -9,7 +9,7 @@
 #include "base/threads.h"
 
 /* What one thread works in. */
-struct bench {
+struct workspace {
     float *points;        /* [n][d] one subspace's share of the keys, or [n][D] */
     float *centroids;     /* [d][k] */
     void *work;           /* of kmeans */
@@ -20,13 +20,12 @@ struct bench {
 };
 
 struct job {
-    const struct key_sample *sample;
-    struct codebook *books; /* [n_books] */
+    const struct learning *how;
+    const struct key_sample *sample; /* how's */
+    struct codebook *books;          /* [n_books] */
     size_t n_books;
-    unsigned parts; /* of enum learn_parts */
-    uint64_t seed;
-    const struct kernels *k;
-    struct bench *benches; /* [threads] */
+    const struct kernels *kn; /* how's */
+    struct workspace *spaces; /* [threads] */
     size_t threads;
     double *squared;                   /* [tasks] */
     struct learned_quantiser *learned; /* [n_books][L H] */
@@ -34,8 +33,6 @@ struct job {
     uint16_t **centroids;              /* [n_books] */
     atomic_uint_fast64_t done;         /* dimensions times centroids */
     uint64_t total;
-    void (*progress)(void *ctx, uint64_t done, uint64_t total);
-    void *ctx;
 };
 
 /* Codes of a head of a learned book. */
@@ -61,16 +58,16 @@ static void gather(const struct job *j, const uint16_t *rows, size_t head, size_
                    float *points) {
     const struct key_sample *s = j->sample;
     for (size_t i = 0; i < s->n; i++)
-        j->k->to_f32(DTYPE_F16, points + i * d, rows + (head * s->n + i) * s->head_dim + first, d);
+        j->kn->to_f32(DTYPE_F16, points + i * d, rows + (head * s->n + i) * s->head_dim + first, d);
 }
 
 /* The sum of squared distances to the points' centroids as f16 holds them: what attention will
  * see. */
-static double squared_error(const struct job *j, const struct bench *w, size_t n, size_t d,
+static double squared_error(const struct job *j, const struct workspace *w, size_t n, size_t d,
                             size_t k, const uint16_t *bits) {
     for (size_t i = 0; i < d * k; i++) w->centroids[i] = f16_to_f32(bits[i]);
     struct kmeans_points p = {.x = w->points, .stride = d, .n = n, .d = d};
-    return kmeans_inertia(j->k, &p, k, w->centroids, w->work);
+    return kmeans_inertia(j->kn, &p, k, w->centroids, w->work);
 }
 
 float key_share(double importance, double mean) {
@@ -98,7 +95,7 @@ static void floor_metric(const double *moments, size_t D, double *metric) {
 
 static void step(struct job *j, int thread, uint64_t work) {
     uint64_t done = atomic_fetch_add(&j->done, work) + work;
-    if (thread == 0 && j->progress) j->progress(j->ctx, done, j->total);
+    if (thread == 0) progress_tell(j->how->progress, done, j->total);
 }
 
 /* 16 centroids are few for a range of several dimensions: two stages share each. */
@@ -107,35 +104,41 @@ static size_t depth_of(const struct codebook *y) {
 }
 
 /* What a head's quantiser is learned from. */
-static struct learn_rows rows_of(const struct job *j, bool values, size_t head, struct bench *w) {
+static struct learn_rows rows_of(const struct job *j, bool values, size_t head,
+                                 struct workspace *w) {
     const struct key_sample *s = j->sample;
     size_t D = s->head_dim;
     gather(j, values ? s->values : s->keys, head, 0, D, w->points);
     share_weights(s, values ? s->value_weights : s->weights, head, w->weight);
     floor_metric((values ? s->outputs : s->queries) + head * D * D, D, w->metric);
-    for (size_t i = 0; i < s->n && !(j->parts & LEARN_WEIGHTS); i++) w->weight[i] = 1;
-    for (size_t i = 0; i < D * D && !(j->parts & LEARN_METRIC); i++)
+    for (size_t i = 0; i < s->n && !(j->how->parts & LEARN_WEIGHTS); i++) w->weight[i] = 1;
+    for (size_t i = 0; i < D * D && !(j->how->parts & LEARN_METRIC); i++)
         w->metric[i] = i % (D + 1) == 0;
     return (struct learn_rows){
         .x = w->points, .weight = w->weight, .metric = w->metric, .n = s->n, .dim = D};
 }
 
 static int learn_head(struct job *j, size_t b, size_t head, int thread) {
-    struct bench *w = &j->benches[thread];
+    struct workspace *w = &j->spaces[thread];
     const struct codebook *y = &j->books[b];
     size_t heads = j->sample->n_layer * j->sample->n_head;
     struct learn_rows rows = rows_of(j, y->values, head, w);
-    return quantiser_learn(&j->learned[b * heads + head], &rows, j->parts, codes_of(y, head),
-                           depth_of(y), y->k, j->seed, head * 64 + y->m, j->k, &w->learned,
-                           &w->err);
+    struct quantiser_plan plan = {.parts = j->how->parts,
+                                  .codes = codes_of(y, head),
+                                  .depth = depth_of(y),
+                                  .K = y->k,
+                                  .seed = j->how->seed,
+                                  .stream = head * 64 + y->m,
+                                  .kn = j->kn};
+    return quantiser_learn(&j->learned[b * heads + head], &rows, &plan, &w->learned, &w->err);
 }
 
 static void learn_plain(struct job *j, size_t number, size_t b, size_t task, int thread) {
     size_t m = j->books[b].m, k = j->books[b].k, D = j->sample->head_dim, d = D / m;
-    const struct bench *w = &j->benches[thread];
+    const struct workspace *w = &j->spaces[thread];
     gather(j, j->sample->keys, task / m, task % m * d, d, w->points);
     struct kmeans_points p = {.x = w->points, .stride = d, .n = j->sample->n, .d = d};
-    kmeans(j->k, &p, k, j->seed, task * 64 + m, w->centroids, w->work);
+    kmeans(j->kn, &p, k, j->how->seed, task * 64 + m, w->centroids, w->work);
     uint16_t *bits = j->centroids[b] + task * d * k;
     for (size_t i = 0; i < d * k; i++) bits[i] = f32_to_f16(w->centroids[i]);
     j->squared[number] = squared_error(j, w, p.n, d, k, bits);
@@ -144,7 +147,7 @@ static void learn_plain(struct job *j, size_t number, size_t b, size_t task, int
 
 static void learn_task(void *ctx, size_t number, int thread) {
     struct job *j = ctx;
-    if (interrupt_pending() || j->benches[thread].err.code) return;
+    if (interrupt_pending() || j->spaces[thread].err.code) return;
     size_t task = number, b = book_of(j, &task);
     if (!j->books[b].learned) {
         learn_plain(j, number, b, task, thread);
@@ -184,20 +187,21 @@ static bool allocate(struct job *j, struct book *book, struct arena *a, size_t t
         if (d * k > centroids) centroids = d * k;
         if (need > work) work = need;
     }
-    j->benches = arena_zalloc(a, threads, sizeof *j->benches);
+    j->spaces = arena_zalloc(a, threads, sizeof *j->spaces);
     j->threads = threads;
     j->squared = arena_zalloc(a, tasks, sizeof *j->squared);
     j->variance = arena_zalloc(a, heads, sizeof *j->variance);
     j->centroids = arena_zalloc(a, j->n_books, sizeof *j->centroids);
     j->learned = arena_zalloc(a, j->n_books * heads, sizeof *j->learned);
-    bool ok = j->benches && j->squared && j->variance && j->centroids && j->learned;
+    bool ok = j->spaces && j->squared && j->variance && j->centroids && j->learned;
     for (size_t t = 0; ok && t < threads; t++) {
-        struct bench *w = &j->benches[t];
-        *w = (struct bench){.points = arena_alloc(a, points, sizeof(float)),
-                            .centroids = arena_alloc(a, centroids, sizeof(float)),
-                            .work = arena_alloc(a, work, 1),
-                            .weight = arena_alloc(a, s->n, sizeof(float)),
-                            .metric = arena_alloc(a, s->head_dim * s->head_dim, sizeof(double))};
+        struct workspace *w = &j->spaces[t];
+        *w =
+            (struct workspace){.points = arena_alloc(a, points, sizeof(float)),
+                               .centroids = arena_alloc(a, centroids, sizeof(float)),
+                               .work = arena_alloc(a, work, 1),
+                               .weight = arena_alloc(a, s->n, sizeof(float)),
+                               .metric = arena_alloc(a, s->head_dim * s->head_dim, sizeof(double))};
         ok = w->points && w->centroids && w->work && w->weight && w->metric;
     }
     for (size_t b = 0; ok && b < j->n_books; b++) {
@@ -253,8 +257,8 @@ static bool keep_quantiser(struct quantiser *z, const struct learned_quantiser *
 static int keep_learned(const struct job *j, struct book *book, struct err *e) {
     size_t heads = j->sample->n_layer * j->sample->n_head;
     for (size_t t = 0; t < j->threads; t++)
-        if (j->benches[t].err.code) {
-            *e = j->benches[t].err;
+        if (j->spaces[t].err.code) {
+            *e = j->spaces[t].err;
             return e->code;
         }
     for (size_t b = 0; b < j->n_books; b++) {
@@ -270,18 +274,11 @@ static int keep_learned(const struct job *j, struct book *book, struct err *e) {
     return OK;
 }
 
-int book_learn(struct book *book, const struct key_sample *sample, unsigned parts, uint64_t seed,
-               const struct kernels *k, struct learn_error *errors,
-               void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx,
+int book_learn(struct book *book, const struct learning *l, struct learn_error *errors,
                struct err *e) {
-    struct job j = {.sample = sample,
-                    .books = book->books,
-                    .n_books = book->n,
-                    .parts = parts,
-                    .seed = seed,
-                    .k = k,
-                    .progress = progress,
-                    .ctx = ctx};
+    const struct key_sample *sample = l->sample;
+    struct job j = {
+        .how = l, .sample = sample, .kn = l->kn, .books = book->books, .n_books = book->n};
     struct arena a = {0};
     size_t heads = sample->n_layer * sample->n_head, tasks = 0;
     for (size_t b = 0; b < book->n; b++) {
@@ -299,10 +296,10 @@ int book_learn(struct book *book, const struct key_sample *sample, unsigned part
             rc = err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written");
         else
             rc = keep_learned(&j, book, e);
-        if (!rc && progress) progress(ctx, j.total, j.total);
+        if (!rc) progress_tell(l->progress, j.total, j.total);
         if (!rc) sum_errors(&j, errors);
     }
-    for (size_t t = 0; t < j.threads && j.benches; t++) arena_free(&j.benches[t].learned);
+    for (size_t t = 0; t < j.threads && j.spaces; t++) arena_free(&j.spaces[t].learned);
     arena_free(&a);
     return rc;
 }
@@ -312,25 +309,26 @@ int book_learn(struct book *book, const struct key_sample *sample, unsigned part
 struct cost_job {
     struct job j;
     bool values;
-    size_t k, most;
+    size_t K, most;
     double *cost;
 };
 
 static void cost_task(void *ctx, size_t head, int thread) {
     struct cost_job *c = ctx;
-    struct bench *w = &c->j.benches[thread];
+    struct workspace *w = &c->j.spaces[thread];
     if (interrupt_pending() || w->err.code) return;
     struct learn_rows rows = rows_of(&c->j, c->values, head, w);
-    quantiser_costs(c->cost + head * c->most, &rows, c->most, c->k, c->j.k, &w->err);
+    quantiser_costs(c->cost + head * c->most, &rows, c->most, c->K, c->j.kn, &w->err);
 }
 
-int book_costs(double *cost, const struct key_sample *sample, unsigned parts, bool values,
-               size_t k_centroids, size_t most, const struct kernels *k, struct err *e) {
-    struct codebook book = {.m = 1, .k = k_centroids, .learned = true};
+int book_costs(double *cost, const struct learning *l, bool values, size_t K, size_t most,
+               struct err *e) {
+    const struct key_sample *sample = l->sample;
+    struct codebook book = {.m = 1, .k = K, .learned = true};
     struct cost_job c = {
-        .j = {.sample = sample, .books = &book, .n_books = 1, .parts = parts, .k = k},
+        .j = {.how = l, .sample = sample, .kn = l->kn, .books = &book, .n_books = 1},
         .values = values,
-        .k = k_centroids == 16 ? 256 : k_centroids,
+        .K = K == 16 ? 256 : K,
         .most = most,
         .cost = cost};
     struct book none = {0};
@@ -343,27 +341,7 @@ int book_costs(double *cost, const struct key_sample *sample, unsigned parts, bo
     if (!rc && interrupt_pending())
         rc = err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written");
     for (size_t t = 0; t < c.j.threads && !rc; t++)
-        if (c.j.benches[t].err.code) *e = c.j.benches[t].err, rc = e->code;
+        if (c.j.spaces[t].err.code) *e = c.j.spaces[t].err, rc = e->code;
     arena_free(&a);
     return rc;
-}
-
-/* What one byte more of a head is taken to save. */
-static double gain(const double *cost, double damage, size_t mean, size_t bytes) {
-    double at_mean = cost[mean - 1];
-    return at_mean > 0 && damage > 0 ? damage * (cost[bytes - 1] - cost[bytes]) / at_mean : 0;
-}
-
-void book_allot(size_t *bytes, const double *damage, const double *cost, size_t n_heads,
-                size_t mean, size_t most) {
-    for (size_t h = 0; h < n_heads; h++) bytes[h] = 1;
-    for (size_t left = (mean - 1) * n_heads; left > 0; left--) {
-        size_t best = n_heads;
-        double most_gain = -1;
-        for (size_t h = 0; h < n_heads; h++) {
-            double x = bytes[h] < most ? gain(cost + h * most, damage[h], mean, bytes[h]) : -1;
-            if (x > most_gain) most_gain = x, best = h;
-        }
-        bytes[best]++;
-    }
 }

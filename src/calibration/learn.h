@@ -1,63 +1,70 @@
-/* Learning codebooks from a sample of a model's keys. */
+/* Learning the codebooks of all heads from a sample of a model's keys and values. One head's
+ * learned quantiser is quantiser_learn.h's business; this file spreads the heads over the threads
+ * and puts what comes out into a book. It runs no model: key_sampling.h does. */
 #ifndef LOOKAT_CALIBRATION_LEARN_H
 #define LOOKAT_CALIBRATION_LEARN_H
 
 #include "attention/book.h"
+#include "base/progress.h"
 #include "calibration/quantiser_learn.h"
 #include "kernels/kernels.h"
 
+/* Rows that a model made of texts, the same tokens for every head. */
 struct key_sample {
     size_t n_layer, n_head, head_dim; /* L, H, D */
-    size_t n;                         /* keys of each head */
+    size_t n;                         /* rows of each head */
     uint16_t *keys;                   /* [L][H][n][D] f16, finite */
-    float *weights;   /* [L][H][n] how much each one's score matters: key_importance; or NULL, where
-                         nothing learned is wanted */
-    double *queries;  /* [L][H][D][D] mean of q q^T over the queries of the head; or NULL */
-    uint16_t *values; /* as keys, of the same tokens; or NULL where no values are to be learned */
-    float *value_weights; /* [L][H][n] sum of p^2 over the queries that see each one; with values */
-    double
-        *outputs; /* [L][H][D][D] W^T W, W what the model makes of the head's output; with values */
+    float *weights;   /* [L][H][n] the sum over the queries of p (1 - p), p the probability of each
+                         key: how much its score matters; NULL where nothing learned is wanted */
+    double *queries;  /* [L][H][D][D] the mean of q q^T over the queries of the head; or NULL */
+    uint16_t *values; /* as keys, of the same tokens; NULL where no values are to be learned */
+    float *value_weights; /* [L][H][n] the sum of p^2 over the queries that see each value; NULL
+                             without values */
+    double *outputs;      /* [L][H][D][D] W^T W, where W maps the head's output to the layer's; NULL
+                             without values */
 };
 
-/* A key's share in the learning, of the sum S over the queries of p (1 - p), p the probability of
- * the key, and the mean of S over the head's keys: sqrt(S / mean) + 1/10. 0 stays 0: of keys that
- * no query sees but in its exact window. */
+/* Returns how much a row counts in the learning: sqrt(S / mean) + 1/10, where S is its importance
+ * (key_sample's weights) and mean is that of its head's rows. The root keeps a few rows from
+ * deciding everything, the tenth keeps the others in. An importance of 0 stays 0: only queries that
+ * see the key exactly, in their window, see it at all. */
 float key_share(double importance, double mean);
 
-/* The metric of a head adds this share of its mean eigenvalue to every one. */
+/* The metric of a head has this share of its mean eigenvalue added to every eigenvalue, so that it
+ * has an inverse and no direction is free. */
 #define METRIC_FLOOR 0.01
 
-/* How well a codebook stands for the keys it was learned from. */
+/* How well a codebook stands for the rows that it was learned from. */
 struct learn_error {
-    double squared;  /* sum over a layer's keys of the squared distance to what their codes stand
-                        for; learned: in the metric, weighted */
-    double variance; /* sum of the squared distance to the mean key of their head; likewise */
-    double keys;     /* that sum, never weighted */
+    double squared; /* the sum over a layer's rows of the squared distance to what their codes stand
+                       for; of a learned codebook in the metric, and weighted */
+    double variance; /* the sum of the squared distance to their head's mean row; likewise */
+    double keys;     /* that sum of the keys in the plain distance, never weighted */
 };
 
-/* Fills in book->books[0 .. n - 1], whose m, k, learned and uneven are set, with memory from the
- * book's arena; of an uneven one, heads[i].n is the number of codes of head i, or every head gets
- * as many where heads is NULL. Plain ones: k-means for each layer, head and subspace as a task;
- * learned ones: quantiser_learn, with these of enum learn_parts, for each layer and head, in the
- * metric of its queries or of the output projection; the tasks are spread over the threads; the
- * result depends on the sample and the seed alone. errors is [n][L]. `progress` (NULL: none) is
- * called on the calling thread with done of total, in any unit. ERR_INTERRUPTED after Ctrl-C. */
-int book_learn(struct book *book, const struct key_sample *sample, unsigned parts, uint64_t seed,
-               const struct kernels *k, struct learn_error *errors,
-               void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx,
+/* What codebooks are learned from, and how. */
+struct learning {
+    const struct key_sample *sample; /* has what the settings need */
+    unsigned parts;                  /* of enum learn_parts, for learned settings */
+    uint64_t seed;                   /* of k-means++ */
+    const struct kernels *kn;
+    struct progress progress; /* hears in dimensions x centroids */
+};
+
+/* Learns book->books[0 .. n - 1], whose m, k, learned, values and uneven are set, with memory from
+ * the book's arena. Of an uneven one, heads[i].n is the number of codes of head i; where heads is
+ * NULL every head gets as many. Plain codebooks take k-means for each layer, head and subspace;
+ * learned ones take quantiser_learn for each layer and head, keys in the metric of the queries,
+ * values in that of the output projection. errors is [n][L]. The result depends on the sample, the
+ * parts and the seed alone, not on the threads. ERR_FAILED without memory or for numbers that f16
+ * cannot hold; ERR_INTERRUPTED after Ctrl-C. */
+int book_learn(struct book *book, const struct learning *l, struct learn_error *errors,
                struct err *e);
 
-/* cost[L H][most]: of m = 1 .. most bytes of codes for each head's keys or values, as
- * quantiser_costs has them. k_centroids: 16, two codes a byte, counts as 256. */
-int book_costs(double *cost, const struct key_sample *sample, unsigned parts, bool values,
-               size_t k_centroids, size_t most, const struct kernels *k, struct err *e);
-
-/* bytes[n_heads], 1 to `most` each and `mean` on average (1 <= mean <= most), that make the sum of
- * damages small: damage[h] is what head h costs the text when it alone has `mean` bytes
- * (calibration/damage.h), with m bytes it is taken to be damage[h] cost[h][m] / cost[h][mean], and
- * every byte in turn goes where it saves most. The cost's falls are convex enough that this is the
- * least sum, or nearly. */
-void book_allot(size_t *bytes, const double *damage, const double *cost, size_t n_heads,
-                size_t mean, size_t most);
+/* Writes cost[L H][most]: what m = 1 .. most bytes of codes for each head's keys, or values, leave
+ * of them, as quantiser_costs has it. K is the number of centroids; 16, two codes a byte, counts as
+ * 256. Errors as book_learn's; progress hears nothing. */
+int book_costs(double *cost, const struct learning *l, bool values, size_t K, size_t most,
+               struct err *e);
 
 #endif

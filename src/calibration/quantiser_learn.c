@@ -14,9 +14,8 @@ enum { SEEDED = 6, ROUNDS = 12, FIXED = 2, SWEEPS = 3, BLOCK = 256 };
 
 struct learner {
     const struct learn_rows *rows;
-    const struct kernels *k;
-    unsigned parts;
-    size_t codes, depth, K;
+    const struct kernels *kn;
+    struct quantiser_plan plan;
     size_t at[QUANTISER_STAGES], width[QUANTISER_STAGES];
     double *a, *b;         /* [D][D] A and B so far */
     double *s, *t, *u, *v; /* [D][D] work */
@@ -112,16 +111,16 @@ static void moments(const struct learner *l, const float *a, const float *b, dou
         size_t n = l->rows->n - begin < BLOCK ? l->rows->n - begin : BLOCK;
         for (size_t i = 0; i < n * D; i++)
             weighted[i] = l->rows->weight[begin + i / D] * a[begin * D + i];
-        l->k->strided_product(&(struct strided_product){.rows = D,
-                                                        .depth = n,
-                                                        .cols = D,
-                                                        .y = l->small,
-                                                        .ldy = D,
-                                                        .a = weighted,
-                                                        .a_row = 1,
-                                                        .a_step = D,
-                                                        .b = b + begin * D,
-                                                        .ldb = D});
+        l->kn->strided_product(&(struct strided_product){.rows = D,
+                                                         .depth = n,
+                                                         .cols = D,
+                                                         .y = l->small,
+                                                         .ldy = D,
+                                                         .a = weighted,
+                                                         .a_row = 1,
+                                                         .a_step = D,
+                                                         .b = b + begin * D,
+                                                         .ldb = D});
         for (size_t i = 0; i < D * D; i++) s[i] += (double)l->small[i];
     }
 }
@@ -146,7 +145,7 @@ static void find_directions(struct learner *l, double *e) {
     linalg_product(D, l->s, l->u, l->t);
     for (size_t i = 0; i < D; i++)
         for (size_t j = 0; j < i; j++) l->t[j * D + i] = l->t[i * D + j];
-    if (l->parts & LEARN_DIRECTIONS) {
+    if (l->plan.parts & LEARN_DIRECTIONS) {
         linalg_eigen(D, l->t, e, l->s);
         linalg_product(D, l->s, l->u, l->a);
         linalg_product(D, l->s, l->v, l->b);
@@ -180,34 +179,36 @@ static void balance(struct learner *l, const double *e, const size_t *width, siz
 
 /* The directions, and ranges to match. */
 static void find_space(struct learner *l) {
-    size_t D = l->rows->dim, ranges = l->codes / l->depth, width[QUANTISER_STAGES], at = 0;
+    size_t D = l->rows->dim, ranges = l->plan.codes / l->plan.depth, width[QUANTISER_STAGES],
+           at = 0;
     double e[QUANTISER_DIM];
     find_directions(l, e);
-    if (l->parts & LEARN_RANGES)
-        quantiser_ranges(l->cuts, e, D, ranges, (double)l->depth * log2((double)l->K), width);
+    if (l->plan.parts & LEARN_RANGES)
+        quantiser_ranges(l->cuts, e, D, ranges, (double)l->plan.depth * log2((double)l->plan.K),
+                         width);
     else
         for (size_t g = 0; g < ranges; g++) width[g] = D * (g + 1) / ranges - D * g / ranges;
-    if ((l->parts & (LEARN_DIRECTIONS | LEARN_RANGES)) == LEARN_DIRECTIONS)
+    if ((l->plan.parts & (LEARN_DIRECTIONS | LEARN_RANGES)) == LEARN_DIRECTIONS)
         balance(l, e, width, ranges);
     for (size_t g = 0; g < ranges; at += width[g++])
-        for (size_t i = 0; i < l->depth; i++)
-            l->at[g * l->depth + i] = at, l->width[g * l->depth + i] = width[g];
+        for (size_t i = 0; i < l->plan.depth; i++)
+            l->at[g * l->plan.depth + i] = at, l->width[g * l->plan.depth + i] = width[g];
 }
 
 /* y = A x */
 static void transform(struct learner *l) {
     size_t D = l->rows->dim;
     for (size_t i = 0; i < D * D; i++) l->small[i] = (float)l->a[i % D * D + i / D];
-    l->k->strided_product(&(struct strided_product){.rows = l->rows->n,
-                                                    .depth = D,
-                                                    .cols = D,
-                                                    .y = l->y,
-                                                    .ldy = D,
-                                                    .a = l->x,
-                                                    .a_row = D,
-                                                    .a_step = 1,
-                                                    .b = l->small,
-                                                    .ldb = D});
+    l->kn->strided_product(&(struct strided_product){.rows = l->rows->n,
+                                                     .depth = D,
+                                                     .cols = D,
+                                                     .y = l->y,
+                                                     .ldy = D,
+                                                     .a = l->x,
+                                                     .a_row = D,
+                                                     .a_step = 1,
+                                                     .b = l->small,
+                                                     .ldb = D});
 }
 
 /* ---- codes and centroids ---- */
@@ -215,23 +216,23 @@ static void transform(struct learner *l) {
 /* The codes of stage j that are nearest to what is left; with it those of the next where
  * quantiser_encode searches both together. Returns how many. */
 static size_t assign(struct learner *l, size_t j, bool pairs) {
-    size_t D = l->rows->dim, n = l->rows->n, K = l->K, width = l->width[j];
+    size_t D = l->rows->dim, n = l->rows->n, K = l->plan.K, width = l->width[j];
     uint32_t *code = l->code + j * n;
-    bool pair = pairs && j + 1 < l->codes &&
+    bool pair = pairs && j + 1 < l->plan.codes &&
                 quantiser_pairs(l->at[j], width, l->at[j + 1], l->width[j + 1], K);
     const float *points = pair ? l->sums : l->centroids[j];
     size_t count = pair ? K * K : K;
     if (pair) quantiser_sums(l->sums, l->centroids[j], l->centroids[j + 1], width, K);
     quantiser_bias(points, width, count, l->bias);
-    l->k->nearest(&(struct nearest){.type = DTYPE_F32,
-                                    .w = points,
-                                    .bias = l->bias,
-                                    .d = width,
-                                    .k = count,
-                                    .x = l->left + l->at[j],
-                                    .ldx = D,
-                                    .n = n,
-                                    .index = code});
+    l->kn->nearest(&(struct nearest){.type = DTYPE_F32,
+                                     .w = points,
+                                     .bias = l->bias,
+                                     .d = width,
+                                     .k = count,
+                                     .x = l->left + l->at[j],
+                                     .ldx = D,
+                                     .n = n,
+                                     .index = code});
     for (size_t i = 0; i < n && pair; i++) {
         code[n + i] = code[i] % (uint32_t)K;
         code[i] /= (uint32_t)K;
@@ -245,7 +246,7 @@ static void subtract(struct learner *l, size_t j) {
     for (size_t i = 0; i < n; i++) {
         const float *c = l->centroids[j] + l->code[j * n + i];
         float *x = l->left + i * D + l->at[j];
-        for (size_t r = 0; r < l->width[j]; r++) x[r] -= c[r * l->K];
+        for (size_t r = 0; r < l->width[j]; r++) x[r] -= c[r * l->plan.K];
     }
 }
 
@@ -253,16 +254,17 @@ static void start_over(struct learner *l) {
     memcpy(l->left, l->y, l->rows->n * l->rows->dim * sizeof *l->left);
 }
 
-static void seed(struct learner *l, uint64_t seed, uint64_t stream) {
+static void seed(struct learner *l) {
     start_over(l);
-    for (size_t j = 0; j < l->codes; j++) {
+    for (size_t j = 0; j < l->plan.codes; j++) {
         struct kmeans_points p = {.x = l->left + l->at[j],
                                   .stride = l->rows->dim,
                                   .n = l->rows->n,
                                   .d = l->width[j],
                                   .weight = l->rows->weight,
                                   .iterations = SEEDED};
-        kmeans(l->k, &p, l->K, seed, stream * QUANTISER_STAGES + j, l->centroids[j], l->kmeans);
+        kmeans(l->kn, &p, l->plan.K, l->plan.seed, l->plan.stream * QUANTISER_STAGES + j,
+               l->centroids[j], l->kmeans);
         assign(l, j, false);
         subtract(l, j);
     }
@@ -270,14 +272,14 @@ static void seed(struct learner *l, uint64_t seed, uint64_t stream) {
 
 static void encode(struct learner *l) {
     start_over(l);
-    for (size_t j = 0; j < l->codes;)
+    for (size_t j = 0; j < l->plan.codes;)
         for (size_t count = assign(l, j, true); count; count--) subtract(l, j++);
 }
 
 /* Centroids of stage j move by the mean of what is left of their rows, and with them what is left.
  * A centroid without rows stays. */
 static void move(struct learner *l, size_t j) {
-    size_t D = l->rows->dim, n = l->rows->n, K = l->K, width = l->width[j];
+    size_t D = l->rows->dim, n = l->rows->n, K = l->plan.K, width = l->width[j];
     memset(l->sum, 0, width * K * sizeof *l->sum);
     memset(l->mass, 0, K * sizeof *l->mass);
     for (size_t i = 0; i < n; i++) {
@@ -299,8 +301,8 @@ static void move(struct learner *l, size_t j) {
 }
 
 static void move_all(struct learner *l) {
-    for (int sweep = 0; sweep < (l->depth > 1 ? SWEEPS : 1); sweep++)
-        for (size_t j = 0; j < l->codes; j++) move(l, j);
+    for (int sweep = 0; sweep < (l->plan.depth > 1 ? SWEEPS : 1); sweep++)
+        for (size_t j = 0; j < l->plan.codes; j++) move(l, j);
 }
 
 /* The rotation that brings the rows nearest to what their codes stand for: A and B are turned by
@@ -326,7 +328,7 @@ static int no_memory(struct err *e) {
 }
 
 static bool allocate(struct learner *l, struct arena *a) {
-    size_t D = l->rows->dim, n = l->rows->n, points = l->K > 256 ? l->K : 256;
+    size_t D = l->rows->dim, n = l->rows->n, points = l->plan.K > 256 ? l->plan.K : 256;
     double **squares[] = {&l->a, &l->b, &l->s, &l->t, &l->u, &l->v};
     float **all[] = {&l->x, &l->y, &l->left};
     bool ok = true;
@@ -338,10 +340,10 @@ static bool allocate(struct learner *l, struct arena *a) {
     l->small = arena_alloc(a, D * D, sizeof *l->small);
     l->bias = arena_alloc(a, points, sizeof *l->bias);
     l->sums = arena_alloc(a, D * points, sizeof *l->sums);
-    l->sum = arena_alloc(a, D * l->K, sizeof *l->sum);
-    l->mass = arena_alloc(a, l->K, sizeof *l->mass);
-    l->code = arena_alloc(a, n * l->codes, sizeof *l->code);
-    l->kmeans = arena_alloc(a, kmeans_work_bytes(n, D, l->K), 1);
+    l->sum = arena_alloc(a, D * l->plan.K, sizeof *l->sum);
+    l->mass = arena_alloc(a, l->plan.K, sizeof *l->mass);
+    l->code = arena_alloc(a, n * l->plan.codes, sizeof *l->code);
+    l->kmeans = arena_alloc(a, kmeans_work_bytes(n, D, l->plan.K), 1);
     l->cuts = arena_alloc(a, 1, sizeof *l->cuts);
     return ok && l->mean && l->small && l->bias && l->sums && l->sum && l->mass && l->code &&
            l->kmeans && l->cuts;
@@ -375,10 +377,10 @@ static int settle(struct learner *l, struct learned_quantiser *out, struct arena
 
 static int copy_centroids(struct learner *l, struct learned_quantiser *out, struct arena *a,
                           struct err *e) {
-    out->stages = arena_zalloc(a, l->codes, sizeof *out->stages);
+    out->stages = arena_zalloc(a, l->plan.codes, sizeof *out->stages);
     if (!out->stages) return no_memory(e);
-    for (size_t j = 0; j < l->codes; j++) {
-        size_t n = l->width[j] * l->K;
+    for (size_t j = 0; j < l->plan.codes; j++) {
+        size_t n = l->width[j] * l->plan.K;
         uint16_t *bits = arena_alloc(a, n, sizeof *bits);
         if (!bits) return no_memory(e);
         if (!to_f16(bits, l->centroids[j], n))
@@ -401,12 +403,11 @@ static double weighted_square(const struct learner *l, const float *rows) {
     return sum;
 }
 
-static int learn(struct learner *l, struct learned_quantiser *out, uint64_t seed_number,
-                 uint64_t stream, struct arena *a, struct err *e) {
+static int learn(struct learner *l, struct learned_quantiser *out, struct arena *a, struct err *e) {
     subtract_mean(l);
     find_space(l);
     transform(l);
-    seed(l, seed_number, stream);
+    seed(l);
     for (int round = 0; round < ROUNDS; round++) {
         if (interrupt_pending())
             return err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written");
@@ -414,7 +415,7 @@ static int learn(struct learner *l, struct learned_quantiser *out, uint64_t seed
         if (rc) return rc;
         encode(l);
         move_all(l);
-        if (round < ROUNDS - FIXED && (l->parts & LEARN_ROTATION)) rotate(l);
+        if (round < ROUNDS - FIXED && (l->plan.parts & LEARN_ROTATION)) rotate(l);
     }
     int rc = copy_centroids(l, out, a, e);
     if (rc) return rc;
@@ -424,35 +425,34 @@ static int learn(struct learner *l, struct learned_quantiser *out, uint64_t seed
     return OK;
 }
 
-int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows, unsigned parts,
-                    size_t codes, size_t depth, size_t k, uint64_t seed_number, uint64_t stream,
-                    const struct kernels *kernels, struct arena *arena, struct err *e) {
+int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows,
+                    const struct quantiser_plan *plan, struct arena *arena, struct err *e) {
     struct arena scratch = {0};
-    struct learner l = {
-        .rows = rows, .k = kernels, .parts = parts, .codes = codes, .depth = depth, .K = k};
+    struct learner l = {.rows = rows, .kn = plan->kn, .plan = *plan};
     int rc = allocate(&l, &scratch) ? OK : no_memory(e);
     if (!rc) {
-        for (size_t j = 0; j < codes && !rc; j++) { /* of any width that may come */
-            l.centroids[j] = arena_alloc(&scratch, rows->dim * k, sizeof(float));
+        for (size_t j = 0; j < plan->codes && !rc; j++) { /* of any width that may come */
+            l.centroids[j] = arena_alloc(&scratch, rows->dim * plan->K, sizeof(float));
             if (!l.centroids[j]) rc = no_memory(e);
         }
     }
-    if (!rc) rc = learn(&l, out, seed_number, stream, arena, e);
+    if (!rc) rc = learn(&l, out, arena, e);
     arena_free(&scratch);
     return rc;
 }
 
-int quantiser_costs(double *cost, const struct learn_rows *rows, size_t most, size_t k,
-                    const struct kernels *kernels, struct err *e) {
+int quantiser_costs(double *cost, const struct learn_rows *rows, size_t most, size_t K,
+                    const struct kernels *kn, struct err *e) {
     struct arena scratch = {0};
-    struct learner l = {
-        .rows = rows, .k = kernels, .parts = LEARN_ALL, .codes = 1, .depth = 1, .K = k};
+    struct learner l = {.rows = rows,
+                        .kn = kn,
+                        .plan = {.parts = LEARN_ALL, .codes = 1, .depth = 1, .K = K, .kn = kn}};
     double variance[QUANTISER_DIM];
     int rc = allocate(&l, &scratch) ? OK : no_memory(e);
     if (!rc) {
         subtract_mean(&l);
         find_directions(&l, variance);
-        find_cuts(l.cuts, variance, rows->dim, most, log2((double)k));
+        find_cuts(l.cuts, variance, rows->dim, most, log2((double)K));
         for (size_t m = 0; m < most; m++) cost[m] = l.cuts->cost[m + 1][rows->dim];
     }
     arena_free(&scratch);

@@ -36,19 +36,27 @@ struct learned_quantiser {
                                about the mean */
 };
 
-/* The parts (of enum learn_parts) of a quantiser with `codes` stages of k centroids in codes /
- * depth ranges, each of which has `depth` stages one after another (depth divides codes; 1: a
- * product quantiser); codes / depth <= D. ERR_FAILED without memory or for numbers that f16 cannot
- * hold; ERR_INTERRUPTED after Ctrl-C. */
-int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows, unsigned parts,
-                    size_t codes, size_t depth, size_t k, uint64_t seed, uint64_t stream,
-                    const struct kernels *kernels, struct arena *arena, struct err *e);
+/* What to learn of a head. */
+struct quantiser_plan {
+    unsigned parts; /* of enum learn_parts */
+    size_t codes;   /* stages, at most QUANTISER_STAGES */
+    size_t depth;   /* stages that share a range, one after another: 1 makes a product quantiser.
+                       It divides codes, and codes / depth <= D. */
+    size_t K;       /* centroids of a stage, at most 256 */
+    uint64_t seed, stream; /* of k-means++; streams of one seed are independent */
+    const struct kernels *kn;
+};
+
+/* Learns a quantiser from the rows, in memory of `arena`. ERR_FAILED without memory or for numbers
+ * that f16 cannot hold; ERR_INTERRUPTED after Ctrl-C. */
+int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows,
+                    const struct quantiser_plan *plan, struct arena *arena, struct err *e);
 
 /* cost[m - 1], m = 1 .. most <= D: what m codes leave of the rows by that bound, the sum of
  * quantiser_ranges for m ranges of the principal directions' variances, in one unit for all m.
  * ERR_FAILED without memory. */
-int quantiser_costs(double *cost, const struct learn_rows *rows, size_t most, size_t k,
-                    const struct kernels *kernels, struct err *e);
+int quantiser_costs(double *cost, const struct learn_rows *rows, size_t most, size_t K,
+                    const struct kernels *kn, struct err *e);
 
 /* Work of quantiser_ranges, 267 KB: too much for small stacks. cost[g][i]: of the first i numbers
  * in g pieces, the last of which begins at cut[g][i]. */

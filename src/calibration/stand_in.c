@@ -82,7 +82,7 @@ static int make(struct codebook *c, const struct key_sample *s, struct arena *a,
     return OK;
 }
 
-static int sample(struct key_sample *s, const struct gpt2_weights *w, const struct kernels *k,
+static int sample(struct key_sample *s, const struct gpt2_weights *w, const struct kernels *kn,
                   struct arena *a, struct err *e) {
     int32_t ids[TOKENS];
     size_t n = TOKENS < w->config.n_ctx ? TOKENS : w->config.n_ctx, run;
@@ -90,11 +90,18 @@ static int sample(struct key_sample *s, const struct gpt2_weights *w, const stru
     rng_seed(&rng, 0, 0);
     for (size_t i = 0; i < n; i++) ids[i] = (int32_t)rng_below(&rng, w->config.n_vocab);
     struct sampled_text text = {ids, n};
-    return key_sample_collect(s, w, k, &text, 1, n, n, 0, SAMPLE_PLAIN, a, &run, NULL, NULL, e);
+    struct key_sampling p = {.weights = w,
+                             .kn = kn,
+                             .texts = &text,
+                             .n_texts = 1,
+                             .tokens = n,
+                             .window = n,
+                             .parts = SAMPLE_PLAIN};
+    return key_sample_collect(s, &p, a, &run, e);
 }
 
 int stand_in_book(struct book *b, size_t *made, const struct book *own,
-                  const struct gpt2_weights *w, const struct kernels *k, const char *const *specs,
+                  const struct gpt2_weights *w, const struct kernels *kn, const char *const *specs,
                   size_t n_specs, struct err *e) {
     const struct gpt2_config *c = &w->config;
     struct key_sample s;
@@ -109,7 +116,7 @@ int stand_in_book(struct book *b, size_t *made, const struct book *own,
     for (size_t i = 0; i < n_specs && !rc; i++) rc = add_spec(b, own, specs[i], &a, e);
     for (size_t i = 0; i < b->n && !rc; i++) {
         if (b->books[i].centroids || b->books[i].heads) continue;
-        if (!*made) rc = sample(&s, w, k, &a, e);
+        if (!*made) rc = sample(&s, w, kn, &a, e);
         if (!rc) rc = make(&b->books[i], &s, &b->arena, e);
         ++*made;
     }

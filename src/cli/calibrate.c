@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "calibration/learn.h"
 #include "attention/spec.h"
 #include "base/inputs.h"
 #include "base/out_file.h"
@@ -10,9 +9,8 @@
 #include "cli/command.h"
 #include "cli/lists.h"
 #include "cli/output.h"
-#include "cli/search.h"
 #include "cli/texts.h"
-#include "calibration/key_sampling.h"
+#include "calibration/search.h"
 #include "report/text.h"
 
 enum { FEW = 4 };
@@ -33,11 +31,6 @@ struct job {
 };
 
 static struct text_progress progress;
-
-static void show(void *ctx, uint64_t done, uint64_t total) {
-    (void)ctx;
-    progress_share(&progress, done, total);
-}
 
 static int no_memory(struct err *e) { return err_set(e, ERR_FAILED, "out of memory"); }
 
@@ -229,9 +222,16 @@ static int collect(struct job *j, struct err *e) {
     size_t run = 0, most = 0;
     bool quiet = j->args->quiet;
     progress_begin(&progress, "running the model");
-    int rc = key_sample_collect(&j->sample, &j->g.model.weights, j->g.k, j->texts, j->args->files.n,
-                                j->tokens, j->window, j->args->seed, parts_of(j), &j->g.arena, &run,
-                                quiet ? NULL : show, NULL, e);
+    struct key_sampling p = {.weights = &j->g.model.weights,
+                             .kn = j->g.k,
+                             .texts = j->texts,
+                             .n_texts = j->args->files.n,
+                             .tokens = j->tokens,
+                             .window = j->window,
+                             .seed = j->args->seed,
+                             .parts = parts_of(j),
+                             .progress = progress_shares(&progress, quiet)};
+    int rc = key_sample_collect(&j->sample, &p, &j->g.arena, &run, e);
     progress_end(&progress);
     if (rc) return rc;
     j->book.tokens = run;
@@ -247,11 +247,23 @@ static int collect(struct job *j, struct err *e) {
     return OK;
 }
 
+static struct damage_setup damage_on(const struct job *j) {
+    return (struct damage_setup){&j->g.model.weights, j->g.k, j->kept_apart.windows,
+                                 j->kept_apart.n};
+}
+
 /* The settings that --auto chose are the book's. */
 static int search(struct job *j, struct err *e) {
     struct book *b = &j->book;
-    int rc = search_run(&j->search, j->budgets.item, j->budgets.n, b, &j->sample, &j->g,
-                        &j->kept_apart, j->args->quiet, &j->g.arena, e);
+    struct search_plan plan = {.budgets = j->budgets.item,
+                               .n_budgets = j->budgets.n,
+                               .like = b,
+                               .sample = &j->sample,
+                               .on = damage_on(j),
+                               .progress = progress_shares(&progress, j->args->quiet)};
+    progress_begin(&progress, "trying ways to make keys");
+    int rc = search_run(&j->search, &plan, &j->g.arena, e);
+    progress_end(&progress);
     for (size_t i = 0; i < j->search.n && !rc; i++) {
         const struct codebook *y = &j->search.found[i].books[0];
         if (!book_find(b, y->m, y->k, codebook_kind(y))) b->books[b->n++] = *y;
@@ -260,17 +272,33 @@ static int search(struct job *j, struct err *e) {
     return rc;
 }
 
+/* Gives the heads of the uneven settings their bytes. */
+static int allot(struct job *j, const struct learning *l, struct err *e) {
+    struct book even;
+    struct damage_setup on = damage_on(j);
+    progress_begin(&progress, "learning equal shares");
+    int rc = allot_learn_even(&even, &j->book, l, e);
+    progress_end(&progress);
+    progress_begin(&progress, "measuring each head");
+    if (!rc) rc = allot_codes(&j->book, &even, l, &on, l->progress, e);
+    progress_end(&progress);
+    book_close(&even);
+    return rc;
+}
+
 static int learn(struct job *j, struct err *e) {
     if (j->args->search) return search(j, e);
+    struct learning l = {.sample = &j->sample,
+                         .parts = j->parts,
+                         .seed = j->args->seed,
+                         .kn = j->g.k,
+                         .progress = progress_shares(&progress, j->args->quiet)};
     j->errors = arena_zalloc(&j->g.arena, j->book.n * j->book.n_layer, sizeof *j->errors);
     if (!j->errors) return no_memory(e);
-    int rc = any_uneven(&j->book) ? allot_codes(&j->book, &j->sample, j->parts, &j->g,
-                                                &j->kept_apart, j->args->quiet, e)
-                                  : OK;
+    int rc = any_uneven(&j->book) ? allot(j, &l, e) : OK;
     if (rc) return rc;
     progress_begin(&progress, "learning codebooks");
-    rc = book_learn(&j->book, &j->sample, j->parts, j->args->seed, j->g.k, j->errors,
-                    j->args->quiet ? NULL : show, NULL, e);
+    rc = book_learn(&j->book, &l, j->errors, e);
     progress_end(&progress);
     return rc;
 }

@@ -1,12 +1,11 @@
-#include "cli/search.h"
+#include "calibration/search.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "report/text.h"
-
-#define FEW "sink=1,window=32"
+/* The exact keys that each way is judged with as well. */
+#define EXACT_KEYS "sink=1,window=32"
 
 /* The parts of learned quantisers by name, also for messages. */
 static const struct {
@@ -24,16 +23,11 @@ struct way {
     struct codebook setting;
     unsigned parts;
     const char *without; /* the part left out, or NULL */
-    struct spec_damage damage, with_few;
+    struct spec_damage damage, with_exact;
 };
 
 struct searching {
-    const struct key_sample *sample;
-    const struct engine *g;
-    const struct allot_text *t;
-    const struct book *like;
-    bool quiet;
-    struct text_progress progress;
+    const struct search_plan *plan;
     size_t done, total; /* ways */
 };
 
@@ -48,34 +42,44 @@ static void way_spec(char *out, size_t room, const struct way *w) {
         snprintf(out, room, "lookat%zu:%s", y->m, y->learned ? "learned" : "plain");
 }
 
+/* Gives the heads of a book's one setting, an uneven one, their bytes. */
+static int allot(struct book *book, const struct learning *l, const struct damage_setup *on,
+                 struct err *e) {
+    struct book even;
+    int rc = allot_learn_even(&even, book, l, e);
+    if (!rc) rc = allot_codes(book, &even, l, on, (struct progress){0}, e);
+    book_close(&even);
+    return rc;
+}
+
 /* Learns a way's setting into *book, which is then open. */
 static int learn(const struct searching *x, const struct way *w, struct book *book, struct err *e) {
-    struct learn_error *errors = NULL;
+    const struct book *like = x->plan->like;
+    struct learning l = {
+        .sample = x->plan->sample, .parts = w->parts, .seed = like->seed, .kn = x->plan->on.kn};
     *book = (struct book){.path = "what --auto learned",
-                          .n_layer = x->like->n_layer,
-                          .n_head = x->like->n_head,
-                          .head_dim = x->like->head_dim,
-                          .seed = x->like->seed};
+                          .n_layer = like->n_layer,
+                          .n_head = like->n_head,
+                          .head_dim = like->head_dim,
+                          .seed = like->seed};
     book->books = arena_zalloc(&book->arena, 1, sizeof *book->books);
-    errors = arena_alloc(&book->arena, book->n_layer, sizeof *errors);
+    struct learn_error *errors = arena_alloc(&book->arena, book->n_layer, sizeof *errors);
     if (!book->books || !errors) return no_memory(e);
     book->books[book->n++] = w->setting;
-    int rc = w->setting.uneven ? allot_codes(book, x->sample, w->parts, x->g, x->t, true, e) : OK;
-    return rc ? rc
-              : book_learn(book, x->sample, w->parts, book->seed, x->g->k, errors, NULL, NULL, e);
+    int rc = w->setting.uneven ? allot(book, &l, &x->plan->on, e) : OK;
+    return rc ? rc : book_learn(book, &l, errors, e);
 }
 
 /* Learns and judges one way; *book is open and has its codebooks. */
 static int try_way(struct searching *x, struct way *w, struct book *book, struct err *e) {
-    char spec[64], few[96];
-    const struct gpt2_weights *model = &x->g->model.weights;
+    char spec[64], with_exact[96];
+    const struct damage_setup *on = &x->plan->on;
     way_spec(spec, sizeof spec, w);
-    snprintf(few, sizeof few, "%s%c" FEW, spec, strchr(spec, ':') ? ',' : ':');
+    snprintf(with_exact, sizeof with_exact, "%s%c" EXACT_KEYS, spec, strchr(spec, ':') ? ',' : ':');
     int rc = learn(x, w, book, e);
-    if (!rc) rc = damage_of_spec(&w->damage, model, x->g->k, spec, book, x->t->windows, x->t->n, e);
-    if (!rc)
-        rc = damage_of_spec(&w->with_few, model, x->g->k, few, book, x->t->windows, x->t->n, e);
-    if (!rc && !x->quiet) progress_share(&x->progress, ++x->done, x->total);
+    if (!rc) rc = damage_of_spec(&w->damage, on, spec, book, e);
+    if (!rc) rc = damage_of_spec(&w->with_exact, on, with_exact, book, e);
+    if (!rc) progress_tell(x->plan->progress, ++x->done, x->total);
     return rc;
 }
 
@@ -108,9 +112,13 @@ static size_t list_ways(struct way *ways, size_t bytes, size_t head_dim, size_t 
     return n;
 }
 
+struct kl_text {
+    char s[40];
+};
+
 /* "KL 0.054 +- 0.004"; one window says nothing of the error. */
-static struct text_number kl_text(const struct spec_damage *d) {
-    struct text_number t;
+static struct kl_text kl_text(const struct spec_damage *d) {
+    struct kl_text t;
     int n = snprintf(t.s, sizeof t.s, "KL %.3g", d->kl);
     if (isfinite(d->kl_error)) snprintf(t.s + n, sizeof t.s - (size_t)n, " +- %.2g", d->kl_error);
     return t;
@@ -120,11 +128,12 @@ static int add_line(struct search *s, const struct way *w, bool best, struct are
                     struct err *e) {
     char spec[64], line[256];
     way_spec(spec, sizeof spec, w);
-    int n = snprintf(
-        line, sizeof line, "%zu byte%s: %s%s%s: %s, ratio %.4f; with " FEW " %s, ratio %.4f%s",
-        w->setting.m, w->setting.m == 1 ? "" : "s", spec, w->without ? " without " : "",
-        w->without ? w->without : "", kl_text(&w->damage).s, w->damage.ratio,
-        kl_text(&w->with_few).s, w->with_few.ratio, best ? "; kept" : "");
+    int n =
+        snprintf(line, sizeof line,
+                 "%zu byte%s: %s%s%s: %s, ratio %.4f; with " EXACT_KEYS " %s, ratio %.4f%s",
+                 w->setting.m, w->setting.m == 1 ? "" : "s", spec, w->without ? " without " : "",
+                 w->without ? w->without : "", kl_text(&w->damage).s, w->damage.ratio,
+                 kl_text(&w->with_exact).s, w->with_exact.ratio, best ? "; kept" : "");
     s->lines[s->n_lines] = arena_copy(arena, line, (size_t)n);
     return s->lines[s->n_lines++] ? OK : no_memory(e);
 }
@@ -132,7 +141,7 @@ static int add_line(struct search *s, const struct way *w, bool best, struct are
 static int search_budget(struct searching *x, struct search *s, size_t bytes, struct arena *arena,
                          struct err *e) {
     struct way ways[WAYS];
-    size_t n_even, n = list_ways(ways, bytes, x->like->head_dim, &n_even), best = n;
+    size_t n_even, n = list_ways(ways, bytes, x->plan->like->head_dim, &n_even), best = n;
     struct book *kept = &s->found[s->n++];
     unsigned with = LEARN_ALL;
     int rc = OK;
@@ -153,21 +162,19 @@ static int search_budget(struct searching *x, struct search *s, size_t bytes, st
     return rc;
 }
 
-int search_run(struct search *s, const size_t *budgets, size_t n_budgets, const struct book *like,
-               const struct key_sample *sample, const struct engine *g, const struct allot_text *t,
-               bool quiet, struct arena *arena, struct err *e) {
-    struct searching x = {.sample = sample, .g = g, .t = t, .like = like, .quiet = quiet};
+int search_run(struct search *s, const struct search_plan *plan, struct arena *arena,
+               struct err *e) {
+    struct searching x = {.plan = plan};
     struct way ways[WAYS];
     size_t n_even;
-    *s = (struct search){.found = arena_zalloc(arena, n_budgets, sizeof *s->found),
-                         .lines = arena_zalloc(arena, n_budgets * WAYS, sizeof *s->lines)};
+    *s = (struct search){.found = arena_zalloc(arena, plan->n_budgets, sizeof *s->found),
+                         .lines = arena_zalloc(arena, plan->n_budgets * WAYS, sizeof *s->lines)};
     if (!s->found || !s->lines) return no_memory(e);
-    for (size_t i = 0; i < n_budgets; i++)
-        x.total += list_ways(ways, budgets[i], like->head_dim, &n_even);
-    progress_begin(&x.progress, "trying ways to make keys");
+    for (size_t i = 0; i < plan->n_budgets; i++)
+        x.total += list_ways(ways, plan->budgets[i], plan->like->head_dim, &n_even);
     int rc = OK;
-    for (size_t i = 0; i < n_budgets && !rc; i++) rc = search_budget(&x, s, budgets[i], arena, e);
-    progress_end(&x.progress);
+    for (size_t i = 0; i < plan->n_budgets && !rc; i++)
+        rc = search_budget(&x, s, plan->budgets[i], arena, e);
     return rc;
 }
 
