@@ -61,11 +61,11 @@ struct seen {
 };
 
 /* Not locked: used with one thread. */
-static void look(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q,
-                 const float *scores, const float *probs, const float *out) {
+static void look(void *ctx, const struct attn_row *row) {
     struct seen *seen = ctx;
+    const float *scores = row->scores, *probs = row->probs;
+    size_t n_keys = row->n_keys;
     double sum = 0, best = -INFINITY, z = 0, worst = 0;
-    (void)layer, (void)head, (void)query, (void)q, (void)out;
     for (size_t i = 0; i < n_keys; i++) sum += probs[i], best = fmax(best, scores[i]);
     for (size_t i = 0; i < n_keys; i++) z += exp(scores[i] - best);
     for (size_t i = 0; i < n_keys; i++)

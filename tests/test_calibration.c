@@ -48,8 +48,13 @@ static void stored_keys(const struct checkpoint *c, const int32_t *ids, size_t n
     struct err e;
     const struct gpt2_config *g = &c->weights.config;
     size_t D = g->n_embd / g->n_head;
-    CHECK(gpt2_session_open(&s, &c->weights, kernels_at(0), "fp32", NULL, 1, 64, 7, &e) == OK, "%s",
-          e.msg);
+    const struct gpt2_session_setup setup = {.weights = &c->weights,
+                                             .kn = kernels_at(0),
+                                             .attn = "fp32",
+                                             .n_seq = 1,
+                                             .n_ctx = 64,
+                                             .max_rows = 7};
+    CHECK(gpt2_session_open(&s, &setup, &e) == OK, "%s", e.msg);
     CHECK(gpt2_prefill(&s, 0, ids, n, NULL, &e) == OK, "%s", e.msg);
     for (size_t l = 0; l < g->n_layer; l++)
         for (size_t h = 0; h < g->n_head; h++) {
@@ -150,9 +155,13 @@ static void weighs_rows(void) {
                   &a, &run, &e) == OK &&
               s.n == WINDOW,
           "%s", e.msg);
-    CHECK(gpt2_session_open(&session, &c.weights, kernels_at(0), "fp32", NULL, 1, WINDOW, WINDOW,
-                            &e) == OK,
-          "%s", e.msg);
+    const struct gpt2_session_setup setup = {.weights = &c.weights,
+                                             .kn = kernels_at(0),
+                                             .attn = "fp32",
+                                             .n_seq = 1,
+                                             .n_ctx = WINDOW,
+                                             .max_rows = WINDOW};
+    CHECK(gpt2_session_open(&session, &setup, &e) == OK, "%s", e.msg);
     session.observer = &observer;
     CHECK(gpt2_prefill(&session, 0, text.ids, WINDOW, NULL, &e) == OK, "%s", e.msg);
     for (size_t head = 0; head < L * H; head++) {

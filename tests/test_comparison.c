@@ -144,8 +144,13 @@ static double loss_of_token_512(const struct checkpoint *c, const int32_t *ids) 
     struct gpt2_session s;
     float *logits = arena_alloc(&arena, 4096, sizeof *logits);
     double nll = 0;
-    CHECK(gpt2_session_open(&s, &c->weights, best_kernels(), "fp32", NULL, 1, 512, 256, &e) == OK,
-          "%s", e.msg);
+    const struct gpt2_session_setup setup = {.weights = &c->weights,
+                                             .kn = best_kernels(),
+                                             .attn = "fp32",
+                                             .n_seq = 1,
+                                             .n_ctx = 512,
+                                             .max_rows = 256};
+    CHECK(gpt2_session_open(&s, &setup, &e) == OK, "%s", e.msg);
     CHECK(gpt2_prefill(&s, 0, ids, 512, logits, &e) == OK, "%s", e.msg);
     struct forced_batch one = {.targets = (int32_t[]){ids[512]}, .n = 1, .scored = 1};
     forced_nll(&one, logits, 4096, &nll);
@@ -399,8 +404,13 @@ static void check_shadow(const char *base, const char *other) {
             (&rows[l].q)[i] = arena_alloc(&arena, WINDOW * 24, sizeof(float));
 
     struct gpt2_session s;
-    CHECK(gpt2_session_open(&s, w, best_kernels(), base, NULL, 1, WINDOW, 64, &e) == OK, "%s",
-          e.msg);
+    const struct gpt2_session_setup setup = {.weights = w,
+                                             .kn = best_kernels(),
+                                             .attn = base,
+                                             .n_seq = 1,
+                                             .n_ctx = WINDOW,
+                                             .max_rows = 64};
+    CHECK(gpt2_session_open(&s, &setup, &e) == OK, "%s", e.msg);
     s.observer = &observer;
     CHECK(gpt2_prefill(&s, 0, ids, WINDOW, NULL, &e) == OK, "%s", e.msg);
     struct attn a;
@@ -557,9 +567,13 @@ static void layers_can_be_run_again(void) {
     static float first[LONG * TINY_V], again[LONG * TINY_V];
     struct gpt2_row rows[LONG];
     window_rows(rows, random_ids(LONG, TINY_V), LONG);
-    CHECK(gpt2_session_open(&s, tiny_model(), best_kernels(), "fp32", NULL, 1, LONG, LONG, &e) ==
-              OK,
-          "%s", e.msg);
+    const struct gpt2_session_setup setup = {.weights = tiny_model(),
+                                             .kn = best_kernels(),
+                                             .attn = "fp32",
+                                             .n_seq = 1,
+                                             .n_ctx = LONG,
+                                             .max_rows = LONG};
+    CHECK(gpt2_session_open(&s, &setup, &e) == OK, "%s", e.msg);
     const struct gpt2_observer observer = {&s, note_x};
     s.observer = &observer;
     CHECK(gpt2_forward(&s, rows, LONG, first, &e) == OK, "%s", e.msg);
@@ -598,8 +612,13 @@ static double divergence_of_head(const struct one_head *o, const int32_t *ids, s
     const struct gpt2_filter filter = {(void *)(uintptr_t)o, by_its_codes};
     double sum = 0, p[TINY_V], q[TINY_V];
     window_rows(rows, ids, n);
-    CHECK(gpt2_session_open(&s, tiny_model(), best_kernels(), "fp32", NULL, 1, n, n, &e) == OK,
-          "%s", e.msg);
+    const struct gpt2_session_setup setup = {.weights = tiny_model(),
+                                             .kn = best_kernels(),
+                                             .attn = "fp32",
+                                             .n_seq = 1,
+                                             .n_ctx = n,
+                                             .max_rows = n};
+    CHECK(gpt2_session_open(&s, &setup, &e) == OK, "%s", e.msg);
     CHECK(gpt2_forward(&s, rows, n, exact, &e) == OK, "%s", e.msg);
     gpt2_rewind(&s, 0, 0);
     s.filter = &filter;
@@ -659,9 +678,13 @@ static void damage_of_a_spec(void) {
         window_rows(rows, windows[i].ids, windows[i].n);
         for (int run = 0; run < 2; run++) {
             struct gpt2_session s;
-            CHECK(gpt2_session_open(&s, tiny_model(), best_kernels(), run ? "int4/int4" : "fp32",
-                                    NULL, 1, windows[i].n, windows[i].n, &e) == OK,
-                  "%s", e.msg);
+            const struct gpt2_session_setup setup = {.weights = tiny_model(),
+                                                     .kn = best_kernels(),
+                                                     .attn = run ? "int4/int4" : "fp32",
+                                                     .n_seq = 1,
+                                                     .n_ctx = windows[i].n,
+                                                     .max_rows = windows[i].n};
+            CHECK(gpt2_session_open(&s, &setup, &e) == OK, "%s", e.msg);
             CHECK(gpt2_forward(&s, rows, windows[i].n, run ? other : exact, &e) == OK, "%s", e.msg);
             gpt2_session_close(&s);
         }

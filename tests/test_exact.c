@@ -44,11 +44,7 @@ static void *new_state(const struct attn *a) {
 
 enum how { TOGETHER, APART /* append, then attend */, PROBED };
 
-static void nothing(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys,
-                    const float *q, const float *scores, const float *probs, const float *out) {
-    (void)ctx, (void)layer, (void)head, (void)query, (void)n_keys, (void)q, (void)scores,
-        (void)probs, (void)out;
-}
+static void nothing(void *ctx, const struct attn_row *row) { (void)ctx, (void)row; }
 
 static struct attn_counters step(const struct attn *a, void *state, size_t pos, size_t n,
                                  float out[][C], enum how how) {

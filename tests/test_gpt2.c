@@ -33,13 +33,18 @@ static bool golden(struct json *j) {
 static bool ready(struct json *j) {
     static bool tried, opened;
     const char *path = find_gpt2();
-    const struct kernels *k;
+    const struct kernels *k = NULL;
     if (!path || !golden(j)) return false;
     if (!tried && (tried = true)) {
-        opened = kernels_get(&k, NULL, &e) == OK &&
-                 checkpoint_open(&model, path, NULL, NULL, &e) == OK &&
-                 gpt2_session_open(&session, &model.weights, k, "fp32", NULL, 1,
-                                   model.weights.config.n_ctx, 64, &e) == OK;
+        opened =
+            kernels_get(&k, NULL, &e) == OK && checkpoint_open(&model, path, NULL, NULL, &e) == OK;
+        const struct gpt2_session_setup setup = {.weights = &model.weights,
+                                                 .kn = k,
+                                                 .attn = "fp32",
+                                                 .n_seq = 1,
+                                                 .n_ctx = model.weights.config.n_ctx,
+                                                 .max_rows = 64};
+        opened = opened && gpt2_session_open(&session, &setup, &e) == OK;
         logits = arena_alloc(&arena, model.weights.config.n_vocab, sizeof *logits);
         CHECK(opened && logits, "%s: %s", path, e.msg);
     }

@@ -98,13 +98,12 @@ static double table_error(const struct scores *s, size_t layer, size_t head, con
 }
 
 /* Scores of every query against float64 over the centroids that the codes name. */
-static void check_scores(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys,
-                         const float *q, const float *scores, const float *probs,
-                         const float *out) {
+static void check_scores(void *ctx, const struct attn_row *row) {
     struct scores *s = ctx;
+    size_t layer = row->layer, head = row->head, n_keys = row->n_keys;
+    const float *q = row->q, *scores = row->scores;
     size_t D = s->D, d = D / s->book->m;
     double rounding = s->table < 32 ? table_error(s, layer, head, q) : 0;
-    (void)probs, (void)out, (void)query;
     for (size_t t = 0; t < n_keys; t++) {
         double sum = 0, size = 0;
         for (size_t i = 0; i < D; i++) {

@@ -48,7 +48,13 @@ static const char *const of_f16 = "f16/";
 static struct gpt2_session open_session(const struct gpt2_weights *w, const struct kernels *k,
                                         const char *attn, size_t n_seq, size_t rows) {
     struct gpt2_session s;
-    int rc = gpt2_session_open(&s, w, k, attn, NULL, n_seq, w->config.n_ctx, rows, &e);
+    const struct gpt2_session_setup setup = {.weights = w,
+                                             .kn = k,
+                                             .attn = attn,
+                                             .n_seq = n_seq,
+                                             .n_ctx = w->config.n_ctx,
+                                             .max_rows = rows};
+    int rc = gpt2_session_open(&s, &setup, &e);
     CHECK(rc == OK, "%s", e.msg);
     if (rc) exit(1);
     return s;
@@ -258,19 +264,18 @@ struct stages {
     size_t seen;
 };
 
-static void compare_row(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys,
-                        const float *q, const float *scores, const float *probs, const float *out) {
+static void compare_row(void *ctx, const struct attn_row *row) {
     struct stages *g = ctx;
-    (void)scores;
-    if (query != 10) return;
+    size_t layer = row->layer, head = row->head;
+    if (row->query != 10) return;
     for (size_t d = 0; d < 64; d++) {
-        g->worst = fmax(g->worst, fabs(q[d] - g->q[layer][head * 64 + d]) /
+        g->worst = fmax(g->worst, fabs(row->q[d] - g->q[layer][head * 64 + d]) /
                                       (1 + fabs(g->q[layer][head * 64 + d])));
-        g->worst = fmax(g->worst, fabs(out[d] - g->heads[layer][head * 64 + d]) /
+        g->worst = fmax(g->worst, fabs(row->out[d] - g->heads[layer][head * 64 + d]) /
                                       (1 + fabs(g->heads[layer][head * 64 + d])));
     }
-    for (size_t i = 0; i < n_keys; i++)
-        g->worst = fmax(g->worst, fabs(probs[i] - g->probs[layer][head][i]));
+    for (size_t i = 0; i < row->n_keys; i++)
+        g->worst = fmax(g->worst, fabs(row->probs[i] - g->probs[layer][head][i]));
     g->seen++;
 }
 
@@ -637,9 +642,13 @@ static void bad_batches_are_refused(void) {
     CHECK(s.length[0] == 0 && s.length[1] == 0, "a refused batch was stored");
     gpt2_session_close(&s);
     struct gpt2_session t;
-    CHECK(gpt2_session_open(&t, &c.weights, best_kernels(), "fp16", NULL, 1, 1025, 4, &e) ==
-              ERR_USAGE,
-          "context of 1025");
+    const struct gpt2_session_setup setup = {.weights = &c.weights,
+                                             .kn = best_kernels(),
+                                             .attn = "fp16",
+                                             .n_seq = 1,
+                                             .n_ctx = 1025,
+                                             .max_rows = 4};
+    CHECK(gpt2_session_open(&t, &setup, &e) == ERR_USAGE, "context of 1025");
     checkpoint_close(&c);
 }
 

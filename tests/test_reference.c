@@ -70,7 +70,14 @@ static double engine_difference(const char *attn, const double *want) {
     for (size_t i = 0; kernels_at(i); i++) {
         struct gpt2_session s;
         if (!kernels_at(i)->supported() || kernels_at(i)->by_name_only) continue;
-        int rc = gpt2_session_open(&s, &model.weights, kernels_at(i), attn, &book, 1, n, n, &e);
+        const struct gpt2_session_setup setup = {.weights = &model.weights,
+                                                 .kn = kernels_at(i),
+                                                 .attn = attn,
+                                                 .book = &book,
+                                                 .n_seq = 1,
+                                                 .n_ctx = n,
+                                                 .max_rows = n};
+        int rc = gpt2_session_open(&s, &setup, &e);
         CHECK(rc == OK, "%s", e.msg);
         if (rc) exit(1);
         for (size_t t = 0; t <= n; t++) {

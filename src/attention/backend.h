@@ -123,13 +123,22 @@ struct attn_query {
     size_t kv_stride, q_stride, out_stride;
 };
 
-/* What measurements see: called for every query and head, from any thread, with D floats of q and
- * out, and n_keys scores (before the softmax, scaled) and probabilities. `query` counts over all
- * items of the call. */
+/* One row of the attention matrix: one query of one head. The arrays are read only, and valid until
+ * the probe returns; out is the place that the query named, so it stays. */
+struct attn_row {
+    size_t layer, head;
+    size_t query;        /* its number among the queries of all items of the call */
+    size_t n_keys;       /* that the query sees */
+    const float *q;      /* [D] */
+    const float *scores; /* [n_keys] q . k / sqrt(D) */
+    const float *probs;  /* [n_keys] their softmax */
+    const float *out;    /* [D] the answer */
+};
+
+/* What measurements see: `row` is called for every query and head, from any thread. */
 struct attn_probe {
     void *ctx;
-    void (*row)(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q,
-                const float *scores, const float *probs, const float *out);
+    void (*row)(void *ctx, const struct attn_row *row);
 };
 
 /* Bytes of scratch that attend needs for `threads` threads, aligned to 64. */

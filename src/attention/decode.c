@@ -73,6 +73,19 @@ static void mix(const struct decode_query *d, const struct decode_workspace *w,
     if (ops->finish) ops->finish(&value, w->codec, d->out, count);
 }
 
+/* Shows the answered query to the probe. */
+static void show(const struct decode_query *d, const struct decode_workspace *w) {
+    struct attn_row row = {.layer = d->layer,
+                           .head = d->head,
+                           .query = d->number,
+                           .n_keys = d->n,
+                           .q = d->q,
+                           .scores = w->scores,
+                           .probs = w->probs,
+                           .out = d->out};
+    d->probe->row(d->probe->ctx, &row);
+}
+
 void decode_attend(const struct decode_query *d, const struct decode_workspace *w,
                    struct attn_counters *count) {
     const struct attn *a = d->a;
@@ -93,7 +106,5 @@ void decode_attend(const struct decode_query *d, const struct decode_workspace *
     lap(a, ATTN_SOFTMAX, &last);
     mix(d, w, count);
     lap(a, ATTN_MIX, &last);
-    if (d->probe)
-        d->probe->row(d->probe->ctx, d->layer, d->head, d->number, d->n, d->q, w->scores, w->probs,
-                      d->out);
+    if (d->probe) show(d, w);
 }

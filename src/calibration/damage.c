@@ -80,7 +80,13 @@ static int open_all(struct measuring *m, const struct gpt2_weights *w, struct er
               predictions_alloc(&m->base, scored, a) && predictions_alloc(&m->other, scored, a);
     int rc = ok ? forced_open(&m->forced, scored, c->n_vocab, a, e)
                 : err_set(e, ERR_FAILED, "out of memory for windows of %zu tokens", m->most);
-    return rc ? rc : gpt2_session_open(&m->s, w, m->kn, "fp32", NULL, 1, m->most, m->most, e);
+    const struct gpt2_session_setup setup = {.weights = w,
+                                             .kn = m->kn,
+                                             .attn = "fp32",
+                                             .n_seq = 1,
+                                             .n_ctx = m->most,
+                                             .max_rows = m->most};
+    return rc ? rc : gpt2_session_open(&m->s, &setup, e);
 }
 
 /* The exact pass. */
@@ -156,7 +162,14 @@ int damage_of_spec(struct spec_damage *damage, const struct damage_setup *on, co
         arena_free(&m.arena);
         return rc;
     }
-    rc = gpt2_session_open(&s, on->weights, on->kn, spec, book, 1, m.most, m.most, e);
+    const struct gpt2_session_setup setup = {.weights = on->weights,
+                                             .kn = on->kn,
+                                             .attn = spec,
+                                             .book = book,
+                                             .n_seq = 1,
+                                             .n_ctx = m.most,
+                                             .max_rows = m.most};
+    rc = gpt2_session_open(&s, &setup, e);
     bool opened = !rc;
     for (size_t i = 0; i < on->n_windows && !rc; i++) {
         rc = interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written")

@@ -256,7 +256,9 @@ int key_sample_collect(struct key_sample *s, const struct key_sampling *p, struc
                   (p->parts != SAMPLE_VALUES || want_values(s, w, p->kn, arena));
     int rc = enough ? OK : err_set(e, ERR_FAILED, "out of memory for %zu keys of each head", s->n);
     if (!rc && !r.total) rc = err_set(e, ERR_USAGE, "the texts have no tokens");
-    if (!rc) rc = gpt2_session_open(&r.s, w, p->kn, "fp32", NULL, 1, window, batch, e);
+    const struct gpt2_session_setup setup = {
+        .weights = w, .kn = p->kn, .attn = "fp32", .n_seq = 1, .n_ctx = window, .max_rows = batch};
+    if (!rc) rc = gpt2_session_open(&r.s, &setup, e);
     if (!rc) {
         const struct gpt2_observer observer = {&r.c, observe};
         r.s.observer = &observer;

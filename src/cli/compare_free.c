@@ -36,7 +36,14 @@ static int write_one(const struct engine *g, const struct compare_report *r, con
     struct generation_events events = {.ctx = w, .step = on_step, .stopped = on_stopped};
     struct generation_stats stats;
     struct gpt2_session s;
-    int rc = gpt2_session_open(&s, c->w, c->k, spec, c->book, 1, c->window, r->n_prompt, e);
+    const struct gpt2_session_setup setup = {.weights = c->w,
+                                             .kn = c->k,
+                                             .attn = spec,
+                                             .book = c->book,
+                                             .n_seq = 1,
+                                             .n_ctx = c->window,
+                                             .max_rows = r->n_prompt};
+    int rc = gpt2_session_open(&s, &setup, e);
     if (rc) return rc;
     w->ids = arena_alloc(r->arena, limit, sizeof *w->ids);
     rc = w->ids ? generation_run(&s, prompt, r->n_prompt, &p, &events, &stats, e)

@@ -159,8 +159,14 @@ static int evaluate(struct job *j, struct err *e) {
     if (rc) return rc;
     struct gpt2_session s;
     size_t rows = j->windows.window < BATCH ? j->windows.window : BATCH;
-    rc = gpt2_session_open(&s, &j->g.model.weights, j->g.k, spec, book, 1, j->windows.window, rows,
-                           e);
+    const struct gpt2_session_setup setup = {.weights = &j->g.model.weights,
+                                             .kn = j->g.k,
+                                             .attn = spec,
+                                             .book = book,
+                                             .n_seq = 1,
+                                             .n_ctx = j->windows.window,
+                                             .max_rows = rows};
+    rc = gpt2_session_open(&s, &setup, e);
     if (rc) return rc;
     for (size_t i = 0; i < j->n_texts && !j->args->quiet; i++)
         model_book_warn_seen(book, j->texts[i].file, j->texts[i].sha256);

@@ -319,9 +319,14 @@ static int run(const struct args *args, struct err *e) {
     if (!rc) rc = model_book_open(&j.book, &book, args, &j.g.model, &spec, 1, &j.g.arena, e);
     /* again, now that all inputs are known */
     if (!rc && args->log) rc = out_check(args->log, true, e);
-    if (!rc)
-        rc = gpt2_session_open(&s, &j.g.model.weights, j.g.k, spec, book, n_seq, j.n_ctx,
-                               rows > n_seq ? rows : n_seq, e);
+    const struct gpt2_session_setup setup = {.weights = &j.g.model.weights,
+                                             .kn = j.g.k,
+                                             .attn = spec,
+                                             .book = book,
+                                             .n_seq = n_seq,
+                                             .n_ctx = j.n_ctx,
+                                             .max_rows = rows > n_seq ? rows : n_seq};
+    if (!rc) rc = gpt2_session_open(&s, &setup, e);
     if (!rc) {
         rc = generate(&j, &s, e);
         gpt2_session_close(&s);

@@ -152,8 +152,15 @@ static size_t context_of(const struct bench *b, const struct bench_group *g) {
 static int open_group(const struct bench *b, struct bench_group *g, struct err *e) {
     const struct gpt2_weights *model = &g->model->weights;
     size_t n_ctx = context_of(b, g), rows = gpt2_prompt_rows(&model->config);
-    int rc = gpt2_session_open(&g->s, model, g->k, g->attn, g->book, 1 + g->batch, n_ctx,
-                               larger(rows < n_ctx ? rows : n_ctx, g->batch), e);
+    const struct gpt2_session_setup setup = {.weights = model,
+                                             .kn = g->k,
+                                             .attn = g->attn,
+                                             .book = g->book,
+                                             .n_seq = 1 + g->batch,
+                                             .n_ctx = n_ctx,
+                                             .max_rows =
+                                                 larger(rows < n_ctx ? rows : n_ctx, g->batch)};
+    int rc = gpt2_session_open(&g->s, &setup, e);
     g->open = !rc;
     return rc;
 }

@@ -141,9 +141,14 @@ static int open_all(struct measuring *m, struct err *e) {
     if (!m->sessions || !m->chunk || !m->timed || !m->timings)
         return err_set(e, ERR_FAILED, "out of memory for the comparison");
     for (; m->n_sessions < want; m->n_sessions++) {
-        int rc =
-            gpt2_session_open(&m->sessions[m->n_sessions], c->w, c->k, c->runs[m->n_sessions].spec,
-                              c->book, 1, c->window, DECODE_EVERY, e);
+        const struct gpt2_session_setup setup = {.weights = c->w,
+                                                 .kn = c->k,
+                                                 .attn = c->runs[m->n_sessions].spec,
+                                                 .book = c->book,
+                                                 .n_seq = 1,
+                                                 .n_ctx = c->window,
+                                                 .max_rows = DECODE_EVERY};
+        int rc = gpt2_session_open(&m->sessions[m->n_sessions], &setup, e);
         if (rc) return rc;
     }
     int rc = OK;

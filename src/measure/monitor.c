@@ -16,16 +16,14 @@ struct probe_target {
     size_t n_head;
 };
 
-static void keep(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q,
-                 const float *scores, const float *probs, const float *out) {
+/* Each query and head has a place of its own, so nothing is locked. */
+static void keep(void *ctx, const struct attn_row *row) {
     const struct probe_target *t = ctx;
-    struct seen *s = &t->seen[query * t->n_head +
-                              head]; /* each query and head has a place of its own: no lock */
-    (void)layer, (void)q;
-    memcpy(s->scores, scores, n_keys * sizeof *scores);
-    memcpy(s->probs, probs, n_keys * sizeof *probs);
-    s->out = out;
-    s->n_keys = n_keys;
+    struct seen *s = &t->seen[row->query * t->n_head + row->head];
+    memcpy(s->scores, row->scores, row->n_keys * sizeof *s->scores);
+    memcpy(s->probs, row->probs, row->n_keys * sizeof *s->probs);
+    s->out = row->out;
+    s->n_keys = row->n_keys;
 }
 
 static void ask(struct monitor *m, const struct attn *a, size_t layer, size_t n, float *out,

@@ -125,13 +125,12 @@ struct keeper {
     const struct answers *to;
 };
 
-static void keep(void *ctx, size_t layer, size_t head, size_t query, size_t n_keys, const float *q,
-                 const float *scores, const float *probs, const float *out) {
-    const struct keeper *k = ctx;
-    size_t at = (query * head_count(k->s) + head) * k->s->c->window;
-    (void)layer, (void)q, (void)out; /* out is in its place */
-    memcpy(k->to->scores + at, scores, n_keys * sizeof *scores);
-    memcpy(k->to->probs + at, probs, n_keys * sizeof *probs);
+/* The output is in its place already. */
+static void keep(void *ctx, const struct attn_row *row) {
+    const struct keeper *keeper = ctx;
+    size_t at = (row->query * head_count(keeper->s) + row->head) * keeper->s->c->window;
+    memcpy(keeper->to->scores + at, row->scores, row->n_keys * sizeof(float));
+    memcpy(keeper->to->probs + at, row->probs, row->n_keys * sizeof(float));
 }
 
 static void ask(struct shadow *s, size_t run, const struct queries *q, struct answers *to,

@@ -23,19 +23,20 @@ static size_t work_bytes(const struct gpt2_weights *w, const struct kernels *k, 
     return most;
 }
 
-int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, const struct kernels *k,
-                      const char *attn, const struct book *book, size_t n_seq, size_t n_ctx,
-                      size_t max_rows, struct err *e) {
+int gpt2_session_open(struct gpt2_session *s, const struct gpt2_session_setup *setup,
+                      struct err *e) {
+    const struct gpt2_weights *w = setup->weights;
     const struct gpt2_config *c = &w->config;
+    size_t n_seq = setup->n_seq, n_ctx = setup->n_ctx, max_rows = setup->max_rows;
     *s = (struct gpt2_session){
-        .w = w, .k = k, .n_seq = n_seq, .max_rows = max_rows, .threads = threads_count()};
+        .w = w, .k = setup->kn, .n_seq = n_seq, .max_rows = max_rows, .threads = threads_count()};
     if (n_ctx < 1 || n_ctx > c->n_ctx)
         return err_set(
             e, ERR_USAGE,
             "a context of %zu tokens was asked for; the model has positions for 1 to %zu", n_ctx,
             c->n_ctx);
     struct attn_shape shape = {c->n_layer, c->n_head, c->n_embd / c->n_head, n_ctx};
-    int rc = attn_init(&s->attn, &shape, attn, book, k, e);
+    int rc = attn_init(&s->attn, &shape, setup->attn, setup->book, setup->kn, e);
     if (rc) return rc;
 
     struct arena *a = &s->arena;
@@ -47,7 +48,7 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, cons
     s->norm = arena_alloc(a, max_rows * c->n_embd, sizeof(float));
     s->qkv = arena_alloc(a, max_rows * 3 * c->n_embd, sizeof(float));
     s->hidden = arena_alloc(a, max_rows * c->n_inner, sizeof(float));
-    size_t work = work_bytes(w, k, max_rows);
+    size_t work = work_bytes(w, setup->kn, max_rows);
     s->work = work ? arena_alloc(a, work, 1) : NULL;
     s->items = arena_alloc(a, max_rows, sizeof *s->items);
     s->rows = arena_alloc(a, max_rows, sizeof *s->rows);
@@ -55,7 +56,7 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, cons
     s->counters = arena_zalloc(a, c->n_layer, sizeof *s->counters);
     float *center =
         attn_wants_center(&s->attn) ? arena_alloc(a, c->n_layer * c->n_embd, sizeof(float)) : NULL;
-    if (center) gpt2_key_constants(w, k, center);
+    if (center) gpt2_key_constants(w, setup->kn, center);
     s->attn.center = center;
     bool ok = s->state && s->length && s->fault && s->bad && s->x && s->norm && s->qkv &&
               s->hidden && (s->work || !work) && s->items && s->rows && s->scratch && s->counters &&

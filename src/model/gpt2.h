@@ -84,13 +84,22 @@ struct gpt2_session {
     struct arena arena;
 };
 
-/* Prepares n_seq empty sequences of up to n_ctx tokens (at most T) with the attention backend
- * `attn`, for batches of up to max_rows rows, which run with at most as many threads as are set
- * now. The weights and the codebooks (`book` may be NULL) must outlive the session. ERR_USAGE for a
- * bad spec or n_ctx, ERR_FAILED without memory. */
-int gpt2_session_open(struct gpt2_session *s, const struct gpt2_weights *w, const struct kernels *k,
-                      const char *attn, const struct book *book, size_t n_seq, size_t n_ctx,
-                      size_t max_rows, struct err *e);
+/* What a session is opened with. */
+struct gpt2_session_setup {
+    const struct gpt2_weights *weights; /* must outlive the session */
+    const struct kernels *kn;
+    const char *attn;        /* the spec of the attention backend (attn_init) */
+    const struct book *book; /* the codebooks that it may need; they must outlive the session. NULL
+                                where there are none */
+    size_t n_seq;            /* sequences */
+    size_t n_ctx;            /* tokens of each: 1 to the model's T */
+    size_t max_rows;         /* the most rows of a batch */
+};
+
+/* Prepares empty sequences. Batches run with at most as many threads as are set now. ERR_USAGE for
+ * a bad spec or n_ctx, ERR_FAILED without memory; then there is nothing to close. */
+int gpt2_session_open(struct gpt2_session *s, const struct gpt2_session_setup *setup,
+                      struct err *e);
 /* Rows of a prompt to run at once: many use the weights better, but each takes (5 C + F) floats of
  * activations; these stay below 7.5 MiB, or are 64 rows. */
 size_t gpt2_prompt_rows(const struct gpt2_config *c);

@@ -103,7 +103,14 @@ static void run(const struct checkpoint *c, const char *spec, struct input *in) 
     struct err e = {0};
     if (D <= 128) random_book(&book, g->n_layer, g->n_head, D, 4, 1);
     float *logits = calloc(g->n_vocab, sizeof *logits);
-    int rc = gpt2_session_open(&s, &c->weights, k, spec, &book, 1, room, 2, &e);
+    const struct gpt2_session_setup setup = {.weights = &c->weights,
+                                             .kn = k,
+                                             .attn = spec,
+                                             .book = &book,
+                                             .n_seq = 1,
+                                             .n_ctx = room,
+                                             .max_rows = 2};
+    int rc = gpt2_session_open(&s, &setup, &e);
     EXPECT(logits);
     fuzz_allow(rc, &e);
     if (!rc) {
