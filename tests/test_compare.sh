@@ -229,7 +229,7 @@ expect 4 "check not met: int4.kld<=0 is " "$BIN" compare $texts $specs --check "
 expect 4 "fp32.loaded_bytes<1" "$BIN" compare --merge "$tmp/whole.jsonl" --check "fp32.loaded_bytes<1"
 expect 2 "none of the backends" "$BIN" compare $texts $specs --check "int8.kld<1"
 expect 2 "none of the backends" "$BIN" compare $texts $specs --check "3.kld<1"
-expect 2 "unknown metric; known: kld" "$BIN" compare $texts $specs --check "int4.kdl<1"
+expect 2 "unknown metric; known: perplexity ratio kld" "$BIN" compare $texts $specs --check "int4.kdl<1"
 for x in "int4.kld" "int4<1" "kld<1" "int4.kld<" "int4.kld<x" "int4.kld=1" "int4.kld<1x" "int4.kld<nan" "" "." "<"; do
     expect 2 "--check $x: expected BACKEND.METRIC<NUMBER" "$BIN" compare $texts $specs --check "$x"
     [ ! -s "$tmp/out" ] || fail "--check $x: something was run"

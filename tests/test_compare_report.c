@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "report/compare_out.h"
 #include "report/compare_table.h"
+#include "report/metrics.h"
 #include "test.h"
 
 enum { L = 2, H = 3, N = 5, RUNS = 2, TEXTS = 2, CHUNKS = 5 };
@@ -496,6 +497,31 @@ static void not_a_number(void) {
           "%.3000s", printed);
 }
 
+/* Every row of the table of metrics can be written by every format. */
+static void metrics_are_complete(void) {
+    struct comparison c = make();
+    struct compare_report r = report_of(&c);
+    bool defined[GROUP_FORCED + 1] = {[GROUP_ROW] = true, [GROUP_SKIPPED] = true};
+    CHECK(compare_report_sum(&r, &err) == OK, "%s", err.msg);
+    struct metric_place p = {.r = &r, .c = &c, .s = compare_sum(&r, 1, 0), .run = 1};
+    p.layer = p.head = METRIC_ALL;
+    print(put_csv, &r);
+    for (size_t i = 0; i < n_metrics; i++) {
+        const struct metric *m = &metrics[i];
+        char heading[64];
+        snprintf(heading, sizeof heading, ",%s%s", m->name, m->error == ERROR_BESIDE ? "_se" : "");
+        CHECK(m->name && m->value && m->unit, "row %zu lacks a name, a unit or a value", i);
+        CHECK(metric_named(m->name) == m && (!m->alias || metric_named(m->alias) == m),
+              "the name %s comes twice", m->name);
+        CHECK((m->left_out & NOT_IN_CSV) || strstr(printed, heading), "%s is not in CSV", m->name);
+        CHECK(m->group == GROUP_ROW || (m->left_out & NOT_IN_TABLES) || (m->title && *m->title),
+              "%s has no heading", m->name);
+        CHECK(metric_figure(m, &p).kind != FIGURE_NONE, "%s has no figure", m->name);
+        defined[m->group] = defined[m->group] || m->definition;
+    }
+    for (int g = 0; g <= GROUP_FORCED; g++) CHECK(defined[g], "group %d is not explained", g);
+}
+
 int main(void) {
     if (!mkdtemp(folder)) return 1;
     RUN(shares_add_up);
@@ -503,6 +529,7 @@ int main(void) {
     RUN(broken_shares);
     RUN(awkward_names);
     RUN(columns);
+    RUN(metrics_are_complete);
     RUN(law);
     RUN(student);
     RUN(test_of_the_law);

@@ -3,14 +3,14 @@
 #define LOOKAT_CLI_CHECK_H
 
 #include "cli/options.h"
-#include "report/compare_out.h"
+#include "report/metrics.h"
 
 enum { CHECK_BELOW, CHECK_AT_MOST, CHECK_ABOVE, CHECK_AT_LEAST };
 
 struct check {
     const char *text; /* as given */
     size_t run;
-    int metric;
+    const struct metric *metric;
     int relation; /* CHECK_... */
     double limit;
 };

@@ -14,7 +14,6 @@
 #include "cli/compare_free.h"
 #include "cli/lists.h"
 #include "cli/texts.h"
-#include "report/columns.h"
 #include "report/cut_out.h"
 #include "report/text.h"
 
@@ -471,7 +470,7 @@ static int run(const struct args *args, struct err *e) {
     j = (struct job){.args = args};
     j.r.arena = &j.arena;
     if (args->explain_columns && !args->files.n && !args->merge && !args->argc) {
-        columns_explain(stdout, strcmp(args->format, "md") == 0);
+        metrics_explain(stdout, strcmp(args->format, "md") == 0);
         return OK;
     }
     int rc = check_options(&j, e);
@@ -482,7 +481,7 @@ static int run(const struct args *args, struct err *e) {
 
 static void explain_columns(FILE *fp) {
     fputs("Columns of the tables:\n", fp);
-    columns_explain(fp, false);
+    metrics_explain(fp, false);
 }
 
 const struct command compare_command = {

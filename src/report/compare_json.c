@@ -1,9 +1,9 @@
+/* The comparison as one JSON object; schema.md lists its fields. */
 #include <math.h>
+#include <string.h>
 
-#include "report/compare_out.h"
 #include "report/cut_out.h"
-
-static const char *const fidelity_names[FIDELITIES] = {"cosine", "kl", "spearman", "top5"};
+#include "report/metrics.h"
 
 /* [mean, standard error]; the error of one window is null. */
 static void pair(struct json_out *j, const char *key, double mean, double error) {
@@ -13,9 +13,49 @@ static void pair(struct json_out *j, const char *key, double mean, double error)
     json_put_close(j);
 }
 
-static void fidelities(struct json_out *j, const struct estimate *m) {
-    for (int i = 0; i < FIDELITIES; i++)
-        pair(j, fidelity_names[i], estimate_mean(&m[i]), estimate_error(&m[i]));
+/* A figure that was not measured, or is no number, is null. */
+static void put_figure(struct json_out *j, const char *key, const struct metric *m,
+                       const struct metric_place *p) {
+    struct figure f = metric_figure(m, p);
+    if (m->error == ERROR_BESIDE)
+        pair(j, key, f.x, f.error);
+    else if (m->whole)
+        json_put_uint(j, key, (uint64_t)f.x);
+    else
+        json_put_double(j, key, f.x);
+}
+
+/* The members that a group's metrics are, in the order of the table. Neighbours whose keys begin
+ * with the same "a/" stand in one object a. */
+static void put_group(struct json_out *j, enum metric_group group, const struct metric_place *p) {
+    const char *open = NULL; /* "a/..." of the object that is open */
+    size_t n_open = 0;
+    for (size_t i = 0; i < n_metrics; i++) {
+        const struct metric *m = &metrics[i];
+        if (m->group != group || (m->left_out & NOT_IN_JSON)) continue;
+        const char *key = m->json ? m->json : m->name, *slash = strchr(key, '/');
+        size_t n = slash ? (size_t)(slash + 1 - key) : 0;
+        if (open && (n != n_open || memcmp(open, key, n) != 0)) {
+            json_put_close(j);
+            open = NULL;
+        }
+        if (slash && !open) {
+            char name[32];
+            snprintf(name, sizeof name, "%.*s", (int)(n - 1), key);
+            json_put_object(j, name);
+            open = key;
+            n_open = n;
+        }
+        put_figure(j, key + n, m, p);
+    }
+    if (open) json_put_close(j);
+}
+
+static void put_group_object(struct json_out *j, const char *key, enum metric_group group,
+                             const struct metric_place *p) {
+    json_put_object(j, key);
+    put_group(j, group, p);
+    json_put_close(j);
 }
 
 /* JSON has no NaN: a figure that is no number is null, and this says that it was measured. */
@@ -85,47 +125,43 @@ static void texts(struct json_out *j, const struct comparison *c) {
     json_put_close(j);
 }
 
-static void bytes(struct json_out *j, const char *key, const struct compare_bytes *b) {
-    json_put_object(j, key);
-    json_put_double(j, "keys", b->keys);
-    json_put_double(j, "scales", b->scales);
-    json_put_double(j, "codebooks", b->codebooks);
-    json_put_double(j, "tables", b->tables);
-    json_put_double(j, "values", b->values);
-    json_put_double(j, "total", b->total);
+static void costs(struct json_out *j, const struct metric_place *p) {
+    struct metric_place layer = *p;
+    put_group_object(j, "stored_bytes_per_token", GROUP_STORED, p);
+    put_group_object(j, "loaded_bytes_per_token", GROUP_LOADED, p);
+    put_group_object(j, "skipped_values", GROUP_SKIPPED, p);
+    json_put_array(j, "loaded_bytes_by_layer");
+    for (layer.layer = 0; p->s->decoded && layer.layer < p->r->model.config.n_layer; layer.layer++)
+        put_group_object(j, NULL, GROUP_LOADED, &layer);
     json_put_close(j);
+    put_figure(j, "attention_ms_per_token", metric_named("attention_ms"), p);
+    json_put_array(j, "attention_ms"); /* median, least, most */
+    for (size_t i = 0; i < n_metrics; i++)
+        if (metrics[i].group == GROUP_TIME) put_figure(j, NULL, &metrics[i], p);
+    json_put_close(j);
+    json_put_cut(j, p->s->cut, p->r->model.config.n_layer);
 }
 
-static void costs(struct json_out *j, const struct compare_report *r,
-                  const struct comparison_run *run, const struct comparison_summary *s) {
-    json_put_object(j, "stored_bytes_per_token");
-    json_put_uint(j, "keys", run->stored_keys);
-    json_put_uint(j, "values", run->stored_values);
-    json_put_close(j);
-    struct compare_bytes all = compare_loaded(r, s, SIZE_MAX);
-    bytes(j, "loaded_bytes_per_token", &all);
-    json_put_object(j, "skipped_values");
-    json_put_double(j, "rows_per_token", all.skipped_rows);
-    json_put_double(j, "mean_mass", all.skipped_mass);
-    json_put_close(j);
-    json_put_array(j, "loaded_bytes_by_layer");
-    for (size_t l = 0; s->decoded && l < r->model.config.n_layer; l++) {
-        struct compare_bytes one = compare_loaded(r, s, l);
-        bytes(j, NULL, &one);
+/* One layer that was measured, and all its heads. */
+static void shadow_layer(struct json_out *j, struct metric_place p) {
+    json_put_object(j, NULL);
+    json_put_uint(j, "layer", p.layer);
+    json_put_uint(j, "n", p.s->layers[p.layer * FIDELITIES].n);
+    put_group(j, GROUP_FIDELITY, &p);
+    json_put_array(j, "heads");
+    for (p.head = 0; p.head < p.r->model.config.n_head; p.head++) {
+        json_put_object(j, NULL);
+        json_put_uint(j, "head", p.head);
+        put_group(j, GROUP_FIDELITY, &p);
+        json_put_close(j);
     }
     json_put_close(j);
-    json_put_double(j, "attention_ms_per_token", s->attention_ms);
-    json_put_array(j, "attention_ms"); /* median, least, most */
-    json_put_double(j, NULL, s->attention_ms);
-    json_put_double(j, NULL, s->attention_ms_least);
-    json_put_double(j, NULL, s->attention_ms_most);
     json_put_close(j);
-    json_put_cut(j, s->cut, r->model.config.n_layer);
 }
 
-static void shadow(struct json_out *j, const struct compare_report *r,
-                   const struct comparison_summary *s) {
-    size_t L = r->model.config.n_layer, H = r->model.config.n_head;
+static void shadow(struct json_out *j, const struct metric_place *whole) {
+    const struct comparison_summary *s = whole->s;
+    struct metric_place p = *whole;
     if (!s->layers || !s->all[0].n) {
         json_put_null(j, "shadow");
         return;
@@ -135,39 +171,23 @@ static void shadow(struct json_out *j, const struct compare_report *r,
     json_put_bool(j, "finite", all_finite(s->all));
     json_put_uint(j, "windows", s->all[0].clusters);
     json_put_array(j, "layers");
-    for (size_t l = 0; l < L; l++) {
-        const struct estimate *m = s->layers + l * FIDELITIES;
-        if (!m[0].n) continue;
-        json_put_object(j, NULL);
-        json_put_uint(j, "layer", l);
-        json_put_uint(j, "n", m[0].n);
-        fidelities(j, m);
-        json_put_array(j, "heads");
-        for (size_t h = 0; h < H; h++) {
-            json_put_object(j, NULL);
-            json_put_uint(j, "head", h);
-            fidelities(j, s->heads + (l * H + h) * FIDELITIES);
-            json_put_close(j);
-        }
-        json_put_close(j);
-        json_put_close(j);
-    }
+    for (p.layer = 0; p.layer < p.r->model.config.n_layer; p.layer++)
+        if (s->layers[p.layer * FIDELITIES].n) shadow_layer(j, p);
     json_put_close(j);
-    json_put_object(j, "all");
-    fidelities(j, s->all);
-    json_put_close(j);
+    p.layer = METRIC_SHADOWED;
+    put_group_object(j, "all", GROUP_FIDELITY, &p);
     json_put_uint(j, "worst_layer", s->worst_layer);
-    json_put_array(
-        j, "layer_range"); /* first and last: those that "all" and the bytes beside it are of */
-    json_put_uint(j, NULL, r->main->first_layer);
-    json_put_uint(j, NULL, r->main->last_layer);
+    json_put_array(j, "layer_range"); /* first and last: those that "all" and the bytes beside it
+                                         are of */
+    json_put_uint(j, NULL, p.r->main->first_layer);
+    json_put_uint(j, NULL, p.r->main->last_layer);
     json_put_close(j);
-    struct compare_bytes same = compare_loaded_shadow(r, s);
-    bytes(j, "loaded_bytes_per_token", &same);
+    put_group_object(j, "loaded_bytes_per_token", GROUP_LOADED, &p);
     json_put_close(j);
 }
 
-static void forced(struct json_out *j, const struct comparison_summary *s) {
+static void forced(struct json_out *j, const struct metric_place *p) {
+    const struct comparison_summary *s = p->s;
     if (!s->tokens) {
         json_put_null(j, "forced");
         return;
@@ -176,17 +196,7 @@ static void forced(struct json_out *j, const struct comparison_summary *s) {
     json_put_uint(j, "tokens", s->tokens);
     json_put_uint(j, "windows", s->nll.clusters);
     json_put_bool(j, "finite", isfinite(s->perplexity) && isfinite(estimate_mean(&s->kld)));
-    pair(j, "perplexity", s->perplexity, s->perplexity_error);
-    pair(j, "ratio", s->ratio, s->ratio_error);
-    json_put_object(j, "kld");
-    pair(j, "mean", estimate_mean(&s->kld), estimate_error(&s->kld));
-    json_put_double(j, "median", s->kld_median);
-    json_put_double(j, "p99", s->kld_p99);
-    json_put_double(j, "max", s->kld_max);
-    json_put_close(j);
-    pair(j, "same_top1", estimate_mean(&s->same_top1), estimate_error(&s->same_top1));
-    json_put_double(j, "rms_dp", s->rms_dp);
-    json_put_double(j, "rms_dp_se", s->rms_dp_error);
+    put_group(j, GROUP_FORCED, p);
     json_put_close(j);
 }
 
@@ -214,7 +224,13 @@ static void runs(struct json_out *j, const struct compare_report *r) {
     for (size_t text = 0; text < r->main->n_texts; text++)
         for (size_t i = 0; i < r->main->n_runs; i++) {
             const struct comparison_run *run = &r->main->runs[i];
-            const struct comparison_summary *s = compare_sum(r, i, text);
+            const struct metric_place p = {.r = r,
+                                           .c = r->main,
+                                           .s = compare_sum(r, i, text),
+                                           .run = i,
+                                           .text = text,
+                                           .layer = METRIC_ALL,
+                                           .head = METRIC_ALL};
             json_put_object(j, NULL);
             json_put_uint(j, "text", text);
             json_put_cstr(j, "attn", run->spec);
@@ -223,9 +239,9 @@ static void runs(struct json_out *j, const struct compare_report *r) {
             json_put_cstr(j, "effective_attn", run->name);
             json_put_cstr(j, "title", run->title);
             json_put_bool(j, "codebook_saw_text", compare_saw_text(r, i, text));
-            costs(j, r, run, s);
-            shadow(j, r, s);
-            forced(j, s);
+            costs(j, &p);
+            shadow(j, &p);
+            forced(j, &p);
             free_text(j, r, i, text);
             json_put_close(j);
         }
@@ -240,10 +256,17 @@ static void lengths(struct json_out *j, const struct compare_report *r) {
         json_put_array(j, "runs");
         for (size_t text = 0; text < r->main->n_texts; text++)
             for (size_t run = 0; run < r->main->n_runs; run++) {
+                const struct metric_place p = {.r = r,
+                                               .c = &r->lengths[i],
+                                               .s = compare_length_sum(r, i, run, text),
+                                               .run = run,
+                                               .text = text,
+                                               .layer = METRIC_ALL,
+                                               .head = METRIC_ALL};
                 json_put_object(j, NULL);
                 json_put_uint(j, "text", text);
                 json_put_cstr(j, "attn", r->main->runs[run].spec);
-                shadow(j, r, compare_length_sum(r, i, run, text));
+                shadow(j, &p);
                 json_put_cstr(j, "effective_attn", r->main->runs[run].name);
                 json_put_close(j);
             }

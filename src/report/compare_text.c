@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "report/compare_out.h"
-#include "report/columns.h"
 #include "report/compare_paper.h"
 #include "report/compare_summary.h"
+#include "report/metrics.h"
 
 static void headings(struct text_table *t, const char *const *names, size_t n) {
     for (size_t i = 0; i < n; i++) table_cell(t, "%s", names[i]);
@@ -14,6 +14,61 @@ static void headings(struct text_table *t, const char *const *names, size_t n) {
     headings(t, (const char *const[]){__VA_ARGS__}, \
              sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
+static struct metric_place whole(const struct compare_report *r, size_t run, size_t text) {
+    return (struct metric_place){.r = r,
+                                 .c = r->main,
+                                 .s = compare_sum(r, run, text),
+                                 .run = run,
+                                 .text = text,
+                                 .layer = METRIC_ALL,
+                                 .head = METRIC_ALL};
+}
+
+/* ---- a group of metrics as columns ---- */
+
+static bool is_column(const struct metric *m, enum metric_group group) {
+    return m->group == group && !(m->left_out & NOT_IN_TABLES);
+}
+
+/* What a table's columns are aligned to: those of `left`, a group's to the right, then `right`. */
+enum { COLUMNS_MAX = 64 };
+static const char *alignment(char out[COLUMNS_MAX], const char *left, enum metric_group group,
+                             const char *right) {
+    int n = 0;
+    for (size_t i = 0; i < n_metrics; i++) n += is_column(&metrics[i], group);
+    snprintf(out, COLUMNS_MAX, "%s%.*s%s", left, n, "rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr", right);
+    return out;
+}
+
+static void group_headings(struct text_table *t, enum metric_group group) {
+    for (size_t i = 0; i < n_metrics; i++)
+        if (is_column(&metrics[i], group)) table_cell(t, "%s", metrics[i].title);
+}
+
+static void figure_cell(struct text_table *t, const struct metric *m, const struct figure *f) {
+    if (f->kind != FIGURE_NUMBER)
+        table_cell(t, "-");
+    else if (strcmp(m->unit, "bytes") == 0 || strcmp(m->unit, "rows") == 0)
+        cell_bytes(t, f->x);
+    else if (m->group == GROUP_SKIPPED)
+        table_cell(t, "%.2e", f->x);
+    else if (m->error == ERROR_NONE)
+        cell_number(t, f->x);
+    else
+        cell_pair(t, f->x, f->error);
+}
+
+static void group_cells(struct text_table *t, enum metric_group group,
+                        const struct metric_place *p) {
+    for (size_t i = 0; i < n_metrics; i++) {
+        if (!is_column(&metrics[i], group)) continue;
+        struct figure f = metric_figure(&metrics[i], p);
+        figure_cell(t, &metrics[i], &f);
+    }
+}
+
+/* ---- tables ---- */
+
 static double stored(const struct comparison_run *run) {
     return (double)(run->stored_keys + run->stored_values);
 }
@@ -21,22 +76,23 @@ static double stored(const struct comparison_run *run) {
 static int stored_table(const struct compare_report *r, const struct page *p, struct err *e) {
     const struct comparison_run *base = &r->main->runs[0];
     struct text_table t;
+    char align[COLUMNS_MAX];
     page_heading(p, 2,
                  "Bytes stored per token, all layers and heads, with %zu tokens stored; how many "
                  "times less than the baseline",
                  r->main->window);
-    table_begin(&t, "lllrrrrr", p->arena);
-    HEADINGS(&t, "attention", "keys", "values", "keys", "values", "both", "keys alone",
-             "everything");
+    table_begin(&t, alignment(align, "lll", GROUP_STORED, "rr"), p->arena);
+    HEADINGS(&t, "attention", "keys", "values");
+    group_headings(&t, GROUP_STORED);
+    HEADINGS(&t, "keys alone", "everything");
     for (size_t i = 0; i < r->main->n_runs; i++) {
         const struct comparison_run *run = &r->main->runs[i];
         table_cell(&t, "%s", run->title);
         const char *of = strchr(run->name, '@') ? "layer 0: " : "";
         table_cell(&t, "%s%s", of, run->keys);
         table_cell(&t, "%s%s", of, run->values);
-        cell_bytes(&t, (double)run->stored_keys);
-        cell_bytes(&t, (double)run->stored_values);
-        cell_bytes(&t, stored(run));
+        const struct metric_place at = whole(r, i, 0);
+        group_cells(&t, GROUP_STORED, &at);
         cell_times(&t, (double)base->stored_keys, (double)run->stored_keys);
         cell_times(&t, stored(base), stored(run));
     }
@@ -47,16 +103,17 @@ static int stored_table(const struct compare_report *r, const struct page *p, st
 static int skipped_table(const struct compare_report *r, size_t text, const struct page *p,
                          struct err *e) {
     struct text_table t;
+    char align[COLUMNS_MAX];
     bool any = false;
-    table_begin(&t, "lrr", p->arena);
-    HEADINGS(&t, "attention", "rows", "probability");
+    table_begin(&t, alignment(align, "l", GROUP_SKIPPED, ""), p->arena);
+    HEADINGS(&t, "attention");
+    group_headings(&t, GROUP_SKIPPED);
     for (size_t i = 0; i < r->main->n_runs; i++) {
-        struct compare_bytes b = compare_loaded(r, compare_sum(r, i, text), SIZE_MAX);
-        if (!(b.skipped_rows > 0)) continue;
+        const struct metric_place at = whole(r, i, text);
+        if (!(compare_loaded(r, at.s, METRIC_ALL).skipped_rows > 0)) continue;
         any = true;
         cell_backend(&t, r, i, text);
-        cell_bytes(&t, b.skipped_rows);
-        table_cell(&t, "%.2e", b.skipped_mass);
+        group_cells(&t, GROUP_SKIPPED, &at);
     }
     if (!any) return OK;
     page_heading(p, 2,
@@ -70,23 +127,21 @@ static int loaded_table(const struct compare_report *r, size_t text, const struc
     const struct comparison_summary *first = compare_sum(r, 0, text);
     struct compare_bytes base = compare_loaded(r, first, SIZE_MAX);
     struct text_table t;
+    char align[COLUMNS_MAX];
     if (!first->decoded) return OK;
     page_heading(p, 2,
                  "Bytes loaded per decoded token, all layers (mean of %s); how many times less "
                  "than the baseline",
                  text_plural(first->decoded, "token").s);
-    table_begin(&t, "lrrrrrrrr", p->arena);
-    HEADINGS(&t, "attention", "packed keys", "scales", "codebooks", "tables", "values", "total",
-             "packed keys alone", "everything");
+    table_begin(&t, alignment(align, "l", GROUP_LOADED, "rr"), p->arena);
+    HEADINGS(&t, "attention");
+    group_headings(&t, GROUP_LOADED);
+    HEADINGS(&t, "packed keys alone", "everything");
     for (size_t i = 0; i < r->main->n_runs; i++) {
-        struct compare_bytes b = compare_loaded(r, compare_sum(r, i, text), SIZE_MAX);
+        const struct metric_place at = whole(r, i, text);
+        struct compare_bytes b = compare_loaded(r, at.s, METRIC_ALL);
         cell_backend(&t, r, i, text);
-        cell_bytes(&t, b.keys);
-        cell_bytes(&t, b.scales);
-        cell_bytes(&t, b.codebooks);
-        cell_bytes(&t, b.tables);
-        cell_bytes(&t, b.values);
-        cell_bytes(&t, b.total);
+        group_cells(&t, GROUP_LOADED, &at);
         cell_times(&t, base.keys, b.keys);
         cell_times(&t, base.total, b.total);
     }
@@ -97,73 +152,60 @@ static int time_table(const struct compare_report *r, size_t text, const struct 
                       struct err *e) {
     const struct comparison_summary *first = compare_sum(r, 0, text);
     struct text_table t;
+    char align[COLUMNS_MAX];
     if (!first->decoded) return OK;
     page_heading(p, 2,
                  "Milliseconds in attention per decoded token, all layers, of %s repetitions, "
                  "backends in turn",
                  text_count(first->chunks * TIMING_REPEATS).s);
-    table_begin(&t, "lrrr", p->arena);
-    HEADINGS(&t, "attention", "median", "least", "most");
+    table_begin(&t, alignment(align, "l", GROUP_TIME, ""), p->arena);
+    HEADINGS(&t, "attention");
+    group_headings(&t, GROUP_TIME);
     for (size_t i = 0; i < r->main->n_runs; i++) {
-        const struct comparison_summary *s = compare_sum(r, i, text);
+        const struct metric_place at = whole(r, i, text);
         cell_backend(&t, r, i, text);
-        cell_number(&t, s->attention_ms);
-        cell_number(&t, s->attention_ms_least);
-        cell_number(&t, s->attention_ms_most);
+        group_cells(&t, GROUP_TIME, &at);
     }
     return page_table(p, &t, e);
 }
 
 static void forced_row(struct text_table *t, const struct compare_report *r, size_t run,
                        size_t text) {
-    const struct comparison_summary *s = compare_sum(r, run, text);
+    const struct metric_place at = whole(r, run, text);
     cell_backend(t, r, run, text);
     cell_bytes(t, stored(&r->main->runs[run]));
-    cell_bytes(t, compare_loaded(r, s, SIZE_MAX).total);
-    cell_pair(t, s->perplexity, s->perplexity_error);
-    cell_pair(t, s->ratio, s->ratio_error);
-    cell_estimate(t, &s->kld);
-    cell_number(t, s->kld_median);
-    cell_number(t, s->kld_p99);
-    cell_number(t, s->kld_max);
-    cell_estimate(t, &s->same_top1);
-    cell_pair(t, s->rms_dp, s->rms_dp_error);
+    cell_bytes(t, compare_loaded(r, at.s, METRIC_ALL).total);
+    group_cells(t, GROUP_FORCED, &at);
 }
 
 static int forced_table(const struct compare_report *r, size_t text, const struct page *p,
                         struct err *e) {
     struct text_table t;
+    char align[COLUMNS_MAX];
     if (!compare_sum(r, 0, text)->tokens) return OK;
     page_heading(p, 2, "Forced: the same tokens, each with its own hidden states; %s scored; %s",
                  text_count(compare_sum(r, 0, text)->tokens).s,
                  error_note(compare_sum(r, 0, text)->nll.clusters).s);
-    table_begin(&t, "lrrrrrrrrrr", p->arena);
-    HEADINGS(&t, "attention", "stored/token", "loaded/token", "perplexity", "ratio", "KLD mean",
-             "median", "99 %", "max", "same top-1", "RMS dp");
+    table_begin(&t, alignment(align, "lrr", GROUP_FORCED, ""), p->arena);
+    HEADINGS(&t, "attention", "stored/token", "loaded/token");
+    group_headings(&t, GROUP_FORCED);
     for (size_t i = 0; i < r->main->n_runs; i++) forced_row(&t, r, i, text);
     return page_table(p, &t, e);
 }
 
-/* Where a row of the shadow's table is of: SIZE_MAX for all heads, and for all layers that it has.
- */
-struct where {
-    size_t run, text, layer, head;
-    double loaded;
-    bool worst;
-};
-
-static void shadow_row(struct text_table *t, const struct compare_report *r, const struct where *w,
-                       const struct estimate *m) {
-    cell_backend(t, r, w->run, w->text);
-    if (w->layer == SIZE_MAX)
-        table_cell(t, "%s", compare_layers(r).s);
-    else if (w->head == SIZE_MAX)
-        table_cell(t, "%zu", w->layer);
+/* The row of a layer, a head of it, or (METRIC_SHADOWED) all layers that the shadow has. */
+static void shadow_row(struct text_table *t, const struct metric_place *p, bool worst) {
+    cell_backend(t, p->r, p->run, p->text);
+    if (p->layer == METRIC_SHADOWED)
+        table_cell(t, "%s", compare_layers(p->r).s);
+    else if (p->head == METRIC_ALL)
+        table_cell(t, "%zu", p->layer);
     else
-        table_cell(t, "%zu, head %zu", w->layer, w->head);
-    for (int i = 0; i < FIDELITIES; i++) cell_estimate(t, &m[i]);
-    cell_bytes(t, w->loaded);
-    table_cell(t, "%s", w->worst ? "worst" : "");
+        table_cell(t, "%zu, head %zu", p->layer, p->head);
+    group_cells(t, GROUP_FIDELITY, p);
+    struct figure loaded = metric_figure(metric_named("loaded_total"), p);
+    cell_bytes(t, loaded.kind == FIGURE_NUMBER ? loaded.x : NAN);
+    table_cell(t, "%s", worst ? "worst" : "");
 }
 
 static void shadow_rows(struct text_table *t, const struct compare_report *r, size_t run,
@@ -171,18 +213,16 @@ static void shadow_rows(struct text_table *t, const struct compare_report *r, si
     const struct comparison_summary *s = compare_sum(r, run, text);
     size_t L = r->model.config.n_layer, H = r->model.config.n_head, measured = 0;
     for (size_t l = 0; l < L; l++) measured += s->layers[l * FIDELITIES].n > 0;
-    for (size_t l = 0; l < L; l++) {
-        const struct estimate *m = s->layers + l * FIDELITIES;
-        if (!m[0].n) continue;
-        bool worst = measured > 1 && l == s->worst_layer;
-        shadow_row(
-            t, r, &(struct where){run, text, l, SIZE_MAX, compare_loaded(r, s, l).total, worst}, m);
-        for (size_t h = 0; r->heads && h < H; h++)
-            shadow_row(t, r, &(struct where){run, text, l, h, NAN, false},
-                       s->heads + (l * H + h) * FIDELITIES);
+    struct metric_place p = whole(r, run, text);
+    for (p.layer = 0; p.layer < L; p.layer++) {
+        if (!s->layers[p.layer * FIDELITIES].n) continue;
+        p.head = METRIC_ALL;
+        shadow_row(t, &p, measured > 1 && p.layer == s->worst_layer);
+        for (p.head = 0; r->heads && p.head < H; p.head++) shadow_row(t, &p, false);
     }
-    struct where all = {run, text, SIZE_MAX, SIZE_MAX, compare_loaded_shadow(r, s).total, false};
-    if (measured > 1) shadow_row(t, r, &all, s->all);
+    p.layer = METRIC_SHADOWED;
+    p.head = METRIC_ALL;
+    if (measured > 1) shadow_row(t, &p, false);
 }
 
 static uint64_t queries_per_layer(const struct compare_report *r,
@@ -197,9 +237,11 @@ static uint64_t queries_per_layer(const struct compare_report *r,
 static int shadow_table(const struct compare_report *r, size_t text, const struct page *p,
                         struct err *e) {
     struct text_table t;
-    table_begin(&t, "llrrrrrl", p->arena);
-    HEADINGS(&t, "attention", "layer", "cosine", "KL, nats", "Spearman", "top-5", "loaded/token",
-             "");
+    char align[COLUMNS_MAX];
+    table_begin(&t, alignment(align, "ll", GROUP_FIDELITY, "rl"), p->arena);
+    HEADINGS(&t, "attention", "layer");
+    group_headings(&t, GROUP_FIDELITY);
+    HEADINGS(&t, "loaded/token", "");
     uint64_t n = 0, windows = 0;
     for (size_t i = 1; i < r->main->n_runs; i++) {
         const struct comparison_summary *s = compare_sum(r, i, text);
@@ -327,6 +369,6 @@ int compare_put_text(const struct compare_report *r, bool markdown, FILE *fp, st
         rc = summary_table(r, text, &p, e);
     if (rc || !r->explain) return rc;
     page_heading(&p, 1, "What the columns are");
-    columns_explain(fp, markdown);
+    metrics_explain(fp, markdown);
     return OK;
 }
