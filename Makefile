@@ -5,8 +5,9 @@
 # make fuzz       looks for inputs that break the readers of files; needs clang with libFuzzer
 # make layers     checks that no folder of src includes from one above it
 #
-# Variables: CC, CFLAGS, THREADS=1|0 (0: everything on one thread), BUILD (folder for objects),
-# BIN (the program), ONLY="gguf cli" (make test: these alone), SECONDS (make fuzz: of each target)
+# Variables: CC, CFLAGS, THREADS=1|openmp|0 (a pool of threads, the compiler's OpenMP, one thread),
+# BUILD (folder for objects), BIN (the program), ONLY="gguf cli" (make test: these alone),
+# SECONDS (make fuzz: of each target)
 
 # as many jobs as there are cores, unless -j says otherwise
 ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
@@ -36,10 +37,25 @@ ALL    := -std=c11 -D_POSIX_C_SOURCE=200809L -Isrc -include base/require.h $(WAR
 	$(CFLAGS) -ffp-contract=off
 LIBS   := -lm
 
+# one of three files behind base/threads.h
 THREADS ?= 1
-ALL    += $(if $(filter 0,$(THREADS)),-DLOOKAT_SERIAL,-pthread)
+WAY_1 := pool
+WAY_0 := serial
+WAY_openmp := openmp
+ifeq ($(WAY_$(THREADS)),)
+$(error THREADS is 1 (a pool of threads), openmp or 0 (one thread), not '$(THREADS)')
+endif
+WAYS   := $(wildcard src/base/threads_*.c)
+SRC    := $(filter-out $(WAYS),$(wildcard src/*/*.c)) src/base/threads_$(WAY_$(THREADS)).c
+ALL    += $(if $(filter 0,$(THREADS)),,-pthread)
+ifeq ($(THREADS),openmp)
+# GCC's OpenMP library becomes part of the program where it can: threads_openmp.c says why
+GOMP   := $(if $(findstring __clang__,$(MACROS)),,\
+	$(filter /%,$(shell $(CC) $(CFLAGS) -print-file-name=libgomp.a)))
+LIBS   += $(or $(GOMP),-fopenmp)
+$(BUILD)/src/base/threads_openmp.o: ISA := -fopenmp
+endif
 
-SRC    := $(wildcard src/*/*.c)
 OBJ    := $(SRC:%.c=$(BUILD)/%.o)
 MAIN   := $(BUILD)/src/main.o
 LIB    := $(BUILD)/liblookat.a
@@ -63,7 +79,8 @@ $(LIB): $(OBJ)
 FLAGS := $(BUILD)/flags
 $(FLAGS): always
 	@mkdir -p $(BUILD)
-	@echo '$(CC) $(ALL)' | cmp -s - $@ || echo '$(CC) $(ALL)' > $@
+	@echo '$(CC) $(ALL) THREADS=$(THREADS)' > $@.now
+	@cmp -s $@.now $@ || cp $@.now $@
 
 ifneq ($(findstring __x86_64__,$(MACROS)),)
 AVX2   := -mavx2 -mfma -mf16c

@@ -42,6 +42,7 @@ refused "refuses -funsafe-math-optimizations" CFLAGS=-funsafe-math-optimizations
 big=__ORDER_BIG_ENDIAN__
 refused "needs a little-endian machine" CFLAGS="-U__BYTE_ORDER__ -D__BYTE_ORDER__=$big"
 refused "in float's own precision" CFLAGS="-U__FLT_EVAL_METHOD__ -D__FLT_EVAL_METHOD__=2"
+refused "THREADS is 1 (a pool of threads), openmp or 0" THREADS=2
 end
 
 begin accepted_options
@@ -49,6 +50,8 @@ works CFLAGS=-O0
 works CFLAGS="-O2 -std=gnu11"
 works CFLAGS="-O1 -std=gnu2x"
 works CFLAGS="-O2 -flto"
+works THREADS=0
+works THREADS=openmp
 works CFLAGS="-O2 -ffp-contract=fast" # the Makefile's own comes after it
 grep -q -- '-ffp-contract=fast.*-ffp-contract=off' "$tmp/b/flags" ||
     fail "contraction: $(cat "$tmp/b/flags")"

@@ -1,5 +1,5 @@
-/* The pool: every index once, whatever the counts; nested calls; a caller that does without its
- * workers; and the processors a process may use. */
+/* Threads, whichever of the three ways they are built: every index once, whatever the counts;
+ * nested calls; a caller that does without its workers; and the processors a process may use. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>

@@ -1,21 +1,10 @@
+/* The usual way of base/threads.h: a pool of POSIX threads that claim pieces of one job at a time.
+ *
+ * OpenMP (threads_openmp.c) does the same in a tenth of the lines. The pool exists because of two
+ * things that OpenMP does not promise: the caller waits only for pieces that a worker has begun,
+ * never for a worker that the system does not run; and the time for which an idle worker looks out
+ * for work, before it sleeps, is ours to choose. */
 #include "base/threads.h"
-
-#ifdef LOOKAT_SERIAL
-
-int threads_allowed(void) { return 1; }
-void threads_set(int n) { (void)n; }
-int threads_count(void) { return 1; }
-
-void threads_ranges(size_t n, void (*fn)(void *ctx, size_t begin, size_t end, int thread),
-                    void *ctx) {
-    if (n) fn(ctx, 0, n, 0);
-}
-
-void threads_tasks(size_t n, void (*fn)(void *ctx, size_t task, int thread), void *ctx) {
-    for (size_t i = 0; i < n; i++) fn(ctx, i, 0);
-}
-
-#else
 
 #include <pthread.h>
 #include <signal.h>
@@ -32,48 +21,57 @@ typedef void task_fn(void *ctx, size_t task, int thread);
 
 enum {
     THREADS_MAX = 1024,
-    LINE = 64, /* bytes of a cache line: what different threads write lies apart */
-    UNIT = 16, /* ranges of long jobs begin at multiples of it, a line of floats */
+    LINE = 64, /* Bytes of a cache line. What different threads write lies in different lines. */
+    UNIT = 16, /* Ranges of long jobs begin at multiples of it: a cache line of floats. */
     STACK_BYTES = 1 << 20
 };
 
-#define SPIN_SECONDS 50e-6 /* a wake-up by the system takes about as long */
+/* How long a thread looks out before it sleeps. To be woken by the system takes about as long, so
+ * the wait costs at most twice what it would cost if the future were known. */
+#define SPIN_SECONDS 50e-6
 
-/* What is left to claim of one part of a job: the job's number in the upper half, the items left in
- * the lower. Its end is fixed, so that what is left also says where it begins. */
+/* What is left to claim of one part of a job, in one word, so that one instruction claims it:
+ *
+ *     bit 63            32 31             0
+ *         | job's number  | items left    |
+ *
+ * The end of a part is fixed (part_begin of the next one), so that what is left also says where
+ * the unclaimed items begin. */
 struct part {
     alignas(LINE) _Atomic uint64_t left;
 };
 
-/* One job at a time. How it passes between threads:
- * - The caller writes the description, then every part's `left` (release), then `number`. A worker
- * that sees the new number or part (acquire) sees
- *   the description and all that the caller wrote before.
+/* The job. There is one at a time, and it passes between threads like this:
+ *
+ * - The caller writes the description, then each part's `left` (release), then `number`. A worker
+ *   that sees the new number or a new part (acquire) therefore sees the description and all that
+ *   the caller wrote before it.
  * - A claim is a compare-and-swap on `left`. A worker may come late, with what it read of a job
- * that is over, or between the writes of a new one.
- *   Its claim then fails: a finished part has 0 left, and the number in a new part is another. A
- *       claim that succeeds was made while the job had
- *   unclaimed items, so the caller was inside of it and the description was whole. That is why the
- *       description can be read relaxed.
- * - Each thread adds what it has done to `done` (release); the caller leaves at n (acquire) and
- * sees all that fn wrote. */
+ *   that is over, or it may come between the writes of a new job. Then its claim fails: a finished
+ *   part has 0 items left, and the number in a new part is another one. A claim that succeeds was
+ *   made while the job had unclaimed items. The caller was then still inside of the job, and the
+ *   description was whole. That is why the description can be read relaxed.
+ * - Each thread adds the items it has done to `done` (release). The caller leaves when `done` is n
+ *   (acquire) and sees all that fn wrote. */
 static struct {
-    alignas(LINE) _Atomic uint32_t number; /* of the job; counts up */
+    alignas(LINE) _Atomic uint32_t number; /* Counts up from job to job. */
     _Atomic uint32_t n;                    /* items */
     _Atomic uint32_t n_parts;
-    _Atomic(range_fn *) range; /* one of these two */
+    _Atomic(range_fn *) range; /* One of these two is set, the other is NULL. */
     _Atomic(task_fn *) task;
     _Atomic(void *) ctx;
     alignas(LINE) _Atomic uint32_t done; /* items */
     struct part parts[THREADS_MAX];
 } job;
 
-/* Sleepers. Whoever goes to sleep announces it and then looks again at what it waits for; whoever
- * changes that looks for announcements afterwards. All four are sequentially consistent, so that
- * one of the two sees the other. */
+/* Sleepers. A thread that goes to sleep announces it first, and then looks once more at what it
+ * waits for. A thread that changes what others wait for does it first, and then looks for
+ * announcements. All four accesses are sequentially consistent, so that one of the two threads
+ * sees the other. */
 static struct {
     pthread_mutex_t lock;
-    pthread_cond_t wake, finished; /* of workers: a new job; of the caller: the last item done */
+    pthread_cond_t wake;     /* Workers wait here for a new job. */
+    pthread_cond_t finished; /* The caller waits here for the last item. */
     _Atomic int sleepers;
     _Atomic bool caller_sleeps, quit;
 } nap = {.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -82,14 +80,15 @@ static struct {
 
 static struct worker {
     pthread_t id;
-    int thread;    /* 1 .. */
-    uint32_t seen; /* number of the last job it knows of */
+    int thread;    /* its number, from 1: the caller is thread 0 */
+    uint32_t seen; /* the number of the last job it knows of */
 } workers[THREADS_MAX];
 
-static int count, n_workers; /* threads wanted, 0: not set yet; workers running */
-static bool started;         /* with n_workers of count - 1, should the system refuse more */
+static int count;     /* threads wanted, with the caller; 0: not set yet */
+static int n_workers; /* workers that run: count - 1, or fewer where the system refuses more */
+static bool started;  /* start() has been called for this count */
 static double spin_seconds;
-static _Thread_local int running = -1; /* the thread's number while it is inside of a job */
+static _Thread_local int running = -1; /* this thread's number while it is inside of a job */
 
 /* ---- a job's items ---- */
 
@@ -99,7 +98,9 @@ static uint64_t part_begin(uint64_t n, uint64_t of, uint64_t p) {
     return begin < n ? begin : n;
 }
 
-/* How much of `left` items to take at once. */
+/* How many of `left` items to take at once: three quarters, in whole units where the job is long.
+ * Few claims are made while much is left, and the last ones are small, so that all threads finish
+ * at about the same time. */
 static uint32_t bite(uint64_t n, uint64_t of, uint32_t left) {
     uint32_t most = left - left / 4;
     if (n / of >= 4 * UNIT) most = (most + UNIT - 1) / UNIT * UNIT;
@@ -129,6 +130,7 @@ static uint32_t claim_and_run(size_t p, int thread) {
     }
 }
 
+/* Takes part in the job until nothing is left to claim: of the own part first. */
 static void take_part(int thread) {
     size_t of = atomic_load_explicit(&job.n_parts, memory_order_relaxed);
     uint32_t mine = 0;
@@ -138,8 +140,8 @@ static void take_part(int thread) {
             mine += ran;
     running = -1;
     if (!mine) return;
-    uint32_t n = atomic_load_explicit(
-        &job.n, memory_order_relaxed); /* the job cannot end before `mine` is added */
+    /* The job cannot end before `mine` is added, so its description is still there. */
+    uint32_t n = atomic_load_explicit(&job.n, memory_order_relaxed);
     if (atomic_fetch_add(&job.done, mine) + mine != n || !atomic_load(&nap.caller_sleeps)) return;
     pthread_mutex_lock(&nap.lock);
     pthread_cond_signal(&nap.finished);
@@ -148,6 +150,7 @@ static void take_part(int thread) {
 
 /* ---- waiting ---- */
 
+/* Tells the processor that this is a waiting loop. */
 static inline void breathe(void) {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
@@ -156,7 +159,7 @@ static inline void breathe(void) {
 #endif
 }
 
-/* Looks at *x for a while; true as soon as (*x == value) == equal. */
+/* Looks at *x for spin_seconds at most. True as soon as (*x == value) == equal. */
 static bool spin(_Atomic uint32_t *x, uint32_t value, bool equal) {
     double end = 0;
     for (;;) {
@@ -170,6 +173,7 @@ static bool spin(_Atomic uint32_t *x, uint32_t value, bool equal) {
     }
 }
 
+/* What a worker does: it waits for a job, takes part, and waits again. */
 static void *work(void *arg) {
     struct worker *w = arg;
     for (;;) {
@@ -187,8 +191,8 @@ static void *work(void *arg) {
     }
 }
 
-/* To be called after job.number has changed. An announcement made in vain costs the next caller a
- * lock, nothing more. */
+/* Wakes all workers that sleep; to be called after job.number has changed. Where a worker has
+ * announced its sleep and then not slept, the next caller takes the lock for nothing. */
 static void wake_sleepers(void) {
     if (!atomic_load(&nap.sleepers)) return;
     pthread_mutex_lock(&nap.lock);
@@ -208,7 +212,7 @@ static void wait_for_others(uint32_t n) {
 
 /* ---- the pool ---- */
 
-/* A forked child has no workers, whatever they were doing. */
+/* Runs in a forked child, which has none of its parent's threads: the pool starts anew there. */
 static void forget_workers(void) {
     n_workers = 0;
     started = false;
@@ -218,6 +222,7 @@ static void forget_workers(void) {
     atomic_store(&nap.sleepers, 0);
 }
 
+/* Starts the workers, as many as the system gives. */
 static void start(void) {
     static bool registered;
     sigset_t all, before;
@@ -228,8 +233,10 @@ static void start(void) {
     if (pthread_attr_init(&attr) != 0) return;
     pthread_attr_setstacksize(&attr, STACK_BYTES);
     sigfillset(&all);
-    sigdelset(&all, SIGBUS); /* a mapped file that is gone: the thread that reads it reports it */
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the calling thread */
+    /* Workers inherit the mask. Signals are for the calling thread, except the one that says that
+     * a mapped file is gone: the thread that reads the file gets it. */
+    sigdelset(&all, SIGBUS);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     while (n_workers < count - 1) {
         struct worker *w = &workers[n_workers];
         *w = (struct worker){.thread = n_workers + 1, .seen = atomic_load(&job.number)};
@@ -240,6 +247,7 @@ static void start(void) {
     pthread_attr_destroy(&attr);
 }
 
+/* Ends the workers. */
 static void stop(void) {
     atomic_store(&nap.quit, true);
     atomic_fetch_add(&job.number, 1);
@@ -267,6 +275,7 @@ int threads_count(void) {
     return count;
 }
 
+/* Writes the description of a job, takes part in it and waits until it is done. */
 static void run(uint32_t n, uint32_t parts, range_fn *range, task_fn *task, void *ctx) {
     if (!started) start();
     uint32_t number = atomic_load_explicit(&job.number, memory_order_relaxed) + 1;
@@ -287,7 +296,7 @@ static void run(uint32_t n, uint32_t parts, range_fn *range, task_fn *task, void
     wait_for_others(n);
 }
 
-/* Threads for n items; 1 where the call is to run on the thread that makes it. */
+/* The number of threads for n items; 1 where the call is to run on the thread that makes it. */
 static size_t helpers(size_t n) {
     size_t want = (size_t)threads_count();
     return running >= 0 || n > UINT32_MAX ? 1 : want < n ? want : n;
@@ -307,5 +316,3 @@ void threads_tasks(size_t n, task_fn *fn, void *ctx) {
     else
         for (size_t i = 0; i < n; i++) fn(ctx, i, running < 0 ? 0 : running);
 }
-
-#endif
