@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attention/registry.h"
 #include "base/size.h"
 
 /* What the keys of a kind's settings begin with, and how many keys one has. */
@@ -36,12 +37,27 @@ enum codebook_kind codebook_kind(const struct codebook *y) {
     return y->values ? CODEBOOK_VALUES : y->learned ? CODEBOOK_LEARNED : CODEBOOK_PLAIN;
 }
 
+size_t codebook_name(const struct codebook *y, bool in_full, char *out, size_t room) {
+    const char *codec = y->values ? codec_pq.name : codec_lookat.name,
+               *method = y->learned ? "learned" : "plain";
+    bool k_shown = in_full || y->k != 256;
+    int n;
+    if (y->uneven)
+        n = snprintf(out, room, k_shown ? "%s:bytes=%zu,k=%zu" : "%s:bytes=%zu", codec, y->bytes,
+                     y->k);
+    else if (k_shown)
+        n = snprintf(out, room, "%s:m=%zu,k=%zu,%s", codec, y->m, y->k, method);
+    else
+        n = snprintf(out, room, "%s%zu:%s", codec, y->m, method);
+    return (size_t)n;
+}
+
 /* The settings that a codec can ask for: number `i` of BOOK_SETTINGS. */
 static struct codebook setting(size_t i) {
     static const size_t ks[] = {4, 16, 64, 256};
     if (i >= BOOK_EVEN) {
         size_t number = (i - BOOK_EVEN) % BOOK_UNEVEN;
-        return (struct codebook){.m = 1 + number / 3,
+        return (struct codebook){.bytes = 1 + number / 3,
                                  .k = ks[1 + number % 3],
                                  .learned = true,
                                  .uneven = true,

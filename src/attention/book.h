@@ -14,11 +14,14 @@
  * passes over K consecutive numbers. Learned, of keys or values: a quantiser for each head, with M
  * codes on average. */
 struct codebook {
-    size_t m, k; /* M codes, K centroids; uneven: M bytes of codes */
+    union {
+        size_t m;     /* M, the codes of a row */
+        size_t bytes; /* of an uneven setting: bytes of a row, on average over all heads */
+    };
+    size_t k; /* K, the centroids that a code chooses from */
     bool learned;
-    bool values; /* of values, and learned; else of keys */
-    bool uneven; /* learned, and each head has a number of bytes of its own, M on average over all
-                    heads */
+    bool values;                   /* of values, and learned; else of keys */
+    bool uneven;                   /* learned, and each head has a number of bytes of its own */
     const uint16_t *centroids;     /* plain: [L][H][M][D/M][K] f16, finite */
     const struct quantiser *heads; /* learned: [L][H], not prepared */
 };
@@ -35,12 +38,19 @@ enum codebook_kind {
 };
 enum codebook_kind codebook_kind(const struct codebook *y);
 
+/* Writes the setting as --attn asks for it, without the "KEYS/" before values, to out, cut to
+ * `room`
+ * - 1 bytes; returns the whole length: "lookat4:plain", "pq8:learned", "lookat:m=4,k=16,learned",
+ * "lookat:bytes=4". `in_full` always writes m= or bytes=, and k=: "lookat:m=4,k=256,plain",
+ * "lookat:bytes=4,k=256". */
+size_t codebook_name(const struct codebook *y, bool in_full, char *out, size_t room);
+
 /* Codes of K centroids that share a byte. */
 static inline size_t codes_per_byte(size_t k) { return k == 16 ? 2 : 1; }
 
 /* Codes of a setting's head, uneven: on average. */
 static inline size_t codebook_codes(const struct codebook *y) {
-    return y->uneven ? y->m * codes_per_byte(y->k) : y->m;
+    return y->uneven ? y->bytes * codes_per_byte(y->k) : y->m;
 }
 
 /* M in 1, 2, 4, 8, 16, 32, K in 4, 16, 64, 256, of three kinds; uneven: M in 1 .. 32, K in 16, 64,

@@ -61,7 +61,7 @@ const struct codebook *code_rows_choose(struct codec_options *o, const struct bo
     if (!y && o->any_k) y = find(o, b, values, bytes, bytes * codes_per_byte(16), 16);
     if (!y) return NULL;
     o->plain = !y->learned, o->learned = y->learned && !y->uneven;
-    o->m = y->uneven ? 0 : y->m, o->bytes = y->uneven ? y->m : 0, o->k = y->k;
+    o->m = y->uneven ? 0 : y->m, o->bytes = y->uneven ? y->bytes : 0, o->k = y->k;
     return y;
 }
 

@@ -5,7 +5,8 @@
 
 #include "attention/inverse.h"
 
-enum { ROWS = 16 /* encoded together */, POINTS = 256 /* of a search, at most */ };
+/* Rows that are encoded or decoded together, and points of a search at most. */
+enum { ROWS_AT_ONCE = 16, POINTS_MAX = 256 };
 
 static bool overlap(const struct quantiser_search *a, const struct quantiser_search *b) {
     return a->at < b->at + b->width && b->at < a->at + a->width;
@@ -17,26 +18,28 @@ static int invert(struct quantiser *z, struct arena *a, struct err *e) {
     size_t n = z->dim * z->dim;
     double *b = arena_alloc(&scratch, n, sizeof *b),
            *inverse = arena_alloc(&scratch, n, sizeof *inverse);
-    float *forth = arena_alloc(a, n, sizeof *forth), *back = arena_alloc(a, n, sizeof *back);
-    int rc = b && inverse && forth && back
+    float *transform_t = arena_alloc(a, n, sizeof *transform_t),
+          *inverse_f32 = arena_alloc(a, n, sizeof *inverse_f32);
+    int rc = b && inverse && transform_t && inverse_f32
                  ? OK
                  : err_set(e, ERR_FAILED, "out of memory for a transform");
-    for (size_t i = 0; i < n && !rc; i++) b[i] = (double)(back[i] = f16_to_f32(z->inverse[i]));
+    for (size_t i = 0; i < n && !rc; i++)
+        b[i] = (double)(inverse_f32[i] = f16_to_f32(z->inverse[i]));
     if (!rc && !inverse_of(z->dim, b, inverse))
         rc = err_set(e, ERR_REFUSED, "its transform has no inverse");
     for (size_t i = 0; i < n && !rc; i++) {
         if (!(fabs(inverse[i]) <= 1e15))
             rc = err_set(e, ERR_REFUSED, "its transform has no inverse in float32");
-        forth[i] = (float)inverse[i];
+        transform_t[i] = (float)inverse[i];
     }
-    z->forth = forth;
-    z->back = back;
+    z->transform_t = transform_t;
+    z->inverse_f32 = inverse_f32;
     arena_free(&scratch);
     return rc;
 }
 
 bool quantiser_pairs(size_t at, size_t width, size_t next_at, size_t next_width, size_t k) {
-    return at == next_at && width == next_width && k * k <= POINTS;
+    return at == next_at && width == next_width && k * k <= POINTS_MAX;
 }
 
 void quantiser_sums(float *sums, const float *a, const float *b, size_t width, size_t k) {
@@ -85,7 +88,7 @@ static int make_search(const struct quantiser *z, size_t j, bool pair, struct qu
 int quantiser_prepare(struct quantiser *z, struct arena *a, struct err *e) {
     z->searches = arena_alloc(a, z->n, sizeof *z->searches);
     if (!z->searches) return err_set(e, ERR_FAILED, "out of memory for a codebook");
-    z->residual = z->in_turn = false;
+    z->ranges_overlap = z->searches_overlap = false;
     z->n_searches = 0;
     for (size_t j = 0; j < z->n;) {
         const struct quantiser_stage *s = &z->stages[j];
@@ -94,11 +97,11 @@ int quantiser_prepare(struct quantiser *z, struct arena *a, struct err *e) {
         int rc = make_search(z, j, pair, last, a, e);
         if (rc) return rc;
         for (const struct quantiser_search *before = z->searches; before < last; before++)
-            z->in_turn |= overlap(before, last);
-        z->residual |= pair;
+            z->searches_overlap |= overlap(before, last);
+        z->ranges_overlap |= pair;
         j += pair ? 2 : 1;
     }
-    z->residual |= z->in_turn;
+    z->ranges_overlap |= z->searches_overlap;
     return z->inverse ? invert(z, a, e) : OK;
 }
 
@@ -112,13 +115,14 @@ size_t quantiser_bytes(const struct quantiser *z) {
     return sizeof(uint16_t) * (quantiser_numbers(z) + (z->inverse ? z->dim * z->dim + z->dim : 0));
 }
 
-void quantiser_transform(const struct kernels *k, const struct quantiser *z, float *y,
-                         const float *x, size_t stride, size_t n) {
-    float mean[QUANTISER_DIM], centred[ROWS * QUANTISER_DIM];
+/* y[n][D] = A (x - mean) without gaps, the rows of x `stride` floats apart; copies without B. */
+static void transform(const struct kernels *k, const struct quantiser *z, float *y, const float *x,
+                      size_t stride, size_t n) {
+    float mean[QUANTISER_DIM], centred[ROWS_AT_ONCE * QUANTISER_DIM];
     size_t D = z->dim;
     if (z->inverse) k->to_f32(DTYPE_F16, mean, z->mean, D);
     for (size_t count; n; n -= count, x += count * stride, y += count * D) {
-        count = n < ROWS ? n : ROWS;
+        count = n < ROWS_AT_ONCE ? n : ROWS_AT_ONCE;
         float *to = z->inverse ? centred : y;
         for (size_t i = 0; i < count; i++)
             for (size_t d = 0; d < D; d++)
@@ -132,7 +136,7 @@ void quantiser_transform(const struct kernels *k, const struct quantiser *z, flo
                                                          .a = centred,
                                                          .a_row = D,
                                                          .a_step = 1,
-                                                         .b = z->forth,
+                                                         .b = z->transform_t,
                                                          .ldb = D});
     }
 }
@@ -146,12 +150,12 @@ static void subtract(const struct quantiser_search *s, float *left, uint32_t poi
     }
 }
 
-/* Rows y, `stride` floats apart, of the learned space; with `in_turn` they become what is left of
- * them. */
+/* Rows y, `stride` floats apart, of the learned space; with `searches_overlap` they become what is
+ * left of them. */
 static void encode_stages(const struct kernels *k, const struct quantiser *z, uint8_t *codes,
                           size_t row_step, size_t stage_step, const float *y, float *left,
                           size_t stride, size_t n) {
-    uint32_t nearest[ROWS];
+    uint32_t nearest[ROWS_AT_ONCE];
     for (const struct quantiser_search *s = z->searches; s < z->searches + z->n_searches; s++) {
         k->nearest(&(struct nearest){.type = s->type,
                                      .w = s->centroids,
@@ -166,18 +170,18 @@ static void encode_stages(const struct kernels *k, const struct quantiser *z, ui
             uint8_t *code = codes + i * row_step + s->first * stage_step;
             *code = (uint8_t)(s->k > z->k ? nearest[i] / z->k : nearest[i]);
             if (s->k > z->k) code[stage_step] = (uint8_t)(nearest[i] % z->k);
-            if (z->in_turn) subtract(s, left + i * stride, nearest[i]);
+            if (z->searches_overlap) subtract(s, left + i * stride, nearest[i]);
         }
     }
 }
 
 void quantiser_encode(const struct kernels *k, const struct quantiser *z, uint8_t *codes,
                       size_t row_step, size_t stage_step, const float *x, size_t stride, size_t n) {
-    float y[ROWS * QUANTISER_DIM];
+    float y[ROWS_AT_ONCE * QUANTISER_DIM];
     for (size_t count; n; n -= count, x += count * stride, codes += count * row_step) {
-        count = n < ROWS ? n : ROWS;
-        if (z->inverse || z->in_turn) {
-            quantiser_transform(k, z, y, x, stride, count);
+        count = n < ROWS_AT_ONCE ? n : ROWS_AT_ONCE;
+        if (z->inverse || z->searches_overlap) {
+            transform(k, z, y, x, stride, count);
             encode_stages(k, z, codes, row_step, stage_step, y, y, z->dim, count);
         } else
             encode_stages(k, z, codes, row_step, stage_step, x, NULL, stride, count);
@@ -198,19 +202,19 @@ static void add_centroids(const struct kernels *k, const struct quantiser *z, fl
             count = s->width - first < QUANTISER_DIM ? s->width - first : QUANTISER_DIM;
             for (size_t r = 0; r < count; r++, column += z->k) gathered[r] = *column;
             float *to = x + s->at + first;
-            k->to_f32(DTYPE_F16, z->residual ? part : to, gathered, count);
-            for (size_t r = 0; z->residual && r < count; r++) to[r] += part[r];
+            k->to_f32(DTYPE_F16, z->ranges_overlap ? part : to, gathered, count);
+            for (size_t r = 0; z->ranges_overlap && r < count; r++) to[r] += part[r];
         }
     }
 }
 
 void quantiser_decode(const struct kernels *k, const struct quantiser *z, float *xhat,
                       const uint8_t *codes, size_t row_step, size_t stage_step, size_t n) {
-    static const float keep[ROWS] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-    float y[ROWS * QUANTISER_DIM];
+    static const float keep[ROWS_AT_ONCE] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    float y[ROWS_AT_ONCE * QUANTISER_DIM];
     size_t D = z->dim;
     for (size_t count; n; n -= count, xhat += count * D, codes += count * row_step) {
-        count = n < ROWS ? n : ROWS;
+        count = n < ROWS_AT_ONCE ? n : ROWS_AT_ONCE;
         for (size_t i = 0; i < count; i++)
             add_centroids(k, z, (z->inverse ? y : xhat) + i * D, codes + i * row_step, stage_step);
         if (!z->inverse) continue;
@@ -224,7 +228,7 @@ void quantiser_decode(const struct kernels *k, const struct quantiser *z, float 
                                                      .a = y,
                                                      .a_row = D,
                                                      .a_step = 1,
-                                                     .b = z->back,
+                                                     .b = z->inverse_f32,
                                                      .ldb = D});
     }
 }

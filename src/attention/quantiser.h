@@ -47,14 +47,16 @@ struct quantiser {
     const uint16_t *inverse;        /* B [D][D] f16, row after row; or NULL */
     const uint16_t *mean;           /* [D] f16; or NULL. Both or none */
     struct quantiser_stage *stages; /* [n] */
-    const float *forth, *back;      /* A^T and B [D][D]: of quantiser_prepare; NULL without B */
-    struct quantiser_search
-        *searches; /* [n_searches], and all that follows: of quantiser_prepare */
+    /* What follows is of quantiser_prepare. */
+    const float *transform_t; /* A^T [D][D], NULL without B: x A^T of rows x is A x of columns */
+    const float *inverse_f32; /* B [D][D], NULL without B */
+    struct quantiser_search *searches; /* [n_searches] */
     size_t n_searches;
-    bool residual, in_turn; /* do ranges overlap? those of different searches? */
+    bool ranges_overlap;   /* so decoding adds centroids up */
+    bool searches_overlap; /* so each search looks at what those before it left */
 };
 
-/* Works out searches, forth, back and what depends on them, with memory from the arena.
+/* Works out the searches, A^T, B in float32 and what depends on them, with memory from the arena.
  * ERR_REFUSED, with only "its transform has no inverse" or the like for a message, where B is
  * singular, or so nearly that float32 cannot hold A; ERR_FAILED without memory. */
 int quantiser_prepare(struct quantiser *z, struct arena *a, struct err *e);
@@ -71,10 +73,6 @@ bool quantiser_pairs(size_t at, size_t width, size_t next_at, size_t next_width,
 
 /* Numbers of all centroids: the sum of widths times K. */
 size_t quantiser_numbers(const struct quantiser *z);
-
-/* y[n][D] = A (x - mean) without gaps, the rows of x `stride` floats apart; copies without B. */
-void quantiser_transform(const struct kernels *k, const struct quantiser *z, float *y,
-                         const float *x, size_t stride, size_t n);
 
 /* The code of row i and stage j goes to codes[i row_step + j stage_step], i < n. Independent of how
  * rows are cut into calls. */

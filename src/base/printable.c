@@ -30,16 +30,6 @@ void printable(char *s) {
     *to = 0;
 }
 
-void printable_put(FILE *fp, const char *s) {
-    const uint8_t *from = (const uint8_t *)s;
-    bool valid;
-    for (size_t left = strlen(s), n; left; from += n, left -= n)
-        if (printable_step(from, left, &n, &valid))
-            fwrite(from, 1, n, fp);
-        else
-            fputc('?', fp);
-}
-
 struct printable_text printable_copy(const char *s) {
     struct printable_text t;
     size_t n = strlen(s), room = sizeof t.s - sizeof "...";

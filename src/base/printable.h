@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 /* Looks at the first character of s[0..n), n >= 1, of *len bytes. False for a character that
  * steers: control characters (below 32, 127, and U+0080 to U+009F), newlines and tabs among them;
@@ -18,9 +17,6 @@ bool printable_step(const uint8_t *s, size_t n, size_t *len, bool *valid);
 /* Each character of s for which printable_step is false becomes one '?', in place. One that is cut
  * off at the end of s is left out. */
 void printable(char *s);
-
-/* Writes s as printable makes it. */
-void printable_put(FILE *fp, const char *s);
 
 /* A copy that is printable, to be used in the expression that makes it: printf("%s",
  * printable_copy(name).s). What is longer ends with "...". */

@@ -181,7 +181,8 @@ int64_t vocab_builder_find(const struct vocab_builder *b, const void *bytes, siz
     return id == HASH_EMPTY ? -1 : (int64_t)id;
 }
 
-int64_t vocab_builder_end_of_text(const struct vocab_builder *b) {
+/* The special token <|endoftext|>, or -1. */
+static int64_t end_of_text(const struct vocab_builder *b) {
     int64_t id = vocab_builder_find(b, END_OF_TEXT, strlen(END_OF_TEXT));
     return id >= 0 && b->match[id] & MATCH_SPECIAL ? id : -1;
 }
@@ -273,7 +274,7 @@ static void settle_bytes(struct vocab_builder *b) {
 /* The token that begins or ends a text: what the file names, if there is one; else <|endoftext|>,
  * or -1. */
 static int32_t mark(struct vocab_builder *b, const char *name, int64_t id) {
-    int64_t end = vocab_builder_end_of_text(b);
+    int64_t end = end_of_text(b);
     if (id >= 0 && id < b->n) return (int32_t)id;
     if (id >= 0 && end >= 0)
         vocab_builder_warn(b, "the %s token is %lld, but there are only %u tokens: taking %lld, %s",

@@ -74,9 +74,6 @@ bool vocab_builder_is(const struct vocab_builder *b, uint64_t id, const void *by
  * bytes, the normal one; never an unused one. */
 int64_t vocab_builder_find(const struct vocab_builder *b, const void *bytes, size_t n);
 
-/* The special token <|endoftext|>, or -1. */
-int64_t vocab_builder_end_of_text(const struct vocab_builder *b);
-
 /* Keeps a sentence for the user: "path: " and the text. Those beyond VOCAB_WARNINGS are dropped. */
 void vocab_builder_warn(struct vocab_builder *b, const char *format, ...) ERR_PRINTF(2, 3);
 

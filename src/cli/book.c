@@ -29,7 +29,8 @@ static char *path_beside(const char *model, struct arena *arena) {
     return path;
 }
 
-int model_book_check(const struct book *b, const struct checkpoint *model, struct err *e) {
+/* ERR_REFUSED where the book is of another model. */
+static int check_model(const struct book *b, const struct checkpoint *model, struct err *e) {
     const struct gpt2_config *c = &model->weights.config;
     char fingerprint[65];
     gpt2_fingerprint(&model->weights, fingerprint);
@@ -42,7 +43,7 @@ static int open_checked(struct book *b, const struct book **use, const char *pat
     bool found;
     int rc = book_open(b, path, &found, e);
     if (rc || !found) return rc;
-    rc = model_book_check(b, model, e);
+    rc = check_model(b, model, e);
     if (rc)
         book_close(b);
     else

@@ -26,7 +26,4 @@ bool model_book_saw(const struct book *b, const char *sha256);
  * sha256: its figures flatter the codebooks. */
 void model_book_warn_seen(const struct book *b, const char *file, const char *sha256);
 
-/* ERR_REFUSED where the book is of another model. */
-int model_book_check(const struct book *b, const struct checkpoint *model, struct err *e);
-
 #endif

@@ -349,16 +349,6 @@ static int write_out(struct job *j, struct err *e) {
     return rc;
 }
 
-static void setting_name(char *out, size_t room, const struct codebook *y) {
-    const char *name = y->values ? "pq" : "lookat", *kind = y->learned ? "learned" : "plain";
-    if (y->uneven)
-        snprintf(out, room, y->k == 256 ? "%s:bytes=%zu" : "%s:bytes=%zu,k=%zu", name, y->m, y->k);
-    else if (y->k == 256)
-        snprintf(out, room, "%s%zu:%s", name, y->m, kind);
-    else
-        snprintf(out, room, "%s:m=%zu,k=%zu,%s", name, y->m, y->k, kind);
-}
-
 /* The bytes of each head of the uneven settings, a row for each layer. */
 static int print_codes(struct job *j, struct err *e) {
     const struct book *b = &j->book;
@@ -370,7 +360,7 @@ static int print_codes(struct job *j, struct err *e) {
     table_begin(&t, align, &j->g.arena);
     table_cell(&t, "layer");
     for (size_t i = 0; i < b->n; i++) {
-        setting_name(name, sizeof name, &b->books[i]);
+        codebook_name(&b->books[i], false, name, sizeof name);
         if (b->books[i].uneven) table_cell(&t, "%s", name);
     }
     for (size_t l = 0; l < b->n_layer; l++) {
@@ -410,7 +400,7 @@ static int print_table(struct job *j, struct err *e) {
     for (size_t i = 0; i < b->n; i++) {
         const struct codebook *y = &b->books[i];
         char name[64];
-        setting_name(name, sizeof name, y);
+        codebook_name(y, false, name, sizeof name);
         table_cell(&t, "%s", name);
         table_cell(&t, "share");
     }

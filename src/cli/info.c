@@ -100,7 +100,7 @@ static void print_json(const struct checkpoint *c, const struct book *book, cons
     }
     json_put_close(&j);
     json_tokenizer(&j, &c->vocab);
-    book_put_settings(&j, book);
+    json_put_codebooks(&j, book ? book->books : NULL, book ? book->n : 0);
     json_put_array(&j, "tried");
     for (size_t i = 0; book && i < book->n_tried; i++) json_put_cstr(&j, NULL, book->tried[i]);
     json_put_close(&j);
@@ -125,8 +125,10 @@ static void codebooks(struct text_table *t, const struct book *b) {
     char text[512];
     size_t at = 0;
     for (size_t i = 0; i < b->n && at < sizeof text - 1; i++) {
-        if (i) text[at++] = ' ';
-        at += book_setting_name(text + at, sizeof text - at, &b->books[i]);
+        const struct codebook *y = &b->books[i];
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", i ? " " : "",
+                               y->values ? "/" : "");
+        if (at < sizeof text) at += codebook_name(y, true, text + at, sizeof text - at);
     }
     if (at < sizeof text)
         at += (size_t)snprintf(text + at, sizeof text - at, "; %s of",

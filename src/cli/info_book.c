@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "checkpoint/checkpoint.h"
 #include "cli/find_model.h"
+#include "report/model_out.h"
 #include "report/text.h"
 
 bool is_book(const char *path) {
@@ -19,25 +20,6 @@ bool is_book(const char *path) {
               memcmp(architecture.s, book, architecture.n) == 0;
     gguf_close(&g);
     return is;
-}
-
-size_t book_setting_name(char *out, size_t room, const struct codebook *y) {
-    const char *name = y->values ? "/pq" : "lookat", *kind = y->learned ? "learned" : "plain";
-    if (y->uneven) return (size_t)snprintf(out, room, "%s:bytes=%zu,k=%zu", name, y->m, y->k);
-    return (size_t)snprintf(out, room, "%s:m=%zu,k=%zu,%s", name, y->m, y->k, kind);
-}
-
-void book_put_settings(struct json_out *j, const struct book *b) {
-    json_put_array(j, "codebooks");
-    for (size_t i = 0; b && i < b->n; i++) {
-        json_put_object(j, NULL);
-        json_put_uint(j, b->books[i].uneven ? "bytes" : "m", b->books[i].m);
-        json_put_uint(j, "k", b->books[i].k);
-        json_put_bool(j, "learned", b->books[i].learned);
-        json_put_bool(j, "values", b->books[i].values);
-        json_put_close(j);
-    }
-    json_put_close(j);
 }
 
 /* ---- whose they are ---- */
@@ -77,9 +59,9 @@ static void settings(struct text_table *t, const struct book *b) {
     for (size_t i = 0; i < b->n; i++) {
         const struct codebook *y = &b->books[i];
         char name[64];
-        book_setting_name(name, sizeof name, y);
-        table_cell(t, "%s%s", y->values ? "KEYS" : "", name);
-        table_cell(t, "%zu", y->uneven ? y->m : lookup_row_bytes(y->m, y->k));
+        codebook_name(y, true, name, sizeof name);
+        table_cell(t, "%s%s", y->values ? "KEYS/" : "", name);
+        table_cell(t, "%zu", y->uneven ? y->bytes : lookup_row_bytes(y->m, y->k));
         table_cell(t, "%s",
                    y->uneven    ? "learned, bytes to the heads that need them"
                    : y->learned ? "learned for each head"
@@ -148,7 +130,7 @@ static void print_json(const struct args *a, const struct book *b, const char *s
     json_put_uint(&j, "samples", b->samples);
     json_put_uint(&j, "seed", b->seed);
     json_put_close(&j);
-    book_put_settings(&j, b);
+    json_put_codebooks(&j, b->books, b->n);
     json_put_array(&j, "tried");
     for (size_t i = 0; i < b->n_tried; i++) json_put_cstr(&j, NULL, b->tried[i]);
     json_put_close(&j);

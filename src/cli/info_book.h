@@ -15,11 +15,4 @@ bool is_book(const char *path);
 int info_book(const struct args *a, const char *path, const char *sha256, struct arena *arena,
               struct err *e);
 
-/* "lookat:m=4,k=256,plain", as in --attn; of values "/pq:m=16,k=256,learned". Returns the length,
- * as snprintf does. */
-size_t book_setting_name(char *out, size_t room, const struct codebook *y);
-
-/* The array "codebooks", of a book or of NULL. */
-void book_put_settings(struct json_out *j, const struct book *b);
-
 #endif

@@ -5,7 +5,7 @@
 
 enum { QUADS = TILE_SIDE / 4, PLANE = 4 * TILE_SIDE };
 
-size_t tile_bytes(const struct tiles *t) { return (size_t)PLANE * t->bits; }
+static size_t tile_bytes(const struct tiles *t) { return (size_t)PLANE * t->bits; }
 
 size_t tiles_scales_at(const struct tiles *t) { return t->n * tile_bytes(t); }
 

@@ -39,9 +39,8 @@ struct tiles {
     const struct tile_levels *levels; /* NULL: c - 2^(bits-1), and bits is 4 or 8 */
 };
 
-/* Bytes of a tile, the offset of a block's scales, and bytes of a block: 32 times those of a row.
- */
-size_t tile_bytes(const struct tiles *t);
+/* The offset of a block's scales, behind its n tiles; and the bytes of a block: 32 times those of a
+ * row. */
 size_t tiles_scales_at(const struct tiles *t);
 size_t tiles_block_bytes(const struct tiles *t);
 

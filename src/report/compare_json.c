@@ -4,6 +4,7 @@
 
 #include "report/cut_out.h"
 #include "report/metrics.h"
+#include "report/model_out.h"
 
 /* [mean, standard error]; the error of one window is null. */
 static void pair(struct json_out *j, const char *key, double mean, double error) {
@@ -87,16 +88,7 @@ static void codebook(struct json_out *j, const struct compare_book *b) {
     }
     json_put_object(j, "codebook");
     json_put_cstr(j, "file", b->file);
-    json_put_array(j, "codebooks");
-    for (size_t i = 0; i < b->n; i++) {
-        json_put_object(j, NULL);
-        json_put_uint(j, b->books[i].uneven ? "bytes" : "m", b->books[i].m);
-        json_put_uint(j, "k", b->books[i].k);
-        json_put_bool(j, "learned", b->books[i].learned);
-        json_put_bool(j, "values", b->books[i].values);
-        json_put_close(j);
-    }
-    json_put_close(j);
+    json_put_codebooks(j, b->books, b->n);
     json_put_array(j, "corpora");
     for (size_t i = 0; i < b->n_corpora; i++) {
         json_put_object(j, NULL);

@@ -52,3 +52,20 @@ int model_tensor_kinds(const struct gpt2_weights *w, struct tensor_kind kinds[TE
     if (!w->tied) add(&kinds[6], &w->head);
     return w->tied ? TENSOR_KINDS - 1 : TENSOR_KINDS;
 }
+
+void json_put_codebooks(struct json_out *j, const struct codebook *settings, size_t n) {
+    json_put_array(j, "codebooks");
+    for (size_t i = 0; i < n; i++) {
+        const struct codebook *y = &settings[i];
+        json_put_object(j, NULL);
+        if (y->uneven)
+            json_put_uint(j, "bytes", y->bytes);
+        else
+            json_put_uint(j, "m", y->m);
+        json_put_uint(j, "k", y->k);
+        json_put_bool(j, "learned", y->learned);
+        json_put_bool(j, "values", y->values);
+        json_put_close(j);
+    }
+    json_put_close(j);
+}

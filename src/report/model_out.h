@@ -2,12 +2,16 @@
 #ifndef LOOKAT_REPORT_MODEL_OUT_H
 #define LOOKAT_REPORT_MODEL_OUT_H
 
+#include "attention/book.h"
 #include "checkpoint/checkpoint.h"
 #include "report/json_out.h"
 
 /* A "model" object: file, format, size, shape. sha256 may be NULL: then it is left out. */
 void json_put_model(struct json_out *j, const char *key, const struct checkpoint *c,
                     const char *sha256);
+
+/* The array "codebooks": for each of the n settings {m or bytes, k, learned, values}. */
+void json_put_codebooks(struct json_out *j, const struct codebook *settings, size_t n);
 
 /* A kind of tensor, over all layers: "attn_qkv", its type ("f16"; "mixed" where layers differ), and
  * its bytes in memory. */
