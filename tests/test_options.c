@@ -350,7 +350,7 @@ static void numbers(void) {
     static const char *const not_int[] = {"",           "x",    "5x",  "1.0",
                                           "1e3",        "0x10", " 5",  "5 ",
                                           "-",          "+",    "--5", "99999999999999999999",
-                                          "2147483648", "-2"};
+                                          "2147483648", "-3"};
     for (size_t i = 0; i < sizeof not_int / sizeof *not_int; i++) {
         char value[32], *words[] = {(char[]){"-n"}, value};
         snprintf(value, sizeof value, "%s", not_int[i]);
@@ -358,7 +358,7 @@ static void numbers(void) {
         char quoted[40];
         snprintf(quoted, sizeof quoted, "got '%s'", value);
         CHECK(options_parse(&args, 2, words, &err) == ERR_USAGE && strstr(err.msg, "-n: ") &&
-                  strstr(err.msg, quoted) && strstr(err.msg, "from -1 to 2147483647"),
+                  strstr(err.msg, quoted) && strstr(err.msg, "from -2 to 2147483647"),
               "'%s': %s", not_int[i], err.msg);
     }
     static const char *const not_double[] = {"x", "inf", "nan", "0x1p3",     "1.5.2", "1e",
