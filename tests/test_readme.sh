@@ -147,6 +147,7 @@ check() { # README NAME LEAST-NUMBER-OF-COMMANDS
 check README.md front_page 20
 check src/README.md engine 1
 check src/attention/README.md attention 8
+check src/calibration/README.md calibration 4
 check weights/README.md weights 4
 check tokenizer/README.md tokenizer 1
 check tests/README.md tests 3
