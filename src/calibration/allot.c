@@ -1,3 +1,4 @@
+/* See allot.h. */
 #include "calibration/allot.h"
 
 enum { LEAST = 16 }; /* tokens of a window, at least */
@@ -82,7 +83,7 @@ int allot_codes(struct book *book, const struct book *even, const struct learnin
     return rc;
 }
 
-/* What one byte more of a head is taken to save. */
+/* Returns what one byte more than `bytes` is taken to save of a head's damage. */
 static double gain(const double *cost, double damage, size_t mean, size_t bytes) {
     double at_mean = cost[mean - 1];
     return at_mean > 0 && damage > 0 ? damage * (cost[bytes - 1] - cost[bytes]) / at_mean : 0;

@@ -1,3 +1,5 @@
+/* See damage.h. The exact pass of a window keeps x as it enters each layer, so that a pass with one
+ * head quantised can begin at that head's layer. */
 #include "calibration/damage.h"
 
 #include <math.h>
@@ -8,7 +10,7 @@
 #include "measure/forced.h"
 #include "measure/stats.h"
 
-enum { BYTES = 128 << 20 };
+enum { BYTES = 128 << 20 }; /* of one window's predictions, at most */
 
 struct measuring {
     struct gpt2_session s;
@@ -22,7 +24,7 @@ struct measuring {
     struct forced forced;
     struct predictions base, other; /* [scored] */
     size_t layer, head;             /* the one with quantised rows */
-    bool values;                    /* which rows: its values, or its keys */
+    bool values;                    /* whether its values are quantised, or its keys */
     struct quantiser prepared;      /* its quantiser */
     uint8_t *codes;                 /* [most n][LOOKUP_MAX_M] */
     float *decoded;                 /* [most n][D] */
@@ -89,7 +91,7 @@ static int open_all(struct measuring *m, const struct gpt2_weights *w, struct er
     return rc ? rc : gpt2_session_open(&m->s, &setup, e);
 }
 
-/* The exact pass. */
+/* Runs the exact pass over a window and keeps what the others are compared with. */
 static int begin_window(struct measuring *m, const struct damage_window *w, struct err *e) {
     const struct gpt2_observer observer = {m, keep_entering};
     forced_rows(&m->batch, &(struct forced_window){w->n, w->n / 2, m->every}, w->ids, 0, w->n);
@@ -102,7 +104,8 @@ static int begin_window(struct measuring *m, const struct damage_window *w, stru
     return rc;
 }
 
-/* *sum += the divergences of this window with the rows of head number `index` quantised. */
+/* Adds to *sum the divergences of this window when the rows of head number `index` are quantised.
+ */
 static int measure_head(struct measuring *m, size_t index, double *sum, struct err *e) {
     const struct gpt2_filter filter = {m, replace_rows};
     struct arena scratch = {0};

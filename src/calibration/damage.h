@@ -1,5 +1,5 @@
-/* How much each head's quantised keys or values cost the text: the divergence of the next-token
- * distribution where that head alone has them. */
+/* How much quantised keys or values cost the text: the divergence of the next-token distribution,
+ * where one head alone has them (damage_measure) or where all have them (damage_of_spec). */
 #ifndef LOOKAT_CALIBRATION_DAMAGE_H
 #define LOOKAT_CALIBRATION_DAMAGE_H
 

@@ -1,3 +1,5 @@
+/* See key_sampling.h. An observer of the session copies keys and values as they pass; after each
+ * window the threads work out what its keys matter to its queries, head by head. */
 #include "calibration/key_sampling.h"
 
 #include <math.h>
@@ -7,10 +9,14 @@
 #include "base/threads.h"
 #include "model/gpt2.h"
 
-/* QUERIES: whose probabilities are worked out together. SINK, WINDOW: keys that a query sees
- * exactly where exact few are kept, as they best are with codecs this small; how its score is
- * rounded does not matter then. */
-enum { BATCH = 256, QUERIES = 16, SINK = 1, WINDOW = 32 };
+/* SINK and WINDOW say which keys a query is taken to see exactly: with codecs this small the first
+ * and the last keys are best kept exactly, and how their codes are rounded does not matter then. */
+enum {
+    BATCH = 256,  /* tokens that the model runs at once */
+    QUERIES = 16, /* queries whose probabilities are worked out together */
+    SINK = 1,
+    WINDOW = 32
+};
 #define NOT_KEPT UINT32_MAX
 
 struct collector {
@@ -65,15 +71,15 @@ static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t
     }
 }
 
-/* importance[i] += p (1 - p) of the key at each position that is no exact one of this query's; and
- * of the value there, p^2; p[pos + 1]. */
+/* Adds what the query at `pos` says of the rows it sees, p[pos + 1] being its probabilities: p (1 -
+ * p) for each key that it does not see exactly, and p^2 for each value. */
 static void add_importance(double *importance, double *of_values, const float *p, size_t pos) {
     for (size_t i = SINK; i + WINDOW <= pos; i++) importance[i] += (double)(p[i] * (1 - p[i]));
     for (size_t i = 0; i <= pos; i++) of_values[i] += (double)(p[i] * p[i]);
 }
 
-/* Of a head in this window: the queries' second moments, and the importance of the keys that are
- * kept. */
+/* A task of the threads: adds up the queries' second moments of one head in this window, and notes
+ * the importance of the keys and values that are kept. */
 static void weigh_head(void *ctx, size_t head, int thread) {
     struct collector *c = ctx;
     const struct key_sample *s = c->sample;
@@ -120,12 +126,12 @@ static void weigh_head(void *ctx, size_t head, int thread) {
         }
 }
 
-/* How many tokens each text gives: equal shares, what a short text lacks made up by the longer
- * ones. */
+/* Writes take[n], how many tokens each text gives, and returns their sum. Shares are equal; what a
+ * short text lacks, the longer ones make up. */
 static size_t share_out(const struct sampled_text *texts, size_t n, size_t tokens, size_t *take) {
     size_t left = tokens, sum = 0;
     for (size_t i = 0; i < n; i++) take[i] = SIZE_MAX;
-    for (size_t open = n; open > 0; open--) { /* the shortest that is left */
+    for (size_t open = n; open > 0; open--) { /* the shortest text that is left is served first */
         size_t shortest = n;
         for (size_t i = 0; i < n; i++)
             if (take[i] == SIZE_MAX && (shortest == n || texts[i].n < texts[shortest].n))
@@ -146,8 +152,8 @@ struct run {
     struct progress progress;
 };
 
-/* One window; each token is kept with the probability that fills the sample in the end (Knuth,
- * TAOCP 3.4.2, algorithm S). */
+/* Runs one window. Each token is kept with the probability that fills the sample exactly in the end
+ * (Knuth, TAOCP 3.4.2, algorithm S). */
 static int run_window(struct run *r, const int32_t *ids, size_t n, struct err *e) {
     for (size_t i = 0; i < n; i++) {
         size_t wanted = r->c.sample->n - r->kept, left = r->total - r->done - i;
@@ -167,7 +173,7 @@ static int run_window(struct run *r, const int32_t *ids, size_t n, struct err *e
     return rc;
 }
 
-/* `take` tokens of a text in windows, the gaps between them equal. */
+/* Runs `take` tokens of a text in windows, with equal gaps between them. */
 static int run_text(struct run *r, const struct sampled_text *t, size_t take, size_t window,
                     struct err *e) {
     size_t windows = (take + window - 1) / window;
@@ -180,7 +186,7 @@ static int run_text(struct run *r, const struct sampled_text *t, size_t take, si
     return rc;
 }
 
-/* Memory for what matters of the keys: the results from `a`, the rest from `scratch`. */
+/* Gets memory for the importance of keys: for the results from `a`, for work from `scratch`. */
 static bool want_importance(struct collector *c, struct key_sample *s, size_t window,
                             struct arena *a, struct arena *scratch) {
     size_t heads = s->n_layer * s->n_head, D = s->head_dim, threads = (size_t)threads_count();
@@ -200,8 +206,8 @@ static bool want_importance(struct collector *c, struct key_sample *s, size_t wi
     return ok;
 }
 
-/* outputs[H][D][D] of a layer: W^T W, W the columns of the output projection that a head's output
- * meets. */
+/* Adds up outputs[H][D][D] of a layer: W^T W for each head, where W is the columns of the output
+ * projection that the head's output meets. Returns false without memory. */
 static bool output_moments(const struct gpt2_weights *w, const struct kernels *kn, size_t layer,
                            double *outputs) {
     const struct matrix *proj = &w->layers[layer].proj;
@@ -219,7 +225,7 @@ static bool output_moments(const struct gpt2_weights *w, const struct kernels *k
     return row != NULL;
 }
 
-/* Memory for values, from `a`. */
+/* Gets memory for values from `a`, and works out the output projections' moments. */
 static bool want_values(struct key_sample *s, const struct gpt2_weights *w,
                         const struct kernels *kn, struct arena *a) {
     size_t heads = s->n_layer * s->n_head, D = s->head_dim;

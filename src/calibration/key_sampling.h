@@ -1,4 +1,5 @@
-/* A sample of the keys that a model makes of texts: what calibration learns codebooks from. */
+/* A sample of the keys and values that a model makes of texts: what calibration learns codebooks
+ * from. */
 #ifndef LOOKAT_CALIBRATION_KEY_SAMPLING_H
 #define LOOKAT_CALIBRATION_KEY_SAMPLING_H
 
@@ -10,12 +11,15 @@ struct sampled_text {
     size_t n;
 };
 
-/* Most keys kept of each head, and most bytes of all keys kept. */
+/* How many keys of each head are kept at most, and how many bytes of all keys. */
 enum { SAMPLE_KEYS = 16384, SAMPLE_BYTES = 256 << 20 };
 
-/* What is kept: keys; also what learned codebooks of keys need; also values and what learned
- * codebooks of them need. */
-enum sample_parts { SAMPLE_PLAIN, SAMPLE_KEYS_LEARNED, SAMPLE_VALUES };
+/* What is kept; each adds to those before it. */
+enum sample_parts {
+    SAMPLE_PLAIN,        /* keys: enough for plain codebooks */
+    SAMPLE_KEYS_LEARNED, /* the weights of keys and the moments of queries, for learned ones */
+    SAMPLE_VALUES        /* values, their weights and the output projections' moments */
+};
 
 /* What to sample, and how. */
 struct key_sampling {

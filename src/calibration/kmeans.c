@@ -1,3 +1,5 @@
+/* See kmeans.h. The points are looked at in two orders: seeding walks over them dimension by
+ * dimension, Lloyd's iterations point by point. */
 #include "calibration/kmeans.h"
 
 #include <math.h>
@@ -7,10 +9,10 @@
 #include "base/rng.h"
 #include "base/size.h"
 
-enum { BLOCK = 256 };
+enum { BLOCK = 256 }; /* points whose distances to a seed are summed together */
 
-/* Work memory. Seeding needs the points dimension by dimension and each one's squared distance to
- * its nearest seed; Lloyd the rest. */
+/* The work memory, cut into its pieces. Seeding needs the first two, Lloyd's iterations the
+ * others. */
 struct work {
     float *xt;       /* [d][n] the points */
     float *distance; /* [n] squared, to the nearest seed, or to the own centroid */
@@ -26,7 +28,7 @@ static uint8_t *piece(uint8_t *at, size_t count, size_t size) {
     return at + size_align(count * size, 64);
 }
 
-/* Cuts memory into its pieces; returns its end. */
+/* Cuts the memory at `at` into the pieces, each aligned to 64 bytes; returns its end. */
 static uint8_t *work_layout(struct work *w, uint8_t *at, size_t n, size_t d, size_t k) {
     w->xt = (float *)(void *)at, at = piece(at, n * d, sizeof(float));
     w->distance = (float *)(void *)at, at = piece(at, n, sizeof(float));
@@ -51,8 +53,8 @@ static double weight_of(const struct kmeans_points *p, size_t i) {
 
 /* ---- seeding ---- */
 
-/* Lowers each point's distance to that of point `seed`, where that is nearer; the sums over blocks
- * of points go to block[]. Returns the sum. */
+/* Lowers each point's distance to that from point `seed`, where that is nearer; the first seed sets
+ * all distances. Returns the weighted sum of the distances, which is summed block by block. */
 static double nearer(const struct kmeans_points *p, struct work *w, size_t seed, bool first) {
     double total = 0;
     for (size_t begin = 0; begin < p->n; begin += BLOCK) {
@@ -70,8 +72,8 @@ static double nearer(const struct kmeans_points *p, struct work *w, size_t seed,
     return total;
 }
 
-/* The point where the running sum of distances passes `target`; the last that is no seed, should
- * rounding keep the sum below it. */
+/* Returns the point at which the running sum of weighted distances passes `target`. Rounding may
+ * keep the sum below it: then the last point that is no seed is taken. */
 static size_t pick(const struct kmeans_points *p, const float *distance, double target) {
     size_t at = 0;
     for (size_t i = 0; i < p->n && target >= 0; i++) {
@@ -97,7 +99,7 @@ size_t kmeans_seed(const struct kmeans_points *p, size_t k, uint64_t seed, uint6
         for (size_t r = 0; r < p->d; r++) centroids[r * k + c] = p->x[at * p->stride + r];
         found++;
         double total = nearer(p, &w, at, c == 0);
-        if (!(total > 0)) break; /* every point is a seed */
+        if (!(total > 0)) break; /* every point lies on a seed */
         at = pick(p, w.distance, rng_double(&rng) * total);
     }
     for (size_t c = found; c < k; c++)
@@ -107,7 +109,8 @@ size_t kmeans_seed(const struct kmeans_points *p, size_t k, uint64_t seed, uint6
 
 /* ---- Lloyd ---- */
 
-/* Each point to its nearest centroid; sums and counts of the clusters. Returns the inertia. */
+/* Puts each point into the cluster of its nearest centroid, and sums and counts the clusters.
+ * Returns the inertia. */
 static double assign(const struct kernels *kn, const struct kmeans_points *p, size_t k,
                      const float *centroids, struct work *w) {
     size_t d = p->d;
@@ -151,8 +154,8 @@ double kmeans_inertia(const struct kernels *kn, const struct kmeans_points *p, s
     return assign(kn, p, k, centroids, &w);
 }
 
-/* Gives the empty cluster the point that is farthest from its centroid, among clusters that keep
- * another; false where every point is on its centroid. */
+/* Gives the cluster `empty` the point that is farthest from its centroid, out of a cluster that
+ * keeps another point. Returns false where there is none: every point lies on its centroid. */
 static bool reseed(const struct kmeans_points *p, struct work *w, size_t empty) {
     size_t far = SIZE_MAX, d = p->d;
     for (size_t i = 0; i < p->n; i++)

@@ -1,3 +1,5 @@
+/* See learn.h. Each head of a learned codebook is a task of the threads, and so is each subspace of
+ * a plain one. A thread works in memory of its own (struct workspace). */
 #include "calibration/learn.h"
 
 #include <math.h>
@@ -8,9 +10,9 @@
 #include "base/interrupt.h"
 #include "base/threads.h"
 
-/* What one thread works in. */
+/* The memory that one thread works in. */
 struct workspace {
-    float *points;        /* [n][d] one subspace's share of the keys, or [n][D] */
+    float *points;        /* [n][d] one subspace of the keys, or [n][D] whole rows */
     float *centroids;     /* [d][k] */
     void *work;           /* of kmeans */
     float *weight;        /* [n] of a head's keys */
@@ -35,25 +37,25 @@ struct job {
     uint64_t total;
 };
 
-/* Codes of a head of a learned book. */
+/* Returns the number of codes of a head in a learned codebook. */
 static size_t codes_of(const struct codebook *y, size_t head) {
     return y->uneven && y->heads ? y->heads[head].n : codebook_codes(y);
 }
 
-/* Tasks of a book: one for each head, or for each of its subspaces. */
+/* Returns the number of tasks of codebook b: one for each head, or for each of its subspaces. */
 static size_t tasks_of(const struct job *j, size_t b) {
     return j->sample->n_layer * j->sample->n_head * (j->books[b].learned ? 1 : j->books[b].m);
 }
 
-/* Task number -> book and number in the book, (layer H + head) M + subspace; learned: layer H +
- * head. */
+/* Finds the codebook that task number *task belongs to, and makes *task its number there: (layer H
+ * + head) M + subspace for a plain one, layer H + head for a learned one. */
 static size_t book_of(const struct job *j, size_t *task) {
     size_t b = 0;
     for (; *task >= tasks_of(j, b); b++) *task -= tasks_of(j, b);
     return b;
 }
 
-/* points[n][d] = dimensions first .. first + d - 1 of a head's keys or values */
+/* Writes points[n][d], dimensions first .. first + d - 1 of a head's keys or values. */
 static void gather(const struct job *j, const uint16_t *rows, size_t head, size_t first, size_t d,
                    float *points) {
     const struct key_sample *s = j->sample;
@@ -61,8 +63,8 @@ static void gather(const struct job *j, const uint16_t *rows, size_t head, size_
         j->kn->to_f32(DTYPE_F16, points + i * d, rows + (head * s->n + i) * s->head_dim + first, d);
 }
 
-/* The sum of squared distances to the points' centroids as f16 holds them: what attention will
- * see. */
+/* Returns the sum of the points' squared distances to their centroids as f16 holds these, which is
+ * what attention will see. */
 static double squared_error(const struct job *j, const struct workspace *w, size_t n, size_t d,
                             size_t k, const uint16_t *bits) {
     for (size_t i = 0; i < d * k; i++) w->centroids[i] = f16_to_f32(bits[i]);
@@ -74,7 +76,7 @@ float key_share(double importance, double mean) {
     return importance > 0 && mean > 0 ? (float)(sqrt(importance / mean) + 0.1) : 0;
 }
 
-/* weight[n] of a head's rows; 1 each where none matters. */
+/* Writes weight[n] of a head's rows; 1 each if none of them matters. */
 static void share_weights(const struct key_sample *s, const float *importances, size_t head,
                           float *weight) {
     const float *importance = importances + head * s->n;
@@ -84,7 +86,7 @@ static void share_weights(const struct key_sample *s, const float *importances, 
         weight[i] = sum > 0 ? key_share((double)importance[i], sum / (double)s->n) : 1;
 }
 
-/* metric[D][D]: the queries' moments with METRIC_FLOOR; the identity for queries that are all 0. */
+/* Writes metric[D][D]: the moments with METRIC_FLOOR, or the identity if all of them are 0. */
 static void floor_metric(const double *moments, size_t D, double *metric) {
     double trace = 0;
     for (size_t i = 0; i < D; i++) trace += moments[i * D + i];
@@ -98,12 +100,12 @@ static void step(struct job *j, int thread, uint64_t work) {
     if (thread == 0) progress_tell(j->how->progress, done, j->total);
 }
 
-/* 16 centroids are few for a range of several dimensions: two stages share each. */
+/* 16 centroids are few for a range of several dimensions, so two stages share each range. */
 static size_t depth_of(const struct codebook *y) {
     return y->k <= 16 && codebook_codes(y) % 2 == 0 ? 2 : 1;
 }
 
-/* What a head's quantiser is learned from. */
+/* Gathers what a head's quantiser is learned from. */
 static struct learn_rows rows_of(const struct job *j, bool values, size_t head,
                                  struct workspace *w) {
     const struct key_sample *s = j->sample;
@@ -235,7 +237,7 @@ static void *keep(struct arena *a, const void *x, size_t n, size_t size) {
     return copy;
 }
 
-/* A head's quantiser in the book's memory. */
+/* Copies a head's quantiser into the book's memory; false if there is none left. */
 static bool keep_quantiser(struct quantiser *z, const struct learned_quantiser *y, size_t D,
                            size_t codes, size_t k, struct arena *a) {
     *z = (struct quantiser){.dim = D,
@@ -253,7 +255,7 @@ static bool keep_quantiser(struct quantiser *z, const struct learned_quantiser *
     return ok;
 }
 
-/* What the threads learned into the book. */
+/* Copies what the threads learned into the book, or reports the first error of a thread. */
 static int keep_learned(const struct job *j, struct book *book, struct err *e) {
     size_t heads = j->sample->n_layer * j->sample->n_head;
     for (size_t t = 0; t < j->threads; t++)

@@ -1,9 +1,11 @@
+/* Jacobi's methods (see linalg.h): they turn two directions at a time until all are orthogonal.
+ * They are slower than others for large matrices, and very exact and short for ours of 64 x 64. */
 #include "calibration/linalg.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { SWEEPS = 60 };
+enum { SWEEPS = 60 }; /* over all pairs, at most; about ten are needed */
 
 static void identity(size_t n, double *a) {
     memset(a, 0, n * n * sizeof *a);
@@ -14,8 +16,8 @@ struct rotation {
     double c, s;
 };
 
-/* The smaller angle whose rotation of two directions with squares a and b and product g makes the
- * product 0. */
+/* Returns the rotation by the smaller of the two angles that make two directions orthogonal. Their
+ * squares are a and b, their product is g. */
 static struct rotation annul(double a, double b, double g) {
     double z = (b - a) / (2 * g), t = (z >= 0 ? 1 : -1) / (fabs(z) + sqrt(z * z + 1)),
            c = 1 / sqrt(t * t + 1);
@@ -72,8 +74,8 @@ void linalg_eigen(size_t n, double *a, double *e, double *v) {
     sort_falling(n, e, v);
 }
 
-/* Row `k` of u to length 1; one without length to a direction that is orthogonal to all the others
- * that have one. */
+/* Scales row `k` of u to length 1. A row without length becomes a direction that is orthogonal to
+ * all rows that have a length. */
 static void unit_row(size_t n, double *u, size_t k) {
     double *x = u + k * n, length = sqrt(dot(x, x, n));
     for (size_t trial = 0; length <= 1e-12 && trial < n; trial++) {
@@ -96,8 +98,8 @@ void linalg_procrustes(size_t n, double *a, double *r, double *v) {
     bool again = norm > 0;
     for (size_t i = 0; i < n * n && norm > 0; i++) a[i] /= norm;
     identity(n, v);
-    for (int sweep = 0; sweep < SWEEPS && again;
-         sweep++) { /* rows of a = G a become orthogonal: G a = S V^T, a = G^T S V^T */
+    for (int sweep = 0; sweep < SWEEPS && again; sweep++) {
+        /* the rows of G a become orthogonal: G a = S V^T, so a = G^T S V^T */
         again = false;
         for (size_t p = 0; p < n; p++)
             for (size_t q = p + 1; q < n; q++) {

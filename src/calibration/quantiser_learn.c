@@ -1,3 +1,5 @@
+/* See quantiser_learn.h. The order is: subtract the mean, find the space (metric, directions,
+ * ranges), seed the centroids by k-means, then rounds of codes, centroids and a rotation. */
 #include "calibration/quantiser_learn.h"
 
 #include <math.h>
@@ -8,9 +10,13 @@
 #include "calibration/linalg.h"
 #include "base/interrupt.h"
 
-/* SEEDED: assignments of k-means before the rounds; a round: codes, centroids, and but for the last
- * FIXED a rotation. BLOCK: rows summed in float32. */
-enum { SEEDED = 6, ROUNDS = 12, FIXED = 2, SWEEPS = 3, BLOCK = 256 };
+enum {
+    SEEDED = 6,  /* assignments of k-means before the rounds */
+    ROUNDS = 12, /* each finds codes, then centroids, and but for the last FIXED a rotation */
+    FIXED = 2,   /* rounds at the end, when B is what f16 holds */
+    SWEEPS = 3,  /* over the stages in a round, where two share a range and depend on each other */
+    BLOCK = 256  /* rows that are summed in float32; sums of these sums are in double */
+};
 
 struct learner {
     const struct learn_rows *rows;
@@ -20,21 +26,21 @@ struct learner {
     double *a, *b;         /* [D][D] A and B so far */
     double *s, *t, *u, *v; /* [D][D] work */
     float *mean;           /* [D] as f16 holds it */
-    float *x, *y,
-        *left;    /* [n][D] rows less the mean; in the learned space; what codes leave of that */
-    float *small; /* [D][D] */
+    float *x, *y, *left;   /* [n][D] rows less the mean; the same in the learned space; what codes
+                              leave of that */
+    float *small;          /* [D][D] */
     float *centroids[QUANTISER_STAGES]; /* [width][K] */
-    float *sums, *bias;                 /* [D][points], [points] of a search: up to 256, or K */
-    double *sum, *mass;                 /* [D][K], [K] */
-    uint32_t *code;                     /* [codes][n] */
+    float *sums, *bias; /* [D][points], [points] of one search, at most 256 points or K */
+    double *sum, *mass; /* [D][K], [K] */
+    uint32_t *code;     /* [codes][n] */
     void *kmeans;
     struct quantiser_cuts *cuts;
 };
 
 /* ---- ranges ---- */
 
-/* What `bits` bits leave of normal numbers of variances e[n], falling: the m strongest all at the
- * water level, the rest whole. */
+/* Returns what `bits` bits leave of normal numbers of variances e[n], which fall: the m strongest
+ * are all left at the water level, the rest are left whole. */
 static double distortion(const double *e, size_t n, double bits) {
     double best = 0, logs = 0, rest = 0;
     for (size_t i = 0; i < n; i++) best += e[i];
@@ -72,7 +78,8 @@ double quantiser_ranges(struct quantiser_cuts *c, const double *variance, size_t
 
 /* ---- the space ---- */
 
-/* root = H^(1/2), inverse = H^(-1/2), of the metric scaled to a mean eigenvalue of 1 */
+/* Writes root = H^(1/2) and inverse = H^(-1/2), where H is the metric scaled to a mean eigenvalue
+ * of 1. */
 static void roots(const struct learner *l, double *root, double *inverse) {
     size_t D = l->rows->dim;
     double trace = 0, e[QUANTISER_DIM];
@@ -102,10 +109,10 @@ static void subtract_mean(struct learner *l) {
         for (size_t d = 0; d < D; d++) l->x[i * D + d] = r->x[i * D + d] - l->mean[d];
 }
 
-/* s[D][D] = sum_i weight_i a_i b_i^T over rows a, b [n][D] */
+/* Writes s[D][D] = sum_i weight_i a_i b_i^T over the rows of a and b, both [n][D]. */
 static void moments(const struct learner *l, const float *a, const float *b, double *s) {
     size_t D = l->rows->dim;
-    float *weighted = l->left; /* the first BLOCK rows: b is not there */
+    float *weighted = l->left; /* its first BLOCK rows serve as work memory, so b is never `left` */
     memset(s, 0, D * D * sizeof *s);
     for (size_t begin = 0; begin < l->rows->n; begin += BLOCK) {
         size_t n = l->rows->n - begin < BLOCK ? l->rows->n - begin : BLOCK;
@@ -134,9 +141,9 @@ static void transpose(size_t n, double *a) {
         }
 }
 
-/* A = U H^(1/2), B = U H^(-1/2); e[D] the variances of the rows in that space, times their weights.
- * The rows of U are the principal directions of the rows in the metric, strongest first, or without
- * LEARN_DIRECTIONS U is the identity. */
+/* Sets A = U H^(1/2) and B = U H^(-1/2), and writes e[D], the weighted variances of the rows in
+ * that space. The rows of U are the principal directions of the rows in the metric, strongest
+ * first; without LEARN_DIRECTIONS U is the identity. */
 static void find_directions(struct learner *l, double *e) {
     size_t D = l->rows->dim;
     roots(l, l->u, l->v);
@@ -157,8 +164,9 @@ static void find_directions(struct learner *l, double *e) {
     for (size_t i = 0; i < D; i++) e[i] = e[i] > 0 ? e[i] : 0;
 }
 
-/* Directions, strongest first, to ranges of these widths, each to the one whose variances so far
- * have the least product and that has room: the rows of A and B in that order. */
+/* Deals the directions, strongest first, out to ranges of these widths: each goes to the range that
+ * has room and whose variances so far have the least product. Puts the rows of A and B into that
+ * order. */
 static void balance(struct learner *l, const double *e, const size_t *width, size_t ranges) {
     size_t D = l->rows->dim, first[QUANTISER_STAGES], filled[QUANTISER_STAGES] = {0};
     double product[QUANTISER_STAGES] = {0};
@@ -170,14 +178,17 @@ static void balance(struct learner *l, const double *e, const size_t *width, siz
         for (size_t g = 0; g < ranges; g++)
             if (filled[g] < width[g] && (best == ranges || product[g] < product[best])) best = g;
         size_t to = first[best] + filled[best]++;
-        product[best] += log(e[i] > 1e-30 ? e[i] : 1e-30) -
-                         log(e[D - 1] > 1e-30 ? e[D - 1] : 1e-30); /* so that it grows */
+        product[best] +=
+            log(e[i] > 1e-30 ? e[i] : 1e-30) -
+            log(e[D - 1] > 1e-30
+                    ? e[D - 1]
+                    : 1e-30); /* relative to the weakest, so that the product never shrinks */
         memcpy(l->a + to * D, l->s + i * D, D * sizeof *l->a);
         memcpy(l->b + to * D, l->t + i * D, D * sizeof *l->b);
     }
 }
 
-/* The directions, and ranges to match. */
+/* Finds the directions, and the ranges that fit them. */
 static void find_space(struct learner *l) {
     size_t D = l->rows->dim, ranges = l->plan.codes / l->plan.depth, width[QUANTISER_STAGES],
            at = 0;
@@ -195,7 +206,7 @@ static void find_space(struct learner *l) {
             l->at[g * l->plan.depth + i] = at, l->width[g * l->plan.depth + i] = width[g];
 }
 
-/* y = A x */
+/* Sets y = A x for all rows. */
 static void transform(struct learner *l) {
     size_t D = l->rows->dim;
     for (size_t i = 0; i < D * D; i++) l->small[i] = (float)l->a[i % D * D + i / D];
@@ -213,8 +224,8 @@ static void transform(struct learner *l) {
 
 /* ---- codes and centroids ---- */
 
-/* The codes of stage j that are nearest to what is left; with it those of the next where
- * quantiser_encode searches both together. Returns how many. */
+/* Finds the codes of stage j, the nearest to what is left. With `pairs` it finds those of the next
+ * stage as well where quantiser_encode searches both together. Returns how many stages it did. */
 static size_t assign(struct learner *l, size_t j, bool pairs) {
     size_t D = l->rows->dim, n = l->rows->n, K = l->plan.K, width = l->width[j];
     uint32_t *code = l->code + j * n;
@@ -240,7 +251,7 @@ static size_t assign(struct learner *l, size_t j, bool pairs) {
     return pair ? 2 : 1;
 }
 
-/* left -= the centroids of stage j */
+/* Subtracts the centroids of stage j from what is left of the rows. */
 static void subtract(struct learner *l, size_t j) {
     size_t D = l->rows->dim, n = l->rows->n;
     for (size_t i = 0; i < n; i++) {
@@ -276,8 +287,8 @@ static void encode(struct learner *l) {
         for (size_t count = assign(l, j, true); count; count--) subtract(l, j++);
 }
 
-/* Centroids of stage j move by the mean of what is left of their rows, and with them what is left.
- * A centroid without rows stays. */
+/* Moves each centroid of stage j by the mean of what is left of its rows, and updates what is left.
+ * A centroid without rows stays where it is. */
 static void move(struct learner *l, size_t j) {
     size_t D = l->rows->dim, n = l->rows->n, K = l->plan.K, width = l->width[j];
     memset(l->sum, 0, width * K * sizeof *l->sum);
@@ -305,8 +316,8 @@ static void move_all(struct learner *l) {
         for (size_t j = 0; j < l->plan.codes; j++) move(l, j);
 }
 
-/* The rotation that brings the rows nearest to what their codes stand for: A and B are turned by
- * it. */
+/* Finds the rotation that brings the rows nearest to what their codes stand for, and turns A and B
+ * by it. */
 static void rotate(struct learner *l) {
     size_t D = l->rows->dim, n = l->rows->n * D;
     for (size_t i = 0; i < n; i++) l->y[i] -= l->left[i]; /* yhat */
@@ -358,7 +369,7 @@ static bool to_f16(uint16_t *bits, const float *x, size_t n) {
     return finite;
 }
 
-/* B as f16 holds it, and A to match. */
+/* Rounds B and the mean to f16, as the file holds them, and makes A the inverse of that B. */
 static int settle(struct learner *l, struct learned_quantiser *out, struct arena *a,
                   struct err *e) {
     size_t D = l->rows->dim;
@@ -431,7 +442,7 @@ int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows
     struct learner l = {.rows = rows, .kn = plan->kn, .plan = *plan};
     int rc = allocate(&l, &scratch) ? OK : no_memory(e);
     if (!rc) {
-        for (size_t j = 0; j < plan->codes && !rc; j++) { /* of any width that may come */
+        for (size_t j = 0; j < plan->codes && !rc; j++) { /* a range may be as wide as D */
             l.centroids[j] = arena_alloc(&scratch, rows->dim * plan->K, sizeof(float));
             if (!l.centroids[j]) rc = no_memory(e);
         }

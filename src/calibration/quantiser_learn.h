@@ -1,39 +1,40 @@
-/* Learning a quantiser (quantiser.h) from a head's rows: a metric, weights, principal directions,
- * ranges of uneven widths, and centroids by k-means and Procrustes rotations in turn. Everything
- * runs on the calling thread; the result depends on the arguments alone. */
+/* Learning the quantiser (attention/quantiser.h) of one head from its rows, which are keys or
+ * values: a metric, weights, principal directions, ranges of uneven widths, and centroids by
+ * k-means and Procrustes rotations in turn. README.md tells what each part is for. Everything runs
+ * on the calling thread; the result depends on the arguments alone. */
 #ifndef LOOKAT_CALIBRATION_QUANTISER_LEARN_H
 #define LOOKAT_CALIBRATION_QUANTISER_LEARN_H
 
 #include "attention/quantiser.h"
 
+/* What a quantiser is learned from. */
 struct learn_rows {
     const float *x;       /* [n][D] finite */
-    const float *weight;  /* [n] >= 0, not all 0 */
+    const float *weight;  /* [n] >= 0, not all 0: how much each row counts */
     const double *metric; /* H [D][D], symmetric and positive definite: the error of a row is (x -
                              xhat)^T H (x - xhat) */
     size_t n, dim;
 };
 
-/* Parts of it that can be left out, to see what each is worth. Without METRIC and WEIGHTS the
- * caller gives the identity and ones. DIRECTIONS: principal directions of the rows in the metric,
- * else the dimensions as they are. RANGES: widths by quantiser_ranges, else all about the same; of
- * principal directions the allocation of optimised product quantisation (Ge et al. 2013, 3.2.3)
- * then balances them. ROTATION: rounds have one. */
+/* The parts of learning. Each can be left out, to see what it is worth. */
 enum learn_parts {
-    LEARN_METRIC = 1,
-    LEARN_WEIGHTS = 2,
-    LEARN_DIRECTIONS = 4,
-    LEARN_RANGES = 8,
-    LEARN_ROTATION = 16,
+    LEARN_METRIC = 1,     /* errors count in the metric; without it the caller gives the identity */
+    LEARN_WEIGHTS = 2,    /* rows have weights; without it the caller gives ones */
+    LEARN_DIRECTIONS = 4, /* principal directions of the rows in the metric; without it the
+                             dimensions as they are */
+    LEARN_RANGES = 8,     /* widths by quantiser_ranges; without it all are about the same, and
+                             principal directions are dealt out to balance them (optimised product
+                             quantisation: Ge et al. 2013, 3.2.3) */
+    LEARN_ROTATION = 16,  /* each round turns the space */
     LEARN_ALL = 31
 };
 
-/* What is learned: in memory of the caller's arena. */
+/* What is learned, in memory of the caller's arena. */
 struct learned_quantiser {
-    uint16_t *inverse, *mean;       /* [D][D], [D] */
+    uint16_t *inverse, *mean;       /* B [D][D] and the mean [D], f16 */
     struct quantiser_stage *stages; /* [codes] */
-    double error, variance; /* sums over the rows, weighted, in the metric: of what codes lose, and
-                               about the mean */
+    double error;    /* the weighted sum over the rows, in the metric, of what the codes lose */
+    double variance; /* the same of the rows' distance to their mean */
 };
 
 /* What to learn of a head. */
@@ -52,24 +53,24 @@ struct quantiser_plan {
 int quantiser_learn(struct learned_quantiser *out, const struct learn_rows *rows,
                     const struct quantiser_plan *plan, struct arena *arena, struct err *e);
 
-/* cost[m - 1], m = 1 .. most <= D: what m codes leave of the rows by that bound, the sum of
- * quantiser_ranges for m ranges of the principal directions' variances, in one unit for all m.
- * ERR_FAILED without memory. */
+/* Writes cost[most], most <= D: cost[m - 1] is the error that m codes of K centroids are taken to
+ * leave of the rows, that is the sum of quantiser_ranges for m ranges of the principal directions'
+ * variances. The unit is the same for all m. ERR_FAILED without memory. */
 int quantiser_costs(double *cost, const struct learn_rows *rows, size_t most, size_t K,
                     const struct kernels *kn, struct err *e);
 
-/* Work of quantiser_ranges, 267 KB: too much for small stacks. cost[g][i]: of the first i numbers
- * in g pieces, the last of which begins at cut[g][i]. */
+/* The work memory of quantiser_ranges, 267 KB: too much for small stacks. cost[g][i] is the least
+ * sum for the first i numbers in g pieces, and cut[g][i] is where the last of these begins. */
 struct quantiser_cuts {
     double cost[QUANTISER_STAGES + 1][QUANTISER_DIM + 1];
     size_t cut[QUANTISER_STAGES + 1][QUANTISER_DIM + 1];
 };
 
-/* Cuts variance[n], falling, into `ranges` pieces, width[ranges] >= 1 each, such that the sum over
- * the pieces of the distortion that `bits` bits leave of independent normal numbers of these
- * variances (reverse water-filling: Cover and Thomas, Elements of Information Theory, 10.3) is
- * least. Dynamic programming over the ends of pieces: n^2 ranges / 2 steps of it, and n^2 / 2
- * distortions. Returns the sum. */
+/* Cuts variance[n], which falls, into `ranges` pieces of width[ranges] >= 1 each. The distortion of
+ * a piece is what `bits` bits leave of independent normal numbers of these variances (reverse
+ * water-filling: Cover and Thomas, Elements of Information Theory, 10.3). The pieces are those with
+ * the least sum of distortions, found by dynamic programming over their ends, in n^2 ranges / 2
+ * steps and n^2 / 2 distortions. Returns the sum. */
 double quantiser_ranges(struct quantiser_cuts *c, const double *variance, size_t n, size_t ranges,
                         double bits, size_t *width);
 

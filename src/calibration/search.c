@@ -1,3 +1,5 @@
+/* See search.h. A budget's ways are tried one after another; the book of the best so far is kept,
+ * the others are closed. */
 #include "calibration/search.h"
 
 #include <math.h>
@@ -18,7 +20,7 @@ static const struct {
              {LEARN_ROTATION, "rotation"}};
 enum { PARTS = sizeof parts / sizeof *parts, WAYS = 4 + PARTS };
 
-/* One way: a setting and how it is learned. */
+/* One way: a setting of codebooks, how it is learned, and what it was found to cost. */
 struct way {
     struct codebook setting;
     unsigned parts;
@@ -88,8 +90,8 @@ static bool even(size_t m, size_t head_dim) {
     return (m & (m - 1)) == 0 && m <= 32 && head_dim % m == 0;
 }
 
-/* The ways for one budget: of equal shares first; *n_even of them. Those that follow take the best
- * one's parts. */
+/* Lists the ways for one budget and returns how many there are. The first *n_even have equal
+ * shares; those that follow take the parts of the best of these. */
 static size_t list_ways(struct way *ways, size_t bytes, size_t head_dim, size_t *n_even) {
     size_t n = 0;
     if (even(bytes, head_dim)) {
@@ -116,7 +118,7 @@ struct kl_text {
     char s[40];
 };
 
-/* "KL 0.054 +- 0.004"; one window says nothing of the error. */
+/* Returns "KL 0.054 +- 0.004"; the error is left out for one window, which says nothing of it. */
 static struct kl_text kl_text(const struct spec_damage *d) {
     struct kl_text t;
     int n = snprintf(t.s, sizeof t.s, "KL %.3g", d->kl);

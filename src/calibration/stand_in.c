@@ -1,3 +1,5 @@
+/* See stand_in.h. The centroids are sampled keys of a run over random tokens: they cost what
+ * learned ones cost, and what they are worth does not matter to a benchmark. */
 #include "calibration/stand_in.h"
 
 #include <string.h>
@@ -9,13 +11,13 @@
 
 enum { TOKENS = 512 };
 
-/* What the codec would take. */
+/* Returns the codebooks that the codec would take from b; NULL where b lacks them. */
 static const struct codebook *find(const struct book *b, const struct codec *c) {
     struct codec_options o = c->o;
     return code_rows_choose(&o, b, c->for_values);
 }
 
-/* Notes what a codec names and b lacks; own codebooks with their centroids. */
+/* Adds to b the setting that a codec names and b lacks, with its centroids if `own` has them. */
 static void add_codec(struct book *b, const struct book *own, struct codec *c) {
     struct err unread;
     if (!c->ops->codebooks || c->ops->check(c, b->head_dim, &unread) || find(b, c) ||
@@ -43,8 +45,8 @@ static int add_spec(struct book *b, const struct book *own, const char *spec, st
     return OK;
 }
 
-/* Such centroids as a learned setting of about equal widths whose transform is the identity: it
- * costs what a learned one costs. */
+/* Makes such centroids a learned setting, with ranges of about equal widths and the identity for a
+ * transform: it costs what a learned one costs. */
 static int dress(struct codebook *c, const uint16_t *centroids, const struct key_sample *s,
                  struct arena *a, struct err *e) {
     size_t D = s->head_dim, heads = s->n_layer * s->n_head, n = codebook_codes(c);
@@ -68,7 +70,7 @@ static int dress(struct codebook *c, const uint16_t *centroids, const struct key
     return OK;
 }
 
-/* centroids[L][H][M][D/M][K]: centroid c is sampled key c */
+/* Makes centroids[L][H][M][D/M][K], where centroid c is sampled key c. */
 static int make(struct codebook *c, const struct key_sample *s, struct arena *a, struct err *e) {
     size_t D = s->head_dim, heads = s->n_layer * s->n_head;
     uint16_t *to = arena_alloc(a, heads * D * c->k, sizeof *to);
