@@ -45,8 +45,7 @@ static void defaults(void) {
     CHECK(args.temp == 0.8 && args.top_k == 40 && args.top_p == 0.95 && args.min_p == 0.05 &&
               args.repeat_penalty == 1 && args.repeat_last_n == 64,
           "sampling");
-    CHECK(is(args_attn(&args), "fp16") && is(args.format, "text") && is(args.type, "f16"),
-          "choices");
+    CHECK(is(args_attn(&args), "fp16") && is(args.format, "text"), "choices");
     CHECK(!args.model && !args.prompt && !args.tokenizer && !args.ids && !args.files.n &&
               !args.argc && !args.help,
           "nothing given");
@@ -59,13 +58,13 @@ static void defaults(void) {
  * nothing. */
 static void shown_defaults(void) {
     for (const struct option *o = option_table; o->name; o++) {
-        if (!o->shown || o->kind == OPT_STRING || o->kind == OPT_LIST) continue;
+        if (!o->by_default || o->kind == OPT_STRING || o->kind == OPT_LIST) continue;
         for (int c = 0; c < CMD_COUNT; c++) {
             if (!(o->commands >> c & 1)) continue;
             struct args plain;
             char line[64];
             args_init(&plain, (enum command_id)c);
-            snprintf(line, sizeof line, "--%s=%s", o->name, o->shown);
+            snprintf(line, sizeof line, "--%s=%s", o->name, o->by_default);
             GOOD((enum command_id)c, line);
             const char *a = (const char *)&plain + o->at, *b = (const char *)&args + o->at;
             if (o->kind == OPT_CHOICE)
@@ -387,8 +386,9 @@ static void seeds(void) {
 
 static void choices(void) {
     GOOD(CMD_CONVERT, "--type q8_0 -o out.gguf");
-    CHECK(is(args.type, "q8_0") && is(args.output, "out.gguf") && is(args.format, "text"),
-          "-o is a file");
+    CHECK(is(args.type, "q8_0") && is(args.output, "out.gguf") && !args.format, "-o is a file");
+    GOOD(CMD_CONVERT, "");
+    CHECK(is(args.type, "f16"), "%s", args.type);
     GOOD(CMD_GENERATE, "-o jsonl");
     CHECK(is(args.format, "jsonl") && !args.output, "-o is a format");
     BAD(CMD_CONVERT, "--type f17", "--type: expected f32|f16|bf16|q8_0|q4_0", "'f17'");

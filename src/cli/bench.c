@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "attention/spec.h"
 #include "base/threads.h"
@@ -50,7 +51,7 @@ static int add_kernels(struct job *j, const char *name, struct err *e) {
 }
 
 static int read_kernels(struct job *j, struct err *e) {
-    const char *given = j->args->kernels ? j->args->kernels : "auto";
+    const char *given = j->args->kernels ? j->args->kernels : option_default(CMD_BENCH, "kernels");
     struct word_list names = {0};
     if (strcmp(given, "all") == 0) {
         for (size_t i = 0; kernels_at(i); i++)
@@ -88,17 +89,25 @@ static int check_attention(const struct args *a, struct err *e) {
                  : OK;
 }
 
+/* What an option of bench is without being given, as the help shows it. */
+static const char *usual(const char *name) { return option_default(CMD_BENCH, name); }
+
 static int read_lists(struct job *j, struct err *e) {
     const struct args *a = j->args;
     struct arena *arena = &j->arena;
-    int rc = numbers_read(&j->prompts, &a->prompt_lengths, "512", "-p", 0, LENGTH_MAX, arena, e);
-    if (!rc) rc = numbers_read(&j->gens, &a->gen_lengths, "128", "-n", 0, LENGTH_MAX, arena, e);
+    int rc = numbers_read(&j->prompts, &a->prompt_lengths, usual("n-prompt"), "-p", 0, LENGTH_MAX,
+                          arena, e);
     if (!rc)
-        rc = numbers_read(&j->depths, &a->depths, a->attention ? "1" : "0", "-d", a->attention,
-                          LENGTH_MAX, arena, e);
-    if (!rc) rc = numbers_read(&j->batches, &a->batches, "1", "-b", 1, BATCH_MAX, arena, e);
-    if (!rc) rc = numbers_read(&j->threads, &a->thread_counts, "0", "-t", 0, THREADS_MAX, arena, e);
-    if (!rc && !a->attn.n) rc = words_add(&j->specs, "fp16", spec_first, "--attn", arena, e);
+        rc = numbers_read(&j->gens, &a->gen_lengths, usual("n-gen"), "-n", 0, LENGTH_MAX, arena, e);
+    if (!rc)
+        rc = numbers_read(&j->depths, &a->depths, a->attention ? "1" : usual("n-depth"), "-d",
+                          a->attention, LENGTH_MAX, arena, e);
+    if (!rc)
+        rc = numbers_read(&j->batches, &a->batches, usual("batch"), "-b", 1, BATCH_MAX, arena, e);
+    if (!rc)
+        rc = numbers_read(&j->threads, &a->thread_counts, usual("threads"), "-t", 0, THREADS_MAX,
+                          arena, e);
+    if (!rc && !a->attn.n) rc = words_add(&j->specs, usual("attn"), spec_first, "--attn", arena, e);
     for (size_t i = 0; i < a->attn.n && !rc; i++)
         rc = words_add(&j->specs, a->attn.item[i], spec_first, "--attn", arena, e);
     if (!rc) rc = read_kernels(j, e);
@@ -283,7 +292,7 @@ static int plan(struct job *j, struct err *e) {
 
 static int report(struct job *j, struct err *e) {
     struct bench_report r = {&j->bench, j->models, j->n_models, &j->arena};
-    const char *format = j->args->format;
+    const char *format = j->args->format ? j->args->format : isatty(STDOUT_FILENO) ? "text" : "md";
     if (strcmp(format, "csv") == 0)
         bench_put_csv(&r, stdout);
     else if (strncmp(format, "json", 4) == 0)

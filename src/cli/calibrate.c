@@ -151,11 +151,12 @@ static int plan(struct job *j, struct err *e) {
     if (!b->books) return no_memory(e);
     int rc = read_parts(j, e);
     if (!rc && a->search)
-        rc = numbers_read(&j->budgets, &a->budgets, "4", "--budget", 1, BOOK_BYTES, &j->g.arena, e);
+        rc = numbers_read(&j->budgets, &a->budgets, option_default(a->command, "budget"),
+                          "--budget", 1, BOOK_BYTES, &j->g.arena, e);
     if (!rc && a->search && b->head_dim > QUANTISER_DIM)
         rc = err_set(e, ERR_USAGE, "--auto: heads of %zu dimensions, %d at most can be learned",
                      b->head_dim, QUANTISER_DIM);
-    if (!rc && !a->search && !a->attn.n) rc = add_setting(j, "lookat4", e);
+    if (!rc && !a->search && !a->attn.n) rc = add_setting(j, option_default(a->command, "attn"), e);
     for (size_t i = 0; i < a->attn.n && !rc; i++) rc = add_settings(j, a->attn.item[i], e);
     if (rc) return rc;
     if (a->learn && !any_learned(b))

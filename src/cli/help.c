@@ -26,8 +26,8 @@ static void print_option(FILE *fp, const struct option *o) {
     int n = o->letter ? snprintf(left, sizeof left, "  -%c, --%s", o->letter, o->name)
                       : snprintf(left, sizeof left, "      --%s", o->name);
     if (o->metavar) snprintf(left + n, sizeof left - (size_t)n, " %s", o->metavar);
-    snprintf(right, sizeof right, "%s%s%s%s", o->help, o->shown ? " (default: " : "",
-             o->shown ? o->shown : "", o->shown ? ")" : "");
+    snprintf(right, sizeof right, "%s%s%s%s", o->help, o->by_default ? " (default: " : "",
+             o->by_default ? o->by_default : "", o->by_default ? ")" : "");
     int at = fprintf(fp, "%s", left);
     if (at > INDENT - 2) {
         fputc('\n', fp);

@@ -1,3 +1,4 @@
+/* Reads the command line into struct args by the rows of option_table.c. */
 #include "cli/options.h"
 
 #include <errno.h>
@@ -16,16 +17,23 @@ const char *command_name(enum command_id id) {
     return names[id];
 }
 
-const char *args_attn(const struct args *a) {
-    return a->attn.n ? a->attn.item[a->attn.n - 1] : a->cache_spec[0] ? a->cache_spec : "fp16";
-}
-
 /* The number of the row of `name` that the command has; -1 where there is none. */
 static int row_of(enum command_id command, const char *name) {
     for (int i = 0; option_table[i].name; i++)
         if (option_table[i].commands >> command & 1 && strcmp(option_table[i].name, name) == 0)
             return i;
     return -1;
+}
+
+const char *option_default(enum command_id command, const char *name) {
+    int row = row_of(command, name);
+    return row >= 0 ? option_table[row].by_default : NULL;
+}
+
+const char *args_attn(const struct args *a) {
+    return a->attn.n          ? a->attn.item[a->attn.n - 1]
+           : a->cache_spec[0] ? a->cache_spec
+                              : option_default(a->command, "attn");
 }
 
 bool args_given(const struct args *a, const char *name) {
@@ -219,13 +227,10 @@ static int set_string(struct args *a, const struct option *o, const char *as, co
     return OK;
 }
 
-static int set_value(struct args *a, const struct option *o, const char *as, const char *value,
+/* Puts the value of option o, written as `as`, into its field. */
+static int set_field(struct args *a, const struct option *o, const char *as, const char *value,
                      struct err *e) {
     void *at = (char *)a + o->at;
-    bool *given = &a->given[o - option_table];
-    if (*given && o->kind != OPT_FLAG && o->kind != OPT_STRING && o->kind != OPT_LIST)
-        a->repeated = o->name;
-    *given = true;
     switch (o->kind) {
     case OPT_FLAG: *(bool *)at = true; return OK;
     case OPT_STRING: return set_string(a, o, as, value, at, e);
@@ -236,6 +241,26 @@ static int set_value(struct args *a, const struct option *o, const char *as, con
     case OPT_SEED: return set_seed(a, as, value, at, e);
     }
     return OK;
+}
+
+/* The same for a value that the command line gives. */
+static int set_value(struct args *a, const struct option *o, const char *as, const char *value,
+                     struct err *e) {
+    bool *given = &a->given[o - option_table];
+    if (*given && o->kind != OPT_FLAG && o->kind != OPT_STRING && o->kind != OPT_LIST)
+        a->repeated = o->name;
+    *given = true;
+    return set_field(a, o, as, value, e);
+}
+
+void args_init(struct args *a, enum command_id command) {
+    struct err e = {0}; /* stays empty: a test reads every default */
+    *a = (struct args){.command = command};
+    for (const struct option *o = option_table; o->name; o++)
+        if (o->by_default && o->kind != OPT_STRING && o->kind != OPT_LIST &&
+            o->commands >> command & 1)
+            set_field(a, o, o->name, o->by_default, &e);
+    a->has_seed = false;
 }
 
 /* What is left of the command line. */

@@ -50,7 +50,7 @@ struct args {
     int64_t top_k;         /* 0: all */
     int64_t repeat_last_n; /* -1: the whole context */
     uint64_t seed;
-    bool has_seed;
+    bool has_seed; /* a seed was given, and was not -1 */
     bool ignore_eos;
 
     struct str_list attn;          /* as given; see args_attn */
@@ -61,7 +61,7 @@ struct args {
     const char *kernels;  /* NULL: the best this CPU has */
     int64_t threads;      /* 0: all this process may use */
 
-    const char *format; /* "text", "md", "csv", "json", "jsonl" */
+    const char *format; /* "text", "md", "csv", "json", "jsonl"; bench: NULL without -o */
     const char *output; /* file to write */
     int64_t logprobs;   /* 0: none */
     bool counters, fidelity;
@@ -115,16 +115,19 @@ struct option {
     enum option_kind kind;
     size_t at; /* offset in struct args */
     double min, max;
-    unsigned commands;   /* bit 1 << CMD_X for each command that has it */
-    const char *section; /* title in the help */
-    const char *help;    /* one sentence or phrase without a full stop */
-    const char *shown;   /* default as the help shows it; NULL: not shown */
+    unsigned commands;      /* bit 1 << CMD_X for each command that has it */
+    const char *section;    /* title in the help */
+    const char *help;       /* one sentence or phrase without a full stop */
+    const char *by_default; /* the value without the option, as the user would type it. The help
+                             * shows it, and args_init reads it. NULL: none, or help says which */
 };
 
 /* Rows of one name or letter have no command in common. The last row has name == NULL. */
 extern const struct option option_table[];
 
-/* Everything at its default. */
+/* Sets every field to its default: numbers, seeds and choices to the by_default of the command's
+ * row, all others to 0, false, NULL or empty. A string or list that is not given stays so, so that
+ * a command can ask; it then takes option_default(). */
 void args_init(struct args *a, enum command_id command);
 
 /* Parses argv[0..argc), program and command name left out, into *a, which args_init has set.
@@ -133,6 +136,9 @@ void args_init(struct args *a, enum command_id command);
  * refused where one is expected and two are given. Reorders argv. Stops at --help and --version.
  * ERR_USAGE with what is wrong, and what may be meant. */
 int options_parse(struct args *a, int argc, char **argv, struct err *e);
+
+/* The by_default of the command's option of this name; NULL where there is none. */
+const char *option_default(enum command_id command, const char *name);
 
 /* Was the option with this long name (the first one of its row) given? */
 bool args_given(const struct args *a, const char *name);
