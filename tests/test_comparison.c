@@ -302,7 +302,7 @@ static void record(void *ctx, size_t layer, const struct gpt2_row *rows, size_t 
 static void stored(float *out, const struct attn *a, size_t layer, size_t head, bool values,
                    const float *x, size_t n) {
     size_t D = a->shape.head_dim;
-    struct codec_head h = {.k = a->kn,
+    struct codec_head h = {.kn = a->kn,
                            .codec = values ? &a->layers[layer].value : &a->layers[layer].key,
                            .layer = layer,
                            .head = head,

@@ -142,7 +142,7 @@ static void naive(const float *coded, const float *exact, const float *values, s
 static void round_rows(const struct attn *a, const struct codec *c, size_t head, float (*from)[C],
                        float *rows) {
     const float *middle = !c->for_values && a->center ? a->center + head * D : NULL;
-    struct codec_head h = {.k = a->kn, .codec = c, .head = head, .head_dim = D, .center = middle};
+    struct codec_head h = {.kn = a->kn, .codec = c, .head = head, .head_dim = D, .center = middle};
     uint8_t *timeline = aligned_alloc(64, (codec_timeline_bytes(c, D, head, T) + 63) / 64 * 64);
     c->ops->store(&h, timeline, 0, from[0] + head * D, C, T);
     c->ops->decode(&h, rows, timeline, 0, T);

@@ -177,7 +177,7 @@ size_t code_rows_store(const struct codec_head *h, uint8_t *timeline, size_t pos
         uint8_t *rows = timeline + row_at(pos, bytes);
         count = n < room ? n : room;
         if (room == LOOKUP_BLOCK) memset(rows, 0, LOOKUP_BLOCK * bytes);
-        quantiser_encode(h->k, z, packed ? apart : rows, 1, LOOKUP_BLOCK, x, stride, count);
+        quantiser_encode(h->kn, z, packed ? apart : rows, 1, LOOKUP_BLOCK, x, stride, count);
         if (packed) pack(rows, apart, z->n, count);
     }
     return 0;
@@ -194,6 +194,6 @@ void code_rows_decode(const struct codec_head *h, float *x, const uint8_t *timel
         const uint8_t *rows = timeline + row_at(begin, bytes);
         count = n < room ? n : room;
         if (packed) unpack(apart, rows, z->n, count);
-        quantiser_decode(h->k, z, x, packed ? apart : rows, 1, LOOKUP_BLOCK, count);
+        quantiser_decode(h->kn, z, x, packed ? apart : rows, 1, LOOKUP_BLOCK, count);
     }
 }

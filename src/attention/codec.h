@@ -34,7 +34,7 @@ struct codec {
 
 /* The head a codec works for. */
 struct codec_head {
-    const struct kernels *k;
+    const struct kernels *kn;
     const struct codec *codec;
     size_t layer, head, head_dim; /* D */
     const float *center; /* [D] the constant part of this head's keys; NULL where the model gives

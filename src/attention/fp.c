@@ -51,7 +51,7 @@ static size_t fp_store(const struct codec_head *h, uint8_t *timeline, size_t pos
             memcpy(rows + i * row, x + i * stride, row);
             continue;
         }
-        h->k->to_f16(half, x + i * stride, D);
+        h->kn->to_f16(half, x + i * stride, D);
         cut += cut_short(half, x + i * stride, D);
     }
     return cut;
@@ -59,8 +59,8 @@ static size_t fp_store(const struct codec_head *h, uint8_t *timeline, size_t pos
 
 static void fp_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin,
                       size_t n) {
-    h->k->to_f32(type_of(h->codec), x, timeline + begin * row_of(h->codec, h->head_dim),
-                 n * h->head_dim);
+    h->kn->to_f32(type_of(h->codec), x, timeline + begin * row_of(h->codec, h->head_dim),
+                  n * h->head_dim);
 }
 
 static size_t fp_work_floats(const struct codec *c, size_t head_dim, size_t head) {
@@ -77,7 +77,7 @@ static void fp_prepare(const struct codec_head *h, float *work, const float *q,
 static void fp_score(const struct codec_head *h, const float *work, float *scores,
                      const uint8_t *timeline, size_t n, struct attn_counters *c) {
     size_t row = row_of(h->codec, h->head_dim);
-    h->k->row_dots(type_of(h->codec), scores, timeline, n, work, h->head_dim);
+    h->kn->row_dots(type_of(h->codec), scores, timeline, n, work, h->head_dim);
     c->keys += n * row;
 }
 
@@ -85,7 +85,7 @@ static void fp_mix(const struct codec_head *h, float *work, float *out, const ui
                    const float *p, size_t n, struct attn_counters *c) {
     size_t row = row_of(h->codec, h->head_dim);
     (void)work;
-    h->k->row_sum(type_of(h->codec), out, timeline, n, p, h->head_dim);
+    h->kn->row_sum(type_of(h->codec), out, timeline, n, p, h->head_dim);
     c->values += n * row;
 }
 

@@ -80,9 +80,9 @@ static void lookat_prepare(const struct codec_head *h, float *work, const float 
     size_t bits = h->codec->o.table;
     float *behind = work + scale_at(h->codec, h->head);
     struct lookup_scale scale = {0};
-    float common = quantiser_tables(h->k, z, work, q);
+    float common = quantiser_tables(h->kn, z, work, q);
     c->codebooks += quantiser_bytes(z);
-    if (bits != 32) h->k->lookup_round(&scale, behind + 16, work, z->n, z->k, bits);
+    if (bits != 32) h->kn->lookup_round(&scale, behind + 16, work, z->n, z->k, bits);
     scale.low += common;
     if (!finite_numbers(q, z->dim)) scale.low = NAN; /* and so every score */
     memcpy(behind, &scale, sizeof scale);
@@ -96,9 +96,9 @@ static void lookat_score(const struct codec_head *h, const float *work, float *s
     struct lookup_scale scale;
     memcpy(&scale, behind, sizeof scale);
     if (bits != 32)
-        h->k->lookup_rounded(scores, behind + 16, &scale, z->n, z->k, bits, timeline, n);
+        h->kn->lookup_rounded(scores, behind + 16, &scale, z->n, z->k, bits, timeline, n);
     else
-        h->k->lookup(scores, work, z->n, z->k, timeline, n);
+        h->kn->lookup(scores, work, z->n, z->k, timeline, n);
     for (size_t i = 0; bits == 32 && z->mean && i < n; i++) scores[i] += scale.low;
     c->keys += n * lookup_row_bytes(z->n, z->k);
     c->tables += n * z->n * bits / 8;

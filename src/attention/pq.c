@@ -69,7 +69,7 @@ static void pq_mix(const struct codec_head *h, float *work, float *out, const ui
     size_t bytes = lookup_row_bytes(z->n, z->k);
     struct buckets b = buckets_at(z, work);
     (void)out;
-    if (!h->k->bucket_add(b.bytes, timeline, p, bytes, n)) *b.wrong = 1;
+    if (!h->kn->bucket_add(b.bytes, timeline, p, bytes, n)) *b.wrong = 1;
     c->values += n * bytes;
     c->tables += n * bytes * sizeof *b.bytes;
 }
@@ -79,9 +79,9 @@ static void pq_finish(const struct codec_head *h, float *work, float *out,
     const struct quantiser *z = code_rows_quantiser(h);
     struct buckets b = buckets_at(z, work);
     uint32_t all = 0;
-    h->k->bucket_sums(b.codes, b.bytes, z->n, z->k);
+    h->kn->bucket_sums(b.codes, b.bytes, z->n, z->k);
     for (size_t i = 0; i < z->k; i++) all += b.codes[i];
-    quantiser_mix(h->k, z, out, b.codes, *b.wrong ? NAN : (float)all * UNIT, UNIT);
+    quantiser_mix(h->kn, z, out, b.codes, *b.wrong ? NAN : (float)all * UNIT, UNIT);
     c->codebooks += quantiser_bytes(z);
 }
 

@@ -1,28 +1,50 @@
+/* A tile of queries of one head against all keys that they see, 64 keys at a time. The method is in
+ * prefill.h; which queries make a tile is attend.c's business. */
 #include "attention/prefill.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Whole vectors of every kernel set. */
+#include "base/size.h"
+
+/* Rows of queries are padded to a multiple of this: whole vectors of every kernel set. */
 enum { COLUMNS = 16 };
 
-/* cols: queries, rounded up with zeros to whole vectors */
+/* What one tile of queries works in. cols is the number of queries, rounded up to whole vectors;
+ * the queries that this adds are zeros. In memory the arrays follow each other in this order, each
+ * with room for PREFILL_QUERIES = 64 columns and rows of D rounded up to 16 floats. In bytes, for
+ * D = 64:
+ *
+ *     0       most, sum, keep    3 x  256    one float a query
+ *     768     scores               16384     64 keys x 64 queries
+ *     17152   q                    16384     D x 64 queries
+ *     33536   rows                 16384     64 keys x D, then 64 values x D
+ *     49920   out                  16384     64 queries x D
+ *     66304   exact_rows           16384     64 keys x D
+ *     82688   exact_scores         16384     64 keys x 64 queries
+ *     99072   end
+ *
+ * That is as much at any context, and fits into a second-level cache. */
 struct workspace {
-    float *most, *sum, *keep;    /* [cols] */
-    float *q;                    /* [D][cols] / sqrt(D) */
-    float *scores;               /* [PREFILL_KEYS][cols] */
-    float *rows;                 /* [PREFILL_KEYS][D] decoded keys, then values */
-    float *out;                  /* [cols][D] */
-    float *exact_scores, *exact; /* as scores and rows, of exact keys */
+    float *most;         /* [cols] the largest score of each query so far */
+    float *sum;          /* [cols] of exp(score - most) so far */
+    float *keep;         /* [cols] exp(old most - new most): what the sums so far are worth now */
+    float *scores;       /* [PREFILL_KEYS][cols] scores, then exp(score - most) */
+    float *q;            /* [D][cols] the queries / sqrt(D), a column each */
+    float *rows;         /* [PREFILL_KEYS][D] decoded keys, then decoded values */
+    float *out;          /* [cols][D] the sum of values so far */
+    float *exact_rows;   /* [PREFILL_KEYS][D] exact keys, 0 where a key is not exact */
+    float *exact_scores; /* [PREFILL_KEYS][cols] of these */
 };
 
-static size_t row_floats(size_t head_dim) { return (head_dim + COLUMNS - 1) / COLUMNS * COLUMNS; }
+static size_t row_floats(size_t head_dim) { return size_align(head_dim, COLUMNS); }
 
 size_t prefill_workspace_floats(size_t head_dim) {
     return 3 * PREFILL_QUERIES + 2 * PREFILL_KEYS * PREFILL_QUERIES +
            2 * (PREFILL_QUERIES + PREFILL_KEYS) * row_floats(head_dim);
 }
 
+/* Cuts the memory at `at`, of prefill_workspace_floats. */
 static struct workspace cut(float *at, size_t head_dim) {
     struct workspace w;
     w.most = at;
@@ -32,11 +54,12 @@ static struct workspace cut(float *at, size_t head_dim) {
     w.q = w.scores + PREFILL_KEYS * PREFILL_QUERIES;
     w.rows = w.q + PREFILL_QUERIES * row_floats(head_dim);
     w.out = w.rows + PREFILL_KEYS * row_floats(head_dim);
-    w.exact = w.out + PREFILL_QUERIES * row_floats(head_dim);
-    w.exact_scores = w.exact + PREFILL_KEYS * row_floats(head_dim);
+    w.exact_rows = w.out + PREFILL_QUERIES * row_floats(head_dim);
+    w.exact_scores = w.exact_rows + PREFILL_KEYS * row_floats(head_dim);
     return w;
 }
 
+/* w->q = the queries scaled by 1 / sqrt(D), a column each. */
 static void load_queries(const struct prefill_tile *t, struct workspace *w, size_t cols) {
     size_t D = t->key->head_dim;
     float scale = 1 / sqrtf((float)D);
@@ -46,7 +69,8 @@ static void load_queries(const struct prefill_tile *t, struct workspace *w, size
     }
 }
 
-/* Keys begin .. begin + n - 1: those behind a query's position do not count for it. */
+/* A query sees no key behind its own position: the scores of those among keys begin .. begin + n -
+ * 1 become minus infinity. */
 static void mask(const struct prefill_tile *t, float *scores, size_t cols, size_t begin, size_t n) {
     for (size_t j = begin > t->pos ? 0 : t->pos + 1 - begin; j < n; j++) {
         size_t hidden = begin + j - t->pos; /* queries before the key's position */
@@ -65,19 +89,19 @@ static void choose(const struct prefill_tile *t, struct workspace *w, size_t col
     }
 }
 
-/* w->scores of keys begin .. begin + n - 1; returns how many exact ones were read. */
+/* w->scores of keys begin .. begin + n - 1. Returns how many exact keys were read. */
 static size_t score(const struct prefill_tile *t, struct workspace *w, size_t cols, size_t begin,
                     size_t n) {
-    const struct kernels *kn = t->key->k;
+    const struct kernels *kn = t->key->kn;
     size_t D = t->key->head_dim, exact = 0;
-    if (t->exact) exact = exact_decode(t->exact, w->exact, w->rows, begin, n, t->pos);
+    if (t->exact) exact = exact_decode(t->exact, w->exact_rows, w->rows, begin, n, t->pos);
     if (exact)
         kn->strided_product(&(struct strided_product){.rows = n,
                                                       .depth = D,
                                                       .cols = cols,
                                                       .y = w->exact_scores,
                                                       .ldy = cols,
-                                                      .a = w->exact,
+                                                      .a = w->exact_rows,
                                                       .a_row = D,
                                                       .a_step = 1,
                                                       .b = w->q,
@@ -100,9 +124,8 @@ static size_t score(const struct prefill_tile *t, struct workspace *w, size_t co
 }
 
 size_t prefill_attend(const struct prefill_tile *t, float *workspace) {
-    const struct kernels *kn = t->key->k;
-    size_t D = t->key->head_dim, cols = (t->n + COLUMNS - 1) / COLUMNS * COLUMNS,
-           rows = t->pos + t->n, exact = 0;
+    const struct kernels *kn = t->key->kn;
+    size_t D = t->key->head_dim, cols = size_align(t->n, COLUMNS), rows = t->pos + t->n, exact = 0;
     struct workspace w = cut(workspace, D);
     load_queries(t, &w, cols);
     for (size_t i = 0; i < cols; i++) w.most[i] = -INFINITY, w.sum[i] = 0;

@@ -142,7 +142,7 @@ void attn_copy(const struct attn *a, void *dst, const void *src, size_t n) {
 static struct codec_head head_of(const struct attn *a, const struct codec *codec, size_t layer,
                                  size_t head) {
     return (struct codec_head){
-        .k = a->kn, .codec = codec, .layer = layer, .head = head, .head_dim = a->shape.head_dim};
+        .kn = a->kn, .codec = codec, .layer = layer, .head = head, .head_dim = a->shape.head_dim};
 }
 
 struct codec_head state_key_head(const struct attn *a, size_t layer, size_t head) {

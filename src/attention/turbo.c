@@ -182,7 +182,7 @@ static void turbo_prepare(const struct codec_head *h, float *work, const float *
 static void turbo_score(const struct codec_head *h, const float *work, float *scores,
                         const uint8_t *timeline, size_t n, struct attn_counters *c) {
     struct packed p = format(h->codec, h->head_dim);
-    packed_score(h->k, &p, work, scores, timeline, n);
+    packed_score(h->kn, &p, work, scores, timeline, n);
     c->keys += n * packed_code_bytes(&p);
     c->scales += 2 * n;
 }
@@ -191,7 +191,7 @@ static void turbo_mix(const struct codec_head *h, float *work, float *out, const
                       const float *weights, size_t n, struct attn_counters *c) {
     struct packed p = format(h->codec, h->head_dim);
     (void)work;
-    packed_mix(h->k, &p, out, timeline, weights, n);
+    packed_mix(h->kn, &p, out, timeline, weights, n);
     c->values += n * packed_code_bytes(&p);
     c->scales += 2 * n;
 }

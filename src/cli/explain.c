@@ -108,7 +108,7 @@ static int explain(const struct kernels *k, struct book *b, struct err *e) {
     struct attn_shape shape = {1, 1, D, N};
     rc = attn_init(&a, &shape, "lookat:m=2,k=4,table=32/fp32", b, k, e);
     if (rc) return rc;
-    struct codec_head h = {.k = k, .codec = &a.layers[0].key, .head_dim = D};
+    struct codec_head h = {.kn = k, .codec = &a.layers[0].key, .head_dim = D};
     _Alignas(64) uint8_t codes[KV_BLOCK_MAX * M];
     float decoded[N][D], table[64], scores[KV_BLOCK_MAX];
     struct attn_counters read = {0};
