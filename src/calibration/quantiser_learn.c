@@ -18,6 +18,10 @@ enum {
     BLOCK = 256  /* rows that are summed in float32; sums of these sums are in double */
 };
 
+const char *const learn_part_names[LEARN_PARTS] = {"metric", "weights", "directions", "ranges",
+                                                   "rotation"};
+_Static_assert(LEARN_ALL == (1 << LEARN_PARTS) - 1, "each part has a name");
+
 struct learner {
     const struct learn_rows *rows;
     const struct kernels *kn;

@@ -29,6 +29,10 @@ enum learn_parts {
     LEARN_ALL = 31
 };
 
+/* Their names, for command lines and tables: learn_part_names[i] is of part 1 << i. */
+enum { LEARN_PARTS = 5 };
+extern const char *const learn_part_names[LEARN_PARTS];
+
 /* What is learned, in memory of the caller's arena. */
 struct learned_quantiser {
     uint16_t *inverse, *mean;       /* B [D][D] and the mean [D], f16 */

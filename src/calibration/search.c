@@ -9,16 +9,7 @@
 /* The exact keys that each way is judged with as well. */
 #define EXACT_KEYS "sink=1,window=32"
 
-/* The parts of learned quantisers by name, also for messages. */
-static const struct {
-    unsigned part;
-    const char *name;
-} parts[] = {{LEARN_METRIC, "metric"},
-             {LEARN_WEIGHTS, "weights"},
-             {LEARN_DIRECTIONS, "directions"},
-             {LEARN_RANGES, "ranges"},
-             {LEARN_ROTATION, "rotation"}};
-enum { PARTS = sizeof parts / sizeof *parts, WAYS = 4 + PARTS };
+enum { WAYS = 4 + LEARN_PARTS }; /* for one budget, at most */
 
 /* One way: a setting of codebooks, how it is learned, and what it was found to cost. */
 struct way {
@@ -98,12 +89,12 @@ static size_t list_ways(struct way *ways, size_t bytes, size_t head_dim, size_t 
         ways[n++] = (struct way){.setting = {.m = bytes, .k = 256}};
         ways[n++] =
             (struct way){.setting = {.m = bytes, .k = 256, .learned = true}, .parts = LEARN_ALL};
-        for (size_t i = 0; i < PARTS; i++) {
-            unsigned rest = LEARN_ALL & ~parts[i].part &
-                            ~(parts[i].part == LEARN_DIRECTIONS ? (unsigned)LEARN_RANGES : 0u);
+        for (size_t i = 0; i < LEARN_PARTS; i++) {
+            unsigned part = 1u << i, rest = LEARN_ALL & ~part;
+            if (part == LEARN_DIRECTIONS) rest &= ~(unsigned)LEARN_RANGES; /* ranges are of these */
             ways[n++] = (struct way){.setting = {.m = bytes, .k = 256, .learned = true},
                                      .parts = rest,
-                                     .without = parts[i].name};
+                                     .without = learn_part_names[i]};
         }
     }
     *n_even = n;

@@ -64,8 +64,6 @@ static int check_output(const struct job *j, struct err *e) {
 
 /* The parts that --learn names. */
 static int read_parts(struct job *j, struct err *e) {
-    static const char *const names[] = {"metric", "weights", "directions", "ranges", "rotation"};
-    enum { PARTS = sizeof names / sizeof *names };
     struct word_list words = {0};
     const char *given = j->args->learn;
     j->parts = given ? 0 : LEARN_ALL;
@@ -73,8 +71,8 @@ static int read_parts(struct job *j, struct err *e) {
     int rc = words_add(&words, given, word_first, "--learn", &j->g.arena, e);
     for (size_t i = 0; i < words.n && !rc; i++) {
         size_t part = 0;
-        while (part < PARTS && strcmp(words.item[i], names[part]) != 0) part++;
-        if (part == PARTS)
+        while (part < LEARN_PARTS && strcmp(words.item[i], learn_part_names[part]) != 0) part++;
+        if (part == LEARN_PARTS)
             return err_set(e, ERR_USAGE,
                            "--learn: '%.40s' is no part; there are metric, weights, directions, "
                            "ranges, rotation, or none of them",
