@@ -1,4 +1,4 @@
-/* Keys of a book in a GGUF file:
+/* The set of codebooks as keys of a GGUF file, read and written:
  *     lookat.book.version                 u32: 1, or 2 with learned settings
  *     lookat.book.fingerprint             string, 64 hex digits: gpt2_fingerprint
  *     lookat.book.shape                   i32 [3]: L, H, D
@@ -13,7 +13,17 @@
  *     .ranges                             i32 [sum of n][2]: at, width of each stage
  *     .centroids                          u16: f16 bits, of each stage [width][K]
  *     .inverse, .mean                     u16 [L H D D], [L H D]: f16 bits of B and the mean
- * Keys and not tensors, because other programs refuse a model with a tensor they do not know. */
+ *
+ * A learned setting of L H heads, n_h the number of stages of head h and w the width of a stage:
+ *
+ *     .stages     | n_0 | n_1 | ...                                         one number a head
+ *     .ranges     | at width | at width | ... n_0 pairs | head 1's | ...    one pair a stage
+ *     .centroids  | [w][K]   | [w][K]   | ...           | head 1's | ...    one array a stage
+ *     .inverse    | [D][D] of head 0    | [D][D] of head 1    | ...
+ *     .mean       | [D] of head 0       | [D] of head 1       | ...
+ *
+ * These are keys and not tensors, because other programs refuse a model with a tensor that they do
+ * not know. */
 #include "attention/book.h"
 
 #include <stdio.h>

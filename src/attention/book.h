@@ -1,6 +1,8 @@
-/* Codebooks: what calibration learns, and LOOKAT scores with. A book is kept in a GGUF file of its
- * own or inside a model's GGUF file, under the same keys, so book_open reads either. Nothing in a
- * file is trusted. */
+/* A book is the set of codebooks of one model: what calibration learns, and what the codecs lookat
+ * and pq work with. It has one or several settings, such as 4 codes of 256 centroids, each for all
+ * layers and heads. A book is kept in a GGUF file of its own or inside the model's GGUF file, under
+ * the same keys, so book_open reads either; book.c draws them. Nothing in a file is trusted. How
+ * codebooks are learned is not here but in calibration/. */
 #ifndef LOOKAT_ATTENTION_BOOK_H
 #define LOOKAT_ATTENTION_BOOK_H
 
@@ -9,10 +11,10 @@
 #include "base/err.h"
 #include "checkpoint/gguf.h"
 
-/* One setting, for every layer and head. Plain, as published: subspace j of a head is dimensions j
- * D/M .. (j + 1) D/M - 1 of its keys; dimension before centroid, so that a lookup table is D/M
- * passes over K consecutive numbers. Learned, of keys or values: a quantiser for each head, with M
- * codes on average. */
+/* One setting, for every layer and head. A plain one is as published: subspace j of a head is the
+ * dimensions j D/M .. (j + 1) D/M - 1 of its keys. Its dimensions come before its centroids, so
+ * that a lookup table is D/M passes over K consecutive numbers. A learned one, of keys or of
+ * values, is a quantiser for each head. */
 struct codebook {
     union {
         size_t m;     /* M, the codes of a row */
@@ -26,14 +28,13 @@ struct codebook {
     const struct quantiser *heads; /* learned: [L][H], not prepared */
 };
 
-/* What a setting is of and how it came about: keys as published, keys learned, values learned;
- * keys, and values, learned with bytes given to the heads that need them. */
+/* What a setting is of, and how it came about. */
 enum codebook_kind {
-    CODEBOOK_PLAIN,
-    CODEBOOK_LEARNED,
-    CODEBOOK_VALUES,
-    CODEBOOK_UNEVEN,
-    CODEBOOK_UNEVEN_VALUES,
+    CODEBOOK_PLAIN,         /* keys, as published */
+    CODEBOOK_LEARNED,       /* keys, learned */
+    CODEBOOK_VALUES,        /* values, learned */
+    CODEBOOK_UNEVEN,        /* keys, learned, with bytes given to the heads that need them */
+    CODEBOOK_UNEVEN_VALUES, /* values, in the same way */
     CODEBOOK_KINDS
 };
 enum codebook_kind codebook_kind(const struct codebook *y);
@@ -45,16 +46,17 @@ enum codebook_kind codebook_kind(const struct codebook *y);
  * "lookat:bytes=4,k=256". */
 size_t codebook_name(const struct codebook *y, bool in_full, char *out, size_t room);
 
-/* Codes of K centroids that share a byte. */
+/* How many codes, of K centroids each, share a byte. */
 static inline size_t codes_per_byte(size_t k) { return k == 16 ? 2 : 1; }
 
-/* Codes of a setting's head, uneven: on average. */
+/* The codes of a row of a head; of an uneven setting, on average over the heads. */
 static inline size_t codebook_codes(const struct codebook *y) {
     return y->uneven ? y->bytes * codes_per_byte(y->k) : y->m;
 }
 
-/* M in 1, 2, 4, 8, 16, 32, K in 4, 16, 64, 256, of three kinds; uneven: M in 1 .. 32, K in 16, 64,
- * 256, and as many bytes of a head at most */
+/* How many settings there can be. Even ones have M in 1, 2, 4, 8, 16, 32 and K in 4, 16, 64, 256,
+ * and are of three kinds. Uneven ones have 1 to BOOK_BYTES bytes on average and K in 16, 64, 256,
+ * and are of two kinds; no head of theirs has more than BOOK_BYTES bytes. */
 enum {
     BOOK_BYTES = LOOKUP_MAX_M / 2,
     BOOK_EVEN = 24 * CODEBOOK_UNEVEN,
@@ -82,9 +84,9 @@ struct book {
     struct arena arena;
 };
 
-/* Reads the book in `path`. *found is false, and the book empty, where the file is a GGUF file
- * without one (which is no error). ERR_REFUSED for one that is broken: counts, shapes, sizes,
- * numbers that are not finite. */
+/* Reads the book in `path`, which book_close frees. A GGUF file without a book is no error: *found
+ * is then false, and the book empty. ERR_REFUSED where the book is broken: where counts, shapes or
+ * sizes do not fit, or a number is not finite. */
 int book_open(struct book *b, const char *path, bool *found, struct err *e);
 void book_close(struct book *b);
 
@@ -92,12 +94,15 @@ void book_close(struct book *b);
 int book_check(const struct book *b, const char *fingerprint, size_t n_layer, size_t n_head,
                size_t head_dim, struct err *e);
 
-/* The codebooks of a kind, of M subspaces and K centroids; NULL where there are none. */
+/* The setting of a kind with m codes a row (uneven: m bytes) of k centroids; NULL where there is
+ * none. */
 const struct codebook *book_find(const struct book *b, size_t m, size_t k, enum codebook_kind kind);
 
-/* Adds the book's keys to a file that is being written: a book of its own, or a model's. */
+/* Adds the book's keys to a file that is being written, of its own or a model's. Without memory the
+ * writer is marked as failed. */
 void book_add(const struct book *b, struct gguf_writer *w);
-/* Writes the book as a file of its own. */
+/* Writes the book as a file of its own. ERR_USAGE where the file is there already, unless `force`;
+ * ERR_FAILED where it cannot be written. */
 int book_write(const struct book *b, const char *path, bool force, struct err *e);
 
 #endif

@@ -1,9 +1,18 @@
-/* A codec: one way to store rows of D floats, and to use them as keys or as values without, or
- * after, decoding them.
+/* A codec is one way to store rows of D floats, and to use them as keys or as values, with or
+ * without decoding them. This header says what every codec has to provide. Which codecs there are
+ * stands in registry.h, how a spec names one in spec.h; when each function is called and with which
+ * memory is the business of attend.c and prefill.c.
  *
- * The rows of one head, oldest first, are its timeline. It is cut into blocks of kv_layout.rows
- * rows, one block after another; inside a block the codec orders the bytes as its kernels like.
- * Plain rows are blocks of one row. A timeline starts on a cache line and has whole blocks. */
+ * The rows of one head, the oldest first, are its timeline. It is cut into blocks of kv_layout.rows
+ * rows. The blocks lie one after another, and inside a block the codec orders the bytes as suits
+ * its kernels:
+ *
+ *     timeline   | block 0        | block 1        | ...  | last block     |
+ *     rows       | 0 .. R - 1     | R .. 2 R - 1   | ...  | some unused    |     R = kv_layout.rows
+ *     bytes      | kv_layout.bytes| kv_layout.bytes| ...  | kv_layout.bytes|
+ *
+ * A codec without a `layout` has blocks of one row. A timeline begins on a cache line and has whole
+ * blocks. */
 #ifndef LOOKAT_ATTENTION_CODEC_H
 #define LOOKAT_ATTENTION_CODEC_H
 
@@ -13,13 +22,14 @@
 
 struct book;
 
-/* Bytes read by attention, counted where they are read. keys and values: packed rows (codes,
- * integers, floats); scales: their scales and norms, of keys and of values; codebooks: centroids;
- * tables: entries of lookup tables. And what skipping (skip.h) left out: value rows of heads, and
- * the sum of their probabilities in units of 2^-40 (whole numbers, so that any order of adding
- * gives the same). */
+/* The bytes that attention reads, counted where they are read. */
 struct attn_counters {
-    uint64_t keys, scales, codebooks, tables, values;
+    uint64_t keys, values; /* packed rows: codes, integers or floats */
+    uint64_t scales;       /* scales and norms of such rows, of keys and of values */
+    uint64_t codebooks;    /* centroids, transforms and means */
+    uint64_t tables;       /* entries of lookup tables, and buckets */
+    /* What skipping (skip.h) left out: rows of values, counted for each head, and the sum of their
+     * probabilities in units of 2^-40. Whole numbers have the same sum in any order. */
     uint64_t skipped_rows, skipped_mass;
 };
 
@@ -28,8 +38,8 @@ struct codec {
     const struct kv_codec *ops;
     struct codec_options o;
     bool for_values;  /* it stores values, not keys */
-    const void *data; /* of ops: codebooks of the layer, signs, ... set by `setup`, which takes the
-                         memory from the attn's arena */
+    const void *data; /* What `setup` made, in a form that only ops knows: codebooks of the layer,
+                         random signs. It lies in the attn's arena and lives as long as that. */
 };
 
 /* The head a codec works for. */
@@ -37,8 +47,8 @@ struct codec_head {
     const struct kernels *kn;
     const struct codec *codec;
     size_t layer, head, head_dim; /* D */
-    const float *center; /* [D] the constant part of this head's keys; NULL where the model gives
-                            none, and for values */
+    const float *center; /* [D] The constant part of this head's keys. It is NULL for values, and
+                            where the model gives none. */
 };
 
 struct arena;
@@ -51,94 +61,101 @@ struct codec_setup {
     struct arena *arena;
 };
 
-/* A block: how many rows, and its bytes: rows times row_bytes. */
+/* A block has so many rows, and rows times row_bytes bytes. */
 struct kv_layout {
     size_t rows, bytes;
 };
 
 /* Arrays that run along a timeline (scores, probabilities) have room for its rows rounded up to a
- * multiple of this; so blocks have a divisor of it. */
+ * multiple of this. So the number of rows of a block divides it. */
 enum { KV_BLOCK_MAX = 64 };
 
-/* Nothing here allocates or fails, except setup. A timeline may be used up to row n while its last
- * block has more: those rows hold what was stored there before a truncate, or what the store that
- * began the block put there (a codec whose kernels could go astray on foreign bytes clears the
- * block then). Kernels may read them, but nothing of them may reach a result: not a NaN times p = 0
- * either. */
+/* What a codec provides. The order of calls is: `check` once for a spec, `setup` once for each
+ * layer, `store` for each token, and for each query either prepare and score (keys) or start, mix
+ * and finish (values). Only check and setup can fail, and only setup takes memory. Functions that
+ * are not marked with "may be NULL" are required of codecs of that side.
+ *
+ * A timeline may be used up to row n while its last block has more rows. Those hold what was stored
+ * there before a truncate, or what the store that began the block put there; a codec whose kernels
+ * could go astray on foreign bytes clears the block then. Kernels may read such rows, but nothing
+ * of them may reach a result: a NaN times p = 0 would be NaN. */
 struct kv_codec {
-    const char *name;    /* as in --attn */
+    const char *name;    /* the word in a spec */
     const char *summary; /* one line for `lookat help attn` */
-    unsigned options;    /* set of the options of its own: OPTION_M | ... of codec_option.h */
+    unsigned options;    /* the set of its own options, OPTION_M | ... of codec_option.h */
     const char *example; /* a spec that uses it */
     bool keys, values;   /* what it can store */
     bool codebooks;      /* it works with codebooks of the model (book.h), and not without */
 
-    /* Checks the options and fills in defaults. ERR_USAGE with what is wrong; NULL: nothing to
-     * do. */
+    /* Checks the options and fills in the defaults. The error is ERR_USAGE and says what is wrong.
+     * It may be NULL. */
     int (*check)(struct codec *c, size_t head_dim, struct err *e);
 
-    /* After check: sets c->data. ERR_USAGE where a codebook is missing; NULL: nothing to do. */
+    /* Sets c->data, after check. The error is ERR_USAGE where a codebook is missing, ERR_FAILED
+     * without memory. It may be NULL. */
     int (*setup)(struct codec *c, const struct codec_setup *s, struct err *e);
 
-    /* Exact bytes of one stored row of a head; of them, scales. */
+    /* The exact bytes of one stored row of a head, and how many of these are scales. */
     size_t (*row_bytes)(const struct codec *c, size_t head_dim, size_t head);
     size_t (*scale_bytes)(const struct codec *c, size_t head_dim, size_t head);
 
-    /* The blocks of a head's timeline; NULL: plain rows. */
+    /* The blocks of a head's timeline. It may be NULL: blocks of one row. */
     struct kv_layout (*layout)(const struct codec *c, size_t head_dim, size_t head);
 
-    /* Rows pos .. pos + n - 1 of the timeline = x[n][D], the rows of x `stride` floats apart.
-     * Returns how many were cut short: finite, but with a number, scale or norm beyond f16's
-     * F16_MOST, in place of which that is stored. */
+    /* Stores x[n][D], whose rows are `stride` floats apart, as rows pos .. pos + n - 1 of the
+     * timeline. Returns how many rows were cut short: rows of finite numbers of which a number, a
+     * scale or a norm lies beyond the range of f16, so that F16_MOST is stored in its place. */
     size_t (*store)(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x,
                     size_t stride, size_t n);
 
-    /* x[n][D] = what rows begin .. begin + n - 1 stand for (keys stored less their center: without
-     * it). */
+    /* Writes what the rows begin .. begin + n - 1 stand for to x[n][D]. Keys that are stored
+     * without their center come back without it. */
     void (*decode)(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin,
                    size_t n);
 
-    /* Memory, aligned to 64, that prepare fills for score, or that mix may use; 0: none. The same
-     * memory serves keys, then values. */
+    /* Floats of the work memory of one query and head, which is aligned to 64 bytes. `prepare`
+     * fills it for `score`, and `start`, `mix` and `finish` share it. The same memory serves the
+     * keys first and then the values. */
     size_t (*work_floats)(const struct codec *c, size_t head_dim, size_t head);
 
-    /* Keys. prepare: once per query, into work: the rotated query, lookup tables. score: scores[i]
-     * = q . decoded row i, for i < n; what is left in scores[n] and behind, up to a multiple of
-     * KV_BLOCK_MAX, does not matter. */
+    /* For keys. `prepare` runs once for each query q[D] and makes of it what `score` needs: the
+     * rotated query, or lookup tables. `score` sets scores[i] = q . decoded row i for i < n. It may
+     * write anything to scores[n] and behind, up to a multiple of KV_BLOCK_MAX. */
     void (*prepare)(const struct codec_head *h, float *work, const float *q,
                     struct attn_counters *c);
     void (*score)(const struct codec_head *h, const float *work, float *scores,
                   const uint8_t *timeline, size_t n, struct attn_counters *c);
 
-    /* Values. start: once per query, work as mix wants to find it; NULL: nothing to do. mix: out[D]
-     * += sum_i p[i] row i, i < n, in the space the rows are stored in, or work gathers what makes
-     * that; p is 0 from p[n] up to a whole block. finish: out from that space, or from work, to the
-     * model's; NULL: nothing to do. */
+    /* For values. `start` runs once for each query and makes work what `mix` expects; it may be
+     * NULL. `mix` adds sum_i p[i] row i over i < n to out[D], in the space in which rows are
+     * stored, or gathers in work what makes that sum. p is 0 from p[n] up to a whole block.
+     * `finish` turns out[D] from that space, or from work, into the model's; it may be NULL. */
     void (*start)(const struct codec_head *h, float *work);
     void (*mix)(const struct codec_head *h, float *work, float *out, const uint8_t *timeline,
                 const float *p, size_t n, struct attn_counters *c);
     void (*finish)(const struct codec_head *h, float *work, float *out, struct attn_counters *c);
 
-    /* The closed form: adds to *c what one query of a head over n rows reads, as keys or as values.
-     * Rows count as n row_bytes, whatever the blocks. The functions above count the same, and a
-     * test holds them to it. */
+    /* The closed form of what is counted: adds to *count the bytes that one query of a head reads
+     * over n rows, as keys or as values. Rows count as n row_bytes, whatever the blocks are. The
+     * functions above count the same, and test_attention holds them to it. */
     void (*reads)(const struct codec *c, size_t head_dim, size_t head, size_t n, bool as_values,
                   struct attn_counters *count);
 };
 
-/* c's layout of a head, and the bytes of its first n rows: whole blocks. */
+/* The blocks of a head of c; and the bytes of a timeline of n rows, in whole blocks. */
 struct kv_layout codec_layout(const struct codec *c, size_t head_dim, size_t head);
 size_t codec_timeline_bytes(const struct codec *c, size_t head_dim, size_t head, size_t n);
 
-/* The registry: codec number index, NULL past the last. */
+/* Codec number `index` of the registry; NULL past the last. */
 const struct kv_codec *kv_codec_at(size_t index);
 
-/* Specs of the codecs that a list for people shows, with their usual options; NULL past the
- * last. */
+/* Spec number `index` of those that lists for people show: codecs with their usual options. NULL
+ * past the last. */
 const char *kv_codec_listed(size_t index);
 
-/* The codec of one side of a spec, NAME[:OPTION[,OPTION]...], options checked and filled in,
- * without data: enough for its row_bytes. */
+/* Reads the codec of one side of a spec, NAME[:OPTION[,OPTION]...], checks the options and fills in
+ * the defaults. There is no data, so it serves for row_bytes and not for storing. ERR_USAGE says
+ * what cannot be read. */
 int codec_parse(struct codec *c, const char *text, size_t head_dim, bool for_values, struct err *e);
 
 /* Are the two the same way to store rows? Their data is not compared: it follows from the rest. */
