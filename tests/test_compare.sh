@@ -282,10 +282,19 @@ metric stored_keys "$(json stored_bytes_per_token keys)"
 metric stored_values "$(json stored_bytes_per_token values)"
 metric loaded_bytes "$(json loaded_bytes_per_token total)"
 for part in keys scales codebooks tables values; do metric loaded_$part "$(json loaded_bytes_per_token $part)"; done
+metric loaded_total "$(json loaded_bytes_per_token total)"
 metric attention_ms "$(json attention_ms_per_token)"
+times=$(sed 's/.*"attn":"lookat4\/int8:group=16"//; s/.*"attention_ms":\[\([^]]*\)\].*/\1/' "$tmp/metrics.json")
+metric attention_ms_min "$(echo "$times" | cut -d, -f2)"
+metric attention_ms_max "$(echo "$times" | cut -d, -f3)"
+metric rms_dp_se "$(json forced rms_dp_se)"
+metric skipped_rows "$(json skipped_values rows_per_token)"
+metric skipped_mass "$(json skipped_values mean_mass)"
 # all there are, and all numbers of their own: none stands for another
-all=$(sed -n '/^} metrics\[\] = {/,/^};/p' src/cli/check.c | grep -o '{"[a-z0-9_]*"' | tr -d '{"' | tr '\n' ' ')
-[ "$names " = " $all" ] || fail "--check knows $all, and tried were $names"
+all=$(awk -F'"' '/^const struct metric metrics/ { on = 1 } /^};/ { on = 0 } !on { next }
+    /\.name = / { name = $2; alias = "" } /\.alias = / { alias = $2 }
+    /\.group = / && !/GROUP_ROW/ { print name; if (alias) print alias }' src/report/metrics.c | sort | tr '\n' ' ')
+[ "$(echo "$names" | tr ' ' '\n' | sed '/^$/d' | sort | tr '\n' ' ')" = "$all" ] || fail "--check knows $all, and tried were $names"
 for key in "forced kld mean" "forced kld median" "forced kld p99" "forced kld max" "forced perplexity" "forced ratio" "forced same_top1" "forced rms_dp" \
     "shadow all cosine" "shadow all kl" "shadow all spearman" "shadow all top5" "attention_ms_per_token" "loaded_bytes_per_token scales"; do
     # shellcheck disable=SC2086

@@ -480,10 +480,11 @@ static const struct {
     {"attention",
      "the backend as given to --attn, and in brackets the method that its codebooks make of it. * "
      "marks one whose codebooks were calibrated on this very text: its figures flatter it"},
-    {"±", "standard error of the mean. Tokens, layers and heads of one window are not independent, "
-          "so a window counts as one sample: with W windows, the spread of their means over the "
-          "root of W. One window has none. What is compared with the baseline is paired, token by "
-          "token and query by query, so what both find hard drops out"},
+    {"\xC2\xB1", /* ± */
+     "standard error of the mean. Tokens, layers and heads of one window are not independent, "
+     "so a window counts as one sample: with W windows, the spread of their means over the "
+     "root of W. One window has none. What is compared with the baseline is paired, token by "
+     "token and query by query, so what both find hard drops out"},
     {"windows", "how many windows of the text were measured; each is run on its own, and its "
                 "second half is scored"},
     {"n", "queries compared, of all heads, in one layer"},

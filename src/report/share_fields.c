@@ -8,7 +8,7 @@
 
 static bool next(const struct share_fields *f, const char *key) {
     struct json_str s;
-    if (!key) return json_next_item(f->in) || json_fail(f->in, "fewer items than expected");
+    if (!key) return json_next_item(f->in) || json_fail(f->in, "fewer numbers than expected");
     return json_next_key(f->in, &s) &&
            (json_is(s, key) || json_fail(f->in, "not the key that belongs here"));
 }
