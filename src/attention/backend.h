@@ -23,26 +23,33 @@
 #include "attention/exact_keys.h"
 #include "base/arena.h"
 
+/* The dimensions L, H, D and T of what is stored: T is that of the sequences, at most the model's.
+ */
 struct attn_shape {
-    size_t n_layer, n_head, head_dim, n_ctx; /* L, H, D, T */
+    size_t n_layer, n_head, head_dim, n_ctx;
 };
 
-/* Where one head's keys or values of a layer lie. */
+/* Where one head's keys, exact keys or values of a layer lie. The whole state is drawn in state.h.
+ */
 struct attn_timeline {
-    size_t at;          /* offset in the state */
-    size_t row, scales; /* bytes of a row; of them, scales */
+    size_t at;     /* bytes from the beginning of the state, a multiple of 64 */
+    size_t row;    /* bytes of a row */
+    size_t scales; /* of these, bytes of scales and norms */
 };
 
+/* How one layer stores keys and values, and where those of each head lie. */
 struct attn_layer {
     struct codec key, value;
     struct exact_keys exact;                          /* which keys are kept exactly, besides */
     struct attn_timeline *keys, *values, *exact_keys; /* [H] */
 };
 
-/* The stages of a query's answer: tables or whatever else the codec makes of the query, scores,
- * softmax, values. */
+/* The stages of a query's answer. PREPARE: tables, or whatever else the key codec makes of the
+ * query. SCORE: its products with the keys. SOFTMAX: probabilities. MIX: the sum of the values. */
 enum attn_stage { ATTN_PREPARE, ATTN_SCORE, ATTN_SOFTMAX, ATTN_MIX, ATTN_STAGES };
 
+/* A backend. It is made once, and then only read, by any number of threads and sequences; only
+ * `cut` is counted up. What a sequence holds is in its state, which the caller owns. */
 struct attn {
     const struct kernels *kn;
     struct attn_shape shape;
@@ -76,20 +83,19 @@ void attn_free(struct attn *a);
 /* Does a layer's key codec subtract the constant part of the keys? */
 bool attn_wants_center(const struct attn *a);
 
-/* Exact bytes of the state of one sequence: two positions per layer, then timelines of T keys, the
- * exact keys and T values of every layer and head, in whole blocks of their codecs and whole cache
- * lines. The caller owns the memory, aligned to 64 bytes; a state holds no pointers, so it can be
- * copied and kept. */
+/* Exact bytes of the state of one sequence of up to T tokens; state.h draws what is in it. The
+ * caller owns the memory, aligned to 64 bytes. A state holds no pointers, so it can be copied and
+ * kept. It begins with attn_clear or attn_copy. */
 size_t attn_state_bytes(const struct attn *a);
 /* Bytes that one token adds to the state: all layers and heads, without exact keys. */
 size_t attn_key_bytes_per_token(const struct attn *a);
 size_t attn_value_bytes_per_token(const struct attn *a);
-/* Bytes of the keys of a sequence of n tokens, exact keys included; the same for each token,
- * rounded up. */
+/* Bytes of the keys of a sequence of n tokens, exact keys included. */
 size_t attn_key_bytes(const struct attn *a, size_t n);
+/* The same for each of n >= 1 tokens, rounded up. */
 size_t attn_key_bytes_per_token_at(const struct attn *a, size_t n);
 
-/* Makes the state that of an empty sequence; the rest of the memory is not touched. */
+/* Makes the state that of an empty sequence. Only the lengths are written, not the timelines. */
 void attn_clear(const struct attn *a, void *state);
 /* Tokens that a layer of the state holds. */
 size_t attn_length(const struct attn *a, const void *state, size_t layer);
@@ -106,21 +112,20 @@ void attn_append(const struct attn *a, void *state, size_t layer, size_t pos, si
                  const float *k, const float *v, size_t stride);
 
 /* How many rows, keys or values of a head, the codecs of a layer cut short since the last call
- * (kv_codec.store): what they stand for is not what the model computed. Counts of all states; a key
- * that is exact as well counts where it is stored, so twice where both codecs cut it.
- */
+ * (kv_codec.store). What such rows stand for is not what the model computed. Rows of all states are
+ * counted. A key that is kept exactly as well counts twice where both codecs cut it. */
 uint64_t attn_take_cut(const struct attn *a, size_t layer);
 
 /* Queries of one sequence: n causal queries at positions pos .. pos + n - 1. Their keys and values
- * are stored first, behind the pos that the layer holds; with k NULL they are stored already, and
- * of the exact keys a query sees what is left in the ring at the end of the sequence. */
+ * are stored first, behind the pos tokens that the layer holds. With k NULL they are stored
+ * already; then a query sees those exact keys that the end of the sequence has left in the ring. */
 struct attn_query {
-    void *state; /* where k is NULL it is only read */
+    void *state; /* of the sequence; where k is NULL it is only read */
     size_t pos, n;
-    const float *k, *v; /* [n][H][D], rows kv_stride floats apart */
-    const float *q;     /* [n][H][D], rows q_stride floats apart */
-    float *out;         /* [n][H][D], rows out_stride floats apart */
-    size_t kv_stride, q_stride, out_stride;
+    const float *k, *v;                     /* [n][H][D], rows kv_stride floats apart */
+    const float *q;                         /* [n][H][D], rows q_stride floats apart */
+    float *out;                             /* [n][H][D], rows out_stride floats apart */
+    size_t kv_stride, q_stride, out_stride; /* in floats */
 };
 
 /* One row of the attention matrix: one query of one head. The arrays are read only, and valid until
@@ -144,26 +149,30 @@ struct attn_probe {
 /* Bytes of scratch that attend needs for `threads` threads, aligned to 64. */
 size_t attn_scratch_bytes(const struct attn *a, int threads);
 
-/* Queries of prefill that share decoded tiles of keys and values, from a query whose number in its
- * item is a multiple of it. */
+/* Queries of prefill that share decoded tiles of keys and values. The first of them has a multiple
+ * of this as its number in its item. */
 enum { ATTN_TILE_QUERIES = 64 };
 
 /* Answers the queries of n_items sequences in one layer, heads and queries spread over the threads.
- * Adds to *counters; probe may be NULL. scratch has attn_scratch_bytes(a, threads_count()). Bytes
- * read: for an item of one query, what the codecs' `reads` say for its pos + 1 keys, times H, and
- * min(n, sink + window) exact keys; with skip= the value rows left out are counted
- * apart. For more queries, each tile of them reads every row up to its last query once, and once
- * the exact keys that one of its queries sees, times H. A probe wants the scores and
- * probabilities of each query: with one, several are answered, and counted, as if each came
- * alone. */
+ * scratch has attn_scratch_bytes(a, threads_count()) bytes, and nothing in it outlives the call.
+ * probe may be NULL. Nothing can fail.
+ *
+ * What is read is added to *counters. An item of one query reads, for each head, what the codecs'
+ * `reads` say for its pos + 1 keys, and min(pos + 1, sink + window) exact keys; value rows that
+ * skip= leaves out are counted apart. Of an item of several queries, each tile of them reads, for
+ * each head, every row up to its last query once, and once the exact keys that one of its queries
+ * sees.
+ *
+ * A probe wants the scores and probabilities of each query. With one, several queries are answered,
+ * and counted, as if each came alone. */
 void attn_attend(const struct attn *a, size_t layer, const struct attn_query *items, size_t n_items,
                  void *scratch, struct attn_counters *counters, const struct attn_probe *probe);
 
-/* *a - *b */
+/* Returns *a - *b, field by field. */
 struct attn_counters attn_counters_less(const struct attn_counters *a,
                                         const struct attn_counters *b);
 
-/* *to += *c */
+/* *to += *c, field by field. */
 void attn_counters_add(struct attn_counters *to, const struct attn_counters *c);
 
 #endif
