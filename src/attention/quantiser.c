@@ -150,11 +150,16 @@ static void subtract(const struct quantiser_search *s, float *left, uint32_t poi
     }
 }
 
+/* Where codes go: that of row i and stage j to codes[i row_step + j stage_step]. */
+struct code_place {
+    uint8_t *codes;
+    size_t row_step, stage_step;
+};
+
 /* Rows y, `stride` floats apart, of the learned space; with `searches_overlap` they become what is
  * left of them. */
-static void encode_stages(const struct kernels *k, const struct quantiser *z, uint8_t *codes,
-                          size_t row_step, size_t stage_step, const float *y, float *left,
-                          size_t stride, size_t n) {
+static void encode_stages(const struct kernels *k, const struct quantiser *z, struct code_place to,
+                          const float *y, float *left, size_t stride, size_t n) {
     uint32_t nearest[ROWS_AT_ONCE];
     for (const struct quantiser_search *s = z->searches; s < z->searches + z->n_searches; s++) {
         k->nearest(&(struct nearest){.type = s->type,
@@ -167,9 +172,9 @@ static void encode_stages(const struct kernels *k, const struct quantiser *z, ui
                                      .n = n,
                                      .index = nearest});
         for (size_t i = 0; i < n; i++) {
-            uint8_t *code = codes + i * row_step + s->first * stage_step;
+            uint8_t *code = to.codes + i * to.row_step + s->first * to.stage_step;
             *code = (uint8_t)(s->k > z->k ? nearest[i] / z->k : nearest[i]);
-            if (s->k > z->k) code[stage_step] = (uint8_t)(nearest[i] % z->k);
+            if (s->k > z->k) code[to.stage_step] = (uint8_t)(nearest[i] % z->k);
             if (z->searches_overlap) subtract(s, left + i * stride, nearest[i]);
         }
     }
@@ -179,12 +184,13 @@ void quantiser_encode(const struct kernels *k, const struct quantiser *z, uint8_
                       size_t row_step, size_t stage_step, const float *x, size_t stride, size_t n) {
     float y[ROWS_AT_ONCE * QUANTISER_DIM];
     for (size_t count; n; n -= count, x += count * stride, codes += count * row_step) {
+        const struct code_place to = {codes, row_step, stage_step};
         count = n < ROWS_AT_ONCE ? n : ROWS_AT_ONCE;
         if (z->inverse || z->searches_overlap) {
             transform(k, z, y, x, stride, count);
-            encode_stages(k, z, codes, row_step, stage_step, y, y, z->dim, count);
+            encode_stages(k, z, to, y, y, z->dim, count);
         } else
-            encode_stages(k, z, codes, row_step, stage_step, x, NULL, stride, count);
+            encode_stages(k, z, to, x, NULL, stride, count);
     }
 }
 
