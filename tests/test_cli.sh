@@ -45,7 +45,7 @@ for c in "" generate compare eval calibrate convert info tokenize explain bench 
     "$BIN" help $c > "$tmp/out"
     awk 'length > 80 { found = 1 } END { exit found }' "$tmp/out" || fail "help $c has lines beyond 80 columns: $(awk 'length > 80' "$tmp/out")"
 done
-sed -n 's/^    {"\([a-z0-9-]*\)", .*/--\1/p' src/cli/option_table.c | sort -u > "$tmp/options"
+sed -n 's/^    {\.name = "\([a-z0-9-]*\)",.*/--\1/p' src/cli/option_table.c | sort -u > "$tmp/options"
 [ "$(wc -l < "$tmp/options")" -gt 25 ] || fail "the table was not read"
 while read -r o; do grep -qE -e " $o( |\$)" "$tmp/help" || fail "no help has $o"; done < "$tmp/options"
 expect 0 "" "$BIN" --version

@@ -1,3 +1,5 @@
+/* Memory in chunks. A small piece is cut from the newest chunk; a large one gets a chunk of its
+ * own. */
 #include "base/arena.h"
 
 #include <stdlib.h>
@@ -6,10 +8,12 @@
 #include "base/size.h"
 
 enum {
-    ALIGN = 64,
+    ALIGN = 64, /* bytes: a cache line, and the longest vector */
     CHUNK = 64 * 1024,
+    /* A piece of more bytes gets a chunk of its own. So at most this much is lost at the end of a
+     * common chunk. */
     LARGE = CHUNK / 16
-}; /* a larger piece gets a chunk of its own: little of the others is lost */
+};
 
 struct arena_chunk {
     struct arena_chunk *next;
@@ -47,7 +51,8 @@ void *arena_alloc(struct arena *a, size_t count, size_t size) {
     if (!c || c->size - c->used < n) {
         c = chunk_new(n > LARGE ? n : CHUNK);
         if (!c) return refuse(a);
-        if (n > LARGE && a->chunks) { /* full from the start: keep the current chunk in front */
+        if (n > LARGE && a->chunks) { /* The new chunk is full at once, so the current one stays in
+                                       * front. */
             c->next = a->chunks->next;
             a->chunks->next = c;
         } else {

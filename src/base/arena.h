@@ -1,5 +1,6 @@
-/* Arena: memory that is given out piece by piece and freed at once. One owner, one lifetime; not
- * shared between threads. */
+/* An arena: memory that is given out piece by piece and freed all at once, so that nobody frees
+ * single pieces and nothing leaks on an error. An arena has one owner. It begins as {0}, pieces
+ * live until arena_free, and two threads may not use it at the same time. */
 #ifndef LOOKAT_BASE_ARENA_H
 #define LOOKAT_BASE_ARENA_H
 
@@ -10,7 +11,8 @@ struct arena_chunk;
 struct arena {
     struct arena_chunk *chunks; /* newest first; {0} is an empty arena */
     size_t bytes;               /* bytes given out, padding included */
-    bool failed;                /* a piece could not be given: somebody got NULL */
+    bool
+        failed; /* some piece could not be given. A caller may ask for many pieces and look once. */
 };
 
 /* count * size bytes, aligned to 64, contents undefined; NULL where the product overflows or the

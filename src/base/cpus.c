@@ -1,3 +1,5 @@
+/* Counts the processors that this process may use: its affinity mask, and its control group's
+ * share. */
 #include "base/cpus.h"
 
 #include <stdbool.h>

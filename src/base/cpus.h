@@ -1,4 +1,5 @@
-/* How many processors this process may use. */
+/* How many processors this process may use. A container or `taskset` often grants fewer than the
+ * machine has, and more threads than processors only get in each other's way. */
 #ifndef LOOKAT_BASE_CPUS_H
 #define LOOKAT_BASE_CPUS_H
 

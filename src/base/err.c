@@ -1,3 +1,4 @@
+/* Writes error messages. What they hold may come from a file, so they are made printable. */
 #include "base/err.h"
 
 #include <stdarg.h>

@@ -1,5 +1,6 @@
-/* Errors: every function that can fail returns an int, OK or the code it also put into a struct
- * err. */
+/* Errors. Every function that can fail takes a struct err and returns an int: OK, or the code that
+ * it has also put into the struct, with a message. After OK the struct is as it was. The caller
+ * passes an error on or handles it; main prints it and exits with its code. */
 #ifndef LOOKAT_BASE_ERR_H
 #define LOOKAT_BASE_ERR_H
 

@@ -1,3 +1,4 @@
+/* A small table of mapped files that a signal handler may read at any moment: it takes no lock. */
 #include "base/fault.h"
 
 #include <stdatomic.h>

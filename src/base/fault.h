@@ -1,6 +1,8 @@
 /* Mapped files that change under the program: a page that the file no longer has raises SIGBUS when
- * it is read. Here is which file an address belongs to, so that the signal's handler can name it.
- * Files are added and removed by one thread; any thread may fault. */
+ * it is read. This table tells which file an address belongs to, so that the signal's handler can
+ * name it. A file is added after it is mapped and removed before it is unmapped. One thread adds
+ * and removes; any thread may fault. A file that finds no room is left out: the message then has no
+ * name. */
 #ifndef LOOKAT_BASE_FAULT_H
 #define LOOKAT_BASE_FAULT_H
 

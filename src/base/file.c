@@ -1,3 +1,4 @@
+/* Maps files, reads them whole, and takes paths apart. */
 #include "base/file.h"
 
 #include <errno.h>

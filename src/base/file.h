@@ -1,5 +1,5 @@
-/* Files that are read: mapped, or whole. Each becomes one that no output may replace
- * (base/inputs.h). (base/out_file.h writes.) */
+/* Files that are read, mapped or whole. Each file that is read is added to the inputs, which no
+ * output may replace (base/inputs.h). Files are written by base/out_file.h. */
 #ifndef LOOKAT_BASE_FILE_H
 #define LOOKAT_BASE_FILE_H
 

@@ -1,3 +1,4 @@
+/* Maps a file so that it ends exactly where readable memory ends. Only tests use it. */
 #include "base/guard.h"
 
 #include <stdbool.h>

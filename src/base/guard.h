@@ -1,6 +1,6 @@
 /* Maps for tests that find reads beyond the end of a file. A common map goes on to the end of its
  * last page, with zeros: a reader that goes too far sees them, and neither the system nor a
- * sanitizer says a word. A guarded one ends where the memory ends. */
+ * sanitizer notices. A guarded map ends where the memory ends, so that such a reader crashes. */
 #ifndef LOOKAT_BASE_GUARD_H
 #define LOOKAT_BASE_GUARD_H
 

@@ -1,3 +1,4 @@
+/* A hash table with open addressing: a string that finds its slot taken goes to the next one. */
 #include "base/hash.h"
 
 #include <string.h>

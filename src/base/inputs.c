@@ -1,3 +1,4 @@
+/* The list of files that this run has read or will read. */
 #include "base/inputs.h"
 
 #include <errno.h>

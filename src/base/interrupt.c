@@ -1,3 +1,4 @@
+/* Signal handlers. They do only what a handler may do: set flags, write a message, remove files. */
 #include "base/interrupt.h"
 
 #include <signal.h>

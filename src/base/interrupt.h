@@ -1,6 +1,6 @@
 /* Signals. The first Ctrl-C (SIGINT, SIGTERM, SIGHUP) sets a flag that long loops look at; the
- * second ends the program at once. Whatever ends it, its temporary files go with it, as far as the
- * system lets a program know. */
+ * second ends the program at once. Whatever signal ends it, its temporary files are removed, unless
+ * the signal is one that a program cannot catch. */
 #ifndef LOOKAT_BASE_INTERRUPT_H
 #define LOOKAT_BASE_INTERRUPT_H
 

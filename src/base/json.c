@@ -1,3 +1,4 @@
+/* Reads JSON in one pass, without building a tree and without memory of its own. */
 #include "base/json.h"
 
 #include <math.h>

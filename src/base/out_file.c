@@ -1,3 +1,4 @@
+/* Writes a file under a temporary name and renames it when it is complete. */
 #include "base/out_file.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
-/* Outputs: a file appears complete or not at all, and nothing is destroyed on the way. */
+/* Files that are written. A file appears complete or not at all, and what was there before stays
+ * until then. The order of calls: out_check before the work, then out_open, out_write any number of
+ * times, and out_commit, or out_abort where something failed. */
 #ifndef LOOKAT_BASE_OUT_FILE_H
 #define LOOKAT_BASE_OUT_FILE_H
 
@@ -10,10 +12,10 @@
 
 enum { OUT_PATH_MAX = 4096 };
 
-/* Written under a temporary name beside its place, then synced and renamed. A symbolic link stays,
- * and what it points to is replaced; a file that is replaced keeps its permissions, and its owner
- * where the system allows that. What is there and no regular file (a device, a pipe), or is open
- * already for writing (as standard error, say), is written to as it is. */
+/* An output is written under a temporary name beside its place, then synced and renamed. A symbolic
+ * link stays, and what it points to is replaced; a file that is replaced keeps its permissions, and
+ * its owner where the system allows that. What is there and no regular file (a device, a pipe), or
+ * is open already for writing (as standard error, say), is written to as it is. */
 struct out_file {
     FILE *fp;
     const char *path;         /* as given; the caller keeps it alive */

@@ -1,3 +1,4 @@
+/* Finds the characters that steer a terminal, and replaces them. */
 #include "base/printable.h"
 
 #include <stdbool.h>

@@ -1,5 +1,5 @@
-/* What came from a file or a command line and is shown to a person must not steer the terminal: one
- * filter for all of it. */
+/* What came from a file or a command line and is shown to a person must not steer the terminal: an
+ * escape sequence in the name of a token could clear the screen. All such text passes here. */
 #ifndef LOOKAT_BASE_PRINTABLE_H
 #define LOOKAT_BASE_PRINTABLE_H
 

@@ -1,3 +1,4 @@
+/* Two short published generators: splitmix64 makes the seed of xoshiro256**. */
 #include "base/rng.h"
 
 #include <math.h>

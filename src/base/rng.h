@@ -1,5 +1,6 @@
 /* Random numbers that are the same on every machine for the same seed: xoshiro256** seeded by
- * splitmix64 (Blackman and Vigna, https://prng.di.unimi.it, public domain algorithms). */
+ * splitmix64 (Blackman and Vigna, https://prng.di.unimi.it, public domain algorithms). A struct rng
+ * is seeded once and belongs to one thread. */
 #ifndef LOOKAT_BASE_RNG_H
 #define LOOKAT_BASE_RNG_H
 

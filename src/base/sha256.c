@@ -1,3 +1,4 @@
+/* SHA-256 as the standard writes it: blocks of 64 bytes, 64 rounds each. */
 #include "base/sha256.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
-/* SHA-256 (FIPS 180-4). */
+/* SHA-256 (FIPS 180-4), which lookat info --sha256 shows. The order of calls: sha256_init,
+ * sha256_add for each piece of the data, sha256_hex once. */
 #ifndef LOOKAT_BASE_SHA256_H
 #define LOOKAT_BASE_SHA256_H
 

@@ -1,4 +1,5 @@
-/* Checked arithmetic on sizes that come from files or options. */
+/* Checked arithmetic on sizes that come from files or options: a product that wraps around would
+ * make a buffer too small. */
 #ifndef LOOKAT_BASE_SIZE_H
 #define LOOKAT_BASE_SIZE_H
 

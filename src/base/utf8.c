@@ -1,3 +1,4 @@
+/* Steps over UTF-8 by table 3-7 of the Unicode standard. */
 #include "base/utf8.h"
 
 /* Length of the character that starts with `lead`, 0 for none; lo..hi is the range of its second

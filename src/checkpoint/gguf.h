@@ -1,6 +1,18 @@
-/* GGUF containers: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Reading (v2, v3,
- * memory-mapped) and writing (v3) of any keys and tensors; gguf_model.c gives them their GPT-2
- * meaning. */
+/* GGUF containers: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. This
+ * file reads (versions 2 and 3, memory-mapped) and writes (version 3) any keys and tensors. What
+ * they mean for GPT-2 is gguf_model.c. All numbers are little-endian:
+ *
+ *     | "GGUF" | u32 version | u64 tensors | u64 keys |           24 bytes
+ *     | key | u32 type | value |                                  for each key
+ *     | name | u32 n_dims | u64 dims[n_dims] | u32 type | u64 offset |   for each tensor
+ *     | zeros up to a multiple of general.alignment (32) |
+ *     | data of tensor 0 | zeros | data of tensor 1 | zeros | ...  the data section
+ *
+ *     key, name, string:  | u64 n | n bytes |
+ *     array:              | u32 type of an item | u64 count | items |
+ *
+ * A tensor's offset counts from the beginning of the data section and is a multiple of the
+ * alignment. Tensors lie in the order of their infos, without gaps but for the zeros. */
 #ifndef LOOKAT_CHECKPOINT_GGUF_H
 #define LOOKAT_CHECKPOINT_GGUF_H
 

@@ -1,3 +1,5 @@
+/* Reads the tokens that were added to a Hugging Face tokenizer, from the four files that may list
+ * them. */
 #include "checkpoint/hf_added.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+/* Reads config.json. Every setting that would change the arithmetic is checked; the others are
+ * passed over. */
 #include "checkpoint/hf_config.h"
 
 #include <math.h>

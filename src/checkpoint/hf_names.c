@@ -1,3 +1,4 @@
+/* Tells how the tensors of one Hugging Face file are named, and refuses files that are adapters. */
 #include "checkpoint/hf_names.h"
 
 #include <stdio.h>

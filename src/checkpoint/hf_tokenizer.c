@@ -1,3 +1,4 @@
+/* Finds the parts of tokenizer.json, and refuses settings that are not GPT-2's. */
 #include "checkpoint/hf_tokenizer.h"
 
 #include <string.h>

@@ -1,6 +1,19 @@
-/* The files of llm.c (https://github.com/karpathy/llm.c): a header of 256 integers, then plain
- * data. A model's matrices stand as the engine wants them, so they stay in the map; so do the norms
- * and biases of a float32 file. */
+/* The files of llm.c (https://github.com/karpathy/llm.c): models and tokenizers. All
+ * numbers are little-endian, and the header has 256 integers of 32 bits, unused ones 0:
+ *
+ *     model:      | 20240326 | version | T | V | L | H | C | Vp | 0 ... |
+ *                 | wte [Vp][C] | wpe [T][C] |
+ *                 | ln1w [L][C] | ln1b | qkvw [L][3C][C] | qkvb | projw | projb |
+ *                 | ln2w | ln2b | fcw [L][4C][C] | fcb | fcprojw [L][C][4C] | fcprojb |
+ *                 | lnfw [C] | lnfb [C] |
+ *     tokenizer:  | 20240328 | version | V | end of text | 0 ... |
+ *                 | u8 n | n bytes |          for each token
+ *
+ * Version 3 of a model is float32, version 5 bfloat16. Vp is V rounded up: the rows of wte beyond V
+ * mean nothing. Version 1 of a tokenizer does not name its end of text.
+ *
+ * A model's matrices stand as the engine wants them, so they stay in the map. So do the norms and
+ * biases of a float32 file. */
 #include <string.h>
 
 #include "base/size.h"

@@ -1,3 +1,5 @@
+/* Reads a safetensors file and checks it against every rule of the format. What the tensors mean is
+ * hf.c. */
 #include "checkpoint/safetensors.h"
 
 #include <stdlib.h>

@@ -1,6 +1,12 @@
-/* Safetensors containers (https://github.com/huggingface/safetensors): u64 N, N bytes of JSON, then
- * the tensors' data without gaps. Holds a file to every rule of the format; hf.c gives the tensors
- * their GPT-2 meaning. */
+/* Safetensors containers (https://github.com/huggingface/safetensors). A file is held to every rule
+ * of the format. What the tensors mean for GPT-2 is hf.c. All numbers are little-endian:
+ *
+ *     | u64 N | N bytes of JSON | data of the tensors, without gaps |
+ *
+ *     JSON:  {"NAME": {"dtype": "F32", "shape": [4, 8], "data_offsets": [begin, end]}, ...}
+ *
+ * data_offsets count bytes from the beginning of the data; end is the first byte behind a
+ * tensor. */
 #ifndef LOOKAT_CHECKPOINT_SAFETENSORS_H
 #define LOOKAT_CHECKPOINT_SAFETENSORS_H
 

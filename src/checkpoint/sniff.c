@@ -1,3 +1,4 @@
+/* Tells the format of a file by its first bytes, so that names and endings do not matter. */
 #include "checkpoint/sniff.h"
 
 #include <string.h>

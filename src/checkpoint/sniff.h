@@ -1,4 +1,4 @@
-/* What a file is, by its first bytes. */
+/* What a file is, by its first bytes: the loader for it is chosen by that, never by its name. */
 #ifndef LOOKAT_CHECKPOINT_SNIFF_H
 #define LOOKAT_CHECKPOINT_SNIFF_H
 

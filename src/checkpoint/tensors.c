@@ -1,3 +1,4 @@
+/* Walks over all tensors of a model, and looks whether their numbers are finite. */
 #include "checkpoint/tensors.h"
 
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* Collects tokens and merges, checks them against each other, and makes the vocabulary of them. The
+ * loaders of all tokenizer formats use it. */
 #include "checkpoint/vocab.h"
 
 #include <stdarg.h>

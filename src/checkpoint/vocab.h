@@ -1,4 +1,5 @@
-/* Building a vocabulary: what the loaders of all tokenizer formats share. */
+/* Building a vocabulary. The loaders of all tokenizer formats share it, so that the same tokens and
+ * merges give the same vocabulary whatever file they come from. */
 #ifndef LOOKAT_CHECKPOINT_VOCAB_H
 #define LOOKAT_CHECKPOINT_VOCAB_H
 

@@ -1,3 +1,5 @@
+/* Counts the parameters of a model, makes the fingerprint by which codebooks know their model, and
+ * checks a shape. */
 #include "checkpoint/weights.h"
 
 #include <math.h>

@@ -15,7 +15,7 @@
 
 enum { BATCH_MAX = 256, THREADS_MAX = 1024, LENGTH_MAX = 1 << 20, PARTS = 16 };
 
-struct job {
+struct bench_job {
     const struct args *args;
     /* the lists */
     struct number_list prompts, gens, depths, batches, threads;
@@ -46,11 +46,11 @@ static void drop_zeros(struct number_list *l) {
     l->n = n;
 }
 
-static int add_kernels(struct job *j, const char *name, struct err *e) {
+static int add_kernels(struct bench_job *j, const char *name, struct err *e) {
     return kernels_get(&j->kernels[j->n_kernels++], strcmp(name, "auto") == 0 ? NULL : name, e);
 }
 
-static int read_kernels(struct job *j, struct err *e) {
+static int read_kernels(struct bench_job *j, struct err *e) {
     const char *given = j->args->kernels ? j->args->kernels : option_default(CMD_BENCH, "kernels");
     struct word_list names = {0};
     if (strcmp(given, "all") == 0) {
@@ -92,7 +92,7 @@ static int check_attention(const struct args *a, struct err *e) {
 /* What an option of bench is without being given, as the help shows it. */
 static const char *usual(const char *name) { return option_default(CMD_BENCH, name); }
 
-static int read_lists(struct job *j, struct err *e) {
+static int read_lists(struct bench_job *j, struct err *e) {
     const struct args *a = j->args;
     struct arena *arena = &j->arena;
     int rc = numbers_read(&j->prompts, &a->prompt_lengths, usual("n-prompt"), "-p", 0, LENGTH_MAX,
@@ -132,12 +132,12 @@ static int read_lists(struct job *j, struct err *e) {
 
 /* ---- models and codebooks ---- */
 
-static size_t context_of(const struct job *j, const struct checkpoint *m) {
+static size_t context_of(const struct bench_job *j, const struct checkpoint *m) {
     return j->args->n_ctx ? (size_t)j->args->n_ctx : m->weights.config.n_ctx;
 }
 
 /* Does everything fit the context? */
-static int check_lengths(const struct job *j, const struct checkpoint *m, struct err *e) {
+static int check_lengths(const struct bench_job *j, const struct checkpoint *m, struct err *e) {
     size_t most = m->weights.config.n_ctx, n_ctx = context_of(j, m);
     if (n_ctx > most)
         return err_set(e, ERR_USAGE, "-c %zu: the context of %.100s is %zu tokens", n_ctx, m->path,
@@ -161,7 +161,7 @@ static int check_lengths(const struct job *j, const struct checkpoint *m, struct
     return OK;
 }
 
-static int open_model(struct job *j, const char *named, struct err *e) {
+static int open_model(struct bench_job *j, const char *named, struct err *e) {
     struct args args = *j->args;
     struct checkpoint *m = &j->models[j->n_models];
     const char *path;
@@ -173,7 +173,7 @@ static int open_model(struct job *j, const char *named, struct err *e) {
     return check_lengths(j, m, e);
 }
 
-static int open_models(struct job *j, struct err *e) {
+static int open_models(struct bench_job *j, struct err *e) {
     const struct str_list *named = &j->args->models;
     size_t n = named->n ? named->n : 1;
     j->models = arena_zalloc(&j->arena, n, sizeof *j->models);
@@ -187,7 +187,7 @@ static int open_models(struct job *j, struct err *e) {
 }
 
 /* A book that was asked for must have what is needed; else what the model lacks is made up. */
-static int open_book(struct job *j, size_t i, struct err *e) {
+static int open_book(struct bench_job *j, size_t i, struct err *e) {
     const struct checkpoint *m = &j->models[i];
     const struct kernels *k;
     size_t made;
@@ -209,8 +209,8 @@ static int open_book(struct job *j, size_t i, struct err *e) {
 
 /* ---- the cross product ---- */
 
-static int add_row(struct job *j, size_t group, size_t threads, bool decode, size_t n, size_t depth,
-                   size_t batch, struct err *e) {
+static int add_row(struct bench_job *j, size_t group, size_t threads, bool decode, size_t n,
+                   size_t depth, size_t batch, struct err *e) {
     struct bench_row *r = &j->bench.rows[j->bench.n_rows++];
     *r = (struct bench_row){.group = group,
                             .threads = (int)threads,
@@ -222,7 +222,7 @@ static int add_row(struct job *j, size_t group, size_t threads, bool decode, siz
     return r->seconds ? OK : no_memory(e);
 }
 
-static int add_stage(struct job *j, size_t group, size_t depth, struct err *e) {
+static int add_stage(struct bench_job *j, size_t group, size_t depth, struct err *e) {
     struct bench_stages *s = &j->bench.stages[j->bench.n_stages++];
     *s = (struct bench_stages){.group = group, .depth = depth};
     s->ns = arena_zalloc(&j->arena, j->bench.repeats, sizeof *s->ns);
@@ -231,7 +231,7 @@ static int add_stage(struct job *j, size_t group, size_t depth, struct err *e) {
 
 /* Attention at the depths that are asked for, or at a sixteenth, an eighth, ... of the context and
  * at all of it. */
-static int add_stages(struct job *j, size_t group, struct err *e) {
+static int add_stages(struct bench_job *j, size_t group, struct err *e) {
     size_t n_ctx = context_of(j, j->bench.groups[group].model);
     int rc = OK;
     for (size_t d = 0; d < j->depths.n && j->args->depths.n && !rc; d++)
@@ -241,7 +241,7 @@ static int add_stages(struct job *j, size_t group, struct err *e) {
     return rc;
 }
 
-static int add_tests(struct job *j, size_t group, size_t threads, struct err *e) {
+static int add_tests(struct bench_job *j, size_t group, size_t threads, struct err *e) {
     int rc = OK;
     for (size_t i = 0; i < j->prompts.n && !rc; i++)
         rc = add_row(j, group, threads, false, j->prompts.item[i], 0, 1, e);
@@ -259,7 +259,7 @@ static void add_limits(struct bench *b, const struct kernels *k, int threads) {
     b->limits[b->n_limits++] = (struct bench_limits){.k = k, .threads = threads};
 }
 
-static int plan(struct job *j, struct err *e) {
+static int plan(struct bench_job *j, struct err *e) {
     struct bench *b = &j->bench;
     size_t sets = j->n_kernels * j->threads.n,
            tests = j->prompts.n + j->gens.n * j->batches.n * j->depths.n;
@@ -290,7 +290,7 @@ static int plan(struct job *j, struct err *e) {
     return rc;
 }
 
-static int report(struct job *j, struct err *e) {
+static int report(struct bench_job *j, struct err *e) {
     struct bench_report r = {&j->bench, j->models, j->n_models, &j->arena};
     const char *format = j->args->format ? j->args->format : isatty(STDOUT_FILENO) ? "text" : "md";
     if (strcmp(format, "csv") == 0)
@@ -302,7 +302,7 @@ static int report(struct job *j, struct err *e) {
     return OK;
 }
 
-static int measure(struct job *j, struct err *e) {
+static int measure(struct bench_job *j, struct err *e) {
     int rc = OK;
     for (size_t i = 0; i < j->n_models && !rc; i++) rc = open_book(j, i, e);
     if (!rc) rc = plan(j, e);
@@ -315,7 +315,7 @@ static int measure(struct job *j, struct err *e) {
 }
 
 static int run(const struct args *args, struct err *e) {
-    struct job j = {.args = args};
+    struct bench_job j = {.args = args};
     int rc = read_lists(&j, e);
     if (!rc) rc = open_models(&j, e);
     if (!rc) rc = measure(&j, e);

@@ -1,3 +1,5 @@
+/* Finds the set of codebooks for a model: the file of --book, the one inside the model, or the one
+ * beside it. */
 #include "cli/book.h"
 
 #include <stdio.h>

@@ -15,7 +15,7 @@
 
 enum { FEW = 4 };
 
-struct job {
+struct calibrate_job {
     const struct args *args;
     struct engine g;
     struct book book;
@@ -54,7 +54,7 @@ static int check_args(const struct args *a, struct err *e) {
 
 /* The output again, now that all inputs are known. --embed says that it writes a copy of the model,
  * so it may replace that, if it is a GGUF file. */
-static int check_output(const struct job *j, struct err *e) {
+static int check_output(const struct calibrate_job *j, struct err *e) {
     const struct checkpoint *m = &j->g.model;
     bool replace = j->args->embed && strncmp(m->format, "GGUF", 4) == 0;
     int rc = replace ? OK : checkpoint_claim(m->path, e);
@@ -63,7 +63,7 @@ static int check_output(const struct job *j, struct err *e) {
 }
 
 /* The parts that --learn names. */
-static int read_parts(struct job *j, struct err *e) {
+static int read_parts(struct calibrate_job *j, struct err *e) {
     struct word_list words = {0};
     const char *given = j->args->learn;
     j->parts = given ? 0 : LEARN_ALL;
@@ -83,7 +83,8 @@ static int read_parts(struct job *j, struct err *e) {
 }
 
 /* The setting that a codec of `spec` needs; one without codebooks needs none. */
-static int add_codec(struct job *j, const char *spec, struct codec *c, bool *found, struct err *e) {
+static int add_codec(struct calibrate_job *j, const char *spec, struct codec *c, bool *found,
+                     struct err *e) {
     struct book *b = &j->book;
     if (!c->ops->codebooks) return OK;
     int rc = c->ops->check(c, b->head_dim, e);
@@ -104,7 +105,7 @@ static int add_codec(struct job *j, const char *spec, struct codec *c, bool *fou
 }
 
 /* A spec as for attention, or that of a values' codec alone. */
-static int add_setting(struct job *j, const char *spec, struct err *e) {
+static int add_setting(struct calibrate_job *j, const char *spec, struct err *e) {
     struct codec key, value;
     bool found = false;
     struct err unread;
@@ -120,7 +121,7 @@ static int add_setting(struct job *j, const char *spec, struct err *e) {
 }
 
 /* A list of specs between commas. */
-static int add_settings(struct job *j, const char *list, struct err *e) {
+static int add_settings(struct calibrate_job *j, const char *list, struct err *e) {
     int rc = OK;
     for (const char *end = list; !rc && *end; list = end + 1) {
         end = list + spec_first(list);
@@ -136,7 +137,7 @@ static bool any_learned(const struct book *b) {
     return false;
 }
 
-static int plan(struct job *j, struct err *e) {
+static int plan(struct calibrate_job *j, struct err *e) {
     const struct args *a = j->args;
     const struct gpt2_config *c = &j->g.model.weights.config;
     struct book *b = &j->book;
@@ -177,7 +178,7 @@ static bool any_uneven(const struct book *b) {
     return false;
 }
 
-static int read_text(struct job *j, size_t i, struct err *e) {
+static int read_text(struct calibrate_job *j, size_t i, struct err *e) {
     struct book_corpus *corpus = &j->book.corpora[i];
     struct token_text t;
     int rc = token_text_read(&t, &j->g, j->args->files.item[i], SIZE_MAX, &j->g.arena, e);
@@ -189,7 +190,7 @@ static int read_text(struct job *j, size_t i, struct err *e) {
     return OK;
 }
 
-static int read_texts(struct job *j, struct err *e) {
+static int read_texts(struct calibrate_job *j, struct err *e) {
     size_t n = j->args->files.n;
     int rc = OK;
     j->texts = arena_zalloc(&j->g.arena, n, sizeof *j->texts);
@@ -205,7 +206,7 @@ static int read_texts(struct job *j, struct err *e) {
 /* ---- the work ---- */
 
 /* What the settings are learned from. */
-static enum sample_parts parts_of(const struct job *j) {
+static enum sample_parts parts_of(const struct calibrate_job *j) {
     const struct book *b = &j->book;
     enum sample_parts parts = j->args->search ? SAMPLE_KEYS_LEARNED : SAMPLE_PLAIN;
     for (size_t i = 0; i < b->n; i++) {
@@ -217,7 +218,7 @@ static enum sample_parts parts_of(const struct job *j) {
     return parts;
 }
 
-static int collect(struct job *j, struct err *e) {
+static int collect(struct calibrate_job *j, struct err *e) {
     size_t run = 0, most = 0;
     bool quiet = j->args->quiet;
     progress_begin(&progress, "running the model");
@@ -246,13 +247,13 @@ static int collect(struct job *j, struct err *e) {
     return OK;
 }
 
-static struct damage_setup damage_on(const struct job *j) {
+static struct damage_setup damage_on(const struct calibrate_job *j) {
     return (struct damage_setup){&j->g.model.weights, j->g.k, j->kept_apart.windows,
                                  j->kept_apart.n};
 }
 
 /* The settings that --auto chose are the book's. */
-static int search(struct job *j, struct err *e) {
+static int search(struct calibrate_job *j, struct err *e) {
     struct book *b = &j->book;
     struct search_plan plan = {.budgets = j->budgets.item,
                                .n_budgets = j->budgets.n,
@@ -272,7 +273,7 @@ static int search(struct job *j, struct err *e) {
 }
 
 /* Gives the heads of the uneven settings their bytes. */
-static int allot(struct job *j, const struct learning *l, struct err *e) {
+static int allot(struct calibrate_job *j, const struct learning *l, struct err *e) {
     struct book even;
     struct damage_setup on = damage_on(j);
     progress_begin(&progress, "learning equal shares");
@@ -285,7 +286,7 @@ static int allot(struct job *j, const struct learning *l, struct err *e) {
     return rc;
 }
 
-static int learn(struct job *j, struct err *e) {
+static int learn(struct calibrate_job *j, struct err *e) {
     if (j->args->search) return search(j, e);
     struct learning l = {.sample = &j->sample,
                          .parts = j->parts,
@@ -309,7 +310,7 @@ static bool named_already(const struct book *b, const struct book_corpus *c) {
 }
 
 /* What the model's own book has besides. */
-static int add_inside(struct job *j, struct err *e) {
+static int add_inside(struct calibrate_job *j, struct err *e) {
     struct book *b = &j->book;
     const struct book *own;
     int rc = model_book_inside(&j->inside, &own, &j->g.model, e);
@@ -334,7 +335,7 @@ static int add_inside(struct job *j, struct err *e) {
 
 static void add_book(const void *ctx, struct gguf_writer *w) { book_add(ctx, w); }
 
-static int write_out(struct job *j, struct err *e) {
+static int write_out(struct calibrate_job *j, struct err *e) {
     const struct checkpoint *m = &j->g.model;
     struct gguf_extra extra = {.add = add_book,
                                .ctx = &j->book,
@@ -349,7 +350,7 @@ static int write_out(struct job *j, struct err *e) {
 }
 
 /* The bytes of each head of the uneven settings, a row for each layer. */
-static int print_codes(struct job *j, struct err *e) {
+static int print_codes(struct calibrate_job *j, struct err *e) {
     const struct book *b = &j->book;
     struct text_table t;
     char align[1 + BOOK_SETTINGS + 1] = {0}, name[64];
@@ -380,14 +381,14 @@ static int print_codes(struct job *j, struct err *e) {
 }
 
 /* What --auto tried, and the bytes of each head. */
-static int print_search(struct job *j, struct err *e) {
+static int print_search(struct calibrate_job *j, struct err *e) {
     for (size_t i = 0; i < j->search.n_lines; i++) puts(printable_copy(j->search.lines[i]).s);
     return any_uneven(&j->book) ? print_codes(j, e) : OK;
 }
 
 /* Per layer, and over all: the mean squared error of one number of a key, and its share of the
  * keys' variance. */
-static int print_table(struct job *j, struct err *e) {
+static int print_table(struct calibrate_job *j, struct err *e) {
     const struct book *b = &j->book;
     struct text_table t;
     char align[2 + 2 * BOOK_SETTINGS + 1] = {0};
@@ -431,7 +432,7 @@ static int print_table(struct job *j, struct err *e) {
 }
 
 static int run(const struct args *a, struct err *e) {
-    struct job j = {.args = a};
+    struct calibrate_job j = {.args = a};
     int rc = check_args(a, e);
     if (!rc) rc = engine_open(&j.g, a, e);
     if (rc) return rc;

@@ -1,3 +1,4 @@
+/* Reads the conditions of --check and holds the results of lookat compare to them. */
 #include "cli/check.h"
 
 #include <math.h>

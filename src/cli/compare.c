@@ -19,7 +19,7 @@
 
 enum { WINDOW = 1024, PAPER_TOKENS = 8192, LENGTHS_MAX = 16, PIECE = 1 << 22 };
 
-struct job {
+struct compare_job {
     const struct args *args;
     struct engine g;
     struct book book;
@@ -71,7 +71,7 @@ static int read_layers(const char *text, size_t n_layer, struct comparison *c, s
                    n_layer - 1, text);
 }
 
-static int read_lengths(struct job *j, const char *text, struct err *e) {
+static int read_lengths(struct compare_job *j, const char *text, struct err *e) {
     size_t most = j->g.model.weights.config.n_ctx;
     for (const char *s = text; s && *s;) {
         size_t n = strcspn(s, ","), length;
@@ -89,7 +89,7 @@ static int read_lengths(struct job *j, const char *text, struct err *e) {
     return OK;
 }
 
-static int read_modes(struct job *j, struct err *e) {
+static int read_modes(struct compare_job *j, struct err *e) {
     const struct args *a = j->args;
     const char *mode = a->mode ? a->mode : a->paper ? "shadow" : "";
     bool all = strcmp(mode, "all") == 0;
@@ -109,7 +109,7 @@ static int read_modes(struct job *j, struct err *e) {
 }
 
 /* Options that are of another mode than the ones that run. */
-static int check_modes(const struct job *j, struct err *e) {
+static int check_modes(const struct compare_job *j, struct err *e) {
     const struct args *a = j->args;
     const char *shadow = a->heads ? "--heads" : a->layers ? "--layers" : NULL;
     if (shadow && !j->shadow)
@@ -148,7 +148,7 @@ static int check_merge(const struct args *a, struct err *e) {
 }
 
 /* What can be said before the model is read. */
-static int check_options(struct job *j, struct err *e) {
+static int check_options(struct compare_job *j, struct err *e) {
     const struct args *a = j->args;
     if (!a->merge && a->argc)
         return err_set(
@@ -166,8 +166,8 @@ static int check_options(struct job *j, struct err *e) {
 
 /* ---- texts ---- */
 
-static int read_text(struct job *j, const char *path, size_t limit, struct comparison_text *to,
-                     struct err *e) {
+static int read_text(struct compare_job *j, const char *path, size_t limit,
+                     struct comparison_text *to, struct err *e) {
     struct token_text t;
     int rc = token_text_read(&t, &j->g, path, limit, &j->arena, e);
     if (rc) return rc;
@@ -176,7 +176,7 @@ static int read_text(struct job *j, const char *path, size_t limit, struct compa
     return OK;
 }
 
-static int read_texts(struct job *j, struct err *e) {
+static int read_texts(struct compare_job *j, struct err *e) {
     const struct args *a = j->args;
     size_t limit = a->n_predict >= 0 ? (size_t)a->n_predict : a->paper ? PAPER_TOKENS : SIZE_MAX;
     struct comparison *c = &j->main;
@@ -191,7 +191,7 @@ static int read_texts(struct job *j, struct err *e) {
 
 /* ---- codebooks ---- */
 
-static int open_book(struct job *j, struct err *e) {
+static int open_book(struct compare_job *j, struct err *e) {
     static const char *const paper = "lookat4";
     const char *specs[STR_LIST_MAX + 1] = {paper};
     size_t n = j->main.n_runs ? j->main.n_runs : 1; /* --paper chooses its backends by the book */
@@ -213,7 +213,7 @@ static int open_book(struct job *j, struct err *e) {
 
 /* ---- backends ---- */
 
-static bool add_run(struct job *j, const char *spec) {
+static bool add_run(struct compare_job *j, const char *spec) {
     const char *copy = arena_copy(&j->arena, spec, strlen(spec));
     if (copy) j->main.runs[j->main.n_runs++].spec = copy;
     return copy != NULL;
@@ -221,7 +221,7 @@ static bool add_run(struct job *j, const char *spec) {
 
 /* The paper's LOOKAT-m, K = 256, as far as there are codebooks, then the other plain codebooks, for
  * the law. */
-static int paper_runs(struct job *j, struct err *e) {
+static int paper_runs(struct compare_job *j, struct err *e) {
     static const size_t subspaces[] = {2, 4, 8, 16};
     char spec[48];
     bool ok = add_run(j, "fp16") && add_run(j, "int8") && add_run(j, "int4");
@@ -242,7 +242,7 @@ static int paper_runs(struct job *j, struct err *e) {
     return ok ? OK : no_memory(e);
 }
 
-static int choose_runs(struct job *j, struct err *e) {
+static int choose_runs(struct compare_job *j, struct err *e) {
     static const char usual[] = "fp16,int8,int4,lookat4";
     const struct args *a = j->args;
     struct word_list specs = {0};
@@ -272,7 +272,7 @@ static void warn_same(const struct comparison *c) {
 
 /* ---- preparing ---- */
 
-static int describe_model(struct job *j, struct err *e) {
+static int describe_model(struct compare_job *j, struct err *e) {
     struct compare_model *m = &j->r.model;
     const struct checkpoint *c = &j->g.model;
     bool wanted = strcmp(j->args->format, "json") == 0 || strcmp(j->args->format, "jsonl") == 0;
@@ -292,7 +292,7 @@ static int describe_model(struct job *j, struct err *e) {
 }
 
 /* The same comparison with another window; only attention alone. */
-static int prepare_length(struct job *j, struct comparison *c, struct err *e) {
+static int prepare_length(struct compare_job *j, struct comparison *c, struct err *e) {
     size_t window = c->window;
     *c = j->main;
     c->window = window;
@@ -307,7 +307,7 @@ static int prepare_length(struct job *j, struct comparison *c, struct err *e) {
     return comparison_prepare(c, e);
 }
 
-static int prepare_lengths(struct job *j, struct err *e) {
+static int prepare_lengths(struct compare_job *j, struct err *e) {
     const char *lengths = j->args->lengths;
     char usual[64] = "64";
     for (size_t n = 128, at = 2; !lengths && j->args->paper && n <= j->main.window; n *= 2)
@@ -317,7 +317,7 @@ static int prepare_lengths(struct job *j, struct err *e) {
     return rc;
 }
 
-static int prepare(struct job *j, struct err *e) {
+static int prepare(struct compare_job *j, struct err *e) {
     const struct args *a = j->args;
     struct comparison *c = &j->main;
     const struct gpt2_config *g = &j->g.model.weights.config;
@@ -351,14 +351,15 @@ static int prepare(struct job *j, struct err *e) {
 
 /* ---- measuring ---- */
 
-static int measure_one(struct job *j, struct comparison *c, const char *what, struct err *e) {
+static int measure_one(struct compare_job *j, struct comparison *c, const char *what,
+                       struct err *e) {
     progress_begin(&j->progress, what);
     int rc = comparison_measure(c, progress_shares(&j->progress, j->args->quiet), e);
     progress_end(&j->progress);
     return rc;
 }
 
-static int measure(struct job *j, struct err *e) {
+static int measure(struct compare_job *j, struct err *e) {
     char what[48];
     int rc = j->forced || j->shadow ? measure_one(j, &j->main, "comparing", e) : OK;
     for (size_t i = 0; !rc && i < j->r.n_lengths; i++) {
@@ -373,7 +374,7 @@ static int measure(struct job *j, struct err *e) {
 }
 
 /* 1 - rho of each window of a run, all texts together. */
-static const double *window_errors(struct job *j, const struct comparison_run *run) {
+static const double *window_errors(struct compare_job *j, const struct comparison_run *run) {
     const struct gpt2_config *g = &j->g.model.weights.config;
     double *y = arena_alloc(&j->arena, run->n_chunks + 1, sizeof *y);
     for (size_t w = 0; y && w < run->n_chunks; w++) {
@@ -386,7 +387,7 @@ static const double *window_errors(struct job *j, const struct comparison_run *r
 }
 
 /* Spearman's rho of every run with a plain codebook, over all texts. */
-static int collect_law(struct job *j, struct err *e) {
+static int collect_law(struct compare_job *j, struct err *e) {
     struct compare_law_point *points = arena_zalloc(&j->arena, j->main.n_runs, sizeof *points);
     if (!points) return no_memory(e);
     const struct gpt2_config *g = &j->main.w->config;
@@ -408,7 +409,7 @@ static int collect_law(struct job *j, struct err *e) {
 
 /* ---- output ---- */
 
-static int put(struct job *j, struct err *e) {
+static int put(struct compare_job *j, struct err *e) {
     const char *format = j->args->format;
     j->r.heads = j->args->heads;
     j->r.explain = j->args->explain_columns;
@@ -426,7 +427,7 @@ static int put(struct job *j, struct err *e) {
 }
 
 /* A table shows NaN; this says why. And of rows that were cut short it says nothing. */
-static void warn_of_faults(const struct job *j) {
+static void warn_of_faults(const struct compare_job *j) {
     size_t L = j->r.model.config.n_layer;
     for (size_t i = 0; i < j->main.n_runs * j->main.n_texts && !j->args->quiet; i++)
         cut_warn(stderr, j->main.runs[i / j->main.n_texts].spec, j->r.summary[i].cut, L);
@@ -436,7 +437,7 @@ static void warn_of_faults(const struct job *j) {
                     j->main.runs[i].fault);
 }
 
-static int report(struct job *j, struct err *e) {
+static int report(struct compare_job *j, struct err *e) {
     int rc = compare_report_sum(&j->r, e);
     if (!rc) warn_of_faults(j);
     if (!rc) rc = put(j, e);
@@ -444,13 +445,13 @@ static int report(struct job *j, struct err *e) {
     return rc ? rc : checks_hold(j->checks, j->args->check.n, &j->r, e);
 }
 
-static int merge(struct job *j, struct err *e) {
+static int merge(struct compare_job *j, struct err *e) {
     int rc = compare_merge(&j->r, &j->main, j->args->argv, (size_t)j->args->argc, e);
     if (!rc) rc = checks_read(&j->args->check, &j->main, j->checks, e);
     return rc ? rc : report(j, e);
 }
 
-static int compare(struct job *j, struct err *e) {
+static int compare(struct compare_job *j, struct err *e) {
     int rc = engine_open(&j->g, j->args, e);
     if (rc) return rc;
     rc = prepare(j, e);
@@ -466,8 +467,8 @@ static int compare(struct job *j, struct err *e) {
 }
 
 static int run(const struct args *args, struct err *e) {
-    static struct job j; /* too large for some stacks */
-    j = (struct job){.args = args};
+    static struct compare_job j; /* too large for some stacks */
+    j = (struct compare_job){.args = args};
     j.r.arena = &j.arena;
     if (args->explain_columns && !args->files.n && !args->merge && !args->argc) {
         metrics_explain(stdout, strcmp(args->format, "md") == 0);

@@ -1,3 +1,5 @@
+/* Runs free mode for lookat compare: every backend continues the same prompts by itself. What the
+ * texts are then compared by is measure/. */
 #include "cli/compare_free.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+/* Opens what a command that runs a model needs, in the order in which mistakes are cheapest to
+ * find. */
 #include "cli/engine.h"
 
 #include <stdio.h>

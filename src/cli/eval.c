@@ -16,7 +16,7 @@
 /* Rows of a window that go through the model at once. */
 enum { BATCH = 128 };
 
-struct job {
+struct eval_job {
     const struct args *args;
     struct engine g;
     struct book book;
@@ -29,7 +29,7 @@ struct job {
     struct text_progress progress;
 };
 
-static int read_texts(struct job *j, struct err *e) {
+static int read_texts(struct eval_job *j, struct err *e) {
     const struct args *a = j->args;
     const struct gpt2_config *c = &j->g.model.weights.config;
     size_t limit = a->n_predict < 0 ? SIZE_MAX : (size_t)a->n_predict;
@@ -51,12 +51,12 @@ static int read_texts(struct job *j, struct err *e) {
 
 /* All texts share one line. */
 static void on_progress(void *ctx, uint64_t tokens, uint64_t of_this_text) {
-    struct job *j = ctx;
+    struct eval_job *j = ctx;
     (void)of_this_text;
     if (!j->args->quiet) progress_share(&j->progress, j->done + tokens, j->total);
 }
 
-static int measure(struct job *j, struct gpt2_session *s, struct err *e) {
+static int measure(struct eval_job *j, struct gpt2_session *s, struct err *e) {
     int rc = OK;
     progress_begin(&j->progress, "evaluating");
     for (size_t i = 0; i < j->n_texts && !rc; i++) {
@@ -79,7 +79,8 @@ static void put_pair(struct json_out *j, const char *key, double mean, double er
     json_put_close(j);
 }
 
-static void print_json(const struct job *j, const struct gpt2_session *s, const uint64_t *cut) {
+static void print_json(const struct eval_job *j, const struct gpt2_session *s,
+                       const uint64_t *cut) {
     struct json_out o;
     json_put_begin(&o, stdout);
     json_put_object(&o, NULL);
@@ -115,7 +116,7 @@ static void print_json(const struct job *j, const struct gpt2_session *s, const 
     json_put_close(&o);
 }
 
-static int print_text(struct job *j, const struct gpt2_session *s, struct err *e) {
+static int print_text(struct eval_job *j, const struct gpt2_session *s, struct err *e) {
     struct text_table t;
     table_begin(&t, "lrrrrr", &j->g.arena);
     static const char *const titles[] = {"text",       "tokens",     "scored",
@@ -150,7 +151,7 @@ static int print_text(struct job *j, const struct gpt2_session *s, struct err *e
     return rc;
 }
 
-static int evaluate(struct job *j, struct err *e) {
+static int evaluate(struct eval_job *j, struct err *e) {
     const char *spec = args_attn(j->args);
     const struct book *book = NULL;
     int rc = model_book_open(&j->book, &book, j->args, &j->g.model, &spec, 1, &j->g.arena, e);
@@ -183,7 +184,7 @@ static int evaluate(struct job *j, struct err *e) {
 }
 
 static int run(const struct args *args, struct err *e) {
-    struct job j = {.args = args};
+    struct eval_job j = {.args = args};
     if (!args->files.n)
         return err_set(e, ERR_USAGE,
                        "eval: no text; name one or several with -f FILE (-f - is standard input)");

@@ -1,3 +1,5 @@
+/* Finds the model when the command line names none: LOOKAT_MODEL, then the one beside the program.
+ */
 #include "cli/find_model.h"
 
 #include <stdlib.h>

@@ -18,7 +18,7 @@
 #include "report/generation_out.h"
 #include "report/text.h"
 
-struct job {
+struct generate_job {
     const struct args *args;
     struct engine g;
     struct book book;
@@ -29,7 +29,7 @@ struct job {
 };
 
 /* An empty prompt starts, as GPT-2's training texts did, behind the end of the text before. */
-static int start_token(struct job *j, struct err *e) {
+static int start_token(struct generate_job *j, struct err *e) {
     const struct vocab *v = &j->g.model.vocab;
     int32_t *id = arena_alloc(&j->g.arena, 1, sizeof *id);
     if (!id) return err_set(e, ERR_FAILED, "out of memory");
@@ -54,19 +54,19 @@ static void drop_newline(const uint8_t *text, size_t *n) {
     if (*n && text[*n - 1] == '\r') --*n;
 }
 
-static size_t context(const struct job *j) {
+static size_t context(const struct generate_job *j) {
     size_t most = j->g.model.weights.config.n_ctx, asked = (size_t)j->args->n_ctx;
     return asked && asked < most ? asked : most;
 }
 
 /* Bytes of a text that has more tokens than the context, whatever they are: nothing behind them
  * need be read. */
-static size_t too_many_bytes(const struct job *j) {
+static size_t too_many_bytes(const struct generate_job *j) {
     size_t longest = j->g.bpe ? bpe_longest(j->g.bpe) : 0, n;
     return size_mul(context(j), longest, &n) && n < SIZE_MAX ? n + 1 : SIZE_MAX;
 }
 
-static int read_prompt(struct job *j, struct err *e) {
+static int read_prompt(struct generate_job *j, struct err *e) {
     const uint8_t *text = NULL;
     enum { NO_TEXT = 5 }; /* a byte-order mark and CRLF */
     size_t bytes = 0, V = j->g.model.weights.config.n_vocab, too_many = too_many_bytes(j);
@@ -97,7 +97,7 @@ static int read_prompt(struct job *j, struct err *e) {
 
 /* The context, and how many tokens to write: as many as were asked for, or until the context is
  * full. */
-static int plan(struct job *j, struct err *e) {
+static int plan(struct generate_job *j, struct err *e) {
     size_t model_ctx = j->g.model.weights.config.n_ctx;
     int64_t want = j->args->n_predict;
     j->n_ctx = j->args->n_ctx ? (size_t)j->args->n_ctx : model_ctx;
@@ -115,7 +115,7 @@ static int plan(struct job *j, struct err *e) {
 }
 
 /* That it was the context that ended a text. */
-static void say_full(const struct job *j, const struct generation_out *o) {
+static void say_full(const struct generate_job *j, const struct generation_out *o) {
     bool full = false;
     for (size_t i = 0; i < o->n_samples; i++)
         full = full || (o->samples[i].stop && strcmp(o->samples[i].stop, "context") == 0);
@@ -218,7 +218,7 @@ static void on_prefill(void *ctx, uint64_t done, uint64_t total) {
 
 /* The rest of what is written, after a run that ended with rc; a text that has begun is ended
  * whatever happened. */
-static int finish(struct job *j, struct gpt2_session *s, struct events *v,
+static int finish(struct generate_job *j, struct gpt2_session *s, struct events *v,
                   const struct generation_figures *f, int rc, struct err *e) {
     const struct args *args = j->args;
     bool streams = v->out.format == GENERATION_TEXT && v->out.n_samples == 1;
@@ -240,7 +240,7 @@ static int finish(struct job *j, struct gpt2_session *s, struct events *v,
     return rc;
 }
 
-static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
+static int generate(struct generate_job *j, struct gpt2_session *s, struct err *e) {
     const struct args *args = j->args;
     struct events v = {.show_progress = !args->quiet};
     v.out = (struct generation_out){
@@ -297,7 +297,7 @@ static int generate(struct job *j, struct gpt2_session *s, struct err *e) {
 static uint64_t random_seed(void) { return rng_entropy() >> 32; }
 
 static int run(const struct args *args, struct err *e) {
-    struct job j = {.args = args, .seed = args->has_seed ? args->seed : random_seed()};
+    struct generate_job j = {.args = args, .seed = args->has_seed ? args->seed : random_seed()};
     int rc = check_options(args, e);
     if (!rc) rc = engine_open(&j.g, args, e);
     if (rc) return rc;

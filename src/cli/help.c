@@ -1,3 +1,4 @@
+/* Writes the help texts from the table of options and from what each command says of itself. */
 #include <string.h>
 
 #include "cli/command.h"

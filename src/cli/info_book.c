@@ -1,3 +1,4 @@
+/* lookat info for a file that holds codebooks alone, as text and as JSON. */
 #include "cli/info_book.h"
 
 #include <stdio.h>

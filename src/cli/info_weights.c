@@ -1,3 +1,4 @@
+/* lookat info --check-weights: looks at every weight and prints the tensors that are not finite. */
 #include "cli/info_weights.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Reads the text of a command from where it was named, and token ids from text. */
 #include "cli/input.h"
 
 #include <stdio.h>

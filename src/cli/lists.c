@@ -1,3 +1,4 @@
+/* Cuts the values of options at their commas, and reads numbers from the parts. */
 #include "cli/lists.h"
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* The table of llama.cpp's options that lookat does not have, with an answer for each, and the
+ * functions that look into it. */
 #include "cli/llama.h"
 
 #include <stdlib.h>

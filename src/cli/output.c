@@ -1,3 +1,4 @@
+/* Checks that a command may write its file. How a file is replaced is base/out_file.c. */
 #include "cli/output.h"
 
 #include <stdlib.h>

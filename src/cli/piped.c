@@ -1,3 +1,4 @@
+/* Tells whether standard input is a pipe or a file with a text in it. */
 #include "cli/piped.h"
 
 #include <poll.h>

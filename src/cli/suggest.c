@@ -1,3 +1,4 @@
+/* Counts the mistakes that lie between two words, to find the nearest known one. */
 #include "cli/suggest.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+/* Reads texts and turns them into tokens, for the commands that measure on texts or learn from
+ * them. */
 #include "cli/texts.h"
 
 #include "base/file.h"

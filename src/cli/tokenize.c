@@ -16,7 +16,7 @@
 
 /* What one run works on; all memory is in the arena, but for a checkpoint that had to be opened for
  * its vocabulary. */
-struct job {
+struct tokenize_job {
     const struct args *args;
     struct arena arena;
     struct checkpoint checkpoint;
@@ -35,7 +35,7 @@ static bool ends_with(const char *s, const char *end) {
 }
 
 /* The vocabulary of -z, or of the model: read alone where its format allows that. */
-static int open_vocab(struct job *job, struct err *e) {
+static int open_vocab(struct tokenize_job *job, struct err *e) {
     const char *path = job->args->tokenizer;
     if (path && job->args->model)
         args_no_effect(job->args, "-m", "-z names the tokenizer, and no model is read");
@@ -56,7 +56,7 @@ static int open_vocab(struct job *job, struct err *e) {
 
 static void warn(const char *msg) { fprintf(stderr, "lookat: %s\n", msg); }
 
-static int read_input(struct job *job, struct err *e) {
+static int read_input(struct tokenize_job *job, struct err *e) {
     int rc = input_text(job->args, SIZE_MAX, &job->arena, &job->text, &job->n, e);
     if (rc || job->text) return rc;
     if (isatty(STDIN_FILENO))
@@ -72,7 +72,7 @@ static int read_input(struct job *job, struct err *e) {
 }
 
 /* The bytes of all ids become the text. */
-static int decode(struct job *job, struct err *e) {
+static int decode(struct tokenize_job *job, struct err *e) {
     int rc = input_ids(job->text, job->n, job->vocab.n, "--decode", &job->arena, &job->ids,
                        &job->n_ids, e);
     if (rc) return rc;
@@ -92,7 +92,7 @@ static int decode(struct job *job, struct err *e) {
     return OK;
 }
 
-static void print_json(const struct job *job) {
+static void print_json(const struct tokenize_job *job) {
     struct json_out j;
     json_put_begin(&j, stdout);
     json_put_object(&j, NULL);
@@ -115,7 +115,7 @@ static void print_json(const struct job *job) {
 }
 
 /* Columns of id, bytes and text. The hex column is as wide as its longest row. */
-static void print_table(const struct job *job) {
+static void print_table(const struct tokenize_job *job) {
     size_t most = 5, len;
     for (size_t i = 0; i < job->n_ids && !interrupt_pending(); i++) {
         bpe_token(job->bpe, job->ids[i], &len);
@@ -132,13 +132,13 @@ static void print_table(const struct job *job) {
     }
 }
 
-static void print_ids(const struct job *job) {
+static void print_ids(const struct tokenize_job *job) {
     for (size_t i = 0; i < job->n_ids && !interrupt_pending(); i++)
         printf("%s%ld", i ? " " : "", (long)job->ids[i]);
     putchar('\n');
 }
 
-static int work(struct job *job, struct err *e) {
+static int work(struct tokenize_job *job, struct err *e) {
     const struct args *a = job->args;
     int rc = open_vocab(job, e);
     if (!rc) vocab_warn(&job->vocab, warn);
@@ -161,7 +161,7 @@ static int work(struct job *job, struct err *e) {
 }
 
 static int run(const struct args *args, struct err *e) {
-    struct job job = {.args = args};
+    struct tokenize_job job = {.args = args};
     int rc = work(&job, e);
     if (job.opened) checkpoint_close(&job.checkpoint);
     arena_free(&job.arena);

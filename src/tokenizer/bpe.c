@@ -1,3 +1,5 @@
+/* Joins bytes to tokens, and finds tokens that were added to the vocabulary by hand. How a text is
+ * cut into pieces first is pretokenize.c. */
 #include "tokenizer/bpe.h"
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* Cuts a text into the pieces that merges stay inside of. It is GPT-2's regular expression, written
+ * out as a scanner: each branch below is one alternative of the expression. */
 #include "tokenizer/pretokenize.h"
 
 #include "tokenizer/unicode.h"

@@ -1,3 +1,4 @@
+/* Finds the class of a character by binary search in the tables of unicode_tables.c. */
 #include "tokenizer/unicode.h"
 
 static bool in_ranges(const struct unicode_range *ranges, size_t n, uint32_t cp) {
