@@ -224,24 +224,33 @@ static int read_part(const struct reader *r, struct text *rest, bool *more, stru
     bool has_values;
     struct text part = cut(rest, '+', more), codecs = cut(&part, '@', &p->some_layers),
                 key_text = cut(&codecs, '/', &has_values);
-    p->layers = part;
+    *p = (struct part){.some_layers = p->some_layers, .layers = part};
     int rc = read_codec(r, key_text, false, &p->key);
     const char *by_default = p->key.ops == &codec_fp32 ? codec_fp32.name : codec_fp16.name;
     if (!has_values) codecs = (struct text){by_default, strlen(by_default)};
     return rc ? rc : read_codec(r, codecs, true, &p->value);
 }
 
+int spec_next(const char **spec, struct codec *key, struct codec *value, struct err *e) {
+    struct reader r = {*spec, e};
+    struct text rest = {*spec, strlen(*spec)};
+    struct part p;
+    bool more;
+    int rc = read_part(&r, &rest, &more, &p);
+    *key = p.key, *value = p.value;
+    *spec = rest.s;
+    return rc;
+}
+
 int spec_codebooks(const char *spec, bool *uses, struct err *e) {
-    struct reader r = {spec, e};
-    struct text rest = {spec, strlen(spec)};
-    bool more = true;
-    for (*uses = false; more;) {
-        struct part p;
-        int rc = read_part(&r, &rest, &more, &p);
-        if (rc) return rc;
-        *uses = *uses || p.key.ops->codebooks || p.value.ops->codebooks;
-    }
-    return OK;
+    int rc = OK;
+    *uses = false;
+    do {
+        struct codec key, value;
+        rc = spec_next(&spec, &key, &value, e);
+        *uses = *uses || (!rc && (key.ops->codebooks || value.ops->codebooks));
+    } while (!rc && *spec);
+    return rc;
 }
 
 int spec_parse(const char *spec, size_t n_layer, struct codec *keys, struct codec *values,

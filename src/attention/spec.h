@@ -9,6 +9,11 @@
 int spec_parse(const char *spec, size_t n_layer, struct codec *keys, struct codec *values,
                struct err *e);
 
+/* Takes the first part of a spec, KEYS[/VALUES][@LAYERS], off *spec, together with the '+' behind
+ * it, and reads its two codecs; layers are not looked at. ERR_USAGE where a codec cannot be read.
+ */
+int spec_next(const char **spec, struct codec *key, struct codec *value, struct err *e);
+
 /* *uses: does a codec that the spec names, for whatever layer, work with codebooks? ERR_USAGE where
  * one cannot be read; layers are not looked at. */
 int spec_codebooks(const char *spec, bool *uses, struct err *e);

@@ -59,29 +59,6 @@ char *spec_effective(const struct attn *a, struct arena *arena) {
 
 /* ---- titles ---- */
 
-/* The options behind a codec's name, s[n]; `name` is lookat or pq. */
-struct quantised {
-    const char *s;
-    size_t n;
-};
-
-/* Does a list of options hold this one, or one that begins with it where it ends in '='? Its value
- * in *value. */
-static bool has_option(struct quantised q, const char *option, size_t *value) {
-    size_t len = strlen(option);
-    for (size_t at = 0; at < q.n;) {
-        size_t n = 0;
-        while (at + n < q.n && q.s[at + n] != ',') n++;
-        bool number = option[len - 1] == '=';
-        if ((number ? n > len : n == len) && memcmp(q.s + at, option, len) == 0) {
-            if (number) *value = (size_t)strtoul(q.s + at + len, NULL, 10);
-            return true;
-        }
-        at += n + 1;
-    }
-    return false;
-}
-
 /* What a spec says of its keys, or of its values: between '/' and '+'. */
 static void side(struct growing *out, const char *given, bool values) {
     bool behind_slash = false;
@@ -99,34 +76,31 @@ static void add_word(char *out, size_t room, const char *given, const char *word
 }
 
 /* What the spec as given leaves open of "plain", or "learned" and "bytes=4", and "k=16" where
- * codebooks are small. */
-static void method(char *out, size_t room, struct quantised q, bool values, const char *given) {
-    size_t bytes = 0, k = 256;
+ * codebooks are small. c has codebooks. */
+static void method(char *out, size_t room, const struct codec *c, const char *given) {
+    size_t bytes = c->o.bytes, k = c->o.k;
+    bool plain = c->o.plain;
     char number[32];
     out[0] = 0;
-    bool shares = has_option(q, "bytes=", &bytes), plain = !values && has_option(q, "plain", NULL);
-    snprintf(number, sizeof number, "bytes=%zu", bytes);
     if (!plain && !strstr(given, "bytes=")) add_word(out, room, given, "learned");
     if (plain) add_word(out, room, given, "plain");
-    if (shares) add_word(out, room, given, number);
-    if (has_option(q, "k=", &k) && k != 256 && !(k == 16 && strstr(given, "x4"))) {
-        snprintf(number, sizeof number, "k=%zu", k);
-        add_word(out, room, given, number);
-    }
+    snprintf(number, sizeof number, "bytes=%zu", bytes);
+    if (bytes) add_word(out, room, given, number);
+    snprintf(number, sizeof number, "k=%zu", k);
+    if (k && k != 256 && !(k == 16 && strstr(given, "x4"))) add_word(out, room, given, number);
 }
 
 /* Adds the methods of the keys, or of the values, each once, in the order of the layers. */
 static void methods(struct growing *g, const char *given, const char *effective, bool values) {
-    const char *name = values ? "pq:" : "lookat:";
     size_t begin = g->n;
-    for (const char *part = effective, *end; *part; part = *end ? end + 1 : end) {
-        end = part + strcspn(part, "+");
-        const char *codec = values ? part + strcspn(part, "/") + 1 : part;
-        if (codec > end || strncmp(codec, name, strlen(name)) != 0) continue;
-        struct quantised q = {codec + strlen(name), 0};
-        q.n = strcspn(q.s, "/@+");
+    while (*effective) {
+        struct codec key, value;
+        struct err unread;
+        if (spec_next(&effective, &key, &value, &unread)) return;
+        const struct codec *c = values ? &value : &key;
+        if (!c->ops->codebooks) continue;
         char text[96];
-        method(text, sizeof text, q, values, given);
+        method(text, sizeof text, c, given);
         if (!text[0] || (g->s && strstr(g->s + begin, text))) continue;
         append_text(g, g->n > begin ? "; " : values ? (begin ? "; values " : "values ") : "");
         append_text(g, text);

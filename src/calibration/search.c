@@ -26,15 +26,6 @@ struct searching {
 
 static int no_memory(struct err *e) { return err_set(e, ERR_FAILED, "out of memory"); }
 
-static void way_spec(char *out, size_t room, const struct way *w) {
-    const struct codebook *y = &w->setting;
-    if (y->uneven)
-        snprintf(out, room, y->k == 256 ? "lookat:bytes=%zu" : "lookat:bytes=%zu,k=%zu", y->m,
-                 y->k);
-    else
-        snprintf(out, room, "lookat%zu:%s", y->m, y->learned ? "learned" : "plain");
-}
-
 /* Gives the heads of a book's one setting, an uneven one, their bytes. */
 static int allot(struct book *book, const struct learning *l, const struct damage_setup *on,
                  struct err *e) {
@@ -67,7 +58,7 @@ static int learn(const struct searching *x, const struct way *w, struct book *bo
 static int try_way(struct searching *x, struct way *w, struct book *book, struct err *e) {
     char spec[64], with_exact[96];
     const struct damage_setup *on = &x->plan->on;
-    way_spec(spec, sizeof spec, w);
+    codebook_name(&w->setting, false, spec, sizeof spec);
     snprintf(with_exact, sizeof with_exact, "%s%c" EXACT_KEYS, spec, strchr(spec, ':') ? ',' : ':');
     int rc = learn(x, w, book, e);
     if (!rc) rc = damage_of_spec(&w->damage, on, spec, book, e);
@@ -98,9 +89,9 @@ static size_t list_ways(struct way *ways, size_t bytes, size_t head_dim, size_t 
         }
     }
     *n_even = n;
-    ways[n++] = (struct way){.setting = {.m = bytes, .k = 256, .learned = true, .uneven = true},
+    ways[n++] = (struct way){.setting = {.bytes = bytes, .k = 256, .learned = true, .uneven = true},
                              .parts = LEARN_ALL};
-    ways[n++] = (struct way){.setting = {.m = bytes, .k = 16, .learned = true, .uneven = true},
+    ways[n++] = (struct way){.setting = {.bytes = bytes, .k = 16, .learned = true, .uneven = true},
                              .parts = LEARN_ALL};
     return n;
 }
@@ -120,7 +111,7 @@ static struct kl_text kl_text(const struct spec_damage *d) {
 static int add_line(struct search *s, const struct way *w, bool best, struct arena *arena,
                     struct err *e) {
     char spec[64], line[256];
-    way_spec(spec, sizeof spec, w);
+    codebook_name(&w->setting, false, spec, sizeof spec);
     int n =
         snprintf(line, sizeof line,
                  "%zu byte%s: %s%s%s: %s, ratio %.4f; with " EXACT_KEYS " %s, ratio %.4f%s",

@@ -3,6 +3,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "attention/registry.h"
+#include "attention/spec.h"
+
 /* GPT-2 (124M), first layer, samples of prose, Python and technical text. */
 static const struct {
     const char *spec, *cosine, *spearman;
@@ -18,9 +21,21 @@ const char *paper_by_length(size_t length) {
     return length == 64 ? "0.999" : length == 1024 ? "0.903" : "-";
 }
 
-static const char *figure(const char *spec, int what) {
+/* The published figure of a run whose first measured layer has the codec of a published row, and
+ * values in fp16 as there; "-" where there is none. */
+static const char *figure(const struct compare_report *r, size_t run, int what,
+                          struct arena *arena) {
+    const struct gpt2_config *g = &r->model.config;
+    size_t L = g->n_layer, layer = r->main->first_layer;
+    struct codec *keys = arena_alloc(arena, L, sizeof *keys),
+                 *values = arena_alloc(arena, L, sizeof *values), row;
+    struct err unread;
+    if (!keys || !values || spec_parse(r->main->runs[run].name, L, keys, values, &unread) ||
+        values[layer].ops != &codec_fp16)
+        return "-";
     for (size_t i = 0; i < sizeof published / sizeof *published; i++)
-        if (strcmp(spec, published[i].spec) == 0)
+        if (codec_parse(&row, published[i].spec, g->n_embd / g->n_head, false, &unread) == OK &&
+            codec_same(&row, &keys[layer]))
             return what == FIDELITY_COSINE ? published[i].cosine : published[i].spearman;
     return "-";
 }
@@ -41,7 +56,7 @@ static int one_table(const struct compare_report *r, int what, const struct page
     }
     for (size_t run = 1; run < r->main->n_runs; run++) {
         table_cell(&t, "%s", r->main->runs[run].title);
-        table_cell(&t, "%s", figure(r->main->runs[run].spec, what));
+        table_cell(&t, "%s", figure(r, run, what, p->arena));
         for (size_t i = 0; i < n; i++) cell_estimate(&t, &compare_sum(r, run, i)->all[what]);
     }
     table_cell(&t, "windows of ±");
