@@ -812,6 +812,7 @@ static void stored_types_cost_little(void) {
             printf("  %s %s: KL %.2g\n", texts[x], dtype_name(types[i].type), kl);
             free(logits);
             checkpoint_close(&stored);
+            inputs_forget(); /* as a new process: the same path is written again */
         }
         free(base);
     }
