@@ -1,4 +1,5 @@
-/* Reads the conditions of --check and holds the results of lookat compare to them. */
+/* --check: an expression is read against the table of metrics before anything is measured, and held
+ * against the figures at the end. */
 #include "cli/check.h"
 
 #include <math.h>

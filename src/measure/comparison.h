@@ -29,11 +29,10 @@ struct comparison_text {
     size_t tokens, chunks; /* chunks is set by comparison_prepare */
 };
 
-/* What one chunk adds to one backend's run. */
+/* What one chunk adds to one backend's run. L is layers, H heads. */
 struct comparison_chunk {
     size_t text, chunk;
-    struct predictions predictions; /* of the scored tokens; without the mode forced there are
-                                       none */
+    struct predictions predictions; /* The scored tokens. The mode forced fills them. */
     struct moments *shadow;       /* [L][H][FIDELITIES], of the layers first_layer .. last_layer */
     struct attn_counters *loaded; /* [L] bytes read by the tokens decoded one at a time */
     size_t decoded;               /* how many: one in DECODE_EVERY, spread over the window */
@@ -79,8 +78,9 @@ int comparison_prepare(struct comparison *c, struct err *e);
  * ERR_INTERRUPTED after Ctrl-C. */
 int comparison_measure(struct comparison *c, struct progress progress, struct err *e);
 
-/* The numbers of one run over one text (index), or over all texts (SIZE_MAX): sums over its chunks
- * in order. Each chunk is one cluster of every estimate; the errors are NAN where there is but one.
+/* The numbers of one run over one text (its index), or over all texts (SIZE_MAX). They are sums
+ * over the run's chunks in order. Each chunk is one cluster of every estimate; the errors are NAN
+ * where there is but one.
  */
 struct comparison_summary {
     size_t chunks, decoded;
@@ -103,7 +103,7 @@ struct comparison_summary {
                             * repetitions least and most; NAN where none was decoded */
     uint64_t *cut;         /* [L] rows that were cut short */
 };
-/* Memory from the arena; ERR_FAILED without. */
+/* Fills *s; its arrays come from the arena. ERR_FAILED without memory. */
 int comparison_summarise(const struct comparison *c, size_t run, size_t text, struct arena *a,
                          struct comparison_summary *s, struct err *e);
 

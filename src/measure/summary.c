@@ -1,4 +1,5 @@
-/* What a comparison's chunks add up to. */
+/* What a comparison's chunks add up to: the sums are taken chunk by chunk in their order, so that
+ * shares that were measured apart give the same bits. */
 #include <math.h>
 
 #include "measure/comparison.h"
@@ -25,7 +26,7 @@ static void add_forced(const struct predictions *base, const struct predictions 
     estimate_add(&s->dp2, k->n, dp2);
 }
 
-/* Errors of exp and of the root by their slopes. */
+/* The errors of exp and of the root are those of their arguments times the slope. */
 static void finish_forced(struct comparison_summary *s, float *klds) {
     if (!s->tokens) return;
     s->perplexity = exp(estimate_mean(&s->nll));
@@ -66,7 +67,8 @@ static size_t worst_layer(const struct comparison_summary *s, size_t L) {
     for (size_t l = 0; l < L; l++) {
         const struct estimate *cosine = &s->layers[l * FIDELITIES + FIDELITY_COSINE];
         double mean = estimate_mean(cosine);
-        bool worse = mean < lowest || (isnan(mean) && !isnan(lowest)); /* than NaN none is */
+        bool worse =
+            mean < lowest || (isnan(mean) && !isnan(lowest)); /* nothing is worse than NaN */
         if (!cosine->n || !worse) continue;
         lowest = mean;
         worst = l;
@@ -74,8 +76,8 @@ static size_t worst_layer(const struct comparison_summary *s, size_t L) {
     return worst;
 }
 
-/* Milliseconds of a token; ms[chunks] keeps the windows' medians. Windows decode as many tokens
- * each. */
+/* Adds a window's milliseconds for one token. ms[s->chunks] keeps its median; every window decodes
+ * as many tokens, so the windows weigh the same. */
 static void add_timing(const struct comparison_chunk *k, struct comparison_summary *s, float *ms) {
     const struct timing *t = &k->attention;
     double scale = 1000 / (double)k->decoded;

@@ -6,7 +6,7 @@
 #include "report/metrics.h"
 #include "report/model_out.h"
 
-/* [mean, standard error]; the error of one window is null. */
+/* A pair [mean, standard error]. The error is null where there is but one window. */
 static void pair(struct json_out *j, const char *key, double mean, double error) {
     json_put_array(j, key);
     json_put_double(j, NULL, mean);

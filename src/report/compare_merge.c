@@ -97,7 +97,7 @@ static int read_header(struct merger *g, struct share *s) {
     return take_setup(g, &setup, &s->head) ? OK : broken(g, s, &setup);
 }
 
-/* Names the first part of the setup in which two shares differ. */
+/* ERR_REFUSED, with the name of the first part of the setup in which two shares differ. */
 static int same_setup(const struct merger *g, const struct share *s) {
     const struct share *first = g->shares;
     struct json a = first->setup, b = s->setup;
@@ -123,7 +123,8 @@ static int same_setup(const struct merger *g, const struct share *s) {
                     first->path);
 }
 
-/* Room for all chunks, in proportion to what the files hold. */
+/* Makes room for all chunks. The header is untrusted, so the room must be in proportion to what the
+ * files hold. */
 static int make_room(struct merger *g) {
     struct comparison *c = g->c;
     struct gpt2_config *s = &g->r->model.config;

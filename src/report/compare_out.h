@@ -64,7 +64,7 @@ struct compare_report {
     struct arena *arena;
 };
 
-/* Fills in the summaries. */
+/* Adds up the chunks: fills r->summary and r->length_summary. ERR_FAILED without memory. */
 int compare_report_sum(struct compare_report *r, struct err *e);
 
 const struct comparison_summary *compare_sum(const struct compare_report *r, size_t run,
@@ -75,7 +75,7 @@ const struct comparison_summary *compare_length_sum(const struct compare_report 
 /* Were the codebooks that this run uses calibrated on this very text? */
 bool compare_saw_text(const struct compare_report *r, size_t run, size_t text);
 
-/* Does the shadow leave layers out? Then "0-1", as a row names those it has; else "all". */
+/* The layers that the shadow has, as a row names them: "0-1", or "all" where none is left out. */
 struct text_number compare_layers(const struct compare_report *r);
 
 /* Bytes that one decoded token read, all layers (layer SIZE_MAX) or one. */
@@ -86,7 +86,7 @@ struct compare_bytes {
 };
 struct compare_bytes compare_loaded(const struct compare_report *r,
                                     const struct comparison_summary *s, size_t layer);
-/* The same of the layers that the shadow has. */
+/* The same for the layers that the shadow has, taken together. */
 struct compare_bytes compare_loaded_shadow(const struct compare_report *r,
                                            const struct comparison_summary *s);
 

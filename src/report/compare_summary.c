@@ -1,7 +1,9 @@
-/* One row a backend: what it costs, and what it does to the text. */
-#include <string.h>
+/* The last table of the report for people: one row a backend, with what it costs and what it does
+ * to the text. It shows a choice of metrics in few columns, so it has headings of its own. */
+#include <math.h>
 
 #include "report/compare_summary.h"
+#include "report/metrics.h"
 
 void cell_backend(struct text_table *t, const struct compare_report *r, size_t run, size_t text) {
     table_cell(t, "%s%s", r->main->runs[run].title, compare_saw_text(r, run, text) ? " *" : "");
@@ -16,7 +18,8 @@ void note_seen(const struct compare_report *r, size_t text, const struct page *p
                   r->main->texts[text].file);
 }
 
-/* A cosine, and of the worst layer its number; exact for the baseline. */
+/* The cosine of layer 0, then that of the worst layer with the layer's number. The baseline's are
+ * exact and need no digits. */
 static void cosine_cells(struct text_table *t, const struct comparison_summary *s, bool baseline,
                          bool markdown) {
     const struct estimate *first = &s->layers[FIDELITY_COSINE];
@@ -35,25 +38,28 @@ static void cosine_cells(struct text_table *t, const struct comparison_summary *
     }
 }
 
-static void row(struct text_table *t, const struct compare_report *r, size_t run, size_t text,
-                bool markdown) {
-    const struct comparison_summary *s = compare_sum(r, run, text);
-    const struct comparison_run *of = &r->main->runs[run];
-    cell_backend(t, r, run, text);
-    cell_bytes(t, (double)(of->stored_keys + of->stored_values));
-    cell_bytes(t, compare_loaded(r, s, SIZE_MAX).total);
-    if (!s->tokens) {
+static struct figure figure(const char *metric, const struct metric_place *p) {
+    return metric_figure(metric_named(metric), p);
+}
+
+static void row(struct text_table *t, const struct metric_place *p, bool markdown) {
+    bool baseline = !p->run;
+    struct figure loaded = figure("loaded_total", p), ratio = figure("ratio", p);
+    cell_backend(t, p->r, p->run, p->text);
+    cell_bytes(t, figure("stored_bytes", p).x);
+    cell_bytes(t, loaded.kind == FIGURE_NUMBER ? loaded.x : NAN);
+    if (ratio.kind == FIGURE_NONE) {
         for (int i = 0; i < 3; i++) table_cell(t, "-");
-    } else if (!run) {
-        cell_number(t, s->perplexity);
-        table_cell(t, "%g", s->ratio);
-        table_cell(t, "%g", estimate_mean(&s->kld));
+    } else if (baseline) {
+        cell_number(t, figure("perplexity", p).x);
+        table_cell(t, "%g", ratio.x);
+        table_cell(t, "%g", figure("kld", p).x);
     } else {
-        cell_number(t, s->perplexity);
-        cell_pair(t, s->ratio, s->ratio_error);
-        cell_number(t, estimate_mean(&s->kld));
+        cell_number(t, figure("perplexity", p).x);
+        cell_pair(t, ratio.x, ratio.error);
+        cell_number(t, figure("kld", p).x);
     }
-    cosine_cells(t, s, !run, markdown);
+    cosine_cells(t, p->s, baseline, markdown);
 }
 
 int summary_table(const struct compare_report *r, size_t text, const struct page *p,
@@ -72,7 +78,16 @@ int summary_table(const struct compare_report *r, size_t text, const struct page
     table_begin(&t, "lrrrrrrr", p->arena);
     t.one_row = true;
     for (size_t i = 0; i < 8; i++) table_cell(&t, "%s", titles[p->markdown][i]);
-    for (size_t run = 0; run < r->main->n_runs; run++) row(&t, r, run, text, p->markdown);
+    for (size_t run = 0; run < r->main->n_runs; run++) {
+        const struct metric_place at = {.r = r,
+                                        .c = r->main,
+                                        .s = compare_sum(r, run, text),
+                                        .run = run,
+                                        .text = text,
+                                        .layer = METRIC_ALL,
+                                        .head = METRIC_ALL};
+        row(&t, &at, p->markdown);
+    }
     int rc = page_table(p, &t, e);
     if (!rc) note_seen(r, text, p);
     return rc;

@@ -1,4 +1,5 @@
-/* The comparison for people. */
+/* The comparison for people, as text or as Markdown: one table for each group of metrics
+ * (metrics.h), each with the columns of its group. */
 #include <math.h>
 #include <string.h>
 
@@ -99,7 +100,7 @@ static int stored_table(const struct compare_report *r, const struct page *p, st
     return page_table(p, &t, e);
 }
 
-/* Where some backend left values out. */
+/* The table is there where some backend left values out. */
 static int skipped_table(const struct compare_report *r, size_t text, const struct page *p,
                          struct err *e) {
     struct text_table t;
@@ -233,7 +234,7 @@ static uint64_t queries_per_layer(const struct compare_report *r,
     return most;
 }
 
-/* The baseline is not listed: against itself it is 1, 0, 1, 1. */
+/* The baseline is not listed: its figures against itself are 1, 0, 1 and 1. */
 static int shadow_table(const struct compare_report *r, size_t text, const struct page *p,
                         struct err *e) {
     struct text_table t;
