@@ -59,13 +59,13 @@ bool attn_wants_center(const struct attn *a) {
 
 struct attn_counters attn_counters_less(const struct attn_counters *a,
                                         const struct attn_counters *b) {
-    return (struct attn_counters){a->keys - b->keys,
-                                  a->scales - b->scales,
-                                  a->codebooks - b->codebooks,
-                                  a->tables - b->tables,
-                                  a->values - b->values,
-                                  a->skipped_rows - b->skipped_rows,
-                                  a->skipped_mass - b->skipped_mass};
+    return (struct attn_counters){.keys = a->keys - b->keys,
+                                  .values = a->values - b->values,
+                                  .scales = a->scales - b->scales,
+                                  .codebooks = a->codebooks - b->codebooks,
+                                  .tables = a->tables - b->tables,
+                                  .skipped_rows = a->skipped_rows - b->skipped_rows,
+                                  .skipped_mass = a->skipped_mass - b->skipped_mass};
 }
 
 void attn_counters_add(struct attn_counters *to, const struct attn_counters *c) {
