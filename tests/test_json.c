@@ -278,8 +278,8 @@ static void lenient(void) {
     static const char *const taken[] = {"\xef\xbb\xbf{\"a\":1}", "[NaN, Infinity,-Infinity ,1]",
                                         "{\"a\":{\"b\":[-Infinity]},\"c\":NaN}", "NaN"};
     static const char *const not_taken[] = {"\xef\xbb\xbf",
-                                            "\xef\xbb\xbf\xef\xbb\xbf"
-                                            "1",
+                                            ("\xef\xbb\xbf\xef\xbb\xbf"
+                                             "1"),
                                             "1\xef\xbb\xbf",
                                             "[NaNs]",
                                             "[nan]",

@@ -53,6 +53,9 @@ static void on_bus(int sig, siginfo_t *info, void *context) {
         on_fatal(sig);
         return;
     }
+    static atomic_flag said = ATOMIC_FLAG_INIT; /* several threads may read the file */
+    if (atomic_flag_test_and_set(&said))
+        for (;;) pause(); /* until the first of them ends the program */
     say("lookat: ");
     say(file);
     say(": was cut short or overwritten while it was read\n");

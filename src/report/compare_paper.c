@@ -107,8 +107,8 @@ static void verdict(const struct compare_report *r, const struct power_law *fit,
                     const struct page *p) {
     static const char *const said[] = {
         [LAW_NOT_SETTLED] = "that is not settled here",
-        [LAW_NO_POWER_LAW] = "it does not hold here, the points are no power law, and the fitted "
-                             "exponent is none of theirs",
+        [LAW_NO_POWER_LAW] = ("it does not hold here, the points are no power law, and the fitted "
+                              "exponent is none of theirs"),
         [LAW_SLOWER] = "it does not hold here, 1 - rho falls more slowly",
         [LAW_FASTER] = "it holds here as a bound, 1 - rho falls faster",
         [LAW_HOLDS] = "it holds here within the errors"};
