@@ -28,8 +28,8 @@
 #include "base/size.h"
 #include "base/threads.h"
 
-/* The scratch of one thread. scratch has one of these after the other, each part a whole number of
- * cache lines of 64 bytes:
+/* The scratch of one thread. scratch has one of these after the other. Each part is a whole number
+ * of cache lines of 64 bytes, so that no two threads write to one line:
  *
  *     +---------------+  0
  *     | struct worker |
@@ -50,6 +50,7 @@ struct worker {
     float *prefill;
 };
 
+/* Returns the bytes of so many floats, in whole cache lines. */
 static size_t lines(size_t floats) { return size_align(floats * sizeof(float), 64); }
 
 static size_t worker_stride(const struct attn *a) {
@@ -66,13 +67,14 @@ static struct worker *worker_at(const struct attn *a, void *scratch, int thread)
     return (struct worker *)(void *)((uint8_t *)scratch + (size_t)thread * worker_stride(a));
 }
 
-/* The place at *at, which moves on by so many bytes. */
+/* Returns the place at *at, which moves on by so many bytes. */
 static float *take(uint8_t **at, size_t bytes) {
     float *place = (float *)(void *)*at;
     *at += bytes;
     return place;
 }
 
+/* Cuts the scratch of one thread into its parts, and sets what it has counted to 0. */
 static void worker_init(const struct attn *a, struct worker *w) {
     uint8_t *at = (uint8_t *)w + size_align(sizeof *w, 64);
     *w = (struct worker){0};
@@ -93,6 +95,7 @@ struct attend_job {
     const struct attn_probe *probe; /* or NULL */
 };
 
+/* Does the layer keep exact keys? */
 static bool keeps_exact(const struct attend_job *job) {
     return exact_any(&job->a->layers[job->layer].exact);
 }
@@ -111,7 +114,7 @@ static bool one_by_one(const struct attend_job *job, const struct attn_query *it
     return job->probe && item->k && keeps_exact(job);
 }
 
-/* Queries of an item that make a task. */
+/* Returns how many queries of an item make a task. */
 static size_t tile_of(const struct attend_job *job, const struct attn_query *item) {
     return one_by_one(job, item) ? item->n : ATTN_TILE_QUERIES;
 }
@@ -120,6 +123,7 @@ static size_t tiles_of(const struct attend_job *job, const struct attn_query *it
     return (item->n + tile_of(job, item) - 1) / tile_of(job, item);
 }
 
+/* Returns task `number`, as the head of this file counts them. */
 static struct attend_task task_at(const struct attend_job *job, size_t number) {
     const struct attn_query *item = job->items;
     size_t H = job->a->shape.n_head, first_query = 0;
@@ -132,7 +136,7 @@ static struct attend_task task_at(const struct attend_job *job, size_t number) {
     return (struct attend_task){item, number % H, begin, end, first_query};
 }
 
-/* Query i of the task's item alone, straight from the stored rows. */
+/* Answers query i of the task's item alone, straight from the stored rows. */
 static void attend_one(const struct attend_job *job, const struct attend_task *task, size_t i,
                        struct worker *w) {
     const struct attn_query *item = task->item;
@@ -152,7 +156,7 @@ static void attend_one(const struct attend_job *job, const struct attend_task *t
     decode_attend(&d, &w->decode, &w->counters);
 }
 
-/* The queries of a task together, over decoded tiles of keys and values. */
+/* Answers the queries of a task together, over decoded tiles of keys and values. */
 static void attend_tile(const struct attend_job *job, const struct attend_task *task,
                         struct worker *w) {
     const struct attn_query *item = task->item;
@@ -184,7 +188,7 @@ static void attend_tile(const struct attend_job *job, const struct attend_task *
     c->scales += rows * (keys->scales + values->scales) + n_exact * exact_keys->scales;
 }
 
-/* The key and value of query i of an item, and of those behind it up to n in all. */
+/* Returns the keys and values of n queries of an item, from query i on, as rows to be stored. */
 static struct state_rows rows_of(const struct attend_job *job, const struct attn_query *item,
                                  size_t i, size_t n) {
     return (struct state_rows){.a = job->a,
@@ -197,6 +201,7 @@ static struct state_rows rows_of(const struct attend_job *job, const struct attn
                                .v = item->v + i * item->kv_stride};
 }
 
+/* Runs one task on one thread. */
 static void attend_task(void *ctx, size_t number, int thread) {
     const struct attend_job *job = ctx;
     struct attend_task task = task_at(job, number);
@@ -218,8 +223,9 @@ static void attend_task(void *ctx, size_t number, int thread) {
 
 /* ---- storing around the tasks ---- */
 
-/* What must be there before the tasks begin: all rows of items of several queries, and the length
- * of each. The row of a single query is stored by the tasks, each its own head's. */
+/* Does what must be done before the tasks begin: rows of items of several queries are stored, and
+ * the sequences get their new lengths. The row of a single query is stored by the tasks, each its
+ * own head's. */
 static void store_before(const struct attend_job *job) {
     for (const struct attn_query *item = job->items; item < job->items + job->n_items; item++) {
         if (item->k && item->n > 1) {
@@ -231,8 +237,8 @@ static void store_before(const struct attend_job *job) {
     }
 }
 
-/* And after them: several new exact keys would push those out of the window that the first queries
- * see. */
+/* Stores the exact keys of items of several queries. This comes after the tasks, because several
+ * new exact keys would push those out of the window that the first queries see. */
 static void store_after(const struct attend_job *job) {
     for (const struct attn_query *item = job->items; item < job->items + job->n_items; item++) {
         if (!item->k || item->n == 1) continue;

@@ -5,6 +5,7 @@
 #include "attention/spec_name.h"
 #include "attention/state.h"
 
+/* Checks the options of a layer's codec and sets its data up. Errors are those of attn_init. */
 static int set_up(struct attn *a, struct codec *c, size_t layer, bool values,
                   const struct book *book, struct err *e) {
     struct codec_setup s = {.n_layer = a->shape.n_layer,

@@ -29,18 +29,18 @@ struct attn_shape {
     size_t n_layer, n_head, head_dim, n_ctx;
 };
 
-/* Where one head's keys, exact keys or values of a layer lie. The whole state is drawn in state.h.
- */
+/* Where the keys of one head lie in a state, or its exact keys, or its values. The whole state is
+ * drawn in state.h. */
 struct attn_timeline {
-    size_t at;     /* bytes from the beginning of the state, a multiple of 64 */
-    size_t row;    /* bytes of a row */
-    size_t scales; /* of these, bytes of scales and norms */
+    size_t at;     /* in bytes from the beginning of the state, a multiple of 64 */
+    size_t row;    /* the bytes of a row */
+    size_t scales; /* of these, the bytes of scales and norms */
 };
 
 /* How one layer stores keys and values, and where those of each head lie. */
 struct attn_layer {
     struct codec key, value;
-    struct exact_keys exact;                          /* which keys are kept exactly, besides */
+    struct exact_keys exact;                          /* which keys are kept exactly as well */
     struct attn_timeline *keys, *values, *exact_keys; /* [H] */
 };
 
@@ -55,10 +55,11 @@ struct attn {
     struct attn_shape shape;
     struct attn_layer *layers; /* [L] */
     atomic_uint_fast64_t *cut; /* [L] rows that were cut short, see attn_take_cut */
-    const float *center; /* [L][H][D] the constant part of each head's keys: set by the owner before
-                          * the first append where attn_wants_center, else NULL */
-    size_t state_bytes;  /* of one sequence */
-    size_t work_bytes;   /* the most that a codec works in for one head */
+    /* [L][H][D] The constant part of each head's keys. The owner sets it before the first append
+     * where attn_wants_center is true; elsewhere it is NULL. */
+    const float *center;
+    size_t state_bytes; /* of one sequence */
+    size_t work_bytes;  /* the most memory that a codec works in for one head */
     /* [ATTN_STAGES] NULL, or where items of one query add the seconds of their stages. Each
      * includes one reading of the clock. The owner sets it, and then only one thread may attend. */
     double *stage_s;
@@ -66,74 +67,77 @@ struct attn {
     struct arena arena;
 };
 
-/* Chooses the codecs of `spec`. The grammar, with later parts overriding earlier ones for their
- * layers:
+/* Makes the backend that `spec` asks for. This is the grammar of specs; for a layer that several
+ * parts name, the last of them holds:
  *     SPEC  = PART ["+" PART]...                "fp16+lookat4@2-"
  *     PART  = KEYS ["/" VALUES] ["@" LAYERS]    without LAYERS: every layer
  *     LAYERS = FIRST | FIRST "-" [LAST]
  *     KEYS, VALUES = NAME [":" OPTION ["," OPTION]...]    OPTION = NAME | NAME "=" NUMBER
- * Keys of every codec take sink=, window=, exact= (exact_keys.h), values of every codec skip=
- * (skip.h). VALUES default to fp16 (to fp32 for fp32 keys). ERR_USAGE, naming what is known, for
- * another spec; with which command makes one where a codebook is needed and missing. `book` (may be
- * NULL) holds the model's codebooks and must outlive the attn. */
+ * Keys of every codec take sink=, window= and exact= (exact_keys.h), values of every codec take
+ * skip= (skip.h). VALUES default to fp16, and to fp32 for fp32 keys. `book` holds the model's
+ * codebooks and must outlive the attn; it may be NULL. Returns ERR_USAGE for a spec that cannot be
+ * read, with a message that says what is known, and where a codebook is missing, with one that says
+ * which command makes it. Returns ERR_FAILED without memory. Then there is nothing to free. */
 int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec,
               const struct book *book, const struct kernels *kn, struct err *e);
+/* Frees what attn_init took. */
 void attn_free(struct attn *a);
 
 /* Does a layer's key codec subtract the constant part of the keys? */
 bool attn_wants_center(const struct attn *a);
 
-/* Exact bytes of the state of one sequence of up to T tokens; state.h draws what is in it. The
- * caller owns the memory, aligned to 64 bytes. A state holds no pointers, so it can be copied and
- * kept. It begins with attn_clear or attn_copy. */
+/* Returns the exact bytes of the state of one sequence of up to T tokens; state.h draws what is in
+ * it. The caller owns the memory, aligned to 64 bytes. A state holds no pointers, so it can be
+ * copied and kept. It begins with attn_clear or attn_copy. */
 size_t attn_state_bytes(const struct attn *a);
-/* Bytes that one token adds to the state: all layers and heads, without exact keys. */
+/* Return the bytes that one token adds to the keys, or to the values, of all layers and heads.
+ * Exact keys are not in them. */
 size_t attn_key_bytes_per_token(const struct attn *a);
 size_t attn_value_bytes_per_token(const struct attn *a);
-/* Bytes of the keys of a sequence of n tokens, exact keys included. */
+/* Returns the bytes of the keys of a sequence of n tokens, exact keys included. */
 size_t attn_key_bytes(const struct attn *a, size_t n);
-/* The same for each of n >= 1 tokens, rounded up. */
+/* Returns the same for each of n >= 1 tokens, rounded up. */
 size_t attn_key_bytes_per_token_at(const struct attn *a, size_t n);
 
-/* Makes the state that of an empty sequence. Only the lengths are written, not the timelines. */
+/* Makes the state that of an empty sequence. It writes only the lengths, not the timelines. */
 void attn_clear(const struct attn *a, void *state);
-/* Tokens that a layer of the state holds. */
+/* Returns how many tokens a layer of the state holds. */
 size_t attn_length(const struct attn *a, const void *state, size_t layer);
 /* Forgets all tokens from position n on, in every layer. Keys that had left the window do not come
- * back: until the window has moved past n, positions in it that the ring no longer held are scored
- * by their codes. */
+ * back. So until the window has moved past n, those of its positions that the ring no longer held
+ * are scored by their codes. */
 void attn_truncate(const struct attn *a, void *state, size_t n);
-/* dst becomes the first n tokens of src; n at most what src holds. */
+/* Makes dst the first n tokens of src. src holds at least n in every layer. */
 void attn_copy(const struct attn *a, void *dst, const void *src, size_t n);
 
-/* Stores n keys and values of one layer behind the `pos` that the layer holds: k and v are
- * [n][H][D], their rows `stride` floats apart. The heads are spread over the threads. */
+/* Stores n keys and values of one layer, behind the `pos` tokens that the layer holds. k and v are
+ * [n][H][D], each row `stride` floats behind the one before. The threads share the heads. */
 void attn_append(const struct attn *a, void *state, size_t layer, size_t pos, size_t n,
                  const float *k, const float *v, size_t stride);
 
-/* How many rows, keys or values of a head, the codecs of a layer cut short since the last call
- * (kv_codec.store). What such rows stand for is not what the model computed. Rows of all states are
- * counted. A key that is kept exactly as well counts twice where both codecs cut it. */
+/* Returns how many rows, keys or values of a head, the codecs of a layer have cut short since the
+ * last call (kv_codec.store). What such rows stand for is not what the model computed. Rows of all
+ * states are counted. A key that is kept exactly as well counts twice where both codecs cut it. */
 uint64_t attn_take_cut(const struct attn *a, size_t layer);
 
-/* Queries of one sequence: n causal queries at positions pos .. pos + n - 1. Their keys and values
- * are stored first, behind the pos tokens that the layer holds. With k NULL they are stored
+/* An item: n causal queries of one sequence, at positions pos .. pos + n - 1. Their keys and values
+ * are stored first, behind the pos tokens that the layer holds. Where k is NULL they are stored
  * already; then a query sees those exact keys that the end of the sequence has left in the ring. */
 struct attn_query {
-    void *state; /* of the sequence; where k is NULL it is only read */
+    void *state; /* of the sequence; it is only read where k is NULL */
     size_t pos, n;
-    const float *k, *v;                     /* [n][H][D], rows kv_stride floats apart */
-    const float *q;                         /* [n][H][D], rows q_stride floats apart */
-    float *out;                             /* [n][H][D], rows out_stride floats apart */
+    const float *k, *v;                     /* [n][H][D], a row kv_stride behind the one before */
+    const float *q;                         /* [n][H][D], a row q_stride behind the one before */
+    float *out;                             /* [n][H][D], a row out_stride behind the one before */
     size_t kv_stride, q_stride, out_stride; /* in floats */
 };
 
-/* One row of the attention matrix: one query of one head. The arrays are read only, and valid until
- * the probe returns; out is the place that the query named, so it stays. */
+/* One row of the attention matrix: one query of one head. The arrays may only be read, and only
+ * until the probe returns. `out` is the place that the query named, so it stays. */
 struct attn_row {
     size_t layer, head;
     size_t query;        /* its number among the queries of all items of the call */
-    size_t n_keys;       /* that the query sees */
+    size_t n_keys;       /* as many as the query sees */
     const float *q;      /* [D] */
     const float *scores; /* [n_keys] q . k / sqrt(D) */
     const float *probs;  /* [n_keys] their softmax */
@@ -146,22 +150,22 @@ struct attn_probe {
     void (*row)(void *ctx, const struct attn_row *row);
 };
 
-/* Bytes of scratch that attend needs for `threads` threads, aligned to 64. */
+/* Returns the bytes of scratch that attn_attend needs for `threads` threads. */
 size_t attn_scratch_bytes(const struct attn *a, int threads);
 
-/* Queries of prefill that share decoded tiles of keys and values. The first of them has a multiple
- * of this as its number in its item. */
+/* So many queries of an item share decoded tiles of keys and values. The first of them has a
+ * multiple of this as its number in the item. */
 enum { ATTN_TILE_QUERIES = 64 };
 
-/* Answers the queries of n_items sequences in one layer, heads and queries spread over the threads.
- * scratch has attn_scratch_bytes(a, threads_count()) bytes, and nothing in it outlives the call.
- * probe may be NULL. Nothing can fail.
+/* Answers the queries of n_items sequences in one layer. The threads share heads and tiles of
+ * queries. scratch has attn_scratch_bytes(a, threads_count()) bytes, aligned to 64, and nothing in
+ * it outlives the call. probe may be NULL. Nothing can fail.
  *
- * What is read is added to *counters. An item of one query reads, for each head, what the codecs'
- * `reads` say for its pos + 1 keys, and min(pos + 1, sink + window) exact keys; value rows that
- * skip= leaves out are counted apart. Of an item of several queries, each tile of them reads, for
- * each head, every row up to its last query once, and once the exact keys that one of its queries
- * sees.
+ * What is read is added to *counters, in bytes. An item of one query reads, for each head, what the
+ * codecs' `reads` say for its pos + 1 keys, and min(pos + 1, sink + window) exact keys. Value rows
+ * that skip= leaves out are counted apart. Of an item of several queries, each tile of them reads,
+ * for each head, every row up to its last query once, and once those exact keys that one of its
+ * queries sees.
  *
  * A probe wants the scores and probabilities of each query. With one, several queries are answered,
  * and counted, as if each came alone. */
@@ -172,7 +176,7 @@ void attn_attend(const struct attn *a, size_t layer, const struct attn_query *it
 struct attn_counters attn_counters_less(const struct attn_counters *a,
                                         const struct attn_counters *b);
 
-/* *to += *c, field by field. */
+/* Adds *c to *to, field by field. */
 void attn_counters_add(struct attn_counters *to, const struct attn_counters *c);
 
 #endif

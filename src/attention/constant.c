@@ -47,7 +47,7 @@ static void constant_reads(const struct codec *c, size_t head_dim, size_t head, 
 
 const struct kv_codec codec_constant = {
     .name = "constant",
-    .summary = "no key but the exact few: the floor of a comparison",
+    .summary = "no keys but the exact keys: the floor of a comparison",
     .example = "constant:sink=1,window=32",
     .keys = true,
     .check = constant_check,

@@ -1,3 +1,4 @@
+/* The four stages of one query, in order, each with the seconds that it takes. */
 #include "attention/decode.h"
 
 #include <math.h>
@@ -10,9 +11,11 @@
 
 size_t decode_padded(size_t n) { return size_align(n, KV_BLOCK_MAX); }
 
+/* Returns the time now, or 0 where nobody asked for times: reading the clock costs as much as some
+ * keys. */
 static double stopwatch(const struct attn *a) { return a->stage_s ? clock_now() : 0; }
 
-/* Adds the time since *last to a stage. */
+/* Adds the time since *last to a stage, and sets *last to now. */
 static void lap(const struct attn *a, enum attn_stage stage, double *last) {
     if (!a->stage_s) return;
     double now = clock_now();
@@ -27,7 +30,8 @@ static void fetch_first(const uint8_t *timeline, size_t bytes) {
     for (size_t i = 0; i < bytes && i < MOST; i += LINE) __builtin_prefetch(timeline + i, 0, 2);
 }
 
-/* Scores in w->probs become probabilities there, with zeros up to a whole block. */
+/* Turns the scores in w->probs into probabilities. Zeros follow up to a whole block, because codecs
+ * mix whole blocks. */
 static void probabilities(const struct decode_query *d, const struct decode_workspace *w) {
     float scale = 1.0f / sqrtf((float)d->a->shape.head_dim);
     for (size_t t = 0; t < d->n; t++) w->probs[t] *= scale;
@@ -36,8 +40,8 @@ static void probabilities(const struct decode_query *d, const struct decode_work
     memset(w->probs + d->n, 0, (decode_padded(d->n) - d->n) * sizeof *w->probs);
 }
 
-/* out[D] += the sum of the n rows weighted by w->probs, less the blocks of rows that count for
- * nothing (skip.h). Blocks in a row that are not left out are mixed by one call. */
+/* Adds to out[D] the sum of n rows weighted by w->probs, without the blocks of rows that skip.h
+ * chooses. Blocks that follow each other are mixed by one call. */
 static void mix_most(const struct codec_head *value, const struct decode_workspace *w, float *out,
                      const uint8_t *timeline, size_t n, struct attn_counters *count) {
     const struct codec *c = value->codec;
@@ -57,7 +61,7 @@ static void mix_most(const struct codec_head *value, const struct decode_workspa
     }
 }
 
-/* d->out[D] from the probabilities. */
+/* Sets d->out[D] to the values mixed by the probabilities in w->probs. */
 static void mix(const struct decode_query *d, const struct decode_workspace *w,
                 struct attn_counters *count) {
     struct codec_head value = state_value_head(d->a, d->layer, d->head);

@@ -22,6 +22,7 @@ bool exact_any(const struct exact_keys *x) { return x->codec.ops != NULL; }
 
 size_t exact_slots(const struct exact_keys *x) { return x->sink + x->window; }
 
+/* Returns the slot of the key at pos. */
 static size_t slot_of(const struct exact_keys *x, size_t pos) {
     return pos < x->sink ? pos : x->sink + (pos - x->sink) % x->window;
 }
@@ -42,8 +43,8 @@ size_t exact_begin(const struct exact_view *v, size_t p) {
     return begin > v->keys->sink ? begin : v->keys->sink;
 }
 
-/* Puts the exact scores of a query at n - 1, slots[i] that of slot i, in the places of their
- * positions: scores[n]. */
+/* Copies the exact scores of a query at n - 1 to the places of their positions in scores[n].
+ * slots[i] is the score of slot i. */
 static void place(const struct exact_view *v, float *scores, const float *slots, size_t n) {
     size_t sink = v->keys->sink, slot, run;
     memcpy(scores, slots, (n < sink ? n : sink) * sizeof *scores);
@@ -75,7 +76,7 @@ void exact_add_center(const struct codec_head *key, float *x, size_t n) {
         for (size_t d = 0; d < key->head_dim; d++) x[i * key->head_dim + d] += key->center[d];
 }
 
-/* y[n][D] = keys of the batch, rounded as they will be when they are stored. */
+/* Sets y[n][D] to keys of the batch, rounded as they will be when they are stored. */
 static void round_batch(const struct exact_view *v, float *y, void *room, size_t begin, size_t n) {
     const struct kv_codec *ops = v->keys->codec.ops;
     ops->store(v->head, room, 0, v->k + (begin - v->batch) * v->stride, v->stride, n);

@@ -30,20 +30,20 @@ struct exact_keys {
     size_t sink, window; /* in keys; together at most the context; both 0 where there are none */
 };
 
-/* The exact keys that the options of a layer's key codec ask for. n_ctx is the context in tokens.
- * ERR_USAGE for options that do not go together. */
+/* Sets *x to the exact keys that the options of a layer's key codec ask for. n_ctx is the context
+ * in tokens. Returns ERR_USAGE for options that do not go together. */
 int exact_init(struct exact_keys *x, const struct codec *key, size_t head_dim, size_t n_ctx,
                struct err *e);
 
-/* Does the layer keep any? */
+/* Does the layer keep any exact keys? */
 bool exact_any(const struct exact_keys *x);
 
-/* Rows of the timeline: sink + window. */
+/* Returns the rows of the timeline: sink + window. */
 size_t exact_slots(const struct exact_keys *x);
 
-/* Of the keys pos .. pos + n - 1 = k[n][D], rows `stride` floats apart, stores those that are exact
- * once all of them are stored. h is the head, with the codec of x. Returns how many of the stored
- * ones were cut short (codec.h). */
+/* k[n][D] are the keys pos .. pos + n - 1, each row `stride` floats behind the one before. Stores
+ * those of them that are exact once all n are in the sequence. h is the head, with the codec of x.
+ * Returns how many of the stored ones were cut short (kv_codec.store). */
 size_t exact_store(const struct codec_head *h, const struct exact_keys *x, uint8_t *timeline,
                    size_t pos, const float *k, size_t stride, size_t n);
 
@@ -52,32 +52,33 @@ struct exact_view {
     const struct exact_keys *keys;
     const struct codec_head *head; /* of keys->codec */
     const uint8_t *timeline;
-    size_t from;    /* the first position, apart from the sink, that the ring still holds */
-    const float *k; /* [][D] keys from position `batch` on, rows `stride` floats apart, that the
-                       timeline does not hold yet; or NULL */
+    size_t from; /* the first position, apart from the sink, that the ring still holds */
+    /* [][D] The keys from position `batch` on, which the timeline does not hold yet, each row
+     * `stride` floats behind the one before; or NULL. */
+    const float *k;
     size_t batch, stride;
 };
 
-/* The first position at or behind the sink that is exact for a query at p; SIZE_MAX without a
- * window. */
+/* Returns the first position, at or behind the sink, that is exact for a query at p. Without a
+ * window it is SIZE_MAX. */
 size_t exact_begin(const struct exact_view *v, size_t p);
 
-/* One query of a head at position n - 1: scores[n] are q . key as the key codec `key` has them (of
- * keys less their center where it subtracts that). Those of exact keys are replaced by the exact
- * ones, and the center's part is added to the others, so that all can meet in one softmax. work is
- * the memory of the exact codec's prepare, slots has room for exact_slots scores, rounded up to
- * whole blocks. What is read is added to *count. */
+/* Completes the scores of one query q[D] at position n - 1. scores[n] are q . key as the key codec
+ * has them; where that subtracts the center of the keys, they are of keys less their center. The
+ * scores of exact keys are replaced by exact ones. The center's part is added to the others, so
+ * that all can meet in one softmax. work is the memory of the exact codec's prepare. slots has room
+ * for exact_slots scores, rounded up to whole blocks. What is read is added to *count, in bytes. */
 void exact_score(const struct exact_view *v, const struct codec_head *key, const float *q, size_t n,
                  float *scores, float *work, float *slots, struct attn_counters *count);
 
-/* y[n][D] = keys begin .. begin + n - 1 as the exact codec gives them back, for those that are
- * exact for some query at p or later, and 0 for the others; n at most KV_BLOCK_MAX. `room` is as
+/* Sets y[n][D] to keys begin .. begin + n - 1 as the exact codec gives them back, where they are
+ * exact for some query at p or later, and to 0 elsewhere. n is at most KV_BLOCK_MAX. `room` is as
  * much memory as y. Returns how many are exact. */
 size_t exact_decode(const struct exact_view *v, float *y, void *room, size_t begin, size_t n,
                     size_t p);
 
-/* x[n][D] += the center of a head's keys, where its codec stores keys less their center. Exact keys
- * are stored with theirs, and both meet in one softmax. */
+/* Adds the center of a head's keys to each row of x[n][D], where its codec stores keys less their
+ * center. Exact keys are stored with theirs, and both meet in one softmax. */
 void exact_add_center(const struct codec_head *key, float *x, size_t n);
 
 #endif

@@ -44,7 +44,7 @@ size_t prefill_workspace_floats(size_t head_dim) {
            2 * (PREFILL_QUERIES + PREFILL_KEYS) * row_floats(head_dim);
 }
 
-/* Cuts the memory at `at`, of prefill_workspace_floats. */
+/* Returns the arrays that the memory at `at` is cut into. */
 static struct workspace cut(float *at, size_t head_dim) {
     struct workspace w;
     w.most = at;
@@ -59,7 +59,7 @@ static struct workspace cut(float *at, size_t head_dim) {
     return w;
 }
 
-/* w->q = the queries scaled by 1 / sqrt(D), a column each. */
+/* Sets w->q to the queries scaled by 1 / sqrt(D), a column each. */
 static void load_queries(const struct prefill_tile *t, struct workspace *w, size_t cols) {
     size_t D = t->key->head_dim;
     float scale = 1 / sqrtf((float)D);
@@ -69,8 +69,8 @@ static void load_queries(const struct prefill_tile *t, struct workspace *w, size
     }
 }
 
-/* A query sees no key behind its own position: the scores of those among keys begin .. begin + n -
- * 1 become minus infinity. */
+/* A query sees no key behind its own position. So the scores of such keys, among keys begin ..
+ * begin + n - 1, become minus infinity. */
 static void mask(const struct prefill_tile *t, float *scores, size_t cols, size_t begin, size_t n) {
     for (size_t j = begin > t->pos ? 0 : t->pos + 1 - begin; j < n; j++) {
         size_t hidden = begin + j - t->pos; /* queries before the key's position */
@@ -89,7 +89,7 @@ static void choose(const struct prefill_tile *t, struct workspace *w, size_t col
     }
 }
 
-/* w->scores of keys begin .. begin + n - 1. Returns how many exact keys were read. */
+/* Sets w->scores of keys begin .. begin + n - 1. Returns how many exact keys were read. */
 static size_t score(const struct prefill_tile *t, struct workspace *w, size_t cols, size_t begin,
                     size_t n) {
     const struct kernels *kn = t->key->kn;

@@ -3,22 +3,23 @@
  * decoded once for all queries, and memory does not grow with the number of keys. One query alone
  * is decode.h's.
  *
- * Keys at positions 64 t .. 64 t + 63 are one tile, wherever the queries begin. With S the scores
- * of the queries over one tile, V its values, and m the largest score so far, each tile does:
+ * A tile of keys has positions 64 j .. 64 j + 63 for some j, wherever the queries begin. Let s_i be
+ * the score of one query with key i of a tile, v_i the value of that key, and m the query's largest
+ * score so far. Each tile does, for each query:
  *
- *     m' = max(m, S);   P = exp(S - m')
+ *     m' = max(m, largest s_i);   e_i = exp(s_i - m')
  *
- *     sum = exp(m - m') sum + P 1
+ *     sum = exp(m - m') sum + sum_i e_i
  *
- *     out = exp(m - m') out + P V
+ *     out = exp(m - m') out + sum_i e_i v_i
  *
  * and after the last tile the answer is out / sum.
  *
- * Scores are kept transposed, a row for each key: then K Q^T and P^T V take both operands as they
- * lie, and the softmax runs down columns.
+ * Scores are kept transposed, a row for each key. So both products, keys times queries and
+ * exponentials times values, take their operands as they lie, and the softmax runs down columns.
  *
- * A tile in which some key is exact for some query (exact_keys.h) has a second S, of the exact
- * keys. Each pair of key and query takes the score that is its own. */
+ * A tile in which some key is exact for some query (exact_keys.h) has scores of the exact keys as
+ * well. Each pair of key and query takes the score that is its own. */
 #ifndef LOOKAT_ATTENTION_PREFILL_H
 #define LOOKAT_ATTENTION_PREFILL_H
 
@@ -26,24 +27,23 @@
 
 enum { PREFILL_QUERIES = 64, PREFILL_KEYS = 64 };
 
-/* n <= PREFILL_QUERIES causal queries at positions pos .. pos + n - 1 of one head: q and out are
- * [n][D], rows q_stride and out_stride floats apart. */
+/* n <= PREFILL_QUERIES causal queries of one head, at positions pos .. pos + n - 1. */
 struct prefill_tile {
     const struct codec_head *key, *value;
     const uint8_t *keys, *values; /* their timelines */
     size_t pos, n;
-    const float *q;
-    float *out;
-    size_t q_stride, out_stride;
-    const struct exact_view *exact; /* or NULL */
+    const float *q;                 /* [n][D], a row q_stride floats behind the one before */
+    float *out;                     /* [n][D], a row out_stride floats behind the one before */
+    size_t q_stride, out_stride;    /* in floats */
+    const struct exact_view *exact; /* NULL where the layer keeps no exact keys */
 };
 
 /* Floats of the workspace of prefill_attend, drawn in prefill.c. */
 size_t prefill_workspace_floats(size_t head_dim);
 
-/* Answers the queries in t->out. workspace is aligned to 64 bytes. Reads each of the pos + n rows
- * of keys and of values once, and the exact keys among them once. Returns how many exact ones those
- * are. */
+/* Writes the answers to t->out. workspace has prefill_workspace_floats floats and is aligned to 64
+ * bytes. Each of the pos + n rows of keys and of values is read once, and so is each exact key
+ * among them. Returns how many exact keys that are, for the caller to count. */
 size_t prefill_attend(const struct prefill_tile *t, float *workspace);
 
 #endif

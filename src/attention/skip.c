@@ -13,7 +13,7 @@ size_t skip_rows(const struct kv_layout *layout) {
 
 size_t skip_work_floats(size_t n) { return n / LEAST_ROWS + 1; }
 
-/* The largest power below POWERS with x < 2^-power; POWERS where x is no probability. */
+/* Returns the largest power below POWERS with x < 2^-power, or POWERS where x is no probability. */
 static int power_of(float x) {
     int e;
     if (!(x >= 0 && x <= 1)) return POWERS;
@@ -21,7 +21,8 @@ static int power_of(float x) {
     return x == 0 || -e >= POWERS - 1 ? POWERS - 1 : e > 0 ? 0 : -e;
 }
 
-/* The sum of p[n], in eight chains: in a single one each addition would wait for the one before. */
+/* Returns the sum of p[n]. It is taken in eight chains, because in a single one each addition would
+ * wait for the one before. */
 static double sum_of(const float *p, size_t n) {
     enum { CHAINS = 8 };
     double chain[CHAINS] = {0}, sum = 0;
@@ -43,7 +44,7 @@ double skip_choose(float *marks, const float *p, size_t n, size_t rows, double b
         if ((double)marks[b] < sum) marks[b] = nextafterf(marks[b], INFINITY);
         sums[power_of(marks[b])] += marks[b];
     }
-    int power = POWERS - 1; /* whole powers first, then blocks of the next while they fit */
+    int power = POWERS - 1; /* whole powers first, then blocks of the next power while they fit */
     for (; power >= 0 && left_out + sums[power] <= bound; power--) left_out += sums[power];
     for (size_t b = 0; b < blocks; b++) {
         int own = power_of(marks[b]);

@@ -10,7 +10,7 @@
 
 /* ---- layout ---- */
 
-/* Timelines of `rows` rows of each head, in the state from a->state_bytes on. */
+/* Places a timeline of `rows` rows for each head, from a->state_bytes on, which grows by them. */
 static void lay_out_heads(struct attn *a, const struct codec *c, struct attn_timeline *heads,
                           size_t rows) {
     const struct attn_shape *s = &a->shape;
@@ -70,8 +70,10 @@ size_t attn_key_bytes_per_token_at(const struct attn *a, size_t n) {
 
 /* ---- lengths ---- */
 
+/* Returns length[L] of a state. */
 static uint64_t *lengths(const void *state) { return (uint64_t *)state; }
 
+/* Returns the place of from[layer] of a state. */
 static uint64_t *from_of(const struct attn *a, const void *state, size_t layer) {
     return (uint64_t *)state + a->shape.n_layer + layer;
 }
@@ -82,7 +84,7 @@ size_t attn_length(const struct attn *a, const void *state, size_t layer) {
     return lengths(state)[layer];
 }
 
-/* The first position, apart from the sink, that the ring of a layer holds. */
+/* Returns the first position, apart from the sink, that the ring of a layer holds. */
 static size_t held(const struct attn *a, const void *state, size_t layer) {
     size_t from = *from_of(a, state, layer), length = lengths(state)[layer],
            window = a->layers[layer].exact.window;
@@ -100,7 +102,8 @@ void attn_clear(const struct attn *a, void *state) {
     memset(state, 0, 2 * a->shape.n_layer * sizeof(uint64_t));
 }
 
-/* The layer of dst gets the first n tokens of src, which holds at least as many. */
+/* Sets the length of a layer of dst to n, and what its ring holds to what of src's ring is left
+ * then. src holds at least n tokens. */
 static void rewind_layer(const struct attn *a, void *dst, const void *src, size_t layer, size_t n) {
     size_t from = held(a, src, layer);
     lengths(dst)[layer] = n;
@@ -113,7 +116,7 @@ void attn_truncate(const struct attn *a, void *state, size_t n) {
         if (length[l] > n) rewind_layer(a, state, state, l, n);
 }
 
-/* Copies one head's first n rows, in whole blocks. */
+/* Copies the first n rows of one head, in whole blocks. */
 static void copy_timeline(const struct attn *a, const struct codec *c,
                           const struct attn_timeline *y, size_t head, void *dst, const void *src,
                           size_t n) {
@@ -171,7 +174,8 @@ struct exact_view state_exact_view(const struct attn *a, const void *state, size
 
 /* ---- storing ---- */
 
-/* May be called from any thread. Nearly always there is nothing to note. */
+/* Notes rows that were cut short. Any thread may call this. Nearly always there is nothing to note.
+ */
 static void note_cut(const struct attn *a, size_t layer, size_t rows) {
     if (rows) atomic_fetch_add(&a->cut[layer], rows);
 }

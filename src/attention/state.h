@@ -36,42 +36,42 @@
 
 #include "attention/backend.h"
 
-/* Sets the timelines of every layer, a->state_bytes, and a->work_bytes to the most that a codec of
- * them wants. The codecs are set up. timelines is [L][3][H] and belongs to a from then on. */
+/* Places the timelines of every layer, and sets a->state_bytes and a->work_bytes. The codecs are
+ * set up before. timelines is [L][3][H] and belongs to a from then on. */
 void state_lay_out(struct attn *a, struct attn_timeline *timelines);
 
-/* The heads that the codecs of a layer's keys, exact keys and values work for. */
+/* Return one head of a layer, for the codec of its keys, of its exact keys or of its values. */
 struct codec_head state_key_head(const struct attn *a, size_t layer, size_t head);
 struct codec_head state_exact_head(const struct attn *a, size_t layer, size_t head);
 struct codec_head state_value_head(const struct attn *a, size_t layer, size_t head);
 
-/* What queries of a head see of its exact keys. exact is state_exact_head of that head, and must
- * outlive the view. `fresh`: the queries' own keys are the last of the sequence, and their way into
- * the ring is the caller's business (exact_view.k); otherwise the ring is as the end of the
- * sequence left it. */
+/* Returns what queries of a head see of its exact keys. exact is state_exact_head of that head, and
+ * must outlive the view. `fresh` says that the queries' own keys are the last of the sequence; then
+ * it is the caller's business how they come into the ring (exact_view.k). Otherwise the ring is as
+ * the end of the sequence left it. */
 struct exact_view state_exact_view(const struct attn *a, const void *state, size_t layer,
                                    const struct codec_head *exact, bool fresh);
 
-/* Keys and values to be stored: n rows of each head in one layer, behind position pos. */
+/* Keys and values that are to be stored: n rows of each head in one layer, from position pos on. */
 struct state_rows {
     const struct attn *a;
     void *state;
     size_t layer, pos, n;
-    size_t stride;      /* floats from a row to the next */
+    size_t stride;      /* in floats, from a row to the next */
     const float *k, *v; /* [n][H][D] */
 };
 
-/* Stores the rows of one head, or of all heads over the threads: keys and values by their codecs.
- * The layer's length stays as it is. */
+/* Store keys and values by their codecs, of one head, or of all heads, which the threads share. The
+ * layer's length stays as it is. */
 void state_store_head(const struct state_rows *r, size_t head);
 void state_store(const struct state_rows *r);
 
-/* Stores those of the keys that are exact, of one head or of all heads; r->v is not used. The keys
- * they push out of the window are lost for queries before them. */
+/* Store those of the keys that are exact, of one head, or of all heads, which the threads share.
+ * r->v is not used. Keys that they push out of the window are lost for earlier queries. */
 void state_store_exact_head(const struct state_rows *r, size_t head);
 void state_store_exact(const struct state_rows *r);
 
-/* The layer's length grows from pos by n rows, whether they are there yet or not. */
+/* Makes the layer longer, from pos to pos + n rows, whether these are stored yet or not. */
 void state_grow(const struct attn *a, void *state, size_t layer, size_t pos, size_t n);
 
 #endif

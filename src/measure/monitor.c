@@ -116,7 +116,7 @@ static bool allocate(struct monitor *m) {
 
 int monitor_open(struct monitor *m, struct gpt2_session *s, struct err *e) {
     *m = (struct monitor){.s = s};
-    int rc = attn_init(&m->base, &s->attn.shape, "fp16", NULL, s->k, e);
+    int rc = attn_init(&m->base, &s->attn.shape, "fp16", NULL, s->kn, e);
     if (rc) return rc;
     if (!allocate(m)) {
         monitor_close(m);

@@ -1,3 +1,5 @@
+/* The loop around the forward pass: the prompt goes in once, then each sample chooses a token,
+ * hears that it was reported, and feeds it back. */
 #include "model/generation.h"
 
 #include <string.h>
@@ -5,30 +7,34 @@
 #include "base/interrupt.h"
 #include "base/process.h"
 
+/* One continuation at work. */
 struct sample {
     struct rng rng;
-    int32_t *history; /* [n_history] prompt and continuation */
+    int32_t *history; /* [n_history] the prompt and what was chosen since */
     size_t n_history;
     bool done;
 };
 
+/* One call of generation_run. */
 struct run {
     struct gpt2_session *s;
     const struct generation_params *p;
     const struct generation_events *events;
     struct generation_stats *stats;
-    size_t n_vocab, n_tokens; /* rows; those of them that may be chosen */
+    size_t n_vocab;  /* V */
+    size_t n_tokens; /* how many of these may be chosen */
     struct sampler sampler;
     struct sample *samples; /* [n_samples] */
-    float *logits; /* [rows][V], rows = max(n_samples, 1) or the batch of an echoed prompt */
+    float *logits; /* [rows][V], with rows for all samples and for a batch of an echoed prompt */
     struct candidate *top, *work; /* [V] each */
     struct gpt2_row *rows;        /* [n_samples] */
     struct arena arena;
 };
 
-/* Rows of an echoed prompt whose logits are held at once. */
+/* The rows of an echoed prompt whose logits are held at once. Each of them takes V floats. */
 enum { ECHO_ROWS = 16 };
 
+/* Takes the memory of a run, and puts the prompt before each sample. */
 static int run_init(struct run *r, const int32_t *prompt, size_t n, struct err *e) {
     struct arena *a = &r->arena;
     size_t rows = r->p->n_samples > ECHO_ROWS ? r->p->n_samples : ECHO_ROWS;
@@ -53,7 +59,8 @@ static int run_init(struct run *r, const int32_t *prompt, size_t n, struct err *
                         r->p->n_samples, n + r->p->limit);
 }
 
-/* Reports token id, chosen or given after `logits` (NULL: it is the first, nothing foretold it). */
+/* Reports token id, which was chosen or given after logits[V]. They are NULL for the first token,
+ * which nothing foretold. */
 static int report(struct run *r, uint32_t sample, bool prompt, int32_t id, const float *logits,
                   struct err *e) {
     struct generation_step step = {.sample = sample, .prompt = prompt, .id = id};
@@ -67,8 +74,8 @@ static int report(struct run *r, uint32_t sample, bool prompt, int32_t id, const
     return r->events->step(r->events->ctx, &step, e);
 }
 
-/* Prefills and reports each token with the probability the model gave it; leaves the last logits in
- * r->logits[0]. */
+/* Runs the prompt, and reports each token of it with the probability that the model gave it. The
+ * last logits are left in r->logits[0]. */
 static int prefill_echoed(struct run *r, const int32_t *prompt, size_t n, struct err *e) {
     size_t batch = ECHO_ROWS < r->s->max_rows ? ECHO_ROWS : r->s->max_rows;
     int rc = report(r, 0, true, prompt[0], NULL, e);
@@ -92,6 +99,7 @@ static int prefill_echoed(struct run *r, const int32_t *prompt, size_t n, struct
     return rc;
 }
 
+/* Runs the prompt in large batches, and leaves the last logits in r->logits[0]. */
 static int prefill_plain(struct run *r, const int32_t *prompt, size_t n, struct err *e) {
     for (size_t done = 0; done < n;) {
         size_t take = n - done < r->s->max_rows ? n - done : r->s->max_rows;
@@ -103,7 +111,7 @@ static int prefill_plain(struct run *r, const int32_t *prompt, size_t n, struct 
     return OK;
 }
 
-/* The prompt's tokens go through once; the other samples start from a copy of that state. */
+/* Runs the prompt once. The other samples begin with a copy of its state. */
 static int prefill(struct run *r, const int32_t *prompt, size_t n, struct err *e) {
     int rc = r->p->echo ? prefill_echoed(r, prompt, n, e) : prefill_plain(r, prompt, n, e);
     for (uint32_t i = 1; i < r->p->n_samples && !rc; i++) {
@@ -113,19 +121,20 @@ static int prefill(struct run *r, const int32_t *prompt, size_t n, struct err *e
     return rc;
 }
 
+/* Sample i is done. */
 static void stop(struct run *r, uint32_t i, enum generation_stop why) {
     r->samples[i].done = true;
     r->events->stopped(r->events->ctx, i, why);
 }
 
-/* Chooses a token for each sample that goes on, and sets out their rows of the next batch; returns
- * how many, or -1 on an error. */
+/* Chooses a token for each sample that goes on, and writes the rows of the next batch. Returns how
+ * many rows it has, or -1 on an error. */
 static long choose(struct run *r, size_t produced, struct err *e) {
     size_t n_rows = 0, at = 0;
     for (uint32_t i = 0; i < r->p->n_samples; i++) {
         struct sample *x = &r->samples[i];
         if (x->done) continue;
-        const float *logits = r->logits + at++ * r->n_vocab; /* in the order of the batch before */
+        const float *logits = r->logits + at++ * r->n_vocab; /* as the batch before was */
         const struct gpt2_row last = {
             .seq = i, .pos = (uint32_t)x->n_history - 1, .token = x->history[x->n_history - 1]};
         if (gpt2_check_logits(r->s, &last, logits, e)) return -1;
@@ -148,6 +157,7 @@ static long choose(struct run *r, size_t produced, struct err *e) {
     return (long)n_rows;
 }
 
+/* Chooses and runs tokens until every sample is done. */
 static int decode(struct run *r, struct err *e) {
     for (size_t produced = 0; produced < r->p->limit; produced++) {
         if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");

@@ -8,48 +8,54 @@
 
 struct generation_params {
     struct sampler_params sampler;
-    uint64_t seed; /* sample i draws from stream i of it */
-    uint32_t n_samples;
-    size_t limit;    /* tokens per sample at most; prompt + limit must fit the session's context */
-    int32_t eos;     /* ends a sample; -1: none */
-    bool ignore_eos; /* never choose it */
-    size_t n_top;    /* how many of the most likely tokens each step reports */
-    bool logprobs;   /* report log-probabilities at all */
-    bool echo;       /* report the prompt's tokens too */
+    uint64_t seed;      /* sample i draws from stream i of it */
+    uint32_t n_samples; /* continuations of the one prompt */
+    size_t limit;       /* the most tokens of a sample; prompt and limit must fit the session's
+                           context */
+    int32_t eos;        /* the token that ends a sample; -1 where none does */
+    bool ignore_eos;    /* eos is never chosen */
+    size_t n_top;       /* how many of the most likely tokens each step reports */
+    bool logprobs;      /* log-probabilities are reported */
+    bool echo;          /* the prompt's tokens are reported too */
 };
 
 /* One token, as it comes. */
 struct generation_step {
     uint32_t sample;
-    bool prompt; /* a token of the prompt (with echo); sample is 0 */
+    bool prompt; /* a token of the prompt, with echo; then sample is 0 */
     int32_t id;
     bool has_logprob; /* false for the first token of a prompt, and without logprobs */
-    double logprob;   /* of id, of the model itself: before penalties, filters and temperature */
-    const struct candidate
-        *top; /* [n_top] most likely, with log-probabilities in `logit`; valid during the call */
+    double logprob; /* in nats, of id; the model's own: before penalties, filters and temperature */
+    /* [n_top] The most likely tokens, with log-probabilities in `logit`. It is valid during the
+     * call. */
+    const struct candidate *top;
     size_t n_top;
 };
 
+/* Why a sample ended: it has as many tokens as the limit, or eos was chosen. */
 enum generation_stop { STOP_LENGTH, STOP_EOS };
 
+/* What hears of a generation while it goes on. */
 struct generation_events {
     void *ctx;
-    int (*step)(void *ctx, const struct generation_step *step,
-                struct err *e); /* an error stops the generation */
-    void (*stopped)(void *ctx, uint32_t sample,
-                    enum generation_stop why); /* an end-of-text token is not reported as a step */
-    struct progress prefill;                   /* hears after each batch of the prompt, in tokens */
+    /* Called for each token. An error from it stops the generation, and is returned. */
+    int (*step)(void *ctx, const struct generation_step *step, struct err *e);
+    /* Called once for each sample. A token that ends a text is not reported as a step. */
+    void (*stopped)(void *ctx, uint32_t sample, enum generation_stop why);
+    struct progress prefill; /* hears after each batch of the prompt, in tokens */
 };
 
 struct generation_stats {
-    size_t prompt_tokens, tokens; /* tokens: sampled, of all samples */
-    size_t decoded;               /* of them, those that went through the model again */
-    double prefill_s, decode_s;
+    size_t prompt_tokens;
+    size_t tokens;              /* sampled, of all samples */
+    size_t decoded;             /* of these, the ones that went through the model again */
+    double prefill_s, decode_s; /* seconds */
 };
 
-/* Runs a session of n_samples empty sequences. The prompt has n >= 1 tokens. ERR_INTERRUPTED after
- * Ctrl-C, ERR_FAILED where a logit is no finite number, saying where the model lost them; *stats is
- * filled in any case. */
+/* Continues prompt[n], n >= 1 tokens, in a session of n_samples empty sequences. The prompt runs
+ * once; the samples share its state and are decoded as one batch. Returns ERR_INTERRUPTED after
+ * Ctrl-C, and ERR_FAILED where a logit is not finite; that message says where the model lost it.
+ * *stats is filled in any case. */
 int generation_run(struct gpt2_session *s, const int32_t *prompt, size_t n,
                    const struct generation_params *p, const struct generation_events *events,
                    struct generation_stats *stats, struct err *e);

@@ -1,3 +1,5 @@
+/* The forward pass, and opening, forking and rewinding the sequences that it works on.
+ * layer_forward is the page to read. How keys and values are kept is attention's business. */
 #include "model/gpt2.h"
 
 #include <assert.h>
@@ -9,14 +11,14 @@
 #include "base/process.h"
 #include "base/threads.h"
 
-/* Bytes of work that the products of up to n rows need. */
-static size_t work_bytes(const struct gpt2_weights *w, const struct kernels *k, size_t n) {
-    size_t most = matrix_work_bytes(k, &w->head, n);
+/* Returns the bytes of workspace that the largest product of up to n rows needs. */
+static size_t work_bytes(const struct gpt2_weights *w, const struct kernels *kn, size_t n) {
+    size_t most = matrix_work_bytes(kn, &w->head, n);
     for (size_t l = 0; l < w->config.n_layer; l++) {
         const struct matrix *all[] = {&w->layers[l].qkv, &w->layers[l].proj, &w->layers[l].fc,
                                       &w->layers[l].fcproj};
         for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-            size_t bytes = matrix_work_bytes(k, all[i], n);
+            size_t bytes = matrix_work_bytes(kn, all[i], n);
             most = bytes > most ? bytes : most;
         }
     }
@@ -29,7 +31,7 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_session_setup *s
     const struct gpt2_config *c = &w->config;
     size_t n_seq = setup->n_seq, n_ctx = setup->n_ctx, max_rows = setup->max_rows;
     *s = (struct gpt2_session){
-        .w = w, .k = setup->kn, .n_seq = n_seq, .max_rows = max_rows, .threads = threads_count()};
+        .w = w, .kn = setup->kn, .n_seq = n_seq, .max_rows = max_rows, .threads = threads_count()};
     if (n_ctx < 1 || n_ctx > c->n_ctx)
         return err_set(
             e, ERR_USAGE,
@@ -83,15 +85,15 @@ void gpt2_session_close(struct gpt2_session *s) {
     arena_free(&s->arena);
 }
 
-void gpt2_key_constants(const struct gpt2_weights *w, const struct kernels *k, float *out) {
+void gpt2_key_constants(const struct gpt2_weights *w, const struct kernels *kn, float *out) {
     size_t C = w->config.n_embd;
     for (size_t l = 0; l < w->config.n_layer; l++) {
         const struct gpt2_layer *y = &w->layers[l];
         size_t row = matrix_row_bytes(&y->qkv);
         struct matrix keys = {(const uint8_t *)y->qkv.data + C * row, y->qkv.type, C,
-                              C}; /* rows C .. 2C - 1 make k */
-        matrix_apply(k, &(struct matrix_product){&keys, y->qkv_b + C, y->ln1_b, out + l * C, .n = 1,
-                                                 .ldx = C, .ldy = C});
+                              C}; /* rows C .. 2 C - 1 make keys */
+        matrix_apply(kn, &(struct matrix_product){&keys, y->qkv_b + C, y->ln1_b, out + l * C,
+                                                  .n = 1, .ldx = C, .ldy = C});
     }
 }
 
@@ -124,17 +126,18 @@ static int check_rows(const struct gpt2_session *s, const struct gpt2_row *rows,
     return OK;
 }
 
-/* What is done to each row apart. */
+/* A piece of work that is done to each row apart. Only the fields that it names are set. */
 struct rows_job {
     struct gpt2_session *s;
-    const struct gpt2_row *rows; /* embed_rows */
-    const float *weight, *bias;  /* normalise_rows */
-    const float *found;          /* note_rows: [n][width] */
-    size_t width;
-    uint32_t stage;
+    const struct gpt2_row *rows; /* [n] for embed_rows */
+    const float *weight, *bias;  /* [C] for normalise_rows */
+    const float *found;          /* [n][width] for note_rows */
+    size_t width;                /* in floats, for note_rows */
+    uint32_t stage;              /* of gpt2_fault, for note_rows */
 };
 
-/* Over the threads where that is worth waking them. */
+/* Calls fn for n rows. The threads share them where there is enough work to be worth waking them.
+ */
 static void each_row(struct rows_job j, size_t n,
                      void (*fn)(void *ctx, size_t begin, size_t end, int thread)) {
     enum { FLOATS = 1 << 15 };
@@ -144,8 +147,8 @@ static void each_row(struct rows_job j, size_t n,
         threads_ranges(n, fn, &j);
 }
 
-/* Without branches, so that it can be vectorised: numbers whose exponent has every bit are NaN or
- * infinite. */
+/* Is every one of x[n] finite? NaN and infinity are the numbers whose exponent has every bit set.
+ * The loop has no branches, so that the compiler can vectorise it. */
 static bool all_finite(const float *x, size_t n) {
     unsigned odd = 0;
     for (size_t i = 0; i < n; i++) {
@@ -156,7 +159,7 @@ static bool all_finite(const float *x, size_t n) {
     return !odd;
 }
 
-/* Notes the rows that are not finite any more. */
+/* Notes in s->bad which rows are not finite any more. A row keeps its first stage. */
 static void note_rows(void *ctx, size_t begin, size_t end, int thread) {
     const struct rows_job *j = ctx;
     (void)thread;
@@ -165,24 +168,27 @@ static void note_rows(void *ctx, size_t begin, size_t end, int thread) {
             j->s->bad[i] = j->stage;
 }
 
+/* Looks at x[n][width], what `stage` gave for the rows of the batch. */
 static void note(struct gpt2_session *s, uint32_t stage, const float *x, size_t width, size_t n) {
     each_row((struct rows_job){.s = s, .found = x, .width = width, .stage = stage}, n, note_rows);
 }
 
-/* x[n][C] = wte[token] + wpe[pos]; norm serves as the place for the position's row. */
+/* Sets x[n][C] = wte[token] + wpe[pos]. The position's row is put in s->norm, which is free then.
+ */
 static void embed_rows(void *ctx, size_t begin, size_t end, int thread) {
     const struct rows_job *j = ctx;
     size_t C = j->s->w->config.n_embd;
     (void)thread;
     for (size_t i = begin; i < end; i++) {
         float *x = j->s->x + i * C, *position = j->s->norm + i * C;
-        matrix_row(j->s->k, &j->s->w->wte, (size_t)j->rows[i].token, x);
-        matrix_row(j->s->k, &j->s->w->wpe, j->rows[i].pos, position);
+        matrix_row(j->s->kn, &j->s->w->wte, (size_t)j->rows[i].token, x);
+        matrix_row(j->s->kn, &j->s->w->wpe, j->rows[i].pos, position);
         for (size_t c = 0; c < C; c++) x[c] += position[c];
     }
 }
 
-/* norm[n][C] = the attention of one layer, each row over its own sequence, from qkv[n][3C]. */
+/* Sets norm[n][C] to the attention of one layer, from qkv[n][3C]. Rows that stand together in a
+ * sequence are one item of the backend. */
 static void attention(struct gpt2_session *s, size_t layer, const struct gpt2_row *rows, size_t n) {
     size_t C = s->w->config.n_embd, n_items = 0;
     double start = clock_now();
@@ -208,23 +214,25 @@ static void attention(struct gpt2_session *s, size_t layer, const struct gpt2_ro
                            3 * C);
 }
 
-/* norm[n][C] = layernorm(x) */
+/* Sets norm[n][C] = layernorm(x). */
 static void normalise_rows(void *ctx, size_t begin, size_t end, int thread) {
     const struct rows_job *j = ctx;
     size_t C = j->s->w->config.n_embd;
     (void)thread;
     for (size_t i = begin; i < end; i++)
-        j->s->k->layernorm(j->s->norm + i * C, j->s->x + i * C, j->weight, j->bias, C,
-                           j->s->w->config.norm_eps);
+        j->s->kn->layernorm(j->s->norm + i * C, j->s->x + i * C, j->weight, j->bias, C,
+                            j->s->w->config.norm_eps);
 }
 
-/* y[n][rows] from x[n][cols], both without gaps. */
+/* Makes y[n][rows] from x[n][cols], both without gaps between rows. */
 static void linear(const struct gpt2_session *s, const struct matrix *w, const float *bias,
                    const float *x, size_t n, float *y, enum matrix_after after) {
-    matrix_apply(s->k, &(struct matrix_product){w, bias, x, y, n, .ldx = w->cols, .ldy = w->rows,
-                                                .after = after, .work = s->work});
+    matrix_apply(s->kn, &(struct matrix_product){w, bias, x, y, n, .ldx = w->cols, .ldy = w->rows,
+                                                 .after = after, .work = s->work});
 }
 
+/* Runs one layer over x[n][C]: attention reads earlier rows, the MLP each row alone, and both add
+ * to the residual stream. */
 static void layer_forward(struct gpt2_session *s, size_t layer, const struct gpt2_row *rows,
                           size_t n) {
     const struct gpt2_layer *w = &s->w->layers[layer];
@@ -243,7 +251,7 @@ static void layer_forward(struct gpt2_session *s, size_t layer, const struct gpt
     note(s, 3 + 2 * (uint32_t)layer, s->x, s->w->config.n_embd, n);
 }
 
-/* What the rows of a batch tell of their sequences. */
+/* Brings the faults of the sequences up to date with s->bad of the batch's rows. */
 static void keep_faults(struct gpt2_session *s, const struct gpt2_row *rows, size_t n) {
     for (size_t i = 0, next; i < n; i = next) {
         struct gpt2_fault *kept = &s->fault[rows[i].seq], f = {0};
@@ -262,13 +270,14 @@ static void keep_faults(struct gpt2_session *s, const struct gpt2_row *rows, siz
     }
 }
 
-/* logits = head(layernorm_f(x)) of the rows that want them. */
+/* Sets logits = head(layernorm_f(x)) for the rows that want them. A row that is not finite, or that
+ * stands behind one, gets NaN: its keys may have been stored as if they were numbers. */
 static void head(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, float *logits) {
     size_t C = s->w->config.n_embd, wanted = 0;
     for (size_t i = 0; i < n; i++) {
         if (!rows[i].logits) continue;
-        s->k->layernorm(s->norm + wanted * C, s->x + i * C, s->w->lnf_w, s->w->lnf_b, C,
-                        s->w->config.norm_eps);
+        s->kn->layernorm(s->norm + wanted * C, s->x + i * C, s->w->lnf_w, s->w->lnf_b, C,
+                         s->w->config.norm_eps);
         wanted++;
     }
     if (wanted) linear(s, &s->w->head, NULL, s->norm, wanted, logits, MATRIX_SET);
@@ -281,7 +290,7 @@ static void head(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, 
     }
 }
 
-/* The layers from `first` on, from x. */
+/* Runs the layers from `first` on, and the head, from s->x. */
 static void layers(struct gpt2_session *s, size_t first, const struct gpt2_row *rows, size_t n,
                    float *logits) {
     for (size_t l = first; l < s->w->config.n_layer; l++) layer_forward(s, l, rows, n);
@@ -355,8 +364,8 @@ bool gpt2_is_bad(const struct gpt2_session *s, const struct gpt2_row *rows, size
                  size_t layer) {
     const struct gpt2_fault *f = &s->fault[rows[i].seq];
     if (f->stage && rows[i].pos >= f->from && f->least <= 2 + 2 * layer) return true;
-    for (size_t k = i + 1; k-- > 0 && rows[k].seq == rows[i].seq;)
-        if (s->bad[k]) return true;
+    for (size_t before = i + 1; before-- > 0 && rows[before].seq == rows[i].seq;)
+        if (s->bad[before]) return true;
     return false;
 }
 

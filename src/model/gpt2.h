@@ -19,68 +19,74 @@
 #include "checkpoint/weights.h"
 
 struct gpt2_row {
-    uint32_t seq, pos; /* pos: the number of tokens the sequence has stored, then counting up within
-                          a batch */
+    uint32_t seq; /* the number of its sequence */
+    uint32_t pos; /* its position: as many tokens as the sequence has stored, then counting up
+                     within a batch */
     int32_t token;
     bool logits; /* are the logits after this token wanted? */
 };
 
-/* Sees q, k and v of every layer and batch, after they were stored and answered: q, k and v are
- * [n][H][D] of the batch's n rows, their rows `stride` floats apart. It must leave them as they
- * are. */
+/* Sees q, k and v of every layer and batch, after they were stored and answered. q, k and v are
+ * [n][H][D] of the batch's n rows, each row `stride` floats behind the one before. The observer
+ * must leave them as they are. */
 struct gpt2_observer {
     void *ctx;
     void (*layer)(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q,
                   const float *k, const float *v, size_t stride);
 };
 
-/* Changes the keys k[n][H][D] and values v of every layer and batch, their rows `stride` floats
- * apart, before they are stored. */
+/* Changes the keys k[n][H][D] and the values v[n][H][D] of every layer and batch before they are
+ * stored. Each row lies `stride` floats behind the one before. */
 struct gpt2_filter {
     void *ctx;
     void (*rows)(void *ctx, size_t layer, float *k, float *v, size_t n, size_t stride);
 };
 
-/* Where the numbers of a sequence went astray: the first of its rows, and in that row's batch the
- * first stage, that held a NaN or an infinity. A forward pass looks at the embedding, at q, k and v
- * of every layer and at every layer's output. A codec may hide what it cannot store (a code stands
- * for some number, whatever the key was), so all logits from there on are made NaN. */
+/* Where the numbers of a sequence first ceased to be finite. A forward pass looks for NaN and
+ * infinity at these stages:
+ *
+ *     1          the embedding
+ *     2 + 2 l    q, k and v of layer l
+ *     3 + 2 l    what layer l adds up to
+ *
+ * A codec may hide what it cannot store: a code stands for some number, whatever the key was. So
+ * the stages are looked at before anything is stored, and all logits of the sequence are NaN from
+ * there on. */
 struct gpt2_fault {
-    uint32_t stage; /* 0: none; 1: embedding; 2 + 2l: q, k, v of layer l; 3 + 2l: what layer l adds
-                       up to */
-    uint32_t least; /* the earliest stage at which any row since then was not */
+    uint32_t stage; /* of the first row that was not finite; 0 where all rows are */
+    uint32_t least; /* the earliest stage at which any row since then was not finite */
     uint32_t from;  /* the first position whose row is not finite */
-    uint32_t pos;   /* of the row that was the first not to be, with its token */
-    int32_t token;
+    uint32_t pos;   /* the position of the row that `stage` is about */
+    int32_t token;  /* and its token */
 };
 
 struct gpt2_session {
     const struct gpt2_weights *w;
-    const struct kernels *k;
+    const struct kernels *kn;
     struct attn attn;
     size_t n_seq, max_rows;
     void **state;             /* [n_seq] attention states */
     uint32_t *length;         /* [n_seq] tokens stored */
     struct gpt2_fault *fault; /* [n_seq] */
-    uint32_t
-        *bad; /* [max_rows] of the batch at work: the stage where a row ceased to be finite, or 0 */
-    /* activations of a batch, row-major, n <= max_rows rows */
-    float *x;                       /* [n][C] residual stream */
-    float *norm;                    /* [n][C] LayerNorm's output, and attention's */
-    float *qkv;                     /* [n][3C] */
-    float *hidden;                  /* [n][F] */
-    void *work;                     /* of matrix products; or NULL */
-    struct attn_query *items;       /* [max_rows] */
-    struct gpt2_row *rows;          /* [max_rows] of prefill */
-    void *scratch;                  /* of attend */
-    int threads;                    /* the most that scratch was made for */
-    struct attn_counters *counters; /* [L] bytes read by attention since the session began */
-    double attention_s; /* seconds spent storing and attending since the session began */
-    const struct attn_probe *probe; /* NULL, or what sees every query's scores; set by the owner */
-    const struct gpt2_observer
-        *observer; /* NULL, or what sees every layer's rows; set by the owner */
-    const struct gpt2_filter
-        *filter; /* NULL, or what changes every layer's keys and values; set by the owner */
+    uint32_t *bad;            /* [max_rows] the stage where a row of the batch at work ceased to be
+                                 finite, or 0 */
+    /* Activations of a batch of n <= max_rows rows, one row behind the other. */
+    float *x;                 /* [n][C] the residual stream */
+    float *norm;              /* [n][C] what LayerNorm, and later attention, gives */
+    float *qkv;               /* [n][3C] */
+    float *hidden;            /* [n][F] */
+    void *work;               /* the workspace of matrix products, or NULL where they need none */
+    struct attn_query *items; /* [max_rows] */
+    struct gpt2_row *rows;    /* [max_rows] the rows of gpt2_prefill */
+    void *scratch;            /* the workspace of attn_attend */
+    int threads;              /* the most threads that scratch is large enough for */
+    /* [L] what attention has read since the session began. */
+    struct attn_counters *counters;
+    double attention_s; /* the seconds that storing and attending took since the session began */
+    /* The owner sets these three; NULL where nobody watches, and nothing is changed. */
+    const struct attn_probe *probe;       /* sees every query's scores */
+    const struct gpt2_observer *observer; /* sees every layer's rows */
+    const struct gpt2_filter *filter;     /* changes every layer's keys and values */
     struct arena arena;
 };
 
@@ -96,49 +102,60 @@ struct gpt2_session_setup {
     size_t max_rows;         /* the most rows of a batch */
 };
 
-/* Prepares empty sequences. Batches run with at most as many threads as are set now. ERR_USAGE for
- * a bad spec or n_ctx, ERR_FAILED without memory; then there is nothing to close. */
+/* Prepares n_seq empty sequences. Batches may run with at most as many threads as are set now.
+ * Returns ERR_USAGE for a bad spec or n_ctx, and ERR_FAILED without memory; then there is nothing
+ * to close. */
 int gpt2_session_open(struct gpt2_session *s, const struct gpt2_session_setup *setup,
                       struct err *e);
-/* Rows of a prompt to run at once: many use the weights better, but each takes (5 C + F) floats of
- * activations; these stay below 7.5 MiB, or are 64 rows. */
+
+/* Returns how many rows of a prompt are best run at once, a multiple of 64. Many rows use the
+ * weights better, but each takes (5 C + F) floats of activations. These stay below 7.5 MiB, or are
+ * those of 64 rows. */
 size_t gpt2_prompt_rows(const struct gpt2_config *c);
+
+/* Frees what gpt2_session_open took. */
 void gpt2_session_close(struct gpt2_session *s);
 
-/* Runs n <= max_rows rows and stores their keys and values. Rows of one sequence stand together, in
- * order. logits receives [V] for each row that wants them, in order: NaN from the first row of a
- * sequence on that is not finite (gpt2_fault). ERR_USAGE, with nothing stored, for a token outside
- * the vocabulary, a position that is not the next, or one beyond the context. */
+/* Runs n <= max_rows rows and stores their keys and values. The rows of one sequence stand
+ * together, in order. logits receives [V] for each row that wants them, in the order of the rows.
+ * They are NaN from the first row of a sequence on that is not finite (gpt2_fault). Returns
+ * ERR_USAGE, and stores nothing, for a token outside the vocabulary, a position that is not the
+ * next one, or one beyond the context. */
 int gpt2_forward(struct gpt2_session *s, const struct gpt2_row *rows, size_t n, float *logits,
                  struct err *e);
-/* The same from layer `first` on, which x[n][C] enter, as an observer of that layer found it in
- * s->x. The layers before it store nothing: the rows are of empty sequences, and a rewind to 0
- * comes next. */
+
+/* Does the same from layer `first` on. x[n][C] is what enters that layer, as an observer of it
+ * found it in s->x. The layers before it store nothing, so the rows must be of empty sequences, and
+ * a rewind to 0 must come next. Errors are those of gpt2_forward. */
 int gpt2_forward_from(struct gpt2_session *s, size_t first, const float *x,
                       const struct gpt2_row *rows, size_t n, float *logits, struct err *e);
 
-/* ERR_FAILED where sequence seq holds rows that are not finite, saying since which layer and token.
- */
+/* Returns ERR_FAILED where sequence seq holds rows that are not finite. The message says in which
+ * layer and at which token this began. */
 int gpt2_check(const struct gpt2_session *s, uint32_t seq, struct err *e);
-/* The same of logits[V], those after token `token` of seq at position pos, whose own numbers may be
- * at fault. */
+
+/* Returns ERR_FAILED where one of logits[V], the logits after *row, is not finite. The message says
+ * whether the sequence or the head of the model is at fault. */
 int gpt2_check_logits(const struct gpt2_session *s, const struct gpt2_row *row, const float *logits,
                       struct err *e);
+
 /* Was row i of the batch at work, or one before it in its sequence, not finite where layer `layer`
- * stored its keys? For observers. */
+ * stored its keys? Observers ask this, so that they do not measure such rows. */
 bool gpt2_is_bad(const struct gpt2_session *s, const struct gpt2_row *rows, size_t i, size_t layer);
 
-/* Appends n tokens to a sequence in batches of max_rows; logits[V] are those after the last token
- * (NULL: none). ERR_INTERRUPTED after Ctrl-C. */
+/* Appends n tokens to sequence seq, in batches of max_rows. logits[V] receives those after the last
+ * token; it may be NULL. Returns ERR_INTERRUPTED after Ctrl-C, with some batches stored, and the
+ * errors of gpt2_forward. */
 int gpt2_prefill(struct gpt2_session *s, uint32_t seq, const int32_t *tokens, size_t n,
                  float *logits, struct err *e);
 
-/* Sequence dst becomes the first n tokens of src. */
+/* Sequence dst becomes the first n tokens of src, which holds at least as many. */
 void gpt2_fork(struct gpt2_session *s, uint32_t dst, uint32_t src, uint32_t n);
 
-/* out[L][C] = the constant part of each layer's keys: what the weights add whatever the token, W_k
- * beta + b_k with beta the bias of the LayerNorm before. */
-void gpt2_key_constants(const struct gpt2_weights *w, const struct kernels *k, float *out);
+/* Sets out[L][C] to the constant part of each layer's keys, which the weights add to every token:
+ * W_k beta + b_k, where beta is the bias of the LayerNorm before, and W_k and b_k are the part of
+ * qkv that makes keys. */
+void gpt2_key_constants(const struct gpt2_weights *w, const struct kernels *kn, float *out);
 
 /* Forgets the tokens of seq from position n on. */
 void gpt2_rewind(struct gpt2_session *s, uint32_t seq, uint32_t n);

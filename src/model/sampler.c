@@ -1,3 +1,5 @@
+/* The filters and the draw. Nothing sorts the whole vocabulary: the best logits come from a heap,
+ * one by one, until a filter says that there are enough. */
 #include "model/sampler.h"
 
 #include <math.h>
@@ -11,7 +13,7 @@ bool sampler_init(struct sampler *s, const struct sampler_params *p, size_t n_vo
     return s->heap && s->sorted && s->weight;
 }
 
-/* Higher logit first, then lower id. */
+/* Does a come before b? A higher logit comes first, and of equals the lower id. */
 static bool before(struct candidate a, struct candidate b) {
     return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
 }
@@ -27,10 +29,12 @@ static inline void sift_down(struct candidate *heap, size_t n, size_t i, bool be
     heap[i] = moving;
 }
 
+/* Puts heap[n] in order. */
 static inline void heap_build(struct candidate *heap, size_t n, bool best_on_top) {
     for (size_t i = n / 2; i-- > 0;) sift_down(heap, n, i, best_on_top);
 }
 
+/* Takes the top off a heap of *n, which becomes one shorter. */
 static inline struct candidate heap_take(struct candidate *heap, size_t *n, bool best_on_top) {
     struct candidate top = heap[0];
     heap[0] = heap[--*n];
@@ -53,12 +57,14 @@ static void take_best(struct candidate *all, size_t n, struct candidate *best, s
     }
 }
 
+/* Applies the penalty for repetition to s->heap[V], once to each of the recent tokens, however
+ * often it came. history has n tokens. */
 static void penalise(struct sampler *s, const int32_t *history, size_t n) {
     size_t last =
         s->p.repeat_last_n < 0 || (size_t)s->p.repeat_last_n > n ? n : (size_t)s->p.repeat_last_n;
     if (s->p.repeat_penalty == 1.0) return;
     for (size_t i = n - last; i < n; i++) {
-        bool seen = false; /* each token once, however often it came */
+        bool seen = false;
         for (size_t j = n - last; j < i && !seen; j++) seen = history[j] == history[i];
         if (seen) continue;
         float *logit = &s->heap[history[i]].logit;
@@ -67,8 +73,8 @@ static void penalise(struct sampler *s, const int32_t *history, size_t n) {
     }
 }
 
-/* Takes candidates into sorted[], best first, until top-k, top-p or min-p says enough; returns how
- * many. */
+/* Takes candidates into s->sorted, best first, until top-k, top-p or min-p says that there are
+ * enough. Returns how many there are. */
 static size_t keep_best(struct sampler *s) {
     size_t V = s->n_vocab, left = V, n = 0,
            k = s->p.top_k > 0 && (size_t)s->p.top_k < V ? (size_t)s->p.top_k : V;
@@ -76,13 +82,14 @@ static size_t keep_best(struct sampler *s) {
     if (k < V)
         take_best(s->heap, V, s->sorted, k);
     else
-        heap_build(s->heap, V, true); /* they come off one by one: most are never sorted */
+        heap_build(s->heap, V, true); /* most of it never comes off */
     double best = k < V ? s->sorted[0].logit : s->heap[0].logit;
     for (size_t i = 0; i < k; i++) total += exp((k < V ? s->sorted[i] : s->heap[i]).logit - best);
     for (; n < k; n++) {
         if (k == V) s->sorted[n] = heap_take(s->heap, &left, true);
-        double p = exp(s->sorted[n].logit - best);           /* relative to the best one */
-        if (n > 0 && s->sorted[n].logit == -INFINITY) break; /* must not come, however hot it is */
+        double p = exp(s->sorted[n].logit - best); /* relative to the best one */
+        if (n > 0 && s->sorted[n].logit == -INFINITY)
+            break; /* it must not come at any temperature */
         if (n > 0 && ((s->p.top_p < 1 && kept >= s->p.top_p * total) || p < s->p.min_p)) break;
         kept += p;
     }
@@ -91,7 +98,7 @@ static size_t keep_best(struct sampler *s) {
 
 int32_t sampler_next(struct sampler *s, struct rng *rng, const float *logits,
                      const int32_t *history, size_t n, int32_t banned) {
-    bool none = false; /* one is no number */
+    bool none = false; /* is one of them NaN? */
     for (size_t i = 0; i < s->n_vocab; i++) {
         s->heap[i] = (struct candidate){(int32_t)i, logits[i]};
         none |= logits[i] != logits[i];

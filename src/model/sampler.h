@@ -9,19 +9,27 @@
 #include <stdbool.h>
 
 struct sampler_params {
-    double temp;  /* 0: the most likely token, the lowest id of equals */
-    long top_k;   /* keep the k most likely; 0: all */
-    double top_p; /* keep the smallest set of at least this probability (Holtzman et al. 2020); 1:
-                     all */
-    double min_p; /* keep tokens of at least this share of the best one's probability (Nguyen et al.
-                     2024); 0: all */
-    double repeat_penalty; /* divide positive, multiply negative logits of recent tokens (Keskar et
-                              al. 2019); 1: off */
-    long repeat_last_n;    /* how many recent tokens; -1: all; 0: off */
-    const uint8_t *
-        never; /* [V] 1 where a row is no token that may come, as those of padding; NULL: all may */
+    /* Logits are divided by it. At 0 the most likely token is taken, and of equals the one with the
+     * lowest id. */
+    double temp;
+    /* The k most likely are kept; 0 keeps all. */
+    long top_k;
+    /* The smallest set of at least this probability is kept (Holtzman et al. 2020); 1 keeps all. */
+    double top_p;
+    /* Tokens of at least this share of the best one's probability are kept (Nguyen et al. 2024); 0
+     * keeps all. */
+    double min_p;
+    /* Divides positive and multiplies negative logits of recent tokens (Keskar et al. 2019); 1
+     * changes nothing. */
+    double repeat_penalty;
+    /* So many tokens are recent; -1 means all, 0 none. */
+    long repeat_last_n;
+    /* [V] 1 where a row of the vocabulary is no token that may come, such as padding. NULL where
+     * all may. */
+    const uint8_t *never;
 };
 
+/* A token that may be chosen. */
 struct candidate {
     int32_t id;
     float logit;
@@ -31,26 +39,28 @@ struct sampler {
     struct sampler_params p;
     size_t n_vocab;           /* V */
     struct candidate *heap;   /* [V] */
-    struct candidate *sorted; /* [V] kept candidates, best first */
-    double *weight;           /* [V] of the sorted ones */
+    struct candidate *sorted; /* [V] the candidates that are kept, best first */
+    double *weight;           /* [V] of the sorted ones, relative to the best */
 };
 
-/* All memory from the arena; false without memory. One sampler serves any number of sequences, one
- * at a time. */
+/* Takes all memory from the arena; false without memory. One sampler serves any number of
+ * sequences, one at a time. */
 bool sampler_init(struct sampler *s, const struct sampler_params *p, size_t n_vocab,
                   struct arena *a);
 
-/* The next token after `history` (n tokens, the prompt included) given logits[V], which are left as
- * they are; -1 where one of them is NaN: nothing can be chosen then. `banned` (-1: none) is a token
- * that must not come. Draws one number from rng, or none at temperature 0. */
+/* Returns the next token after history[n], which includes the prompt, given logits[V], which are
+ * left as they are. Returns -1 where one of them is NaN, because nothing can be chosen then.
+ * `banned` is a token that must not come, or -1. Draws one number from rng, or none at
+ * temperature 0. */
 int32_t sampler_next(struct sampler *s, struct rng *rng, const float *logits,
                      const int32_t *history, size_t n, int32_t banned);
 
-/* out[k] = the k most likely tokens that may be chosen (ties: the lowest id first; `never` as in
- * struct sampler_params) with their log-probabilities log softmax(logits). Of all logits: the
- * model's own, rows that are never chosen included. Returns log sum exp(logits), so that the
+/* Sets out[k] to the k most likely tokens that may be chosen, best first and of equals the lowest
+ * id first, with their log-probabilities log softmax(logits) in nats. `never` is as in struct
+ * sampler_params. The softmax is over all logits[n_vocab], so these are the model's own
+ * probabilities: rows that are never chosen count too. Returns log sum exp(logits); the
  * log-probability of any token is its logit less that. k is at most the number of tokens that may
- * be chosen. `work` is [n_vocab]. */
+ * be chosen. work is [n_vocab]. */
 double logprobs_top(const float *logits, size_t n_vocab, const uint8_t *never,
                     struct candidate *out, size_t k, struct candidate *work);
 
