@@ -71,20 +71,34 @@ static int check_architecture(const struct loader *l) {
                     shown(arch.n), arch.s);
 }
 
-static int read_activation(const struct loader *l, enum activation *activation) {
-    static const char key[] =
-        "lookat.activation_function"; /* absent: what every other program computes */
+static int read_choice(const struct loader *l, const struct config_field *f,
+                       struct gpt2_config *c) {
     struct gguf_str s = {0};
-    *activation = GELU_TANH;
-    if (!gguf_find(l->g, key)) return OK;
-    int rc = gguf_string(l->g, key, &s, l->e);
+    int rc = gguf_string(l->g, f->gguf, &s, l->e);
     if (rc) return rc;
-    if (equals(s, "gelu"))
-        *activation = GELU_ERF;
-    else if (!equals(s, "gelu_new"))
-        return err_file(l->e, ERR_REFUSED, l->path,
-                        "%s is \"%.*s\", expected \"gelu_new\" or \"gelu\"", key, shown(s.n), s.s);
+    if (!equals(s, f->choices[0]) && !equals(s, f->choices[1]))
+        return err_file(l->e, ERR_REFUSED, l->path, "%s is \"%.*s\", expected \"%s\" or \"%s\"",
+                        f->gguf, shown(s.n), s.s, f->choices[0], f->choices[1]);
+    config_set_real(c, f, equals(s, f->choices[1]));
     return OK;
+}
+
+static int read_field(const struct loader *l, const struct config_field *f, struct gpt2_config *c) {
+    size_t size = 0;
+    double real = 0;
+    int rc;
+    if (f->gguf_optional && !gguf_find(l->g, f->gguf)) return OK;
+    switch (f->kind) {
+    case CONFIG_SIZE:
+        rc = read_size(l, f->gguf, &size);
+        if (!rc) config_set_size(c, f, size);
+        return rc;
+    case CONFIG_REAL:
+        rc = gguf_float(l->g, f->gguf, &real, l->e);
+        if (!rc) config_set_real(c, f, real);
+        return rc;
+    default: return read_choice(l, f, c);
+    }
 }
 
 /* Keys that say what GPT-2 cannot be otherwise: grouped heads, head dimensions other than C / H. */
@@ -108,18 +122,12 @@ static int check_variants(const struct loader *l, const struct gpt2_config *c) {
 }
 
 static int read_config(const struct loader *l, struct gpt2_config *c) {
-    double eps = 0;
+    const struct config_field *f;
+    config_set_absent(c);
     int rc = check_split(l);
     if (!rc) rc = check_architecture(l);
-    if (!rc) rc = read_size(l, "gpt2.context_length", &c->n_ctx);
-    if (!rc) rc = read_size(l, "gpt2.embedding_length", &c->n_embd);
-    if (!rc) rc = read_size(l, "gpt2.feed_forward_length", &c->n_inner);
-    if (!rc) rc = read_size(l, "gpt2.block_count", &c->n_layer);
-    if (!rc) rc = read_size(l, "gpt2.attention.head_count", &c->n_head);
-    if (!rc) rc = gguf_float(l->g, "gpt2.attention.layer_norm_epsilon", &eps, l->e);
-    if (!rc) rc = read_activation(l, &c->activation);
+    for (int place = 1; !rc && (f = config_gguf_field(place)); place++) rc = read_field(l, f, c);
     if (rc) return rc;
-    c->norm_eps = (float)eps;
     const struct gguf_tensor *wte = gguf_tensor(l->g, "token_embd.weight");
     if (!wte) return missing(l, "token_embd.weight");
     c->n_vocab = wte->dims[1] > SIZE_MAX ? SIZE_MAX : (size_t)wte->dims[1];

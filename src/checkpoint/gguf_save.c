@@ -131,19 +131,28 @@ static uint32_t file_type(enum dtype type) {
     }
 }
 
+static void add_field(struct gguf_writer *w, const struct config_field *f,
+                      const struct gpt2_config *c) {
+    if (f->kind == CONFIG_SIZE) {
+        gguf_add_u32(w, f->gguf, (uint32_t)config_size(c, f));
+        return;
+    }
+    const double x = config_real(c, f);
+    if (f->gguf_optional && x == (double)(float)f->absent) return;
+    if (f->kind == CONFIG_REAL)
+        gguf_add_f32(w, f->gguf, (float)x);
+    else
+        add_text(w, f->gguf, f->choices[(size_t)x]);
+}
+
 static void add_model_keys(struct gguf_writer *w, const struct gpt2_config *c, const char *name,
                            enum dtype type) {
+    const struct config_field *f;
     add_text(w, "general.architecture", "gpt2");
     add_text(w, "general.name", name);
     gguf_add_u32(w, "general.file_type", file_type(type));
     if (dtype_block(type) > 1) gguf_add_u32(w, "general.quantization_version", 2);
-    gguf_add_u32(w, "gpt2.context_length", (uint32_t)c->n_ctx);
-    gguf_add_u32(w, "gpt2.embedding_length", (uint32_t)c->n_embd);
-    gguf_add_u32(w, "gpt2.feed_forward_length", (uint32_t)c->n_inner);
-    gguf_add_u32(w, "gpt2.block_count", (uint32_t)c->n_layer);
-    gguf_add_u32(w, "gpt2.attention.head_count", (uint32_t)c->n_head);
-    gguf_add_f32(w, "gpt2.attention.layer_norm_epsilon", c->norm_eps);
-    if (c->activation == GELU_ERF) add_text(w, "lookat.activation_function", "gelu");
+    for (int place = 1; (f = config_gguf_field(place)); place++) add_field(w, f, c);
 }
 
 /* The spellings of a list of tokens or merges, one after another. */

@@ -283,17 +283,32 @@ static int no_heads(const struct hf_config *hf, const char *config_path, const c
 }
 
 static void warn_old_context(const struct hf_config *hf, const char *config_path, warn_fn warn) {
-    if (hf->n_ctx == HF_ABSENT || hf->n_ctx == hf->n_positions || !warn) return;
+    const uint64_t positions = hf_config_size(hf, CONFIG_n_ctx);
+    if (hf->n_ctx == HF_ABSENT || hf->n_ctx == positions || !warn) return;
     struct err said;
     err_file(&said, OK, config_path,
              "n_ctx is %llu and n_positions is %llu; taking n_positions, which the tensors must "
              "agree with",
-             (unsigned long long)hf->n_ctx, (unsigned long long)hf->n_positions);
+             (unsigned long long)hf->n_ctx, (unsigned long long)positions);
     warn(said.msg);
 }
 
 /* What does not fit becomes too large for gpt2_config_check. */
 static size_t to_size(uint64_t x) { return x > SIZE_MAX ? SIZE_MAX : (size_t)x; }
+
+/* A size that config.json does not give, from the shapes of tensors and from the sizes before it in
+ * the list; 0 where they do not tell. */
+static uint64_t from_tensors(const struct loader *ld, size_t field, const struct st_tensor *wpe) {
+    const size_t C = ld->c->weights.config.n_embd;
+    switch (field) {
+    case CONFIG_n_layer: return count_layers(ld);
+    case CONFIG_n_embd: return dimension(ld->names.wte, 1);
+    case CONFIG_n_inner: return C < SIZE_MAX / 4 ? 4 * C : SIZE_MAX;
+    case CONFIG_n_ctx: return dimension(wpe, 0);
+    case CONFIG_n_vocab: return dimension(ld->names.wte, 0);
+    default: return 0;
+    }
+}
 
 /* What config.json says, and for what it does not say, what the shapes say. */
 static int find_config(struct loader *ld, const struct hf_config *hf, const char *config_path,
@@ -301,21 +316,16 @@ static int find_config(struct loader *ld, const struct hf_config *hf, const char
     struct gpt2_config *g = &ld->c->weights.config;
     const char *path = ld->st.file.path;
     const struct name wpe_name = model_name(ld, "wpe.weight");
-    const struct st_tensor *wte = ld->names.wte, *wpe = safetensors_find(&ld->st, wpe_name.s);
+    const struct st_tensor *wpe = safetensors_find(&ld->st, wpe_name.s);
     if (!wpe) return hf_missing(&ld->st, wpe_name.s, e);
-    if (hf->n_head == HF_ABSENT) return no_heads(hf, config_path, path, e);
+    if (hf_config_size(hf, CONFIG_n_head) == HF_ABSENT) return no_heads(hf, config_path, path, e);
     warn_old_context(hf, config_path, warn);
-    uint64_t C = hf->n_embd != HF_ABSENT ? hf->n_embd : dimension(wte, 1), F = hf->n_inner;
-    if (F == HF_ABSENT) F = C < UINT64_MAX / 4 ? 4 * C : UINT64_MAX;
-    *g = (struct gpt2_config){
-        .n_layer = to_size(hf->n_layer != HF_ABSENT ? hf->n_layer : count_layers(ld)),
-        .n_head = to_size(hf->n_head),
-        .n_embd = to_size(C),
-        .n_inner = to_size(F),
-        .n_ctx = to_size(hf->n_positions != HF_ABSENT ? hf->n_positions : dimension(wpe, 0)),
-        .n_vocab = to_size(hf->n_vocab != HF_ABSENT ? hf->n_vocab : dimension(wte, 0)),
-        .norm_eps = isnan(hf->norm_eps) ? 1e-5f : (float)hf->norm_eps,
-        .activation = hf_config_is_erf(hf) ? GELU_ERF : GELU_TANH};
+    hf_config_take(hf, g);
+    for (size_t i = 0; i < CONFIG_FIELDS; i++) {
+        if (gpt2_fields[i].kind != CONFIG_SIZE) continue;
+        uint64_t x = hf_config_size(hf, (enum config_number)i);
+        config_set_size(g, &gpt2_fields[i], to_size(x != HF_ABSENT ? x : from_tensors(ld, i, wpe)));
+    }
     int rc = gpt2_config_check(g, config_path, e);
     if (rc) return rc;
     if (g->n_layer >

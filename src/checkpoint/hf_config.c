@@ -8,28 +8,8 @@
 #include "base/file.h"
 #include "base/json.h"
 
-/* The three tanh forms are one function under three names; "gelu" is the erf form. */
-static const char *const TANH_FORMS[] = {"gelu_new", "gelu_pytorch_tanh", "gelu_fast"};
-
-/* The names of one number: GPT-2's own, then those that transformers takes for it too (GPT2Config's
- * attribute_map) and that configs of other models have. */
-enum { NAMES = 2 };
-static const struct size_field {
-    const char *names[NAMES];
-    size_t at; /* in struct hf_config */
-} SIZES[] = {
-    {{"n_layer", "num_hidden_layers"}, offsetof(struct hf_config, n_layer)},
-    {{"n_head", "num_attention_heads"}, offsetof(struct hf_config, n_head)},
-    {{"n_embd", "hidden_size"}, offsetof(struct hf_config, n_embd)},
-    {{"n_inner", "intermediate_size"}, offsetof(struct hf_config, n_inner)},
-    {{"n_positions", "max_position_embeddings"}, offsetof(struct hf_config, n_positions)},
-    {{"vocab_size", "n_vocab"}, offsetof(struct hf_config, n_vocab)},
-};
-enum { N_SIZES = sizeof SIZES / sizeof *SIZES };
-
-struct sizes {
-    uint64_t value[N_SIZES][NAMES]; /* under each name */
-};
+/* Other names of "gelu_new", the tanh form; "gelu" is the erf form. */
+static const char *const TANH_FORMS[] = {"gelu_pytorch_tanh", "gelu_fast"};
 
 static bool is_null(struct json *j) { return json_peek(j) == JSON_NULL && json_null(j); }
 
@@ -38,21 +18,28 @@ static void read_uint(struct json *j, uint64_t *out) {
     if (!is_null(j)) json_whole(j, out);
 }
 
-static void read_double(struct json *j, double *out) {
-    *out = NAN;
-    if (!is_null(j)) json_double(j, out);
-}
-
-static void read_bool(struct json *j, bool *out) {
-    if (!is_null(j)) json_bool(j, out);
-}
-
 static void read_text(struct json *j, char out[32]) {
     struct json_str s;
     out[0] = 0;
     if (is_null(j) || !json_string(j, &s)) return;
     if (s.n >= 32) s = (struct json_str){"(a long name)", 13};
     out[json_decode(s, out)] = 0;
+}
+
+static void read_value(struct json *j, enum config_kind kind, struct hf_value *v) {
+    *v = (struct hf_value){.size = HF_ABSENT};
+    switch (kind) {
+    case CONFIG_SIZE:
+        read_uint(j, &v->size);
+        v->given = v->size != HF_ABSENT;
+        break;
+    case CONFIG_REAL: v->given = !is_null(j) && json_double(j, &v->real) && !isnan(v->real); break;
+    default: read_text(j, v->text); v->given = *v->text;
+    }
+}
+
+static void read_bool(struct json *j, bool *out) {
+    if (!is_null(j)) json_bool(j, out);
 }
 
 /* A token id, or a list of them, of which the first counts. */
@@ -68,21 +55,21 @@ static void read_token(struct json *j, uint64_t *out) {
     }
 }
 
-/* Where a size under this name goes; NULL where the key is none. */
-static uint64_t *find_size(struct sizes *s, struct json_str key) {
-    for (size_t i = 0; i < N_SIZES; i++)
-        for (size_t k = 0; k < NAMES; k++)
-            if (json_is(key, SIZES[i].names[k])) return &s->value[i][k];
-    return NULL;
+/* Reads the value of a field of the configuration; false where the key is none. */
+static bool read_config_field(struct hf_config *c, struct json *j, struct json_str key) {
+    for (size_t i = 0; i < CONFIG_FIELDS; i++)
+        for (size_t k = 0; k < HF_NAMES; k++)
+            if (gpt2_fields[i].hf[k] && json_is(key, gpt2_fields[i].hf[k])) {
+                read_value(j, gpt2_fields[i].kind, &c->field[i][k]);
+                return true;
+            }
+    return false;
 }
 
-static void read_field(struct hf_config *c, struct json *j, struct json_str key,
-                       struct sizes *sizes) {
+static void read_field(struct hf_config *c, struct json *j, struct json_str key) {
     bool tie;
-    uint64_t *size = find_size(sizes, key);
-    if (size)
-        read_uint(j, size);
-    else if (json_is(key, "n_ctx"))
+    if (read_config_field(c, j, key)) return;
+    if (json_is(key, "n_ctx"))
         read_uint(j, &c->n_ctx);
     else if (json_is(key, "bos_token_id"))
         read_token(j, &c->bos);
@@ -90,14 +77,6 @@ static void read_field(struct hf_config *c, struct json *j, struct json_str key,
         read_token(j, &c->eos);
     else if (json_is(key, "model_type"))
         read_text(j, c->model_type);
-    else if (json_is(key, "activation_function"))
-        read_text(j, c->activation);
-    else if (json_is(key, "hidden_act"))
-        read_text(j, c->other_activation);
-    else if (json_is(key, "layer_norm_epsilon"))
-        read_double(j, &c->norm_eps);
-    else if (json_is(key, "layer_norm_eps"))
-        read_double(j, &c->other_norm_eps);
     else if (json_is(key, "scale_attn_weights"))
         read_bool(j, &c->scale_attn_weights);
     else if (json_is(key, "scale_attn_by_inverse_layer_idx"))
@@ -112,13 +91,12 @@ static void read_field(struct hf_config *c, struct json *j, struct json_str key,
         json_skip(j);
 }
 
-static int read_fields(struct hf_config *c, const struct file *f, struct sizes *sizes,
-                       struct err *e) {
+static int read_fields(struct hf_config *c, const struct file *f, struct err *e) {
     struct json j = json_open_lenient(f->data, f->size, 32);
     struct json_str key;
     json_enter_object(&j);
     while (json_next_key(&j, &key)) {
-        read_field(c, &j, key, sizes);
+        read_field(c, &j, key);
         if (j.error)
             return err_file(e, ERR_REFUSED, f->path, "\"%.*s\", byte %zu: %s",
                             key.n < 40 ? (int)key.n : 40, key.s, j.error_at, j.error);
@@ -128,79 +106,122 @@ static int read_fields(struct hf_config *c, const struct file *f, struct sizes *
 }
 
 /* Each size is what any of its names says; where two say different things, neither is believed. */
-static int settle_sizes(struct hf_config *c, const struct sizes *sizes, const char *path,
-                        struct err *e) {
-    for (size_t i = 0; i < N_SIZES; i++) {
-        uint64_t own = sizes->value[i][0], other = sizes->value[i][1],
-                 *out = (uint64_t *)(void *)((char *)c + SIZES[i].at);
-        if (own != HF_ABSENT && other != HF_ABSENT && own != other)
+static int settle_sizes(struct hf_config *c, const char *path, struct err *e) {
+    for (size_t i = 0; i < CONFIG_FIELDS; i++) {
+        struct hf_value *own = &c->field[i][HF_OWN], *other = &c->field[i][HF_OTHER];
+        if (gpt2_fields[i].kind != CONFIG_SIZE || !other->given) continue;
+        if (own->given && own->size != other->size)
             return err_file(e, ERR_REFUSED, path,
                             "%s is %llu, but %s, another name of the same number, is %llu",
-                            SIZES[i].names[0], (unsigned long long)own, SIZES[i].names[1],
-                            (unsigned long long)other);
-        *out = own != HF_ABSENT ? own : other;
+                            gpt2_fields[i].hf[HF_OWN], (unsigned long long)own->size,
+                            gpt2_fields[i].hf[HF_OTHER], (unsigned long long)other->size);
+        *own = *other;
     }
     return OK;
 }
 
+uint64_t hf_config_size(const struct hf_config *c, enum config_number field) {
+    return c->field[field][HF_OWN].size;
+}
+
 int hf_config_read(struct hf_config *c, const char *path, struct err *e) {
-    struct sizes sizes;
-    for (size_t i = 0; i < N_SIZES; i++)
-        for (size_t k = 0; k < NAMES; k++) sizes.value[i][k] = HF_ABSENT;
-    *c = (struct hf_config){.n_ctx = HF_ABSENT,
-                            .norm_eps = NAN,
-                            .other_norm_eps = NAN,
-                            .scale_attn_weights = true,
-                            .bos = HF_ABSENT,
-                            .eos = HF_ABSENT};
+    *c = (struct hf_config){
+        .n_ctx = HF_ABSENT, .scale_attn_weights = true, .bos = HF_ABSENT, .eos = HF_ABSENT};
+    for (size_t i = 0; i < CONFIG_FIELDS; i++)
+        for (size_t k = 0; k < HF_NAMES; k++) c->field[i][k].size = HF_ABSENT;
     int rc = OK;
     c->found = file_exists(path);
     if (c->found) {
         struct file f;
         rc = file_map(&f, path, e);
         if (rc) return rc;
-        rc = read_fields(c, &f, &sizes, e);
+        rc = read_fields(c, &f, e);
         file_unmap(&f);
     }
-    if (!rc) rc = settle_sizes(c, &sizes, path, e);
-    if (c->n_positions == HF_ABSENT) c->n_positions = c->n_ctx;
+    if (!rc) rc = settle_sizes(c, path, e);
+    struct hf_value *positions = &c->field[CONFIG_n_ctx][HF_OWN];
+    if (!positions->given)
+        *positions = (struct hf_value){.given = c->n_ctx != HF_ABSENT, .size = c->n_ctx};
     return rc;
 }
 
-bool hf_config_is_erf(const struct hf_config *c) { return strcmp(c->activation, "gelu") == 0; }
-
-static bool is_tanh_form(const char *name) {
-    for (size_t i = 0; i < sizeof TANH_FORMS / sizeof *TANH_FORMS; i++)
-        if (strcmp(name, TANH_FORMS[i]) == 0) return true;
-    return false;
+/* The value that a text stands for, or -1. */
+static int choice_of(size_t field, const char *text) {
+    const struct config_field *f = &gpt2_fields[field];
+    for (int x = 0; x < 2; x++)
+        if (strcmp(text, f->choices[x]) == 0) return x;
+    for (size_t i = 0; field == CONFIG_activation && i < sizeof TANH_FORMS / sizeof *TANH_FORMS;
+         i++)
+        if (strcmp(text, TANH_FORMS[i]) == 0) return GELU_TANH;
+    return -1;
 }
 
-/* GPT2Config passes over the names that other models have for these two, so a file that has only
- * those may be meant in two ways: they must say what GPT-2's own names say, or what GPT-2 is
- * without them. */
-static int check_other_names(const struct hf_config *c, const char *path, struct err *e) {
-    const double eps = isnan(c->norm_eps) ? 1e-5 : c->norm_eps;
-    const bool own_tanh = !hf_config_is_erf(c), other_tanh = is_tanh_form(c->other_activation);
-    if (!isnan(c->other_norm_eps) && c->other_norm_eps != eps)
-        return err_file(e, ERR_REFUSED, path,
-                        "layer_norm_eps is %g, but layer_norm_epsilon, which GPT-2 reads, is %g%s",
-                        c->other_norm_eps, eps, isnan(c->norm_eps) ? " as it is not there" : "");
-    if (!*c->other_activation || (own_tanh ? other_tanh : strcmp(c->other_activation, "gelu") == 0))
-        return OK;
-    return err_file(e, ERR_REFUSED, path,
-                    "hidden_act is \"%s\", but activation_function, which GPT-2 reads, is \"%s\"%s",
-                    c->other_activation, *c->activation ? c->activation : "gelu_new",
-                    *c->activation ? "" : " as it is not there");
+/* A field that is no size, from GPT-2's own name for it. */
+static double value_of(const struct hf_config *c, size_t field) {
+    const struct hf_value *own = &c->field[field][HF_OWN];
+    if (!own->given) return gpt2_fields[field].absent;
+    return gpt2_fields[field].kind == CONFIG_REAL ? own->real : choice_of(field, own->text);
+}
+
+void hf_config_take(const struct hf_config *c, struct gpt2_config *to) {
+    for (size_t i = 0; i < CONFIG_FIELDS; i++)
+        if (gpt2_fields[i].kind != CONFIG_SIZE)
+            config_set_real(to, &gpt2_fields[i], value_of(c, i));
+}
+
+/* GPT2Config passes over the names that other models have for fields that are no sizes, so a file
+ * that has only those may be meant in two ways: they must say what GPT-2's own names say, or what
+ * GPT-2 is without them. */
+static int check_other_name(const struct hf_config *c, size_t field, const char *path,
+                            struct err *e) {
+    const struct config_field *f = &gpt2_fields[field];
+    const struct hf_value *own = &c->field[field][HF_OWN], *other = &c->field[field][HF_OTHER];
+    const char *absent = own->given ? "" : " as it is not there";
+    const double x = value_of(c, field);
+    if (!other->given) return OK;
+    if (f->kind == CONFIG_REAL)
+        return other->real == x
+                   ? OK
+                   : err_file(e, ERR_REFUSED, path, "%s is %g, but %s, which GPT-2 reads, is %g%s",
+                              f->hf[HF_OTHER], other->real, f->hf[HF_OWN], x, absent);
+    if (choice_of(field, other->text) == (int)x) return OK;
+    return err_file(e, ERR_REFUSED, path, "%s is \"%s\", but %s, which GPT-2 reads, is \"%s\"%s",
+                    f->hf[HF_OTHER], other->text, f->hf[HF_OWN],
+                    own->given ? own->text : f->choices[(int)x], absent);
+}
+
+static int check_choice(const struct hf_config *c, size_t field, const char *path, struct err *e) {
+    const struct config_field *f = &gpt2_fields[field];
+    const struct hf_value *own = &c->field[field][HF_OWN];
+    if (!own->given || choice_of(field, own->text) >= 0) return OK;
+    return err_file(e, ERR_REFUSED, path, "%s is \"%s\", expected \"%s\" or \"%s\"", f->hf[HF_OWN],
+                    own->text, f->choices[0], f->choices[1]);
+}
+
+static int check_real(const struct hf_config *c, size_t field, const char *path, struct err *e) {
+    const struct config_field *f = &gpt2_fields[field];
+    const struct hf_value *own = &c->field[field][HF_OWN];
+    if (!own->given || (own->real > 0 && own->real < (double)f->most)) return OK;
+    return err_file(e, ERR_REFUSED, path, "%s is %g, expected a number between 0 and %zu",
+                    f->hf[HF_OWN], own->real, f->most);
+}
+
+/* One check of every field of a kind; the first that fails says so. */
+static int check_fields(const struct hf_config *c, enum config_kind kind,
+                        int (*check)(const struct hf_config *, size_t, const char *, struct err *),
+                        const char *path, struct err *e) {
+    int rc = OK;
+    for (size_t i = 0; !rc && i < CONFIG_FIELDS; i++)
+        if (gpt2_fields[i].kind == kind) rc = check(c, i, path, e);
+    return rc;
 }
 
 int hf_config_check(const struct hf_config *c, const char *path, struct err *e) {
     if (*c->model_type && strcmp(c->model_type, "gpt2") != 0)
         return err_file(e, ERR_REFUSED, path, "model_type is \"%s\", expected \"gpt2\"",
                         c->model_type);
-    if (*c->activation && !hf_config_is_erf(c) && !is_tanh_form(c->activation))
-        return err_file(e, ERR_REFUSED, path,
-                        "activation_function is \"%s\", expected \"gelu_new\" or \"gelu\"",
-                        c->activation);
+    int rc = check_fields(c, CONFIG_CHOICE, check_choice, path, e);
+    if (rc) return rc;
     if (c->scale_by_layer)
         return err_file(e, ERR_REFUSED, path,
                         "scale_attn_by_inverse_layer_idx is true, which is not supported");
@@ -210,8 +231,8 @@ int hf_config_check(const struct hf_config *c, const char *path, struct err *e) 
     if (c->cross_attention)
         return err_file(e, ERR_REFUSED, path,
                         "add_cross_attention is true, which is not supported");
-    if (!isnan(c->norm_eps) && !(c->norm_eps > 0 && c->norm_eps < 1))
-        return err_file(e, ERR_REFUSED, path,
-                        "layer_norm_epsilon is %g, expected a number between 0 and 1", c->norm_eps);
-    return check_other_names(c, path, e);
+    rc = check_fields(c, CONFIG_REAL, check_real, path, e);
+    if (!rc) rc = check_fields(c, CONFIG_REAL, check_other_name, path, e);
+    if (!rc) rc = check_fields(c, CONFIG_CHOICE, check_other_name, path, e);
+    return rc;
 }

@@ -3,23 +3,27 @@
 #ifndef LOOKAT_CHECKPOINT_HF_CONFIG_H
 #define LOOKAT_CHECKPOINT_HF_CONFIG_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "base/err.h"
+#include "checkpoint/weights.h"
 
 #define HF_ABSENT UINT64_MAX /* a number that the file does not give, or gives as null */
 
+/* What stands under one name. */
+struct hf_value {
+    bool given;    /* and not as null, an empty text or NaN */
+    uint64_t size; /* of a CONFIG_SIZE; HF_ABSENT where not given */
+    double real;   /* of a CONFIG_REAL */
+    char text[32]; /* of a CONFIG_CHOICE; "(a long name)" for a longer one, "" where not given */
+};
+
+enum hf_name_of { HF_OWN, HF_OTHER, HF_NAMES }; /* GPT-2's name of a field, and other models' */
+
 struct hf_config {
-    bool found;                                                      /* is there a file at all? */
-    uint64_t n_layer, n_head, n_embd, n_inner, n_positions, n_vocab; /* under any of their names */
-    uint64_t n_ctx;        /* old files: of the causal mask; n_positions where that is absent */
-    double norm_eps;       /* NAN: absent */
-    double other_norm_eps; /* under the name other models have for it */
-    char model_type[32], activation[32];          /* "": absent; longer ones are not kept */
-    char other_activation[32];                    /* under the name other models have for it */
-    bool scale_attn_weights;                      /* divide scores by sqrt(head_dim) */
+    bool found; /* is there a file at all? */
+    /* By enum config_number. A size that stands under any of its names stands under HF_OWN too. */
+    struct hf_value field[CONFIG_FIELDS][HF_NAMES];
+    uint64_t n_ctx;          /* old files: of the causal mask; n_positions where that is absent */
+    char model_type[32];     /* "": absent */
+    bool scale_attn_weights; /* divide scores by sqrt(head_dim) */
     bool scale_by_layer, cross_attention, untied; /* untied: tie_word_embeddings is false */
     bool tied;                                    /* tie_word_embeddings is true */
     uint64_t bos, eos;                            /* token ids */
@@ -33,7 +37,11 @@ int hf_config_read(struct hf_config *c, const char *path, struct err *e);
 /* ERR_REFUSED, by name, for what makes another model than the engine's. */
 int hf_config_check(const struct hf_config *c, const char *path, struct err *e);
 
-/* Is the activation the erf form? The checked config says so; absent, it is the tanh form. */
-bool hf_config_is_erf(const struct hf_config *c);
+/* Sets the real numbers and the choices of `to` to what the checked config says, and to the usual
+ * value where it does not say. Sizes are not touched: what is absent may be told by tensors. */
+void hf_config_take(const struct hf_config *c, struct gpt2_config *to);
+
+/* The size that the file gives for a field, or HF_ABSENT. */
+uint64_t hf_config_size(const struct hf_config *c, enum config_number field);
 
 #endif

@@ -124,14 +124,11 @@ static void read_layers(struct reader *r, const struct gpt2_config *g, struct gp
 }
 
 static int read_config(const struct file *f, struct gpt2_config *g, struct err *e) {
-    *g = (struct gpt2_config){.n_ctx = header(f, 2),
-                              .n_vocab = header(f, 3),
-                              .n_layer = header(f, 4),
-                              .n_head = header(f, 5),
-                              .n_embd = header(f, 6),
-                              .n_inner = 4 * (size_t)header(f, 6),
-                              .norm_eps = 1e-5f,
-                              .activation = GELU_TANH};
+    config_set_absent(g);
+    for (size_t i = 0; i < CONFIG_FIELDS; i++)
+        if (gpt2_fields[i].llmc)
+            config_set_size(g, &gpt2_fields[i], header(f, gpt2_fields[i].llmc));
+    g->n_inner = 4 * g->n_embd;
     size_t padded = header(f, 7), size, item = header(f, 1) == 3 ? 4 : 2;
     int rc = gpt2_config_check(g, f->path, e);
     if (rc) return rc;

@@ -1,11 +1,104 @@
 /* Counts the parameters of a model, makes the fingerprint by which codebooks know their model, and
- * checks a shape. */
+ * describes and checks the fields of a configuration. */
 #include "checkpoint/weights.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/sha256.h"
+
+/* ---- the fields of a configuration ---- */
+
+#define KIND(TYPE) \
+    _Generic((TYPE){0}, size_t : CONFIG_SIZE, float : CONFIG_REAL, enum activation : CONFIG_CHOICE)
+#define FIELD(TYPE, MEMBER, ...) \
+    [CONFIG_##                   \
+        MEMBER] = {.kind = KIND(TYPE), .at = offsetof(struct gpt2_config, MEMBER), __VA_ARGS__},
+const struct config_field gpt2_fields[] = {GPT2_CONFIG_FIELDS(FIELD)};
+
+const struct config_field *config_gguf_field(int place) {
+    for (int i = 0; i < CONFIG_FIELDS; i++)
+        if (gpt2_fields[i].gguf_place == place) return &gpt2_fields[i];
+    return NULL;
+}
+
+const struct config_field *config_json_field(int place) {
+    for (int i = 0; i < CONFIG_FIELDS; i++)
+        if (gpt2_fields[i].json_place == place) return &gpt2_fields[i];
+    return NULL;
+}
+
+size_t config_size(const struct gpt2_config *c, const struct config_field *f) {
+    size_t x;
+    assert(f->kind == CONFIG_SIZE);
+    memcpy(&x, (const char *)c + f->at, sizeof x);
+    return x;
+}
+
+double config_real(const struct gpt2_config *c, const struct config_field *f) {
+    float x;
+    enum activation choice;
+    assert(f->kind != CONFIG_SIZE);
+    memcpy(&x, (const char *)c + f->at, sizeof x);
+    memcpy(&choice, (const char *)c + f->at, sizeof choice);
+    return f->kind == CONFIG_REAL ? x : (double)choice;
+}
+
+void config_set_size(struct gpt2_config *c, const struct config_field *f, size_t x) {
+    assert(f->kind == CONFIG_SIZE);
+    memcpy((char *)c + f->at, &x, sizeof x);
+}
+
+void config_set_real(struct gpt2_config *c, const struct config_field *f, double x) {
+    const float real = (float)x;
+    const enum activation choice = x > 0 ? 1 : 0; /* every enum of two values has this form */
+    assert(f->kind != CONFIG_SIZE);
+    if (f->kind == CONFIG_REAL)
+        memcpy((char *)c + f->at, &real, sizeof real);
+    else
+        memcpy((char *)c + f->at, &choice, sizeof choice);
+}
+
+void config_set_absent(struct gpt2_config *c) {
+    *c = (struct gpt2_config){0};
+    for (size_t i = 0; i < CONFIG_FIELDS; i++)
+        if (gpt2_fields[i].kind != CONFIG_SIZE)
+            config_set_real(c, &gpt2_fields[i], gpt2_fields[i].absent);
+}
+
+static int check_field(const struct gpt2_config *c, const struct config_field *f, const char *path,
+                       struct err *e) {
+    if (f->kind == CONFIG_SIZE) {
+        size_t x = config_size(c, f);
+        return x >= 1 && x <= f->most
+                   ? OK
+                   : err_file(e, ERR_REFUSED, path, "the %s is %zu, expected 1 to %zu", f->words, x,
+                              f->most);
+    }
+    double x = config_real(c, f);
+    if (f->kind == CONFIG_REAL && (!isfinite(x) || !(x > 0)))
+        return err_file(e, ERR_REFUSED, path, "the %s is %g, expected a small positive number",
+                        f->words, x);
+    return OK;
+}
+
+int gpt2_config_check(const struct gpt2_config *c, const char *path, struct err *e) {
+    for (size_t i = 0; i < CONFIG_FIELDS; i++) {
+        int rc = check_field(c, &gpt2_fields[i], path, e);
+        if (rc) return rc;
+    }
+    if (c->n_embd % c->n_head)
+        return err_file(e, ERR_REFUSED, path,
+                        "the width is %zu, expected a multiple of the %zu heads", c->n_embd,
+                        c->n_head);
+    if (c->n_embd / c->n_head % 4)
+        return err_file(e, ERR_REFUSED, path, "the head dimension is %zu, expected a multiple of 4",
+                        c->n_embd / c->n_head);
+    return OK;
+}
+
+/* ---- a whole model ---- */
 
 uint64_t gpt2_parameters(const struct gpt2_weights *w) {
     const struct gpt2_config *s = &w->config;
@@ -50,17 +143,30 @@ static void hash_positions(struct sha256 *s, const struct matrix *m) {
         }
 }
 
-void gpt2_fingerprint(const struct gpt2_weights *w, char hex[65]) {
+/* Sizes stand first, then choices and whether the head is tied, then real numbers: the order that
+ * the fingerprints in books have. */
+static void hash_config(struct sha256 *s, const struct gpt2_weights *w) {
     const struct gpt2_config *c = &w->config;
-    const size_t C = c->n_embd, F = c->n_inner;
-    const uint64_t sizes[] = {
-        c->n_layer, c->n_head, C, F, c->n_ctx, c->n_vocab, (uint64_t)c->activation, w->tied};
+    for (size_t i = 0; i < CONFIG_FIELDS; i++)
+        if (gpt2_fields[i].kind == CONFIG_SIZE) hash_size(s, config_size(c, &gpt2_fields[i]));
+    for (size_t i = 0; i < CONFIG_FIELDS; i++)
+        if (gpt2_fields[i].kind == CONFIG_CHOICE)
+            hash_size(s, (uint64_t)config_real(c, &gpt2_fields[i]));
+    hash_size(s, w->tied);
+    for (size_t i = 0; i < CONFIG_FIELDS; i++) {
+        if (gpt2_fields[i].kind != CONFIG_REAL) continue;
+        float x = (float)config_real(c, &gpt2_fields[i]);
+        hash_numbers(s, &x, 1);
+    }
+}
+
+void gpt2_fingerprint(const struct gpt2_weights *w, char hex[65]) {
+    const size_t C = w->config.n_embd, F = w->config.n_inner;
     struct sha256 s;
     sha256_init(&s);
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) hash_size(&s, sizes[i]);
-    hash_numbers(&s, &c->norm_eps, 1);
+    hash_config(&s, w);
     hash_positions(&s, &w->wpe);
-    for (size_t l = 0; l < c->n_layer; l++) {
+    for (size_t l = 0; l < w->config.n_layer; l++) {
         const struct gpt2_layer *y = &w->layers[l];
         const struct {
             const float *x;
@@ -73,33 +179,4 @@ void gpt2_fingerprint(const struct gpt2_weights *w, char hex[65]) {
     hash_numbers(&s, w->lnf_w, C);
     hash_numbers(&s, w->lnf_b, C);
     sha256_hex(&s, hex);
-}
-
-int gpt2_config_check(const struct gpt2_config *c, const char *path, struct err *e) {
-    const size_t many = (size_t)1 << 24, some = (size_t)1 << 20;
-    const struct {
-        const char *name;
-        size_t value, limit;
-    } sizes[] = {{"number of layers", c->n_layer, some},
-                 {"number of heads", c->n_head, many},
-                 {"width", c->n_embd, many},
-                 {"MLP width", c->n_inner, many},
-                 {"context length", c->n_ctx, some},
-                 {"vocabulary size", c->n_vocab, many}};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        if (sizes[i].value < 1 || sizes[i].value > sizes[i].limit)
-            return err_file(e, ERR_REFUSED, path, "the %s is %zu, expected 1 to %zu", sizes[i].name,
-                            sizes[i].value, sizes[i].limit);
-    if (c->n_embd % c->n_head)
-        return err_file(e, ERR_REFUSED, path,
-                        "the width is %zu, expected a multiple of the %zu heads", c->n_embd,
-                        c->n_head);
-    if (c->n_embd / c->n_head % 4)
-        return err_file(e, ERR_REFUSED, path, "the head dimension is %zu, expected a multiple of 4",
-                        c->n_embd / c->n_head);
-    if (!isfinite(c->norm_eps) || !(c->norm_eps > 0))
-        return err_file(e, ERR_REFUSED, path,
-                        "the LayerNorm epsilon is %g, expected a small positive number",
-                        (double)c->norm_eps);
-    return OK;
 }

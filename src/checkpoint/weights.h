@@ -12,11 +12,89 @@
 
 enum activation { GELU_TANH, GELU_ERF }; /* Hugging Face: gelu_new, gelu */
 
+/* The fields of a model's configuration: X(type, member, what files and messages call it). This is
+ * the one list of them. The struct, its check, the readers of GGUF, config.json and llm.c, the
+ * writer of GGUF, the fingerprint and the JSON of a model are made from it, so a new field is one
+ * line at its end, and its use. Only a size that a file need not give asks for more: its place in
+ * from_tensors (hf.c) and in random_config (cli/convert.c).
+ *
+ * The type gives the kind: size_t is a whole number from 1 to `.most`, float a number between 0 and
+ * `.most`, an enum one of two `.choices` (its values 0 and 1). The other entries are those of
+ * struct config_field; an entry that is left out is 0 or NULL. */
+#define GPT2_CONFIG_FIELDS(X)                                                                     \
+    X(size_t, n_layer, .words = "number of layers", .most = 1 << 20, .gguf = "gpt2.block_count",  \
+      .gguf_place = 4, .hf = {"n_layer", "num_hidden_layers"}, .llmc = 4, .json = "layers",       \
+      .json_place = 1)                                                                            \
+    X(size_t, n_head, .words = "number of heads", .most = 1 << 24,                                \
+      .gguf = "gpt2.attention.head_count", .gguf_place = 5,                                       \
+      .hf = {"n_head", "num_attention_heads"}, .llmc = 5, .json = "heads", .json_place = 2)       \
+    X(size_t, n_embd, .words = "width", .most = 1 << 24, .gguf = "gpt2.embedding_length",         \
+      .gguf_place = 2, .hf = {"n_embd", "hidden_size"}, .llmc = 6, .json = "width",               \
+      .json_place = 3)                                                                            \
+    X(size_t, n_inner, .words = "MLP width", .most = 1 << 24, .gguf = "gpt2.feed_forward_length", \
+      .gguf_place = 3, .hf = {"n_inner", "intermediate_size"}, .json = "inner", .json_place = 4)  \
+    X(size_t, n_ctx, .words = "context length", .most = 1 << 20, .gguf = "gpt2.context_length",   \
+      .gguf_place = 1, .hf = {"n_positions", "max_position_embeddings"}, .llmc = 2,               \
+      .json = "context", .json_place = 6)                                                         \
+    X(size_t, n_vocab, .words = "vocabulary size", .most = 1 << 24,                               \
+      .hf = {"vocab_size", "n_vocab"}, .llmc = 3, .json = "vocab", .json_place = 5)               \
+    X(float, norm_eps, .words = "LayerNorm epsilon", .most = 1,                                   \
+      .gguf = "gpt2.attention.layer_norm_epsilon", .gguf_place = 6,                               \
+      .hf = {"layer_norm_epsilon", "layer_norm_eps"}, .absent = 1e-5, .json = "norm_eps",         \
+      .json_place = 8)                                                                            \
+    X(enum activation, activation, .words = "activation", .choices = {"gelu_new", "gelu"},        \
+      .gguf = "lookat.activation_function", .gguf_place = 7, .gguf_optional = true,               \
+      .hf = {"activation_function", "hidden_act"}, .absent = GELU_TANH, .json = "activation",     \
+      .json_place = 7)
+
+/* L, H, C, F, T, V; the epsilon of every LayerNorm; the activation of every MLP. */
 struct gpt2_config {
-    size_t n_layer, n_head, n_embd, n_inner, n_ctx, n_vocab; /* L, H, C, F, T, V */
-    float norm_eps;                                          /* of every LayerNorm */
-    enum activation activation;
+#define CONFIG_MEMBER(TYPE, MEMBER, ...) TYPE MEMBER;
+    GPT2_CONFIG_FIELDS(CONFIG_MEMBER)
+#undef CONFIG_MEMBER
 };
+
+/* CONFIG_n_layer and so on: the place of a field in the list. */
+enum config_number {
+#define CONFIG_NUMBER(TYPE, MEMBER, ...) CONFIG_##MEMBER,
+    GPT2_CONFIG_FIELDS(CONFIG_NUMBER)
+#undef CONFIG_NUMBER
+        CONFIG_FIELDS
+};
+
+enum config_kind { CONFIG_SIZE, CONFIG_REAL, CONFIG_CHOICE };
+
+struct config_field {
+    const char *words; /* for messages */
+    enum config_kind kind;
+    size_t at;              /* bytes from the beginning of struct gpt2_config */
+    size_t most;            /* the largest size; what a real number is below */
+    const char *choices[2]; /* what files call the values of an enum */
+    double absent;          /* what a file means that does not tell; of a size nothing, 0 */
+    const char *gguf;       /* key; NULL: GGUF has none */
+    int gguf_place;         /* 1, 2, ...: the order of the keys in files that are written */
+    bool gguf_optional;     /* a key of this program's own: written where it is not `absent` */
+    const char *hf[2];      /* name in config.json: GPT-2's own, and that of other models */
+    size_t llmc;            /* which integer of an llm.c header it is; 0: none */
+    const char *json;       /* key in a model's JSON */
+    int json_place;         /* 1, 2, ...: the order of the keys there */
+};
+
+/* [CONFIG_FIELDS] in the order of enum config_number. */
+extern const struct config_field gpt2_fields[];
+
+/* The field whose gguf_place, or json_place, is this one; NULL past the last. */
+const struct config_field *config_gguf_field(int place);
+const struct config_field *config_json_field(int place);
+
+/* The value of a field; a choice counts as a real number, its place among the choices. */
+size_t config_size(const struct gpt2_config *c, const struct config_field *f);
+double config_real(const struct gpt2_config *c, const struct config_field *f);
+void config_set_size(struct gpt2_config *c, const struct config_field *f, size_t x);
+void config_set_real(struct gpt2_config *c, const struct config_field *f, double x);
+
+/* Sets every field to what a file means that does not tell it: sizes to 0. */
+void config_set_absent(struct gpt2_config *c);
 
 struct gpt2_layer {
     const float *ln1_w, *ln1_b;   /* [C] before attention */

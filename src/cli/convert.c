@@ -50,14 +50,13 @@ static int random_config(const char *shape, struct gpt2_config *c, struct err *e
             e, ERR_USAGE,
             "--random: expected gpt2, gpt2-medium, gpt2-large, gpt2-xl, or L,H,C,T,V, got '%.60s'",
             shape);
-    *c = (struct gpt2_config){.n_layer = x[0],
-                              .n_head = x[1],
-                              .n_embd = x[2],
-                              .n_inner = 4 * x[2],
-                              .n_ctx = x[3],
-                              .n_vocab = x[4],
-                              .norm_eps = 1e-5f,
-                              .activation = GELU_TANH};
+    config_set_absent(c);
+    c->n_layer = x[0];
+    c->n_head = x[1];
+    c->n_embd = x[2];
+    c->n_inner = 4 * x[2];
+    c->n_ctx = x[3];
+    c->n_vocab = x[4];
     int rc = gpt2_config_check(c, "--random", e);
     return rc ? e->code = ERR_USAGE : OK; /* here the shape is the user's, not a file's */
 }

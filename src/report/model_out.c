@@ -1,12 +1,18 @@
 #include "report/model_out.h"
 
-static const char *activation_name(enum activation a) {
-    return a == GELU_ERF ? "gelu" : "gelu_new";
+static void put_field(struct json_out *j, const struct config_field *f,
+                      const struct gpt2_config *c) {
+    switch (f->kind) {
+    case CONFIG_SIZE: json_put_uint(j, f->json, config_size(c, f)); break;
+    case CONFIG_REAL: json_put_float(j, f->json, (float)config_real(c, f)); break;
+    default: json_put_cstr(j, f->json, f->choices[(size_t)config_real(c, f)]);
+    }
 }
 
 void json_put_model(struct json_out *j, const char *key, const struct checkpoint *c,
                     const char *sha256) {
     const struct gpt2_config *s = &c->weights.config;
+    const struct config_field *f;
     json_put_object(j, key);
     json_put_cstr(j, "file", c->path);
     if (sha256) json_put_cstr(j, "sha256", sha256);
@@ -14,15 +20,10 @@ void json_put_model(struct json_out *j, const char *key, const struct checkpoint
     json_put_cstr(j, "format", c->format);
     json_put_uint(j, "file_bytes", c->file_bytes);
     json_put_uint(j, "parameters", gpt2_parameters(&c->weights));
-    json_put_uint(j, "layers", s->n_layer);
-    json_put_uint(j, "heads", s->n_head);
-    json_put_uint(j, "head_dim", s->n_embd / s->n_head);
-    json_put_uint(j, "width", s->n_embd);
-    json_put_uint(j, "inner", s->n_inner);
-    json_put_uint(j, "vocab", s->n_vocab);
-    json_put_uint(j, "context", s->n_ctx);
-    json_put_cstr(j, "activation", activation_name(s->activation));
-    json_put_float(j, "norm_eps", s->norm_eps);
+    for (int place = 1; (f = config_json_field(place)); place++) {
+        put_field(j, f, s);
+        if (f == &gpt2_fields[CONFIG_n_head]) json_put_uint(j, "head_dim", s->n_embd / s->n_head);
+    }
     json_put_bool(j, "tied", c->weights.tied);
     json_put_close(j);
 }
