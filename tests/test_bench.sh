@@ -1,14 +1,8 @@
 #!/bin/sh
 # lookat bench from outside: the rows of a cross product in every form, bytes and operations by their closed forms, mistakes. No speed is asserted.
-BIN=${BIN:-$PWD/lookat}
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
+. tests/lib.sh
 export LOOKAT_MODEL="$PWD/weights/stories6M.gguf"
-name= why=
 
-begin() { name=$1 why=; }
-fail() { [ -n "$why" ] || why=$*; }
-end() { if [ -n "$why" ]; then echo "FAIL $name: $why"; else echo "ok $name"; fi; }
 bench() { "$BIN" bench -q "$@" > "$tmp/out" 2> "$tmp/err" || fail "bench $*: status $?: $(cat "$tmp/err")"; [ ! -s "$tmp/err" ] || fail "bench -q $*: $(cat "$tmp/err")"; }
 # rows: a line for each row of the JSON; field NAME of such a line
 rows() { sed 's/.*"rows":\[//; s/},{/}\n{/g' "$tmp/out"; }

@@ -1,27 +1,7 @@
 #!/bin/sh
 # lookat calibrate and the codebooks it makes, from outside: a small random model, and this repository's own sources as text.
-BIN=${BIN:-$PWD/lookat}
-BUILD=${BUILD:-.build/default}
+. tests/lib.sh
 tok=tokenizer
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-unset LOOKAT_MODEL
-name= why=
-
-begin() { name=$1 why=; }
-fail() { [ -n "$why" ] || why=$*; }
-end() { if [ -n "$why" ]; then echo "FAIL $name: $why"; else echo "ok $name"; fi; }
-
-# expect STATUS TEXT COMMAND...: the exit status, and TEXT on standard error
-expect() {
-    want=$1 text=$2
-    shift 2
-    "$@" > "$tmp/out" 2> "$tmp/err" < /dev/null
-    got=$?
-    [ $got -eq "$want" ] || fail "$* exits $got, expected $want: $(cat "$tmp/err")"
-    [ -z "$text" ] || grep -qF -e "$text" "$tmp/err" || fail "$*: expected '$text', got '$(cat "$tmp/err")'"
-}
-output() { grep -qE -e "$1" "$tmp/out" || fail "expected '$1' on standard output, got '$(head -c 300 "$tmp/out")'"; }
 
 m=$tmp/m.gguf
 cat src/attention/*.c > "$tmp/code.txt"
@@ -49,10 +29,10 @@ end
 
 begin calibrate
 expect 0 "" $cal -n 2048 --attn lookat4,lookat:m=2,k=16 -t 1 -q -o "$tmp/one.gguf"
-output '2,048 keys a head, of 2,048 tokens'
-output "^layer +variance +lookat4:learned +share +lookat:m=2,k=16,learned +share$"
-output '^ +0 .* %$'
-output '^ +all .* %$'
+matches '2,048 keys a head, of 2,048 tokens'
+matches "^layer +variance +lookat4:learned +share +lookat:m=2,k=16,learned +share$"
+matches '^ +0 .* %$'
+matches '^ +all .* %$'
 [ ! -s "$tmp/err" ] || fail "--quiet: $(cat "$tmp/err")"
 cp "$tmp/out" "$tmp/table"
 expect 0 "wrote $tmp/two.gguf" $cal -n 2048 -a lookat4 -a lookat:m=2,k=16 -t 2 -o "$tmp/two.gguf"
@@ -66,24 +46,24 @@ end
 # info of a file with codebooks: whose they are, what they are, what they were learned on.
 begin info_book
 expect 0 "" "$BIN" info -m "$m" "$tmp/one.gguf"
-output "^of a model +2 layers, 2 heads of 16 dimensions$"
-output "^fingerprint +[0-9a-f]{64}$"
-output "^ +that of $m$"
-output "^learned on +code.txt$"
-output "^ +headers.txt$"
-output "^tokens +2,048, 2,048 keys a head kept, seed 0$"
-output "^lookat:m=4,k=256,learned +4  learned for each head$"
-output "^lookat:m=2,k=16,learned +1  learned"
+matches "^of a model +2 layers, 2 heads of 16 dimensions$"
+matches "^fingerprint +[0-9a-f]{64}$"
+matches "^ +that of $m$"
+matches "^learned on +code.txt$"
+matches "^ +headers.txt$"
+matches "^tokens +2,048, 2,048 keys a head kept, seed 0$"
+matches "^lookat:m=4,k=256,learned +4  learned for each head$"
+matches "^lookat:m=2,k=16,learned +1  learned"
 expect 0 "" "$BIN" info -m "$m" --sha256 -o json "$tmp/one.gguf"
-output '^\{"schema":"lookat.info/1","book":\{"file":".*one.gguf","sha256":"[0-9a-f]{64}","fingerprint":"[0-9a-f]{64}","layers":2,"heads":2,"head_dim":16,"model":"'
-output '"corpora":\[\{"file":"code.txt","sha256":"[0-9a-f]{64}"\},\{"file":"headers.txt",.*"tokens":2048,"samples":2048,"seed":0\}'
-output '"codebooks":\[\{"m":2,"k":16,"learned":true,"values":false\},\{"m":4,"k":256,"learned":true,"values":false\}\]'
+matches '^\{"schema":"lookat.info/1","book":\{"file":".*one.gguf","sha256":"[0-9a-f]{64}","fingerprint":"[0-9a-f]{64}","layers":2,"heads":2,"head_dim":16,"model":"'
+matches '"corpora":\[\{"file":"code.txt","sha256":"[0-9a-f]{64}"\},\{"file":"headers.txt",.*"tokens":2048,"samples":2048,"seed":0\}'
+matches '"codebooks":\[\{"m":2,"k":16,"learned":true,"values":false\},\{"m":4,"k":256,"learned":true,"values":false\}\]'
 "$BIN" convert -q --random 2,2,32,256,4096 -z $tok --seed 2 -o "$tmp/other.gguf"
 cp "$tmp/one.gguf" "$tmp/other.book.gguf"
 expect 0 "" "$BIN" info "$tmp/other.book.gguf"
-output "^ +not that of $tmp/other.gguf$"
+matches "^ +not that of $tmp/other.gguf$"
 expect 0 "" "$BIN" info -o json "$tmp/other.book.gguf"
-output '"model":null'
+matches '"model":null'
 head -c 300 "$tmp/one.gguf" > "$tmp/cut.book.gguf"
 expect 3 "$tmp/cut.book.gguf" "$BIN" info "$tmp/cut.book.gguf"
 rm "$tmp/other.gguf" "$tmp/other.book.gguf" "$tmp/cut.book.gguf"
@@ -91,13 +71,13 @@ end
 
 begin bytes
 expect 0 "" $cal -n 1024 --attn lookat:bytes=3,k=64 -t 1 -q -o "$tmp/uneven.gguf"
-output '^layer +lookat:bytes=3,k=64$'
+matches '^layer +lookat:bytes=3,k=64$'
 [ "$(sed -n '/^bytes of a row/,$p' "$tmp/out" | awk 'NR > 2 { for (i = 2; i <= NF; i++) sum += $i } END { print sum }')" = 12 ] || fail "not 3 bytes a key: $(cat "$tmp/out")"
 cp "$tmp/out" "$tmp/uneven.table"
 expect 0 "wrote" $cal -n 1024 --attn lookat:bytes=3,k=64 -t 2 -o "$tmp/uneven2.gguf"
 cmp -s "$tmp/uneven.gguf" "$tmp/uneven2.gguf" || fail "two threads allot other codes than one"
 cmp -s "$tmp/out" "$tmp/uneven.table" || fail "two threads print another table"
-expect 0 "" "$BIN" generate -m "$m" --book "$tmp/uneven.gguf" -p "a text" -n 20 --temp 0 --attn lookat:bytes=3,k=64,sink=1,window=4
+exits 0 "$BIN" generate -m "$m" --book "$tmp/uneven.gguf" -p "a text" -n 20 --temp 0 --attn lookat:bytes=3,k=64,sink=1,window=4
 expect 2 "has no such codebooks" "$BIN" generate -m "$m" --book "$tmp/uneven.gguf" -p a -n 2 --attn lookat:bytes=2,k=64
 expect 2 "bytes and m exclude each other" "$BIN" generate -m "$m" --book "$tmp/uneven.gguf" -p a -n 2 --attn lookat4:bytes=3
 expect 2 "bytes=3 with k=4, expected 16, 64 or 256" $cal --attn lookat:bytes=3,k=4 -o "$tmp/x.gguf"
@@ -108,7 +88,7 @@ end
 
 begin use
 for a in lookat4 lookat:m=2,k=16/int8 fp16+lookat4@1; do
-    expect 0 "" "$BIN" generate -m "$m" --book "$tmp/one.gguf" -p "a text" -n 20 --temp 0 --attn "$a"
+    exits 0 "$BIN" generate -m "$m" --book "$tmp/one.gguf" -p "a text" -n 20 --temp 0 --attn "$a"
     [ -s "$tmp/out" ] || fail "$a writes nothing"
 done
 expect 2 "needs codebooks; to make them: lookat calibrate -m MODEL -f TEXT --attn lookat4 -o BOOK.gguf" "$BIN" generate -m "$m" -p a -n 2 --attn lookat4
@@ -126,35 +106,35 @@ end
 
 begin beside
 cp "$tmp/one.gguf" "$tmp/m.book.gguf"
-expect 0 "" "$BIN" generate -m "$m" -p "a text" -n 20 --temp 0 --attn lookat4
+exits 0 "$BIN" generate -m "$m" -p "a text" -n 20 --temp 0 --attn lookat4
 cp "$tmp/cut.gguf" "$tmp/m.book.gguf"
 expect 3 "$tmp/m.book.gguf" "$BIN" generate -m "$m" -p a -n 2 --attn lookat4
-expect 0 "" "$BIN" generate -m "$m" -p a -n 2
+exits 0 "$BIN" generate -m "$m" -p a -n 2
 rm "$tmp/m.book.gguf"
 end
 
 begin embed
 expect 0 "wrote" $cal -n 2048 --attn lookat4,lookat:m=2,k=16 --embed -o "$tmp/embedded.gguf"
 "$BIN" generate -m "$m" --book "$tmp/one.gguf" -p "a text" -n 20 --temp 0 --attn lookat4 -q > "$tmp/apart"
-expect 0 "" "$BIN" generate -m "$tmp/embedded.gguf" -p "a text" -n 20 --temp 0 --attn lookat4
+exits 0 "$BIN" generate -m "$tmp/embedded.gguf" -p "a text" -n 20 --temp 0 --attn lookat4
 cmp -s "$tmp/apart" "$tmp/out" || fail "codebooks inside write another text than codebooks apart"
 expect 0 "" "$BIN" convert -q "$tmp/embedded.gguf" -o "$tmp/again.gguf"
 cmp -s "$tmp/embedded.gguf" "$tmp/again.gguf" || fail "convert changes a model with codebooks"
 expect 0 "" "$BIN" convert -q "$tmp/embedded.gguf" --type q8_0 -o "$tmp/q8.gguf"
-expect 0 "" "$BIN" generate -m "$tmp/q8.gguf" -p "a text" -n 20 --attn lookat4
+exits 0 "$BIN" generate -m "$tmp/q8.gguf" -p "a text" -n 20 --attn lookat4
 expect 0 "wrote" $cal -n 500 --attn lookat:m=4,k=16 --embed -m "$tmp/q8.gguf" -o "$tmp/q8.gguf" --force
 expect 0 "" "$BIN" info "$tmp/q8.gguf" -o json
-output '"type":"q8_0"'
+matches '"type":"q8_0"'
 expect 0 "wrote" $cal -n 400 --attn lookat4:plain,lookat:m=2,k=16 --add --embed -m "$tmp/embedded.gguf" -o "$tmp/added.gguf"
 expect 0 "" "$BIN" info "$tmp/added.gguf"
-output '^codebooks +lookat:m=4,k=256,plain lookat:m=2,k=16,learned lookat:m=4,k=256,learned; 400 tokens of code.txt, headers.txt$'
+matches '^codebooks +lookat:m=4,k=256,plain lookat:m=2,k=16,learned lookat:m=4,k=256,learned; 400 tokens of code.txt, headers.txt$'
 "$BIN" generate -m "$tmp/added.gguf" -p "a text" -n 20 --temp 0 --attn lookat4 -q > "$tmp/kept"
 cmp -s "$tmp/apart" "$tmp/kept" || fail "--add changes codebooks that it keeps"
 end
 
 begin values
 expect 0 "" $cal -n 1024 --attn lookat4/pq4,pq:bytes=2,k=16 -t 1 -q -o "$tmp/values.gguf"
-output '^layer +variance +lookat4:learned +share +pq4:learned +share +pq:bytes=2,k=16 +share$'
+matches '^layer +variance +lookat4:learned +share +pq4:learned +share +pq:bytes=2,k=16 +share$'
 expect 0 "" $cal -n 1024 --attn fp16/pq4,lookat4,fp16/pq:bytes=2,k=16 -t 2 -q -o "$tmp/values2.gguf"
 for spec in lookat4/pq4 fp16/pq:bytes=2,k=16; do
     "$BIN" generate -m "$m" --book "$tmp/values.gguf" -p "a text" -n 20 --temp 0 -q --attn $spec > "$tmp/apart" || fail "$spec"
@@ -176,7 +156,7 @@ awk -F'KL ' '/ bytes: / { split($1, b, " "); kl = $2 + 0; if (!(b[1] in least) |
 cp "$tmp/out" "$tmp/auto.table"
 expect 0 "wrote" $cal -n 1024 --auto --budget 2 --budget 3 -t 2 --embed -o "$tmp/auto.model.gguf"
 cmp -s "$tmp/out" "$tmp/auto.table" || fail "two threads find something else"
-expect 0 "" "$BIN" generate -m "$tmp/auto.model.gguf" -p "a text" -n 20 --temp 0 --attn lookat2
+exits 0 "$BIN" generate -m "$tmp/auto.model.gguf" -p "a text" -n 20 --temp 0 --attn lookat2
 expect 0 "" "$BIN" info "$tmp/auto.model.gguf"
 grep '^[23] bytes: ' "$tmp/out" > "$tmp/kept"
 grep '^[23] bytes: ' "$tmp/auto.table" | cmp -s - "$tmp/kept" || fail "info does not show what was tried: $(cat "$tmp/out")"
@@ -234,11 +214,11 @@ expect 0 "" $cal -n 400 -a lookat:m=4,k=16 --embed -q -o "$tmp/with.gguf"
 mkdir "$tmp/folder" && ln -s ../with.gguf "$tmp/folder/model.gguf"
 for model in "$tmp/with.gguf" "$tmp/folder"; do
     expect 0 "" "$BIN" info "$model"
-    output '^codebooks +lookat:m=4,k=16,learned; 400 tokens of code.txt, headers.txt$'
+    matches '^codebooks +lookat:m=4,k=16,learned; 400 tokens of code.txt, headers.txt$'
     expect 0 "" "$BIN" info "$model" -o json
-    output '"codebooks":\[\{"m":4,"k":16,"learned":true,"values":false\}\]'
+    matches '"codebooks":\[\{"m":4,"k":16,"learned":true,"values":false\}\]'
     expect 0 "" "$BIN" generate -m "$model" -p "int" -n 3 -q -a lookat:m=4,k=16
 done
 expect 0 "" "$BIN" info "$m" -o json
-output '"codebooks":\[\]'
+matches '"codebooks":\[\]'
 end

@@ -1,31 +1,9 @@
 #!/bin/sh
 # The program from outside: help, mistakes, exit statuses, and what is left on the disk. Needs no model: makes its own.
-BIN=${BIN:-$PWD/lookat} BUILD=${BUILD:-.build/default}
+. tests/lib.sh
+one_line=yes
 tok=tokenizer
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-unset LOOKAT_MODEL
-name= why=
 
-begin() { name=$1 why=; }
-fail() { [ -n "$why" ] || why=$*; }
-end() { if [ -n "$why" ]; then echo "FAIL $name: $why"; else echo "ok $name"; fi; }
-
-# expect STATUS TEXT COMMAND...: the exit status, and TEXT in one line of standard error (nothing at all there where TEXT is empty)
-expect() {
-    want=$1 text=$2
-    shift 2
-    "$@" > "$tmp/out" 2> "$tmp/err" < /dev/null
-    got=$?
-    [ $got -eq "$want" ] || fail "$* exits $got, expected $want: $(cat "$tmp/err")"
-    if [ -n "$text" ]; then
-        grep -qF -e "$text" "$tmp/err" || fail "$*: expected '$text', got '$(cat "$tmp/err")'"
-        [ "$(wc -l < "$tmp/err")" -eq 1 ] || fail "$*: more than one line on standard error"
-    else
-        [ ! -s "$tmp/err" ] || fail "$*: '$(cat "$tmp/err")' on standard error"
-    fi
-}
-output() { grep -qF -e "$1" "$tmp/out" || fail "expected '$1' on standard output, got '$(head -c 300 "$tmp/out")'"; }
 only() { [ "$(cd "$tmp/d" && echo *)" = "$1" ] || fail "files left: $(cd "$tmp/d" && echo *), expected $1"; }
 
 begin help

@@ -1,29 +1,7 @@
 #!/bin/sh
 # lookat compare from outside: shares that add up, the forms of its report, checks, warnings, mistakes.
-BIN=${BIN:-$PWD/lookat}
-BUILD=${BUILD:-.build/default}
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
+. tests/lib.sh
 export LOOKAT_MODEL="$PWD/weights/stories6M.gguf"
-name= why=
-
-begin() { name=$1 why=; }
-fail() { [ -n "$why" ] || why=$*; }
-end() { if [ -n "$why" ]; then echo "FAIL $name: $why"; else echo "ok $name"; fi; }
-# expect STATUS TEXT COMMAND...: the exit status, and TEXT somewhere on standard error (nothing there where TEXT is empty)
-expect() {
-    want=$1 text=$2
-    shift 2
-    "$@" > "$tmp/out" 2> "$tmp/err" < /dev/null
-    got=$?
-    [ $got -eq "$want" ] || fail "$* exits $got, expected $want: $(cat "$tmp/err")"
-    if [ -z "$text" ]; then
-        [ ! -s "$tmp/err" ] || fail "$*: '$(cat "$tmp/err")' on standard error"
-        return
-    fi
-    grep -qF -e "$text" "$tmp/err" || fail "$*: expected '$text', got '$(cat "$tmp/err")'"
-}
-has() { grep -qF -e "$2" "$1" || fail "expected '$2' in $(basename "$1"): $(head -c 200 "$1")"; }
 
 # two texts, of the tests' own files
 cat src/README.md README.md > "$tmp/one.txt"

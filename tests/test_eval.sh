@@ -1,15 +1,7 @@
 #!/bin/sh
 # lookat eval: its perplexity against the log-probabilities that generate --echo prints for the same tokens, golden losses, its JSON, and mistakes.
-BIN=${BIN:-$PWD/lookat}
+. tests/lib.sh
 model=weights/stories6M.gguf
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-unset LOOKAT_MODEL
-name= why=
-
-begin() { name=$1 why=; }
-fail() { [ -n "$why" ] || why=$*; }
-end() { if [ -n "$why" ]; then echo "FAIL $name: $why"; else echo "ok $name"; fi; }
 
 # 16 paragraphs that differ, 1,100 tokens or so
 i=0

@@ -1,17 +1,9 @@
 #!/bin/sh
 # lookat generate from outside, with the default model: prompts, lengths, seeds, output formats, and what happens when something is in the way.
-BIN=${BIN:-$PWD/lookat}
-BUILD=${BUILD:-.build/default}
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
+. tests/lib.sh
 export LOOKAT_MODEL="$PWD/weights/stories6M.gguf"
 full=/dev/full
 once="Once upon a time"
-name= why=
-
-begin() { name=$1 why=; }
-fail() { [ -n "$why" ] || why=$*; }
-end() { if [ -n "$why" ]; then echo "FAIL $name: $why"; else echo "ok $name"; fi; }
 
 # run FILE OPTION...: standard output to FILE; exit status 0 and silence on standard error
 run() {
@@ -22,7 +14,6 @@ run() {
 }
 same() { cmp -s "$tmp/$1" "$tmp/$2" || fail "$1 and $2 differ: '$(head -c 200 "$tmp/$1")' and '$(head -c 200 "$tmp/$2")'"; }
 differ() { cmp -s "$tmp/$1" "$tmp/$2" && fail "$1 and $2 are the same: '$(head -c 200 "$tmp/$1")'"; }
-has() { grep -qF -e "$2" "$tmp/$1" || fail "expected '$2' in $1, got '$(head -c 300 "$tmp/$1")'"; }
 # The part of a JSON file without figures that differ from run to run.
 lasting() { sed 's/,"stats":.*//' "$tmp/$1" > "$tmp/$2"; }
 # ids FILE: the tokens of the first sample of a JSON file
@@ -35,7 +26,7 @@ refuse_check() {
     "$BIN" "$@" > "$tmp/out" 2> "$tmp/err"
     got=$?
     [ $got -eq 4 ] || fail "$check: exits $got, expected 4: $(cat "$tmp/err")"
-    has err "$check is NaN, not a number"
+    has "$tmp/err" "$check is NaN, not a number"
 }
 # refuse STATUS TEXT OPTION...: one line on standard error with TEXT, nothing on standard output
 refuse() {
@@ -45,7 +36,7 @@ refuse() {
     got=$?
     [ $got -eq "$want" ] || fail "$* exits $got, expected $want: $(cat "$tmp/err")"
     [ ! -s "$tmp/out" ] || fail "$*: wrote '$(head -c 100 "$tmp/out")'"
-    has err "$text"
+    has "$tmp/err" "$text"
     [ "$(wc -l < "$tmp/err")" -eq 1 ] || fail "$*: more than one line on standard error"
 }
 
@@ -62,17 +53,17 @@ run b -f "$tmp/line" -n 12 --temp 0 && same a b
 run b -n 12 --temp 0 - < "$tmp/line" && same a b
 run b -n 12 --temp 0 -f - < "$tmp/file" && same a b
 run b --ids 575,510,258,437 -n 12 --temp 0 && same a b
-run b -n 12 --temp 0 -f "$tmp/lines" -o json && has b '"prompt":{"text":"Once upon a time\n","ids":[575,510,258,437,198]}'
+run b -n 12 --temp 0 -f "$tmp/lines" -o json && has "$tmp/b" '"prompt":{"text":"Once upon a time\n","ids":[575,510,258,437,198]}'
 run b -n 12 --temp 0 -p "$once
-" -o json && has b '"ids":[575,510,258,437,198]}'
+" -o json && has "$tmp/b" '"ids":[575,510,258,437,198]}'
 run b -p "$once" -n 12 --temp 0 --no-display-prompt
 printf '%s' "$once" | cat - "$tmp/b" > "$tmp/c"
 same a c
-run b -n 5 -p "" -s 1 -o json && has b '"prompt":{"text":"","ids":[4095]}'
-run b -n 5 -s 1 -o json < /dev/null && has b '"prompt":{"text":"","ids":[4095]}'
+run b -n 5 -p "" -s 1 -o json && has "$tmp/b" '"prompt":{"text":"","ids":[4095]}'
+run b -n 5 -s 1 -o json < /dev/null && has "$tmp/b" '"prompt":{"text":"","ids":[4095]}'
 run b -n 0 -p "$once" && same file b
 "$BIN" < "$tmp/file" > "$tmp/b" 2> "$tmp/err" || fail "text through a pipe: exits $?"
-has b "$once"
+has "$tmp/b" "$once"
 end
 
 # Text on standard input that nobody named is the prompt where there is none, and is not passed over in silence where there is one.
@@ -87,21 +78,21 @@ same a b
 { sleep 1; printf '%s' "$once"; } | "$BIN" -q -n 12 --temp 0 > "$tmp/b" 2> "$tmp/err" || fail "a slow pipe: exits $?"
 same a b
 : | "$BIN" -q -n 5 -s 1 -o json > "$tmp/b" 2> "$tmp/err" || fail "a pipe that ends: exits $?"
-has b '"prompt":{"text":"","ids":[4095]}'
+has "$tmp/b" '"prompt":{"text":"","ids":[4095]}'
 run c -n 5 -s 1 < /dev/null
 run b -n 5 -s 1 <&- && same c b
 mkfifo "$tmp/fifo"
 exec 9<> "$tmp/fifo" # a pipe that never ends and has nothing
 "$BIN" -n 5 -s 1 <&9 > "$tmp/b" 2> "$tmp/err" || fail "a silent pipe: exits $?"
 same c b
-has err "standard input is a pipe that nothing came from"
+has "$tmp/err" "standard input is a pipe that nothing came from"
 "$BIN" -p "$once" -n 12 --temp 0 <&9 > "$tmp/b" 2> "$tmp/err" || fail "a silent pipe beside -p: exits $?"
 same a b
 grep -q "standard input" "$tmp/err" && fail "a pipe without text is spoken of: $(cat "$tmp/err")"
 echo more >&9
 "$BIN" -p "$once" -n 12 --temp 0 <&9 > "$tmp/b" 2> "$tmp/err" || fail "text beside -p: exits $?"
 same a b
-has err "lookat: standard input was not read: there is a text already"
+has "$tmp/err" "lookat: standard input was not read: there is a text already"
 run b -p "$once" -n 12 --temp 0 <&9 && same a b
 exec 9>&-
 run b -p "$once" -n 12 --temp 0 < "$tmp/file" && same a b
@@ -111,12 +102,12 @@ begin llama_options
 run a -p "$once" -n 12 --temp 0 < /dev/null
 "$BIN" -p "$once" -ngl 99 --mlock -fa on --no-warmup -n 12 --temp 0 > "$tmp/b" 2> "$tmp/err" < /dev/null || fail "exits $?: $(cat "$tmp/err")"
 same a b
-has err "lookat: no effect here: -ngl (no GPU is used), --mlock ("
+has "$tmp/err" "lookat: no effect here: -ngl (no GPU is used), --mlock ("
 [ "$(grep -c "no effect" "$tmp/err")" -eq 1 ] || fail "more than one line"
 run b -p "$once" -ngl 99 --mlock -fa on -b 512 -n 12 --temp 0 < /dev/null && same a b
 "$BIN" -p "$once" -n 3 -n 12 --temp 0 > "$tmp/b" 2> "$tmp/err" < /dev/null || fail "exits $?"
 same a b
-has err "lookat: --predict: given more than once; the last one counts"
+has "$tmp/err" "lookat: --predict: given more than once; the last one counts"
 end
 
 # What editors of Windows leave: CRLF at the end goes whole, a byte-order mark is no text, and that
@@ -135,17 +126,17 @@ for f in crlf marked; do
     same want got
 done
 "$BIN" -f "$tmp/marked" -n 2 --temp 0 > "$tmp/b" 2> "$tmp/err"
-has err "$tmp/marked: the byte-order mark at its beginning is no text, and left out"
+has "$tmp/err" "$tmp/marked: the byte-order mark at its beginning is no text, and left out"
 printf '%s\r\n\r\n' "$once" > "$tmp/crlf"
-run b -f "$tmp/crlf" -n 2 --temp 0 -o json && has b \
+run b -f "$tmp/crlf" -n 2 --temp 0 -o json && has "$tmp/b" \
     '"prompt":{"text":"Once upon a time\u000d\n","ids":'
 printf '%s\r' "$once" > "$tmp/crlf"
-run b -f "$tmp/crlf" -n 2 --temp 0 -o json && has b \
+run b -f "$tmp/crlf" -n 2 --temp 0 -o json && has "$tmp/b" \
     '"prompt":{"text":"Once upon a time\u000d","ids":'
-run b -p "$(cat "$tmp/marked")" -n 2 --temp 0 -o json && has b \
+run b -p "$(cat "$tmp/marked")" -n 2 --temp 0 -o json && has "$tmp/b" \
     "\"prompt\":{\"text\":\"$(cat "$tmp/marked" | tr -d '\r\n')"
 "$BIN" tokenize -z tokenizer -f "$tmp/marked" > "$tmp/b" 2> "$tmp/err" || fail "tokenize exits $?"
-has err "byte-order mark"
+has "$tmp/err" "byte-order mark"
 "$BIN" tokenize -z tokenizer - < "$tmp/marked" 2> "$tmp/err" | cmp -s - "$tmp/b" ||
     fail "tokenize: another text from standard input"
 tail -c +4 "$tmp/marked" > "$tmp/plain"
@@ -167,15 +158,15 @@ begin long_prompt
     wc -c > "$tmp/left" # what it did not read
 }
 [ "$(cat "$tmp/status")" -eq 2 ] || fail "exits $(cat "$tmp/status")"
-has err "the prompt has more than 1024 tokens, which leaves no room in the context of 1024"
+has "$tmp/err" "the prompt has more than 1024 tokens, which leaves no room in the context of 1024"
 [ "$(cat "$tmp/left")" -gt 370000000 ] || fail "only $(cat "$tmp/left") bytes are left in the pipe"
 refuse 2 "the prompt has more than 40 tokens, which leaves no room in the context of 40" -f "$BIN" \
     -c 40
 end
 
 begin special
-run a -n 1 -o json -p "<|endoftext|>" --special && has a '"ids":[4095]}'
-run a -n 1 -o json -p "<|endoftext|>" && has a '"prompt":{"text":"<|endoftext|>","ids":['
+run a -n 1 -o json -p "<|endoftext|>" --special && has "$tmp/a" '"ids":[4095]}'
+run a -n 1 -o json -p "<|endoftext|>" && has "$tmp/a" '"prompt":{"text":"<|endoftext|>","ids":['
 grep -q '"prompt":[^}]*4095' "$tmp/a" && fail "the end of text as a token without --special"
 run a --ids 4095,575 -n 0 && [ "$(cat "$tmp/a")" = "Once" ] || fail "the token shows without --special: $(cat "$tmp/a")"
 run a --ids 4095,575 -n 0 --special && [ "$(cat "$tmp/a")" = "<|endoftext|>Once" ] || fail "--special shows no token: $(cat "$tmp/a")"
@@ -192,7 +183,7 @@ seed=$(sed -n 's/.* seed \([0-9]*\),.*/\1/p' "$tmp/figures")
 run b -p "$once" -n 30 -s "$seed" && same a b
 # 2^53: larger ones are not exact in programs that read JSON numbers as double
 [ ${#seed} -le 15 ] || fail "the random seed $seed is too long for JSON"
-run a -p "$once" -n 5 -o json -s 18446744073709551615 && has a '"seed":18446744073709551615,'
+run a -p "$once" -n 5 -o json -s 18446744073709551615 && has "$tmp/a" '"seed":18446744073709551615,'
 end
 
 begin threads
@@ -215,48 +206,48 @@ n=$(tr ',' '\n' < "$tmp/ids" | grep -c .)
 [ "$n" -ge 50 ] || fail "greedy.json was not read"
 run a -p "$once" -n "$n" --temp 0 -o json
 [ "$(ids a)" = "$(cat "$tmp/ids")" ] || fail "ids $(ids a)"
-has a "\"samples\":[{\"text\":\"$(cat "$tmp/text")\",\"ids\":["
+has "$tmp/a" "\"samples\":[{\"text\":\"$(cat "$tmp/text")\",\"ids\":["
 end
 
 begin lengths
 # the context ends a text, whatever -n says, and that is said
-run a -p "$once" -c 40 --ignore-eos -s 3 -o json && has a '"stop":"context"'
+run a -p "$once" -c 40 --ignore-eos -s 3 -o json && has "$tmp/a" '"stop":"context"'
 for n in 37 100 2147483647 -2; do
     run b -p "$once" -n $n -c 40 --ignore-eos -s 3 -o json
     [ "$(ids a)" = "$(ids b)" ] || fail "-n $n: other tokens"
-    has b '"stop":"context"'
+    has "$tmp/b" '"stop":"context"'
 done
 [ "$(ids a | tr -cd , | wc -c)" -eq 35 ] || fail "36 tokens were to come: $(ids a)"
-run b -p "$once" -n 36 -c 40 --ignore-eos -s 3 -o json && has b '"stop":"length"'
+run b -p "$once" -n 36 -c 40 --ignore-eos -s 3 -o json && has "$tmp/b" '"stop":"length"'
 "$BIN" -p "$once" -n 37 -c 40 --ignore-eos > /dev/null 2> "$tmp/err" || fail "-n 37 -c 40: $?"
-has err "lookat: the context of 40 tokens is full: 36 of the 37 tokens asked for (-n) were written"
-has err "decode 36 tokens at"
+has "$tmp/err" "lookat: the context of 40 tokens is full: 36 of the 37 tokens asked for (-n) were written"
+has "$tmp/err" "decode 36 tokens at"
 "$BIN" -p "$once" -c 40 --ignore-eos --num-samples 2 > /dev/null 2> "$tmp/err" || fail "-c 40: $?"
-has err "lookat: the context of 40 tokens is full"
+has "$tmp/err" "lookat: the context of 40 tokens is full"
 "$BIN" -p "$once" -n 36 -c 40 --ignore-eos > /dev/null 2> "$tmp/err" || fail "-n 36 -c 40: $?"
 grep -q "is full" "$tmp/err" && fail "36 of 36 tokens: the context is said to be full"
-for n in 0 1 -1; do run a -p "$once" -c 4 -n $n -o json && has a '"samples":[{"text":"","ids":[],"stop":"'; done # a prompt that just fits
-has a '"stop":"context"'
+for n in 0 1 -1; do run a -p "$once" -c 4 -n $n -o json && has "$tmp/a" '"samples":[{"text":"","ids":[],"stop":"'; done # a prompt that just fits
+has "$tmp/a" '"stop":"context"'
 refuse 2 "the prompt has 4 tokens, which leaves no room in the context of 3" -p "$once" -c 3
 refuse 2 "the context of 3" -p "$once" -c 3 -n 1
 refuse 2 "--ctx-size 1025: the model's context is 1024 tokens" -p "$once" -c 1025
 refuse 2 "--ctx-size 2000: the model's context is 1024 tokens" -p "$once" -c 2000 -n 1
 awk 'BEGIN { for (i = 0; i < 1100; i++) printf "a " }' > "$tmp/long"
 refuse 2 "leaves no room in the context of 1024" -f "$tmp/long"
-run a -p "$once" -c 40 -n -1 --temp 0 -o json && has a '"stop":"context"'
+run a -p "$once" -c 40 -n -1 --temp 0 -o json && has "$tmp/a" '"stop":"context"'
 [ "$(ids a | tr ',' '\n' | wc -l)" -eq 36 ] || fail "-n -1 -c 40 writes $(ids a)"
-run b -p "$once" -n 36 --temp 0 -o json && has b '"stop":"length"'
+run b -p "$once" -n 36 --temp 0 -o json && has "$tmp/b" '"stop":"length"'
 [ "$(ids a)" = "$(ids b)" ] || fail "a smaller context changes the text"
 "$BIN" convert -q --random 1,1,8,1024,300 -o "$tmp/small.gguf"
-run a -m "$tmp/small.gguf" --ids 1,2,3,4 -n 1020 -s 1 -o json && has a '"stop":"length"'
+run a -m "$tmp/small.gguf" --ids 1,2,3,4 -n 1020 -s 1 -o json && has "$tmp/a" '"stop":"length"'
 [ "$(ids a | tr ',' '\n' | wc -l)" -eq 1020 ] || fail "the context cannot be filled"
-run a -m "$tmp/small.gguf" --ids 1,2,3,4 -n 1021 --ignore-eos -o json && has a '"stop":"context"'
+run a -m "$tmp/small.gguf" --ids 1,2,3,4 -n 1021 --ignore-eos -o json && has "$tmp/a" '"stop":"context"'
 end
 
 begin end_of_text
-run a -p "The end." -n 20 --temp 0 -o json && has a '"stop":"eos"'
+run a -p "The end." -n 20 --temp 0 -o json && has "$tmp/a" '"stop":"eos"'
 [ "$(ids a | tr ',' '\n' | grep -c .)" -lt 20 ] || fail "goes on behind the end"
-run a -p "The end." -n 20 --temp 0 -o json --ignore-eos && has a '"stop":"length"'
+run a -p "The end." -n 20 --temp 0 -o json --ignore-eos && has "$tmp/a" '"stop":"length"'
 [ "$(ids a | tr ',' '\n' | grep -c .)" -eq 20 ] || fail "--ignore-eos writes $(ids a)"
 ids a | tr ',' '\n' | grep -qx 4095 && fail "--ignore-eos writes the token"
 end
@@ -283,9 +274,9 @@ begin json
 run a -p "$once" -n 6 --temp 0 -s 5 -o json -a fp32 --logprobs 3 --echo
 [ "$(wc -l < "$tmp/a")" -eq 1 ] || fail "not one line"
 grep -q '^{"schema":"lookat.generate/1","model":{"file":".*},"attn":"fp32[^"]*","seed":5,"prompt":{"text":' "$tmp/a" || fail "head: $(head -c 400 "$tmp/a")"
-has a '"layers":6,"heads":4,"head_dim":64,"width":256,"inner":1024,"vocab":4096,"context":1024'
-has a '"prompt":{"text":"Once upon a time","ids":[575,510,258,437],"steps":[{"id":575},{"id":510,"logprob":-'
-has a '"samples":[{"text":", there was a little girl","ids":[11,410,294,258,404,566],"stop":"length","steps":[{"id":11,"logprob":-'
+has "$tmp/a" '"layers":6,"heads":4,"head_dim":64,"width":256,"inner":1024,"vocab":4096,"context":1024'
+has "$tmp/a" '"prompt":{"text":"Once upon a time","ids":[575,510,258,437],"steps":[{"id":575},{"id":510,"logprob":-'
+has "$tmp/a" '"samples":[{"text":", there was a little girl","ids":[11,410,294,258,404,566],"stop":"length","steps":[{"id":11,"logprob":-'
 grep -qE '"stats":\{"load_s":[0-9.e-]+,"prefill_tokens_per_s":[0-9.e+]+,"decode_tokens_per_s":[0-9.e+]+,"peak_bytes":[0-9]+,"stored_bytes_per_token":12288[,}]' "$tmp/a" ||
     fail "stats: $(sed 's/.*"stats"/"stats"/' "$tmp/a")"
 [ "$(grep -o '"top":\[\[[^]]*\],\[[^]]*\],\[[^]]*\]\]' "$tmp/a" | wc -l)" -eq 9 ] || fail "not nine steps with three candidates"
@@ -347,8 +338,8 @@ begin bytes
 run a --ids 127,102,127 -n 0
 printf '\303\251\303' > "$tmp/want"
 same want a
-run a --ids 127,102,127 -n 0 -o json && has a '"prompt":{"text":"é�","bytes":"w6nD","ids":[127,102,127]}'
-run a --ids 127,102 -n 0 -o json && has a '"prompt":{"text":"é","ids":[127,102]}'
+run a --ids 127,102,127 -n 0 -o json && has "$tmp/a" '"prompt":{"text":"é�","bytes":"w6nD","ids":[127,102,127]}'
+run a --ids 127,102 -n 0 -o json && has "$tmp/a" '"prompt":{"text":"é","ids":[127,102]}'
 run a -p "$once" -n 120 --temp 100 --top-k 0 --top-p 1 --min-p 0 --ignore-eos -s 4 --no-display-prompt # any token: many are no UTF-8
 run b -p "$once" -n 120 --temp 100 --top-k 0 --top-p 1 --min-p 0 --ignore-eos -s 4 -o json
 ids b > "$tmp/ids"
@@ -466,15 +457,15 @@ refuse 1 "$tmp/none: cannot open: No such file" -p a -a fp16 --book "$tmp/none"
 refuse 3 "$tmp/text" -p a -a fp16 --book "$tmp/text"
 refuse 3 "the file has no codebooks" -p a -a fp16 --book "$tmp/slow.gguf"
 "$BIN" -p "$once" -n 1 --repeat-last-n 5 --book "$LOOKAT_MODEL" > "$tmp/a" 2> "$tmp/err" < /dev/null || fail "exits $?"
-has err "lookat: --book has no effect: none of the backends uses codebooks"
-has err "lookat: --repeat-last-n has no effect"
+has "$tmp/err" "lookat: --book has no effect: none of the backends uses codebooks"
+has "$tmp/err" "lookat: --repeat-last-n has no effect"
 end
 
 begin no_tokenizer
 "$BIN" convert -q --random 1,1,8,32,300 -o "$tmp/bare.gguf" || fail "convert exits $?"
 run a -m "$tmp/bare.gguf" --ids 1,2,3 -n 5 -s 1
 [ "$(wc -w < "$tmp/a")" -eq 8 ] && grep -q '^1 2 3 [0-9 ]*$' "$tmp/a" || fail "ids: $(cat "$tmp/a")"
-run b -m "$tmp/bare.gguf" --ids 1,2,3 -n 5 -s 1 -o json && has b '"prompt":{"text":null,"ids":[1,2,3]}'
+run b -m "$tmp/bare.gguf" --ids 1,2,3 -n 5 -s 1 -o json && has "$tmp/b" '"prompt":{"text":null,"ids":[1,2,3]}'
 [ "1 2 3 $(ids b | tr ',' ' ')" = "$(cat "$tmp/a")" ] || fail "JSON: $(ids b)"
 refuse 2 "the model has no tokenizer for the prompt: add -z TOKENIZER, or give token ids with --ids" -m "$tmp/bare.gguf" -p x
 refuse 2 "the prompt is empty" -m "$tmp/bare.gguf"
@@ -508,29 +499,29 @@ begin keys_beyond_f16
 cp "$LOOKAT_MODEL" "$tmp/far.gguf"
 printf '\000\044\164\111' | dd of="$tmp/far.gguf" bs=1 seek=17426272 conv=notrunc 2> /dev/null # blk.3.attn_qkv.bias[256]
 "$BIN" -m "$tmp/far.gguf" -p "$once" -n 3 --ignore-eos -s 1 > "$tmp/out" 2> "$tmp/err" || fail "$?"
-has err "warning: attention fp16/fp16: 6 rows of keys or values"
-has err "layers 3;"
+has "$tmp/err" "warning: attention fp16/fp16: 6 rows of keys or values"
+has "$tmp/err" "layers 3;"
 run json -m "$tmp/far.gguf" -p "$once" -n 3 --ignore-eos -s 1 -o json
-has json '"rows_cut_short":6,"layers_cut_short":[3]'
+has "$tmp/json" '"rows_cut_short":6,"layers_cut_short":[3]'
 run json -m "$tmp/far.gguf" -p "$once" -n 3 --ignore-eos -s 1 -o json --attn int8
-has json '"rows_cut_short":0,"layers_cut_short":[]'
+has "$tmp/json" '"rows_cut_short":0,"layers_cut_short":[]'
 cat src/README.md > "$tmp/text"
 far="-m $tmp/far.gguf -f $tmp/text -n 128 -c 64 -t 1"
 # shellcheck disable=SC2086
 {
     run json eval $far -o json
-    has json '"rows_cut_short":128,"layers_cut_short":[3]'
+    has "$tmp/json" '"rows_cut_short":128,"layers_cut_short":[3]'
     "$BIN" eval $far > "$tmp/out" 2> "$tmp/err" || fail "eval: $?"
-    has err "fp16/fp16: 128 rows of keys or values"
+    has "$tmp/err" "fp16/fp16: 128 rows of keys or values"
     for mode in forced shadow; do
         "$BIN" compare $far -a fp32 -a fp16 --mode $mode -o json > "$tmp/json" 2> "$tmp/err" || fail "compare $mode: $?"
-        has err "attention fp16: 128 rows of keys or values"
-        has json '"rows_cut_short":0,"layers_cut_short":[]'
-        has json '"rows_cut_short":128,"layers_cut_short":[3]'
+        has "$tmp/err" "attention fp16: 128 rows of keys or values"
+        has "$tmp/json" '"rows_cut_short":0,"layers_cut_short":[]'
+        has "$tmp/json" '"rows_cut_short":128,"layers_cut_short":[3]'
     done
     "$BIN" compare $far -q -a fp32 -a fp16 --check '1.kld>=0' > "$tmp/out" 2> "$tmp/err"
     [ $? -eq 4 ] || fail "a check on keys that were cut short: exit status"
-    has err "check not met: 1.kld>=0: 128 rows of keys or values do not fit f16"
+    has "$tmp/err" "check not met: 1.kld>=0: 128 rows of keys or values do not fit f16"
     "$BIN" compare $far -q -a fp32 -a fp16 --check '0.kld>=0' --check '1.stored_keys>0' > "$tmp/out" 2> "$tmp/err" || fail "other checks: $(cat "$tmp/err")"
 }
 end
@@ -545,8 +536,8 @@ bad="-m $tmp/nan.gguf -q"
     for more in "" "--temp 0 --attn lookat4" "--num-samples 3 -o json" "-o json --logprobs 2 --echo"; do
         "$BIN" $bad -p "$once" -n 20 $more > "$tmp/out" 2> "$tmp/err"
         [ $? -eq 1 ] || fail "generate $more: exit status"
-        has err "are not finite"
-        has err "layer 4, at position 0 (token id 575)"
+        has "$tmp/err" "are not finite"
+        has "$tmp/err" "layer 4, at position 0 (token id 575)"
     done
     cat src/README.md > "$tmp/text"
     refuse 1 "layer 4, at position 0" eval $bad -f "$tmp/text" -n 300 -c 64
@@ -560,25 +551,25 @@ bad="-m $tmp/nan.gguf -q"
     "$BIN" compare $bad $more > "$tmp/out" || fail "compare: $?"
     grep -q '^int8 .* NaN' "$tmp/out" || fail "no NaN in the table"
     "$BIN" compare -m "$tmp/nan.gguf" $more > "$tmp/out" 2> "$tmp/err"
-    has err "warning: attention int8: the model's numbers are not finite"
+    has "$tmp/err" "warning: attention int8: the model's numbers are not finite"
 }
 end
 
 begin counters
 "$BIN" -p "$once" -n 11 --temp 0 --ignore-eos -a fp16 --counters --fidelity --log "$tmp/log" > /dev/null 2> "$tmp/err" || fail "exits $?"
-has log '{"schema":"lookat.attention/1","attn":"fp16/fp16","layers":6,"decoded":10}'
-has log '{"layer":0,"loaded_bytes_per_token":{"keys":4864,"scales":0,"codebooks":0,"tables":0,"values":4864,"total":9728},"skipped_values":{"rows_per_token":0,"mean_mass":0},"cosine":[1,null],"kl":[0,null],"spearman":[1,null],"top5":[1,null]}'
+has "$tmp/log" '{"schema":"lookat.attention/1","attn":"fp16/fp16","layers":6,"decoded":10}'
+has "$tmp/log" '{"layer":0,"loaded_bytes_per_token":{"keys":4864,"scales":0,"codebooks":0,"tables":0,"values":4864,"total":9728},"skipped_values":{"rows_per_token":0,"mean_mass":0},"cosine":[1,null],"kl":[0,null],"spearman":[1,null],"top5":[1,null]}'
 [ "$(wc -l < "$tmp/log")" -eq 7 ] || fail "$(wc -l < "$tmp/log") lines"
 "$BIN" -p "$once" -n 8 --temp 0 -a fp32 --num-samples 2 --fidelity > /dev/null 2> "$tmp/err" || fail "exits $?"
-has err "fidelity of attention fp32/fp32 to fp16"
+has "$tmp/err" "fidelity of attention fp32/fp32 to fp16"
 # the first token comes from the prompt's own logits: with -n 1 none is decoded
 for n in 0 1; do
     "$BIN" -p "$once" -n $n --counters --fidelity > /dev/null 2> "$tmp/err" || fail "-n $n: exits $?"
-    has err "no token was decoded"
+    has "$tmp/err" "no token was decoded"
     grep -q "^layer" "$tmp/err" && fail "-n $n: a table of nothing"
     "$BIN" -p "$once" -n $n --counters --fidelity --log "$tmp/log" > /dev/null 2>&1 || fail "-n $n --log: exits $?"
-    has log '"decoded":0}'
-    has log '{"layer":0,"loaded_bytes_per_token":{"keys":null,"scales":null,"codebooks":null,"tables":null,"values":null,"total":null},"skipped_values":{"rows_per_token":null,"mean_mass":null},"cosine":[null,null]'
+    has "$tmp/log" '"decoded":0}'
+    has "$tmp/log" '{"layer":0,"loaded_bytes_per_token":{"keys":null,"scales":null,"codebooks":null,"tables":null,"values":null,"total":null},"skipped_values":{"rows_per_token":null,"mean_mass":null},"cosine":[null,null]'
 done
 refuse 2 "--log needs --counters or --fidelity" -p x -n 1 --log "$tmp/log"
 end

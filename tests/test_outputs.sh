@@ -1,28 +1,9 @@
 #!/bin/sh
 # What commands must not destroy, from outside: their inputs, devices, links, permissions; and
 # inputs that are no files.
-BIN=${BIN:-$PWD/lookat}
-BUILD=${BUILD:-.build/default}
+. tests/lib.sh
 tok=$PWD/tokenizer
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-unset LOOKAT_MODEL
-name= why=
 
-begin() { name=$1 why=; }
-fail() { [ -n "$why" ] || why=$*; }
-end() { if [ -n "$why" ]; then echo "FAIL $name: $why"; else echo "ok $name"; fi; }
-
-# expect STATUS TEXT COMMAND...: the exit status, and TEXT on standard error
-expect() {
-    want=$1 text=$2
-    shift 2
-    "$@" > "$tmp/out" 2> "$tmp/err" < /dev/null
-    got=$?
-    [ $got -eq "$want" ] || fail "$* exits $got, expected $want: $(cat "$tmp/err")"
-    [ -z "$text" ] || grep -qF -e "$text" "$tmp/err" ||
-        fail "$*: expected '$text', got '$(cat "$tmp/err")'"
-}
 # kept NAME...: these files of the folder hold what they held, and no file was added
 kept() {
     for f; do cmp -s "$tmp/d/$f" "$tmp/copy/$f" || fail "$f changed"; done

@@ -3,17 +3,8 @@
 # has: indented lines, and `code` that begins with a program's name. Long ones do less work
 # (reduce), those of `listed` are left out; any other line that looks like a command is run, and
 # must succeed. TIMES=1 shows each with its time.
-BIN=${BIN:-$PWD/lookat}
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
+. tests/lib.sh
 unset LOOKAT_MODEL LOOKAT_GPT2 LOOKAT_SHARED
-name= why=
-
-begin() { name=$1 why=; }
-fail() { [ -n "$why" ] || why=$*; }
-end() {
-    if [ -n "$why" ]; then echo "FAIL $name: $why"; else echo "ok $name"; fi
-}
 
 # commands README: one a line, indented ones first; after a backslash a line goes on
 commands() {

@@ -1,9 +1,8 @@
 #!/bin/sh
 # run.sh in a copy of the repository: it builds, writes a story, and fetches GPT-2; here a tiny model from a server on the loopback interface.
-BUILD=${BUILD:-.build/default}
+. tests/lib.sh
 case $BUILD in /*) ;; *) BUILD=$PWD/$BUILD ;; esac
 server=$BUILD/tests/http_server tiny_model=$BUILD/tests/tiny_model
-tmp=$(mktemp -d) || exit 1
 pid=
 trap '[ -z "$pid" ] || kill $pid 2> /dev/null; rm -rf "$tmp"' EXIT
 repo=$tmp/repo
@@ -11,12 +10,7 @@ unset LOOKAT_MODEL BUILD BIN MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLA
 unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
 # not the flags of the build under test, and quick
 export MAKE="make -j2 CFLAGS=-O0"
-name= why=
 
-begin() { name=$1 why=; }
-fail() { [ -n "$why" ] || why=$*; }
-end() { if [ -n "$why" ]; then echo "FAIL $name: $why"; else echo "ok $name"; fi; }
-has() { grep -qF -e "$2" "$tmp/$1" || fail "expected '$2', got '$(head -c 500 "$tmp/$1")'"; }
 lacks() { grep -qF -e "$2" "$tmp/$1" && fail "unexpected '$2' in '$(head -c 500 "$tmp/$1")'"; }
 run() { # STATUS ARGUMENT...
     want=$1
@@ -34,7 +28,7 @@ cp weights/stories6M.gguf weights/gpt2.sha256 "$repo/weights"
 begin story
 run 0
 [ -x "$repo/lookat" ] || fail "no program was built"
-has err "building lookat (once"
+has "$tmp/err" "building lookat (once"
 grep -q '^Once upon a time' "$tmp/out" && [ "$(wc -w < "$tmp/out")" -gt 20 ] || fail "no story: $(head -c 200 "$tmp/out")"
 end
 
@@ -45,7 +39,7 @@ run 0 -n 12 --temp 0 -q -p "Once upon a time" --no-display-prompt
 [ "$(cat "$tmp/out")" = ", there was a little girl named Lily. She loved to" ] || fail "options alone: $(cat "$tmp/out")"
 (cd "$tmp" && repo/run.sh "Once" -n 1 -q > out 2> err) || fail "from another folder: $(cat "$tmp/err")"
 run 2 "Once" --nonsense
-has err "--nonsense"
+has "$tmp/err" "--nonsense"
 end
 
 begin building_is_said
@@ -53,16 +47,16 @@ run 0 "Once" -n 1 -q
 lacks err building
 touch "$repo/src/main.c"
 run 0 "Once" -n 1 -q
-has err "building what is newer than lookat"
+has "$tmp/err" "building what is newer than lookat"
 end
 
 begin build_fails
 MAKE=false run 1 "Once"
-has err "the build in $repo failed; it needs gcc or clang, and GNU make"
+has "$tmp/err" "the build in $repo failed; it needs gcc or clang, and GNU make"
 MAKE=no-such-make run 1 "Once"
-has err "there is no no-such-make; building lookat needs GNU make"
+has "$tmp/err" "there is no no-such-make; building lookat needs GNU make"
 CC=no-such-compiler MAKE=false run 1 "Once"
-has err "there is no compiler (no-such-compiler)"
+has "$tmp/err" "there is no compiler (no-such-compiler)"
 end
 
 # A command's name comes first, and is no prompt then.
@@ -70,16 +64,16 @@ begin commands
 "$repo/lookat" help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' > "$tmp/commands"
 [ "$(wc -l < "$tmp/commands")" -ge 10 ] || fail "lookat help lists $(cat "$tmp/commands")"
 for c in $(cat "$tmp/commands"); do
-    [ "$c" = help ] || { run 0 "$c" --help && has out "usage: lookat $c"; }
+    [ "$c" = help ] || { run 0 "$c" --help && has "$tmp/out" "usage: lookat $c"; }
 done
 run 0 help tokenize
-has out "usage: lookat tokenize"
+has "$tmp/out" "usage: lookat tokenize"
 run 0 tokenize "Once upon a time"
 [ "$(cat "$tmp/out")" = "575 510 258 437" ] || fail "tokenize: $(cat "$tmp/out")"
 run 0 version
-has out "lookat "
+has "$tmp/out" "lookat "
 run 2 compare
-has err "compare: expected a text"
+has "$tmp/err" "compare: expected a text"
 end
 
 begin symbolic_links
@@ -87,9 +81,9 @@ mkdir "$tmp/bin dir" "$tmp/elsewhere"
 ln -s "$repo/run.sh" "$tmp/bin dir/run me"
 ln -s "../bin dir/run me" "$tmp/elsewhere/again"
 "$tmp/bin dir/run me" "Once" -n 1 -q > "$tmp/out" 2> "$tmp/err" < /dev/null || fail "a link: $(cat "$tmp/err")"
-has out "Once"
+has "$tmp/out" "Once"
 (cd "$tmp/elsewhere" && ./again "Once" -n 1 -q > ../out 2> ../err < /dev/null) || fail "a link to a link: $(cat "$tmp/err")"
-has out "Once"
+has "$tmp/out" "Once"
 end
 
 # What stands in for the files of GPT-2.
@@ -126,9 +120,9 @@ fetched() {
     sort "$tmp/log" > "$tmp/sorted"
     { echo "GET /config.json -1 200"; echo "GET /merges.txt -1 200"; echo "GET /vocab.json -1 200"; } > "$tmp/want"
     grep -v model "$tmp/sorted" | cmp -s - "$tmp/want" || fail "requests: $(cat "$tmp/log")"
-    has log "GET /model.safetensors $1 206"
-    has out "Once"
-    has err "wrote $LOOKAT_CACHE/gpt2-f16.gguf"
+    has "$tmp/log" "GET /model.safetensors $1 206"
+    has "$tmp/out" "Once"
+    has "$tmp/err" "wrote $LOOKAT_CACHE/gpt2-f16.gguf"
     # the size comes before the first file
     head -n 1 "$tmp/err" | grep -qF "GPT-2 (124M): 0 MB from $LOOKAT_GPT2_URL" || fail "size: $(head -n 2 "$tmp/err")"
 }
@@ -139,9 +133,9 @@ if command -v curl > /dev/null; then
     begin curl_cut
     serve $cut
     run 1 gpt2 "Once" -n 2
-    has err "GPT-2 (124M): "
-    has err "fetching model.safetensors ($size bytes)"
-    has err "cannot fetch $LOOKAT_GPT2_URL/model.safetensors"
+    has "$tmp/err" "GPT-2 (124M): "
+    has "$tmp/err" "fetching model.safetensors ($size bytes)"
+    has "$tmp/err" "cannot fetch $LOOKAT_GPT2_URL/model.safetensors"
     [ "$(cat "$tmp/log")" = "GET /model.safetensors -1 200" ] || fail "requests: $(cat "$tmp/log")"
     [ ! -e "$LOOKAT_CACHE/gpt2/model.safetensors" ] || fail "an incomplete file has the name of the whole"
     [ "$(wc -c < "$LOOKAT_CACHE/gpt2/model.safetensors.part")" -eq $cut ] || fail "not $cut bytes are kept"
@@ -191,16 +185,16 @@ if command -v curl > /dev/null || command -v wget > /dev/null; then
     serve
     sed '1s/^[0-9a-f]*/0000000000000000000000000000000000000000000000000000000000000000/' "$tmp/sums" > "$tmp/wrong"
     LOOKAT_GPT2_SUMS=$tmp/wrong run 1 gpt2 "Once"
-    has err "model.safetensors has SHA-256 "
-    has err "expected 0000000000000000"
+    has "$tmp/err" "model.safetensors has SHA-256 "
+    has "$tmp/err" "expected 0000000000000000"
     [ -e "$LOOKAT_CACHE/gpt2/model.safetensors.bad" ] && [ ! -e "$LOOKAT_CACHE/gpt2/model.safetensors" ] || fail "the file is not set aside"
     sed '1s/ [0-9]* / 131 /' "$tmp/sums" > "$tmp/wrong"
     LOOKAT_GPT2_SUMS=$tmp/wrong run 1 gpt2 "Once"
-    has err "model.safetensors has $size bytes, expected 131"
+    has "$tmp/err" "model.safetensors has $size bytes, expected 131"
     unserve
     run 1 gpt2 "Once" # the server is gone
-    has err "run.sh: cannot fetch $LOOKAT_GPT2_URL/model.safetensors; without a network, put "
-    has err "$LOOKAT_CACHE/gpt2 and run this again"
+    has "$tmp/err" "run.sh: cannot fetch $LOOKAT_GPT2_URL/model.safetensors; without a network, put "
+    has "$tmp/err" "$LOOKAT_CACHE/gpt2 and run this again"
     [ "$(grep -c '^run.sh: ' "$tmp/err")" -eq 1 ] || fail "more than one sentence"
     end
 else
@@ -213,7 +207,7 @@ export LOOKAT_GPT2_URL=http://127.0.0.1:1 # nobody listens there
 mkdir -p "$LOOKAT_CACHE/gpt2"
 cp "$files"/* "$LOOKAT_CACHE/gpt2"
 run 0 gpt2 -p "Once" -n 2 -q
-has out "Once"
+has "$tmp/out" "Once"
 lacks err fetching
 [ -e "$LOOKAT_CACHE/gpt2-f16.gguf" ] || fail "nothing was converted"
 end

@@ -1,30 +1,8 @@
 #!/bin/sh
 # Vocabularies that are not as long as the embedding, and rules of theirs, from outside: what is
 # chosen, what is refused, what a conversion keeps.
-BIN=${BIN:-$PWD/lookat}
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-unset LOOKAT_MODEL
-name= why=
+. tests/lib.sh
 
-begin() { name=$1 why=; }
-fail() { [ -n "$why" ] || why=$*; }
-end() { if [ -n "$why" ]; then echo "FAIL $name: $why"; else echo "ok $name"; fi; }
-
-# expect STATUS TEXT COMMAND...: the exit status, and TEXT on standard error (nothing at all there
-# where TEXT is empty)
-expect() {
-    want=$1 text=$2
-    shift 2
-    "$@" > "$tmp/out" 2> "$tmp/err" < /dev/null
-    got=$?
-    [ $got -eq "$want" ] || fail "$* exits $got, expected $want: $(cat "$tmp/err")"
-    if [ -n "$text" ]; then
-        grep -qF -e "$text" "$tmp/err" || fail "$*: expected '$text', got '$(cat "$tmp/err")'"
-    else
-        [ ! -s "$tmp/err" ] || fail "$*: '$(cat "$tmp/err")' on standard error"
-    fi
-}
 # random SHAPE FILE [OPTION]...: a model of random weights with the tokenizer of tokenizer/
 random() {
     shape=$1 file=$2

@@ -1,30 +1,6 @@
 #!/bin/sh
 # What convert and info do with weights that are not finite or beyond a number type's range, and with a config.json of other names.
-BIN=${BIN:-$PWD/lookat}
-BUILD=${BUILD:-.build/default}
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-unset LOOKAT_MODEL
-name= why=
-
-begin() { name=$1 why=; }
-fail() { [ -n "$why" ] || why=$*; }
-end() { if [ -n "$why" ]; then echo "FAIL $name: $why"; else echo "ok $name"; fi; }
-
-# expect STATUS TEXT COMMAND...: the exit status, and TEXT on standard error (nothing there where TEXT is empty)
-expect() {
-    want=$1 text=$2
-    shift 2
-    "$@" > "$tmp/out" 2> "$tmp/err" < /dev/null
-    got=$?
-    [ $got -eq "$want" ] || fail "$* exits $got, expected $want: $(cat "$tmp/err")"
-    if [ -n "$text" ]; then
-        grep -qF -e "$text" "$tmp/err" || fail "$*: expected '$text', got '$(cat "$tmp/err")'"
-    else
-        [ ! -s "$tmp/err" ] || fail "$*: '$(cat "$tmp/err")' on standard error"
-    fi
-}
-output() { grep -qF -e "$1" "$tmp/out" || fail "expected '$1' on standard output, got '$(tail -n 3 "$tmp/out")'"; }
+. tests/lib.sh
 
 # One layer, width 8, context 64, 4096 tokens, MLP 32, all float32. Its data begins with wte and wpe and ends with ln_f.bias.
 make_model() {

@@ -24,12 +24,6 @@ struct key_sample {
                              without values */
 };
 
-/* Returns how much a row counts in the learning: sqrt(S / mean) + 1/10, where S is its importance
- * (key_sample's weights) and mean is that of its head's rows. The root keeps a few rows from
- * deciding everything, the tenth keeps the others in. An importance of 0 stays 0: only queries that
- * see the key exactly, in their window, see it at all. */
-float key_share(double importance, double mean);
-
 /* The metric of a head has this share of its mean eigenvalue added to every eigenvalue, so that it
  * has an inverse and no direction is free. */
 #define METRIC_FLOOR 0.01

@@ -48,7 +48,7 @@ struct comparison_run {
     const char *name,
         *title; /* the effective spec in full, and the spec as tables show it (spec_name.h) */
     size_t stored_keys, stored_values; /* bytes per token, all layers and heads; keys at the
-                                          window's end, exact few included */
+                                          window's end, exact keys included */
     struct comparison_chunk
         *chunks; /* [n_chunks] those of this share, in order of text, then number */
     size_t n_chunks;

@@ -4,9 +4,8 @@
 
 #include "attention/skip.h"
 #include "report/json_out.h"
+#include "report/metrics.h"
 #include "report/text.h"
-
-static const char *const metrics[FIDELITIES] = {"cosine", "kl", "spearman", "top5"};
 
 /* NAN, in JSON null, where none was decoded. */
 static double per_token(uint64_t bytes, size_t decoded) {
@@ -62,7 +61,7 @@ static int print_fidelity(FILE *fp, const struct attention_log *log, struct aren
     struct text_table t;
     table_begin(&t, "rrrrr", a);
     table_cell(&t, "layer");
-    for (size_t m = 0; m < FIDELITIES; m++) table_cell(&t, "%s", metrics[m]);
+    for (size_t m = 0; m < FIDELITIES; m++) table_cell(&t, "%s", metric_of_shadow(m)->name);
     for (size_t l = 0; l < log->n_layer; l++) {
         table_cell(&t, "%zu", l);
         for (size_t m = 0; m < FIDELITIES; m++) {
@@ -119,7 +118,7 @@ void attention_log_json(FILE *fp, const struct attention_log *log) {
         }
         for (size_t m = 0; log->fidelity && m < FIDELITIES; m++) {
             const struct moments *x = &log->fidelity[l * FIDELITIES + m];
-            json_put_array(&j, metrics[m]);
+            json_put_array(&j, metric_of_shadow(m)->name);
             json_put_double(&j, NULL, x->n ? moments_mean(x) : NAN);
             json_put_null(
                 &j, NULL); /* the queries of one text are not independent: there is no error */

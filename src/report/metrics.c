@@ -419,7 +419,7 @@ const struct metric metrics[] = {
      .unit = "bytes",
      .known_as = "stored/token",
      .definition = "bytes that the cache keeps for a token, all layers and heads, keys and values, "
-                   "exact few included",
+                   "exact keys included",
      .group = GROUP_STORED,
      .needs = NEEDS_NOTHING,
      .reach = REACH_WHOLE,
@@ -456,6 +456,17 @@ const struct metric *metric_find(const char *name, size_t n) {
         if (is_called(metrics[i].name, name, n) || is_called(metrics[i].alias, name, n))
             return &metrics[i];
     return NULL;
+}
+
+const struct metric *metric_of_shadow(int which) {
+    struct figure (*const values[FIDELITIES])(const struct metric_place *p) = {
+        [FIDELITY_COSINE] = cosine,
+        [FIDELITY_KL] = kl,
+        [FIDELITY_SPEARMAN] = spearman,
+        [FIDELITY_TOP5] = top5};
+    size_t i = 0;
+    while (metrics[i].value != values[which]) i++;
+    return &metrics[i];
 }
 
 const struct metric *metric_named(const char *name) { return metric_find(name, strlen(name)); }

@@ -89,6 +89,9 @@ const struct metric *metric_find(const char *name, size_t n);
 /* The same for a name that is known to be there. */
 const struct metric *metric_named(const char *name);
 
+/* The metric of mode shadow number `which`, FIDELITY_COSINE and so on (measure/fidelity.h). */
+const struct metric *metric_of_shadow(int which);
+
 /* Its figure at a place: FIGURE_NONE where that place is finer than the metric reaches. */
 struct figure metric_figure(const struct metric *m, const struct metric_place *p);
 
