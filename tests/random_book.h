@@ -45,14 +45,14 @@ static inline void random_quantisers(struct book *b, struct codebook y, uint64_t
         size_t apart = y.uneven && (h | 1) < heads ? per_byte * (1 + h / 2 % (y.m - 1)) : 0,
                extra = y.uneven ? 0 : h % 2;
         m = h % 2 ? average + apart : average - apart;
-        struct quantiser_stage *s = arena_zalloc(&b->arena, m + 1, sizeof *s);
+        struct quantiser_range *s = arena_zalloc(&b->arena, m + 1, sizeof *s);
         uint16_t *inverse = arena_alloc(&b->arena, D * D, sizeof *inverse),
                  *mean = arena_alloc(&b->arena, D, sizeof *mean);
         for (size_t i = 0; i < D * D; i++)
             inverse[i] = f32_to_f16((i % (D + 1) == 0) + 0.3f / (float)D * (float)rng_normal(&r));
         for (size_t i = 0; i < D; i++) mean[i] = f32_to_f16((float)rng_normal(&r));
         z[h] = (struct quantiser){
-            .dim = D, .k = k, .n = m + extra, .inverse = inverse, .mean = mean, .stages = s};
+            .dim = D, .k = k, .n = m + extra, .inverse = inverse, .mean = mean, .ranges = s};
         for (size_t j = 0, at = 0; j < z[h].n; at += s[j++].width) {
             s[j].width = j + 1 < m ? 1 + (3 * m <= D ? (j + h) % 3 : 0) : D - at;
             if (j == m) at = 0, s[j].width = D;

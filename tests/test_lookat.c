@@ -520,15 +520,15 @@ static void learning_ignores_threads(void) {
             CHECK(book[t].books[3].heads[h].n == counts[h].n, "%zu codes",
                   book[t].books[3].heads[h].n);
             for (size_t j = 0; j < counts[h].n; j++)
-                CHECK(!memcmp(book[t].books[3].heads[h].stages[j].centroids,
-                              book[0].books[3].heads[h].stages[j].centroids,
-                              book[0].books[3].heads[h].stages[j].width * 32),
-                      "%d threads, uneven head %zu, stage %zu", t + 1, h, j);
+                CHECK(!memcmp(book[t].books[3].heads[h].ranges[j].centroids,
+                              book[0].books[3].heads[h].ranges[j].centroids,
+                              book[0].books[3].heads[h].ranges[j].width * 32),
+                      "%d threads, uneven head %zu, code %zu", t + 1, h, j);
             for (size_t j = 0; j < 4; j++)
-                CHECK(got->stages[j].width == want->stages[j].width &&
-                          !memcmp(got->stages[j].centroids, want->stages[j].centroids,
-                                  got->stages[j].width * 32),
-                      "%d threads, head %zu, stage %zu", t + 1, h, j);
+                CHECK(got->ranges[j].width == want->ranges[j].width &&
+                          !memcmp(got->ranges[j].centroids, want->ranges[j].centroids,
+                                  got->ranges[j].width * 32),
+                      "%d threads, head %zu, code %zu", t + 1, h, j);
         }
     }
     threads_set(1);
@@ -557,10 +557,10 @@ static void same_quantisers(const struct codebook *want, const struct codebook *
                   !memcmp(y->inverse, x->inverse, 512) && !memcmp(y->mean, x->mean, 32),
               "head %zu", h);
         for (size_t j = 0; j < x->n; j++)
-            CHECK(y->stages[j].at == x->stages[j].at && y->stages[j].width == x->stages[j].width &&
-                      !memcmp(y->stages[j].centroids, x->stages[j].centroids,
-                              x->stages[j].width * x->k * 2),
-                  "head %zu, stage %zu", h, j);
+            CHECK(y->ranges[j].at == x->ranges[j].at && y->ranges[j].width == x->ranges[j].width &&
+                      !memcmp(y->ranges[j].centroids, x->ranges[j].centroids,
+                              x->ranges[j].width * x->k * 2),
+                  "head %zu, code %zu", h, j);
     }
 }
 
@@ -621,7 +621,7 @@ static void book_round_trip(void) {
     inputs_forget();
     CHECK(book_write(&b, path, true, &e) == OK, "%s", e.msg);
     CHECK(book_open(&c, path, &found, &e) == ERR_REFUSED &&
-              strstr(e.msg, "uneven.m3.k64.stages\": 8 stages of 4 heads, expected 3 on average"),
+              strstr(e.msg, "uneven.m3.k64.stages\": 8 codes of 4 heads, expected 3 on average"),
           "%s", e.msg);
     book_close(&b);
 }
@@ -747,7 +747,7 @@ static void broken_books(void) {
 /* A book of one learned setting, of keys or of values, something changed in its parts. */
 struct learned_parts {
     const char *drop, *extra;         /* a part left out; a further key */
-    int32_t stages, at, width;        /* of head 1, of its stage 2; -9: as it is */
+    int32_t stages, at, width;        /* of head 1, of its code 2; -9: as it is */
     uint16_t inverse, mean, centroid; /* in place of the first number, where not 0 */
     size_t fewer;                     /* numbers of .centroids left out */
     bool singular;

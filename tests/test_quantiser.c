@@ -213,7 +213,7 @@ static struct quantiser learn_parts(const struct data *y, unsigned parts, size_t
                           .n = codes,
                           .inverse = out->inverse,
                           .mean = out->mean,
-                          .stages = out->stages};
+                          .ranges = out->ranges};
     CHECK(rc == OK && quantiser_prepare(&z, a, &e) == OK, "%s", e.msg);
     return z;
 }
@@ -228,8 +228,8 @@ static struct quantiser learn(const struct data *y, size_t codes, size_t depth,
 static void decode64(const struct quantiser *z, const uint8_t *codes, double *x) {
     double y[D] = {0};
     for (size_t j = 0; j < z->n; j++)
-        for (size_t r = 0; r < z->stages[j].width; r++)
-            y[z->stages[j].at + r] += (double)f16_to_f32(z->stages[j].centroids[r * K + codes[j]]);
+        for (size_t r = 0; r < z->ranges[j].width; r++)
+            y[z->ranges[j].at + r] += (double)f16_to_f32(z->ranges[j].centroids[r * K + codes[j]]);
     for (size_t d = 0; d < D; d++) {
         x[d] = (double)f16_to_f32(z->mean[d]);
         for (size_t r = 0; r < D; r++) x[d] += y[r] * (double)f16_to_f32(z->inverse[r * D + d]);
@@ -331,8 +331,8 @@ static void parts_can_be_left_out(void) {
     make_data(&y, ROWS);
     struct quantiser z = learn_parts(&y, LEARN_METRIC, 4, 1, kernels_at(0), &a, &l);
     for (size_t j = 0; j < 4; j++)
-        CHECK(z.stages[j].at == 4 * j && z.stages[j].width == 4, "stage %zu: %zu at %zu", j,
-              z.stages[j].width, z.stages[j].at);
+        CHECK(z.ranges[j].at == 4 * j && z.ranges[j].width == 4, "range %zu: %zu at %zu", j,
+              z.ranges[j].width, z.ranges[j].at);
     double trace = 0, worst = 0;
     for (size_t d = 0; d < D; d++) trace += y.metric[d * D + d];
     for (size_t i = 0; i < D * D; i++) product[i] = (double)z.inverse_f32[i];
@@ -346,7 +346,7 @@ static void parts_can_be_left_out(void) {
     double least = HUGE_VAL, most = -HUGE_VAL;
     for (size_t j = 0; j < 4; j++) {
         double logs = 0;
-        CHECK(z.stages[j].width == 4, "stage %zu is %zu wide", j, z.stages[j].width);
+        CHECK(z.ranges[j].width == 4, "range %zu is %zu wide", j, z.ranges[j].width);
         for (size_t d = 4 * j; d < 4 * j + 4; d++) {
             double sum = 0, squares = 0, weight = 0;
             for (size_t i = 0; i < ROWS; i++) {
@@ -398,7 +398,7 @@ static double left64(const struct quantiser *z, const float *x, const uint8_t *c
     for (size_t d = 0; d < D; d++) {
         double left = (double)x[d];
         for (size_t j = 0; j < z->n; j++) {
-            const struct quantiser_stage *s = &z->stages[j];
+            const struct quantiser_range *s = &z->ranges[j];
             if (d >= s->at && d < s->at + s->width)
                 left -= (double)f16_to_f32(s->centroids[(d - s->at) * z->k + code[j]]);
         }
@@ -407,15 +407,15 @@ static double left64(const struct quantiser *z, const float *x, const uint8_t *c
     return sum;
 }
 
-/* Codes of a pair of stages: no other pair of codes has less error, so the greedy one has not. */
+/* Codes of a pair: no other pair of codes has less error, so the greedy one has not. */
 static void pairs_are_the_best(void) {
-    enum { FEW = 16, STAGES = 6, SOME = 40 };
-    static const size_t width[STAGES / 2] = {1, 5, 10};
+    enum { FEW = 16, PAIR_CODES = 6, SOME = 40 };
+    static const size_t width[PAIR_CODES / 2] = {1, 5, 10};
     static uint16_t centroids[2 * D * FEW];
     static float x[SOME * D];
-    static uint8_t code[SOME * STAGES], other[STAGES];
-    struct quantiser_stage stages[STAGES];
-    struct quantiser z = {.dim = D, .k = FEW, .n = STAGES, .stages = stages};
+    static uint8_t code[SOME * PAIR_CODES], other[PAIR_CODES];
+    struct quantiser_range ranges[PAIR_CODES];
+    struct quantiser z = {.dim = D, .k = FEW, .n = PAIR_CODES, .ranges = ranges};
     struct arena a = {0};
     struct rng r;
     struct err e;
@@ -423,26 +423,26 @@ static void pairs_are_the_best(void) {
     for (size_t i = 0; i < sizeof centroids / sizeof *centroids; i++)
         centroids[i] = f32_to_f16((float)rng_normal(&r));
     for (size_t i = 0; i < sizeof x / sizeof *x; i++) x[i] = (float)rng_normal(&r);
-    for (size_t j = 0, at = 0, used = 0; j < STAGES;
+    for (size_t j = 0, at = 0, used = 0; j < PAIR_CODES;
          used += width[j / 2] * FEW, at += j % 2 ? width[j / 2] : 0, j++)
-        stages[j] = (struct quantiser_stage){
+        ranges[j] = (struct quantiser_range){
             .at = at, .width = width[j / 2], .centroids = centroids + used};
-    CHECK(quantiser_prepare(&z, &a, &e) == OK && z.n_searches == STAGES / 2 && z.ranges_overlap &&
-              !z.searches_overlap,
+    CHECK(quantiser_prepare(&z, &a, &e) == OK && z.n_searches == PAIR_CODES / 2 &&
+              z.ranges_overlap && !z.searches_overlap,
           "searches");
     for (size_t s = 0; kernels_at(s); s++) {
         const struct kernels *k = kernels_at(s);
         if (!k->supported()) continue;
-        quantiser_encode(k, &z, code, STAGES, 1, x, D, SOME);
+        quantiser_encode(k, &z, code, PAIR_CODES, 1, x, D, SOME);
         for (size_t i = 0; i < SOME; i++)
-            for (size_t j = 0; j < STAGES; j += 2) {
-                double got = left64(&z, x + i * D, code + i * STAGES);
-                memcpy(other, code + i * STAGES, STAGES);
+            for (size_t j = 0; j < PAIR_CODES; j += 2) {
+                double got = left64(&z, x + i * D, code + i * PAIR_CODES);
+                memcpy(other, code + i * PAIR_CODES, PAIR_CODES);
                 for (size_t c = 0; c < (size_t)FEW * FEW; c++) {
                     other[j] = (uint8_t)(c / FEW), other[j + 1] = (uint8_t)(c % FEW);
                     CHECK(got <= left64(&z, x + i * D, other) + 1e-4,
-                          "%s: row %zu has %d, %d for stages %zu, worse than %d, %d", k->name, i,
-                          code[i * STAGES + j], code[i * STAGES + j + 1], j, other[j],
+                          "%s: row %zu has %d, %d for codes %zu, worse than %d, %d", k->name, i,
+                          code[i * PAIR_CODES + j], code[i * PAIR_CODES + j + 1], j, other[j],
                           other[j + 1]);
                 }
             }
@@ -458,8 +458,8 @@ static void overlapping_ranges_are_searched_in_turn(void) {
     static uint16_t centroids[38 * K];
     static float x[SOME * D];
     static uint8_t code[SOME * CODES], other[CODES];
-    struct quantiser_stage stages[CODES];
-    struct quantiser z = {.dim = D, .k = K, .n = CODES, .stages = stages};
+    struct quantiser_range ranges[CODES];
+    struct quantiser z = {.dim = D, .k = K, .n = CODES, .ranges = ranges};
     struct arena a = {0};
     struct rng r;
     struct err e;
@@ -468,8 +468,8 @@ static void overlapping_ranges_are_searched_in_turn(void) {
         centroids[i] = f32_to_f16((float)rng_normal(&r));
     for (size_t i = 0; i < sizeof x / sizeof *x; i++) x[i] = (float)rng_normal(&r);
     for (size_t j = 0, used = 0; j < CODES; used += width[j++] * K)
-        stages[j] =
-            (struct quantiser_stage){.at = at[j], .width = width[j], .centroids = centroids + used};
+        ranges[j] =
+            (struct quantiser_range){.at = at[j], .width = width[j], .centroids = centroids + used};
     CHECK(quantiser_prepare(&z, &a, &e) == OK && z.n_searches == CODES && z.ranges_overlap &&
               z.searches_overlap,
           "searches");
@@ -494,9 +494,9 @@ static void overlapping_ranges_are_searched_in_turn(void) {
 
 static void bad_transforms_are_refused(void) {
     static uint16_t inverse[D * D], mean[D], centroids[D * K];
-    struct quantiser_stage stage = {.at = 0, .width = D, .centroids = centroids};
+    struct quantiser_range range = {.at = 0, .width = D, .centroids = centroids};
     struct quantiser z = {
-        .dim = D, .k = K, .n = 1, .inverse = inverse, .mean = mean, .stages = &stage};
+        .dim = D, .k = K, .n = 1, .inverse = inverse, .mean = mean, .ranges = &range};
     struct arena a = {0};
     struct err e;
     CHECK(quantiser_prepare(&z, &a, &e) == ERR_REFUSED && strstr(e.msg, "no inverse"), "zeros");

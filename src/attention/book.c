@@ -9,16 +9,16 @@
  * and of a learned setting, whose name begins with lookat.learned.mM.kK for keys,
  * lookat.values.mM.kK for values, lookat.uneven.mM.kK and lookat.uneven_values.mM.kK for keys and
  * values of M bytes on average (quantiser.h), all heads [L][H] one after another:
- *     .stages                             i32 [L H]: stages n of the head
- *     .ranges                             i32 [sum of n][2]: at, width of each stage
- *     .centroids                          u16: f16 bits, of each stage [width][K]
+ *     .stages                             i32 [L H]: the codes n of a row of the head
+ *     .ranges                             i32 [sum of n][2]: at and width, the range of each code
+ *     .centroids                          u16: f16 bits, for each code [width][K]
  *     .inverse, .mean                     u16 [L H D D], [L H D]: f16 bits of B and the mean
  *
- * A learned setting of L H heads, n_h the number of stages of head h and w the width of a stage:
+ * A learned setting of L H heads, n_h the codes of a row of head h and w the width of a range:
  *
  *     .stages     | n_0 | n_1 | ...                                         one number a head
- *     .ranges     | at width | at width | ... n_0 pairs | head 1's | ...    one pair a stage
- *     .centroids  | [w][K]   | [w][K]   | ...           | head 1's | ...    one array a stage
+ *     .ranges     | at width | at width | ... n_0 pairs | head 1's | ...    one pair a code
+ *     .centroids  | [w][K]   | [w][K]   | ...           | head 1's | ...    one array a code
  *     .inverse    | [D][D] of head 0    | [D][D] of head 1    | ...
  *     .mean       | [D] of head 0       | [D] of head 1       | ...
  *
@@ -62,7 +62,7 @@ size_t codebook_name(const struct codebook *y, bool in_full, char *out, size_t r
     return (size_t)n;
 }
 
-/* The settings that a codec can ask for: number `i` of BOOK_SETTINGS. */
+/* Setting number `i` of the BOOK_SETTINGS that a codec can ask for. */
 static struct codebook setting(size_t i) {
     static const size_t ks[] = {4, 16, 64, 256};
     if (i >= BOOK_EVEN) {
@@ -80,7 +80,7 @@ static struct codebook setting(size_t i) {
                              .values = kind == CODEBOOK_VALUES};
 }
 
-/* The key of a setting; of a learned one's part, such as ".ranges". */
+/* Writes the key of a setting. A learned one has several, one for each part such as ".ranges". */
 static void setting_key(char key[48], const struct codebook *y, const char *part) {
     snprintf(key, 48, "%sm%zu.k%zu%s", kinds[codebook_kind(y)].prefix, y->m, y->k,
              y->learned ? part : "");
@@ -97,8 +97,8 @@ static int no_memory(const struct reader *r) {
     return err_file(r->e, ERR_FAILED, r->path, "no memory for its codebooks");
 }
 
-/* The array `key` of `count` items (0: any number) of a type; ERR_REFUSED where it is something
- * else. */
+/* Finds the array `key` of `count` items (0: any number) of a type. ERR_REFUSED where the key is
+ * missing or is something else. */
 static int find_array(const struct reader *r, const char *key, enum gguf_type item, uint64_t count,
                       const struct gguf_kv **kv) {
     *kv = gguf_find(r->g, key);
@@ -133,7 +133,7 @@ static int read_shape(const struct reader *r) {
     return OK;
 }
 
-/* 64 hex digits, terminated. */
+/* Copies 64 hex digits of a SHA-256 and terminates them; ERR_REFUSED where they are not that. */
 static int copy_hex(const struct reader *r, const char *key, struct gguf_str s, char hex[65]) {
     bool good = s.n == 64;
     for (size_t i = 0; good && i < 64; i++)
@@ -185,7 +185,7 @@ static int read_corpora(const struct reader *r) {
     return rc;
 }
 
-/* An array of n finite f16 numbers out of the file. */
+/* Reads an array of n finite f16 numbers out of the file. */
 static int read_f16(const struct reader *r, const char *key, size_t n, const uint16_t **out) {
     const struct gguf_kv *kv;
     int rc = find_array(r, key, GGUF_U16, n, &kv);
@@ -202,7 +202,7 @@ static int read_f16(const struct reader *r, const char *key, size_t n, const uin
     return OK;
 }
 
-/* *n = L H a b */
+/* Sets *n = L H a b. ERR_REFUSED, naming the key, where it overflows. */
 static int sized(const struct reader *r, const char *key, size_t a, size_t b, size_t *n) {
     if (size_mul(r->b->n_layer, r->b->n_head, n) && size_mul(*n, a, n) && size_mul(*n, b, n))
         return OK;
@@ -211,7 +211,7 @@ static int sized(const struct reader *r, const char *key, size_t a, size_t b, si
                     r->b->n_head, a, b);
 }
 
-/* [L H D K] f16 bits out of the file. */
+/* Reads the [L H D K] f16 numbers of a plain setting out of the file. */
 static int read_plain(const struct reader *r, const char *key, struct codebook *y) {
     size_t n = 0, D = r->b->head_dim;
     if (D % y->m)
@@ -222,7 +222,7 @@ static int read_plain(const struct reader *r, const char *key, struct codebook *
     return rc ? rc : read_f16(r, key, n, &y->centroids);
 }
 
-/* Number `i` of an i32 array, which has to lie in low .. high. */
+/* Reads number `i` of an i32 array. ERR_REFUSED where it is not in low .. high. */
 static int read_count(const struct reader *r, const char *key, const struct gguf_kv *kv, size_t i,
                       size_t low, size_t high, size_t *out) {
     int64_t x = gguf_item(kv, i);
@@ -234,9 +234,9 @@ static int read_count(const struct reader *r, const char *key, const struct gguf
     return OK;
 }
 
-/* heads[L H]: the number of stages of each, and how many there are of all heads. */
-static int read_stage_counts(const struct reader *r, const struct codebook *y,
-                             struct quantiser *heads, size_t n_heads, size_t *total) {
+/* Reads heads[L H].n, the codes of a row of each head; *total is their sum. */
+static int read_counts(const struct reader *r, const struct codebook *y, struct quantiser *heads,
+                       size_t n_heads, size_t *total) {
     const struct gguf_kv *kv;
     char key[48];
     setting_key(key, y, ".stages");
@@ -247,24 +247,24 @@ static int read_stage_counts(const struct reader *r, const struct codebook *y,
     }
     if (!rc && y->uneven && *total != n_heads * codebook_codes(y))
         rc = err_file(r->e, ERR_REFUSED, r->path,
-                      "key \"%s\": %zu stages of %zu heads, expected %zu on average", key, *total,
+                      "key \"%s\": %zu codes of %zu heads, expected %zu on average", key, *total,
                       n_heads, codebook_codes(y));
     return rc;
 }
 
-/* stages[total]: their ranges; *numbers: of all their centroids. */
+/* Reads at and width of ranges[total]; *numbers counts the numbers of all their centroids. */
 static int read_ranges(const struct reader *r, const struct codebook *y,
-                       struct quantiser_stage *stages, size_t total, size_t *numbers) {
+                       struct quantiser_range *ranges, size_t total, size_t *numbers) {
     const struct gguf_kv *kv;
     char key[48];
     setting_key(key, y, ".ranges");
     int rc = find_array(r, key, GGUF_I32, 2 * total, &kv);
     for (size_t i = 0; i < total && !rc; i++) {
-        rc = read_count(r, key, kv, 2 * i, 0, r->b->head_dim - 1, &stages[i].at);
+        rc = read_count(r, key, kv, 2 * i, 0, r->b->head_dim - 1, &ranges[i].at);
         if (!rc)
-            rc = read_count(r, key, kv, 2 * i + 1, 1, r->b->head_dim - stages[i].at,
-                            &stages[i].width);
-        *numbers += rc ? 0 : stages[i].width * y->k;
+            rc = read_count(r, key, kv, 2 * i + 1, 1, r->b->head_dim - ranges[i].at,
+                            &ranges[i].width);
+        *numbers += rc ? 0 : ranges[i].width * y->k;
     }
     return rc;
 }
@@ -304,26 +304,26 @@ static int read_learned(const struct reader *r, struct codebook *y) {
     n_heads = r->b->n_layer * r->b->n_head;
     struct quantiser *heads = arena_zalloc(&r->b->arena, n_heads, sizeof *heads);
     if (!heads) return no_memory(r);
-    rc = read_stage_counts(r, y, heads, n_heads, &total);
-    struct quantiser_stage *stages = rc ? NULL : arena_zalloc(&r->b->arena, total, sizeof *stages);
-    if (!rc && !stages) return no_memory(r);
-    if (!rc) rc = read_ranges(r, y, stages, total, &numbers);
+    rc = read_counts(r, y, heads, n_heads, &total);
+    struct quantiser_range *ranges = rc ? NULL : arena_zalloc(&r->b->arena, total, sizeof *ranges);
+    if (!rc && !ranges) return no_memory(r);
+    if (!rc) rc = read_ranges(r, y, ranges, total, &numbers);
     setting_key(key, y, ".centroids");
     if (!rc) rc = read_f16(r, key, numbers, &centroids);
     if (rc) return rc;
-    for (size_t i = 0; i < total; centroids += stages[i++].width * y->k)
-        stages[i].centroids = centroids;
-    for (size_t h = 0; h < n_heads; stages += heads[h++].n) {
+    for (size_t i = 0; i < total; centroids += ranges[i++].width * y->k)
+        ranges[i].centroids = centroids;
+    for (size_t h = 0; h < n_heads; ranges += heads[h++].n) {
         heads[h].dim = D, heads[h].k = y->k;
         heads[h].inverse = inverse + h * D * D, heads[h].mean = mean + h * D;
-        heads[h].stages = stages;
+        heads[h].ranges = ranges;
     }
     y->heads = heads;
     setting_key(key, y, ".inverse");
     return check_transforms(r, key, heads, n_heads);
 }
 
-/* Keys whose name begins with `prefix`. */
+/* Counts the keys whose name begins with `prefix`. */
 static size_t named(const struct reader *r, const char *prefix) {
     size_t sum = 0, n = strlen(prefix);
     for (size_t i = 0; i < r->g->n_kv; i++)
@@ -427,7 +427,7 @@ const struct codebook *book_find(const struct book *b, size_t m, size_t k,
 
 /* ---- writing ---- */
 
-/* An array of n strings. */
+/* Adds an array of n strings to the file. */
 static void add_strings(struct gguf_writer *w, const char *key, const char *const *strings,
                         size_t n) {
     struct arena a = {0};
@@ -461,11 +461,11 @@ static void add_corpora(const struct book *b, struct gguf_writer *w) {
     arena_free(&a);
 }
 
-/* What the heads of a learned setting have, put together. */
+/* Adds the five arrays of a learned setting: what its heads have, one after another. */
 static void add_learned(const struct book *b, const struct codebook *y, struct gguf_writer *w) {
     struct arena a = {0};
     size_t n_heads = b->n_layer * b->n_head, D = b->head_dim, total = 0, numbers = 0, at = 0,
-           stage = 0;
+           code = 0;
     for (size_t h = 0; h < n_heads; h++)
         total += y->heads[h].n, numbers += quantiser_numbers(&y->heads[h]);
     int32_t *counts = arena_alloc(&a, n_heads, sizeof *counts),
@@ -483,9 +483,9 @@ static void add_learned(const struct book *b, const struct codebook *y, struct g
         counts[h] = (int32_t)z->n;
         memcpy(inverse + h * D * D, z->inverse, D * D * sizeof *inverse);
         memcpy(mean + h * D, z->mean, D * sizeof *mean);
-        for (size_t j = 0; j < z->n; j++, stage++) {
-            const struct quantiser_stage *s = &z->stages[j];
-            ranges[2 * stage] = (int32_t)s->at, ranges[2 * stage + 1] = (int32_t)s->width;
+        for (size_t j = 0; j < z->n; j++, code++) {
+            const struct quantiser_range *s = &z->ranges[j];
+            ranges[2 * code] = (int32_t)s->at, ranges[2 * code + 1] = (int32_t)s->width;
             memcpy(centroids + at, s->centroids, s->width * z->k * sizeof *centroids);
             at += s->width * z->k;
         }

@@ -1,3 +1,4 @@
+/* Which codebooks a spec means, and rows of codes: packing, storing and decoding them. */
 #include "attention/code_rows.h"
 
 #include <stdio.h>
@@ -88,11 +89,11 @@ int code_rows_missing(const struct codec *c, const struct book *b, struct err *e
 
 /* ---- their quantisers ---- */
 
-/* The published method as a quantiser of a head: centroids [M][D/M][K] */
-static void plain_stages(struct quantiser *z, const uint16_t *centroids) {
+/* Sets the ranges of the published method: M equal ones, with centroids [M][D/M][K]. */
+static void plain_ranges(struct quantiser *z, const uint16_t *centroids) {
     size_t width = z->dim / z->n;
     for (size_t j = 0; j < z->n; j++)
-        z->stages[j] = (struct quantiser_stage){
+        z->ranges[j] = (struct quantiser_range){
             .at = j * width, .width = width, .centroids = centroids + j * width * z->k};
 }
 
@@ -101,14 +102,14 @@ static int set_up_head(struct quantiser *z, const struct codebook *y, const stru
     size_t number = s->layer * s->n_head + head;
     *z = y->learned ? y->heads[number]
                     : (struct quantiser){.dim = s->head_dim, .k = y->k, .n = y->m};
-    const struct quantiser_stage *learned = z->stages;
-    z->stages = arena_alloc(s->arena, z->n, sizeof *z->stages);
-    if (!z->stages)
+    const struct quantiser_range *learned = z->ranges;
+    z->ranges = arena_alloc(s->arena, z->n, sizeof *z->ranges);
+    if (!z->ranges)
         return err_set(e, ERR_FAILED, "out of memory for the codebooks of layer %zu", s->layer);
     if (y->learned)
-        memcpy(z->stages, learned, z->n * sizeof *z->stages);
+        memcpy(z->ranges, learned, z->n * sizeof *z->ranges);
     else
-        plain_stages(z, y->centroids + number * z->dim * z->k);
+        plain_ranges(z, y->centroids + number * z->dim * z->k);
     return quantiser_prepare(z, s->arena, e);
 }
 
@@ -144,12 +145,14 @@ size_t code_rows_scale_bytes(const struct codec *c, size_t head_dim, size_t head
     return 0;
 }
 
-/* Row pos of a timeline of rows of so many bytes: a row's next byte is LOOKUP_BLOCK further. */
+/* Returns where row pos begins in a timeline of rows of so many bytes. A row's next byte lies
+ * LOOKUP_BLOCK bytes further. */
 static size_t row_at(size_t pos, size_t bytes) {
     return pos / LOOKUP_BLOCK * LOOKUP_BLOCK * bytes + pos % LOOKUP_BLOCK;
 }
 
-/* n rows with two codes a byte, and apart, a byte each: both as in a block. */
+/* pack writes n rows with two codes to a byte from `apart`, where each code has a byte; unpack does
+ * the reverse. Both lie as in a block. */
 static void pack(uint8_t *rows, const uint8_t *apart, size_t M, size_t n) {
     for (size_t j = 0; j < M; j += 2)
         for (size_t i = 0; i < n; i++) {
@@ -165,7 +168,7 @@ static void unpack(uint8_t *apart, const uint8_t *rows, size_t M, size_t n) {
             apart[j * LOOKUP_BLOCK + i] = rows[j / 2 * LOOKUP_BLOCK + i] >> j % 2 * 4 & 15;
 }
 
-/* A block that is begun is cleared, so that every byte of it is a code. */
+/* A block is cleared when its first row is stored, so that every byte of it is a code. */
 size_t code_rows_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x,
                        size_t stride, size_t n) {
     const struct quantiser *z = code_rows_quantiser(h);

@@ -40,15 +40,16 @@ int code_rows_missing(const struct codec *c, const struct book *b, struct err *e
 int code_rows_setup(struct codec *c, const struct codec_setup *s, const struct codebook *y,
                     struct err *e);
 
+/* Returns the head's quantiser, after setup. */
 static inline const struct quantiser *code_rows_quantiser(const struct codec_head *h) {
     return (const struct quantiser *)h->codec->data + h->head;
 }
 
-/* The number of codes of a row of the head. Before setup it is what the options promise: with
- * bytes= the average over the heads. */
+/* Returns the number of codes of a row of the head. Before setup it is what the options promise:
+ * with bytes= the average over the heads. */
 size_t code_rows_codes(const struct codec *c, size_t head);
 
-/* Functions of struct kv_codec. */
+/* These are functions of struct kv_codec, which says what each one does. */
 size_t code_rows_row_bytes(const struct codec *c, size_t head_dim, size_t head);
 struct kv_layout code_rows_layout(const struct codec *c, size_t head_dim, size_t head);
 size_t code_rows_scale_bytes(const struct codec *c, size_t head_dim, size_t head);

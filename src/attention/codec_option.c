@@ -1,3 +1,4 @@
+/* What is made from the list of options: finding one, its value, and printing it. */
 #include "attention/codec_option.h"
 
 #include <stdio.h>

@@ -1,6 +1,7 @@
-/* constant: keys that are not stored at all. Each stands for the constant part of its head's keys
- * (gpt2_key_constants), so without exact keys every key has the same probability, and with sink= or
- * window= it is the floor of a comparison: what exact keys are worth alone. Reads nothing. */
+/* constant: keys that are not stored at all. Each key stands for the constant part of its head's
+ * keys (gpt2_key_constants). So without exact keys every key has the same probability. With sink=
+ * or window= this codec is the floor of a comparison: it shows what exact keys are worth alone. A
+ * query reads nothing of it. */
 #include <string.h>
 
 #include "attention/registry.h"
@@ -22,7 +23,7 @@ static size_t constant_store(const struct codec_head *h, uint8_t *timeline, size
     return 0;
 }
 
-/* less the center: nothing */
+/* A key without its center is 0, because the center is all there is of it. */
 static void constant_decode(const struct codec_head *h, float *x, const uint8_t *timeline,
                             size_t begin, size_t n) {
     (void)timeline, (void)begin;

@@ -26,8 +26,8 @@ static size_t fp_scale_bytes(const struct codec *c, size_t head_dim, size_t head
     return 0;
 }
 
-/* y[n], f16 of x[n], with the largest finite number in place of infinity where x is finite; true
- * where there was such a number. */
+/* Goes over y[n], the f16 numbers of x[n], and puts the largest finite number in place of infinity
+ * where x is finite. Returns whether there was such a number. */
 static bool cut_short(uint16_t *y, const float *x, size_t n) {
     unsigned odd = 0;
     bool cut = false;

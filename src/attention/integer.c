@@ -15,11 +15,11 @@
  * of probabilities and scales of 32 rows: some 250 times finer than int8 rounds what is stored
  * (kernels.tile_scores and tile_mix state the bounds).
  *
- * `rotate` stores W x instead of x, W the Hadamard matrix of rotate.h: q . k = W q . W k, and a sum
- * of values is rotated back once. Outliers in a few dimensions, which would make the scale coarse
- * for their neighbours, are spread (QuaRot, arXiv 2404.00456). `center` (keys) stores k - c, c the
- * part of a head's keys that is the same for every token: a query's scores are all off by q . c,
- * which softmax ignores, so it is never added back. */
+ * `rotate` stores G x instead of x, with G the Hadamard matrix of rotate.h: q . k = G q . G k, and
+ * a sum of values is rotated back once. So outliers in single dimensions, which would make the
+ * scale coarse for their neighbours, are spread (QuaRot, arXiv 2404.00456). `center` (keys) stores
+ * k - a, with a the part of a head's keys that is the same for every token. Then a query's scores
+ * are all off by q . a, which softmax ignores, so it is never added back. */
 #include <math.h>
 #include <string.h>
 
@@ -105,7 +105,7 @@ static float largest(const float *x, size_t n) {
     return size;
 }
 
-/* The same with the sign of the first number of that magnitude. */
+/* Returns the first number of that magnitude, with its sign. */
 static float largest_signed(const float *x, size_t n) {
     float size = largest(x, n);
     for (size_t i = 0; i < n; i++)
@@ -113,7 +113,7 @@ static float largest_signed(const float *x, size_t n) {
     return size;
 }
 
-/* codes[group] of x[group]; the scale to *scale; *cut as packed_scale */
+/* Fills codes[group] and *scale for x[group]. Sets *cut as packed_scale does. */
 static void pack_int8(uint8_t *codes, uint16_t *scale, const float *x, size_t group, bool *cut) {
     float d = packed_scale(scale, largest(x, group) / 127, cut), inverse = d != 0 ? 1 / d : 0;
     for (size_t i = 0; i < group; i++)

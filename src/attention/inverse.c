@@ -1,3 +1,4 @@
+/* Gauss-Jordan elimination with row pivots. */
 #include "attention/inverse.h"
 
 #include <float.h>

@@ -5,23 +5,24 @@
  * stored key is the number of the nearest centroid of each subvector: M bytes. For a query,
  * table[j][c] = q_j . centroid[j][c] is computed once, and the score of a key is sum_j
  * table[j][code_j]: exactly q . (its centroids put together), without putting them together. That
- * is the published method, option `plain`. Option `learned`: a learned quantiser (quantiser.h) for
- * each head: subvectors of uneven widths of A (key - mean), tables from B q. Option bytes=N instead
- * of m: learned, each head with a number of codes of its own, N on average over the heads of all
- * layers (book.h, calibration/allot.h). m with none of the three: bytes=M where the book has that,
- * else learned, else plain.
+ * is the published method, option `plain`. Option `learned` means a learned quantiser (quantiser.h)
+ * for each head: subvectors of uneven widths of A (key - mean), and tables from B q. Option bytes=N
+ * instead of m means learned, and each head with a number of codes of its own, N bytes on average
+ * over the heads of all layers (book.h, calibration/allot.h). m with none of the three means
+ * bytes=M where the book has that, else learned, else plain.
  *
- * Option table=B, bits of a table entry. 32: float32. 16 and 8: a query's tables are rounded to
- * whole numbers q of B bits, table[j][c] = low_j + step q[j][c] with step = max_j (max_c
- * table[j][c] - min_c table[j][c]) / (2^B - 1), and summed as such: a score q . k is off by at most
- * M step / 2 (kernels.h has the bound with its roundings), at 16 bits less than f16 keys are.
- * Registers hold such tables where the CPU can look up bytes in them.
+ * Option table=N says how many bits a table entry has. 32 is float32. With 16 or 8 a query's tables
+ * are rounded to whole numbers e of N bits, table[j][c] = low_j + step e[j][c] with step = max_j
+ * (max_c table[j][c] - min_c table[j][c]) / (2^N - 1), and the whole numbers are added. Then a
+ * score is off by at most M step / 2 (kernels.h has the bound with its roundings). At 16 bits that
+ * is less than what f16 keys are off by. Where the processor can look up bytes in registers, such
+ * tables stay in them.
  *
  * code_rows.h has how codes lie: with K = 16 two share a byte.
  *
  * Reads of a query over n keys:
  *     keys       n M       the codes; K = 16: n M/2
- *     tables     n M B/8   one entry a code
+ *     tables     n M N/8   one entry a code
  *     codebooks  2 D K     every centroid once, in f16, to make the tables; learned: 2 (sum of
  *                          widths) K + 2 D D + 2 D, with B and the mean
  * where n M is n codes of the head. Building the tables takes D K multiply-adds whatever M is: as
@@ -48,8 +49,11 @@ static int lookat_setup(struct codec *c, const struct codec_setup *s, struct err
     return y ? code_rows_setup(c, s, y, e) : code_rows_missing(c, s->book, e);
 }
 
-/* What prepare makes for score: table[M][K]; behind it, on cache lines, the scale of the rounded
- * tables (or q . mean) and their entries. */
+/* What lookat_prepare makes for lookat_score, each part on a cache line of its own:
+ *
+ *     | table [M][K], float32 | scale of the rounded tables, or q . mean, 64 bytes | entries |
+ *
+ * scale_at returns where the scale lies, in floats. */
 static size_t scale_at(const struct codec *c, size_t head) {
     return size_align(code_rows_codes(c, head) * c->o.k, 16);
 }
@@ -64,8 +68,7 @@ static size_t lookat_work_floats(const struct codec *c, size_t head_dim, size_t 
 }
 
 static bool finite_numbers(const float *x, size_t n) {
-    int32_t most = 0,
-            bits; /* of a magnitude: those of numbers that are not finite are the largest */
+    int32_t most = 0, bits; /* of a magnitude: what is not finite has larger ones than any number */
     for (size_t i = 0; i < n; i++) {
         memcpy(&bits, x + i, sizeof bits);
         bits &= INT32_MAX;
@@ -109,7 +112,7 @@ static void lookat_reads(const struct codec *c, size_t head_dim, size_t head, si
     const struct quantiser *z = (const struct quantiser *)c->data + head;
     (void)as_values;
     size_t widths = 0;
-    for (size_t j = 0; j < z->n; j++) widths += z->stages[j].width;
+    for (size_t j = 0; j < z->n; j++) widths += z->ranges[j].width;
     count->keys += n * lookup_row_bytes(z->n, z->k);
     count->tables += n * z->n * c->o.table / 8;
     count->codebooks +=

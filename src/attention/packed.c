@@ -1,9 +1,11 @@
+/* Rows of small codes: storing them in either layout, unpacking them, and their use. */
 #include "attention/packed.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Floats of an unpacked piece of rows: half of a first-level cache, and at least a few rows. */
+/* Floats of an unpacked piece of rows: half of a first-level cache of 32 KB, and 4 rows at least.
+ */
 enum { PIECE = 4 * PACKED_MAX_DIM };
 
 int packed_check(const struct codec *c, size_t head_dim, struct err *e) {
@@ -85,7 +87,9 @@ static void codes_of_row(const struct packed *p, uint8_t *codes, const uint8_t *
     }
 }
 
-/* x[D] from codes[D] and the scales of its groups, f16, `apart` bytes apart */
+/* Writes x[D] from codes[D] and the scales of its groups, which are f16 and lie `apart` bytes
+ * apart.
+ */
 static void numbers_of(const struct packed *p, float *x, const uint8_t *codes,
                        const uint8_t *scales, size_t apart) {
     size_t n = p->group;
@@ -148,40 +152,40 @@ void packed_prepare(const struct packed *p, float *work, const float *q) {
         memcpy(work, q, p->head_dim * sizeof *work);
 }
 
-/* The rows of a piece that begins at row `done` of n. */
+/* Returns how many rows the piece has that begins at row `done` of n. */
 static size_t piece_rows(const struct packed *p, size_t done, size_t n) {
     size_t most = PIECE / p->head_dim;
     return n - done < most ? n - done : most;
 }
 
-void packed_score(const struct kernels *k, const struct packed *p, const float *work, float *scores,
-                  const uint8_t *timeline, size_t n) {
+void packed_score(const struct kernels *kn, const struct packed *p, const float *work,
+                  float *scores, const uint8_t *timeline, size_t n) {
     size_t D = p->head_dim;
     if (tiled(p)) {
         struct tiles t = tiles_of(p);
-        k->tile_scores(&t, scores, timeline, n, (const struct tile_query *)(const void *)work);
+        kn->tile_scores(&t, scores, timeline, n, (const struct tile_query *)(const void *)work);
         return;
     }
     float x[PIECE];
     for (size_t done = 0, take; done < n; done += take) {
         take = piece_rows(p, done, n);
         get_rows(p, x, timeline, done, take);
-        k->matvec(DTYPE_F32, scores + done, x, D * sizeof *x, take, work, D);
+        kn->matvec(DTYPE_F32, scores + done, x, D * sizeof *x, take, work, D);
     }
 }
 
-void packed_mix(const struct kernels *k, const struct packed *p, float *out,
+void packed_mix(const struct kernels *kn, const struct packed *p, float *out,
                 const uint8_t *timeline, const float *weights, size_t n) {
     size_t D = p->head_dim;
     if (tiled(p)) {
         struct tiles t = tiles_of(p);
-        k->tile_mix(&t, out, timeline, weights, n);
+        kn->tile_mix(&t, out, timeline, weights, n);
         return;
     }
     float x[PIECE];
     for (size_t done = 0, take; done < n; done += take) {
         take = piece_rows(p, done, n);
         get_rows(p, x, timeline, done, take);
-        k->vecmat(DTYPE_F32, out, x, D * sizeof *x, take, weights + done, D);
+        kn->vecmat(DTYPE_F32, out, x, D * sizeof *x, take, weights + done, D);
     }
 }

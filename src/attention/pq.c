@@ -11,8 +11,10 @@
  * order.
  *
  * What is learned (learn.h): the error of a head's output is sum_i p_i (v_i - vhat_i), and the
- * model multiplies it with W, the head's columns of the output projection. With errors of different
- * values independent, a value counts sum_q p^2, and its error (v - vhat)^T W^T W (v - vhat).
+ * model multiplies it with O, the head's columns of the output projection. If the errors of
+ * different values are independent, a value counts sum_q p^2, and its error is (v - vhat)^T O^T O
+ * (v
+ * - vhat).
  *
  * Reads of a query over n values:
  *     values     n bytes of codes a row

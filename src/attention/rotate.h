@@ -6,15 +6,17 @@
 
 #include <stddef.h>
 
-/* B, the largest power of two that divides n >= 1. */
+/* Returns the largest power of two that divides n >= 1: the rows of a Hadamard block. */
 size_t rotate_block(size_t n);
 
-/* x[n] = W x in place, W block diagonal with n / B orthonormal Hadamard matrices of B rows, in
- * Sylvester's order: W_1 = 1, W_2B = (W_B W_B; W_B -W_B) / sqrt 2. W is its own transpose and
- * inverse. B log2 B additions a block (fast Walsh-Hadamard transform). */
+/* Sets x[n] = G x in place. G is block diagonal: with b = rotate_block(n) it has n / b orthonormal
+ * Hadamard matrices of b rows, in Sylvester's order, G_1 = 1, G_2b = (G_b G_b; G_b -G_b) / sqrt 2.
+ * G is its own transpose and its own inverse. A block takes b log2 b additions (fast
+ * Walsh-Hadamard transform). */
 void rotate_hadamard(float *x, size_t n);
 
-/* signs[n] = +1 or -1, evenly and independently, the same on every machine. */
+/* Fills signs[n] with +1 and -1, each equally likely and independent of the others. They are the
+ * same on every machine, because stored rows can be read with the same signs only. */
 void rotate_signs(float *signs, size_t n);
 
 #endif

@@ -1,3 +1,4 @@
+/* Reading an attention spec, from left to right and piece by piece, and printing it again. */
 #include "attention/spec.h"
 
 #include <stdio.h>

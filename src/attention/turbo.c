@@ -2,11 +2,11 @@
  * calibration: after a random rotation the coordinates of any vector are nearly independent normal
  * numbers, so one fixed scalar quantiser serves them all.
  *
- *     y = W S x             S fixed random signs, the same for every layer and head; W the
- *                           Hadamard matrix of rotate.h
+ *     y = G (sign x)        sign fixed random signs, one a number, the same for every layer and
+ *                           head; G the Hadamard matrix of rotate.h
  *     code_i                the level next to y_i sqrt(D) / |x|
  *     d = |x| / |levels|    with levels the vector of level[code_i]; stored as f16
- *     x ~ S W (d levels)
+ *     x ~ sign (G (d levels))
  *
  * d makes the length of a decoded row that of x, to f16's rounding: a plain |x| / sqrt(D) leaves
  * rows too short, and scores with them. The error is then 2 (1 - sqrt(1 - e)) of |x|^2, where e is
@@ -56,7 +56,7 @@ static int turbo_check(struct codec *c, size_t head_dim, struct err *e) {
     return packed_check(c, head_dim, e);
 }
 
-/* What a codec's data points to. */
+/* What c->data points to. */
 struct turbo {
     struct tile_levels levels;
     float signs[PACKED_MAX_DIM];
@@ -98,14 +98,14 @@ static struct kv_layout turbo_layout(const struct codec *c, size_t head_dim, siz
     return packed_layout(&p);
 }
 
-/* y[D] = W S x; x may be y. */
+/* Sets y[D] = G (sign x), the space in which rows are stored. x may be y. */
 static void rotate(const struct codec_head *h, float *y, const float *x) {
     const float *signs = ((const struct turbo *)h->codec->data)->signs;
     for (size_t i = 0; i < h->head_dim; i++) y[i] = signs[i] * x[i];
     rotate_hadamard(y, h->head_dim);
 }
 
-/* x[D] = S W x */
+/* Sets x[D] = sign (G x), which undoes rotate. */
 static void rotate_back(const struct codec_head *h, float *x) {
     const float *signs = ((const struct turbo *)h->codec->data)->signs;
     rotate_hadamard(x, h->head_dim);
@@ -114,8 +114,8 @@ static void rotate_back(const struct codec_head *h, float *x) {
 
 /* ---- storing ---- */
 
-/* codes[n] = the levels next to y[n], the lower of two equally near: the number of midpoints below
- * it; 0 for NaN. */
+/* Fills codes[n] with the numbers of the levels nearest to y[n], the lower of two equally near. A
+ * code is the number of midpoints of neighbouring levels that lie below y, so it is 0 for NaN. */
 static void nearest(uint8_t *codes, size_t bits, const float *y, size_t n) {
     const float *level = turbo_levels(bits);
     memset(codes, 0, n);
@@ -125,8 +125,8 @@ static void nearest(uint8_t *codes, size_t bits, const float *y, size_t n) {
     }
 }
 
-/* codes[D] of y[D], which becomes y in units of its root mean square; the scale to *scale. Was that
- * cut short? */
+/* Fills codes[D] and *scale for y[D], and brings y to units of its root mean square on the way.
+ * Returns whether the scale was cut short to the range of f16. */
 static bool pack_row(const struct codec *c, uint8_t *codes, uint16_t *scale, float *y, size_t D) {
     const float *level = turbo_levels(c->o.bits);
     double squares = 0, quantised = 0;

@@ -104,7 +104,7 @@ static void step(struct job *j, int thread, uint64_t work) {
     if (thread == 0) progress_tell(j->how->progress, done, j->total);
 }
 
-/* 16 centroids are few for a range of several dimensions, so two stages share each range. */
+/* 16 centroids are few for a range of several dimensions, so two codes share each range. */
 static size_t depth_of(const struct codebook *y) {
     return y->k <= 16 && codebook_codes(y) % 2 == 0 ? 2 : 1;
 }
@@ -249,12 +249,12 @@ static bool keep_quantiser(struct quantiser *z, const struct learned_quantiser *
                             .n = codes,
                             .inverse = keep(a, y->inverse, D * D, sizeof *y->inverse),
                             .mean = keep(a, y->mean, D, sizeof *y->mean),
-                            .stages = keep(a, y->stages, codes, sizeof *y->stages)};
-    bool ok = z->inverse && z->mean && z->stages;
+                            .ranges = keep(a, y->ranges, codes, sizeof *y->ranges)};
+    bool ok = z->inverse && z->mean && z->ranges;
     for (size_t j = 0; ok && j < z->n; j++) {
-        z->stages[j].centroids =
-            keep(a, y->stages[j].centroids, y->stages[j].width * z->k, sizeof(uint16_t));
-        ok = z->stages[j].centroids != NULL;
+        z->ranges[j].centroids =
+            keep(a, y->ranges[j].centroids, y->ranges[j].width * z->k, sizeof(uint16_t));
+        ok = z->ranges[j].centroids != NULL;
     }
     return ok;
 }

@@ -14,7 +14,7 @@ enum {
     SEEDED = 6,  /* assignments of k-means before the rounds */
     ROUNDS = 12, /* each finds codes, then centroids, and but for the last FIXED a rotation */
     FIXED = 2,   /* rounds at the end, when B is what f16 holds */
-    SWEEPS = 3,  /* over the stages in a round, where two share a range and depend on each other */
+    SWEEPS = 3,  /* over the codes in a round, where two share a range and depend on each other */
     BLOCK = 256  /* rows that are summed in float32; sums of these sums are in double */
 };
 
@@ -26,14 +26,14 @@ struct learner {
     const struct learn_rows *rows;
     const struct kernels *kn;
     struct quantiser_plan plan;
-    size_t at[QUANTISER_STAGES], width[QUANTISER_STAGES];
+    size_t at[QUANTISER_CODES], width[QUANTISER_CODES];
     double *a, *b;         /* [D][D] A and B so far */
     double *s, *t, *u, *v; /* [D][D] work */
     float *mean;           /* [D] as f16 holds it */
     float *x, *y, *left;   /* [n][D] rows less the mean; the same in the learned space; what codes
                               leave of that */
     float *small;          /* [D][D] */
-    float *centroids[QUANTISER_STAGES]; /* [width][K] */
+    float *centroids[QUANTISER_CODES]; /* [width][K] */
     float *sums, *bias; /* [D][points], [points] of one search, at most 256 points or K */
     double *sum, *mass; /* [D][K], [K] */
     uint32_t *code;     /* [codes][n] */
@@ -172,8 +172,8 @@ static void find_directions(struct learner *l, double *e) {
  * has room and whose variances so far have the least product. Puts the rows of A and B into that
  * order. */
 static void balance(struct learner *l, const double *e, const size_t *width, size_t ranges) {
-    size_t D = l->rows->dim, first[QUANTISER_STAGES], filled[QUANTISER_STAGES] = {0};
-    double product[QUANTISER_STAGES] = {0};
+    size_t D = l->rows->dim, first[QUANTISER_CODES], filled[QUANTISER_CODES] = {0};
+    double product[QUANTISER_CODES] = {0};
     for (size_t g = 0, at = 0; g < ranges; at += width[g++]) first[g] = at;
     memcpy(l->s, l->a, D * D * sizeof *l->s);
     memcpy(l->t, l->b, D * D * sizeof *l->t);
@@ -194,8 +194,7 @@ static void balance(struct learner *l, const double *e, const size_t *width, siz
 
 /* Finds the directions, and the ranges that fit them. */
 static void find_space(struct learner *l) {
-    size_t D = l->rows->dim, ranges = l->plan.codes / l->plan.depth, width[QUANTISER_STAGES],
-           at = 0;
+    size_t D = l->rows->dim, ranges = l->plan.codes / l->plan.depth, width[QUANTISER_CODES], at = 0;
     double e[QUANTISER_DIM];
     find_directions(l, e);
     if (l->plan.parts & LEARN_RANGES)
@@ -228,8 +227,8 @@ static void transform(struct learner *l) {
 
 /* ---- codes and centroids ---- */
 
-/* Finds the codes of stage j, the nearest to what is left. With `pairs` it finds those of the next
- * stage as well where quantiser_encode searches both together. Returns how many stages it did. */
+/* Finds code j of each row, the nearest to what is left. With `pairs` it finds the
+ * next code as well where quantiser_encode searches both together. Returns how many it found. */
 static size_t assign(struct learner *l, size_t j, bool pairs) {
     size_t D = l->rows->dim, n = l->rows->n, K = l->plan.K, width = l->width[j];
     uint32_t *code = l->code + j * n;
@@ -255,7 +254,7 @@ static size_t assign(struct learner *l, size_t j, bool pairs) {
     return pair ? 2 : 1;
 }
 
-/* Subtracts the centroids of stage j from what is left of the rows. */
+/* Subtracts the centroids of code j from what is left of the rows. */
 static void subtract(struct learner *l, size_t j) {
     size_t D = l->rows->dim, n = l->rows->n;
     for (size_t i = 0; i < n; i++) {
@@ -278,7 +277,7 @@ static void seed(struct learner *l) {
                                   .d = l->width[j],
                                   .weight = l->rows->weight,
                                   .iterations = SEEDED};
-        kmeans(l->kn, &p, l->plan.K, l->plan.seed, l->plan.stream * QUANTISER_STAGES + j,
+        kmeans(l->kn, &p, l->plan.K, l->plan.seed, l->plan.stream * QUANTISER_CODES + j,
                l->centroids[j], l->kmeans);
         assign(l, j, false);
         subtract(l, j);
@@ -291,7 +290,7 @@ static void encode(struct learner *l) {
         for (size_t count = assign(l, j, true); count; count--) subtract(l, j++);
 }
 
-/* Moves each centroid of stage j by the mean of what is left of its rows, and updates what is left.
+/* Moves each centroid of code j by the mean of what is left of its rows, and updates what is left.
  * A centroid without rows stays where it is. */
 static void move(struct learner *l, size_t j) {
     size_t D = l->rows->dim, n = l->rows->n, K = l->plan.K, width = l->width[j];
@@ -392,8 +391,8 @@ static int settle(struct learner *l, struct learned_quantiser *out, struct arena
 
 static int copy_centroids(struct learner *l, struct learned_quantiser *out, struct arena *a,
                           struct err *e) {
-    out->stages = arena_zalloc(a, l->plan.codes, sizeof *out->stages);
-    if (!out->stages) return no_memory(e);
+    out->ranges = arena_zalloc(a, l->plan.codes, sizeof *out->ranges);
+    if (!out->ranges) return no_memory(e);
     for (size_t j = 0; j < l->plan.codes; j++) {
         size_t n = l->width[j] * l->plan.K;
         uint16_t *bits = arena_alloc(a, n, sizeof *bits);
@@ -401,8 +400,8 @@ static int copy_centroids(struct learner *l, struct learned_quantiser *out, stru
         if (!to_f16(bits, l->centroids[j], n))
             return err_set(e, ERR_FAILED, "f16 cannot hold the centroids of the keys");
         for (size_t i = 0; i < n; i++) l->centroids[j][i] = f16_to_f32(bits[i]);
-        out->stages[j] =
-            (struct quantiser_stage){.at = l->at[j], .width = l->width[j], .centroids = bits};
+        out->ranges[j] =
+            (struct quantiser_range){.at = l->at[j], .width = l->width[j], .centroids = bits};
     }
     return OK;
 }

@@ -36,7 +36,7 @@ extern const char *const learn_part_names[LEARN_PARTS];
 /* What is learned, in memory of the caller's arena. */
 struct learned_quantiser {
     uint16_t *inverse, *mean;       /* B [D][D] and the mean [D], f16 */
-    struct quantiser_stage *stages; /* [codes] */
+    struct quantiser_range *ranges; /* [codes] */
     double error;    /* the weighted sum over the rows, in the metric, of what the codes lose */
     double variance; /* the same of the rows' distance to their mean */
 };
@@ -44,10 +44,10 @@ struct learned_quantiser {
 /* What to learn of a head. */
 struct quantiser_plan {
     unsigned parts; /* of enum learn_parts */
-    size_t codes;   /* stages, at most QUANTISER_STAGES */
-    size_t depth;   /* stages that share a range, one after another: 1 makes a product quantiser.
+    size_t codes;   /* of a row, at most QUANTISER_CODES */
+    size_t depth;   /* codes that share a range, one after another: 1 makes a product quantiser.
                        It divides codes, and codes / depth <= D. */
-    size_t K;       /* centroids of a stage, at most 256 */
+    size_t K;       /* centroids of a code, at most 256 */
     uint64_t seed, stream; /* of k-means++; streams of one seed are independent */
     const struct kernels *kn;
 };
@@ -66,8 +66,8 @@ int quantiser_costs(double *cost, const struct learn_rows *rows, size_t most, si
 /* The work memory of quantiser_ranges, 267 KB: too much for small stacks. cost[g][i] is the least
  * sum for the first i numbers in g pieces, and cut[g][i] is where the last of these begins. */
 struct quantiser_cuts {
-    double cost[QUANTISER_STAGES + 1][QUANTISER_DIM + 1];
-    size_t cut[QUANTISER_STAGES + 1][QUANTISER_DIM + 1];
+    double cost[QUANTISER_CODES + 1][QUANTISER_DIM + 1];
+    size_t cut[QUANTISER_CODES + 1][QUANTISER_DIM + 1];
 };
 
 /* Cuts variance[n], which falls, into `ranges` pieces of width[ranges] >= 1 each. The distortion of

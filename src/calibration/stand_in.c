@@ -53,16 +53,16 @@ static int dress(struct codebook *c, const uint16_t *centroids, const struct key
     uint16_t *identity = arena_zalloc(a, D * D, sizeof *identity),
              *mean = arena_zalloc(a, D, sizeof *mean);
     struct quantiser *z = arena_zalloc(a, heads, sizeof *z);
-    struct quantiser_stage *stages = arena_zalloc(a, heads * n, sizeof *stages);
-    if (!identity || !mean || !z || !stages)
+    struct quantiser_range *ranges = arena_zalloc(a, heads * n, sizeof *ranges);
+    if (!identity || !mean || !z || !ranges)
         return err_set(e, ERR_FAILED, "out of memory for codebooks");
     for (size_t d = 0; d < D; d++) identity[d * D + d] = f32_to_f16(1);
-    for (size_t h = 0; h < heads; h++, stages += n) {
+    for (size_t h = 0; h < heads; h++, ranges += n) {
         z[h] = (struct quantiser){
-            .dim = D, .k = c->k, .n = n, .inverse = identity, .mean = mean, .stages = stages};
+            .dim = D, .k = c->k, .n = n, .inverse = identity, .mean = mean, .ranges = ranges};
         for (size_t j = 0; j < n; j++) {
             size_t at = D * j / n, width = D * (j + 1) / n - at;
-            stages[j] = (struct quantiser_stage){.at = at, .width = width, .centroids = centroids};
+            ranges[j] = (struct quantiser_range){.at = at, .width = width, .centroids = centroids};
             centroids += width * c->k;
         }
     }

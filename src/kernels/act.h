@@ -1,9 +1,8 @@
 /* A row of activations as whole numbers, for products with weights stored in blocks of 32: the part
- * that is the same in every set. For sets only.
+ * that is the same in every set. This header is for sets only.
  *
- * Sixteen bits: eight, as in other engines, would round 257 times as coarsely, and reading the
- * weights is what takes the time either way.
- */
+ * The whole numbers have 16 bits. With 8 bits, as other engines have them, they would be 257 times
+ * as coarse, and reading the weights is what takes the time either way. */
 #ifndef LOOKAT_KERNELS_ACT_H
 #define LOOKAT_KERNELS_ACT_H
 
@@ -16,8 +15,8 @@
  * block's sum of products with q8_0 weights stays below 32 * 128 * ACT_MOST < 2^31. */
 enum { ACT_BLOCK = 32, ACT_MOST = 32639 };
 
-/* Where the parts of an act of `cols` columns lie, each at a multiple of 64 bytes: x[c] ~ scale[c /
- * 32] * q[c]; `more` is the set's own. */
+/* Where the parts of an act of `cols` columns lie, each at a multiple of 64 bytes. x[c] is about
+ * scale[c / 32] q[c]. `more` is the set's own. */
 struct act {
     int16_t *q;   /* [cols] */
     float *scale; /* [cols / 32], then zeros up to a multiple of 16 */
@@ -34,9 +33,9 @@ static inline struct act act_at(const void *base, size_t cols) {
                         at + act_common_bytes(cols)};
 }
 
-/* One block; returns its scale. The greatest magnitude is found among the bit patterns, in whose
- * order infinity and then NaN are above all numbers. 1.5 * 2^23 added and taken away rounds to a
- * whole number, ties to even. */
+/* Turns one block into whole numbers and returns its scale. The greatest magnitude is found among
+ * the bit patterns, in whose order infinity and then NaN are above all numbers. 1.5 * 2^23 added
+ * and taken away rounds to a whole number, ties to even. */
 static inline float act_block_from_f32(int16_t q[ACT_BLOCK], const float x[ACT_BLOCK]) {
     uint32_t most = 0, bits;
     float size;

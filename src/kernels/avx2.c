@@ -17,12 +17,14 @@
 typedef __m256 vec;
 typedef __m256i byte_vec;
 
-/* Of all bytes as words (bytes of even rows + 256 those of odd ones), and of those of odd rows. */
+/* `all` has the sums of pairs of bytes as words, the byte of an even row + 256 times that of the
+ * odd row behind it; `odd` has the sums of the bytes of odd rows alone. */
 typedef struct {
     byte_vec all, odd;
 } word_sums;
 
-/* Of each quad, as words, a[0] and a[2], then a[1] and a[3]; quads 0, 2, 1, 3, 4, 6, 5, 7. */
+/* For each quad, factors a[0] and a[2] as words of one number, then a[1] and a[3]. The quads are in
+ * the order 0, 2, 1, 3, 4, 6, 5, 7. */
 struct factors {
     int32_t pairs[2][4][2];
 };
@@ -32,7 +34,7 @@ struct factors {
 static inline vec v_set1(float x) { return _mm256_set1_ps(x); }
 static inline vec v_load(const float *p) { return _mm256_loadu_ps(p); }
 static inline void v_store(float *p, vec v) { _mm256_storeu_ps(p, v); }
-/* v, in a register: else the compiler reads it from memory for each use */
+/* The compiler would else read v from memory for each use. */
 static inline vec v_keep(vec v) {
     __asm__("" : "+x"(v));
     return v;
@@ -42,11 +44,11 @@ static inline vec v_sub(vec a, vec b) { return _mm256_sub_ps(a, b); }
 static inline vec v_mul(vec a, vec b) { return _mm256_mul_ps(a, b); }
 static inline vec v_div(vec a, vec b) { return _mm256_div_ps(a, b); }
 static inline vec v_fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); } /* a b + c */
-/* where either is NaN both give b */
+/* Where either is NaN, both give b. */
 static inline vec v_max(vec a, vec b) { return _mm256_max_ps(a, b); }
 static inline vec v_min(vec a, vec b) { return _mm256_min_ps(a, b); }
 
-/* all ones in the first n lanes */
+/* Returns all ones in the first n lanes. */
 static inline __m256i first_lanes(size_t n) {
     static const int32_t edge[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
     return _mm256_loadu_si256((const __m256i *)(const void *)(edge + 8 - n));
@@ -73,7 +75,7 @@ static inline void v_store_f16(uint16_t *p, vec v) {
 }
 static inline float v_f16_number(uint16_t h) { return _cvtsh_ss(h); }
 
-/* 16 signed bytes as two vectors */
+/* Widens 16 signed bytes to two vectors. */
 static inline void widen_bytes(vec q[2], __m128i b) {
     q[0] = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(b));
     q[1] = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(b, 8)));
@@ -91,25 +93,21 @@ static inline void v_load_q4(vec q[4], const uint8_t *p) {
     widen_bytes(q + 2, _mm_sub_epi8(_mm_and_si128(_mm_srli_epi16(b, 4), nibble), eight));
 }
 
-/* s = the sums of the lanes of a, b, c and d */
 static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) {
     vec t = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
     _mm_storeu_ps(s, _mm_add_ps(_mm256_castps256_ps128(t), _mm256_extractf128_ps(t, 1)));
 }
 
-/* p[0..3] in every four lanes */
 static inline vec v_broadcast4(const float *p) {
     return _mm256_broadcast_ps((const __m128 *)(const void *)p);
 }
 
-/* four i of v[j] = four j of v[i] */
 static inline void v_transpose_fours(vec v[2]) {
     vec a = v[0];
     v[0] = _mm256_permute2f128_ps(a, v[1], 0x20);
     v[1] = _mm256_permute2f128_ps(a, v[1], 0x31);
 }
 
-/* lane 4 i + j = the sum of lanes 4 i to 4 i + 3 of a, b, c or d for j = 0, 1, 2 or 3 */
 static inline vec v_sum_fours(vec a, vec b, vec c, vec d) {
     return _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
 }
@@ -123,22 +121,20 @@ static inline float v_most(vec v) {
 static inline vec v_round(vec v) {
     return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
-/* 2^k for whole k in -126..127; k = 128 gives infinity */
+/* The exponent of 2^k is k + 127, in the bits from 23 on. */
 static inline vec v_pow2(vec k) {
     return _mm256_castsi256_ps(
         _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(k), _mm256_set1_epi32(127)), 23));
 }
-/* v, but 0 in the lanes where x < least */
 static inline vec v_zero_where_less(vec v, vec x, vec least) {
     return _mm256_and_ps(v, _mm256_cmp_ps(x, least, _CMP_NLT_UQ));
 }
 
-/* x in the lanes where a > b, y elsewhere */
 static inline vec v_where_greater(vec a, vec b, vec x, vec y) {
     return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
 }
 
-/* For Q4_0, `more` is start[blocks][8]: products are formed with n = q + 8, so the sums of a
+/* For Q4_0, `more` is start[blocks][8]. Products are formed with n = q + 8, so the sums of a
  * block's lanes begin at -8 times their activations. */
 static inline size_t act_more_bytes(enum dtype type, size_t cols) {
     return type == DTYPE_Q4_0 ? cols / ACT_BLOCK * sizeof(__m256i) : 0;
@@ -150,7 +146,7 @@ static inline void act_more(enum dtype type, const struct act *a, size_t cols) {
         for (int i = 0; i < 16; i += 2) *start++ = -8 * (q[i] + q[i + 1] + q[16 + i] + q[17 + i]);
 }
 
-/* eight f16 that lie `bytes` apart */
+/* Gathers eight f16 numbers that lie `bytes` bytes apart. */
 static inline __m128i gather_8(const uint8_t *p, size_t bytes) {
     uint16_t h[8];
     for (size_t i = 0; i < 8; i++) memcpy(&h[i], p + i * bytes, sizeof h[i]);
@@ -164,7 +160,6 @@ static inline __m128i gather_8(const uint8_t *p, size_t bytes) {
     return _mm_insert_epi16(v, h[7], 7);
 }
 
-/* scale[i] = the scale of block i, of `bytes` bytes, times s[i] */
 static inline void v_scales(float scale[8], const uint8_t *block, size_t bytes, const float s[8]) {
     _mm256_storeu_ps(scale,
                      _mm256_mul_ps(_mm256_cvtph_ps(gather_8(block, bytes)), _mm256_loadu_ps(s)));
@@ -176,7 +171,6 @@ static inline __m256i load_32_bytes(const void *p) {
     return _mm256_loadu_si256((const __m256i *)p);
 }
 
-/* sums of the products of a block of weights with block b of a, spread over the lanes */
 static inline vec v_block_products(enum dtype type, const uint8_t *block, const struct act *a,
                                    size_t b) {
     const int16_t *q = a->q + b * ACT_BLOCK;
@@ -229,7 +223,7 @@ static inline int32_t t_factors(struct factors *f, const vec w[4]) {
     return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
 }
 
-/* the codes of quad k of a tile, 8 of its 32 j */
+/* Returns the codes of quad k of a tile, for 8 of its 32 j. */
 INLINE __m256i t_codes(size_t bits, const uint8_t *tile, int k, int quarter) {
     const __m256i *at = (const __m256i *)(const void *)(tile + 32 * quarter);
     if (bits == 8) return _mm256_loadu_si256(at + 4 * k);
@@ -246,8 +240,9 @@ INLINE __m256i t_codes(size_t bits, const uint8_t *tile, int k, int quarter) {
                            _mm256_and_si256(_mm256_cmpeq_epi8(third, bit), _mm256_set1_epi8(4)));
 }
 
-/* sum + the products of the bytes u of a quad with its factors. The empty asm keeps gcc from adding
- * up all quads of a tile as a tree, whose leaves do not fit into 16 registers (twice the time). */
+/* Returns sum + the products of the bytes u of a quad with its factors. The empty asm keeps gcc
+ * from adding up all quads of a tile as a tree, whose leaves do not fit into 16 registers (it took
+ * twice the time). */
 static inline __m256i add_quad(__m256i sum, __m256i u, __m256i even, __m256i odd) {
     __m256i p = _mm256_madd_epi16(_mm256_and_si256(u, _mm256_set1_epi16(255)), even),
             r = _mm256_madd_epi16(_mm256_srli_epi16(u, 8), odd);
@@ -313,8 +308,8 @@ static inline void w_store(uint16_t y[BYTES], word_sums s) {
                         _mm256_permute2x128_si256(first, second, 0x31));
 }
 
-/* compilers differ in whether __builtin_cpu_supports knows F16C: leaf 1 of cpuid says it in bit 29
- * of ecx */
+/* Compilers differ in whether __builtin_cpu_supports knows F16C, so leaf 1 of cpuid is asked: bit
+ * 29 of ecx says it. */
 static bool supported(void) {
     unsigned a, b, c, d;
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&

@@ -18,19 +18,21 @@
 typedef __m512 vec;
 typedef __m512i byte_vec;
 
-/* Of all bytes as words (bytes of even rows + 256 those of odd ones), and of those of odd rows. */
+/* `all` has the sums of pairs of bytes as words, the byte of an even row + 256 times that of the
+ * odd row behind it; `odd` has the sums of the bytes of odd rows alone. */
 typedef struct {
     byte_vec all, odd;
 } word_sums;
 
-/* A row's sums: Q8_0 takes half vectors, which Zen 4 runs twice as many of and Ice Lake on one unit
- * more (Zen 4, in the second cache: 39 GB/s, in whole ones 31); Q4_0 whole ones. */
+/* The sums of a row. Q8_0 takes half vectors, because Zen 4 runs twice as many of them, and Ice
+ * Lake has one unit more for them (Zen 4, weights in the second cache: 39 GB/s, with whole vectors
+ * 31). Q4_0 takes whole vectors. */
 typedef struct {
     __m256 half;
     vec whole;
 } block_sum;
-/* a = 256 high + low, signed bytes. In 16 bytes: the lows of quads k and k + 4, then their highs,
- * for k = 0 .. 3. */
+/* A factor is 256 high + low, both signed bytes. 16 bytes hold the lows of quads k and k + 4, and
+ * then their highs, for k = 0 .. 3. */
 struct factors {
     int8_t quads[4][4][4];
 };
@@ -40,7 +42,7 @@ struct factors {
 static inline vec v_set1(float x) { return _mm512_set1_ps(x); }
 static inline vec v_load(const float *p) { return _mm512_loadu_ps(p); }
 static inline void v_store(float *p, vec v) { _mm512_storeu_ps(p, v); }
-/* v, in a register: else the compiler reads it from memory for each use */
+/* The compiler would else read v from memory for each use. */
 static inline vec v_keep(vec v) {
     __asm__("" : "+v"(v));
     return v;
@@ -50,11 +52,11 @@ static inline vec v_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
 static inline vec v_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
 static inline vec v_div(vec a, vec b) { return _mm512_div_ps(a, b); }
 static inline vec v_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); } /* a b + c */
-/* where either is NaN both give b */
+/* Where either is NaN, both give b. */
 static inline vec v_max(vec a, vec b) { return _mm512_max_ps(a, b); }
 static inline vec v_min(vec a, vec b) { return _mm512_min_ps(a, b); }
 
-/* the first n lanes */
+/* Returns a mask of the first n lanes. */
 static inline __mmask16 first_lanes(size_t n) { return (__mmask16)((1u << n) - 1); }
 
 static inline vec v_first(vec v, size_t n) { return _mm512_maskz_mov_ps(first_lanes(n), v); }
@@ -92,16 +94,14 @@ static inline void v_load_q4(vec q[2], const uint8_t *p) {
     q[1] = widen_bytes(_mm_sub_epi8(_mm_and_si128(_mm_srli_epi16(b, 4), nibble), eight));
 }
 
-/* the sums of lanes 0, 4, 8, 12 and so on for 1, 2, 3 */
+/* Returns the sum of lanes 0, 4, 8 and 12 in lane 0, and so on for lanes 1, 2 and 3. */
 static inline __m128 sum_quarters(vec v) {
     __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
     return _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
 }
 
-/* p[0..3] in every four lanes */
 static inline vec v_broadcast4(const float *p) { return _mm512_broadcast_f32x4(_mm_loadu_ps(p)); }
 
-/* four i of v[j] = four j of v[i] */
 static inline void v_transpose_fours(vec v[4]) {
     vec a = _mm512_shuffle_f32x4(v[0], v[1], 0x44), b = _mm512_shuffle_f32x4(v[0], v[1], 0xee);
     vec c = _mm512_shuffle_f32x4(v[2], v[3], 0x44), d = _mm512_shuffle_f32x4(v[2], v[3], 0xee);
@@ -111,7 +111,6 @@ static inline void v_transpose_fours(vec v[4]) {
     v[3] = _mm512_shuffle_f32x4(b, d, 0xdd);
 }
 
-/* lane 4 i + j = the sum of lanes 4 i to 4 i + 3 of a, b, c or d for j = 0, 1, 2 or 3 */
 static inline vec v_sum_fours(vec a, vec b, vec c, vec d) {
     __m512d ab =
         _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)));
@@ -121,7 +120,6 @@ static inline vec v_sum_fours(vec a, vec b, vec c, vec d) {
                          _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)));
 }
 
-/* s = the sums of the lanes of a, b, c and d */
 static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) {
     _mm_storeu_ps(s, sum_quarters(v_sum_fours(a, b, c, d)));
 }
@@ -136,17 +134,15 @@ static inline float v_most(vec v) {
 static inline vec v_round(vec v) {
     return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
-/* 2^k for whole k in -126..127; k = 128 gives infinity */
+/* The exponent of 2^k is k + 127, in the bits from 23 on. */
 static inline vec v_pow2(vec k) {
     return _mm512_castsi512_ps(
         _mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(k), _mm512_set1_epi32(127)), 23));
 }
-/* v, but 0 in the lanes where x < least */
 static inline vec v_zero_where_less(vec v, vec x, vec least) {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, least, _CMP_NLT_UQ), v);
 }
 
-/* x in the lanes where a > b, y elsewhere */
 static inline vec v_where_greater(vec a, vec b, vec x, vec y) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
 }
@@ -165,8 +161,8 @@ struct q4_step {
 static inline size_t act_more_bytes(enum dtype type, size_t cols) {
     return type == DTYPE_Q4_0 ? (cols + 127) / 128 * sizeof(struct q4_step) : 0;
 }
-/* Block b % 4 of a step from q[32]. The low byte of q, taken as signed, is q - 256 h where h = (q +
- * 128) >> 8. */
+/* Fills block b % 4 of a step from q[32]. The low byte of q, taken as signed, is q - 256 h where h
+ * = (q + 128) >> 8. */
 static inline void q4_step_block(struct q4_step *s, size_t b, __m512i q, float scale) {
     __m256i h = _mm512_cvtepi16_epi8(
                 _mm512_srai_epi16(_mm512_add_epi16(q, _mm512_set1_epi16(128)), 8)),
@@ -193,7 +189,7 @@ static inline void act_more(enum dtype type, const struct act *a, size_t cols) {
     }
 }
 
-/* eight f16 that lie `bytes` apart */
+/* Gathers eight f16 numbers that lie `bytes` bytes apart. */
 static inline __m128i gather_8(const uint8_t *p, size_t bytes) {
     uint16_t h[8];
     for (size_t i = 0; i < 8; i++) memcpy(&h[i], p + i * bytes, sizeof h[i]);
@@ -207,7 +203,6 @@ static inline __m128i gather_8(const uint8_t *p, size_t bytes) {
     return _mm_insert_epi16(v, h[7], 7);
 }
 
-/* scale[i] = the scale of block i, of `bytes` bytes, times s[i] */
 static inline void v_scales(float scale[8], const uint8_t *block, size_t bytes, const float s[8]) {
     _mm256_storeu_ps(scale,
                      _mm256_mul_ps(_mm256_cvtph_ps(gather_8(block, bytes)), _mm256_loadu_ps(s)));
@@ -236,8 +231,8 @@ static inline void add_q8(block_sum *s, const uint8_t *block, const int16_t *q, 
     s->half = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_set1_ps(scale), s->half);
 }
 
-/* The scales of four blocks as floats. In whole numbers, where units are free: a shuffle of the
- * blocks and a conversion of all lanes took longer. */
+/* Returns the scales of four blocks as float32 numbers. It works in whole numbers, whose units are
+ * free here: to shuffle the blocks and convert all lanes took longer. */
 static inline __m128 q4_scales(const uint8_t *block) {
     uint16_t d[4];
     for (int i = 0; i < 4; i++) memcpy(&d[i], block + 18 * i, sizeof d[i]);
@@ -245,7 +240,7 @@ static inline __m128 q4_scales(const uint8_t *block) {
         (long long)(d[0] | (uint64_t)d[1] << 16 | (uint64_t)d[2] << 32 | (uint64_t)d[3] << 48)));
 }
 
-/* the nibbles of four blocks, a block to four lanes */
+/* Returns the nibbles of four blocks, each block in four lanes. */
 static inline __m512i load_q4_step(const uint8_t *block) {
     __m256i first = _mm256_inserti128_si256(_mm256_castsi128_si256(load_16_bytes(block + 2)),
                                             load_16_bytes(block + 20), 1);
@@ -307,7 +302,7 @@ static inline int32_t t_factors(struct factors *f, const vec w[2]) {
     return _mm512_reduce_add_epi32(_mm512_madd_epi16(words, _mm512_set1_epi16(1)));
 }
 
-/* the codes of quad k of a tile, 16 of its 32 j */
+/* Returns the codes of quad k of a tile, for 16 of its 32 j. */
 INLINE __m512i t_codes(size_t bits, const uint8_t *tile, int k, int half) {
     const uint8_t *at = tile + 64 * half;
     if (bits == 8) return _mm512_loadu_si512(at + 128 * k);
@@ -324,7 +319,7 @@ INLINE __m512i t_codes(size_t bits, const uint8_t *tile, int k, int half) {
         two, _mm512_set1_epi8(4));
 }
 
-/* p[0 .. 3] in every four bytes */
+/* Returns p[0 .. 3] in every four bytes. */
 INLINE __m512i broadcast_4_bytes(const int8_t *p) {
     int32_t four;
     memcpy(&four, p, sizeof four);
@@ -398,8 +393,8 @@ static inline void w_store(uint16_t y[BYTES], word_sums s) {
     _mm512_storeu_si512(y + 32, _mm512_permutex2var_epi64(first, back, second));
 }
 
-/* The instructions, and that the operating system keeps the registers: __builtin_cpu_supports
- * checks both. */
+/* __builtin_cpu_supports checks the instructions, and that the operating system keeps the
+ * registers. */
 static bool supported(void) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&

@@ -1,10 +1,11 @@
+/* Number types: their names and sizes, and converting one number or a file's tensor. */
 #include "kernels/dtype.h"
 
 #include <math.h>
 #include <string.h>
 
-/* ggml's numbering, those it has dropped included: an old file may carry them and should be refused
- * by name. */
+/* The names go by ggml's numbering. Types that ggml has dropped are included, so that an old file
+ * that has them is refused by name. */
 static const char *const names[] = {
     [0] = "f32",     [1] = "f16",         [2] = "q4_0",        [3] = "q4_1",        [4] = "q4_2",
     [5] = "q4_3",    [6] = "q5_0",        [7] = "q5_1",        [8] = "q8_0",        [9] = "q8_1",
@@ -69,7 +70,7 @@ float f16_to_f32(uint16_t h) {
     return of_bits(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
-/* v / 2^shift to the nearest integer, ties to even; shift in 1..31. */
+/* Returns v / 2^shift, rounded to the nearest whole number, ties to even, for shift in 1..31. */
 static uint32_t shift_nearest(uint32_t v, int shift) {
     uint32_t half = 1u << (shift - 1), rest = v & (2 * half - 1), q = v >> shift;
     return q + (rest > half || (rest == half && (q & 1)));
@@ -94,8 +95,8 @@ uint16_t f32_to_bf16(float x) {
     return (uint16_t)((u >> 31) << 15 | shift_nearest(u & 0x7fffffff, 16));
 }
 
-/* An integer lo..hi from a value that may be anything, NaN included (which gives 0 where that is in
- * range). */
+/* Returns a whole number in lo..hi for a value that may be anything. NaN gives 0 where that is in
+ * range. */
 static int to_range(float v, int lo, int hi) {
     if (v >= (float)hi) return hi;
     if (v <= (float)lo) return lo;
@@ -107,8 +108,8 @@ static void put_scale(uint8_t *block, float d) {
     memcpy(block, &h, sizeof h);
 }
 
-/* ggml's reference quantiser: the numbers are rounded, half away from zero, against d before d
- * itself is rounded to f16. */
+/* This is ggml's reference quantiser: the numbers are rounded, half away from zero, against d
+ * before d itself is rounded to f16. */
 static void q8_0_block(uint8_t *block, const float *x) {
     float most = 0;
     for (int i = 0; i < 32; i++) most = fmaxf(most, fabsf(x[i]));

@@ -18,34 +18,35 @@ enum dtype {
     DTYPE_COUNT = 31
 };
 
-/* True for the five types above. */
+/* Returns true for the five types above. */
 bool dtype_known(uint32_t type);
 
-/* "f32", "f16", "bf16", "q8_0", "q4_0"; for other ggml numbers ggml's name ("q4_K", "iq2_xs"), or
- * "type N" as "unknown". */
+/* Returns "f32", "f16", "bf16", "q8_0" or "q4_0". For other numbers it is the name that ggml has
+ * for them, such as "q4_K", and "unknown" where it has none. */
 const char *dtype_name(uint32_t type);
 
-/* The type called `name` (as dtype_name spells it), or -1. */
+/* Returns the type called `name`, as dtype_name spells it, or -1 where there is none. */
 int dtype_parse(const char *name);
 
-/* Numbers per block: 32 for the q types, else 1. */
+/* Returns the numbers of a block: 32 for the types in blocks, else 1. */
 size_t dtype_block(enum dtype type);
 
-/* Exact bytes of n numbers; n must be a multiple of dtype_block(type) and small enough for the
- * result to fit in size_t. */
+/* Returns the exact bytes of n numbers. n must be a multiple of dtype_block(type), and small enough
+ * for the result to fit in size_t. */
 size_t dtype_bytes(enum dtype type, size_t n);
 
-/* dst[n] of type `type` from src[n], to nearest, ties to even; Q8_0 and Q4_0 as ggml's reference
- * quantiser: d is max |x| / 127, or the element of largest magnitude / -8, and ties go away from
- * zero, or up. n must be a multiple of the block. Not fast: conversion of files. */
+/* Writes src[n] to dst[n] as numbers of `type`, to nearest, ties to even. Q8_0 and Q4_0 are made as
+ * by ggml's reference quantiser: d is max |x| / 127, or the element of largest magnitude / -8, and
+ * ties go away from zero, or up. n must be a multiple of the block. It is not fast, because it
+ * serves to convert files. */
 void dtype_from_f32(enum dtype type, void *dst, const float *src, size_t n);
 
-/* Does dtype_from_f32 make finite numbers of finite ones up to this magnitude? f16 ends at 65520,
- * the scales of Q8_0 and Q4_0, which are f16 too, at 127 and 8 times that. */
+/* Does dtype_from_f32 make finite numbers of finite ones up to this magnitude? f16 ends at 65520;
+ * Q8_0 and Q4_0, whose scales are f16, end at 127 and 8 times that. */
 bool dtype_holds(enum dtype type, float most);
 
-/* One number, exactly (to f32) and to nearest-even (from f32; beyond the range infinity, NaN stays
- * NaN). */
+/* These convert one number. To float32 it is exact. From float32 it is rounded to nearest, ties to
+ * even; what is beyond the range becomes infinity, and NaN stays NaN. */
 float f16_to_f32(uint16_t h);
 uint16_t f32_to_f16(float x);
 enum { F16_MOST = 65504 }; /* the largest finite f16; from 65520 on a number becomes infinity */

@@ -14,20 +14,21 @@
 #include "kernels/dtype.h"
 #include "kernels/tiles.h"
 
-/* Rows of codes lie in blocks of 64: [blocks][m][64] bytes, so that a block's codes of one subspace
- * are a vector. With k = 16 two codes share a byte, [blocks][(m + 1)/2][64]: those of an even
- * subspace are its low 4 bits, of the next one the high 4. */
+/* Rows of codes lie in blocks of 64, [blocks][m][64] bytes, so that the codes of one subspace in a
+ * block are a vector. With k = 16 two codes share a byte, [blocks][(m + 1)/2][64]: the code of an
+ * even subspace is its low 4 bits, that of the next one its high 4. README.md draws both. */
 enum { LOOKUP_BLOCK = 64, LOOKUP_MAX_M = 64 };
+/* Returns the bytes of a row of m codes. */
 static inline size_t lookup_row_bytes(size_t m, size_t k) { return k == 16 ? (m + 1) / 2 : m; }
 
-/* Tables rounded to whole numbers: entry c of table j stands for low_j + step q. low is the sum of
- * the m low_j. */
+/* The scale of tables whose entries are whole numbers: entry e of table j stands for low_j + step
+ * e. low is the sum of the m low_j. */
 struct lookup_scale {
     float low, step;
 };
 
-/* Rows of x that matmul sums in the order of few, and rows that are cut into groups of so many
- * where a set says that this is faster (few_at_a_time). */
+/* Up to MATMUL_FEW rows of x matmul has an order of sums of its own. Up to MATMUL_SOME rows are cut
+ * into groups of MATMUL_FEW where a set says that this is faster (few_at_a_time). */
 enum { MATMUL_FEW = 8, MATMUL_SOME = 56 };
 
 /* What matmul and matmul_blocks work on: y[i][r] = sum_c w[r][c] x[i][c] for i < n, r < rows. */
@@ -53,7 +54,8 @@ struct strided_product {
     size_t ldy, a_row, a_step, ldb;
 };
 
-/* index[i] = the c < k for which bias[c] + sum_r x[i][r] w[r][c] is largest, the lowest of equals.
+/* Sets index[i] to the c < k for which bias[c] + sum_r x[i][r] w[r][c] is largest, the lowest of
+ * equals.
  */
 struct nearest {
     enum dtype type;   /* of w: f32 or f16 */
@@ -65,10 +67,11 @@ struct nearest {
     uint32_t *index; /* [n] */
 };
 
+/* Buckets of a byte of codes, and how many copies of them bucket_add fills. */
 enum { BUCKETS = 256 };
 static inline size_t bucket_copies(size_t bytes) { return bytes <= 8 ? 2 : 1; }
 
-/* Bytes of such tables. */
+/* Returns the bytes of m tables of k entries of 8 or 16 bits, as every set lays them out. */
 static inline size_t lookup_entry_bytes(size_t m, size_t k, size_t bits) {
     return m * (k < 64 ? 64 : k) * bits / 8;
 }
@@ -78,10 +81,10 @@ struct kernels {
     bool (*supported)(void); /* does this CPU have the instructions? */
     bool by_name_only;       /* never chosen by itself: the set is there to be read and tested */
 
-    /* y[n] = the numbers stored at w as type; exact. n a multiple of the block. */
+    /* Sets y[n] to the numbers stored at w as `type`, exactly. n is a multiple of the block. */
     void (*to_f32)(enum dtype type, float *y, const void *w, size_t n);
 
-    /* y[n] = x[n] to nearest-even f16, as f32_to_f16. */
+    /* Sets y[n] to x[n] rounded to f16, to nearest, ties to even, as f32_to_f16 does. */
     void (*to_f16)(uint16_t *y, const float *x, size_t n);
 
     /* y[r] = sum_c w[r][c] x[c] for r < rows: w is [rows][cols] of type F32, F16 or BF16, its rows
@@ -90,21 +93,20 @@ struct kernels {
     void (*matvec)(enum dtype type, float *y, const void *w, size_t stride, size_t rows,
                    const float *x, size_t cols);
 
-    /* The same for Q8_0 and Q4_0, in integers: act_from_f32 turns x[cols] into 16-bit whole numbers
-     * and a scale per block of 32, once for all rows and threads; act_bytes tells the size of that
-     * form, which is aligned to 64 bytes, private to the set and the type, and goes to
-     * matvec_blocks. Where m is the largest |x| of an element's own block, |error| <= (cols/8 + 16)
-     * u sum_c |w x| + sum_c |w| (m / 64000 + 1e-30); an infinity or NaN in x gives NaN. */
+    /* The same for Q8_0 and Q4_0, in whole numbers. act_from_f32 turns x[cols] into whole numbers
+     * of 16 bits and a scale for each block of 32, once for all rows and threads. That form takes
+     * act_bytes bytes, is aligned to 64, is private to the set and the type, and goes to
+     * matvec_blocks. With `most` the largest |x| of an element's own block, |error| <= (cols/8 +
+     * 16) u sum_c |w x| + sum_c |w| (most / 64000 + 1e-30). An infinity or NaN in x gives NaN. */
     size_t (*act_bytes)(enum dtype type, size_t cols);
     void (*act_from_f32)(enum dtype type, void *act, const float *x, size_t cols);
     void (*matvec_blocks)(enum dtype type, float *y, const void *w, size_t stride, size_t rows,
                           const void *act, size_t cols);
 
-    /* Several rows of activations with weights of Q8_0 or Q4_0 in integers, in sets that multiply
-     * whole numbers faster than float32; else all three are NULL, and matmul serves.
-     * row_act_from_f32 turns x[cols] into a row of row_act_bytes(cols) bytes, aligned to 64 and of
-     * no other use; matmul_blocks takes m->acts of them in place of m->x. Error as for
-     * matvec_blocks. */
+    /* The same for several rows of activations, in sets that multiply whole numbers faster than
+     * float32. In other sets all three are NULL, and matmul serves. row_act_from_f32 turns x[cols]
+     * into a row of row_act_bytes(cols) bytes, aligned to 64 and of no other use. matmul_blocks
+     * takes m->acts, which are such rows, in place of m->x. The error is that of matvec_blocks. */
     size_t (*row_act_bytes)(size_t cols);
     void (*row_act_from_f32)(void *act, const float *x, size_t cols);
     void (*matmul_blocks)(const struct matmul *m);
@@ -114,12 +116,12 @@ struct kernels {
     void (*vecmat)(enum dtype type, float *y, const void *w, size_t stride, size_t rows,
                    const float *a, size_t cols);
 
-    /* Weights of any type; up to MATMUL_FEW rows of x are summed in another order than more.
-     * |error| <= (min(cols, 384)/4 + cols/384 + 6) u sum_c |w x|. */
+    /* Fills m->y, with weights of any type. Up to MATMUL_FEW rows of x are summed in another order
+     * than more. |error| <= (min(cols, 384)/4 + cols/384 + 6) u sum_c |w x|. */
     void (*matmul)(const struct matmul *m);
 
-    /* Rows of x up to which matmul, of weights not in blocks, is faster for MATMUL_FEW of them at a
-     * time than for all at once; 0: none. */
+    /* Up to so many rows of x matmul is faster for MATMUL_FEW of them at a time than for all at
+     * once, if weights are not in blocks. 0: always for all at once. */
     size_t few_at_a_time;
 
     /* y[n] = (x - mean) / sqrt(variance + eps) * weight + bias, biased variance (Ba, Kiros, Hinton
@@ -138,9 +140,10 @@ struct kernels {
      * result is a normal number. */
     void (*softmax)(float *x, size_t n);
 
-    /* Blocks of tiles (tiles.h) one after another; rows x_i of D = 32 t->n numbers, as stored:
-     * scale times what the codes stand for. Sums of products of codes and whole factors are exact,
-     * so equal in every set; a rounding or two, then multiplied by scales and added up in float32.
+    /* `blocks` are blocks of tiles (tiles.h), one after another. Row x_i has D = 32 t->n numbers,
+     * as stored: a scale times what the codes stand for. Sums of products of codes and whole
+     * factors are exact, so they are equal in every set. They are rounded once or twice, and then
+     * multiplied by scales and added up in float32.
      *
      * scores[i] = q . x_i, i < n, t->keys. Where n is no multiple of 32, scores up to the next one
      * are written, and mean nothing. |error| <= 1.001 sum over tiles of (max |q_d| / 65278) sum_d
@@ -159,17 +162,18 @@ struct kernels {
     void (*tile_mix)(const struct tiles *t, float *out, const uint8_t *blocks, const float *p,
                      size_t n);
 
-    /* ---- attention: rows of one head, [n][dim] of f32 or f16 without gaps, which mostly come from
-     * memory ---- */
+    /* ---- attention. w is the rows of one head, [n][dim] of f32 or f16 without gaps, which mostly
+     * come from memory ---- */
 
-    /* y[i] = sum_c w[i][c] x[c]. Error as for matvec. */
+    /* y[i] = sum_c w[i][c] x[c]. The error is that of matvec. */
     void (*row_dots)(enum dtype type, float *y, const void *w, size_t n, const float *x,
                      size_t dim);
 
-    /* y[c] += sum_i a[i] w[i][c]; the order of the sum is fixed by n. Error as for vecmat. */
+    /* y[c] += sum_i a[i] w[i][c]. The order of the sum is fixed by n. The error is that of vecmat.
+     */
     void (*row_sum)(enum dtype type, float *y, const void *w, size_t n, const float *a, size_t dim);
 
-    /* |error| <= (depth + 2) u (|keep y| + sum_k |a b|). */
+    /* Fills p->y. |error| <= (depth + 2) u (|keep y| + sum_k |a b|). */
     void (*strided_product)(const struct strided_product *p);
 
     /* A step of a running softmax down the columns of s[rows][cols], without gaps, cols a multiple
@@ -184,8 +188,8 @@ struct kernels {
     /* ---- product-quantised rows: m <= LOOKUP_MAX_M codes a row, each below k <= 256, a power of
      * two ---- */
 
-    /* The sums are vecmat's, with its bits. NaN is never largest; where there is nothing else the
-     * index is 0. */
+    /* Fills p->index. The sums are vecmat's, with its bits. NaN is never the largest; where there
+     * is nothing else the index is 0. */
     void (*nearest)(const struct nearest *p);
 
     /* table[j][c] = sum_r x[j][r] w[j][r][c] for j < m, r < d, c < k, any k: the lookup tables of a
@@ -199,51 +203,54 @@ struct kernels {
     void (*lookup)(float *score, const float *table, size_t m, size_t k, const uint8_t *codes,
                    size_t n);
 
-    /* Rounds finite tables [m][k] to entries of 8 or 16 bits: low_j is the least entry of table j,
-     * step the widest table's (most - least) / (2^bits - 1). entries: lookup_entry_bytes, laid out
-     * as this set's lookup_rounded reads them. */
+    /* Rounds finite tables [m][k] to entries of 8 or 16 bits. low_j is the least entry of table j,
+     * and step the widest table's (most - least) / (2^bits - 1). `entries` has lookup_entry_bytes
+     * bytes, laid out as this set's lookup_rounded reads them. */
     void (*lookup_round)(struct lookup_scale *s, void *entries, const float *table, size_t m,
                          size_t k, size_t bits);
 
-    /* score[i] = low + step sum_j q[j][code_ij], as lookup, the sum in whole numbers: for equal
-     * tables the same bits in every set. |score - sum_j table[j][code_ij]| <= m step (1/2 + 2^-6) +
-     * (m + 8) u sum_j max_c |table[j][c]|. */
+    /* score[i] = low + step sum_j entry[j][code_ij], as lookup, with the sum in whole numbers: for
+     * equal tables the same bits in every set. |score - sum_j table[j][code_ij]| <= m step (1/2 +
+     * 2^-6) + (m + 8) u sum_j max_c |table[j][c]|. */
     void (*lookup_rounded)(float *score, const void *entries, const struct lookup_scale *s,
                            size_t m, size_t k, size_t bits, const uint8_t *codes, size_t n);
 
-    /* Sums of probabilities by code: bucket[i % copies][j][code_ij] += p[i] 2^30, to the nearest
-     * whole number, for rows i < n of so many bytes of codes in blocks as above, and j < bytes;
-     * bucket is [copies][bytes][BUCKETS], copies = bucket_copies(bytes): additions to one place,
-     * which wait for each other, lie further apart so. False where some p is no number of 0 .. 1:
-     * sums are of no use then. The same in every set. */
+    /* Adds probabilities to the buckets of their codes: bucket[i % copies][j][code_ij] += p[i]
+     * 2^30, to the nearest whole number, for rows i < n and bytes j < bytes of their codes, in
+     * blocks as above. bucket is [copies][bytes][BUCKETS] with copies = bucket_copies(bytes): with
+     * two copies additions to one place, which wait for each other, lie further apart. Returns
+     * false where some p is not a number of 0 .. 1, and then the sums are of no use. The same in
+     * every set. */
     bool (*bucket_add)(uint32_t *bucket, const uint8_t *codes, const float *p, size_t bytes,
                        size_t n);
 
-    /* sum[m][k] = such sums over all copies: of code j, m codes in all; where k = 16 two of them
-     * come from each byte. */
+    /* sum[m][k] = the buckets of each code, over all copies. Where k = 16 two codes come from each
+     * byte. */
     void (*bucket_sums)(uint32_t *sum, const uint32_t *bucket, size_t m, size_t k);
 
-    /* y[r] = unit sum_c sum[c] w[r][c] for r < d, c < k, a power of two: w f16, sum[c] < 2^31.
+    /* y[r] = unit sum_c sum[c] w[r][c] for r < d and c < k, where k is a power of two, w f16 and
+     * sum[c] < 2^31.
      * |error| <= (k/8 + 18) u unit sum_c sum[c] |w|. */
     void (*bucket_product)(float *y, const uint32_t *sum, float unit, const uint16_t *w, size_t d,
                            size_t k);
 
     /* The two limits of the machine as this set's instructions reach them, for measure/limits.h to
-     * time; their values only keep the compiler from leaving the work out. multiply_add: `rounds`
-     * steps of x = x/2 + 1 on chains that do not wait for each other and never leave the registers:
-     * fma_flops floating-point operations a round. Returns the sum of the chains' ends. read_sum:
-     * the sum of x[n], in no stated order, read once in a few streams side by side or in many. */
+     * time. Their values only keep the compiler from leaving the work out. multiply_add takes
+     * `rounds` steps of x = x/2 + 1 on chains that do not wait for each other and never leave the
+     * registers, with fma_flops floating-point operations a round, and returns the sum of the
+     * chains' ends. read_sum returns the sum of x[n] in no stated order; it reads x once, in two
+     * streams side by side, or in twelve with `many`. */
     size_t fma_flops;
     float (*multiply_add)(size_t rounds);
     float (*read_sum)(const float *x, size_t n, bool many);
 };
 
-/* The set called `name`, or for NULL the fastest one this CPU supports, of those that are not
- * by_name_only. ERR_USAGE, naming the sets there are, where there is no such set or the CPU lacks
- * it. */
-int kernels_get(const struct kernels **k, const char *name, struct err *e);
+/* Sets *kn to the set called `name`, or for NULL to the fastest one that this CPU supports, of
+ * those that are not by_name_only. ERR_USAGE, naming the sets there are, where there is no such
+ * set, or where the CPU cannot run it. */
+int kernels_get(const struct kernels **kn, const char *name, struct err *e);
 
-/* All sets compiled in, scalar first: index 0..; NULL past the last. */
+/* Returns set number `index` of those compiled in, scalar first, and NULL past the last. */
 const struct kernels *kernels_at(size_t index);
 
 #endif

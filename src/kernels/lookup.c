@@ -1,6 +1,7 @@
-/* Sums of lookup table entries in plain C. Compiled for the least machine on purpose: with AVX2
- * compilers make gathers of these loops, which take more than twice the time of single loads (Ice
- * Lake, 4 codes a row: 1.7 ns a row, 4.3 with gathers of 8, 2.2 with gathers of 16). */
+/* Sums of lookup table entries, and additions to buckets, in plain C. This file is compiled for the
+ * least machine on purpose: with AVX2 compilers make gathers of these loops, which take more than
+ * twice the time of single loads (Ice Lake, 4 codes a row: 1.7 ns a row, 4.3 with gathers of 8, 2.2
+ * with gathers of 16). */
 #include <math.h>
 #include <string.h>
 
@@ -8,13 +9,14 @@
 
 enum { GROUP = 8 }; /* rows whose sums are in registers */
 
-/* Where the code of subspace j is: `packed` is k where a byte has two, else 0. */
+/* The code of subspace j is code_in of byte byte_of. `packed` is k where a byte has two codes, else
+ * 0. */
 static inline size_t code_in(uint8_t byte, size_t j, size_t packed) {
     return packed ? byte >> j % 2 * 4 & 15 : byte;
 }
 static inline size_t byte_of(size_t j, size_t packed) { return packed ? j / 2 : j; }
 
-/* packed is a constant: no test of it is left in the loop. */
+/* kernels.lookup for a constant `packed`, so that no test of it is left in the loop. */
 static inline void sums_of(float *score, const float *table, size_t m, size_t k, size_t packed,
                            const uint8_t *codes, size_t n) {
     for (size_t i = 0; i < n;
@@ -46,7 +48,7 @@ float lookup_scale(struct lookup_scale *s, float widest, float low, size_t bits)
     return flat || !(widest <= 3e38f) ? 0 : top / widest;
 }
 
-/* Entry sums of GROUP rows, bits and packed constants. */
+/* Scores of GROUP rows; bits and packed are constants. */
 static inline void rounded_group(float *score, const void *entries, const struct lookup_scale *s,
                                  size_t m, size_t k, size_t packed, size_t bits,
                                  const uint8_t *codes) {
@@ -89,7 +91,8 @@ void lookup_rounded_plain(float *score, const void *entries, const struct lookup
     if (k != 16 && bits == 16) rounded_bits(score, &t, k, 0, 16, n);
 }
 
-/* bytes is a constant, or 0 for `any`; rows in pairs where there are two copies. */
+/* Adds n rows of `bytes` bytes of codes. bytes is a constant, or 0, and then `any` is their number.
+ * Rows take turns with the copies. */
 static inline void add_rows(uint32_t *bucket, const uint8_t *codes, const uint32_t *q, size_t bytes,
                             size_t any, size_t n) {
     size_t m = bytes ? bytes : any, copies = bucket_copies(m);

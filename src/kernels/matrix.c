@@ -40,7 +40,7 @@ static _Thread_local _Alignas(64) union {
 } own;
 
 struct job {
-    const struct kernels *k;
+    const struct kernels *kn;
     const struct matrix_product *p;
     const void *act; /* the row of x for matvec_blocks, or all of them for matmul_blocks, or NULL */
 };
@@ -56,8 +56,8 @@ static const uint8_t *row_at(const struct matrix *w, size_t r) {
     return (const uint8_t *)w->data + r * matrix_row_bytes(w);
 }
 
-void matrix_row(const struct kernels *k, const struct matrix *w, size_t r, float *y) {
-    k->to_f32(w->type, y, row_at(w, r), w->cols);
+void matrix_row(const struct kernels *kn, const struct matrix *w, size_t r, float *y) {
+    kn->to_f32(w->type, y, row_at(w, r), w->cols);
 }
 
 /* y[rows] from sums[rows], which begin at row `row` of w; sums are overwritten. */
@@ -68,8 +68,8 @@ static void finish(const struct job *j, float *y, float *sums, size_t row, size_
     case MATRIX_ADD:
         for (size_t r = 0; r < rows; r++) y[r] += sums[r];
         return;
-    case MATRIX_GELU_TANH: j->k->gelu_tanh(sums, rows); break;
-    case MATRIX_GELU_ERF: j->k->gelu_erf(sums, rows); break;
+    case MATRIX_GELU_TANH: j->kn->gelu_tanh(sums, rows); break;
+    case MATRIX_GELU_ERF: j->kn->gelu_erf(sums, rows); break;
     case MATRIX_SET: break;
     }
     memcpy(y, sums, rows * sizeof *y);
@@ -86,11 +86,11 @@ static void apply_one(void *ctx, size_t begin, size_t end, int thread) {
         float sums[PIECE];
         rows = least(last - row, PIECE);
         if (j->act)
-            j->k->matvec_blocks(w->type, sums, row_at(w, row), matrix_row_bytes(w), rows, j->act,
-                                w->cols);
+            j->kn->matvec_blocks(w->type, sums, row_at(w, row), matrix_row_bytes(w), rows, j->act,
+                                 w->cols);
         else
-            j->k->matvec(w->type, sums, row_at(w, row), matrix_row_bytes(w), rows, j->p->x,
-                         w->cols);
+            j->kn->matvec(w->type, sums, row_at(w, row), matrix_row_bytes(w), rows, j->p->x,
+                          w->cols);
         finish(j, j->p->y + row, sums, row, rows);
     }
 }
@@ -105,7 +105,7 @@ static void apply_some(void *ctx, size_t begin, size_t end, int thread) {
     size_t bytes = matrix_row_bytes(w), groups = 1, most = least(PIECE, SUMS / p->n);
     float *sums = own.sums;
     (void)thread;
-    if (p->n > MATMUL_FEW && p->n <= j->k->few_at_a_time && dtype_block(w->type) == 1)
+    if (p->n > MATMUL_FEW && p->n <= j->kn->few_at_a_time && dtype_block(w->type) == 1)
         groups = pieces(p->n, MATMUL_FEW),
         most = least(most, pieces(SOME_BYTES, bytes * UNIT) * UNIT);
     for (size_t row = begin * UNIT, last = least(end * UNIT, w->rows), rows; row < last;
@@ -113,16 +113,16 @@ static void apply_some(void *ctx, size_t begin, size_t end, int thread) {
         rows = least(last - row, most);
         for (size_t g = 0; g < groups; g++) {
             size_t i = p->n * g / groups, n = p->n * (g + 1) / groups - i;
-            j->k->matmul(&(struct matmul){.type = w->type,
-                                          .w = row_at(w, row),
-                                          .stride = bytes,
-                                          .rows = rows,
-                                          .cols = w->cols,
-                                          .x = p->x + i * p->ldx,
-                                          .ldx = p->ldx,
-                                          .n = n,
-                                          .y = sums + i * rows,
-                                          .ldy = rows});
+            j->kn->matmul(&(struct matmul){.type = w->type,
+                                           .w = row_at(w, row),
+                                           .stride = bytes,
+                                           .rows = rows,
+                                           .cols = w->cols,
+                                           .x = p->x + i * p->ldx,
+                                           .ldx = p->ldx,
+                                           .n = n,
+                                           .y = sums + i * rows,
+                                           .ldy = rows});
         }
         for (size_t i = 0; i < p->n; i++)
             finish(j, p->y + i * p->ldy + row, sums + i * rows, row, rows);
@@ -148,11 +148,11 @@ static void apply_several(void *ctx, size_t task, int thread) {
                        .y = sums,
                        .ldy = ROWS};
     if (j->act) {
-        m.acts = (const uint8_t *)j->act + token * j->k->row_act_bytes(w->cols);
-        j->k->matmul_blocks(&m);
+        m.acts = (const uint8_t *)j->act + token * j->kn->row_act_bytes(w->cols);
+        j->kn->matmul_blocks(&m);
     } else {
         m.x = p->x + token * p->ldx, m.ldx = p->ldx;
-        j->k->matmul(&m);
+        j->kn->matmul(&m);
     }
     for (size_t i = 0; i < n; i++) {
         float *y = p->y + (token + i) * p->ldy + row;
@@ -162,40 +162,40 @@ static void apply_several(void *ctx, size_t task, int thread) {
     }
 }
 
-size_t matrix_work_bytes(const struct kernels *k, const struct matrix *w, size_t n) {
-    return n >= BLOCKS_LEAST && dtype_block(w->type) > 1 && k->matmul_blocks
-               ? n * k->row_act_bytes(w->cols)
+size_t matrix_work_bytes(const struct kernels *kn, const struct matrix *w, size_t n) {
+    return n >= BLOCKS_LEAST && dtype_block(w->type) > 1 && kn->matmul_blocks
+               ? n * kn->row_act_bytes(w->cols)
                : 0;
 }
 
 static void rows_to_acts(void *ctx, size_t begin, size_t end, int thread) {
     const struct matrix_product *p = ((const struct job *)ctx)->p;
-    const struct kernels *k = ((const struct job *)ctx)->k;
-    size_t bytes = k->row_act_bytes(p->w->cols);
+    const struct kernels *kn = ((const struct job *)ctx)->kn;
+    size_t bytes = kn->row_act_bytes(p->w->cols);
     (void)thread;
     for (size_t i = begin; i < end; i++)
-        k->row_act_from_f32((uint8_t *)p->work + i * bytes, p->x + i * p->ldx, p->w->cols);
+        kn->row_act_from_f32((uint8_t *)p->work + i * bytes, p->x + i * p->ldx, p->w->cols);
 }
 
 /* One row of x for weights in blocks: false where it is too long for `own`. */
 static bool apply_one_to_blocks(struct job *j) {
     const struct matrix *w = j->p->w;
-    if (j->k->act_bytes(w->type, w->cols) > sizeof own.act) return false;
-    j->k->act_from_f32(w->type, own.act, j->p->x, w->cols);
+    if (j->kn->act_bytes(w->type, w->cols) > sizeof own.act) return false;
+    j->kn->act_from_f32(w->type, own.act, j->p->x, w->cols);
     j->act = own.act;
     threads_ranges(pieces(w->rows, UNIT), apply_one, j);
     j->act = NULL;
     return true;
 }
 
-void matrix_apply(const struct kernels *k, const struct matrix_product *p) {
-    struct job j = {k, p, NULL};
+void matrix_apply(const struct kernels *kn, const struct matrix_product *p) {
+    struct job j = {kn, p, NULL};
     bool blocks = dtype_block(p->w->type) > 1;
     if (p->n == 1 && blocks && apply_one_to_blocks(&j)) return;
     if (p->n == 1 && !blocks)
         threads_ranges(pieces(p->w->rows, UNIT), apply_one, &j);
     else if (p->n > 0) {
-        if (p->work && matrix_work_bytes(k, p->w, p->n)) {
+        if (p->work && matrix_work_bytes(kn, p->w, p->n)) {
             threads_ranges(p->n, rows_to_acts, &j);
             j.act = p->work;
         } else if (p->n <= SOME) {

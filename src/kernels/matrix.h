@@ -11,12 +11,12 @@ struct matrix {
     size_t rows, cols;
 };
 
-/* Bytes of one row, and of the whole matrix. */
+/* Return the bytes of one row, and of the whole matrix. */
 size_t matrix_row_bytes(const struct matrix *w);
 size_t matrix_bytes(const struct matrix *w);
 
-/* Row r as float32: y[cols]. */
-void matrix_row(const struct kernels *k, const struct matrix *w, size_t r, float *y);
+/* Writes row r as float32 to y[cols]. */
+void matrix_row(const struct kernels *kn, const struct matrix *w, size_t r, float *y);
 
 /* What becomes of an element v = sum_c w[r][c] x[i][c] + bias[r] while it is in the cache. */
 enum matrix_after {
@@ -34,17 +34,18 @@ struct matrix_product {
     float *y;           /* [n][rows]; does not overlap x */
     size_t n, ldx, ldy; /* ldx and ldy: the distances between rows in floats */
     enum matrix_after after;
-    void *work; /* NULL, or matrix_work_bytes(k, w, n) bytes, aligned to 64: where weights in blocks
-                   may meet many rows in whole numbers */
+    void *work; /* NULL, or matrix_work_bytes(kn, w, n) bytes, aligned to 64: where weights in
+                   blocks may meet many rows in whole numbers */
 };
 
-/* 0 where such work is of no use. */
-size_t matrix_work_bytes(const struct kernels *k, const struct matrix *w, size_t n);
+/* Returns the bytes of work for n rows of x; 0 where it is of no use. */
+size_t matrix_work_bytes(const struct kernels *kn, const struct matrix *w, size_t n);
 
-/* Runs the product, spread over the threads; up to 100 KB of each one's stack. n = 1 streams the
- * weights once through matvec, more rows through matmul, or with work through matmul_blocks: the
- * same to rounding. Any number of threads gives the same bits, and so do other values or numbers of
- * the other rows of x, as long as n stays 1, within 2..4, 5..8, 9..56 or above 56. */
-void matrix_apply(const struct kernels *k, const struct matrix_product *p);
+/* Runs the product, spread over the threads. It takes up to 100 KB of each one's stack. One row
+ * streams the weights once through matvec; more rows go through matmul, or with work through
+ * matmul_blocks. The results agree to rounding. Any number of threads gives the same bits. A row's
+ * bits do not depend on the values of the other rows of x, nor on their number as long as n stays
+ * 1, within 2..4, 5..8, 9..56 or above 56. */
+void matrix_apply(const struct kernels *kn, const struct matrix_product *p);
 
 #endif

@@ -31,7 +31,7 @@ struct factors {
 static inline vec v_set1(float x) { return vdupq_n_f32(x); }
 static inline vec v_load(const float *p) { return vld1q_f32(p); }
 static inline void v_store(float *p, vec v) { vst1q_f32(p, v); }
-/* v, in a register: else the compiler reads it from memory for each use */
+/* The compiler would else read v from memory for each use. */
 static inline vec v_keep(vec v) {
     __asm__("" : "+w"(v));
     return v;
@@ -41,11 +41,10 @@ static inline vec v_sub(vec a, vec b) { return vsubq_f32(a, b); }
 static inline vec v_mul(vec a, vec b) { return vmulq_f32(a, b); }
 static inline vec v_div(vec a, vec b) { return vdivq_f32(a, b); }
 static inline vec v_fma(vec a, vec b, vec c) { return vfmaq_f32(c, a, b); } /* a b + c */
-/* where either is NaN both give NaN */
+/* Where either is NaN, both give NaN. */
 static inline vec v_max(vec a, vec b) { return vmaxq_f32(a, b); }
 static inline vec v_min(vec a, vec b) { return vminq_f32(a, b); }
 
-/* v with zeros after the first n lanes */
 static inline vec v_first(vec v, size_t n) {
     static const uint32_t edge[8] = {~0u, ~0u, ~0u, ~0u};
     return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(v), vld1q_u32(edge + 4 - n)));
@@ -74,7 +73,7 @@ static inline float v_f16_number(uint16_t h) {
     return vgetq_lane_f32(v_load_f16((uint16_t[4]){h}), 0);
 }
 
-/* 16 signed bytes as four vectors */
+/* Widens 16 signed bytes to four vectors. */
 static inline void widen_bytes(vec q[4], int8x16_t b) {
     int16x8_t low = vmovl_s8(vget_low_s8(b)), high = vmovl_s8(vget_high_s8(b));
     q[0] = vcvtq_f32_s32(vmovl_s16(vget_low_s16(low)));
@@ -95,18 +94,15 @@ static inline void v_load_q4(vec q[8], const uint8_t *p) {
     widen_bytes(q + 4, vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(b, 4)), eight));
 }
 
-/* s = the sums of the lanes of a, b, c and d */
 static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) {
     v_store(s, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)));
 }
 
-/* p[0..3] in every four lanes */
 static inline vec v_broadcast4(const float *p) { return v_load(p); }
 
-/* four i of v[j] = four j of v[i]: there is one */
+/* A vector of four lanes has one four: there is nothing to exchange. */
 static inline void v_transpose_fours(vec v[1]) { (void)v; }
 
-/* lane 4 i + j = the sum of lanes 4 i to 4 i + 3 of a, b, c or d for j = 0, 1, 2 or 3 */
 static inline vec v_sum_fours(vec a, vec b, vec c, vec d) {
     return vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d));
 }
@@ -114,16 +110,14 @@ static inline vec v_sum_fours(vec a, vec b, vec c, vec d) {
 static inline float v_most(vec v) { return vmaxvq_f32(v); }
 
 static inline vec v_round(vec v) { return vrndnq_f32(v); }
-/* 2^k for whole k in -126..127; k = 128 gives infinity */
+/* The exponent of 2^k is k + 127, in the bits from 23 on. */
 static inline vec v_pow2(vec k) {
     return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(k), vdupq_n_s32(127)), 23));
 }
-/* v, but 0 in the lanes where x < least */
 static inline vec v_zero_where_less(vec v, vec x, vec least) {
     return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(v), vcltq_f32(x, least)));
 }
 
-/* x in the lanes where a > b, y elsewhere */
 static inline vec v_where_greater(vec a, vec b, vec x, vec y) {
     return vbslq_f32(vcgtq_f32(a, b), x, y);
 }
@@ -134,7 +128,6 @@ static inline size_t act_more_bytes(enum dtype type, size_t cols) {
 static inline void act_more(enum dtype type, const struct act *a, size_t cols) {
     (void)type, (void)a, (void)cols;
 }
-/* scale[i] = the scale of block i, of `bytes` bytes, times s[i] */
 static inline void v_scales(float scale[8], const uint8_t *block, size_t bytes, const float s[8]) {
     uint16_t h[8];
     for (size_t i = 0; i < 8; i++) memcpy(&h[i], block + i * bytes, sizeof h[i]);
@@ -143,7 +136,7 @@ static inline void v_scales(float scale[8], const uint8_t *block, size_t bytes, 
 
 static inline size_t act_step(enum dtype type) { return (void)type, 1; }
 
-/* sum + the products of 16 bytes and 16 activations */
+/* Returns sum + the products of 16 bytes and 16 activations. */
 static inline int32x4_t add_products(int32x4_t sum, int8x16_t w, const int16_t *q) {
     int16x8_t low = vmovl_s8(vget_low_s8(w)), high = vmovl_s8(vget_high_s8(w)), q0 = vld1q_s16(q),
               q1 = vld1q_s16(q + 8);
@@ -153,7 +146,6 @@ static inline int32x4_t add_products(int32x4_t sum, int8x16_t w, const int16_t *
                      vget_high_s16(q1));
 }
 
-/* sums of the products of a block of weights with block b of a, spread over the lanes */
 static inline vec v_block_products(enum dtype type, const uint8_t *block, const struct act *a,
                                    size_t b) {
     const int16_t *q = a->q + b * ACT_BLOCK;
@@ -170,7 +162,7 @@ static inline vec v_block_products(enum dtype type, const uint8_t *block, const 
 
 /* ---- tiles ---- */
 
-/* a NaN as the least number, as on other machines: the conversion makes it 0 */
+/* The conversion makes 0 of a NaN; here it becomes the least number, as on other machines. */
 static inline void v_store_whole(int32_t *p, vec v) {
     vst1q_s32(p, vbslq_s32(vceqq_f32(v, v), vcvtnq_s32_f32(v), vdupq_n_s32(INT32_MIN)));
 }
@@ -194,7 +186,7 @@ static inline int32_t t_factors(struct factors *f, const vec w[8]) {
     return vaddvq_s32(sum);
 }
 
-/* the codes of quad k of a tile, 4 of its 32 j */
+/* Returns the codes of quad k of a tile, for 4 of its 32 j. */
 INLINE uint8x16_t t_codes(size_t bits, const uint8_t *tile, int k, int eighth) {
     const uint8_t *at = tile + 16 * eighth;
     if (bits == 8) return vld1q_u8(at + 128 * k);
@@ -208,7 +200,8 @@ INLINE uint8x16_t t_codes(size_t bits, const uint8_t *tile, int k, int eighth) {
         two, vandq_u8(vtstq_u8(vld1q_u8(at + 256), vdupq_n_u8((uint8_t)(1u << k))), vdupq_n_u8(4)));
 }
 
-/* sum[j] + the products of the bytes u of the quads of four j with their factors, one a lane */
+/* Returns sum[j] + the products of the bytes u of the quads of four j with their factors, one j to
+ * a lane. */
 static inline void add_quads(int32x4_t sum[4], uint8x16_t u, int16x4_t a) {
     int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(u))),
               high = vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(u)));
@@ -218,7 +211,7 @@ static inline void add_quads(int32x4_t sum[4], uint8x16_t u, int16x4_t a) {
     sum[3] = vmlal_s16(sum[3], vget_high_s16(high), a);
 }
 
-/* the sums of the lanes of s[0], s[1], s[2] and s[3] */
+/* Returns the sums of the lanes of s[0], s[1], s[2] and s[3]. */
 static inline int32x4_t sum_each(const int32x4_t s[4]) {
     return vpaddq_s32(vpaddq_s32(s[0], s[1]), vpaddq_s32(s[2], s[3]));
 }

@@ -14,7 +14,8 @@
 #define OWN_BLOCK_SUM 0
 #define OWN_MATMUL_BLOCKS 0
 #define OWN_LOOKUP 0
-/* calls and loops stay: nobody waits for this set, but everybody for its compilation */
+/* Calls and loops stay here, because nobody waits for this set, but everybody for its compilation.
+ * */
 #define INLINE static
 #define UNROLL
 
@@ -106,7 +107,7 @@ static inline vec v_round(vec v) {
     return v;
 }
 
-/* The bits of a float32 number, and back. */
+/* These give the bits of a float32 number, and the number of such bits. */
 static inline uint32_t bits_of(float x) {
     uint32_t u;
     memcpy(&u, &x, sizeof u);
@@ -118,7 +119,7 @@ static inline float number_of(uint32_t u) {
     return x;
 }
 
-/* The nearest whole number; INT32_MIN for NaN and what is out of range. */
+/* Returns the nearest whole number, and INT32_MIN for NaN and for what is out of range. */
 static inline int32_t whole_number(float x) {
     return x >= -0x1p31f && x < 0x1p31f ? (int32_t)rintf(x) : INT32_MIN;
 }
@@ -146,7 +147,7 @@ static inline float v_most(vec v) {
     return greater(greater(m[0], m[2]), greater(m[1], m[3]));
 }
 
-/* The sum of four neighbouring lanes. */
+/* Returns the sum of four neighbouring lanes. */
 static inline float sum_of_four(const float *s) { return (s[0] + s[1]) + (s[2] + s[3]); }
 
 static inline void v_sum4(float s[4], vec a, vec b, vec c, vec d) {
@@ -205,7 +206,7 @@ static inline void v_store_whole(int32_t *p, vec v) {
     EACH (i) p[i] = whole_number(v.lane[i]);
 }
 
-/* Number i of a block's whole numbers; p is behind the scale. */
+/* Returns whole number i of a block. p is behind the scale. */
 static inline int32_t block_number(enum dtype type, const uint8_t *p, size_t i) {
     if (type == DTYPE_Q8_0) return p[i] < 128 ? p[i] : p[i] - 256;
     return (i < 16 ? p[i] & 15 : p[i - 16] >> 4) - 8;

@@ -80,7 +80,7 @@ static float sum_lanes(const float s[LANES]) {
     return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
 
-/* y[r] = sum_c w[r][c] x[c] */
+/* y[r] = sum_c w[r][c] x[c]. */
 static void matvec(enum dtype type, float *y, const void *w, size_t stride, size_t rows,
                    const float *x, size_t cols) {
     for (size_t r = 0; r < rows; r++) {

@@ -17,18 +17,18 @@ const struct kernels *kernels_at(size_t index) {
 
 /* "scalar, avx2" */
 static void list_names(char *out, size_t room) {
-    const struct kernels *k;
+    const struct kernels *kn;
     size_t at = 0;
-    for (size_t i = 0; (k = kernels_at(i)) && at < room; i++)
-        at += (size_t)snprintf(out + at, room - at, "%s%s", i ? ", " : "", k->name);
+    for (size_t i = 0; (kn = kernels_at(i)) && at < room; i++)
+        at += (size_t)snprintf(out + at, room - at, "%s%s", i ? ", " : "", kn->name);
 }
 
 int kernels_get(const struct kernels **out, const char *name, struct err *e) {
-    const struct kernels *k, *found = NULL;
-    for (size_t i = 0; (k = kernels_at(i)); i++) {
-        if (name ? strcmp(name, k->name) != 0 : k->by_name_only) continue;
-        if (k->supported())
-            found = k;
+    const struct kernels *kn, *found = NULL;
+    for (size_t i = 0; (kn = kernels_at(i)); i++) {
+        if (name ? strcmp(name, kn->name) != 0 : kn->by_name_only) continue;
+        if (kn->supported())
+            found = kn;
         else if (name)
             return err_set(e, ERR_USAGE, "this CPU cannot run the %s kernels", name);
     }

@@ -1,5 +1,5 @@
-/* The sets compiled into this program; NULL for one of another machine. Only for select.c and the
- * sets themselves. */
+/* The sets compiled into this program. One of another kind of machine is NULL. This header is for
+ * select.c and the sets themselves. */
 #ifndef LOOKAT_KERNELS_SETS_H
 #define LOOKAT_KERNELS_SETS_H
 
@@ -11,17 +11,19 @@ extern const struct kernels *const kernels_avx2;
 extern const struct kernels *const kernels_avx512;
 extern const struct kernels *const kernels_neon;
 
-/* Sums of table entries in plain C (lookup.c), for sets that have no better. */
+/* kernels.lookup and kernels.lookup_rounded in plain C (lookup.c), for sets that have no better. */
 void lookup_plain(float *score, const float *table, size_t m, size_t k, const uint8_t *codes,
                   size_t n);
 void lookup_rounded_plain(float *score, const void *entries, const struct lookup_scale *s, size_t m,
                           size_t k, size_t bits, const uint8_t *codes, size_t n);
 
-/* One block of kernels.bucket_add, of whole numbers q[n], n <= LOOKUP_BLOCK. */
+/* kernels.bucket_add for one block, of probabilities that are whole numbers already: q[n], n <=
+ * LOOKUP_BLOCK. */
 void buckets_add_block(uint32_t *bucket, const uint8_t *codes, const uint32_t *q, size_t bytes,
                        size_t n);
 
-/* kernels.bucket_sums: in whole numbers, so the same for every set, but compiled for each. */
+/* kernels.bucket_sums. It adds whole numbers, so every set has the same result; it stands here so
+ * that it is compiled with each set's instructions. */
 static inline void sums_of_buckets(uint32_t *sum, const uint32_t *bucket, size_t m, size_t k) {
     size_t bytes = lookup_row_bytes(m, k);
     const uint32_t *other = bucket + (bucket_copies(bytes) - 1) * bytes *
@@ -45,8 +47,9 @@ static inline void sums_of_buckets(uint32_t *sum, const uint32_t *bucket, size_t
     }
 }
 
-/* For lookup_round: *s from the widest table, the sum of the least entries, and the bits. Returns
- * whole numbers per unit. NaN in *s where the numbers are not finite. */
+/* Makes *s for lookup_round from the widest table's most - least, the sum of the least entries, and
+ * the bits of an entry. Returns how many steps are 1. *s is NaN where the numbers are not finite.
+ */
 float lookup_scale(struct lookup_scale *s, float widest, float low, size_t bits);
 
 #endif

@@ -1,3 +1,5 @@
+/* Storing and unpacking tiles, and what is made of a query or of levels for them. The kernels that
+ * use tiles are in the sets. */
 #include "kernels/tiles.h"
 
 #include <math.h>
@@ -13,8 +15,8 @@ size_t tiles_block_bytes(const struct tiles *t) {
     return tiles_scales_at(t) + t->n / t->per_scale * TILE_SIDE * sizeof(uint16_t);
 }
 
-/* The planes of one j: word[k] = its quads as they share bytes. Returns how many planes there are.
- */
+/* Makes the planes of one j: word[k] holds its quads as they share bytes. Returns how many planes
+ * there are. */
 static size_t pack_quads(unsigned bits, uint32_t word[QUADS], const uint32_t quads[QUADS]) {
     size_t share = bits == 8 ? 1 : bits == 4 ? 2 : 4, planes = QUADS / share;
     for (size_t k = 0; k < planes; k++) {
@@ -29,7 +31,7 @@ static size_t pack_quads(unsigned bits, uint32_t word[QUADS], const uint32_t qua
     return planes + 1;
 }
 
-/* column j of a tile = codes[32] */
+/* Stores codes[32] as column j of a tile. */
 static void put_column(unsigned bits, uint8_t *tile, size_t j, const uint8_t codes[TILE_SIDE]) {
     uint32_t quads[QUADS], word[QUADS];
     memcpy(quads, codes, sizeof quads);
@@ -37,15 +39,15 @@ static void put_column(unsigned bits, uint8_t *tile, size_t j, const uint8_t cod
     for (size_t k = 0; k < planes; k++) memcpy(tile + k * PLANE + 4 * j, &word[k], 4);
 }
 
-/* at[4 j] = the bits of codes[j] that mask selects, shifted up by `up`, for j < 32; the byte's
- * other bits stay. */
+/* Stores the bits of codes[j] that mask selects behind `down` bits, shifted up by `up`, in at[4 j],
+ * for j < 32. The byte's other bits stay. */
 static void put_bits(uint8_t *at, const uint8_t codes[TILE_SIDE], unsigned mask, unsigned down,
                      unsigned up) {
     for (size_t j = 0; j < TILE_SIDE; j++)
         at[4 * j] = (uint8_t)((at[4 * j] & ~(mask << up)) | (codes[j] >> down & mask) << up);
 }
 
-/* row i of a tile = codes[32] */
+/* Stores codes[32] as row i of a tile. */
 static void put_row(unsigned bits, uint8_t *tile, size_t i, const uint8_t codes[TILE_SIDE]) {
     unsigned quad = (unsigned)i / 4;
     uint8_t *at = tile + i % 4;
@@ -67,7 +69,7 @@ void tiles_put(const struct tiles *t, uint8_t *block, size_t row, const uint8_t 
         memcpy(block + tiles_scales_at(t) + 2 * (g * TILE_SIDE + row), &scales[g], sizeof *scales);
 }
 
-/* quads[8][32] of a tile, a code in each byte */
+/* Unpacks a tile to quads[8][32], with a code in each byte. */
 static void unpack_quads(unsigned bits, uint32_t quads[QUADS][TILE_SIDE], const uint8_t *tile) {
     uint32_t planes[QUADS][TILE_SIDE];
     memcpy(planes, tile, (size_t)PLANE * bits);
@@ -99,8 +101,8 @@ void tiles_codes(const struct tiles *t, uint8_t *codes, const uint8_t *block) {
     }
 }
 
-/* x to the nearest whole number, |x| < 2^22, ties to even: the sum has no bits left for a fraction.
- */
+/* Rounds x, |x| < 2^22, to the nearest whole number, ties to even: the sum has no bits left for a
+ * fraction. */
 static int32_t nearest(float x) { return (int32_t)((x + 0x1.8p23f) - 0x1.8p23f); }
 
 float tile_factors(int32_t a[TILE_SIDE], const float x[TILE_SIDE]) {
