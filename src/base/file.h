@@ -23,9 +23,10 @@ struct file {
 /* Maps the regular file at path. ERR_FAILED where it cannot be opened, ERR_REFUSED, at once, where
  * it is anything else: a folder, device or pipe. */
 int file_map(struct file *f, const char *path, struct err *e);
+/* Ends the map: f->data is no longer valid. Does nothing to a file of zeros. */
 void file_unmap(struct file *f);
 
-/* For tests: from now on nothing behind the last byte of a map can be read (guard.h). */
+/* Tests call this: from now on nothing behind the last byte of a map can be read (guard.h). */
 void file_guard(bool on);
 
 /* Reads all of path, or of standard input for "-", into the arena: *data is [*size] and followed by
@@ -43,14 +44,16 @@ int file_read_most(const char *path, size_t most, struct arena *a, uint8_t **dat
  * while errno is still that of the last call that failed. */
 int file_flush(FILE *fp, const char *name, struct err *e);
 
+/* Say whether path is a folder, and whether anything is there; false also where it cannot be looked
+ * at. */
 bool file_is_folder(const char *path);
 bool file_exists(const char *path);
 
-/* folder + "/" + name in the arena; NULL without memory. */
+/* Returns folder + "/" + name in the arena; NULL without memory. */
 char *path_join(struct arena *a, const char *folder, const char *name);
-/* The folder part of path ("." where it has none) in the arena; NULL without memory. */
+/* Returns the folder part of path ("." where it has none) in the arena; NULL without memory. */
 char *path_folder(struct arena *a, const char *path);
-/* The part of path after the last '/'. */
+/* Returns the part of path after the last '/', which is a place in path. */
 const char *path_base(const char *path);
 
 #endif

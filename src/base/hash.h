@@ -12,11 +12,12 @@
 
 #define HASH_EMPTY UINT32_MAX
 
-/* SipHash-2-4 (Aumasson and Bernstein 2012, https://www.aumasson.jp/siphash/siphash.pdf) of
- * s[n]. */
+/* Returns the hash of s[n] under a key: SipHash-2-4 (Aumasson and Bernstein 2012,
+ * https://www.aumasson.jp/siphash/siphash.pdf). */
 uint64_t hash_bytes(const uint64_t key[2], const void *s, size_t n);
 
-/* The strings stay with the caller: item(ctx, i, &n) says where string i is. */
+/* The strings stay with the caller: item(ctx, i, &n) returns string i and sets n to its bytes. The
+ * table holds their numbers only, so it is valid as long as they are. */
 struct hash_index {
     uint32_t *slot; /* [mask + 1] index of a string, or HASH_EMPTY */
     size_t mask;
@@ -25,14 +26,14 @@ struct hash_index {
     const void *ctx;
 };
 
-/* Room for n strings, n < 2^31; false without memory. Takes 4 * n * 4/3 bytes, rounded up to a
- * power of two. */
+/* Makes an empty table with room for n strings, n < 2^31. It takes 4 * n * 4/3 bytes of the arena,
+ * rounded up to a power of two. False without memory. */
 bool hash_index_init(struct hash_index *h, size_t n,
                      const void *(*item)(const void *, uint32_t, size_t *), const void *ctx,
                      struct arena *a);
 
-/* The slot with the index of a string equal to s[n], or else the empty slot where its index
- * belongs. */
+/* Returns the slot with the index of a string equal to s[n]. If there is none, it returns the empty
+ * slot where that index belongs, and the caller may write it there. */
 uint32_t *hash_index_slot(const struct hash_index *h, const void *s, size_t n);
 
 #endif

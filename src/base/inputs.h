@@ -9,8 +9,9 @@
 
 #include "base/err.h"
 
-/* Adds the file that fstat described. `mapped`: its path, where its bytes are looked at as long as
- * the command runs, so that they must not change; else NULL. False without memory. */
+/* Adds the file that fstat described. `mapped` is its path if its bytes are looked at as long as
+ * the command runs, so that they must not change; else it is NULL. The caller keeps the path alive.
+ * False without memory. */
 bool inputs_add(const struct stat *st, const char *mapped);
 
 /* Adds the file at path, if there is one, before it is opened: an output is checked first. A folder
@@ -21,14 +22,14 @@ int inputs_add_path(const char *path, struct err *e);
  * it. */
 void inputs_may_replace(const char *path);
 
-/* Is the file one that an output must not replace? */
+/* Says whether the file that fstat described is one that an output must not replace. */
 bool inputs_has(const struct stat *st);
 
 /* ERR_FAILED, naming the file, where a mapped one was written to since it was opened: what was read
  * from it is neither the old file nor the new one. */
 int inputs_unchanged(struct err *e);
 
-/* Forgets all. For tests, which write over what they have read. */
+/* Forgets all files. Tests call it, since they write over what they have read. */
 void inputs_forget(void);
 
 #endif

@@ -66,9 +66,11 @@ bool json_enter_array(struct json *j);
 bool json_next_key(struct json *j, struct json_str *key);
 bool json_next_item(struct json *j);
 
-/* *out is empty after an error. */
+/* Each of these reads the value that comes next into *out and moves the cursor behind it. False,
+ * and the cursor stops, where the value is another. First a string: *out is empty after an error.
+ */
 bool json_string(struct json *j, struct json_str *out);
-/* Digits only: no sign, fraction, exponent or leading zero, at most 2^64 - 1. */
+/* A whole number in digits only: no sign, fraction, exponent or leading zero, at most 2^64 - 1. */
 bool json_uint(struct json *j, uint64_t *out);
 /* A whole number however it is written: 128, 128.0, 1.28e2; with a fraction or an exponent at most
  * 2^53. */
@@ -76,10 +78,10 @@ bool json_whole(struct json *j, uint64_t *out);
 /* Any JSON number of at most 300 characters within the range of double. */
 bool json_double(struct json *j, double *out);
 bool json_bool(struct json *j, bool *out);
-bool json_null(struct json *j);
-bool json_skip(struct json *j);
+bool json_null(struct json *j); /* passes over `null` */
+bool json_skip(struct json *j); /* passes over a value of any type, with all that is in it */
 
-/* True where nothing but spaces is left and no error happened. */
+/* Says whether nothing but spaces is left and no error happened. */
 bool json_end(struct json *j);
 
 /* Stops the cursor with an error of the caller's own, a string that lives as long as the program,
@@ -90,7 +92,7 @@ bool json_fail(struct json *j, const char *error);
  * returns its length. */
 size_t json_decode(struct json_str s, char *out);
 
-/* Is the decoded string this text? */
+/* Says whether the decoded string is this text. */
 bool json_is(struct json_str s, const char *text);
 
 #endif

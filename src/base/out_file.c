@@ -193,7 +193,7 @@ int out_open(struct out_file *o, const char *path, bool force, struct err *e) {
 
 int out_write(struct out_file *o, const void *data, size_t n, struct err *e) {
     if (!n || fwrite(data, 1, n, o->fp) == n) return OK;
-    /* the system reads mapped bytes itself, and reports a page that is gone as a bad address */
+    /* The system reads mapped bytes itself, and reports a page that is gone as a bad address. */
     const char *source = errno == EFAULT ? fault_file(data) : NULL;
     if (source)
         return err_file(e, ERR_FAILED, source, "was cut short or overwritten while it was read");

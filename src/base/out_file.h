@@ -24,19 +24,20 @@ struct out_file {
     char tmp[OUT_PATH_MAX];
 };
 
-/* Can path be written? As out_open, but nothing is left behind: to be asked before the work, and
- * once more when all inputs are known. */
+/* Says whether path can be written, with the errors of out_open, and leaves nothing behind. A
+ * command asks before the work, and once more when all inputs are known. */
 int out_check(const char *path, bool force, struct err *e);
 
 /* Opens the output. ERR_USAGE where path is a folder, exists and force is false, or is a file that
  * this run reads (base/inputs.h). ERR_FAILED where it cannot be written. A named pipe is waited for
  * until somebody reads it; ERR_INTERRUPTED where Ctrl-C ends that. */
 int out_open(struct out_file *o, const char *path, bool force, struct err *e);
+/* Writes n bytes behind those before. ERR_FAILED, with the reason, where that fails. */
 int out_write(struct out_file *o, const void *data, size_t n, struct err *e);
-/* Flushes, syncs and renames; on an error the temporary is removed. ERR_FAILED too where an input
- * changed meanwhile (inputs_unchanged). */
+/* Flushes, syncs and renames. ERR_FAILED where one of them fails or an input changed meanwhile
+ * (inputs_unchanged); the temporary is then removed. */
 int out_commit(struct out_file *o, struct err *e);
-/* Removes the temporary; does nothing after a commit. */
+/* Removes the temporary. It does nothing after a commit. */
 void out_abort(struct out_file *o);
 
 #endif

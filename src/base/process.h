@@ -7,35 +7,38 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Seconds of a clock that never goes back. */
+/* Returns the seconds of a clock that never goes back; only differences mean something. */
 double clock_now(void);
 
-/* The most memory this process has had resident so far, bytes; 0 where the system does not say. */
+/* Returns the most bytes of memory that this process has had resident so far; 0 where the system
+ * does not say. */
 size_t process_peak_bytes(void);
 
-/* Memory of the machine, bytes; 0 where the system does not say. */
+/* Returns the bytes of memory that the machine has; 0 where the system does not say. */
 size_t machine_memory_bytes(void);
 
-/* Processors that this process may run on: those of its affinity mask where there is one, else
- * those of the machine; 0 where the system does not say. */
+/* Returns how many processors this process may run on. They are those of its affinity mask where
+ * there is one, else those of the machine; 0 where the system does not say. */
 int process_cpus(void);
 
-/* The path of the running program's file, which fits into path[room]; false where it cannot be
- * found. `called` (may be NULL) is the name that the program was started by, argv[0]: what is left
- * where the system does not say, looked up in PATH as the shell does where it has no '/'. */
+/* Writes the path of the running program's file to path[room], terminated. The result is false
+ * where the file cannot be found or its path does not fit. `called` (may be NULL) is the name that
+ * the program was started by, argv[0]. It serves where the system does not tell the path; a name
+ * without '/' is then looked up in PATH, as the shell does. */
 bool process_program(const char *called, char *path, size_t room);
 
-/* The last resort of process_program by itself, for tests. */
+/* Is that last resort of process_program by itself, for tests. */
 bool process_program_called(const char *called, char *path, size_t room);
 
-/* Asks for large pages at p[bytes], where the system has them: fewer addresses to look up. */
+/* Asks the system for large pages at p[bytes], so that the processor has fewer addresses to look
+ * up. Where there are none, nothing happens. */
 void memory_large_pages(void *p, size_t bytes);
 
-/* Address space of `bytes` in whole pages that may not be touched, or NULL: room for maps that are
- * put into it. */
+/* Reserves address space of `bytes`, in whole pages that may not be touched: maps are put into it
+ * later. NULL where the system refuses. */
 void *memory_reserve(size_t bytes);
 
-/* Bytes of a page. */
+/* Returns the bytes of a page of memory. */
 size_t memory_page(void);
 
 #endif

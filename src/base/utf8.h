@@ -1,4 +1,5 @@
-/* UTF-8 (Unicode 15, table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF). */
+/* Reads UTF-8 as Unicode 15 defines it in table 3-7: no overlong forms, no surrogates, nothing
+ * above U+10FFFF. All sizes are in bytes. Nothing here can fail. */
 #ifndef LOOKAT_BASE_UTF8_H
 #define LOOKAT_BASE_UTF8_H
 
@@ -6,17 +7,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Looks at the first character of s[0..n), n >= 1. Valid: its length, 1..4, and *ok = true.
- * Otherwise *ok = false and the length of the longest beginning of a character there is (at least
- * 1): what one U+FFFD stands for. */
+/* Looks at the first character of s[n], n >= 1. If it is valid, *ok is true and the result is its
+ * length, 1..4. Otherwise *ok is false and the result is the length of the longest beginning of a
+ * character that stands there, at least 1: one U+FFFD stands for so many bytes. */
 size_t utf8_step(const uint8_t *s, size_t n, bool *ok);
 
-/* The code point of a valid character of n bytes. */
+/* Returns the code point of a valid character s[n], 1 <= n <= 4. */
 uint32_t utf8_code_point(const uint8_t *s, size_t n);
 
+/* Says whether s[n] is valid from its first byte to its last; so is no byte at all. */
 bool utf8_valid(const uint8_t *s, size_t n);
 
-/* Bytes at the end of s[0..n), 0..3, that begin a character which more bytes could complete. */
+/* Returns how many bytes at the end of s[n], 0..3, begin a character that more bytes could
+ * complete. A stream keeps them back until those bytes come. */
 size_t utf8_unfinished(const uint8_t *s, size_t n);
 
 #endif

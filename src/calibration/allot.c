@@ -46,7 +46,7 @@ static void hear_part(void *ctx, uint64_t done, uint64_t total) {
     progress_tell(p->whole, p->before * total + done, p->settings * total);
 }
 
-/* y is an uneven setting of the book, `even` the same with as many bytes for every head. */
+/* y is an uneven setting of the book; `even` is the same one with as many bytes for every head. */
 static int allot(struct codebook *y, const struct codebook *even, struct book *book,
                  const struct learning *l, const struct damage_setup *on, struct part *part,
                  struct err *e) {

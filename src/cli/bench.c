@@ -17,7 +17,7 @@ enum { BATCH_MAX = 256, THREADS_MAX = 1024, LENGTH_MAX = 1 << 20, PARTS = 16 };
 
 struct bench_job {
     const struct args *args;
-    /* the lists */
+    /* The lists that the cross product is made of. */
     struct number_list prompts, gens, depths, batches, threads;
     struct word_list specs;
     const struct kernels **kernels; /* [n_kernels] */

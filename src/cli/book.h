@@ -20,9 +20,10 @@ int model_book_open(struct book *b, const struct book **use, const struct args *
 int model_book_inside(struct book *b, const struct book **use, const struct checkpoint *model,
                       struct err *e);
 
-/* Was the book (NULL: none) calibrated on the text with this sha256? */
+/* Says whether the book (NULL: none) was calibrated on the text with this sha256 (64 hex digits).
+ */
 bool model_book_saw(const struct book *b, const char *sha256);
-/* A warning on standard error where the book (NULL: none) was calibrated on the text with this
+/* Warns on standard error where the book (NULL: none) was calibrated on the text with this
  * sha256: its figures flatter the codebooks. */
 void model_book_warn_seen(const struct book *b, const char *file, const char *sha256);
 

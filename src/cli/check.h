@@ -1,4 +1,4 @@
-/* --check EXPR: BACKEND.METRIC<NUMBER, as in lookat8.kld<0.05. */
+/* Reads and tests the expressions of --check: BACKEND.METRIC<NUMBER, as in lookat8.kld<0.05. */
 #ifndef LOOKAT_CLI_CHECK_H
 #define LOOKAT_CLI_CHECK_H
 
@@ -21,8 +21,9 @@ struct check {
 int checks_read(const struct str_list *list, const struct comparison *c, struct check *checks,
                 struct err *e);
 
-/* ERR_CHECK unless each holds for every text, and nothing that fidelity is measured on was cut
- * short (attn_take_cut); each one that does not is named on standard error, the last in *e. */
+/* Returns ERR_CHECK unless each of the n checks holds for every text. One of fidelity does not hold
+ * where rows it is measured on were cut short (attn_take_cut), nor does one of a NaN. Each that
+ * does not hold is named on standard error; the last stands in *e. */
 int checks_hold(const struct check *checks, size_t n, const struct compare_report *r,
                 struct err *e);
 

@@ -18,7 +18,8 @@ struct engine {
 };
 
 /* Opens the model of the options and fixes the number of threads. Warnings go to standard error
- * unless --quiet. */
+ * unless --quiet. Errors are those of checkpoint_open, ERR_USAGE for kernels that this processor
+ * does not have, and ERR_FAILED without memory; nothing is then left open. */
 int engine_open(struct engine *g, const struct args *args, struct err *e);
 void engine_close(struct engine *g);
 

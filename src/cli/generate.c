@@ -317,7 +317,7 @@ static int run(const struct args *args, struct err *e) {
     const char *spec = args_attn(args);
     const struct book *book = NULL;
     if (!rc) rc = model_book_open(&j.book, &book, args, &j.g.model, &spec, 1, &j.g.arena, e);
-    /* again, now that all inputs are known */
+    /* The output is checked again, now that all inputs are known. */
     if (!rc && args->log) rc = out_check(args->log, true, e);
     const struct gpt2_session_setup setup = {.weights = &j.g.model.weights,
                                              .kn = j.g.k,

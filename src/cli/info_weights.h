@@ -22,13 +22,14 @@ struct weights_check {
 int weights_check(struct weights_check *w, const struct checkpoint *c, struct arena *arena,
                   struct err *e);
 
-/* A line for each tensor on standard output, or one that says that all is well. */
+/* Prints a line for each tensor on standard output, or one that says that all is well. */
 void weights_check_text(const struct weights_check *w);
 
-/* "not_finite": {"count": N, "tensors": [{"tensor": NAME, "count": N, "text": the line}]} */
+/* Writes the member "not_finite": {"count": N, "tensors": [{"tensor": NAME, "count": N, "text": the
+ * line}]} */
 void weights_check_json(const struct weights_check *w, struct json_out *j);
 
-/* ERR_FAILED where a weight is not finite. */
+/* Returns ERR_FAILED where a weight is not finite, else OK. */
 int weights_check_result(const struct weights_check *w, struct err *e);
 
 #endif

@@ -1,4 +1,4 @@
-/* Lists between commas, as the values of options. */
+/* Reads the values of options that are lists, with commas in between. */
 #ifndef LOOKAT_CLI_LISTS_H
 #define LOOKAT_CLI_LISTS_H
 
@@ -26,7 +26,7 @@ struct word_list {
 int words_add(struct word_list *to, const char *list, size_t (*first)(const char *list),
               const char *as, struct arena *a, struct err *e);
 
-/* For words_add: up to the next comma. */
+/* Is a `first` for words_add: the bytes up to the next comma. */
 size_t word_first(const char *list);
 
 #endif

@@ -24,18 +24,18 @@ struct llama_option {
 /* Rows of one name do not repeat. The last row has names == NULL. */
 extern const struct llama_option llama_options[];
 
-/* The row that the word given[n] names; NULL where there is none. An underscore of a name with two
- * dashes is a dash. */
+/* Returns the row that the word given[n] names; NULL where there is none. An underscore of a name
+ * with two dashes is a dash. */
 const struct llama_option *llama_find(const char *given, size_t n);
 
-/* Does the word behind a LLAMA_SWITCH belong to it? */
+/* Says whether the word behind a LLAMA_SWITCH belongs to it. */
 bool llama_is_switch(const char *word);
 
-/* Has the option no effect with this value (NULL: none)? */
+/* Says whether the option has no effect with this value (NULL: none). */
 bool llama_no_effect(const struct llama_option *o, const char *value);
 
-/* What to type instead of a command of llama.cpp and its like ("quantize"); NULL where the word is
- * none. */
+/* Returns what to type instead of a command of llama.cpp and its like ("quantize"); NULL where the
+ * word is none. */
 const char *llama_command(const char *word);
 
 #endif

@@ -4,9 +4,10 @@
 
 #include "cli/options.h"
 
-/* Can the command write to path? Asked before the work: the files that the command line names as
- * inputs count as read already (but for the model of --embed, which it may replace). Errors as
- * out_check (base/out_file.h), which commands ask once more when they have opened their inputs. */
+/* Says whether the command can write to path. It is asked before the work: the files that the
+ * command line names as inputs count as read already (but for the model of --embed, which it may
+ * replace). Errors as out_check (base/out_file.h), which commands ask once more when they have
+ * opened their inputs. */
 int output_check(const struct args *a, const char *path, bool force, struct err *e);
 
 #endif

@@ -29,7 +29,7 @@ void suggest(struct suggestion *s, const char *word, const char *candidate, size
     size_t len = strlen(word);
     if (len > LONGEST || n > LONGEST) return;
     size_t d = distance(word, len, candidate, n);
-    /* a third of the word wrong is still a typing error; a candidate that merely goes on is near
+    /* A third of the word wrong is still a typing error. A candidate that merely goes on is near
      * too */
     if (d > len / 3 + 1 && !(len >= 3 && n > len && memcmp(word, candidate, len) == 0)) return;
     if (d >= n || (s->word[0] && d >= s->distance)) return;

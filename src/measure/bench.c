@@ -275,7 +275,7 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* x[n] is put in order. */
+/* Puts x[n] in order and returns its median. */
 static double median(double *x, size_t n) {
     qsort(x, n, sizeof *x, ascending);
     return (x[(n - 1) / 2] + x[n / 2]) / 2;

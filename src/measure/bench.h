@@ -30,7 +30,7 @@ struct bench_row {
     bool decode; /* n steps of one token for each of `batch` sequences that hold `depth` tokens;
                     else a prompt of n tokens */
     size_t n, depth, batch; /* a prompt: depth 0, batch 1 */
-    /* what was measured */
+    /* What was measured: */
     double *seconds;        /* [repeats] of n steps, or of the prompt */
     double bytes_per_token; /* that a step, or the prompt, must read, divided by its tokens */
     double flops_per_token; /* additions and multiplications */
@@ -72,10 +72,10 @@ struct bench {
  * them, whatever the backend. ERR_USAGE for a backend or a context that cannot be, ERR_INTERRUPTED
  * after Ctrl-C. */
 int bench_run(struct bench *b, struct err *e);
-/* Closes the sessions, and frees what was measured. */
+/* Closes the sessions and frees what was measured. */
 void bench_close(struct bench *b);
 
-/* Tokens per second of the whole batch, for the run that took `seconds`. */
+/* Returns the tokens per second of the whole batch, for the run that took `seconds`. */
 double bench_speed(const struct bench_row *r, double seconds);
 
 struct bench_speeds {
@@ -93,7 +93,7 @@ struct bench_share {
 };
 bool bench_share(const struct bench *b, const struct bench_row *r, struct bench_share *share);
 
-/* Medians, least and most of the measured limits, each apart. */
+/* The median, the least and the most of the measured limits, each limit apart. */
 struct bench_limit_range {
     struct limits median, least, most;
 };
@@ -108,7 +108,7 @@ double bench_score_ns(const struct bench *b, const struct bench_stages *s);
  * there is none. */
 size_t bench_fp16_group(const struct bench *b, size_t group);
 
-/* Do a group's keys make tables of a query, whose cost many keys must share? */
+/* Says whether a group's keys make tables of a query, whose cost many keys must share. */
 bool bench_has_tables(const struct bench *b, size_t group);
 
 /* From how many keys on `group` makes its scores, tables included, in less time than group `other`.

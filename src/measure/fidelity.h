@@ -1,5 +1,6 @@
-/* How close one attention is to another, for one query of one head. Where an argument holds a
- * NaN, the answer is NaN. */
+/* How close one attention is to another, for one query of one head. Where an argument holds a NaN,
+ * the answer is NaN. Nothing else can fail. Arrays are [n], one entry a key; those of the cosine
+ * are the head's outputs, [D]. */
 #ifndef LOOKAT_MEASURE_FIDELITY_H
 #define LOOKAT_MEASURE_FIDELITY_H
 
@@ -8,7 +9,7 @@
 
 enum { FIDELITY_COSINE, FIDELITY_KL, FIDELITY_SPEARMAN, FIDELITY_TOP5, FIDELITIES };
 
-/* Cosine of two vectors; 1 where both are equal, zeros included. */
+/* Returns the cosine of two vectors; 1 where both are equal, zeros included. */
 double fidelity_cosine(const float *a, const float *b, size_t n);
 
 /* KL(p || q) = sum p log(p / q) in nats, for probabilities; terms with p = 0 count 0, q is at least
@@ -16,16 +17,16 @@ double fidelity_cosine(const float *a, const float *b, size_t n);
  * formula on these floats. */
 double fidelity_kl(const float *p, const float *q, size_t n);
 
-/* rank[i] of x[i], 1 for the smallest, ties their average (-0 equals 0); all NaN where
- * one x is; n < 2^23. work is [2n]. */
+/* Writes rank[n]: 1 for the smallest x. Equal ones, -0 and 0 too, get the average of their ranks.
+ * All ranks are NaN where one x is. n < 2^23; work is [2n]. */
 void fidelity_ranks(const float *x, size_t n, float *rank, uint64_t *work);
 
-/* Spearman's rho: Pearson's correlation of the ranks a and b; 1 where both are constant, 0 where
- * one is. */
+/* Returns Spearman's rho, which is Pearson's correlation of the ranks a and b; 1 where both are
+ * constant, 0 where one is. */
 double fidelity_spearman(const float *rank_a, const float *rank_b, size_t n);
 
-/* Share of the five largest of a (fewer where n < 5; of equals the lowest index) that are among the
- * five largest of b. */
+/* Returns the share of the five largest of a (fewer where n < 5; of equals the lowest index) that
+ * are among the five largest of b. */
 double fidelity_top5(const float *a, const float *b, size_t n);
 
 #endif

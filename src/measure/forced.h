@@ -23,7 +23,7 @@ struct forced_window {
     size_t first, every; /* positions; first >= n - 1 scores nothing */
 };
 
-/* How many predictions of a whole window are scored. */
+/* Returns how many predictions of a whole window are scored. */
 size_t forced_scored(const struct forced_window *w);
 
 /* Rows that go through the model at once. */
@@ -47,10 +47,10 @@ struct forced {
     double *log_sum;     /* [rows] log of the sum of exp(logit), the baseline's */
 };
 
-/* Memory for batches of up to `rows` scored predictions. ERR_FAILED without. */
+/* Allocates for batches of up to `rows` scored predictions. ERR_FAILED without memory. */
 int forced_open(struct forced *f, size_t rows, size_t vocab, struct arena *a, struct err *e);
 
-/* nll[b->scored] = -log p(target) in nats, by logits[b->scored][vocab]. */
+/* Writes nll[b->scored] = -log p(target) in nats, by logits[b->scored][vocab]. */
 void forced_nll(const struct forced_batch *b, const float *logits, size_t vocab, double *nll);
 
 /* Writes entries b->at .. b->at + b->scored - 1 of `out`: the baseline's own, from f->base. */

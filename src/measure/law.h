@@ -12,8 +12,8 @@ struct power_law {
     size_t n;                /* points used: those with x > 0 and y > 0 */
 };
 
-/* Least squares of log y on log x. False where fewer than two points, or no two different x, can be
- * used. */
+/* Fits by least squares of log y on log x. False where fewer than two points, or no two different
+ * x, can be used. */
 bool power_law_fit(const double *x, const double *y, size_t n, struct power_law *fit);
 
 /* Do the points lie on the fitted curve? Their errors come from the same windows of text and move
@@ -30,12 +30,14 @@ struct power_law_test {
     double exponent_p;      /* of an exponent of 1, two-sided */
 };
 
-/* y[windows][n]: what each window says of the points; their means are fitted as above. False
+/* Tests the fit. y[windows][n] is what each window says of the points; their means are fitted as
+ * above. False
  * without three points that have x > 0 and a mean above 0, or with fewer than two windows. */
 bool power_law_test(const double *x, const double *y, size_t n, size_t windows, double level,
                     struct power_law_test *t);
 
-/* The chance of a |t| at least this large, of Student's t with `freedom` >= 1 degrees of freedom.
+/* Returns the chance of a |t| at least this large, of Student's t with `freedom` >= 1 degrees of
+ * freedom.
  */
 double student_p(double t, size_t freedom);
 

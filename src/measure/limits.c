@@ -87,7 +87,7 @@ double limits_flops(const struct kernels *k, int threads, double seconds) {
     int before = threads_count();
     threads_set(threads < THREADS_MAX ? threads : THREADS_MAX);
     size_t parts = (size_t)threads_count();
-    /* as many rounds as make a run long beside the start of the threads, and short enough for many
+    /* So many rounds make a run long beside the start of the threads, and short enough for many
      * runs */
     while (fastest(&j, parts, multiply_part, 0) < seconds / SLICES) j.rounds *= 2;
     double best = fastest(&j, parts, multiply_part, seconds);

@@ -12,8 +12,8 @@ struct limits {
     double flops_per_s;      /* float32 additions and multiplications, in registers */
 };
 
-/* Bytes of the array that `read_bytes_per_s` is measured on: 512 MB, or an eighth of this machine's
- * memory where that is less. */
+/* Returns the bytes of the array that `read_bytes_per_s` is measured on: 512 MB, or an eighth of
+ * this machine's memory where that is less. */
 size_t limits_array_bytes(void);
 
 /* Memory to read from. */
@@ -27,14 +27,14 @@ struct limits_array {
 int limits_array_open(struct limits_array *a, size_t bytes, struct err *e);
 void limits_array_close(struct limits_array *a);
 
-/* Each the best of several passes in about `seconds`, with `threads` threads: the array read
- * through by k->read_sum in the faster way, bytes per second; and k->multiply_add, operations per
- * second. */
+/* Each measures several passes in about `seconds`, with `threads` threads, and returns the best.
+ * limits_read reads the array through by k->read_sum in the faster way: bytes per second.
+ * limits_flops calls k->multiply_add: operations per second. */
 double limits_read(const struct limits_array *a, const struct kernels *k, int threads,
                    double seconds);
 double limits_flops(const struct kernels *k, int threads, double seconds);
 
-/* The larger of each. */
+/* Returns the larger of each limit. */
 struct limits limits_larger(struct limits a, struct limits b);
 
 /* Seconds that this work takes at least, and which of the two limits binds it. */

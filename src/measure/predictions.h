@@ -1,6 +1,6 @@
 /* What was found out about the predictions of some tokens: one entry for each scored token. The
  * mode `forced` fills the arrays (forced.h), a chunk of a comparison keeps them (comparison.h), and
- * shares carry them from one machine to another (report/compare_share.c). */
+ * shares carry them from one machine to another (report/share_fields.c). */
 #ifndef LOOKAT_MEASURE_PREDICTIONS_H
 #define LOOKAT_MEASURE_PREDICTIONS_H
 
@@ -21,7 +21,7 @@ struct predictions {
 };
 enum { TOP1_UNKNOWN = 2 };
 
-/* Arrays of n entries, all 0. False without memory. */
+/* Allocates arrays of n entries, all 0, in the arena. False without memory. */
 bool predictions_alloc(struct predictions *p, size_t n, struct arena *a);
 
 #endif

@@ -228,7 +228,7 @@ static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t
     struct queries rest = {all.pos + skip,    n - skip,          stride,
                            q + skip * stride, k + skip * stride, v + skip * stride};
     if (s->c->n_runs == 1) {
-        /* nobody to store for */
+        /* There is no shadow to store for. */
     } else if (s->decode && n == 1) {
         decode(s, &all);
         rest.k = rest.v = NULL;

@@ -13,9 +13,11 @@ struct moments {
     double sum, sum2;
 };
 
+/* Add one sample, and all samples of another. */
 void moments_add(struct moments *m, double x);
 void moments_join(struct moments *to, const struct moments *m);
 
+/* Returns the mean; 0 of no samples. */
 double moments_mean(const struct moments *m);
 
 /* The mean of samples that come in clusters, and how far it may be off. The tokens, layers and
@@ -40,8 +42,8 @@ double estimate_mean(const struct estimate *e); /* 0 of no samples */
 /* NAN for fewer than two clusters: one says nothing of how much they differ. */
 double estimate_error(const struct estimate *e);
 
-/* The q-quantile (0..1) of x[n], n >= 1, linear between neighbours; NaN where one x is; x is
- * reordered. */
+/* Returns the q-quantile (0 <= q <= 1) of x[n], n >= 1, linear between neighbours; NaN where one x
+ * is. It puts x into another order. */
 double quantile(float *x, size_t n, double q);
 
 #endif

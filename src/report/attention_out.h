@@ -17,10 +17,11 @@ struct attention_log {
         *fidelity; /* [L][FIDELITIES] against an FP16 shadow; NULL: not asked for */
 };
 
-/* Two tables, bytes per decoded token and fidelity, for people. ERR_FAILED without memory. */
+/* Prints two tables for people: bytes per decoded token, and fidelity. ERR_FAILED without memory.
+ */
 int attention_log_print(FILE *fp, const struct attention_log *log, struct arena *a, struct err *e);
 
-/* JSON lines: one of the run, then one of each layer. */
+/* Writes JSON lines: one of the run, then one of each layer (schema.md). */
 void attention_log_json(FILE *fp, const struct attention_log *log);
 
 #endif

@@ -13,12 +13,13 @@ struct bench_report {
     struct arena *arena;
 };
 
-/* The rows as a table, and the limits as another; for attention alone, the stages, and the
- * crossovers. */
+/* Prints the rows as one table and the limits as another; of attention alone it prints the stages
+ * and the crossovers. ERR_FAILED without memory. */
 int bench_put_text(const struct bench_report *r, bool markdown, FILE *fp, struct err *e);
-/* A line with the names, then one for each row, or for each backend and depth. */
+/* Writes a line with the names, then one for each row, or for each backend and depth. */
 void bench_put_csv(const struct bench_report *r, FILE *fp);
-/* One object; or an object on a line for each row, and at the end one with the rest. */
+/* Writes one object, or with `lines` an object on a line for each row and at the end one with the
+ * rest (schema.md). */
 void bench_put_json(const struct bench_report *r, bool lines, FILE *fp);
 
 #endif

@@ -67,12 +67,14 @@ struct compare_report {
 /* Adds up the chunks: fills r->summary and r->length_summary. ERR_FAILED without memory. */
 int compare_report_sum(struct compare_report *r, struct err *e);
 
+/* Return what compare_report_sum has made of a run and a text of r->main, or of one of r->lengths.
+ */
 const struct comparison_summary *compare_sum(const struct compare_report *r, size_t run,
                                              size_t text);
 const struct comparison_summary *compare_length_sum(const struct compare_report *r, size_t length,
                                                     size_t run, size_t text);
 
-/* Were the codebooks that this run uses calibrated on this very text? */
+/* Says whether the codebooks that this run uses were calibrated on this very text. */
 bool compare_saw_text(const struct compare_report *r, size_t run, size_t text);
 
 /* The layers that the shadow has, as a row names them: "0-1", or "all" where none is left out. */
@@ -94,8 +96,8 @@ struct compare_bytes compare_loaded_shadow(const struct compare_report *r,
  * = d / (m K). False with too few points. */
 bool compare_law_fit(const struct compare_report *r, struct power_law *fit);
 
-/* Do the points lie on the fitted curve, at the level LAW_LEVEL? False with too few points or
- * windows. */
+/* Tests whether the points lie on the fitted curve, at the level LAW_LEVEL. False with too few
+ * points or windows. */
 #define LAW_LEVEL 0.01
 bool compare_law_test(const struct compare_report *r, struct power_law_test *t);
 enum law_verdict {
@@ -108,15 +110,18 @@ enum law_verdict {
 };
 enum law_verdict compare_law_verdict(const struct compare_report *r);
 
-/* The exponent between a point and the next one with a larger d / (m K); NAN for the last. */
+/* Returns the exponent between a point and the next one with a larger d / (m K); NAN for the last.
+ */
 double compare_law_local(const struct compare_report *r, size_t point);
 
+/* Write the report as text or Markdown, as CSV and as one JSON object (schema.md). ERR_FAILED
+ * without memory. */
 int compare_put_text(const struct compare_report *r, bool markdown, FILE *fp, struct err *e);
 void compare_put_csv(const struct compare_report *r, FILE *fp);
 void compare_put_json(const struct compare_report *r, FILE *fp);
 
-/* The share of r->main that was measured: a header line, a line for each of its chunks and runs, a
- * line for each free text. */
+/* Writes the share of r->main that was measured: a header line, a line for each of its chunks and
+ * runs, a line for each free text. */
 void compare_put_share(const struct compare_report *r, FILE *fp);
 
 /* Adds up shares: fills r and its comparison (which *c becomes) with what the files hold.

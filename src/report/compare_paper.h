@@ -6,13 +6,15 @@
 #include "report/compare_out.h"
 #include "report/compare_table.h"
 
-/* LOOKAT-4's cosine at a length, as published; "-" where it is not. */
+/* Returns LOOKAT-4's cosine at a length in tokens, as published; "-" where it is not. */
 const char *paper_by_length(size_t length);
 
-/* Cosine and rank correlation by backend: the published figure, then each text. */
+/* Prints cosine and rank correlation by backend: the published figure, then each text's. ERR_FAILED
+ * without memory. */
 int paper_tables(const struct compare_report *r, const struct page *p, struct err *e);
 
-/* The measured points of 1 - rho = O(d / (m K)), the fitted exponent, and what follows. */
+/* Prints the measured points of 1 - rho = O(d / (m K)), the fitted exponent, and what follows.
+ * ERR_FAILED without memory. */
 int paper_law(const struct compare_report *r, const struct page *p, struct err *e);
 
 #endif

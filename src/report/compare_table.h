@@ -15,23 +15,25 @@ struct page {
 void page_heading(const struct page *p, int level, const char *fmt, ...) ERR_PRINTF(3, 4);
 /* A line of text of its own, wrapped where it is not Markdown. */
 void page_line(const struct page *p, const char *fmt, ...) ERR_PRINTF(2, 3);
+/* Writes the table, as text or as Markdown. ERR_FAILED without memory. */
 int page_table(const struct page *p, const struct text_table *t, struct err *e);
 
-/* Four decimals; two digits and an exponent for what that would show as nothing; "NaN" and
- * "inf" for what they are. */
+/* Writes a number with four decimals, or with two digits and an exponent where four decimals would
+ * show nothing. What is not finite is written "NaN" or "inf". */
 void cell_number(struct text_table *t, double x);
-/* mean ± standard error; the mean alone where one of them is no number. */
+/* Writes mean ± standard error, or the mean alone where one of them is no number. */
 void cell_pair(struct text_table *t, double mean, double error);
 /* The same; "-" where there is no sample. */
 void cell_estimate(struct text_table *t, const struct estimate *m);
-/* What ± is, for a heading: "± standard error over 8 windows", or that one window has none. */
+/* Returns what ± is, for a heading: "± standard error over 8 windows", or that one window has
+ * none. */
 struct error_note {
     char s[80];
 };
 struct error_note error_note(uint64_t windows);
-/* Whole bytes with thousands separated, or "-". */
+/* Writes whole bytes with thousands separated, or "-" for what is no number. */
 void cell_bytes(struct text_table *t, double x);
-/* base / x as "8.0x", or "-". */
+/* Writes base / x as "8.00x", or "-" where base is not finite or x is not above 0. */
 void cell_times(struct text_table *t, double base, double x);
 
 /* Two texts beside each other, wrapped, each with a mark before its byte same[i] (SIZE_MAX:

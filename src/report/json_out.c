@@ -21,7 +21,7 @@ static void quote(FILE *fp, const uint8_t *s, size_t n) {
         else if (s[i] == '\n')
             fputs("\\n", fp);
         else if (!shown)
-            /* the same text, and no terminal is steered by it */
+            /* The text is the same to a parser, and it steers no terminal. */
             fprintf(fp, "\\u%04lx", (unsigned long)utf8_code_point(s + i, len));
         else
             fwrite(s + i, 1, len, fp);

@@ -31,19 +31,19 @@ void json_put_bool(struct json_out *j, const char *key, bool x);
 void json_put_int(struct json_out *j, const char *key, int64_t x);
 void json_put_uint(struct json_out *j, const char *key, uint64_t x);
 
-/* The fewest digits that read back as the same number; null for what is not finite. */
+/* Write the fewest digits that read back as the same number; null for what is not finite. */
 void json_put_double(struct json_out *j, const char *key, double x);
 void json_put_float(struct json_out *j, const char *key, float x);
 
-/* s[n] in quotes; what is not valid UTF-8 becomes U+FFFD. */
+/* Writes s[n] in quotes; what is not valid UTF-8 becomes U+FFFD. */
 void json_put_string(struct json_out *j, const char *key, const void *s, size_t n);
 void json_put_cstr(struct json_out *j, const char *key, const char *s); /* NULL: null */
 
-/* In an object: json_put_string and, where s[n] is not valid UTF-8, a member "bytes" with the bytes
- * in base64 (RFC 4648). */
+/* Is for an object: json_put_string and, where s[n] is not valid UTF-8, a member "bytes" with the
+ * bytes in base64 (RFC 4648). */
 void json_put_text(struct json_out *j, const char *key, const void *s, size_t n);
 
-/* [ids...] */
+/* Writes an array of ids[n]. */
 void json_put_ids(struct json_out *j, const char *key, const int32_t *ids, size_t n);
 
 #endif

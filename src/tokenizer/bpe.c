@@ -296,7 +296,7 @@ static void join(const struct bpe *b, struct link *links, uint32_t i, struct hea
     if (next != NONE) links[next].prev = i;
     if (prev != NONE) update_rank(b, links, prev);
     update_rank(b, links, i);
-    /* two pairs have changed, and with them what the pairs beside them are compared to */
+    /* Two pairs have changed, and with them what the pairs beside them are compared to. */
     if (prev != NONE) push_candidate(h, links, links[prev].prev);
     push_candidate(h, links, prev);
     push_candidate(h, links, i);
@@ -317,13 +317,13 @@ static int join_all(const struct bpe *b, struct link *links, struct heap *h, str
     return OK;
 }
 
-/* n < NONE. Memory: 32 bytes for each byte of the piece. */
+/* Encodes a piece of n < NONE bytes; it takes 32 bytes of memory for each of them. */
 static int encode_long(const struct bpe *b, const uint8_t *piece, size_t n, int32_t *ids,
                        size_t *n_ids, struct err *e) {
     struct arena scratch = {0};
     struct link *links = arena_alloc(&scratch, n, sizeof *links);
-    /* n / 2 candidates at most to begin with; a join takes one out and puts at most two in, as no
-     * two neighbours are both candidates */
+    /* There are n / 2 candidates at most to begin with. A join takes one out and puts at most two
+     * in, as no two neighbours are both candidates */
     struct heap h = {.key = arena_alloc(&scratch, n, 2 * sizeof *h.key)};
     if (!links || !h.key) {
         arena_free(&scratch);

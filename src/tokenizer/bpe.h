@@ -22,15 +22,15 @@ int bpe_new(struct bpe **out, const struct vocab *v, struct arena *a, struct err
 int bpe_encode(const struct bpe *b, const uint8_t *text, size_t n, bool special, struct arena *a,
                int32_t **ids, size_t *n_ids, struct err *e);
 
-/* The most bytes of text that one token can stand for; SIZE_MAX where a token takes any number of
- * spaces with it. */
+/* Returns the most bytes of text that one token can stand for; SIZE_MAX where a token takes any
+ * number of spaces with it. */
 size_t bpe_longest(const struct bpe *b);
 
-/* The bytes of token id: *len of them, not terminated, possibly not valid UTF-8 on their own; none
- * where there is no such token. */
+/* Returns the bytes of token id: *len of them, not terminated, possibly not valid UTF-8 on their
+ * own; none where there is no such token. */
 const uint8_t *bpe_token(const struct bpe *b, int32_t id, size_t *len);
 
-/* Is the token no text for a reader: special, unused, or none of the vocabulary? */
+/* Says whether the token is no text for a reader: special, unused, or none of the vocabulary. */
 bool bpe_is_hidden(const struct bpe *b, int32_t id);
 
 #endif
