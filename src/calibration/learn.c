@@ -72,10 +72,10 @@ static double squared_error(const struct job *j, const struct workspace *w, size
     return kmeans_inertia(j->kn, &p, k, w->centroids, w->work);
 }
 
-/* Returns how much a row counts in the learning: sqrt(S / mean) + 1/10, where S is its importance
- * (key_sample's weights) and mean is that of its head's rows. The root keeps a few rows from
- * deciding everything, the tenth keeps the others in. An importance of 0 stays 0: only queries that
- * see the key exactly, in their window, see it at all. */
+/* Returns how much a row counts in the learning: sqrt(importance / mean) + 1/10. Its
+ * importance is one of key_sample's weights, and mean is that of all rows of its head. The root
+ * keeps a few rows from deciding everything, the tenth keeps the others in. An importance of 0
+ * stays 0: only queries that see the key exactly, in their window, see it at all. */
 static float key_share(double importance, double mean) {
     return importance > 0 && mean > 0 ? (float)(sqrt(importance / mean) + 0.1) : 0;
 }

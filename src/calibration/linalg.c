@@ -99,7 +99,7 @@ void linalg_procrustes(size_t n, double *a, double *r, double *v) {
     for (size_t i = 0; i < n * n && norm > 0; i++) a[i] /= norm;
     identity(n, v);
     for (int sweep = 0; sweep < SWEEPS && again; sweep++) {
-        /* The rows of G a become orthogonal: G a = S V^T, so a = G^T S V^T. */
+        /* The rows of J a become orthogonal: J a = diag(s) V^T, so a = J^T diag(s) V^T. */
         again = false;
         for (size_t p = 0; p < n; p++)
             for (size_t q = p + 1; q < n; q++) {

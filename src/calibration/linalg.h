@@ -11,9 +11,9 @@
  * Jacobi (Golub and Van Loan, Matrix Computations, 8.5). */
 void linalg_eigen(size_t n, double *a, double *e, double *v);
 
-/* Writes r[n][n], the orthogonal matrix for which trace(r^T a) is largest: U V^T, where a = U S V^T
- * is the singular value decomposition (Schoenemann 1966), found by one-sided Jacobi (Hestenes
- * 1958). a[n][n] is destroyed; work is [n][n]. */
+/* Writes r[n][n], the orthogonal matrix for which trace(r^T a) is largest: U V^T, where a = U
+ * diag(s) V^T is the singular value decomposition (Schoenemann 1966), found by one-sided Jacobi
+ * (Hestenes 1958). a[n][n] is destroyed; work is [n][n]. */
 void linalg_procrustes(size_t n, double *a, double *r, double *work);
 
 /* Writes c = a b, all [n][n]; c is another matrix than a and b. */

@@ -82,7 +82,7 @@ double quantiser_ranges(struct quantiser_cuts *c, const double *variance, size_t
 
 /* ---- the space ---- */
 
-/* Writes root = H^(1/2) and inverse = H^(-1/2), where H is the metric scaled to a mean eigenvalue
+/* Writes root = G^(1/2) and inverse = G^(-1/2), where G is the metric scaled to a mean eigenvalue
  * of 1. */
 static void roots(const struct learner *l, double *root, double *inverse) {
     size_t D = l->rows->dim;
@@ -145,7 +145,7 @@ static void transpose(size_t n, double *a) {
         }
 }
 
-/* Sets A = U H^(1/2) and B = U H^(-1/2), and writes e[D], the weighted variances of the rows in
+/* Sets A = U G^(1/2) and B = U G^(-1/2), and writes e[D], the weighted variances of the rows in
  * that space. The rows of U are the principal directions of the rows in the metric, strongest
  * first; without LEARN_DIRECTIONS U is the identity. */
 static void find_directions(struct learner *l, double *e) {

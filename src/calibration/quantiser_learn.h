@@ -11,8 +11,8 @@
 struct learn_rows {
     const float *x;       /* [n][D] finite */
     const float *weight;  /* [n] >= 0, not all 0: how much each row counts */
-    const double *metric; /* H [D][D], symmetric and positive definite: the error of a row is (x -
-                             xhat)^T H (x - xhat) */
+    const double *metric; /* G [D][D], symmetric and positive definite: the error of a row is (x -
+                             xhat)^T G (x - xhat) */
     size_t n, dim;
 };
 

@@ -77,12 +77,12 @@ bool power_law_test(const double *x, const double *y, size_t n, size_t windows, 
                     struct power_law_test *t) {
     double dx[POINTS_MAX], mean[POINTS_MAX], logs[POINTS_MAX], residual[POINTS_MAX],
         square[POINTS_MAX] = {0};
-    double mean_x = 0, xx = 0, slope_square = 0, largest = 0, W = (double)windows;
+    double mean_x = 0, xx = 0, slope_square = 0, largest = 0, count = (double)windows;
     *t = (struct power_law_test){.windows = windows, .p = 1};
     if (n < 3 || n > POINTS_MAX || windows < 2) return false;
     memset(mean, 0, sizeof mean);
     for (size_t w = 0; w < windows; w++)
-        for (size_t i = 0; i < n; i++) mean[i] += y[w * n + i] / W;
+        for (size_t i = 0; i < n; i++) mean[i] += y[w * n + i] / count;
     for (size_t i = 0; i < n; i++) {
         if (!(x[i] > 0 && mean[i] > 0)) return false;
         mean_x += log(x[i]) / (double)n;
@@ -94,7 +94,7 @@ bool power_law_test(const double *x, const double *y, size_t n, size_t windows, 
     /* What each window adds to the log of each mean, and so to residuals and slope. */
     for (size_t w = 0; w < windows; w++) {
         double added[POINTS_MAX], rest[POINTS_MAX];
-        for (size_t i = 0; i < n; i++) added[i] = (y[w * n + i] - mean[i]) / (W * mean[i]);
+        for (size_t i = 0; i < n; i++) added[i] = (y[w * n + i] - mean[i]) / (count * mean[i]);
         double of_slope = line_residuals(dx, xx, added, n, rest);
         slope_square += of_slope * of_slope;
         for (size_t i = 0; i < n; i++) square[i] += rest[i] * rest[i];
@@ -102,7 +102,8 @@ bool power_law_test(const double *x, const double *y, size_t n, size_t windows, 
     double tests = n == 3 ? 1 : (double)n; /* the residuals of three points are one number */
     double least = 2;
     for (size_t i = 0; i < n; i++) {
-        double error = sqrt(W / (W - 1) * square[i]), p = p_of(residual[i], error, windows - 1);
+        double error = sqrt(count / (count - 1) * square[i]),
+               p = p_of(residual[i], error, windows - 1);
         bool worse = p < least || (p == least && fabs(residual[i]) > fabs(residual[t->worst]));
         if (error > largest) largest = error;
         if (!worse) continue;
@@ -113,7 +114,7 @@ bool power_law_test(const double *x, const double *y, size_t n, size_t windows, 
     }
     t->p = least * tests < 1 ? least * tests : 1;
     t->visible = expm1(largest * student_t(level / tests, windows - 1));
-    t->exponent_error = sqrt(W / (W - 1) * slope_square);
+    t->exponent_error = sqrt(count / (count - 1) * slope_square);
     t->exponent_p = p_of(slope - 1, t->exponent_error, windows - 1);
     return true;
 }

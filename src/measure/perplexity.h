@@ -9,8 +9,8 @@
 /* Windows of c = `window` tokens, each run on its own, an incomplete last one left out; no token is
  * put in front of a window. stride 0: windows follow one another, and the predictions made at
  * positions c/2 .. c - 2 are scored, that is tokens c/2 + 1 .. c - 1: each has at least c/2 + 1
- * tokens before it. stride S, 1 <= S < c: a window begins S tokens after the one before, and its
- * last S tokens are scored, which no window before it scored: each has at least c - S tokens before
+ * tokens before it. stride s, 1 <= s < c: a window begins s tokens after the one before, and its
+ * last s tokens are scored, which no window before it scored: each has at least c - s tokens before
  * it. */
 struct perplexity_windows {
     size_t window, stride;

@@ -8,7 +8,7 @@
 /* What a backend answered: for each slot, query * H + head, the scores and probabilities of its
  * keys, and its output. */
 struct answers {
-    float *scores, *probs; /* [slots][T], T the window */
+    float *scores, *probs; /* [slots][window] */
     float *out;            /* [rows][H][D] */
 };
 
@@ -22,8 +22,8 @@ struct shadow {
                       saw */
     void *scratch; /* of attend */
     struct answers base, other;
-    float *base_rank;                       /* [slots][T] */
-    float *rank;                            /* [threads][T] */
+    float *base_rank;                       /* [slots][window] */
+    float *rank;                            /* [threads][window] */
     uint64_t *work;                         /* [threads][2T] of the ranks */
     double *fidelity;                       /* [slots][FIDELITIES] */
     struct comparison_chunk *const *chunks; /* [n_runs] */
@@ -68,7 +68,7 @@ static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t
 int shadow_open(struct shadow **out, const struct comparison *c, struct gpt2_session *baseline,
                 bool decode, struct arena *a, struct err *e) {
     const struct gpt2_config *g = &c->w->config;
-    size_t rows = baseline->max_rows, slots = rows * g->n_head, T = c->window,
+    size_t rows = baseline->max_rows, slots = rows * g->n_head, window = c->window,
            threads = (size_t)threads_count();
     struct shadow *s = arena_zalloc(a, 1, sizeof *s);
     *out = s;
@@ -78,18 +78,18 @@ int shadow_open(struct shadow **out, const struct comparison *c, struct gpt2_ses
     s->decode = decode;
     s->attn = arena_zalloc(a, c->n_runs, sizeof *s->attn);
     s->state = arena_zalloc(a, c->n_runs, sizeof *s->state);
-    s->base_rank = arena_alloc(a, slots * T, sizeof *s->base_rank);
-    s->rank = arena_alloc(a, threads * T, sizeof *s->rank);
-    s->work = arena_alloc(a, threads * 2 * T, sizeof *s->work);
+    s->base_rank = arena_alloc(a, slots * window, sizeof *s->base_rank);
+    s->rank = arena_alloc(a, threads * window, sizeof *s->rank);
+    s->work = arena_alloc(a, threads * 2 * window, sizeof *s->work);
     s->bad = arena_alloc(a, rows, sizeof *s->bad);
     s->fidelity = arena_alloc(a, slots * FIDELITIES, sizeof *s->fidelity);
     float *center = arena_alloc(a, g->n_layer * g->n_embd, sizeof *center);
     if (!s->attn || !s->state || !s->base_rank || !s->rank || !s->work || !s->bad || !s->fidelity ||
-        !center || !allocate_answers(&s->base, rows, g, T, a) ||
-        !allocate_answers(&s->other, rows, g, T, a))
+        !center || !allocate_answers(&s->base, rows, g, window, a) ||
+        !allocate_answers(&s->other, rows, g, window, a))
         return err_set(e, ERR_FAILED,
                        "out of memory to compare %zu queries of %zu heads over %zu keys", rows,
-                       g->n_head, T);
+                       g->n_head, window);
     gpt2_key_constants(c->w, c->k, center);
     s->observer = (struct gpt2_observer){s, observe};
     baseline->observer = &s->observer;
@@ -153,23 +153,24 @@ static void ask(struct shadow *s, size_t run, const struct queries *q, struct an
 /* The baseline's ranks serve all backends. */
 static void rank_slot(void *ctx, size_t slot, int thread) {
     const struct shadow *s = ctx;
-    size_t T = s->c->window, n_keys = s->first + slot / head_count(s) + 1;
-    fidelity_ranks(s->base.scores + slot * T, n_keys, s->base_rank + slot * T,
-                   s->work + (size_t)thread * 2 * T);
+    size_t window = s->c->window, n_keys = s->first + slot / head_count(s) + 1;
+    fidelity_ranks(s->base.scores + slot * window, n_keys, s->base_rank + slot * window,
+                   s->work + (size_t)thread * 2 * window);
 }
 
 static void compare_slot(void *ctx, size_t slot, int thread) {
     const struct shadow *s = ctx;
-    size_t T = s->c->window, n_keys = s->first + slot / head_count(s) + 1,
+    size_t window = s->c->window, n_keys = s->first + slot / head_count(s) + 1,
            D = s->c->w->config.n_embd / head_count(s);
-    const float *scores = s->other.scores + slot * T;
-    float *rank = s->rank + (size_t)thread * T;
+    const float *scores = s->other.scores + slot * window;
+    float *rank = s->rank + (size_t)thread * window;
     double *f = s->fidelity + slot * FIDELITIES;
-    fidelity_ranks(scores, n_keys, rank, s->work + (size_t)thread * 2 * T);
+    fidelity_ranks(scores, n_keys, rank, s->work + (size_t)thread * 2 * window);
     f[FIDELITY_COSINE] = fidelity_cosine(s->base.out + slot * D, s->other.out + slot * D, D);
-    f[FIDELITY_KL] = fidelity_kl(s->base.probs + slot * T, s->other.probs + slot * T, n_keys);
-    f[FIDELITY_SPEARMAN] = fidelity_spearman(s->base_rank + slot * T, rank, n_keys);
-    f[FIDELITY_TOP5] = fidelity_top5(s->base.scores + slot * T, scores, n_keys);
+    f[FIDELITY_KL] =
+        fidelity_kl(s->base.probs + slot * window, s->other.probs + slot * window, n_keys);
+    f[FIDELITY_SPEARMAN] = fidelity_spearman(s->base_rank + slot * window, rank, n_keys);
+    f[FIDELITY_TOP5] = fidelity_top5(s->base.scores + slot * window, scores, n_keys);
 }
 
 /* Adds the slots' results in their order, whichever threads made them. A codec may hide that the

@@ -23,9 +23,9 @@ double moments_mean(const struct moments *m);
 /* The mean of samples that come in clusters, and how far it may be off. The tokens, layers and
  * heads of one window say much the same, so that they are no independent samples; windows nearly
  * are. So each window is a cluster, and the error is that of a ratio of two sums over clusters
- * (linearised, as in Cochran, "Sampling Techniques", 6.5): with n_w samples in window w of W, the
- * sum s_w, and the mean m of all, error^2 = W / (W - 1) * sum_w (s_w - m n_w)^2 / (sum_w n_w)^2,
- * which for windows of equal size is the variance of the windows' means divided by W.
+ * (linearised, as in Cochran, "Sampling Techniques", 6.5): with n_w samples in window w of N, the
+ * sum s_w, and the mean m of all, error^2 = N / (N - 1) * sum_w (s_w - m n_w)^2 / (sum_w n_w)^2,
+ * which for windows of equal size is the variance of the windows' means divided by N.
  * Clusters are added one by one, and always in the same order, so that a sum over shares has the
  * same bits as one run. {0} is no sample. */
 struct estimate {
