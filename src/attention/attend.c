@@ -8,12 +8,16 @@
  *     h0 h1 h2 h3        h0 h1 h2 h3         h0 h1 h2 h3       tasks 0 .. 11, for four heads
  *
  * A key must be stored before a query sees it, and an exact key must not be pushed out of the
- * window while a query before it has still to see it. So there are three ways:
+ * window while a query before it has still to see it. So there are four ways:
  *
  * - An item of one query: each task stores its own head's key and value, the exact key included.
  *
  * - An item of several queries: all their keys and values are stored before the tasks, and their
  *   exact keys after the tasks. Until then prefill takes exact keys from item->k.
+ *
+ * - In a layer with refine= (refine.h) which rows a query picks depends on its scores to the last
+ *   bit. So its queries are answered one after the other by decode.c, unless every query picks all
+ *   rows. There are no exact keys then: all rows are stored before the tasks.
  *
  * - Several queries with a probe, in a layer that keeps exact keys: keys and values are stored
  *   before the tasks. All queries of a head are one task, and each is answered once its own key is
@@ -42,6 +46,8 @@
  *     +---------------+
  *     | decode.marks  |  4 bytes x skip_work_floats(T)
  *     +---------------+
+ *     | .refine       |  with refine=: 4 bytes x T, 4 bytes x T rounded up, a->gather_bytes
+ *     +---------------+
  *     | prefill       |  drawn in prefill.c
  *     +---------------+  worker_stride */
 struct worker {
@@ -53,9 +59,19 @@ struct worker {
 /* Returns the bytes of so many floats, in whole cache lines. */
 static size_t lines(size_t floats) { return size_align(floats * sizeof(float), 64); }
 
+/* The bytes of the three parts of decode.refine. They are empty where no layer refines. */
+static size_t picked_bytes(const struct attn *a) {
+    return a->gather_bytes ? lines(a->shape.n_ctx) : 0;
+}
+
+static size_t number_bytes(const struct attn *a) {
+    return a->gather_bytes ? lines(decode_padded(a->shape.n_ctx)) : 0;
+}
+
 static size_t worker_stride(const struct attn *a) {
     return size_align(sizeof(struct worker), 64) + size_align(a->work_bytes, 64) +
            2 * lines(decode_padded(a->shape.n_ctx)) + lines(skip_work_floats(a->shape.n_ctx)) +
+           picked_bytes(a) + number_bytes(a) + size_align(a->gather_bytes, 64) +
            lines(prefill_workspace_floats(a->shape.head_dim));
 }
 
@@ -82,6 +98,9 @@ static void worker_init(const struct attn *a, struct worker *w) {
     w->decode.scores = take(&at, lines(decode_padded(a->shape.n_ctx)));
     w->decode.probs = take(&at, lines(decode_padded(a->shape.n_ctx)));
     w->decode.marks = take(&at, lines(skip_work_floats(a->shape.n_ctx)));
+    w->decode.refine.picked = (uint32_t *)(void *)take(&at, picked_bytes(a));
+    w->decode.refine.numbers = take(&at, number_bytes(a));
+    w->decode.refine.gathered = (uint8_t *)take(&at, size_align(a->gather_bytes, 64));
     w->prefill = (float *)(void *)at;
 }
 
@@ -98,6 +117,15 @@ struct attend_job {
 /* Does the layer keep exact keys? */
 static bool keeps_exact(const struct attend_job *job) {
     return exact_any(&job->a->layers[job->layer].exact);
+}
+
+/* How the queries of a layer use the copy of its rows. */
+enum copy_use { COPY_NONE, COPY_PICKED, COPY_ALONE /* every query picks all rows */ };
+
+static enum copy_use copy_use(const struct attend_job *job) {
+    const struct refine *r = &job->a->layers[job->layer].refine;
+    size_t T = job->a->shape.n_ctx;
+    return !refine_any(r) ? COPY_NONE : refine_count(r, T) == T ? COPY_ALONE : COPY_PICKED;
 }
 
 /* ---- tasks ---- */
@@ -156,24 +184,51 @@ static void attend_one(const struct attend_job *job, const struct attend_task *t
     decode_attend(&d, &w->decode, &w->counters);
 }
 
+/* What a tile reads: keys and values as coded, or the copy of both. */
+struct tile_rows {
+    struct codec_head key, value;
+    const struct attn_timeline *keys, *values;
+};
+
+static struct tile_rows tile_rows(const struct attend_job *job, size_t head) {
+    const struct attn *a = job->a;
+    const struct attn_layer *y = &a->layers[job->layer];
+    if (copy_use(job) == COPY_ALONE)
+        return (struct tile_rows){state_key_copy_head(a, job->layer, head, true),
+                                  state_value_copy_head(a, job->layer, head, true),
+                                  &y->key_copies[head], &y->value_copies[head]};
+    return (struct tile_rows){state_key_head(a, job->layer, head),
+                              state_value_head(a, job->layer, head), &y->keys[head],
+                              &y->values[head]};
+}
+
+/* Counts what a tile read: n rows of keys and of values, and n_exact exact keys. */
+static void count_tile(const struct attend_job *job, const struct tile_rows *r, size_t n,
+                       size_t n_exact, struct attn_counters *count) {
+    const struct attn_timeline *exact = &job->a->layers[job->layer].exact_keys[r->key.head];
+    if (copy_use(job) == COPY_ALONE) {
+        count->refined += n * (r->keys->row + r->values->row);
+        return;
+    }
+    count->keys += n * (r->keys->row - r->keys->scales) + n_exact * (exact->row - exact->scales);
+    count->values += n * (r->values->row - r->values->scales);
+    count->scales += n * (r->keys->scales + r->values->scales) + n_exact * exact->scales;
+}
+
 /* Answers the queries of a task together, over decoded tiles of keys and values. */
 static void attend_tile(const struct attend_job *job, const struct attend_task *task,
                         struct worker *w) {
     const struct attn_query *item = task->item;
-    const struct attn_layer *y = &job->a->layers[job->layer];
-    size_t D = job->a->shape.head_dim, head = task->head, rows = item->pos + task->end;
-    const struct attn_timeline *keys = &y->keys[head], *values = &y->values[head],
-                               *exact_keys = &y->exact_keys[head];
+    size_t D = job->a->shape.head_dim, head = task->head;
     const uint8_t *state = item->state;
-    struct codec_head key = state_key_head(job->a, job->layer, head),
-                      exact = state_exact_head(job->a, job->layer, head),
-                      value = state_value_head(job->a, job->layer, head);
+    struct tile_rows rows = tile_rows(job, head);
+    struct codec_head exact = state_exact_head(job->a, job->layer, head);
     struct exact_view view = state_exact_view(job->a, state, job->layer, &exact, item->k);
     if (item->k) view.k = item->k + head * D, view.batch = item->pos, view.stride = item->kv_stride;
-    struct prefill_tile t = {.key = &key,
-                             .value = &value,
-                             .keys = state + keys->at,
-                             .values = state + values->at,
+    struct prefill_tile t = {.key = &rows.key,
+                             .value = &rows.value,
+                             .keys = state + rows.keys->at,
+                             .values = state + rows.values->at,
                              .pos = item->pos + task->begin,
                              .n = task->end - task->begin,
                              .q = item->q + task->begin * item->q_stride + head * D,
@@ -182,10 +237,7 @@ static void attend_tile(const struct attend_job *job, const struct attend_task *
                              .out_stride = item->out_stride,
                              .exact = keeps_exact(job) ? &view : NULL};
     size_t n_exact = prefill_attend(&t, w->prefill);
-    struct attn_counters *c = &w->counters;
-    c->keys += rows * (keys->row - keys->scales) + n_exact * (exact_keys->row - exact_keys->scales);
-    c->values += rows * (values->row - values->scales);
-    c->scales += rows * (keys->scales + values->scales) + n_exact * exact_keys->scales;
+    count_tile(job, &rows, item->pos + task->end, n_exact, &w->counters);
 }
 
 /* Returns the keys and values of n queries of an item, from query i on, as rows to be stored. */
@@ -207,7 +259,7 @@ static void attend_task(void *ctx, size_t number, int thread) {
     struct attend_task task = task_at(job, number);
     const struct attn_query *item = task.item;
     struct worker *w = worker_at(job->a, job->scratch, thread);
-    if (item->n > 1 && !job->probe) {
+    if (item->n > 1 && !job->probe && copy_use(job) != COPY_PICKED) {
         attend_tile(job, &task, w);
         return;
     }

@@ -28,7 +28,7 @@ int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec,
     struct codec *keys = arena_zalloc(&a->arena, L, sizeof *keys),
                  *values = arena_zalloc(&a->arena, L, sizeof *values);
     struct attn_timeline *timelines =
-        arena_zalloc(&a->arena, 3 * L * shape->n_head, sizeof *timelines);
+        arena_zalloc(&a->arena, STATE_TIMELINES * L * shape->n_head, sizeof *timelines);
     int rc = a->layers && a->cut && keys && values && timelines
                  ? spec_parse(spec, L, keys, values, e)
                  : err_set(e, ERR_FAILED, "out of memory for the attention backend");
@@ -38,6 +38,7 @@ int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec,
         rc = set_up(a, &a->layers[l].key, l, false, book, e);
         if (!rc) rc = set_up(a, &a->layers[l].value, l, true, book, e);
         if (!rc) rc = exact_init(&a->layers[l].exact, &keys[l], shape->head_dim, shape->n_ctx, e);
+        if (!rc) rc = refine_init(&a->layers[l].refine, &keys[l], shape->head_dim, shape->n_ctx, e);
     }
     if (rc) {
         attn_free(a);
@@ -63,6 +64,7 @@ struct attn_counters attn_counters_less(const struct attn_counters *a,
     return (struct attn_counters){.keys = a->keys - b->keys,
                                   .values = a->values - b->values,
                                   .scales = a->scales - b->scales,
+                                  .refined = a->refined - b->refined,
                                   .codebooks = a->codebooks - b->codebooks,
                                   .tables = a->tables - b->tables,
                                   .skipped_rows = a->skipped_rows - b->skipped_rows,
@@ -74,6 +76,7 @@ void attn_counters_add(struct attn_counters *to, const struct attn_counters *c) 
     to->scales += c->scales;
     to->codebooks += c->codebooks;
     to->tables += c->tables;
+    to->refined += c->refined;
     to->values += c->values;
     to->skipped_rows += c->skipped_rows;
     to->skipped_mass += c->skipped_mass;

@@ -21,6 +21,7 @@
 #include <stdatomic.h>
 
 #include "attention/exact_keys.h"
+#include "attention/refine.h"
 #include "base/arena.h"
 
 /* The dimensions L, H, D and T of what is stored: T is that of the sequences, at most the model's.
@@ -29,8 +30,8 @@ struct attn_shape {
     size_t n_layer, n_head, head_dim, n_ctx;
 };
 
-/* Where the keys of one head lie in a state, or its exact keys, or its values. The whole state is
- * drawn in state.h. */
+/* Where the keys of one head lie in a state, or its exact keys, its values, or the copy of either.
+ * The whole state is drawn in state.h. */
 struct attn_timeline {
     size_t at;     /* in bytes from the beginning of the state, a multiple of 64 */
     size_t row;    /* the bytes of a row */
@@ -41,7 +42,9 @@ struct attn_timeline {
 struct attn_layer {
     struct codec key, value;
     struct exact_keys exact;                          /* which keys are kept exactly as well */
+    struct refine refine;                             /* which rows are read again from a copy */
     struct attn_timeline *keys, *values, *exact_keys; /* [H] */
+    struct attn_timeline *key_copies, *value_copies;  /* [H] */
 };
 
 /* The stages of a query's answer. PREPARE: tables, or whatever else the key codec makes of the
@@ -58,8 +61,9 @@ struct attn {
     /* [L][H][D] The constant part of each head's keys. The owner sets it before the first append
      * where attn_wants_center is true; elsewhere it is NULL. */
     const float *center;
-    size_t state_bytes; /* of one sequence */
-    size_t work_bytes;  /* the most memory that a codec works in for one head */
+    size_t state_bytes;  /* of one sequence */
+    size_t work_bytes;   /* the most memory that a codec works in for one head */
+    size_t gather_bytes; /* the most bytes of gathered rows of one head */
     /* [ATTN_STAGES] NULL, or where items of one query add the seconds of their stages. Each
      * includes one reading of the clock. The owner sets it, and then only one thread may attend. */
     double *stage_s;
@@ -73,11 +77,12 @@ struct attn {
  *     PART  = KEYS ["/" VALUES] ["@" LAYERS]    without LAYERS: every layer
  *     LAYERS = FIRST | FIRST "-" [LAST]
  *     KEYS, VALUES = NAME [":" OPTION ["," OPTION]...]    OPTION = NAME | NAME "=" NUMBER
- * Keys of every codec take sink=, window= and exact= (exact_keys.h), values of every codec take
- * skip= (skip.h). VALUES default to fp16, and to fp32 for fp32 keys. `book` holds the model's
- * codebooks and must outlive the attn; it may be NULL. Returns ERR_USAGE for a spec that cannot be
- * read, with a message that says what is known, and where a codebook is missing, with one that says
- * which command makes it. Returns ERR_FAILED without memory. Then there is nothing to free. */
+ * Keys of every codec take sink=, window= and exact= (exact_keys.h) and refine= (refine.h), values
+ * of every codec take skip= (skip.h). VALUES default to fp16, and to fp32 for fp32 keys. `book`
+ * holds the model's codebooks and must outlive the attn; it may be NULL. Returns ERR_USAGE for a
+ * spec that cannot be read, with a message that says what is known, and where a codebook is
+ * missing, with one that says which command makes it. Returns ERR_FAILED without memory. Then there
+ * is nothing to free. */
 int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec,
               const struct book *book, const struct kernels *kn, struct err *e);
 /* Frees what attn_init took. */
@@ -90,10 +95,11 @@ bool attn_wants_center(const struct attn *a);
  * it. The caller owns the memory, aligned to 64 bytes. A state holds no pointers, so it can be
  * copied and kept. It begins with attn_clear or attn_copy. */
 size_t attn_state_bytes(const struct attn *a);
-/* Return the bytes that one token adds to the keys, or to the values, of all layers and heads.
- * Exact keys are not in them. */
+/* Return the bytes that one token adds to the keys, to the values, or to the copy of both, of all
+ * layers and heads. Exact keys are not in them. */
 size_t attn_key_bytes_per_token(const struct attn *a);
 size_t attn_value_bytes_per_token(const struct attn *a);
+size_t attn_copy_bytes_per_token(const struct attn *a);
 /* Returns the bytes of the keys of a sequence of n tokens, exact keys included. */
 size_t attn_key_bytes(const struct attn *a, size_t n);
 /* Returns the same for each of n >= 1 tokens, rounded up. */
@@ -142,6 +148,12 @@ struct attn_row {
     const float *scores; /* [n_keys] q . k / sqrt(D) */
     const float *probs;  /* [n_keys] their softmax */
     const float *out;    /* [D] the answer */
+    /* [n_picked] The positions of the rows that were read from the copy (refine.h), in their order.
+     * There are none in a layer without refine=. */
+    const uint32_t *picked;
+    size_t n_picked;
+    size_t best_coded; /* the position of the best score from codes alone, the first of equals; only
+                          where 0 < n_picked < n_keys */
 };
 
 /* What measurements see: `row` is called for every query and head, from any thread. */
@@ -163,9 +175,13 @@ enum { ATTN_TILE_QUERIES = 64 };
  *
  * What is read is added to *counters, in bytes. An item of one query reads, for each head, what the
  * codecs' `reads` say for its pos + 1 keys, and min(pos + 1, sink + window) exact keys. Value rows
- * that skip= leaves out are counted apart. Of an item of several queries, each tile of them reads,
- * for each head, every row up to its last query once, and once those exact keys that one of its
- * queries sees.
+ * that skip= leaves out are counted apart. With refine= it reads refine_count rows of the copy of
+ * keys and of that of values, and no exact keys; where these are all rows, it reads nothing else.
+ * Of an item of several queries, each tile of them reads, for each head, every row up to its last
+ * query once, and once those exact keys that one of its queries sees. With refine= each of its
+ * queries is answered, and counted, as if it came alone: which rows a query picks depends on its
+ * scores to the last bit. Where the copy holds all that any query picks, the tile reads the copy
+ * alone.
  *
  * A probe wants the scores and probabilities of each query. With one, several queries are answered,
  * and counted, as if each came alone. */

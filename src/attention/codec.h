@@ -28,6 +28,7 @@ struct attn_counters {
     uint64_t scales;       /* scales and norms of such rows, of keys and of values */
     uint64_t codebooks;    /* centroids, transforms and means */
     uint64_t tables;       /* entries of lookup tables, and buckets */
+    uint64_t refined; /* rows of the exact copy (refine.h), keys and values with their scales */
     /* What skipping (skip.h) left out: rows of values, counted for each head, and the sum of their
      * probabilities in units of 2^-40. Whole numbers have the same sum in any order. */
     uint64_t skipped_rows, skipped_mass;
@@ -38,6 +39,7 @@ struct codec {
     const struct kv_codec *ops;
     struct codec_options o;
     bool for_values;  /* it stores values, not keys */
+    bool alone;       /* each row lies alone: blocks of one row, whatever the codec's layout is */
     const void *data; /* What `setup` made, in a form that only ops knows: codebooks of the layer,
                          random signs. It lies in the attn's arena and lives as long as that. */
 };
@@ -113,6 +115,11 @@ struct kv_codec {
     void (*decode)(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin,
                    size_t n);
 
+    /* Makes the rows 0 .. n - 1 of `to`, a timeline in the codec's own layout, from the rows at[n]
+     * of a timeline of the same codec whose rows lie alone. It may be NULL where rows always do. */
+    void (*gather)(const struct codec_head *h, uint8_t *to, const uint8_t *timeline,
+                   const uint32_t *at, size_t n);
+
     /* Floats of the work memory of one query and head, which is aligned to 64 bytes. `prepare`
      * fills it for `score`, and `start`, `mix` and `finish` share it. The same memory serves the
      * keys first and then the values. */
@@ -145,6 +152,13 @@ struct kv_codec {
 /* The blocks of a head of c; and the bytes of a timeline of n rows, in whole blocks. */
 struct kv_layout codec_layout(const struct codec *c, size_t head_dim, size_t head);
 size_t codec_timeline_bytes(const struct codec *c, size_t head_dim, size_t head, size_t n);
+
+/* Calls gather, or copies the rows where there is none. */
+void codec_gather(const struct codec_head *h, uint8_t *to, const uint8_t *timeline,
+                  const uint32_t *at, size_t n);
+
+/* Returns the name of the codec that exact=bits stands for; 0 bits are the default. */
+const char *codec_exact_name(size_t bits);
 
 /* Codec number `index` of the registry; NULL past the last. */
 const struct kv_codec *kv_codec_at(size_t index);

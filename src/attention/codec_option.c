@@ -25,7 +25,7 @@ const struct codec_option *codec_option_find(unsigned options, const char *name,
 }
 
 unsigned codec_common_options(bool for_values) {
-    return for_values ? OPTION_SKIP : OPTION_SINK | OPTION_WINDOW | OPTION_EXACT;
+    return for_values ? OPTION_SKIP : OPTION_SINK | OPTION_WINDOW | OPTION_REFINE | OPTION_EXACT;
 }
 
 static void *place(struct codec_options *o, const struct codec_option *option) {

@@ -15,10 +15,10 @@
  *     NUMBER       "=N", a whole number from 1 on
  *     FLAG         nothing
  *     KEYS         "=N", 0 to 65536 keys
- *     EXACT_BITS   "=8" or "=16" (16 is kept as 0, the default)
+ *     EXACT_BITS   "=16", "=8" or "=4" (16 is kept as 0, the default)
  *     PROBABILITY  "=P", 0 <= P < 1
- * sink, window and exact belong to every codec of keys (exact_keys.h), and skip to every codec of
- * values (skip.h); no codec asks for those. */
+ * sink, window, refine and exact belong to every codec of keys (exact_keys.h, refine.h), and skip
+ * to every codec of values (skip.h); no codec asks for those. */
 #define CODEC_OPTIONS(X)                                                                         \
     X(M, m, NUMBER, "codes a row, 1, 2, 4, 8, 16 or 32, as the number in lookat4")               \
     X(BYTES, bytes, NUMBER,                                                                      \
@@ -36,7 +36,10 @@
     X(CENTER, center, FLAG, "keys without their head's constant part, which softmax ignores")    \
     X(SINK, sink, KEYS, "so many keys at the beginning are kept exactly, besides")               \
     X(WINDOW, window, KEYS, "so many of the latest keys are kept exactly, besides")              \
-    X(EXACT, exact, EXACT_BITS, "bits in which sink and window keep keys: 16 or 8")              \
+    X(REFINE, refine, KEYS,                                                                      \
+      "so many keys of the best scores are scored again exactly, and their values read exactly") \
+    X(EXACT, exact, EXACT_BITS,                                                                  \
+      "bits of what sink, window and refine keep: 16 (as fp16), 8 (as int8) or 4 (as int4)")     \
     X(SKIP, skip, PROBABILITY,                                                                   \
       "values that have this probability in all are not read, as in skip=1e-4")
 

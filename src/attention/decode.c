@@ -61,9 +61,10 @@ static void mix_most(const struct codec_head *value, const struct decode_workspa
     }
 }
 
-/* Sets d->out[D] to the values mixed by the probabilities in w->probs. */
-static void mix(const struct decode_query *d, const struct decode_workspace *w,
-                struct attn_counters *count) {
+/* Sets d->out[D] to the values mixed by the probabilities in w->probs, as the value codec has them.
+ */
+static void mix_coded(const struct decode_query *d, const struct decode_workspace *w,
+                      struct attn_counters *count) {
     struct codec_head value = state_value_head(d->a, d->layer, d->head);
     const struct kv_codec *ops = value.codec->ops;
     const struct attn_timeline *y = &d->a->layers[d->layer].values[d->head];
@@ -77,8 +78,102 @@ static void mix(const struct decode_query *d, const struct decode_workspace *w,
     if (ops->finish) ops->finish(&value, w->codec, d->out, count);
 }
 
-/* Shows the answered query to the probe. */
-static void show(const struct decode_query *d, const struct decode_workspace *w) {
+/* ---- refining ---- */
+
+/* How many rows the query picks; 0 in a layer without refine=. */
+static size_t picked_rows(const struct decode_query *d) {
+    const struct refine *r = &d->a->layers[d->layer].refine;
+    return refine_any(r) ? refine_count(r, d->n) : 0;
+}
+
+/* Asks for the n rows of the copy that are picked. They lie anywhere, so no kernel could fetch them
+ * ahead, and each would be waited for. */
+static void fetch_picked(const uint8_t *timeline, size_t row, const uint32_t *picked, size_t n) {
+    enum { LINE = 64 };
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *at = timeline + picked[i] * row;
+        for (size_t byte = 0; byte < row; byte += LINE) __builtin_prefetch(at + byte, 0, 2);
+        __builtin_prefetch(at + row - 1, 0, 2);
+    }
+}
+
+/* Picks rows by the scores in w->probs, and puts their exact scores there. */
+static void refine(const struct decode_query *d, const struct decode_workspace *w,
+                   const struct codec_head *key, size_t n_picked, struct attn_counters *count) {
+    const struct attn_layer *y = &d->a->layers[d->layer];
+    const struct attn_timeline *keys = &y->key_copies[d->head], *values = &y->value_copies[d->head];
+    struct codec_head copy = state_key_copy_head(d->a, d->layer, d->head, false);
+    const uint8_t *state = d->state;
+    if (n_picked < d->n) exact_center_scores(key, d->q, w->probs, d->n);
+    refine_pick(&y->refine, w->probs, d->n, w->refine.picked);
+    fetch_picked(state + keys->at, keys->row, w->refine.picked, n_picked);
+    fetch_picked(state + values->at, values->row, w->refine.picked, n_picked);
+    refine_scores(&copy, state + keys->at, d->q, &w->refine, n_picked, w->codec, w->probs, count);
+}
+
+/* Sets d->out[D] to the values mixed by the probabilities in w->probs: picked ones from the copy,
+ * the tail from the value codec. */
+static void mix_refined(const struct decode_query *d, const struct decode_workspace *w,
+                        size_t n_picked, struct attn_counters *count) {
+    const struct attn_timeline *y = &d->a->layers[d->layer].value_copies[d->head];
+    struct codec_head copy = state_value_copy_head(d->a, d->layer, d->head, false);
+    refine_take(&w->refine, n_picked, w->probs);
+    if (n_picked < d->n)
+        mix_coded(d, w, count);
+    else
+        memset(d->out, 0, copy.head_dim * sizeof *d->out);
+    refine_mix(&copy, (const uint8_t *)d->state + y->at, &w->refine, n_picked, w->codec, d->out,
+               count);
+    refine_put_back(&w->refine, n_picked, w->probs);
+}
+
+/* ---- the whole ---- */
+
+/* Returns the first place of the largest of x[n]. */
+static size_t place_of_most(const float *x, size_t n) {
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        if (x[i] > x[best]) best = i;
+    return best;
+}
+
+/* Sets w->probs to the products of the query with all keys. Returns what the probe is told of them:
+ * the position of the best score from codes. Where every row is picked, nobody needs the codes. */
+static size_t score(const struct decode_query *d, const struct decode_workspace *w, size_t n_picked,
+                    double *last, struct attn_counters *count) {
+    const struct attn_layer *y = &d->a->layers[d->layer];
+    struct codec_head key = state_key_head(d->a, d->layer, d->head);
+    const struct kv_codec *ops = key.codec->ops;
+    const uint8_t *timeline = (const uint8_t *)d->state + y->keys[d->head].at;
+    size_t best = 0;
+    if (n_picked < d->n) {
+        ops->prepare(&key, w->codec, d->q, count);
+        lap(d->a, ATTN_PREPARE, last);
+        ops->score(&key, w->codec, w->probs, timeline, d->n, count);
+    }
+    if (d->exact) exact_score(d->exact, &key, d->q, d->n, w->probs, w->codec, w->scores, count);
+    if (n_picked && d->probe) best = place_of_most(w->probs, d->n);
+    if (n_picked) refine(d, w, &key, n_picked, count);
+    lap(d->a, ATTN_SCORE, last);
+    return best;
+}
+
+void decode_attend(const struct decode_query *d, const struct decode_workspace *w,
+                   struct attn_counters *count) {
+    const struct attn *a = d->a;
+    const struct attn_timeline *values = &a->layers[d->layer].values[d->head];
+    size_t n_picked = picked_rows(d);
+    if (n_picked < d->n) fetch_first((const uint8_t *)d->state + values->at, d->n * values->row);
+    double last = stopwatch(a);
+    size_t best_coded = score(d, w, n_picked, &last, count);
+    probabilities(d, w);
+    lap(a, ATTN_SOFTMAX, &last);
+    if (n_picked)
+        mix_refined(d, w, n_picked, count);
+    else
+        mix_coded(d, w, count);
+    lap(a, ATTN_MIX, &last);
+    if (!d->probe) return;
     struct attn_row row = {.layer = d->layer,
                            .head = d->head,
                            .query = d->number,
@@ -86,29 +181,9 @@ static void show(const struct decode_query *d, const struct decode_workspace *w)
                            .q = d->q,
                            .scores = w->scores,
                            .probs = w->probs,
-                           .out = d->out};
+                           .out = d->out,
+                           .picked = w->refine.picked,
+                           .n_picked = n_picked,
+                           .best_coded = best_coded};
     d->probe->row(d->probe->ctx, &row);
-}
-
-void decode_attend(const struct decode_query *d, const struct decode_workspace *w,
-                   struct attn_counters *count) {
-    const struct attn *a = d->a;
-    const struct attn_layer *y = &a->layers[d->layer];
-    const struct attn_timeline *values = &y->values[d->head];
-    const uint8_t *state = d->state;
-    struct codec_head key = state_key_head(a, d->layer, d->head);
-    const struct kv_codec *ops = key.codec->ops;
-
-    fetch_first(state + values->at, d->n * values->row);
-    double last = stopwatch(a);
-    ops->prepare(&key, w->codec, d->q, count);
-    lap(a, ATTN_PREPARE, &last);
-    ops->score(&key, w->codec, w->probs, state + y->keys[d->head].at, d->n, count);
-    if (d->exact) exact_score(d->exact, &key, d->q, d->n, w->probs, w->codec, w->scores, count);
-    lap(a, ATTN_SCORE, &last);
-    probabilities(d, w);
-    lap(a, ATTN_SOFTMAX, &last);
-    mix(d, w, count);
-    lap(a, ATTN_MIX, &last);
-    if (d->probe) show(d, w);
 }

@@ -1,9 +1,11 @@
 /* Decoding: one query of one head, answered straight from the stored rows.
  *
  *     prepare   the key codec makes what it needs of the query, such as lookup tables
- *     score     s_i = q . k_i / sqrt(D) of every key; those of exact keys take their places
+ *     score     s_i = q . k_i / sqrt(D) of every key; those of exact keys, or of the keys that are
+ *               picked to be refined, take their places
  *     softmax   p = softmax(s)
- *     mix       out = sum_i p_i v_i, without the blocks of rows that skip= leaves out
+ *     mix       out = sum_i p_i v_i, the picked values from the copy, without the blocks of rows
+ * that skip= leaves out
  *
  * Several queries of one sequence share decoded tiles of keys and values instead (prefill.h). */
 #ifndef LOOKAT_ATTENTION_DECODE_H
@@ -31,6 +33,7 @@ struct decode_workspace {
     float *scores; /* [padded(T)] of the exact keys' slots, then scaled scores for the probe */
     float *probs;  /* [padded(T)] scores, then probabilities */
     float *marks;  /* [skip_work_floats(T)] which blocks of values are left out */
+    struct refine_workspace refine;
 };
 
 /* Returns the floats of an array that runs along a timeline of n rows: n rounded up to whole blocks

@@ -7,15 +7,16 @@ int exact_init(struct exact_keys *x, const struct codec *key, size_t head_dim, s
                struct err *e) {
     const struct codec_options *o = &key->o;
     *x = (struct exact_keys){{0}, 0, 0};
+    if (o->refine) return OK; /* then they are read from the copy */
     if (!o->sink && !o->window)
         return o->exact ? err_set(e, ERR_USAGE,
-                                  "--attn %s: exact=%zu says how the keys of sink= and window= are "
-                                  "kept, and there are none",
+                                  "--attn %s: exact=%zu says how the rows of sink=, window= and "
+                                  "refine= are kept, and there are none",
                                   key->ops->name, o->exact)
                         : OK;
     x->sink = o->sink < n_ctx ? o->sink : n_ctx;
     x->window = o->window < n_ctx - x->sink ? o->window : n_ctx - x->sink;
-    return codec_parse(&x->codec, o->exact == 8 ? "int8" : "fp16", head_dim, false, e);
+    return codec_parse(&x->codec, codec_exact_name(o->exact), head_dim, false, e);
 }
 
 bool exact_any(const struct exact_keys *x) { return x->codec.ops != NULL; }
@@ -56,15 +57,18 @@ static void place(const struct exact_view *v, float *scores, const float *slots,
     }
 }
 
+void exact_center_scores(const struct codec_head *key, const float *q, float *scores, size_t n) {
+    float constant = 0;
+    if (!key->codec->o.center || !key->center) return;
+    for (size_t d = 0; d < key->head_dim; d++) constant += q[d] * key->center[d];
+    for (size_t t = 0; t < n; t++) scores[t] += constant;
+}
+
 void exact_score(const struct exact_view *v, const struct codec_head *key, const float *q, size_t n,
                  float *scores, float *work, float *slots, struct attn_counters *count) {
     const struct kv_codec *ops = v->keys->codec.ops;
     size_t n_slots = exact_slots(v->keys);
-    if (key->codec->o.center && key->center) { /* q . key = q . (key - center) + q . center */
-        float constant = 0;
-        for (size_t d = 0; d < key->head_dim; d++) constant += q[d] * key->center[d];
-        for (size_t t = 0; t < n; t++) scores[t] += constant;
-    }
+    exact_center_scores(key, q, scores, n);
     ops->prepare(v->head, work, q, count);
     ops->score(v->head, work, slots, v->timeline, n < n_slots ? n : n_slots, count);
     place(v, scores, slots, n);

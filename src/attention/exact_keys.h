@@ -30,7 +30,8 @@ struct exact_keys {
     size_t sink, window; /* in keys; together at most the context; both 0 where there are none */
 };
 
-/* Sets *x to the exact keys that the options of a layer's key codec ask for. n_ctx is the context
+/* Sets *x to the exact keys that the options of a layer's key codec ask for; with refine= there are
+ * none, because the copy serves (refine.h). n_ctx is the context
  * in tokens. Returns ERR_USAGE for options that do not go together. */
 int exact_init(struct exact_keys *x, const struct codec *key, size_t head_dim, size_t n_ctx,
                struct err *e);
@@ -70,6 +71,10 @@ size_t exact_begin(const struct exact_view *v, size_t p);
  * for exact_slots scores, rounded up to whole blocks. What is read is added to *count, in bytes. */
 void exact_score(const struct exact_view *v, const struct codec_head *key, const float *q, size_t n,
                  float *scores, float *work, float *slots, struct attn_counters *count);
+
+/* Adds the center's part to scores[n], where the codec subtracts the center of the keys: q . key =
+ * q . (key - center) + q . center. */
+void exact_center_scores(const struct codec_head *key, const float *q, float *scores, size_t n);
 
 /* Sets y[n][D] to keys begin .. begin + n - 1 as the exact codec gives them back, where they are
  * exact for some query at p or later, and to 0 elsewhere. n is at most KV_BLOCK_MAX. `room` is as

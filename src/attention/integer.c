@@ -58,7 +58,8 @@ static struct packed format(const struct codec *c, size_t head_dim) {
     return (struct packed){.head_dim = head_dim,
                            .group = c->o.group,
                            .bits = is_int4(c) ? 4 : 8,
-                           .keys = !c->for_values};
+                           .keys = !c->for_values,
+                           .alone = c->alone};
 }
 
 static size_t int_scale_bytes(const struct codec *c, size_t head_dim, size_t head) {
@@ -157,6 +158,12 @@ static void int_decode(const struct codec_head *h, float *x, const uint8_t *time
         rotate_hadamard(x + i * h->head_dim, h->head_dim);
 }
 
+static void int_gather(const struct codec_head *h, uint8_t *to, const uint8_t *timeline,
+                       const uint32_t *at, size_t n) {
+    struct packed p = format(h->codec, h->head_dim);
+    packed_gather(&p, to, timeline, at, n);
+}
+
 static size_t int_work_floats(const struct codec *c, size_t head_dim, size_t head) {
     struct packed p = format(c, head_dim);
     (void)head;
@@ -211,9 +218,9 @@ static void int_reads(const struct codec *c, size_t head_dim, size_t head, size_
         .name = n, .summary = s, .options = OPTION_GROUP | OPTION_ROTATE | OPTION_CENTER, \
         .example = x, .keys = true, .values = true, .check = int_check,                   \
         .row_bytes = int_row_bytes, .scale_bytes = int_scale_bytes, .layout = int_layout, \
-        .store = int_store, .decode = int_decode, .work_floats = int_work_floats,         \
-        .prepare = int_prepare, .score = int_score, .mix = int_mix, .finish = int_finish, \
-        .reads = int_reads                                                                \
+        .store = int_store, .decode = int_decode, .gather = int_gather,                   \
+        .work_floats = int_work_floats, .prepare = int_prepare, .score = int_score,       \
+        .mix = int_mix, .finish = int_finish, .reads = int_reads                          \
     }
 
 const struct kv_codec codec_int8 =

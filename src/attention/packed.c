@@ -17,7 +17,7 @@ int packed_check(const struct codec *c, size_t head_dim, struct err *e) {
 /* ---- layout ---- */
 
 static bool tiled(const struct packed *p) {
-    return p->head_dim % TILE_SIDE == 0 && p->group % TILE_SIDE == 0 &&
+    return !p->alone && p->head_dim % TILE_SIDE == 0 && p->group % TILE_SIDE == 0 &&
            p->head_dim <= (size_t)TILE_SIDE * TILES_MAX;
 }
 
@@ -84,6 +84,23 @@ static void codes_of_row(const struct packed *p, uint8_t *codes, const uint8_t *
     for (size_t i = 0; i < p->head_dim; i++, held >>= p->bits, n_held -= p->bits) {
         for (; n_held < p->bits; n_held += 8) held |= (unsigned)*at++ << n_held;
         codes[i] = (uint8_t)(held & mask);
+    }
+}
+
+void packed_gather(const struct packed *p, uint8_t *to, const uint8_t *timeline, const uint32_t *at,
+                   size_t n) {
+    size_t row = row_bytes(p);
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *from = timeline + at[i] * row;
+        uint8_t codes[PACKED_MAX_DIM];
+        uint16_t scales[PACKED_MAX_DIM];
+        if (!tiled(p)) {
+            memcpy(to + i * row, from, row);
+            continue;
+        }
+        memcpy(scales, from, packed_scale_bytes(p));
+        codes_of_row(p, codes, from + packed_scale_bytes(p));
+        packed_put(p, to, i, codes, scales);
     }
 }
 

@@ -24,6 +24,7 @@ struct packed {
     unsigned
         bits; /* of a code: 2, 3, 4 or 8, and 4 or 8 without levels; D of them fill whole bytes */
     bool keys;
+    bool alone;                            /* each row lies alone, whatever D and group are */
     const float *levels;                   /* [2^bits] or NULL */
     const struct tile_levels *tile_levels; /* the same for the kernels */
 };
@@ -44,6 +45,11 @@ float packed_scale(uint16_t *half, float scale, bool *cut);
 /* Stores codes[D] and scales[D / group], which are f16, as row pos of the timeline. */
 void packed_put(const struct packed *p, uint8_t *timeline, size_t pos, const uint8_t *codes,
                 const uint16_t *scales);
+
+/* Makes the rows 0 .. n - 1 of `to` from the rows at[n] of a timeline whose rows lie alone. p is
+ * the shape of `to`. */
+void packed_gather(const struct packed *p, uint8_t *to, const uint8_t *timeline, const uint32_t *at,
+                   size_t n);
 
 /* Writes rows begin .. begin + n - 1 of the timeline to x[n][D]. */
 void packed_get(const struct packed *p, float *x, const uint8_t *timeline, size_t begin, size_t n);

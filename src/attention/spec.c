@@ -117,9 +117,9 @@ static int read_keys(const struct reader *r, const struct given *g) {
 
 static int read_exact_bits(const struct reader *r, const struct given *g) {
     size_t x = 0;
-    if (!read_number(g->value, &x) || (x != 8 && x != 16))
-        return err_set(r->e, ERR_USAGE, "--attn %.40s: %.*s=%.*s, expected 8 or 16 bits", r->spec,
-                       shown(g->name), g->name.s, shown(g->value), g->value.s);
+    if (!read_number(g->value, &x) || (x != 4 && x != 8 && x != 16))
+        return err_set(r->e, ERR_USAGE, "--attn %.40s: %.*s=%.*s, expected 16, 8 or 4 bits",
+                       r->spec, shown(g->name), g->name.s, shown(g->value), g->value.s);
     *codec_option_number(g->to, g->option) = x == 16 ? 0 : x;
     return OK;
 }

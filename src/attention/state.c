@@ -23,18 +23,34 @@ static void lay_out_heads(struct attn *a, const struct codec *c, struct attn_tim
     }
 }
 
+/* Places the copies of a layer, and makes room to gather rows of them. */
+static void lay_out_copies(struct attn *a, const struct attn_layer *y) {
+    size_t D = a->shape.head_dim, T = a->shape.n_ctx;
+    lay_out_heads(a, &y->refine.key_alone, y->key_copies, T);
+    lay_out_heads(a, &y->refine.value_alone, y->value_copies, T);
+    for (size_t h = 0; h < a->shape.n_head; h++) {
+        size_t bytes = refine_gather_bytes(&y->refine, D, h, T),
+               work = y->refine.key.ops->work_floats(&y->refine.key, D, h) * sizeof(float);
+        if (bytes > a->gather_bytes) a->gather_bytes = bytes;
+        if (work > a->work_bytes) a->work_bytes = work;
+    }
+}
+
 void state_lay_out(struct attn *a, struct attn_timeline *timelines) {
     size_t L = a->shape.n_layer, H = a->shape.n_head, T = a->shape.n_ctx;
     a->state_bytes = size_align(2 * L * sizeof(uint64_t), 64);
     for (size_t l = 0; l < L; l++) {
         struct attn_layer *y = &a->layers[l];
-        y->keys = timelines + 3 * l * H;
+        y->keys = timelines + STATE_TIMELINES * l * H;
         y->values = y->keys + H;
         y->exact_keys = y->values + H;
+        y->key_copies = y->exact_keys + H;
+        y->value_copies = y->key_copies + H;
         lay_out_heads(a, &y->key, y->keys, T);
         if (exact_any(&y->exact))
             lay_out_heads(a, &y->exact.codec, y->exact_keys, exact_slots(&y->exact));
         lay_out_heads(a, &y->value, y->values, T);
+        if (refine_any(&y->refine)) lay_out_copies(a, y);
     }
 }
 
@@ -51,6 +67,14 @@ size_t attn_value_bytes_per_token(const struct attn *a) {
     size_t sum = 0;
     for (size_t l = 0; l < a->shape.n_layer; l++)
         for (size_t h = 0; h < a->shape.n_head; h++) sum += a->layers[l].values[h].row;
+    return sum;
+}
+
+size_t attn_copy_bytes_per_token(const struct attn *a) {
+    size_t sum = 0;
+    for (size_t l = 0; l < a->shape.n_layer; l++)
+        for (size_t h = 0; h < a->shape.n_head; h++)
+            sum += a->layers[l].key_copies[h].row + a->layers[l].value_copies[h].row;
     return sum;
 }
 
@@ -136,6 +160,9 @@ void attn_copy(const struct attn *a, void *dst, const void *src, size_t n) {
                               length < slots ? length : slots);
             copy_timeline(a, &y->key, &y->keys[h], h, dst, src, n);
             copy_timeline(a, &y->value, &y->values[h], h, dst, src, n);
+            if (!refine_any(&y->refine)) continue;
+            copy_timeline(a, &y->refine.key_alone, &y->key_copies[h], h, dst, src, n);
+            copy_timeline(a, &y->refine.value_alone, &y->value_copies[h], h, dst, src, n);
         }
     }
 }
@@ -163,6 +190,17 @@ struct codec_head state_value_head(const struct attn *a, size_t layer, size_t he
     return head_of(a, &a->layers[layer].value, layer, head);
 }
 
+struct codec_head state_key_copy_head(const struct attn *a, size_t layer, size_t head, bool alone) {
+    const struct refine *r = &a->layers[layer].refine;
+    return head_of(a, alone ? &r->key_alone : &r->key, layer, head);
+}
+
+struct codec_head state_value_copy_head(const struct attn *a, size_t layer, size_t head,
+                                        bool alone) {
+    const struct refine *r = &a->layers[layer].refine;
+    return head_of(a, alone ? &r->value_alone : &r->value, layer, head);
+}
+
 struct exact_view state_exact_view(const struct attn *a, const void *state, size_t layer,
                                    const struct codec_head *exact, bool fresh) {
     const struct attn_layer *y = &a->layers[layer];
@@ -184,15 +222,24 @@ uint64_t attn_take_cut(const struct attn *a, size_t layer) {
     return atomic_exchange(&a->cut[layer], 0);
 }
 
+/* Stores n rows x of a head in its timeline y. Returns how many were cut short. */
+static size_t store_rows(const struct state_rows *r, const struct codec_head *h,
+                         const struct attn_timeline *y, const float *x) {
+    uint8_t *timeline = (uint8_t *)r->state + y[h->head].at;
+    return h->codec->ops->store(h, timeline, r->pos, x + h->head * h->head_dim, r->stride, r->n);
+}
+
 void state_store_head(const struct state_rows *r, size_t head) {
     struct codec_head key = state_key_head(r->a, r->layer, head),
                       value = state_value_head(r->a, r->layer, head);
     const struct attn_layer *y = &r->a->layers[r->layer];
-    size_t D = r->a->shape.head_dim;
-    uint8_t *keys = (uint8_t *)r->state + y->keys[head].at,
-            *values = (uint8_t *)r->state + y->values[head].at;
-    size_t cut = key.codec->ops->store(&key, keys, r->pos, r->k + head * D, r->stride, r->n);
-    cut += value.codec->ops->store(&value, values, r->pos, r->v + head * D, r->stride, r->n);
+    size_t cut = store_rows(r, &key, y->keys, r->k) + store_rows(r, &value, y->values, r->v);
+    if (refine_any(&y->refine)) {
+        key = state_key_copy_head(r->a, r->layer, head, true);
+        value = state_value_copy_head(r->a, r->layer, head, true);
+        cut +=
+            store_rows(r, &key, y->key_copies, r->k) + store_rows(r, &value, y->value_copies, r->v);
+    }
     note_cut(r->a, r->layer, cut);
 }
 

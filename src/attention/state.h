@@ -14,6 +14,10 @@
  *                  +--------------------------------------------------------+   has whole blocks
  *                  | values of head 0       T rows      | .. head 1 ..      |   of its codec
  *                  +--------------------------------------------------------+
+ *                  | copy of head 0's keys  T rows      | .. head 1 ..      |   copies: only with
+ *                  +--------------------------------------------------------+   refine=, and then
+ *                  | copy of head 0's values  T rows    | .. head 1 ..      |   no exact keys
+ *                  +--------------------------------------------------------+
  *     layer 1      | ...                                                    |
  *
  * As an example, the default model (L = 6, H = 4, D = 64, T = 1024) with
@@ -36,14 +40,23 @@
 
 #include "attention/backend.h"
 
+/* The timelines of a head: keys, exact keys, values, and the copies of keys and of values. */
+enum { STATE_TIMELINES = 5 };
+
 /* Places the timelines of every layer, and sets a->state_bytes and a->work_bytes. The codecs are
- * set up before. timelines is [L][3][H] and belongs to a from then on. */
+ * set up before. timelines is [L][STATE_TIMELINES][H] and belongs to a from then on. */
 void state_lay_out(struct attn *a, struct attn_timeline *timelines);
 
 /* Return one head of a layer, for the codec of its keys, of its exact keys or of its values. */
 struct codec_head state_key_head(const struct attn *a, size_t layer, size_t head);
 struct codec_head state_exact_head(const struct attn *a, size_t layer, size_t head);
 struct codec_head state_value_head(const struct attn *a, size_t layer, size_t head);
+
+/* Return one head of a layer for the copy of its keys, or of its values: as the codec uses gathered
+ * rows, or `alone`, as the copy is stored. */
+struct codec_head state_key_copy_head(const struct attn *a, size_t layer, size_t head, bool alone);
+struct codec_head state_value_copy_head(const struct attn *a, size_t layer, size_t head,
+                                        bool alone);
 
 /* Returns what queries of a head see of its exact keys. exact is state_exact_head of that head, and
  * must outlive the view. `fresh` says that the queries' own keys are the last of the sequence; then
@@ -61,8 +74,8 @@ struct state_rows {
     const float *k, *v; /* [n][H][D] */
 };
 
-/* Store keys and values by their codecs, of one head, or of all heads, which the threads share. The
- * layer's length stays as it is. */
+/* Store keys and values by their codecs, and the copies of both, of one head, or of all heads,
+ * which the threads share. The layer's length stays as it is. */
 void state_store_head(const struct state_rows *r, size_t head);
 void state_store(const struct state_rows *r);
 

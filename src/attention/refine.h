@@ -1,0 +1,88 @@
+/* Refining: the rows that count most for a query are read again, exactly. Next to the codes of
+ * every key and value a layer keeps a copy of both that is hardly rounded (fp16, int8 or int4). A
+ * query scores all keys from their codes. The `best` ones of these are picked, and with them the
+ * first `sink` and the last `window` rows, whatever their scores. The picked keys are scored again
+ * from the copy, and one softmax joins their scores with those of the other rows, the tail. The
+ * picked values are mixed from the copy, and the values of the tail by the value codec:
+ *
+ *     s_i = q . copy of k_i  where i is picked,   q . code of k_i  elsewhere;   p = softmax(s)
+ *
+ *     out = sum over picked rows of p_i copy of v_i  +  sum over the tail of p_i code of v_i
+ *
+ * A vector database searches in this way: by codes first, then exactly among the candidates. For
+ * caches see PQCache (arXiv 2407.12820) and ParisKV (arXiv 2602.07721), which drop the tail.
+ *
+ * The copy keeps each row alone, so that one row is one stretch of memory. The picked rows are
+ * gathered, in the order of their positions, into a short timeline in the layout of the copy's
+ * codec, and that codec scores and mixes them:
+ *
+ *     copy       | row 0 | row 1 | row 2 | row 3 | ...                    T rows
+ *     picked         *               *       *
+ *     gathered   | row 0, row 2, row 3, ... in blocks of the codec |      at most refine_most rows
+ *
+ * So an answer is the copy's own, bit for bit, where every row is picked. The codes are not read
+ * then. */
+#ifndef LOOKAT_ATTENTION_REFINE_H
+#define LOOKAT_ATTENTION_REFINE_H
+
+#include "attention/codec.h"
+
+/* How one layer refines. */
+struct refine {
+    size_t best; /* rows that a query picks by their scores; 0 where the layer has no copy */
+    size_t sink, window; /* rows that every query picks, at the beginning and at its end */
+    /* The codecs of the copy. They score and mix gathered rows; what is stored has the same rows,
+     * but each alone (codec.alone). */
+    struct codec key, value;
+    struct codec key_alone, value_alone;
+};
+
+/* Sets *r to what the options of a layer's key codec ask for. n_ctx is the context in tokens.
+ * Returns ERR_USAGE for options that the codec of the copy refuses. */
+int refine_init(struct refine *r, const struct codec *key, size_t head_dim, size_t n_ctx,
+                struct err *e);
+
+/* Does the layer keep a copy? */
+bool refine_any(const struct refine *r);
+
+/* Returns how many of the n rows that a query sees it picks: all of them, or sink + window + best.
+ */
+size_t refine_count(const struct refine *r, size_t n);
+
+/* Sets picked[refine_count(r, n)] to the positions of the rows that a query picks, in their order.
+ * scores[n] are those from the codes. Of rows with equal scores the older ones are picked. A score
+ * that is NaN counts as larger than all numbers. The time is linear in n. */
+void refine_pick(const struct refine *r, const float *scores, size_t n, uint32_t *picked);
+
+/* What a thread works in; n is the most rows that a query picks. */
+struct refine_workspace {
+    uint32_t *picked;  /* [n] their positions */
+    uint8_t *gathered; /* [refine_gather_bytes] */
+    float *numbers;    /* [n, rounded up to whole blocks] their scores, then their probabilities */
+};
+
+/* Returns the bytes of gathered rows of a head, for queries that see up to n rows. */
+size_t refine_gather_bytes(const struct refine *r, size_t head_dim, size_t head, size_t n);
+
+/* Replaces the scores of the picked rows in scores[n], which are q . key without any scale. `copy`
+ * is the head of r->key, and keys the timeline of its copy. work is the memory of that codec's
+ * prepare. The bytes that are read are added to count->refined. */
+void refine_scores(const struct codec_head *copy, const uint8_t *keys, const float *q,
+                   const struct refine_workspace *w, size_t n_picked, float *work, float *scores,
+                   struct attn_counters *count);
+
+/* Takes the probabilities of the picked rows out of probs[], leaves 0 in their places, and keeps
+ * them in w->numbers, with zeros up to a whole block. */
+void refine_take(const struct refine_workspace *w, size_t n_picked, float *probs);
+
+/* Puts them back. */
+void refine_put_back(const struct refine_workspace *w, size_t n_picked, float *probs);
+
+/* Adds to out[D] the sum of the picked values, weighted by w->numbers. `copy` is the head of
+ * r->value, and values the timeline of its copy. The bytes that are read are added to
+ * count->refined. */
+void refine_mix(const struct codec_head *copy, const uint8_t *values,
+                const struct refine_workspace *w, size_t n_picked, float *work, float *out,
+                struct attn_counters *count);
+
+#endif
