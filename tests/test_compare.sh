@@ -92,9 +92,9 @@ for (const t of j.texts) { keys(t, ['file', 'sha256', 'tokens', 'chunks'], 'text
 const fid = ['cosine', 'kl', 'spearman', 'top5'];
 for (const r of j.runs) {
     keys(r, ['text', 'attn', 'keys', 'values', 'shadow', 'forced', 'free'], 'run');
-    for (const k of ['keys', 'values']) num(r.stored_bytes_per_token[k], 'stored ' + k);
+    for (const k of ['keys', 'values', 'refined']) num(r.stored_bytes_per_token[k], 'stored ' + k);
     let sum = 0;
-    for (const k of ['keys', 'scales', 'codebooks', 'tables', 'values']) { num(r.loaded_bytes_per_token[k], 'loaded ' + k); sum += r.loaded_bytes_per_token[k]; }
+    for (const k of ['keys', 'scales', 'codebooks', 'tables', 'values', 'refined']) { num(r.loaded_bytes_per_token[k], 'loaded ' + k); sum += r.loaded_bytes_per_token[k]; }
     sum === r.loaded_bytes_per_token.total || bad('total');
     num(r.attention_ms_per_token, 'ms');
     const [median, least, most] = r.attention_ms;
@@ -138,7 +138,7 @@ has "$tmp/f.json" '"free":null'
 end
 
 begin csv
-[ "$(awk -F, '{ n = gsub(/"[^"]*"/, "x"); print split($0, f, ",") }' "$tmp/whole.csv" | sort -u)" = 45 ] || fail "rows of other lengths"
+[ "$(awk -F, '{ n = gsub(/"[^"]*"/, "x"); print split($0, f, ",") }' "$tmp/whole.csv" | sort -u)" = 47 ] || fail "rows of other lengths"
 [ "$(wc -l < "$tmp/whole.csv")" -eq 187 ] || fail "$(wc -l < "$tmp/whole.csv") lines, expected 1 + 6 runs x (1 + 6 layers x (1 + 4 heads))"
 c $specs -o csv > "$tmp/plain.csv"
 [ "$(wc -l < "$tmp/plain.csv")" -eq 43 ] || fail "$(wc -l < "$tmp/plain.csv") lines, expected 1 + 6 runs x (1 + 6 layers)"
@@ -161,7 +161,7 @@ begin tables
 c $specs -o md > "$tmp/t.md" || fail "md: $?"
 awk -F'[^\\\\][|]' '/^\|/ { if (last && NF != last) exit 1; last = NF; next } { last = 0 }' "$tmp/t.md" || fail "a Markdown row of another length"
 for t in "## $tmp/one.txt: 96 of 110 tokens in 4 windows" "### Forced: the same tokens, each with its own hidden states; 44 scored; ± standard error over 4 windows" "### Shadow: " "| worst |" \
-    "| int4 | int4:group=32 | fp16 | 864 | 3,072 | 3,936 | 7.11x | 3.12x |" " ± "; do has "$tmp/t.md" "$t"; done
+    "| int4 | int4:group=32 | fp16 | 864 | 3,072 | 0 | 3,936 | 7.11x | 3.12x |" " ± "; do has "$tmp/t.md" "$t"; done
 c $specs --mode all --heads > "$tmp/t.txt" || fail "text: $?"
 grep -q "^attention  *median  *least  *most$" "$tmp/t.txt" || fail "no times: $(cat "$tmp/t.txt")"
 grep -q "ms/token" "$tmp/t.txt" && fail "a time in the forced table"
@@ -255,17 +255,18 @@ metric worst_cosine "$worst"
 metric kl "$(json shadow all kl)"
 metric spearman "$(json shadow all spearman)"
 metric top5 "$(json shadow all top5)"
-metric stored_bytes $(($(json stored_bytes_per_token keys) + $(json stored_bytes_per_token values)))
+metric stored_bytes $(($(json stored_bytes_per_token keys) + $(json stored_bytes_per_token values) + $(json stored_bytes_per_token refined)))
 metric stored_keys "$(json stored_bytes_per_token keys)"
 metric stored_values "$(json stored_bytes_per_token values)"
 metric loaded_bytes "$(json loaded_bytes_per_token total)"
-for part in keys scales codebooks tables values; do metric loaded_$part "$(json loaded_bytes_per_token $part)"; done
+for part in keys scales codebooks tables values refined; do metric loaded_$part "$(json loaded_bytes_per_token $part)"; done
 metric loaded_total "$(json loaded_bytes_per_token total)"
 metric attention_ms "$(json attention_ms_per_token)"
 times=$(sed 's/.*"attn":"lookat4\/int8:group=16"//; s/.*"attention_ms":\[\([^]]*\)\].*/\1/' "$tmp/metrics.json")
 metric attention_ms_min "$(echo "$times" | cut -d, -f2)"
 metric attention_ms_max "$(echo "$times" | cut -d, -f3)"
 metric rms_dp_se "$(json forced rms_dp_se)"
+metric stored_refined "$(json stored_bytes_per_token refined)"
 metric skipped_rows "$(json skipped_values rows_per_token)"
 metric skipped_mass "$(json skipped_values mean_mass)"
 # all there are, and all numbers of their own: none stands for another
@@ -324,8 +325,8 @@ flags=$(grep -o '"text":[0-9]*,"attn":"[^"]*"\|"codebook_saw_text":[a-z]*' "$tmp
 [ "$(echo "$flags" | grep -c 'lookat.*true$')" -eq 3 ] && [ "$(echo "$flags" | grep -c '^:0,.*lookat.*true$')" -eq 3 ] || fail "flags: $flags"
 [ "$(echo "$flags" | grep -c false)" -eq 7 ] || fail "flags: $flags"
 expect 0 "" "$BIN" compare $q -o csv
-head -n 1 "$tmp/out" | grep -q ',codebook_saw_text$' || fail "$(head -n 1 "$tmp/out")"
-[ "$(grep -c '^"[^"]*one.txt",24,"lookat.*,1$' "$tmp/out")" -eq 21 ] && [ "$(grep -c ',1$' "$tmp/out")" -eq 21 ] || fail "$(grep ',1$' "$tmp/out")"
+head -n 1 "$tmp/out" | grep -q ',codebook_saw_text,loaded_refined,stored_refined$' || fail "$(head -n 1 "$tmp/out")"
+[ "$(grep -c '^"[^"]*one.txt",24,"lookat.*,1,[0-9.]*,[0-9.]*$' "$tmp/out")" -eq 21 ] && [ "$(grep -c ',1,[0-9.]*,[0-9.]*$' "$tmp/out")" -eq 21 ] || fail "$(grep ',1$' "$tmp/out")"
 for o in text md; do
     expect 0 "" "$BIN" compare $q -o $o
     grep -q '^|* *lookat:m=2,k=16 (plain) \*  *' "$tmp/out" || fail "$o: no mark: $(cat "$tmp/out")"

@@ -37,8 +37,9 @@ static void fill_chunk(struct comparison_chunk *x, struct rng *r) {
         x->shadow[i] = (struct moments){rng_u64(r) >> 40, odd_number(r), odd_number(r)};
     x->loaded = arena_zalloc(&arena, L, sizeof *x->loaded);
     for (int l = 0; l < L; l++)
-        x->loaded[l] = (struct attn_counters){
-            rng_u64(r), rng_u64(r), 0, UINT64_MAX, rng_u64(r), rng_u64(r) >> 40, rng_u64(r) >> 20};
+        x->loaded[l] = (struct attn_counters){rng_u64(r),       rng_u64(r),      0,
+                                              UINT64_MAX,       rng_u64(r),      rng_u64(r),
+                                              rng_u64(r) >> 40, rng_u64(r) >> 20};
     x->decoded = 1;
     x->attention = (struct timing){rng_double(r), rng_double(r), rng_double(r)};
     x->cut = arena_zalloc(&arena, L, sizeof *x->cut);
@@ -73,6 +74,7 @@ static struct comparison make(void) {
                                             .title = i ? "int4" : "fp16",
                                             .stored_keys = 10,
                                             .stored_values = 20,
+                                            .stored_refined = 30,
                                             .n_chunks = CHUNKS};
         c.runs[i].chunks = arena_zalloc(&arena, CHUNKS, sizeof *c.runs[i].chunks);
         for (size_t k = 0; k < CHUNKS; k++) {
@@ -162,7 +164,7 @@ static void shares_add_up(void) {
           "the texts");
     CHECK(strcmp(merged.runs[1].spec, "int4") == 0 &&
               strcmp(merged.runs[1].keys, "int4:group=32") == 0 &&
-              merged.runs[1].stored_values == 20,
+              merged.runs[1].stored_values == 20 && merged.runs[1].stored_refined == 30,
           "the runs");
     CHECK(r.model.config.n_vocab == 99 && strcmp(r.model.fingerprint, "ff") == 0 &&
               strcmp(r.model.file, "m.gguf") == 0,

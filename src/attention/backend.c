@@ -71,6 +71,10 @@ struct attn_counters attn_counters_less(const struct attn_counters *a,
                                   .skipped_mass = a->skipped_mass - b->skipped_mass};
 }
 
+uint64_t attn_counters_total(const struct attn_counters *c) {
+    return c->keys + c->scales + c->codebooks + c->tables + c->values + c->refined;
+}
+
 void attn_counters_add(struct attn_counters *to, const struct attn_counters *c) {
     to->keys += c->keys;
     to->scales += c->scales;

@@ -192,6 +192,9 @@ void attn_attend(const struct attn *a, size_t layer, const struct attn_query *it
 struct attn_counters attn_counters_less(const struct attn_counters *a,
                                         const struct attn_counters *b);
 
+/* Returns the bytes that were read, of all kinds. */
+uint64_t attn_counters_total(const struct attn_counters *c);
+
 /* Adds *c to *to, field by field. */
 void attn_counters_add(struct attn_counters *to, const struct attn_counters *c);
 

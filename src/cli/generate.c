@@ -277,7 +277,8 @@ static int generate(struct generate_job *j, struct gpt2_session *s, struct err *
     struct generation_figures f = {
         .load_s = j->g.load_s, .threads = threads_count(), .kernels = j->g.k->name};
     f.stored_bytes_per_token = attn_key_bytes_per_token_at(&s->attn, s->attn.shape.n_ctx) +
-                               attn_value_bytes_per_token(&s->attn);
+                               attn_value_bytes_per_token(&s->attn) +
+                               attn_copy_bytes_per_token(&s->attn);
 
     int rc = generation_out_open(&v.out, j->limit, e);
     if (!rc) rc = watch_open(&v.watch, args, s, &j->g.arena, e);

@@ -43,10 +43,8 @@ static double row_bytes(const struct gpt2_weights *w) {
 
 static double attention_bytes(const struct gpt2_session *s) {
     double bytes = 0;
-    for (size_t l = 0; l < s->w->config.n_layer; l++) {
-        const struct attn_counters *c = &s->counters[l];
-        bytes += (double)(c->keys + c->scales + c->codebooks + c->tables + c->values);
-    }
+    for (size_t l = 0; l < s->w->config.n_layer; l++)
+        bytes += (double)attn_counters_total(&s->counters[l]);
     return bytes;
 }
 

@@ -47,8 +47,10 @@ struct comparison_run {
     const char *keys, *values; /* in full, of layer 0 */
     const char *name,
         *title; /* the effective spec in full, and the spec as tables show it (spec_name.h) */
-    size_t stored_keys, stored_values; /* bytes per token, all layers and heads; keys at the
-                                          window's end, exact keys included */
+    size_t stored_keys;    /* bytes a token, all layers and heads, at the window's end, exact keys
+                              included */
+    size_t stored_values;  /* bytes a token, all layers and heads */
+    size_t stored_refined; /* bytes a token of the copies that refine= reads, keys and values */
     struct comparison_chunk
         *chunks; /* [n_chunks] those of this share, in order of text, then number */
     size_t n_chunks;

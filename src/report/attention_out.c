@@ -12,10 +12,6 @@ static double per_token(uint64_t bytes, size_t decoded) {
     return decoded ? (double)bytes / (double)decoded : NAN;
 }
 
-static uint64_t total(const struct attn_counters *c) {
-    return c->keys + c->scales + c->codebooks + c->tables + c->values;
-}
-
 /* Probability of the rows that were not read, in the mean of a query and head. */
 static double mean_mass(const struct attention_log *log, const struct attn_counters *c,
                         size_t layers) {
@@ -25,18 +21,19 @@ static double mean_mass(const struct attention_log *log, const struct attn_count
 }
 
 static void bytes_row(struct text_table *t, const struct attn_counters *c, size_t decoded) {
-    const uint64_t parts[] = {c->keys, c->scales, c->codebooks, c->tables, c->values, total(c)};
+    const uint64_t parts[] = {c->keys,   c->scales,  c->codebooks,          c->tables,
+                              c->values, c->refined, attn_counters_total(c)};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         table_cell(t, "%s", text_count((uint64_t)(per_token(parts[i], decoded) + 0.5)).s);
 }
 
 static int print_bytes(FILE *fp, const struct attention_log *log, struct arena *a, struct err *e) {
-    static const char *const head[] = {"layer",  "keys",   "scales", "codebooks",
-                                       "tables", "values", "total"};
+    static const char *const head[] = {"layer",  "keys",   "scales",  "codebooks",
+                                       "tables", "values", "refined", "total"};
     struct attn_counters all = {0};
     struct text_table t;
-    table_begin(&t, "rrrrrrr", a);
-    for (size_t i = 0; i < 7; i++) table_cell(&t, "%s", head[i]);
+    table_begin(&t, "rrrrrrrr", a);
+    for (size_t i = 0; i < sizeof head / sizeof *head; i++) table_cell(&t, "%s", head[i]);
     for (size_t l = 0; l < log->n_layer; l++) {
         table_cell(&t, "%zu", l);
         bytes_row(&t, &log->loaded[l], log->decoded);
@@ -109,7 +106,8 @@ void attention_log_json(FILE *fp, const struct attention_log *log) {
             json_put_double(&j, "codebooks", per_token(c->codebooks, log->decoded));
             json_put_double(&j, "tables", per_token(c->tables, log->decoded));
             json_put_double(&j, "values", per_token(c->values, log->decoded));
-            json_put_double(&j, "total", per_token(total(c), log->decoded));
+            json_put_double(&j, "refined", per_token(c->refined, log->decoded));
+            json_put_double(&j, "total", per_token(attn_counters_total(c), log->decoded));
             json_put_close(&j);
             json_put_object(&j, "skipped_values");
             json_put_double(&j, "rows_per_token", per_token(c->skipped_rows, log->decoded));

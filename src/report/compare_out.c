@@ -63,7 +63,7 @@ struct text_number compare_layers(const struct compare_report *r) {
 static struct compare_bytes loaded(const struct compare_report *r,
                                    const struct comparison_summary *s, size_t first, size_t last) {
     struct attn_counters sum = {0};
-    struct compare_bytes b = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    struct compare_bytes b = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
     if (!s->decoded || !s->loaded) return b;
     for (size_t l = first; l <= last; l++) attn_counters_add(&sum, &s->loaded[l]);
     double n = (double)s->decoded;
@@ -71,11 +71,12 @@ static struct compare_bytes loaded(const struct compare_report *r,
                                .scales = (double)sum.scales / n,
                                .codebooks = (double)sum.codebooks / n,
                                .tables = (double)sum.tables / n,
-                               .values = (double)sum.values / n};
+                               .values = (double)sum.values / n,
+                               .refined = (double)sum.refined / n};
     b.skipped_rows = (double)sum.skipped_rows / n;
     b.skipped_mass = (double)sum.skipped_mass / SKIP_MASS_UNIT /
                      (n * (double)((last - first + 1) * r->model.config.n_head));
-    b.total = (double)(sum.keys + sum.scales + sum.codebooks + sum.tables + sum.values) / n;
+    b.total = (double)attn_counters_total(&sum) / n;
     return b;
 }
 

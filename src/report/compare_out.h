@@ -82,7 +82,7 @@ struct text_number compare_layers(const struct compare_report *r);
 
 /* Bytes that one decoded token read, all layers (layer SIZE_MAX) or one. */
 struct compare_bytes {
-    double keys, scales, codebooks, tables, values, total;
+    double keys, scales, codebooks, tables, values, refined, total;
     double skipped_rows, skipped_mass; /* value rows not read per token; their probability in the
                                           mean of a query and head */
 };

@@ -71,7 +71,7 @@ static void group_cells(struct text_table *t, enum metric_group group,
 /* ---- tables ---- */
 
 static double stored(const struct comparison_run *run) {
-    return (double)(run->stored_keys + run->stored_values);
+    return (double)(run->stored_keys + run->stored_values + run->stored_refined);
 }
 
 static int stored_table(const struct compare_report *r, const struct page *p, struct err *e) {

@@ -74,6 +74,9 @@ static struct figure loaded_tables(const struct metric_place *p) {
 static struct figure loaded_values(const struct metric_place *p) {
     return finite(loaded(p).values);
 }
+static struct figure loaded_refined(const struct metric_place *p) {
+    return finite(loaded(p).refined);
+}
 static struct figure loaded_total(const struct metric_place *p) { return finite(loaded(p).total); }
 static struct figure skipped_rows(const struct metric_place *p) {
     return finite(loaded(p).skipped_rows);
@@ -88,8 +91,11 @@ static struct figure stored_keys(const struct metric_place *p) {
 static struct figure stored_values(const struct metric_place *p) {
     return number(true, (double)p->c->runs[p->run].stored_values);
 }
+static struct figure stored_refined(const struct metric_place *p) {
+    return number(true, (double)p->c->runs[p->run].stored_refined);
+}
 static struct figure stored_bytes(const struct metric_place *p) {
-    return number(true, stored_keys(p).x + stored_values(p).x);
+    return number(true, stored_keys(p).x + stored_values(p).x + stored_refined(p).x);
 }
 
 static struct figure attention_ms(const struct metric_place *p) {
@@ -243,7 +249,8 @@ const struct metric metrics[] = {
      .known_as = "loaded/token",
      .definition =
          "bytes that attention reads to decode one token, all layers or the row's, the mean over "
-         "tokens spread over the windows: packed keys, scales, codebooks, tables and values",
+         "tokens spread over the windows: packed keys, scales, codebooks, tables, values and "
+         "refined",
      .group = GROUP_LOADED,
      .needs = NEEDS_DECODED,
      .reach = REACH_LAYER,
@@ -414,12 +421,32 @@ const struct metric metrics[] = {
      .reach = REACH_WHOLE,
      .left_out = NOT_IN_CSV | NOT_IN_JSON | NOT_IN_TABLES,
      .value = worst_cosine},
+    {.name = "loaded_refined",
+     .title = "refined",
+     .json = "refined",
+     .unit = "bytes",
+     .definition =
+         "of bytes loaded: rows of the exact copy, keys and values with their scales, that "
+         "queries picked by refine=; of bytes stored: that copy",
+     .group = GROUP_LOADED,
+     .needs = NEEDS_DECODED,
+     .reach = REACH_LAYER,
+     .value = loaded_refined},
+    {.name = "stored_refined",
+     .title = "refined",
+     .json = "refined",
+     .unit = "bytes",
+     .group = GROUP_STORED,
+     .needs = NEEDS_NOTHING,
+     .reach = REACH_WHOLE,
+     .whole = true,
+     .value = stored_refined},
     {.name = "stored_bytes",
-     .title = "both",
+     .title = "all",
      .unit = "bytes",
      .known_as = "stored/token",
-     .definition = "bytes that the cache keeps for a token, all layers and heads, keys and values, "
-                   "exact keys included",
+     .definition = "bytes that the cache keeps for a token, all layers and heads: keys and values, "
+                   "exact keys and the copy of refine= included",
      .group = GROUP_STORED,
      .needs = NEEDS_NOTHING,
      .reach = REACH_WHOLE,

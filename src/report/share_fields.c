@@ -188,7 +188,7 @@ static bool setup_runs(const struct share_fields *f, struct comparison *c) {
         if (!(array(f, NULL) && string(f, NULL, &run->spec) && string(f, NULL, &run->keys) &&
               string(f, NULL, &run->values) && string(f, NULL, &run->name) &&
               size(f, NULL, &run->stored_keys) && size(f, NULL, &run->stored_values) &&
-              end_array(f)))
+              size(f, NULL, &run->stored_refined) && end_array(f)))
             return false;
     }
     return end_array(f);
@@ -333,7 +333,7 @@ static bool shadow(const struct share_fields *f, const struct gpt2_config *g,
     return end_array(f);
 }
 
-/* [L][7], flat. */
+/* [L][8], flat. */
 static bool loaded(const struct share_fields *f, const struct gpt2_config *g,
                    struct comparison_chunk *x) {
     void *made = x->loaded;
@@ -343,7 +343,8 @@ static bool loaded(const struct share_fields *f, const struct gpt2_config *g,
         struct attn_counters *b = &x->loaded[l];
         if (!(u64(f, NULL, &b->keys) && u64(f, NULL, &b->scales) && u64(f, NULL, &b->codebooks) &&
               u64(f, NULL, &b->tables) && u64(f, NULL, &b->values) &&
-              u64(f, NULL, &b->skipped_rows) && u64(f, NULL, &b->skipped_mass)))
+              u64(f, NULL, &b->skipped_rows) && u64(f, NULL, &b->skipped_mass) &&
+              u64(f, NULL, &b->refined)))
             return false;
     }
     return end_array(f);
