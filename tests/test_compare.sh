@@ -138,7 +138,7 @@ has "$tmp/f.json" '"free":null'
 end
 
 begin csv
-[ "$(awk -F, '{ n = gsub(/"[^"]*"/, "x"); print split($0, f, ",") }' "$tmp/whole.csv" | sort -u)" = 47 ] || fail "rows of other lengths"
+[ "$(awk -F, '{ n = gsub(/"[^"]*"/, "x"); print split($0, f, ",") }' "$tmp/whole.csv" | sort -u)" = 49 ] || fail "rows of other lengths"
 [ "$(wc -l < "$tmp/whole.csv")" -eq 187 ] || fail "$(wc -l < "$tmp/whole.csv") lines, expected 1 + 6 runs x (1 + 6 layers x (1 + 4 heads))"
 c $specs -o csv > "$tmp/plain.csv"
 [ "$(wc -l < "$tmp/plain.csv")" -eq 43 ] || fail "$(wc -l < "$tmp/plain.csv") lines, expected 1 + 6 runs x (1 + 6 layers)"
@@ -269,6 +269,8 @@ metric rms_dp_se "$(json forced rms_dp_se)"
 metric stored_refined "$(json stored_bytes_per_token refined)"
 metric skipped_rows "$(json skipped_values rows_per_token)"
 metric skipped_mass "$(json skipped_values mean_mass)"
+expect 2 "known: " "$BIN" compare $texts -a fp16 --check "fp16.recalls>1"
+names="$names recall_first recall_picked"
 # all there are, and all numbers of their own: none stands for another
 all=$(awk -F'"' '/^const struct metric metrics/ { on = 1 } /^};/ { on = 0 } !on { next }
     /\.name = / { name = $2; alias = "" } /\.alias = / { alias = $2 }
@@ -281,6 +283,16 @@ for key in "forced kld mean" "forced kld median" "forced kld p99" "forced kld ma
 done > "$tmp/values"
 echo "$worst" >> "$tmp/values"
 [ "$(sort -u "$tmp/values" | wc -l)" -eq 15 ] || fail "equal numbers: $(cat "$tmp/values")"
+end
+
+begin recall
+# codes that lose nothing find every best key; codes that tell nothing pick the oldest keys, so that both shares are those of key 0
+"$BIN" compare $texts --mode shadow -a fp32,fp32:refine=2/fp16,constant:refine=1/fp16,fp16:refine=4000/fp16,fp16 -o json > "$tmp/recall.json" || fail "$?"
+[ "$(grep -o '"recall":{[^}]*}' "$tmp/recall.json" | sed -n '1p;2p;4p;5p' | tr -d '\n')" = \
+    '"recall":{"first":null,"picked":null}"recall":{"first":1,"picked":1}"recall":{"first":null,"picked":null}"recall":{"first":null,"picked":null}' ] ||
+    fail "$(grep -o '"recall":{[^}]*}' "$tmp/recall.json")"
+grep -o '"recall":{[^}]*}' "$tmp/recall.json" | sed -n 3p | grep -qE '"first":(0\.[0-9]+),"picked":\1}' || fail "of key 0: $(grep -o '"recall":{[^}]*}' "$tmp/recall.json")"
+expect 0 "" "$BIN" compare $texts --mode shadow -a fp32,fp32:refine=2/fp16 --check "1.recall_first>=1" --check "1.recall_picked>=1"
 end
 
 begin mistakes
@@ -325,8 +337,8 @@ flags=$(grep -o '"text":[0-9]*,"attn":"[^"]*"\|"codebook_saw_text":[a-z]*' "$tmp
 [ "$(echo "$flags" | grep -c 'lookat.*true$')" -eq 3 ] && [ "$(echo "$flags" | grep -c '^:0,.*lookat.*true$')" -eq 3 ] || fail "flags: $flags"
 [ "$(echo "$flags" | grep -c false)" -eq 7 ] || fail "flags: $flags"
 expect 0 "" "$BIN" compare $q -o csv
-head -n 1 "$tmp/out" | grep -q ',codebook_saw_text,loaded_refined,stored_refined$' || fail "$(head -n 1 "$tmp/out")"
-[ "$(grep -c '^"[^"]*one.txt",24,"lookat.*,1,[0-9.]*,[0-9.]*$' "$tmp/out")" -eq 21 ] && [ "$(grep -c ',1,[0-9.]*,[0-9.]*$' "$tmp/out")" -eq 21 ] || fail "$(grep ',1$' "$tmp/out")"
+head -n 1 "$tmp/out" | grep -q ',codebook_saw_text,loaded_refined,stored_refined,recall_first,recall_picked$' || fail "$(head -n 1 "$tmp/out")"
+[ "$(grep -c '^"[^"]*one.txt",24,"lookat.*,1,[0-9.]*,[0-9.]*,[0-9.]*,[0-9.]*$' "$tmp/out")" -eq 21 ] && [ "$(grep -c ',1,[0-9.]*,[0-9.]*,[0-9.]*,[0-9.]*$' "$tmp/out")" -eq 21 ] || fail "$(grep ',1$' "$tmp/out")"
 for o in text md; do
     expect 0 "" "$BIN" compare $q -o $o
     grep -q '^|* *lookat:m=2,k=16 (plain) \*  *' "$tmp/out" || fail "$o: no mark: $(cat "$tmp/out")"

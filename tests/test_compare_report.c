@@ -41,6 +41,9 @@ static void fill_chunk(struct comparison_chunk *x, struct rng *r) {
                                               UINT64_MAX,       rng_u64(r),      rng_u64(r),
                                               rng_u64(r) >> 40, rng_u64(r) >> 20};
     x->decoded = 1;
+    x->recall = arena_zalloc(&arena, L, sizeof *x->recall);
+    if (x->chunk % 2)
+        x->recall[1] = (struct recall){100, 40 + x->text, 90}; /* else the line does without */
     x->attention = (struct timing){rng_double(r), rng_double(r), rng_double(r)};
     x->cut = arena_zalloc(&arena, L, sizeof *x->cut);
     if (rng_below(r, 2)) x->cut[1] = rng_below(r, 1000) + 1; /* all 0: the line does without */
@@ -145,6 +148,10 @@ static void check_chunk(const struct comparison_chunk *a, const struct compariso
     CHECK(same_bits(a->shadow, b->shadow, L * H * FIDELITIES * sizeof *a->shadow), "shadow");
     for (int l = 0; l < L; l++)
         CHECK(a->cut[l] == (b->cut ? b->cut[l] : 0), "rows cut short in layer %d", l);
+    for (int l = 0; l < L; l++)
+        CHECK(same_bits(&a->recall[l], b->recall ? &b->recall[l] : &(struct recall){0},
+                        sizeof *a->recall),
+              "recall of layer %d", l);
     CHECK(same_bits(a->loaded, b->loaded, L * sizeof *a->loaded), "loaded");
 }
 

@@ -15,7 +15,8 @@ static const struct metric *find_metric(const char *name, size_t n) {
 
 static int unknown_metric(const char *text, struct err *e) {
     static const enum metric_group groups[] = {GROUP_FORCED, GROUP_FIDELITY, GROUP_STORED,
-                                               GROUP_LOADED, GROUP_TIME,     GROUP_SKIPPED};
+                                               GROUP_LOADED, GROUP_TIME,     GROUP_SKIPPED,
+                                               GROUP_RECALL};
     char known[200] = "";
     size_t at = 0;
     for (size_t g = 0; g < sizeof groups / sizeof *groups; g++)

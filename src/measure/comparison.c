@@ -70,10 +70,12 @@ static bool allocate_chunk(struct comparison *c, struct comparison_chunk *k) {
     struct arena *a = &c->arena;
     k->loaded = arena_zalloc(a, g->n_layer, sizeof *k->loaded);
     k->cut = arena_zalloc(a, g->n_layer, sizeof *k->cut);
-    if (c->shadow)
+    if (c->shadow) {
+        k->recall = arena_zalloc(a, g->n_layer, sizeof *k->recall);
         k->shadow = arena_zalloc(a, g->n_layer * g->n_head * FIDELITIES, sizeof *k->shadow);
+    }
     const struct forced_window w = scored_window(c);
-    return k->loaded && k->cut && (!c->shadow || k->shadow) &&
+    return k->loaded && k->cut && (!c->shadow || (k->shadow && k->recall)) &&
            (!c->forced || predictions_alloc(&k->predictions, forced_scored(&w), a));
 }
 

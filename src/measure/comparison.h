@@ -29,11 +29,21 @@ struct comparison_text {
     size_t tokens, chunks; /* chunks is set by comparison_prepare */
 };
 
+/* How well codes find what refine= is to read exactly. A query of a head counts where it sees more
+ * keys than it picks. Its true best key is the one of the baseline's largest score, the first of
+ * equals. */
+struct recall {
+    uint64_t queries; /* that count */
+    uint64_t first;   /* of these, queries whose true best key has the best score from codes too */
+    uint64_t picked;  /* queries whose true best key is among the rows that they pick */
+};
+
 /* What one chunk adds to one backend's run. L is layers, H heads. */
 struct comparison_chunk {
     size_t text, chunk;
     struct predictions predictions; /* The scored tokens. The mode forced fills them. */
     struct moments *shadow;       /* [L][H][FIDELITIES], of the layers first_layer .. last_layer */
+    struct recall *recall;        /* [L], of the mode shadow; NULL where no query counts */
     struct attn_counters *loaded; /* [L] bytes read by the tokens decoded one at a time */
     size_t decoded;               /* how many: one in DECODE_EVERY, spread over the window */
     struct timing
@@ -97,6 +107,7 @@ struct comparison_summary {
     struct estimate *layers;         /* [L][FIDELITIES] */
     struct estimate *heads;          /* [L][H][FIDELITIES] */
     struct estimate all[FIDELITIES]; /* of the layers measured */
+    struct recall *recall;           /* [L] */
     size_t worst_layer;              /* by cosine */
     /* decode */
     struct attn_counters *loaded; /* [L] bytes per decoded token, times decoded */
@@ -105,6 +116,9 @@ struct comparison_summary {
                             * repetitions least and most; NAN where none was decoded */
     uint64_t *cut;         /* [L] rows that were cut short */
 };
+/* Adds *x to *to. */
+void recall_add(struct recall *to, const struct recall *x);
+
 /* Fills *s; its arrays come from the arena. ERR_FAILED without memory. */
 int comparison_summarise(const struct comparison *c, size_t run, size_t text, struct arena *a,
                          struct comparison_summary *s, struct err *e);

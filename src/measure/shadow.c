@@ -26,6 +26,7 @@ struct shadow {
     float *rank;                            /* [threads][window] */
     uint64_t *work;                         /* [threads][2T] of the ranks */
     double *fidelity;                       /* [slots][FIDELITIES] */
+    struct recall *recall;                  /* [slots] of the backend that is compared */
     struct comparison_chunk *const *chunks; /* [n_runs] */
     size_t layer, first; /* of the batch at work: its layer, and the position of its first query */
     bool *bad;           /* [rows] of the queries compared: the baseline's own numbers are none */
@@ -83,9 +84,10 @@ int shadow_open(struct shadow **out, const struct comparison *c, struct gpt2_ses
     s->work = arena_alloc(a, threads * 2 * window, sizeof *s->work);
     s->bad = arena_alloc(a, rows, sizeof *s->bad);
     s->fidelity = arena_alloc(a, slots * FIDELITIES, sizeof *s->fidelity);
+    s->recall = arena_alloc(a, slots, sizeof *s->recall);
     float *center = arena_alloc(a, g->n_layer * g->n_embd, sizeof *center);
     if (!s->attn || !s->state || !s->base_rank || !s->rank || !s->work || !s->bad || !s->fidelity ||
-        !center || !allocate_answers(&s->base, rows, g, window, a) ||
+        !s->recall || !center || !allocate_answers(&s->base, rows, g, window, a) ||
         !allocate_answers(&s->other, rows, g, window, a))
         return err_set(e, ERR_FAILED,
                        "out of memory to compare %zu queries of %zu heads over %zu keys", rows,
@@ -125,10 +127,24 @@ struct keeper {
     const struct answers *to;
 };
 
-/* The output is in its place already. */
+/* Did the query's picked rows hold the key that has the largest of scores[n_keys]? */
+static struct recall recall_of(const struct attn_row *row, const float *scores) {
+    size_t best = 0;
+    bool picked = false;
+    if (!row->n_picked || row->n_picked == row->n_keys) return (struct recall){0};
+    for (size_t i = 1; i < row->n_keys; i++)
+        if (scores[i] > scores[best]) best = i;
+    for (size_t i = 0; i < row->n_picked; i++) picked = picked || row->picked[i] == best;
+    return (struct recall){.queries = 1, .first = row->best_coded == best, .picked = picked};
+}
+
+/* Keeps what a query was told. The baseline is asked first, so its scores are there for recall. The
+ * output is in its place already. */
 static void keep(void *ctx, const struct attn_row *row) {
     const struct keeper *keeper = ctx;
-    size_t at = (row->query * head_count(keeper->s) + row->head) * keeper->s->c->window;
+    size_t slot = row->query * head_count(keeper->s) + row->head, at = slot * keeper->s->c->window;
+    if (keeper->to == &keeper->s->other)
+        keeper->s->recall[slot] = recall_of(row, keeper->s->base.scores + at);
     memcpy(keeper->to->scores + at, row->scores, row->n_keys * sizeof(float));
     memcpy(keeper->to->probs + at, row->probs, row->n_keys * sizeof(float));
 }
@@ -183,6 +199,12 @@ static void add_up(const struct shadow *s, size_t slots, struct moments *sums) {
                         s->bad[slot / H] ? NAN : s->fidelity[slot * FIDELITIES + f]);
 }
 
+/* Adds the recall of the slots to that of the layer. */
+static void add_recall(const struct shadow *s, size_t slots, struct recall *sums) {
+    for (size_t slot = 0; slot < slots; slot++)
+        if (!s->bad[slot / head_count(s)]) recall_add(&sums[s->layer], &s->recall[slot]);
+}
+
 static void compare(struct shadow *s, const struct queries *q) {
     static const double exact[FIDELITIES] = {
         [FIDELITY_COSINE] = 1, [FIDELITY_KL] = 0, [FIDELITY_SPEARMAN] = 1, [FIDELITY_TOP5] = 1};
@@ -199,6 +221,7 @@ static void compare(struct shadow *s, const struct queries *q) {
         ask(s, r, q, &s->other, true, &ignored);
         threads_tasks(slots, compare_slot, s);
         add_up(s, slots, s->chunks[r]->shadow);
+        add_recall(s, slots, s->chunks[r]->recall);
     }
 }
 

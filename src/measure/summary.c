@@ -88,6 +88,12 @@ static void add_timing(const struct comparison_chunk *k, struct comparison_summa
         s->attention_ms_most = scale * t->most;
 }
 
+void recall_add(struct recall *to, const struct recall *x) {
+    to->queries += x->queries;
+    to->first += x->first;
+    to->picked += x->picked;
+}
+
 int comparison_summarise(const struct comparison *c, size_t run, size_t text, struct arena *a,
                          struct comparison_summary *s, struct err *e) {
     size_t L = c->w->config.n_layer, H = c->w->config.n_head, tokens = 0;
@@ -97,6 +103,7 @@ int comparison_summarise(const struct comparison *c, size_t run, size_t text, st
     *s = (struct comparison_summary){
         .layers = arena_zalloc(a, L * FIDELITIES, sizeof *s->layers),
         .heads = arena_zalloc(a, L * H * FIDELITIES, sizeof *s->heads),
+        .recall = arena_zalloc(a, L, sizeof *s->recall),
         .loaded = arena_zalloc(a, L, sizeof *s->loaded),
         .cut = arena_zalloc(a, L, sizeof *s->cut),
         .attention_ms_least = NAN,
@@ -104,7 +111,7 @@ int comparison_summarise(const struct comparison *c, size_t run, size_t text, st
     };
     float *klds = arena_alloc(a, tokens + 1, sizeof *klds),
           *ms = arena_alloc(a, r->n_chunks + 1, sizeof *ms);
-    if (!s->layers || !s->heads || !s->loaded || !s->cut || !klds || !ms)
+    if (!s->layers || !s->heads || !s->recall || !s->loaded || !s->cut || !klds || !ms)
         return err_set(e, ERR_FAILED, "out of memory for a summary");
     for (size_t i = 0; i < r->n_chunks; i++) {
         const struct comparison_chunk *k = &r->chunks[i];
@@ -115,6 +122,7 @@ int comparison_summarise(const struct comparison *c, size_t run, size_t text, st
         for (size_t l = 0; l < L; l++) attn_counters_add(&s->loaded[l], &k->loaded[l]);
         for (size_t l = 0; k->cut && l < L; l++) s->cut[l] += k->cut[l];
         if (k->shadow) add_shadow(k, s, L, H);
+        for (size_t l = 0; k->recall && l < L; l++) recall_add(&s->recall[l], &k->recall[l]);
         if (k->predictions.nll) add_forced(&base->chunks[i].predictions, &k->predictions, s, klds);
     }
     finish_forced(s, klds);

@@ -122,6 +122,7 @@ static void costs(struct json_out *j, const struct metric_place *p) {
     put_group_object(j, "stored_bytes_per_token", GROUP_STORED, p);
     put_group_object(j, "loaded_bytes_per_token", GROUP_LOADED, p);
     put_group_object(j, "skipped_values", GROUP_SKIPPED, p);
+    put_group_object(j, "recall", GROUP_RECALL, p);
     json_put_array(j, "loaded_bytes_by_layer");
     for (layer.layer = 0; p->s->decoded && layer.layer < p->r->model.config.n_layer; layer.layer++)
         put_group_object(j, NULL, GROUP_LOADED, &layer);

@@ -123,6 +123,31 @@ static int skipped_table(const struct compare_report *r, size_t text, const stru
     return page_table(p, &t, e);
 }
 
+/* The table is there where some backend refines. */
+static int recall_table(const struct compare_report *r, size_t text, const struct page *p,
+                        struct err *e) {
+    const struct metric *picked = metric_named("recall_picked");
+    struct text_table t;
+    char align[COLUMNS_MAX];
+    bool any = false;
+    table_begin(&t, alignment(align, "l", GROUP_RECALL, ""), p->arena);
+    HEADINGS(&t, "attention");
+    group_headings(&t, GROUP_RECALL);
+    for (size_t i = 0; i < r->main->n_runs; i++) {
+        const struct metric_place at = whole(r, i, text);
+        if (metric_figure(picked, &at).kind == FIGURE_NONE) continue;
+        any = true;
+        cell_backend(&t, r, i, text);
+        group_cells(&t, GROUP_RECALL, &at);
+    }
+    if (!any) return OK;
+    page_heading(
+        p, 2,
+        "How often the key that the baseline scores highest has the best score from codes, "
+        "and how often refine= reads it exactly");
+    return page_table(p, &t, e);
+}
+
 static int loaded_table(const struct compare_report *r, size_t text, const struct page *p,
                         struct err *e) {
     const struct comparison_summary *first = compare_sum(r, 0, text);
@@ -355,6 +380,7 @@ static int text_tables(const struct compare_report *r, size_t text, const struct
     if (!rc) rc = length_tables(r, text, p, e);
     if (!rc) rc = loaded_table(r, text, p, e);
     if (!rc) rc = skipped_table(r, text, p, e);
+    if (!rc) rc = recall_table(r, text, p, e);
     if (!rc) rc = time_table(r, text, p, e);
     return rc ? rc : free_texts(r, text, p, e);
 }

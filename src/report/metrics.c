@@ -55,6 +55,23 @@ static struct figure worst_cosine(const struct metric_place *p) {
     return estimated(s->layers ? &s->layers[s->worst_layer * FIDELITIES + FIDELITY_COSINE] : NULL);
 }
 
+/* The recall of a layer, or of all layers measured. */
+static struct recall recall_at(const struct metric_place *p) {
+    struct recall sum = {0};
+    if (!p->s->recall) return sum;
+    if (!of_all(p)) return p->s->recall[p->layer];
+    for (size_t l = 0; l < p->r->model.config.n_layer; l++) recall_add(&sum, &p->s->recall[l]);
+    return sum;
+}
+static struct figure recall_first(const struct metric_place *p) {
+    struct recall x = recall_at(p);
+    return number(x.queries > 0, (double)x.first / (double)x.queries);
+}
+static struct figure recall_picked(const struct metric_place *p) {
+    struct recall x = recall_at(p);
+    return number(x.queries > 0, (double)x.picked / (double)x.queries);
+}
+
 /* Bytes that a decoded token read. */
 static struct compare_bytes loaded(const struct metric_place *p) {
     if (p->layer == METRIC_SHADOWED) return compare_loaded_shadow(p->r, p->s);
@@ -471,6 +488,28 @@ const struct metric metrics[] = {
      .reach = REACH_WHOLE,
      .left_out = NOT_IN_CSV,
      .value = skipped_mass},
+    {.name = "recall_first",
+     .title = "recall@1",
+     .json = "first",
+     .unit = "",
+     .definition =
+         "share of queries whose true best key, the one with the baseline's largest score, "
+         "has the best score from codes too; of queries of heads that see more keys than "
+         "they pick",
+     .group = GROUP_RECALL,
+     .needs = NEEDS_SHADOW,
+     .reach = REACH_LAYER,
+     .value = recall_first},
+    {.name = "recall_picked",
+     .title = "recall@R",
+     .json = "picked",
+     .unit = "",
+     .definition = "share of the same queries whose true best key is among the rows that refine=R, "
+                   "with sink and window, reads exactly",
+     .group = GROUP_RECALL,
+     .needs = NEEDS_SHADOW,
+     .reach = REACH_LAYER,
+     .value = recall_picked},
 };
 const size_t n_metrics = sizeof metrics / sizeof *metrics;
 
@@ -506,7 +545,7 @@ struct figure metric_figure(const struct metric *m, const struct metric_place *p
 }
 
 bool metric_of_fidelity(const struct metric *m) {
-    return m->needs == NEEDS_FORCED || m->needs == NEEDS_SHADOW;
+    return m->group != GROUP_RECALL && (m->needs == NEEDS_FORCED || m->needs == NEEDS_SHADOW);
 }
 
 /* ---- what the columns mean ---- */
@@ -547,8 +586,8 @@ static void explain_group(FILE *fp, bool markdown, enum metric_group group) {
 }
 
 void metrics_explain(FILE *fp, bool markdown) {
-    static const enum metric_group after[] = {GROUP_LOADED, GROUP_SKIPPED, GROUP_FORCED,
-                                              GROUP_FIDELITY, GROUP_TIME};
+    static const enum metric_group after[] = {GROUP_LOADED,   GROUP_SKIPPED, GROUP_FORCED,
+                                              GROUP_FIDELITY, GROUP_RECALL,  GROUP_TIME};
     size_t n = sizeof notes / sizeof *notes;
     for (size_t i = 0; i + 1 < n; i++) explain(fp, markdown, notes[i].title, notes[i].meaning);
     explain_group(fp, markdown, GROUP_STORED);

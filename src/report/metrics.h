@@ -27,6 +27,7 @@ enum metric_group {
     GROUP_STORED,
     GROUP_TIME,
     GROUP_SKIPPED,
+    GROUP_RECALL,
     GROUP_FORCED,
 };
 

@@ -350,6 +350,28 @@ static bool loaded(const struct share_fields *f, const struct gpt2_config *g,
     return end_array(f);
 }
 
+/* [L][3], flat. */
+static bool recall(const struct share_fields *f, const struct gpt2_config *g,
+                   struct comparison_chunk *x) {
+    void *made = x->recall;
+    if (!array(f, "recall") || !room(f, &made, g->n_layer, sizeof *x->recall)) return false;
+    x->recall = made;
+    for (size_t l = 0; l < g->n_layer; l++) {
+        struct recall *y = &x->recall[l];
+        if (!(u64(f, NULL, &y->queries) && u64(f, NULL, &y->first) && u64(f, NULL, &y->picked)))
+            return false;
+        if (y->first > y->queries || y->picked > y->queries)
+            return json_fail(f->in, "expected at most as many as queries");
+    }
+    return end_array(f);
+}
+
+static bool any_recall(const struct gpt2_config *g, const struct comparison_chunk *x) {
+    bool any = false;
+    for (size_t l = 0; x->recall && l < g->n_layer; l++) any = any || x->recall[l].queries;
+    return any;
+}
+
 /* [L] */
 static bool cut(const struct share_fields *f, const struct gpt2_config *g,
                 struct comparison_chunk *x) {
@@ -382,6 +404,7 @@ bool share_chunk(const struct share_fields *f, const struct gpt2_config *g, bool
     if (f->in) t->least = t->most = t->median;
     return (!forced || predictions(f, &x->predictions)) &&
            (!has(f, "shadow", x->shadow != NULL) || shadow(f, g, x)) &&
+           (!has(f, "recall", any_recall(g, x)) || recall(f, g, x)) &&
            (!has(f, "attention_range_s", true) || range(f, t)) &&
            (!has(f, "loaded", x->loaded != NULL) || loaded(f, g, x)) &&
            (!has(f, "cut", any_cut(g, x)) || cut(f, g, x));
