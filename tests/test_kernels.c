@@ -48,10 +48,18 @@ static bool rooms_end(struct room *a, struct room *b) {
     return room_end(b) && ok;
 }
 
+/* A normal number, of 65,521 that are drawn once: drawing each anew would take most of the time. */
+static double normal(void) {
+    static double drawn[65521];
+    static size_t n, next;
+    while (n < COUNT(drawn)) drawn[n++] = rng_normal(&rng);
+    return drawn[next = (next + 1) % COUNT(drawn)];
+}
+
 static float *normals(struct room *r, size_t n, double spread) {
     *r = room_new(n * sizeof(float));
     float *x = (float *)(void *)r->data;
-    for (size_t i = 0; i < n; i++) x[i] = (float)(spread * rng_normal(&rng));
+    for (size_t i = 0; i < n; i++) x[i] = (float)(spread * normal());
     return x;
 }
 
@@ -71,7 +79,7 @@ static struct weights weights_new(enum dtype type, size_t rows, size_t cols, siz
     struct room row;
     float *x = normals(&row, cols, 1);
     for (size_t r = 0; r < rows; r++) {
-        for (size_t c = 0; c < cols; c++) x[c] = (float)rng_normal(&rng);
+        for (size_t c = 0; c < cols; c++) x[c] = (float)normal();
         dtype_from_f32(type, w.room.data + r * w.stride, x, cols);
     }
     room_end(&row);
@@ -169,7 +177,7 @@ static void check_blocks_of_extremes(const struct kernels *k, enum dtype type) {
     struct weights w = weights_new(type, ROWS, COLS, 2);
     float x[COLS], y[ROWS];
     for (size_t s = 0; s < COUNT(sizes); s++) {
-        for (size_t c = 0; c < COLS; c++) x[c] = sizes[s] * (float)rng_normal(&rng);
+        for (size_t c = 0; c < COLS; c++) x[c] = sizes[s] * (float)normal();
         x[COLS - 1] *= 1e4f;
         times(k, &w, y, 0, ROWS, x);
         for (size_t r = 0; r < ROWS; r++) {
@@ -564,7 +572,7 @@ static void matrix_apply_of_part_of_a_batch(void) {
     static const size_t counts[] = {4, 2, 3, 8, 5, 7, 56, 9, 30, MOST, 57, 257};
     static const enum dtype some[] = {DTYPE_F16, DTYPE_Q4_0};
     static float x[MOST * COLS], y[MOST * ROWS], whole[MOST * ROWS];
-    for (size_t i = 0; i < COUNT(x); i++) x[i] = (float)rng_normal(&rng);
+    for (size_t i = 0; i < COUNT(x); i++) x[i] = (float)normal();
     for (size_t t = 0; t < COUNT(some); t++) {
         struct weights w = weights_new(some[t], ROWS, COLS, 0);
         struct matrix m = {w.room.data, some[t], ROWS, COLS};
@@ -801,7 +809,7 @@ static void blocks_new(struct blocks *b, unsigned bits, bool with_levels, unsign
         for (size_t i = 0; i < tiles * TILE_SIDE; i++)
             codes[i] = (uint8_t)(rng_u64(&rng) >> (64 - bits));
         for (size_t i = 0; i < tiles; i++)
-            scales[i] = r < n ? f32_to_f16((float)rng_normal(&rng)) : 0x7e00;
+            scales[i] = r < n ? f32_to_f16((float)normal()) : 0x7e00;
         tiles_put(&b->t, b->room.data + r / TILE_SIDE * tiles_block_bytes(&b->t), r % TILE_SIDE,
                   codes, scales);
     }
@@ -1262,7 +1270,7 @@ static void plain_has_the_bits_of_avx2(void) {
     const struct kernels *k[2];
     if (kernels_get(&k[0], "plain", &e) != OK || kernels_get(&k[1], "avx2", &e) != OK)
         return; /* named above */
-    for (size_t i = 0; i < COUNT(x); i++) x[i] = (float)rng_normal(&rng);
+    for (size_t i = 0; i < COUNT(x); i++) x[i] = (float)normal();
     for (size_t t = 0; t <= COUNT(types); t++) {
         size_t n = 0;
         if (t < COUNT(types)) dtype_from_f32(types[t], w, x, SAME_ROWS * SAME_COLS);
