@@ -1174,6 +1174,46 @@ static void running_softmax_of_columns(void) {
     }
 }
 
+/* Counting, finding and the largest of each column, beside plain loops; equals and infinities too.
+ */
+static void large_numbers(void) {
+    static const size_t sizes[] = {1, 3, 15, 16, 17, 63, 64, 65, 200, 960, 1001};
+    static const float bounds[] = {-INFINITY, -1, 0, 0.5f, 2, 4, INFINITY};
+    EACH_SET(k)
+    for (size_t s = 0; s < COUNT(sizes); s++) {
+        size_t n = sizes[s], count, found;
+        struct room rx, ri = room_new(n * sizeof(uint32_t));
+        float *x = normals(&rx, n, 1);
+        uint32_t *index = (uint32_t *)(void *)ri.data;
+        for (size_t i = 0; i < n; i += 3) x[i] = floorf(2 * x[i]) / 2;
+        x[n / 2] = INFINITY, x[n / 3] = -INFINITY;
+        for (size_t b = 0; b < COUNT(bounds); b++) {
+            count = k->count_at_least(x, n, bounds[b]);
+            found = k->find_at_least(index, x, n, bounds[b]);
+            CHECK(found == count, "%s: %zu counted, %zu found", k->name, count, found);
+            for (size_t i = 0, at = 0; i < n; i++) {
+                if (x[i] < bounds[b]) continue;
+                CHECK(at < found && index[at] == i, "%s, n %zu: %zu is not found", k->name, n, i);
+                count -= 1, at++;
+            }
+            CHECK(count == 0, "%s, n %zu: off by %zu", k->name, n, count);
+        }
+        for (size_t cols = PICK_COLUMNS; cols <= n; cols *= 2) {
+            struct room rm = room_new(cols * sizeof(float));
+            float *most = (float *)(void *)rm.data, want;
+            k->column_most(most, x, n, cols);
+            for (size_t c = 0; c < cols; c++) {
+                want = x[c];
+                for (size_t i = c; i < n; i += cols) want = fmaxf(want, x[i]);
+                CHECK(same_bits(want, most[c]), "%s, n %zu, column %zu of %zu: %g, not %g", k->name,
+                      n, c, cols, (double)most[c], (double)want);
+            }
+            CHECK(room_end(&rm), "%s: column_most wrote outside", k->name);
+        }
+        CHECK(rooms_end(&rx, &ri), "%s: wrote outside", k->name);
+    }
+}
+
 /* One step: each exp within the bound. */
 static void running_softmax_exps(void) {
     EACH_SET(k)
@@ -1321,6 +1361,7 @@ int main(void) {
     RUN(rows_of_a_head);
     RUN(strided_products);
     RUN(running_softmax_of_columns);
+    RUN(large_numbers);
     RUN(running_softmax_exps);
     return TEST_RESULT;
 }

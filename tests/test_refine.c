@@ -131,54 +131,94 @@ static void over_codecs(const char *options, const struct kernels *kn,
 
 /* ---- picking ---- */
 
-/* Is row i one of the r->best best rows of begin .. end - 1? It is where fewer than that are
- * better: of a larger score, or older with an equal one. */
-static bool naive_picks(const struct refine *r, const float *s, size_t begin, size_t end,
-                        size_t i) {
-    size_t better = 0;
-    for (size_t j = begin; j < end; j++) better += s[j] > s[i] || (s[j] == s[i] && j < i);
-    return better < r->best;
+enum { N = 1700 };
+
+static const float *sorted_scores;
+
+/* The better row first: of a larger score, or older with an equal one. */
+static int by_score(const void *a, const void *b) {
+    uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
+    if (sorted_scores[i] > sorted_scores[j]) return -1;
+    if (sorted_scores[i] < sorted_scores[j]) return 1;
+    return i < j ? -1 : 1;
 }
 
-static void check_picks(const struct refine *r, const float *s, size_t n) {
-    static uint32_t picked[T + 1];
-    size_t count = refine_count(r, n), at = 0, begin = r->sink < n ? r->sink : n,
-           end = n - begin < r->window ? begin : n - r->window;
+/* The rows that a query picks, by sorting all that it could. */
+static void naive_picks(const struct refine *r, const float *s, size_t n, bool picks[N]) {
+    static uint32_t rows[N];
+    size_t begin = r->sink < n ? r->sink : n, end = n - begin < r->window ? begin : n - r->window;
+    for (size_t i = 0; i < n; i++) picks[i] = i < begin || i >= end;
+    for (size_t i = begin; i < end; i++) rows[i - begin] = (uint32_t)i;
+    sorted_scores = s;
+    qsort(rows, end - begin, sizeof *rows, by_score);
+    for (size_t i = 0; i < end - begin && i < r->best; i++) picks[rows[i]] = true;
+}
+
+static void check_picks(const struct refine *r, const struct kernels *kn, const float *s,
+                        size_t n) {
+    static uint32_t picked[N + 1];
+    static float numbers[N];
+    static bool picks[N];
+    struct refine_workspace w = {.picked = picked, .numbers = numbers};
+    size_t at = 0;
     memset(picked, 0xff, sizeof picked);
-    refine_pick(r, s, n, picked);
+    refine_pick(r, kn, s, n, &w);
+    naive_picks(r, s, n, picks);
     for (size_t i = 0; i < n; i++) {
-        if (i >= begin && i < end && !naive_picks(r, s, begin, end, i)) continue;
-        CHECK(at < count && picked[at] == i, "n %zu, best %zu, sink %zu, window %zu: row %zu", n,
-              r->best, r->sink, r->window, i);
-        at++;
+        CHECK(!picks[i] || picked[at] == i, "%s: n %zu, best %zu, sink %zu, window %zu: row %zu",
+              kn->name, n, r->best, r->sink, r->window, i);
+        at += picks[i];
     }
-    CHECK(at == count && picked[count] == UINT32_MAX, "%zu rows, not %zu", at, count);
+    CHECK(at == refine_count(r, n) && picked[n] == UINT32_MAX, "%s: %zu rows", kn->name, at);
+}
+
+/* A score of one of several kinds. */
+static float score_of(size_t kind, size_t i, struct rng *r) {
+    float x = (float)rng_normal(r);
+    switch (kind) {
+    case 0: return x;
+    case 1: return floorf(2 * x);                               /* many equals */
+    case 2: return rng_u64(r) % 2 ? 0.0f : -0.0f;               /* equals of two signs */
+    case 3: return x * powf(10, (float)(rng_u64(r) % 60) - 38); /* all sizes */
+    case 4: return x > 1 ? INFINITY : x < -1 ? -INFINITY : x;
+    case 5: return 1 + 1e-6f * floorf(x);     /* the last bits decide */
+    case 6: return i % 64 == 7 ? 100 + x : x; /* all in one column */
+    default: return (float)i;                 /* in order */
+    }
 }
 
 static void picking(void) {
-    static float s[T];
+    static float s[N];
     struct rng r;
     rng_seed(&r, 5, 0);
-    for (size_t kind = 0; kind < 6; kind++)
-        for (size_t trial = 0; trial < 300; trial++) {
-            size_t n = 1 + (size_t)rng_u64(&r) % T;
-            struct refine f = {.best = 1 + (size_t)rng_u64(&r) % (trial % 3 ? 20 : n),
+    for (size_t kind = 0; kind < 8; kind++)
+        for (size_t trial = 0; trial < 100; trial++) {
+            size_t n = 1 + (size_t)rng_u64(&r) % (trial % 2 ? N : 200);
+            struct refine f = {.best = 1 + (size_t)rng_u64(&r) % (trial % 3 ? 40 : n),
                                .sink = trial % 2 ? (size_t)rng_u64(&r) % 4 : 0,
                                .window = trial % 4 ? 0 : (size_t)rng_u64(&r) % 40};
-            for (size_t i = 0; i < n; i++) {
-                float x = (float)rng_normal(&r);
-                s[i] = kind == 0   ? x
-                       : kind == 1 ? floorf(2 * x) /* many equals */
-                       : kind == 2
-                           ? ((size_t)rng_u64(&r) % 2 ? 0.0f : -0.0f) /* equals of two signs */
-                       : kind == 3 ? x * powf(10, (float)(rng_u64(&r) % 60) - 38) /* all sizes */
-                       : kind == 4 ? (x > 1    ? INFINITY
-                                      : x < -1 ? -INFINITY
-                                               : x)
-                                   : 1 + 1e-6f * floorf(x); /* the last bits decide */
-            }
-            check_picks(&f, s, n);
+            for (size_t i = 0; i < n; i++) s[i] = score_of(kind, i, &r);
+            for (size_t set = 0; kernels_at(set); set++)
+                if (kernels_at(set)->supported()) check_picks(&f, kernels_at(set), s, n);
         }
+}
+
+/* Scores that are NaN: as many rows as always, in their order. */
+static void picking_among_nan(void) {
+    static float s[N], numbers[N];
+    static uint32_t picked[N];
+    struct refine f = {.best = 16, .sink = 1, .window = 2};
+    struct refine_workspace w = {.picked = picked, .numbers = numbers};
+    for (size_t n = 500; n <= N; n += 400)
+        for (size_t some = 1; some < 4; some++)
+            for (size_t set = 0; kernels_at(set); set++) {
+                if (!kernels_at(set)->supported()) continue;
+                for (size_t i = 0; i < n; i++) s[i] = some == 1 || i % (50 * some) ? NAN : (float)i;
+                refine_pick(&f, kernels_at(set), s, n, &w);
+                for (size_t i = 1; i < 19; i++)
+                    CHECK(picked[i] < n && picked[i] > picked[i - 1], "%s: n %zu, %zu: row %zu",
+                          kernels_at(set)->name, n, some, i);
+            }
 }
 
 /* ---- the copy alone ---- */
@@ -511,6 +551,7 @@ int main(void) {
     }
     threads_set(1);
     RUN(picking);
+    RUN(picking_among_nan);
     RUN(every_row_is_the_copys_own);
     RUN(first_rows_are_the_copys_own);
     RUN(answers_are_those_of_float64);

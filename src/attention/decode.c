@@ -105,7 +105,7 @@ static void refine(const struct decode_query *d, const struct decode_workspace *
     struct codec_head copy = state_key_copy_head(d->a, d->layer, d->head, false);
     const uint8_t *state = d->state;
     if (n_picked < d->n) exact_center_scores(key, d->q, w->probs, d->n);
-    refine_pick(&y->refine, w->probs, d->n, w->refine.picked);
+    refine_pick(&y->refine, d->a->kn, w->probs, d->n, &w->refine);
     fetch_picked(state + keys->at, keys->row, w->refine.picked, n_picked);
     fetch_picked(state + values->at, values->row, w->refine.picked, n_picked);
     refine_scores(&copy, state + keys->at, d->q, &w->refine, n_picked, w->codec, w->probs, count);

@@ -87,21 +87,32 @@ static void codes_of_row(const struct packed *p, uint8_t *codes, const uint8_t *
     }
 }
 
+/* Makes a block from the rows at[n], n <= 32, of a timeline whose rows lie alone. */
+static void gather_block(const struct packed *p, uint8_t *block, const uint8_t *timeline,
+                         const uint32_t *at, size_t n) {
+    struct tiles t = tiles_of(p);
+    uint8_t unpacked[TILE_SIDE * TILE_SIDE * TILES_MAX];
+    const uint8_t *codes[TILE_SIDE], *scales[TILE_SIDE];
+    size_t row = row_bytes(p), D = p->head_dim;
+    for (size_t i = 0; i < n; i++) {
+        scales[i] = timeline + at[i] * row;
+        codes[i] = scales[i] + packed_scale_bytes(p);
+        if (p->bits == 8) continue;
+        for (size_t d = 0; d < D; d += 2) {
+            unpacked[i * D + d] = codes[i][d / 2] & 15;
+            unpacked[i * D + d + 1] = codes[i][d / 2] >> 4;
+        }
+        codes[i] = unpacked + i * D;
+    }
+    tiles_put_rows(&t, block, codes, scales, n);
+}
+
 void packed_gather(const struct packed *p, uint8_t *to, const uint8_t *timeline, const uint32_t *at,
                    size_t n) {
     size_t row = row_bytes(p);
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *from = timeline + at[i] * row;
-        uint8_t codes[PACKED_MAX_DIM];
-        uint16_t scales[PACKED_MAX_DIM];
-        if (!tiled(p)) {
-            memcpy(to + i * row, from, row);
-            continue;
-        }
-        memcpy(scales, from, packed_scale_bytes(p));
-        codes_of_row(p, codes, from + packed_scale_bytes(p));
-        packed_put(p, to, i, codes, scales);
-    }
+    for (size_t i = 0; !tiled(p) && i < n; i++) memcpy(to + i * row, timeline + at[i] * row, row);
+    for (size_t i = 0; tiled(p) && i < n; i += TILE_SIDE)
+        gather_block(p, to + i * row, timeline, at + i, n - i < TILE_SIDE ? n - i : TILE_SIDE);
 }
 
 /* Writes x[D] from codes[D] and the scales of its groups, which are f16 and lie `apart` bytes

@@ -47,7 +47,7 @@ void packed_put(const struct packed *p, uint8_t *timeline, size_t pos, const uin
                 const uint16_t *scales);
 
 /* Makes the rows 0 .. n - 1 of `to` from the rows at[n] of a timeline whose rows lie alone. p is
- * the shape of `to`. */
+ * the shape of `to`; it has 4 or 8 bits. */
 void packed_gather(const struct packed *p, uint8_t *to, const uint8_t *timeline, const uint32_t *at,
                    size_t n);
 

@@ -49,17 +49,19 @@ bool refine_any(const struct refine *r);
  */
 size_t refine_count(const struct refine *r, size_t n);
 
-/* Sets picked[refine_count(r, n)] to the positions of the rows that a query picks, in their order.
- * scores[n] are those from the codes. Of rows with equal scores the older ones are picked. A score
- * that is NaN counts as larger than all numbers. The time is linear in n. */
-void refine_pick(const struct refine *r, const float *scores, size_t n, uint32_t *picked);
-
-/* What a thread works in; n is the most rows that a query picks. */
+/* What a thread works in; n is the most rows that a query sees. */
 struct refine_workspace {
-    uint32_t *picked;  /* [n] their positions */
+    uint32_t *picked;  /* [n] the positions of the picked rows */
     uint8_t *gathered; /* [refine_gather_bytes] */
     float *numbers;    /* [n, rounded up to whole blocks] their scores, then their probabilities */
 };
+
+/* Sets w->picked[refine_count(r, n)] to the positions of the rows that a query picks, in their
+ * order. scores[n] are those from the codes. Of rows with equal scores the older ones are picked.
+ * The time is linear in n. Where a score is NaN any rows may be picked, but as many as said and in
+ * their order; the answer is NaN then. w->gathered is not used. */
+void refine_pick(const struct refine *r, const struct kernels *kn, const float *scores, size_t n,
+                 const struct refine_workspace *w);
 
 /* Returns the bytes of gathered rows of a head, for queries that see up to n rows. */
 size_t refine_gather_bytes(const struct refine *r, size_t head_dim, size_t head, size_t n);

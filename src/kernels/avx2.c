@@ -133,6 +133,9 @@ static inline vec v_zero_where_less(vec v, vec x, vec least) {
 static inline vec v_where_greater(vec a, vec b, vec x, vec y) {
     return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
 }
+static inline uint32_t v_bits_at_least(vec a, vec b) {
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ));
+}
 
 /* For Q4_0, `more` is start[blocks][8]. Products are formed with n = q + 8, so the sums of a
  * block's lanes begin at -8 times their activations. */

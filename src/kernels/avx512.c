@@ -146,6 +146,9 @@ static inline vec v_zero_where_less(vec v, vec x, vec least) {
 static inline vec v_where_greater(vec a, vec b, vec x, vec y) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
 }
+static inline uint32_t v_bits_at_least(vec a, vec b) {
+    return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ);
+}
 
 /* Q4_0 goes four blocks at a time: a lane holds four bytes of a block, so eight of its weights n =
  * q + 8 and eight activations. Four products of bytes make an instruction, so an activation is 256

@@ -31,6 +31,9 @@ struct lookup_scale {
  * into groups of MATMUL_FEW where a set says that this is faster (few_at_a_time). */
 enum { MATMUL_FEW = 8, MATMUL_SOME = 56 };
 
+/* Columns of column_most come in multiples of this. */
+enum { PICK_COLUMNS = 64 };
+
 /* What matmul and matmul_blocks work on: y[i][r] = sum_c w[r][c] x[i][c] for i < n, r < rows. */
 struct matmul {
     enum dtype type; /* of the weights */
@@ -184,6 +187,17 @@ struct kernels {
      * u, and 0 where it is below the normal numbers. */
     void (*running_softmax)(float *s, size_t rows, size_t cols, float *most, float *sum,
                             float *keep);
+
+    /* ---- large numbers among many; x has no NaN, or the results mean nothing ---- */
+
+    /* Returns how many of x[n] are at least `bound`. find_at_least writes their places to index, in
+     * order, and returns the same number; index has room for n. */
+    size_t (*count_at_least)(const float *x, size_t n, float bound);
+    size_t (*find_at_least)(uint32_t *index, const float *x, size_t n, float bound);
+
+    /* Sets most[c] to the largest of x[c], x[c + cols], x[c + 2 cols] ... below x[n]. cols is a
+     * multiple of PICK_COLUMNS, and at most n. */
+    void (*column_most)(float *most, const float *x, size_t n, size_t cols);
 
     /* ---- product-quantised rows: m <= LOOKUP_MAX_M codes a row, each below k <= 256, a power of
      * two ---- */

@@ -121,6 +121,10 @@ static inline vec v_zero_where_less(vec v, vec x, vec least) {
 static inline vec v_where_greater(vec a, vec b, vec x, vec y) {
     return vbslq_f32(vcgtq_f32(a, b), x, y);
 }
+static inline uint32_t v_bits_at_least(vec a, vec b) {
+    static const uint32_t bit[LANES] = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(vcgeq_f32(a, b), vld1q_u32(bit)));
+}
 
 static inline size_t act_more_bytes(enum dtype type, size_t cols) {
     return (void)type, (void)cols, 0;

@@ -139,6 +139,12 @@ static inline vec v_where_greater(vec a, vec b, vec x, vec y) {
     return y;
 }
 
+static inline uint32_t v_bits_at_least(vec a, vec b) {
+    uint32_t bits = 0;
+    EACH (i) bits |= (uint32_t)(a.lane[i] >= b.lane[i]) << i;
+    return bits;
+}
+
 static inline float greater(float a, float b) { return a > b ? a : b; }
 
 static inline float v_most(vec v) {

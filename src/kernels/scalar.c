@@ -319,6 +319,28 @@ static void running_softmax(float *s, size_t rows, size_t cols, float *most, flo
     }
 }
 
+/* The number of c with x[c] >= bound. */
+static size_t count_at_least(const float *x, size_t n, float bound) {
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) count += x[i] >= bound;
+    return count;
+}
+
+/* index = those c, in order. */
+static size_t find_at_least(uint32_t *index, const float *x, size_t n, float bound) {
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        if (x[i] >= bound) index[count++] = (uint32_t)i;
+    return count;
+}
+
+/* most[c] = max of x[c], x[c + cols], x[c + 2 cols] ... */
+static void column_most(float *most, const float *x, size_t n, size_t cols) {
+    for (size_t c = 0; c < cols; c++) most[c] = x[c];
+    for (size_t i = cols; i < n; i++)
+        if (x[i] > most[i % cols]) most[i % cols] = x[i];
+}
+
 /* index[i] = argmax_c bias[c] + sum_r x[i][r] w[r][c] */
 static void nearest(const struct nearest *p) {
     for (size_t i = 0; i < p->n; i++) {
