@@ -333,7 +333,7 @@ static float probability(void) {
 /* Sums of probabilities in whole numbers, counted one by one; the same numbers from every set; then
  * products with centroids against float64. */
 static void check_buckets(size_t m, size_t k, size_t n, size_t d) {
-    size_t bytes = lookup_row_bytes(m, k), blocks = (n + 63) / 64 * 64;
+    size_t bytes = m, blocks = (n + 63) / 64 * 64;
     struct room p = room_new(n * 4), w = room_new(d * k * 2);
     uint8_t *codes = calloc(blocks * bytes, 1);
     uint64_t *want = calloc(m * k, sizeof *want);
@@ -345,9 +345,8 @@ static void check_buckets(size_t m, size_t k, size_t n, size_t d) {
     for (size_t i = 0; i < n; i++) {
         prob[i] = probability() / (float)n; /* sums stay below 2^31 */
         for (size_t j = 0; j < m; j++) {
-            size_t code = rng_below(&rng, k),
-                   at = i / 64 * 64 * bytes + (k == 16 ? j / 2 : j) * 64 + i % 64;
-            codes[at] |= (uint8_t)(k == 16 && j % 2 ? code << 4 : code);
+            size_t code = rng_below(&rng, k), at = i / 64 * 64 * bytes + j * 64 + i % 64;
+            codes[at] = (uint8_t)code;
             want[j * k + code] += (uint64_t)lrint((double)prob[i] * 0x1p30);
         }
     }
@@ -385,12 +384,133 @@ static void check_buckets(size_t m, size_t k, size_t n, size_t d) {
 }
 
 static void buckets_of_every_shape(void) {
-    static const size_t ms[] = {1, 2, 3, 4, 8, 16, 31, 64}, ks[] = {4, 16, 64, 256},
+    static const size_t ms[] = {1, 2, 3, 4, 8, 16, 31, 64}, ks[] = {4, 64, 256},
                         ns[] = {1, 15, 64, 65, 200}, ds[] = {1, 4, 7, 64};
     for (size_t i = 0; i < COUNT(ms); i++)
         for (size_t j = 0; j < COUNT(ks); j++)
             for (size_t n = 0; n < COUNT(ns); n++)
                 check_buckets(ms[i], ks[j], ns[n], ds[(i + n) % COUNT(ds)]);
+}
+
+/* ---- pairs ---- */
+
+/* How probabilities are spread: all about the same; a few rows with nearly all of it; one row with
+ * all. */
+enum spread { FLAT, PEAKED, ONE };
+
+static void probabilities(float *p, size_t n, enum spread spread) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        p[i] = (float)(spread == FLAT     ? 0.5 + rng_double(&rng)
+                       : spread == PEAKED ? exp(12 * rng_normal(&rng))
+                                          : i == n / 2);
+        sum += (double)p[i];
+    }
+    for (size_t i = 0; i < n; i++) p[i] = (float)((double)p[i] / sum);
+}
+
+/* Entries of which no two of a sum add up to more than 127. */
+static void pair_entries(int8_t *entries, size_t sums) {
+    for (size_t s = 0; s < sums; s++) {
+        int most = (int)rng_below(&rng, 128); /* of the low half */
+        for (size_t c = 0; c < 32; c++) {
+            int limit = c < 16 ? most : 127 - most;
+            entries[s * 32 + c] = (int8_t)((int)rng_below(&rng, 2 * (uint64_t)limit + 1) - limit);
+        }
+    }
+}
+
+/* Sums in whole numbers, counted one by one, the same from every set in one call and in several;
+ * and against float64 sums of the probabilities as they are, within the bound. */
+static void check_pairs(size_t sums, size_t bytes, size_t n, enum spread spread) {
+    size_t whole = (n + 63) / 64 * 64;
+    struct room p = room_new(n * 4), c = room_new(whole * bytes), e = room_new(sums * 32),
+                b = room_new(sums), out = room_new(sums * 4);
+    float *prob = (float *)(void *)p.data;
+    int32_t *got = (int32_t *)(void *)out.data;
+    int64_t *want = calloc(sums, sizeof *want);
+    double *exact = calloc(sums, sizeof *exact), *most = calloc(sums, sizeof *most), mass = 0;
+    uint64_t all = 0;
+    const struct pair_tables t = {
+        .n = sums, .bytes = bytes, .byte = b.data, .entries = (const int8_t *)(const void *)e.data};
+    pair_entries((int8_t *)(void *)e.data, sums);
+    probabilities(prob, n, spread);
+    for (size_t i = 0; i < c.bytes; i++) c.data[i] = (uint8_t)rng_below(&rng, 256);
+    for (size_t s = 0; s < sums; s++) b.data[s] = (uint8_t)(s * bytes / sums);
+    for (size_t i = 0; i < n; i++) {
+        int64_t q = lrint((double)prob[i] * PAIR_ONE);
+        all += (uint64_t)q, mass += (double)prob[i];
+        for (size_t s = 0; s < sums; s++) {
+            uint8_t both = c.data[(i / 64 * bytes + b.data[s]) * 64 + i % 64];
+            int entry = t.entries[s * 32 + (both & 15)] + t.entries[s * 32 + 16 + (both >> 4)];
+            want[s] += q * entry;
+            exact[s] += (double)prob[i] * entry;
+            most[s] = fmax(most[s], abs(entry));
+        }
+    }
+    EACH_SET(set) {
+        for (size_t first = 0; first < n || first == 0; first += 64 * (1 + n / 100)) {
+            uint32_t sum = 0;
+            memset(got, 0, sums * sizeof *got);
+            CHECK(
+                set->pair_sums(got, &sum, &t, c.data, prob, first) &&
+                    set->pair_sums(got, &sum, &t, c.data + first * bytes, prob + first, n - first),
+                "%s", set->name);
+            CHECK(sum == all, "%s: %u in all, not %u", set->name, sum, (unsigned)all);
+            for (size_t s = 0; s < sums; s++) {
+                CHECK(got[s] == want[s], "%s n %zu: sum %zu of %zu is %d, not %d", set->name, n, s,
+                      sums, got[s], (int)want[s]);
+                CHECK(fabs(got[s] / (double)PAIR_ONE - exact[s]) <= (double)n * 0x1p-24 * most[s],
+                      "%s n %zu: sum %zu is %g, in float64 %g", set->name, n, s,
+                      got[s] / (double)PAIR_ONE, exact[s]);
+            }
+        }
+        CHECK(fabs((double)all / PAIR_ONE - mass) <= (double)n * 0x1p-24, "mass %g of %g",
+              (double)all / PAIR_ONE, mass);
+        for (int wrong = 0; wrong < 4; wrong++) { /* not a probability, wherever it is */
+            static const float bad[] = {NAN, INFINITY, -1e-3f, 1.001f};
+            float kept = prob[n - 1];
+            uint32_t sum = 0;
+            prob[n - 1] = bad[wrong];
+            CHECK(!set->pair_sums(got, &sum, &t, c.data, prob, n), "%s n %zu: %g passes", set->name,
+                  n, (double)bad[wrong]);
+            prob[n - 1] = kept;
+        }
+    }
+    free(want), free(exact), free(most);
+    bool outside = room_end(&out) && room_end(&p) && room_end(&c) && room_end(&e) && room_end(&b);
+    CHECK(outside, "sums %zu, n %zu: wrote outside", sums, n);
+}
+
+static void pairs_of_every_shape(void) {
+    static const size_t sums[] = {1, 2, 3, 5, 8, 9, 64, 100}, bytes[] = {1, 2, 4, 8, 16},
+                        ns[] = {1, 15, 64, 65, 200, 960, 2048, 4100};
+    for (size_t i = 0; i < COUNT(sums); i++)
+        for (size_t n = 0; n < COUNT(ns); n++)
+            for (enum spread spread = FLAT; spread <= ONE; spread++) {
+                size_t j = bytes[(i + n) % COUNT(bytes)];
+                check_pairs(sums[i], j < sums[i] ? j : sums[i], ns[n], spread);
+            }
+}
+
+/* The largest entries with all of the probability in many rows: no sum goes beyond 32 bits. */
+static void pairs_at_the_edge(void) {
+    enum { ROWS = 8192, SUMS = 8 };
+    static float p[ROWS];
+    static uint8_t codes[ROWS], byte[SUMS];
+    static int8_t entries[SUMS * 32];
+    const struct pair_tables t = {.n = SUMS, .bytes = 1, .byte = byte, .entries = entries};
+    for (size_t i = 0; i < sizeof entries; i++)
+        entries[i] = (int8_t)((i / 16 % 2 ? 64 : 63) * (i / 32 % 2 ? -1 : 1));
+    for (size_t rows = 1; rows <= ROWS; rows *= 2) EACH_SET(set) {
+            int32_t got[SUMS] = {0};
+            uint32_t all = 0;
+            for (size_t i = 0; i < rows; i++) p[i] = 1.0f / (float)rows;
+            CHECK(set->pair_sums(got, &all, &t, codes, p, rows), "%s", set->name);
+            for (size_t s = 0; s < SUMS; s++)
+                CHECK(all == PAIR_ONE && got[s] == (s % 2 ? -127 : 127) * PAIR_ONE,
+                      "%s: %zu rows have %d", set->name, rows, got[s]);
+        }
 }
 
 int main(void) {
@@ -401,5 +521,7 @@ int main(void) {
     RUN(tables_of_every_shape);
     RUN(tables_at_the_edges);
     RUN(buckets_of_every_shape);
+    RUN(pairs_of_every_shape);
+    RUN(pairs_at_the_edge);
     return TEST_RESULT;
 }

@@ -224,15 +224,17 @@ static struct quantiser learn(const struct data *y, size_t codes, size_t depth,
     return learn_parts(y, LEARN_ALL, codes, depth, k, a, out);
 }
 
-/* xhat = mean + B^T yhat in float64 */
-static void decode64(const struct quantiser *z, const uint8_t *codes, double *x) {
+/* xhat = mean + B^T yhat in float64, with B as the file has it, or as queries read it. */
+static void decode64(const struct quantiser *z, bool of_file, const uint8_t *codes, double *x) {
     double y[D] = {0};
     for (size_t j = 0; j < z->n; j++)
         for (size_t r = 0; r < z->ranges[j].width; r++)
             y[z->ranges[j].at + r] += (double)f16_to_f32(z->ranges[j].centroids[r * K + codes[j]]);
     for (size_t d = 0; d < D; d++) {
         x[d] = (double)f16_to_f32(z->mean[d]);
-        for (size_t r = 0; r < D; r++) x[d] += y[r] * (double)f16_to_f32(z->inverse[r * D + d]);
+        for (size_t r = 0; r < D; r++)
+            x[d] += y[r] * (double)(of_file ? f16_to_f32(z->inverse[r * D + d])
+                                            : z->inverse_f32[r * D + d]);
     }
 }
 
@@ -247,7 +249,7 @@ static void one_shape(const struct kernels *k, const struct data *y, size_t code
     for (size_t i = 0; i < D * D; i++)
         for (size_t r = 0; r < D; r++)
             product[i] +=
-                (double)z.transform_t[i / D * D + r] * (double)z.inverse_f32[r * D + i % D];
+                (double)z.transform_t[i / D * D + r] * (double)f16_to_f32(z.inverse[r * D + i % D]);
     CHECK(from_identity(product, D) < 1e-4, "A^T B is off the identity by %g",
           from_identity(product, D));
     CHECK(l.error < (codes == 2 ? 0.3 : 0.1) * l.variance && l.error > 0,
@@ -261,7 +263,7 @@ static void one_shape(const struct kernels *k, const struct data *y, size_t code
         double score = common, exact = 0, scale = 0;
         quantiser_encode(k, &z, again, 1, 1, y->x + i * D, D, 1);
         CHECK(memcmp(again, code + i * codes, codes) == 0, "codes depend on the rows beside");
-        decode64(&z, code + i * codes, want);
+        decode64(&z, false, code + i * codes, want);
         for (size_t j = 0; j < codes; j++) score += (double)table[j * K + code[i * codes + j]];
         for (size_t d = 0; d < D; d++) {
             CHECK(fabs((double)xhat[i * D + d] - want[d]) < 1e-5 * (1 + fabs(want[d])) * 10,
@@ -307,7 +309,7 @@ static void mixes_equal_float64(void) {
             uint32_t p = (uint32_t)(i * i * 997 % (1 << 22));
             all += p * 0x1p-30;
             for (size_t j = 0; j < CODES; j++) sums[j * K + code[i * CODES + j]] += p;
-            decode64(&z, code + i * CODES, row);
+            decode64(&z, false, code + i * CODES, row);
             for (size_t d = 0; d < D; d++)
                 want[d] += p * 0x1p-30 * row[d], size[d] += p * 0x1p-30 * fabs(row[d]);
         }
@@ -335,7 +337,7 @@ static void parts_can_be_left_out(void) {
               z.ranges[j].width, z.ranges[j].at);
     double trace = 0, worst = 0;
     for (size_t d = 0; d < D; d++) trace += y.metric[d * D + d];
-    for (size_t i = 0; i < D * D; i++) product[i] = (double)z.inverse_f32[i];
+    for (size_t i = 0; i < D * D; i++) product[i] = (double)f16_to_f32(z.inverse[i]);
     linalg_product(D, product, product, square); /* B B = H^-1 */
     linalg_product(D, square, y.metric, product);
     for (size_t i = 0; i < D * D; i++)
@@ -380,12 +382,11 @@ static void few_rows_are_kept(void) {
     for (size_t i = 0; i < ROWS; i++) y.weight[i] = 1;
     struct quantiser z = learn(&y, 4, 1, kernels_at(0), &a, &l);
     static uint8_t code[K * 4];
-    static float xhat[K * D];
+    double xhat[D], worst = 0;
     quantiser_encode(kernels_at(0), &z, code, 4, 1, y.x, D, K);
-    quantiser_decode(kernels_at(0), &z, xhat, code, 4, 1, K);
-    double worst = 0;
     for (size_t i = 0; i < K * D; i++) {
-        double off = fabs((double)(xhat[i] - y.x[i]));
+        if (i % D == 0) decode64(&z, true, code + i / D * 4, xhat);
+        double off = fabs(xhat[i % D] - (double)y.x[i]);
         if (!(off <= worst)) worst = off;
     }
     CHECK(worst < 0.02, "off by %g: more than f16 of centroids explains", worst);
@@ -505,6 +506,238 @@ static void bad_transforms_are_refused(void) {
     arena_free(&a);
 }
 
+/* ---- B in 8 bits, and pairs of codes of 4 bits ---- */
+
+enum { WIDE = 96, FEW = 16, WIDE_ROWS = 200, MOST_CODES = 13 };
+
+/* A random quantiser of d dimensions with 16 centroids: rows of B of very different sizes, an odd
+ * number of codes, of which some pairs share a range and some do not. */
+struct wide {
+    size_t d;
+    struct quantiser z;
+    struct quantiser_range ranges[MOST_CODES];
+    uint16_t inverse[WIDE * WIDE], mean[WIDE], centroids[MOST_CODES * WIDE * FEW];
+    float x[WIDE_ROWS * WIDE];
+    uint8_t codes[WIDE_ROWS * MOST_CODES];
+};
+
+static void make_wide(struct wide *w, size_t d, uint64_t seed) {
+    struct rng r;
+    rng_seed(&r, seed, d);
+    w->d = d;
+    for (size_t i = 0; i < d * d; i++)
+        w->inverse[i] =
+            f32_to_f16((float)ldexp((i % (d + 1) == 0) + 0.1 * rng_normal(&r), -(int)(i / d % 11)));
+    for (size_t i = 0; i < d; i++) w->mean[i] = f32_to_f16((float)rng_normal(&r));
+    for (size_t i = 0; i < WIDE_ROWS * d; i++) w->x[i] = (float)rng_normal(&r);
+    size_t at = 0;
+    for (size_t j = 0; j < MOST_CODES; j++) {
+        uint16_t *c = w->centroids + j * WIDE * FEW;
+        size_t width = j % 4 == 1 ? w->ranges[j - 1].width : 1 + rng_below(&r, d / MOST_CODES);
+        if (j % 4 == 1) at = w->ranges[j - 1].at;
+        w->ranges[j] = (struct quantiser_range){at, width, c};
+        at += width;
+        for (size_t i = 0; i < width * FEW; i++)
+            c[i] = f32_to_f16((float)(rng_normal(&r) * pow(8, (double)(i / FEW % 3))));
+    }
+    w->z = (struct quantiser){.dim = d,
+                              .k = FEW,
+                              .n = MOST_CODES,
+                              .inverse = w->inverse,
+                              .mean = w->mean,
+                              .ranges = w->ranges};
+}
+
+/* mean + B^T yhat of row i in float64, with B as queries read it; size has the sum of magnitudes.
+ */
+static void wide_row(const struct wide *w, size_t i, double *x, double *size) {
+    double y[WIDE] = {0};
+    for (size_t j = 0; j < w->z.n; j++)
+        for (size_t r = 0; r < w->ranges[j].width; r++)
+            y[w->ranges[j].at + r] +=
+                (double)f16_to_f32(w->ranges[j].centroids[r * FEW + w->codes[i * MOST_CODES + j]]);
+    for (size_t d = 0; d < w->d; d++) {
+        x[d] = (double)f16_to_f32(w->mean[d]), size[d] = fabs(x[d]);
+        for (size_t r = 0; r < w->d; r++) {
+            double p = y[r] * (double)w->z.inverse_f32[r * w->d + d];
+            x[d] += p, size[d] += fabs(p);
+        }
+    }
+}
+
+/* Each number of B moves by half a 127th of its row's largest at most, and a little for the scale,
+ * which is f16. */
+static void check_back(const struct wide *w) {
+    for (size_t r = 0; r < w->d; r++) {
+        double most = 0;
+        for (size_t d = 0; d < w->d; d++)
+            most = fmax(most, fabs((double)f16_to_f32(w->inverse[r * w->d + d])));
+        for (size_t d = 0; d < w->d; d++) {
+            double was = (double)f16_to_f32(w->inverse[r * w->d + d]),
+                   is = (double)w->z.inverse_f32[r * w->d + d];
+            CHECK(fabs(was - is) <= most / 254 * (1 + 0x1p-3), "d %zu row %zu: %g became %g", w->d,
+                  r, was, is);
+        }
+    }
+}
+
+/* Tables of every set against float64, whatever the layout of B: rows, or tiles of 32. */
+static void queries_meet_the_rounded_transform(void) {
+    static struct wide w;
+    static const size_t dims[] = {16, 24, 32, 64, 96};
+    for (size_t t = 0; t < sizeof dims / sizeof *dims; t++) {
+        struct arena a = {0};
+        struct err e;
+        make_wide(&w, dims[t], 20);
+        CHECK(quantiser_prepare(&w.z, &a, &e) == OK, "%s", e.msg);
+        check_back(&w);
+        quantiser_encode(kernels_at(0), &w.z, w.codes, MOST_CODES, 1, w.x, w.d, WIDE_ROWS);
+        EACH_SET(k) {
+            static float table[MOST_CODES * FEW], xhat[WIDE_ROWS * WIDE];
+            const float *q = w.x;
+            double common = (double)quantiser_tables(k, &w.z, table, q);
+            quantiser_decode(k, &w.z, xhat, w.codes, MOST_CODES, 1, WIDE_ROWS);
+            for (size_t i = 0; i < WIDE_ROWS; i++) {
+                double x[WIDE], size[WIDE], score = common, exact = 0, scale = 0;
+                wide_row(&w, i, x, size);
+                for (size_t j = 0; j < MOST_CODES; j++)
+                    score += (double)table[j * FEW + w.codes[i * MOST_CODES + j]];
+                for (size_t d = 0; d < w.d; d++) {
+                    exact += (double)q[d] * x[d], scale += fabs((double)q[d]) * size[d];
+                    CHECK(fabs((double)xhat[i * w.d + d] - x[d]) <= 1e-5 * size[d],
+                          "%s: row %zu: %g, expected %g", k->name, i, (double)xhat[i * w.d + d],
+                          x[d]);
+                }
+                CHECK(fabs(score - exact) <= 1e-4 * scale, "%s d %zu: score %g, expected %g",
+                      k->name, w.d, score, exact);
+            }
+        }
+        arena_free(&a);
+    }
+}
+
+/* Rounded centroids lie within half a scale of those of the file, their scales are as fine as
+ * promised, and their sums of two fit a signed byte. */
+static void check_rounding(const struct wide *w, const struct quantiser_range *before) {
+    const struct quantiser_pairs *p = w->z.pairs;
+    size_t s = 0;
+    for (size_t j = 0; j < MOST_CODES; j += 2) {
+        bool both = j + 1 < MOST_CODES && before[j].at == before[j + 1].at &&
+                    before[j].width == before[j + 1].width;
+        size_t apart = both || j + 1 == MOST_CODES ? 1 : 2;
+        for (size_t part = 0; part < apart; part++) {
+            size_t first = j + part, last = both ? j + 1 : first;
+            for (size_t r = 0; r < before[first].width; r++, s++) {
+                double most[2] = {0}, sum = 0;
+                int largest = 0;
+                CHECK(p->tables.byte[s] == j / 2 && p->dim[s] == before[first].at + r,
+                      "sum %zu is of byte %d, dimension %d", s, p->tables.byte[s], p->dim[s]);
+                for (size_t c = first; c <= last; c++)
+                    for (size_t i = 0; i < FEW; i++) {
+                        double was = (double)f16_to_f32(before[c].centroids[r * FEW + i]),
+                               is = (double)f16_to_f32(w->ranges[c].centroids[r * FEW + i]);
+                        int entry = p->tables.entries[s * 32 + c % 2 * 16 + i];
+                        most[c % 2] = fmax(most[c % 2], fabs(was));
+                        CHECK(is == (double)p->scale[s] * entry, "%g is not %d scales", is, entry);
+                        CHECK(fabs(was - is) <= 0.5 * (double)p->scale[s], "%g became %g", was, is);
+                    }
+                for (size_t i = 0; i < FEW * FEW; i++) {
+                    int x = abs(p->tables.entries[s * 32 + i / FEW] +
+                                p->tables.entries[s * 32 + 16 + i % FEW]);
+                    largest = x > largest ? x : largest;
+                }
+                sum = most[0] + most[1];
+                CHECK(largest <= 127 && (double)p->scale[s] <= sum / 126 * 9 / 8,
+                      "a sum of %d, scale %g for %g", largest, (double)p->scale[s], sum);
+            }
+        }
+    }
+    CHECK(s == p->tables.n, "%zu sums, not %zu", p->tables.n, s);
+}
+
+/* What a product with B^T in 8 bits adds to each number: kernels.tile_mix has the bound, here with
+ * |y[r]| <= most[r]. */
+static double back_bound(const struct wide *w, const double *most, size_t d) {
+    double bound = 0;
+    for (size_t block = 0; block < w->d; block += 32) {
+        double largest = 0, whole = 0;
+        for (size_t r = block; r < block + 32 && r < w->d; r++) {
+            double row = 0;
+            for (size_t i = 0; i < w->d; i++)
+                row = fmax(row, fabs((double)w->z.inverse_f32[r * w->d + i]));
+            largest = fmax(largest, most[r] * row / 127);
+            whole += 127 * fabs((double)w->z.inverse_f32[r * w->d + d]) / row;
+        }
+        bound += 1.01 * largest / 65278 * whole;
+    }
+    return bound;
+}
+
+/* Adds up what rows stand for in float64, and the bound of what rounding costs. */
+static void mix_wide(const struct wide *w, const float *p, double *want, double *bound) {
+    double most[WIDE] = {0};
+    for (size_t s = 0; s < w->z.pairs->tables.n; s++)
+        most[w->z.pairs->dim[s]] += 127 * (double)w->z.pairs->scale[s];
+    for (size_t d = 0; d < w->d; d++) {
+        want[d] = 0;
+        bound[d] =
+            fabs((double)f16_to_f32(w->mean[d])) * WIDE_ROWS * 0x1p-24 + back_bound(w, most, d);
+        for (size_t r = 0; r < w->d; r++)
+            bound[d] +=
+                most[r] * fabs((double)w->z.inverse_f32[r * w->d + d]) * WIDE_ROWS * 0x1p-24;
+    }
+    for (size_t i = 0; i < WIDE_ROWS; i++) {
+        double x[WIDE], size[WIDE];
+        wide_row(w, i, x, size);
+        for (size_t d = 0; d < w->d; d++)
+            want[d] += (double)p[i] * x[d], bound[d] += (double)p[i] * size[d] * 2e-5;
+    }
+}
+
+static void pairs_are_mixed_as_in_float64(void) {
+    static struct wide w;
+    static const size_t dims[] = {16, 64, 96};
+    for (size_t t = 0; t < sizeof dims / sizeof *dims; t++)
+        for (int flat = 0; flat < 2; flat++) {
+            struct arena a = {0};
+            struct err e;
+            struct rng r;
+            float p[WIDE_ROWS], sum = 0;
+            double want[WIDE], bound[WIDE];
+            struct quantiser_range before[MOST_CODES];
+            uint8_t rows[4 * 64 * (MOST_CODES + 1) / 2] = {0};
+            rng_seed(&r, 21, t);
+            make_wide(&w, dims[t], 22);
+            memcpy(before, w.ranges, sizeof before);
+            w.z.for_values = true;
+            CHECK(quantiser_round(&w.z, &a, &e) == OK && quantiser_prepare(&w.z, &a, &e) == OK,
+                  "%s", e.msg);
+            check_rounding(&w, before);
+            quantiser_encode(kernels_at(0), &w.z, w.codes, MOST_CODES, 1, w.x, w.d, WIDE_ROWS);
+            for (size_t i = 0; i < WIDE_ROWS; i++)
+                for (size_t j = 0; j < MOST_CODES; j++)
+                    rows[(i / 64 * ((MOST_CODES + 1) / 2) + j / 2) * 64 + i % 64] |=
+                        (uint8_t)(w.codes[i * MOST_CODES + j] << j % 2 * 4);
+            for (size_t i = 0; i < WIDE_ROWS; i++)
+                sum += p[i] = flat ? 1 : (float)exp(5 * rng_normal(&r));
+            for (size_t i = 0; i < WIDE_ROWS; i++) p[i] /= sum;
+            mix_wide(&w, p, want, bound);
+            EACH_SET(k) {
+                int32_t sums[MOST_CODES * WIDE] = {0};
+                uint32_t all = 0;
+                float out[WIDE] = {0};
+                CHECK(k->pair_sums(sums, &all, &w.z.pairs->tables, rows, p, WIDE_ROWS), "%s",
+                      k->name);
+                quantiser_mix_pairs(k, &w.z, out, sums, (float)all / PAIR_ONE);
+                for (size_t d = 0; d < w.d; d++)
+                    CHECK(fabs((double)out[d] - want[d]) <= bound[d],
+                          "%s d %zu: %g, expected %g, within %g", k->name, w.d, (double)out[d],
+                          want[d], bound[d]);
+            }
+            arena_free(&a);
+        }
+}
+
 int main(void) {
     RUN(eigenvectors_make_the_matrix);
     RUN(procrustes_is_the_nearest_rotation);
@@ -518,5 +751,7 @@ int main(void) {
     RUN(pairs_are_the_best);
     RUN(overlapping_ranges_are_searched_in_turn);
     RUN(bad_transforms_are_refused);
+    RUN(queries_meet_the_rounded_transform);
+    RUN(pairs_are_mixed_as_in_float64);
     return TEST_RESULT;
 }

@@ -102,6 +102,7 @@ static int set_up_head(struct quantiser *z, const struct codebook *y, const stru
     size_t number = s->layer * s->n_head + head;
     *z = y->learned ? y->heads[number]
                     : (struct quantiser){.dim = s->head_dim, .k = y->k, .n = y->m};
+    z->for_values = s->for_values;
     const struct quantiser_range *learned = z->ranges;
     z->ranges = arena_alloc(s->arena, z->n, sizeof *z->ranges);
     if (!z->ranges)
@@ -110,7 +111,8 @@ static int set_up_head(struct quantiser *z, const struct codebook *y, const stru
         memcpy(z->ranges, learned, z->n * sizeof *z->ranges);
     else
         plain_ranges(z, y->centroids + number * z->dim * z->k);
-    return quantiser_prepare(z, s->arena, e);
+    int rc = s->for_values && z->k == 16 ? quantiser_round(z, s->arena, e) : OK;
+    return rc ? rc : quantiser_prepare(z, s->arena, e);
 }
 
 int code_rows_setup(struct codec *c, const struct codec_setup *s, const struct codebook *y,

@@ -24,7 +24,8 @@
  *     keys       n M       the codes; K = 16: n M/2
  *     tables     n M N/8   one entry a code
  *     codebooks  2 D K     every centroid once, in f16, to make the tables; learned: 2 (sum of
- *                          widths) K + 2 D D + 2 D, with B and the mean
+ *                          widths) K + (D + 2) D + 2 D, with B, in 8 bits and a scale a row, and
+ *                          the mean in f16
  * where n M is n codes of the head. Building the tables takes D K multiply-adds whatever M is: as
  * many as scoring K keys exactly; learned D D more. */
 #include <math.h>
@@ -116,7 +117,7 @@ static void lookat_reads(const struct codec *c, size_t head_dim, size_t head, si
     count->keys += n * lookup_row_bytes(z->n, z->k);
     count->tables += n * z->n * c->o.table / 8;
     count->codebooks +=
-        2 * widths * c->o.k + (z->inverse ? 2 * head_dim * head_dim + 2 * head_dim : 0);
+        2 * widths * c->o.k + (z->inverse ? head_dim * (head_dim + 2) + 2 * head_dim : 0);
 }
 
 const struct kv_codec codec_lookat = {

@@ -5,16 +5,66 @@
 #include <string.h>
 
 #include "attention/inverse.h"
+#include "attention/packed.h"
 
 /* Rows that are encoded or decoded together, so that one pass over A or B serves all of them; and
  * the most points that a search may have. */
 enum { ROWS_AT_ONCE = 16, POINTS_MAX = 256 };
 
+/* Floats of a query's work memory for B. */
+enum { BACK_WORK = sizeof(struct tile_query) / sizeof(float) };
+_Static_assert((int)BACK_WORK >= (int)QUANTISER_DIM, "a query of any dimension fits");
+
+/* The largest number of B is brought to below 2^BACK_EXPONENT, so that its scale is 8 or more, and
+ * rows that are smaller by up to 2^17 still have scales that f16 holds with all its bits. */
+enum { BACK_EXPONENT = 10 };
+
 static bool overlap(const struct quantiser_search *a, const struct quantiser_search *b) {
     return a->at < b->at + b->width && b->at < a->at + a->width;
 }
 
-/* Fills transform_t = A^T = B^-1, by way of float64, and inverse_f32 = B. */
+/* How B is kept: as rows of int8, one scale a row. */
+static struct packed back_format(const struct quantiser *z) {
+    return (struct packed){.head_dim = z->dim, .group = z->dim, .bits = 8, .keys = !z->for_values};
+}
+
+/* Fills back and back_factor, and inverse_f32 with the numbers that they hold. Numbers are rounded
+ * against the scale as f16 has it, so each is off by half a scale at most. */
+static int round_back(struct quantiser *z, float *inverse_f32, struct arena *a, struct err *e) {
+    size_t D = z->dim;
+    struct packed format = back_format(z);
+    struct kv_layout l = packed_layout(&format);
+    uint8_t *back = arena_zalloc(a, (D + l.rows - 1) / l.rows, l.bytes);
+    float most = 0;
+    if (!back) return err_set(e, ERR_FAILED, "out of memory for a transform");
+    for (size_t i = 0; i < D * D; i++) {
+        inverse_f32[i] = f16_to_f32(z->inverse[i]);
+        most = fmaxf(most, fabsf(inverse_f32[i]));
+    }
+    int exponent;
+    frexpf(most, &exponent);
+    z->back_factor = ldexpf(1, exponent - BACK_EXPONENT);
+    for (size_t r = 0; r < D; r++) {
+        uint8_t codes[QUANTISER_DIM];
+        uint16_t scale;
+        bool cut = false;
+        float *row = inverse_f32 + r * D, size = 0;
+        for (size_t d = 0; d < D; d++) size = fmaxf(size, fabsf(row[d]));
+        float step = packed_scale(&scale, size / z->back_factor / 127, &cut) * z->back_factor;
+        for (size_t d = 0; d < D; d++) {
+            float whole = step > 0 ? rintf(row[d] / step) : 0;
+            whole = fminf(fmaxf(whole, -127), 127);
+            codes[d] = (uint8_t)(whole + 128);
+            row[d] = whole * step;
+        }
+        packed_put(&format, back, r, codes, &scale);
+    }
+    z->back = back;
+    z->inverse_f32 = inverse_f32;
+    return OK;
+}
+
+/* Fills transform_t = A^T = B^-1, by way of float64, `back` and inverse_f32. */
 static int invert(struct quantiser *z, struct arena *a, struct err *e) {
     struct arena scratch = {0};
     size_t n = z->dim * z->dim;
@@ -25,8 +75,7 @@ static int invert(struct quantiser *z, struct arena *a, struct err *e) {
     int rc = b && inverse && transform_t && inverse_f32
                  ? OK
                  : err_set(e, ERR_FAILED, "out of memory for a transform");
-    for (size_t i = 0; i < n && !rc; i++)
-        b[i] = (double)(inverse_f32[i] = f16_to_f32(z->inverse[i]));
+    for (size_t i = 0; i < n && !rc; i++) b[i] = (double)f16_to_f32(z->inverse[i]);
     if (!rc && !inverse_of(z->dim, b, inverse))
         rc = err_set(e, ERR_REFUSED, "its transform has no inverse");
     for (size_t i = 0; i < n && !rc; i++) {
@@ -35,9 +84,8 @@ static int invert(struct quantiser *z, struct arena *a, struct err *e) {
         transform_t[i] = (float)inverse[i];
     }
     z->transform_t = transform_t;
-    z->inverse_f32 = inverse_f32;
     arena_free(&scratch);
-    return rc;
+    return rc ? rc : round_back(z, inverse_f32, a, e);
 }
 
 bool quantiser_pairs(size_t at, size_t width, size_t next_at, size_t next_width, size_t k) {
@@ -107,6 +155,97 @@ int quantiser_prepare(struct quantiser *z, struct arena *a, struct err *e) {
     return z->inverse ? invert(z, a, e) : OK;
 }
 
+/* ---- pairs ---- */
+
+/* Returns the largest |number| of row r of a range's centroids. */
+static double largest(const struct quantiser_range *g, size_t r) {
+    double most = 0;
+    for (size_t c = 0; g && c < 16; c++)
+        most = fmax(most, fabs((double)f16_to_f32(g->centroids[r * 16 + c])));
+    return most;
+}
+
+/* Returns the least number of 4 significant bits, and at least f16's least, that is not below x. */
+static double scale_above(double x) {
+    int exponent;
+    frexp(x, &exponent);
+    exponent = exponent > -20 && x > 0 ? exponent : -20;
+    return ldexp(fmax(1, ceil(ldexp(x, 4 - exponent))), exponent - 4);
+}
+
+/* Rounds row r of a range's centroids to multiples of a scale: to[16] as numbers, entries[16] as
+ * whole ones. */
+static void round_row(uint16_t *to, int8_t *entries, const struct quantiser_range *g, size_t r,
+                      double scale) {
+    for (size_t c = 0; c < 16; c++) {
+        double whole = rint((double)f16_to_f32(g->centroids[r * 16 + c]) / scale);
+        while (fabs(whole * scale) > F16_MOST) whole -= whole > 0 ? 1 : -1;
+        entries[c] = (int8_t)whole;
+        to[c] = f32_to_f16((float)(whole * scale));
+    }
+}
+
+/* The arrays of quantiser_pairs while they are filled. */
+struct pair_arrays {
+    uint8_t *byte;
+    uint16_t *dim;
+    float *scale;
+    int8_t *entries;
+    size_t n;
+};
+
+/* Adds the sums of the dimensions of a range, whose centroids become `low`: those of a byte's low
+ * half, and with `g_high` and `high` of the high half as well, which has the same range. Without
+ * `g_low` it is the high half alone. */
+static void add_sums(struct pair_arrays *t, size_t byte, const struct quantiser_range *g_low,
+                     uint16_t *low, const struct quantiser_range *g_high, uint16_t *high) {
+    const struct quantiser_range *g = g_low ? g_low : g_high;
+    for (size_t r = 0; r < g->width; r++, t->n++) {
+        double scale = scale_above((largest(g_low, r) + largest(g_high, r)) / 126);
+        int8_t *entries = t->entries + t->n * 32;
+        t->byte[t->n] = (uint8_t)byte;
+        t->dim[t->n] = (uint16_t)(g->at + r);
+        t->scale[t->n] = (float)scale;
+        if (g_low) round_row(low + r * 16, entries, g_low, r, scale);
+        if (g_high) round_row(high + r * 16, entries + 16, g_high, r, scale);
+    }
+}
+
+int quantiser_round(struct quantiser *z, struct arena *a, struct err *e) {
+    struct quantiser_pairs *pairs = arena_zalloc(a, 1, sizeof *pairs);
+    size_t numbers = quantiser_numbers(z), most = numbers / 16;
+    uint16_t *rounded = arena_alloc(a, numbers, sizeof *rounded);
+    struct pair_arrays t = {.byte = arena_alloc(a, most, sizeof *t.byte),
+                            .dim = arena_alloc(a, most, sizeof *t.dim),
+                            .scale = arena_alloc(a, most, sizeof *t.scale),
+                            .entries = arena_zalloc(a, most, 32)};
+    if (!pairs || !rounded || !t.byte || !t.dim || !t.scale || !t.entries)
+        return err_set(e, ERR_FAILED, "out of memory for a codebook");
+    for (size_t j = 0; j < z->n; j += 2) {
+        struct quantiser_range *low = &z->ranges[j], *high = j + 1 < z->n ? low + 1 : NULL;
+        uint16_t *to_low = rounded, *to_high = rounded + low->width * 16;
+        if (high && quantiser_pairs(low->at, low->width, high->at, high->width, z->k)) {
+            add_sums(&t, j / 2, low, to_low, high, to_high);
+        } else {
+            add_sums(&t, j / 2, low, to_low, NULL, NULL);
+            if (high) add_sums(&t, j / 2, NULL, NULL, high, to_high);
+        }
+        low->centroids = to_low;
+        if (high) high->centroids = to_high;
+        rounded = to_high + (high ? high->width * 16 : 0);
+    }
+    *pairs = (struct quantiser_pairs){.tables = {.n = t.n,
+                                                 .bytes = lookup_row_bytes(z->n, z->k),
+                                                 .byte = t.byte,
+                                                 .entries = t.entries},
+                                      .dim = t.dim,
+                                      .scale = t.scale};
+    z->pairs = pairs;
+    return OK;
+}
+
+/* ---- rows ---- */
+
 size_t quantiser_numbers(const struct quantiser *z) {
     size_t sum = 0;
     for (size_t j = 0; j < z->n; j++) sum += z->ranges[j].width * z->k;
@@ -114,7 +253,12 @@ size_t quantiser_numbers(const struct quantiser *z) {
 }
 
 size_t quantiser_bytes(const struct quantiser *z) {
-    return sizeof(uint16_t) * (quantiser_numbers(z) + (z->inverse ? z->dim * z->dim + z->dim : 0));
+    size_t bytes = z->pairs ? z->pairs->tables.n * (32 + sizeof(float))
+                            : quantiser_numbers(z) * sizeof(uint16_t);
+    if (!z->inverse) return bytes;
+    struct packed format = back_format(z);
+    return bytes + z->dim * (packed_code_bytes(&format) + packed_scale_bytes(&format)) +
+           z->dim * sizeof *z->mean;
 }
 
 /* Writes y[n][D] = A (x - mean), without gaps. The rows of x are `stride` floats apart. Without B
@@ -250,12 +394,22 @@ static bool follows(const struct quantiser_range *a, const struct quantiser_rang
            b->centroids == a->centroids + a->width * k;
 }
 
+/* Sets y[D] = B q, for keys. */
+static void multiply_back(const struct kernels *kn, const struct quantiser *z, float *y,
+                          const float *q) {
+    _Alignas(64) float work[BACK_WORK], scores[QUANTISER_DIM + TILE_SIDE];
+    struct packed format = back_format(z);
+    packed_prepare(&format, work, q);
+    packed_score(kn, &format, work, scores, z->back, z->dim);
+    for (size_t d = 0; d < z->dim; d++) y[d] = scores[d] * z->back_factor;
+}
+
 float quantiser_tables(const struct kernels *kn, const struct quantiser *z, float *table,
                        const float *q) {
     float turned[QUANTISER_DIM], common = 0;
     size_t D = z->dim;
     if (z->inverse) {
-        kn->matvec(DTYPE_F16, turned, z->inverse, D * sizeof(uint16_t), D, q, D);
+        multiply_back(kn, z, turned, q);
         kn->matvec(DTYPE_F16, &common, z->mean, D * sizeof(uint16_t), 1, q, D);
         q = turned;
     }
@@ -267,15 +421,32 @@ float quantiser_tables(const struct kernels *kn, const struct quantiser *z, floa
     return common;
 }
 
+/* Adds all mean + B^T y to out[D], for values. Behind y[D] there are zeros up to a whole block. */
+static void add_turned(const struct kernels *kn, const struct quantiser *z, float *out, float *y,
+                       float all) {
+    struct packed format = back_format(z);
+    size_t D = z->dim;
+    for (size_t d = 0; d < D; d++) y[d] *= z->back_factor;
+    kn->vecmat(DTYPE_F16, out, z->mean, D * sizeof *z->mean, 1, &all, D);
+    packed_mix(kn, &format, out, z->back, y, D);
+}
+
 void quantiser_mix(const struct kernels *kn, const struct quantiser *z, float *out,
                    const uint32_t *sum, float all, float unit) {
-    float y[QUANTISER_DIM] = {0}, part[QUANTISER_DIM];
-    size_t D = z->dim;
+    float y[QUANTISER_DIM + TILE_SIDE] = {0}, part[QUANTISER_DIM];
     for (size_t j = 0; j < z->n; j++, sum += z->k) {
         const struct quantiser_range *s = &z->ranges[j];
         kn->bucket_product(part, sum, unit, s->centroids, s->width, z->k);
         for (size_t r = 0; r < s->width; r++) y[s->at + r] += part[r];
     }
-    kn->vecmat(DTYPE_F16, out, z->mean, D * sizeof *z->mean, 1, &all, D);
-    kn->vecmat(DTYPE_F16, out, z->inverse, D * sizeof *z->inverse, D, y, D);
+    add_turned(kn, z, out, y, all);
+}
+
+void quantiser_mix_pairs(const struct kernels *kn, const struct quantiser *z, float *out,
+                         const int32_t *sum, float all) {
+    const struct quantiser_pairs *p = z->pairs;
+    float y[QUANTISER_DIM + TILE_SIDE] = {0};
+    for (size_t s = 0; s < p->tables.n; s++)
+        y[p->dim[s]] += (float)sum[s] * (p->scale[s] * (1.0f / PAIR_ONE));
+    add_turned(kn, z, out, y, all);
 }

@@ -19,7 +19,12 @@
  * Ranges that do not overlap make a product quantiser, of uneven widths where they differ. Equal
  * ranges make a residual quantiser. Dimensions of no range are left at the mean. Without B and mean
  * (NULL: the identity and 0) and with D/n dimensions in each range it is LOOKAT's published
- * method. */
+ * method.
+ *
+ * The file has B in f16, and rows are encoded with the A of that B. What queries read, and what
+ * rows stand for, is B rounded once more, to whole numbers of 8 bits with a scale a row, because B
+ * is most of what a query reads of a small quantiser. Nothing is divided by the rounded B, so its
+ * error stays as small as it is: half a scale, at most 1/254 of a row's largest number. */
 #ifndef LOOKAT_ATTENTION_QUANTISER_H
 #define LOOKAT_ATTENTION_QUANTISER_H
 
@@ -45,19 +50,40 @@ struct quantiser_search {
     const float *bias;     /* [k] -|point|^2 / 2 */
 };
 
+/* Where the sums of pair_tables (kernels.h) belong: sum s is of dimension dim[s] of the learned
+ * space, in units of scale[s]. */
+struct quantiser_pairs {
+    struct pair_tables tables;
+    const uint16_t *dim; /* [tables.n] */
+    const float *scale;  /* [tables.n] */
+};
+
 struct quantiser {
-    size_t dim, k, n;               /* D; K centroids a code, at most 256; n codes a row */
-    const uint16_t *inverse;        /* B [D][D] f16, row after row; or NULL */
-    const uint16_t *mean;           /* [D] f16; or NULL. Both or none */
+    bool for_values;         /* of values, which B^T turns; else of keys, whose queries B turns */
+    size_t dim, k, n;        /* D; K centroids a code, at most 256; n codes a row */
+    const uint16_t *inverse; /* B [D][D] f16, row after row; or NULL */
+    const uint16_t *mean;    /* [D] f16; or NULL. Both or none */
     struct quantiser_range *ranges; /* [n] */
     /* What follows is filled by quantiser_prepare. */
+    const uint8_t *back;      /* B as queries read it: D rows of packed.h; NULL without B */
+    float back_factor;        /* a power of two: `back` is B / back_factor */
     const float *transform_t; /* A^T [D][D], NULL without B: x A^T of rows x is A x of columns */
-    const float *inverse_f32; /* B [D][D], NULL without B */
+    const float *inverse_f32; /* the numbers of `back` in float32, NULL without B */
     struct quantiser_search *searches; /* [n_searches] */
     size_t n_searches;
-    bool ranges_overlap;   /* so decoding adds centroids up */
-    bool searches_overlap; /* so each search looks at what those before it left */
+    bool ranges_overlap;                 /* so decoding adds centroids up */
+    bool searches_overlap;               /* so each search looks at what those before it left */
+    const struct quantiser_pairs *pairs; /* of quantiser_round; else NULL */
 };
+
+/* Rounds the centroids of codes of 4 bits (K = 16) so that values can be summed in whole numbers
+ * (pair_sums of kernels.h), and fills z->pairs. The two codes of a byte have one scale for each
+ * dimension that they share, at most 9/8 of (the largest |a| + the largest |b|) / 126 over their
+ * centroids' numbers a and b there, and each number becomes a whole multiple of it: it moves by
+ * half a scale at most. Scales have 4 significant bits, so the new numbers are f16 exactly, and
+ * what a row stands for is the same wherever it is decoded. z->ranges[n] is written to. It comes
+ * before quantiser_prepare. ERR_FAILED without memory. */
+int quantiser_round(struct quantiser *z, struct arena *a, struct err *e);
 
 /* Works out the searches, A^T, B in float32 and what depends on them, with memory from the arena.
  * It comes before every function below that takes codes or a query. ERR_REFUSED, with only "its
@@ -99,7 +125,13 @@ float quantiser_tables(const struct kernels *kn, const struct quantiser *z, floa
 void quantiser_mix(const struct kernels *kn, const struct quantiser *z, float *out,
                    const uint32_t *sum, float all, float unit);
 
-/* Returns the bytes that a query reads of the quantiser: centroids, B and mean, each once. */
+/* The same from what pair_sums has summed: sum[pairs->tables.n] with p in units of 1 / PAIR_ONE,
+ * and `all`, the sum of p over all rows, as a number. */
+void quantiser_mix_pairs(const struct kernels *kn, const struct quantiser *z, float *out,
+                         const int32_t *sum, float all);
+
+/* Returns the bytes that a query reads of the quantiser, each once: centroids in f16, or the tables
+ * and scales of pairs; B; and the mean. */
 size_t quantiser_bytes(const struct quantiser *z);
 
 #endif

@@ -9,6 +9,7 @@
 #define LANES 8
 #define X_ROWS 3
 #define BYTES 32
+#define MIX_BITS 15
 #define FEW_AT_A_TIME 0
 #define BY_NAME_ONLY false
 #define OWN_BLOCK_SUM 0
@@ -27,6 +28,15 @@ typedef struct {
  * the order 0, 2, 1, 3, 4, 6, 5, 7. */
 struct factors {
     int32_t pairs[2][4][2];
+};
+
+typedef struct {
+    __m256i first, top;
+} mix_sum;
+
+/* A weight is 2^15 top + first; [0] has those of even rows, [1] those of odd ones. */
+struct mix_weights {
+    int16_t first[2][16], top[2][16];
 };
 
 #include "kernels/contract.inc"
@@ -294,6 +304,42 @@ static inline byte_vec b_low(byte_vec b) { return _mm256_and_si256(b, _mm256_set
 static inline byte_vec b_high(byte_vec b) { return b_low(_mm256_srli_epi16(b, 4)); }
 static inline byte_vec b_lookup(const uint8_t table[16], byte_vec codes) {
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load_16_bytes(table)), codes);
+}
+
+static inline byte_vec b_add(byte_vec a, byte_vec b) { return _mm256_add_epi8(a, b); }
+
+static inline void m_weights(struct mix_weights *w, const int32_t q[BYTES]) {
+    for (int i = 0; i < BYTES; i++) {
+        w->first[i % 2][i / 2] = (int16_t)(q[i] & 0x7fff);
+        w->top[i % 2][i / 2] = (int16_t)(q[i] >> MIX_BITS);
+    }
+}
+
+static inline mix_sum m_zero(void) {
+    return (mix_sum){_mm256_setzero_si256(), _mm256_setzero_si256()};
+}
+
+/* sum + the products of words with weights, in pairs. */
+static inline __m256i add_words(__m256i sum, __m256i even, __m256i odd, const int16_t w[2][16]) {
+    const __m256i *at = (const __m256i *)(const void *)w;
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(even, _mm256_loadu_si256(at)));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(odd, _mm256_loadu_si256(at + 1)));
+}
+
+/* The bytes of even and of odd rows become signed words. */
+static inline void m_add(mix_sum *s, byte_vec v, const struct mix_weights *w, bool large) {
+    __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(v, 8), 8), odd = _mm256_srai_epi16(v, 8);
+    s->first = add_words(s->first, even, odd, w->first);
+    if (large) s->top = add_words(s->top, even, odd, w->top);
+}
+
+static inline void m_totals(int32_t t[4], const mix_sum s[4]) {
+    __m256i x[4];
+    for (int i = 0; i < 4; i++)
+        x[i] = _mm256_add_epi32(s[i].first, _mm256_slli_epi32(s[i].top, MIX_BITS));
+    __m256i sum = _mm256_hadd_epi32(_mm256_hadd_epi32(x[0], x[1]), _mm256_hadd_epi32(x[2], x[3]));
+    _mm_storeu_si128((__m128i *)(void *)t,
+                     _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1)));
 }
 
 static inline word_sums w_zero(void) {

@@ -10,6 +10,7 @@
 #define LANES 16
 #define X_ROWS 6
 #define BYTES 64
+#define MIX_BITS 16
 #define FEW_AT_A_TIME MATMUL_SOME /* Zen 4: faster for 9 rows by a quarter, for 56 by 2 % */
 #define BY_NAME_ONLY false
 #define OWN_BLOCK_SUM 1
@@ -35,6 +36,15 @@ typedef struct {
  * then their highs, for k = 0 .. 3. */
 struct factors {
     int8_t quads[4][4][4];
+};
+
+typedef struct {
+    __m512i low, high, top;
+} mix_sum;
+
+/* A weight is 2^16 top + 2^8 high + low. */
+struct mix_weights {
+    uint8_t low[64], high[64], top[64];
 };
 
 #include "kernels/contract.inc"
@@ -376,6 +386,46 @@ static inline byte_vec b_high(byte_vec b) { return b_low(_mm512_srli_epi16(b, 4)
 static inline byte_vec b_lookup(const uint8_t table[16], byte_vec codes) {
     return _mm512_shuffle_epi8(
         _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)table)), codes);
+}
+
+static inline byte_vec b_add(byte_vec a, byte_vec b) { return _mm512_add_epi8(a, b); }
+
+static inline void m_weights(struct mix_weights *w, const int32_t q[BYTES]) {
+    for (int i = 0; i < BYTES; i += 16) {
+        __m512i x = _mm512_loadu_si512(q + i);
+        _mm_storeu_si128((__m128i *)(void *)(w->low + i), _mm512_cvtepi32_epi8(x));
+        _mm_storeu_si128((__m128i *)(void *)(w->high + i),
+                         _mm512_cvtepi32_epi8(_mm512_srli_epi32(x, 8)));
+        _mm_storeu_si128((__m128i *)(void *)(w->top + i),
+                         _mm512_cvtepi32_epi8(_mm512_srli_epi32(x, 16)));
+    }
+}
+
+static inline mix_sum m_zero(void) {
+    return (mix_sum){_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+}
+
+static inline void m_add(mix_sum *s, byte_vec v, const struct mix_weights *w, bool large) {
+    s->low = _mm512_dpbusd_epi32(s->low, _mm512_loadu_si512(w->low), v);
+    s->high = _mm512_dpbusd_epi32(s->high, _mm512_loadu_si512(w->high), v);
+    if (large) s->top = _mm512_dpbusd_epi32(s->top, _mm512_loadu_si512(w->top), v);
+}
+
+/* Sixteen lanes of four sums each are added up as in v_sum4. */
+static inline void m_totals(int32_t t[4], const mix_sum s[4]) {
+    __m512i x[4];
+    for (int i = 0; i < 4; i++)
+        x[i] = _mm512_add_epi32(
+            s[i].low,
+            _mm512_slli_epi32(_mm512_add_epi32(s[i].high, _mm512_slli_epi32(s[i].top, 8)), 8));
+    __m512i a = _mm512_add_epi32(_mm512_unpacklo_epi32(x[0], x[1]),
+                                 _mm512_unpackhi_epi32(x[0], x[1])),
+            b = _mm512_add_epi32(_mm512_unpacklo_epi32(x[2], x[3]),
+                                 _mm512_unpackhi_epi32(x[2], x[3])),
+            c = _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(c), _mm512_extracti64x4_epi64(c, 1));
+    _mm_storeu_si128((__m128i *)(void *)t, _mm_add_epi32(_mm256_castsi256_si128(half),
+                                                         _mm256_extracti128_si256(half, 1)));
 }
 
 static inline word_sums w_zero(void) {

@@ -74,6 +74,17 @@ struct nearest {
 enum { BUCKETS = 256 };
 static inline size_t bucket_copies(size_t bytes) { return bytes <= 8 ? 2 : 1; }
 
+/* Tables of values whose codes have 4 bits, two to a byte. Sum s is over numbers that two codes of
+ * a row make together: entries[s][0] of the low half of byte[s], plus entries[s][1] of the high
+ * half. Two entries never add up to more than 127, or less than -127. */
+struct pair_tables {
+    size_t n;              /* of sums */
+    size_t bytes;          /* of a row of codes */
+    const uint8_t *byte;   /* [n] below `bytes`; sums of the same byte stand together */
+    const int8_t *entries; /* [n][2][16] */
+};
+enum { PAIR_ONE = 1 << 23 }; /* the whole number that a probability of 1 becomes */
+
 /* Returns the bytes of m tables of k entries of 8 or 16 bits, as every set lays them out. */
 static inline size_t lookup_entry_bytes(size_t m, size_t k, size_t bits) {
     return m * (k < 64 ? 64 : k) * bits / 8;
@@ -238,8 +249,7 @@ struct kernels {
     bool (*bucket_add)(uint32_t *bucket, const uint8_t *codes, const float *p, size_t bytes,
                        size_t n);
 
-    /* sum[m][k] = the buckets of each code, over all copies. Where k = 16 two codes come from each
-     * byte. */
+    /* sum[m][k] = the buckets of each of m codes of a byte each, over all copies. */
     void (*bucket_sums)(uint32_t *sum, const uint32_t *bucket, size_t m, size_t k);
 
     /* y[r] = unit sum_c sum[c] w[r][c] for r < d and c < k, where k is a power of two, w f16 and
@@ -247,6 +257,17 @@ struct kernels {
      * |error| <= (k/8 + 18) u unit sum_c sum[c] |w|. */
     void (*bucket_product)(float *y, const uint32_t *sum, float unit, const uint16_t *w, size_t d,
                            size_t k);
+
+    /* Sums of values, looked up a number at a time for many rows, in whole numbers: with q_i = p[i]
+     * PAIR_ONE, rounded to nearest,
+     *     sum[s] += sum_i q_i (entries[s][0][low half] + entries[s][1][high half of byte[s] of row
+     * i]) and *all += sum_i q_i, for rows i < n of codes in blocks as above. Sums are modulo 2^32.
+     * As long as the p of all calls add up to 1, they stay within (2^23 + n/2) 127, below 2^31.
+     * Returns false where some p is not a number of 0 .. 1, and then the sums are of no use. The
+     * same in every set. Only the rounding of p makes an error, 2^-24 times the entries' sum a row.
+     */
+    bool (*pair_sums)(int32_t *sum, uint32_t *all, const struct pair_tables *t,
+                      const uint8_t *codes, const float *p, size_t n);
 
     /* The two limits of the machine as this set's instructions reach them, for measure/limits.h to
      * time. Their values only keep the compiler from leaving the work out. multiply_add takes

@@ -10,6 +10,7 @@
 #define LANES 4
 #define X_ROWS 6
 #define BYTES 16
+#define MIX_BITS 15
 #define FEW_AT_A_TIME 0
 #define BY_NAME_ONLY false
 #define OWN_BLOCK_SUM 0
@@ -24,6 +25,15 @@ typedef struct {
 
 struct factors {
     int16x4_t quads[TILE_SIDE / 4];
+};
+
+typedef struct {
+    int32x4_t first, top;
+} mix_sum;
+
+/* A weight is 2^15 top + first. */
+struct mix_weights {
+    int16_t first[16], top[16];
 };
 
 #include "kernels/contract.inc"
@@ -247,6 +257,38 @@ static inline byte_vec b_low(byte_vec b) { return vandq_u8(b, vdupq_n_u8(15)); }
 static inline byte_vec b_high(byte_vec b) { return vshrq_n_u8(b, 4); }
 static inline byte_vec b_lookup(const uint8_t table[16], byte_vec codes) {
     return vqtbl1q_u8(vld1q_u8(table), codes);
+}
+
+static inline byte_vec b_add(byte_vec a, byte_vec b) { return vaddq_u8(a, b); }
+
+static inline void m_weights(struct mix_weights *w, const int32_t q[BYTES]) {
+    for (int i = 0; i < BYTES; i++) {
+        w->first[i] = (int16_t)(q[i] & 0x7fff);
+        w->top[i] = (int16_t)(q[i] >> MIX_BITS);
+    }
+}
+
+static inline mix_sum m_zero(void) { return (mix_sum){vdupq_n_s32(0), vdupq_n_s32(0)}; }
+
+/* sum + the products of 16 words with weights. */
+static inline int32x4_t add_words(int32x4_t sum, int16x8_t a, int16x8_t b, const int16_t w[16]) {
+    int16x8_t wa = vld1q_s16(w), wb = vld1q_s16(w + 8);
+    sum = vmlal_s16(sum, vget_low_s16(a), vget_low_s16(wa));
+    sum = vmlal_high_s16(sum, a, wa);
+    sum = vmlal_s16(sum, vget_low_s16(b), vget_low_s16(wb));
+    return vmlal_high_s16(sum, b, wb);
+}
+
+static inline void m_add(mix_sum *s, byte_vec v, const struct mix_weights *w, bool large) {
+    int8x16_t x = vreinterpretq_s8_u8(v);
+    int16x8_t a = vmovl_s8(vget_low_s8(x)), b = vmovl_high_s8(x);
+    s->first = add_words(s->first, a, b, w->first);
+    if (large) s->top = add_words(s->top, a, b, w->top);
+}
+
+static inline void m_totals(int32_t t[4], const mix_sum s[4]) {
+    for (int i = 0; i < 4; i++)
+        t[i] = vaddvq_s32(vaddq_s32(s[i].first, vshlq_n_s32(s[i].top, MIX_BITS)));
 }
 
 static inline word_sums w_zero(void) { return (word_sums){vdupq_n_u16(0), vdupq_n_u16(0)}; }

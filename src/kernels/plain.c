@@ -9,6 +9,7 @@
 #define LANES 8
 #define X_ROWS 3
 #define BYTES 32
+#define MIX_BITS 15
 #define FEW_AT_A_TIME 0
 #define BY_NAME_ONLY true
 #define OWN_BLOCK_SUM 0
@@ -30,6 +31,14 @@ typedef struct {
 typedef struct {
     uint16_t word[BYTES];
 } word_sums;
+
+typedef struct {
+    uint32_t sum;
+} mix_sum;
+
+struct mix_weights {
+    uint32_t q[BYTES];
+};
 
 struct factors {
     int32_t a[TILE_SIDE];
@@ -333,6 +342,26 @@ static inline byte_vec b_high(byte_vec b) {
 static inline byte_vec b_lookup(const uint8_t table[16], byte_vec codes) {
     EACH_BYTE (i) codes.byte[i] = table[codes.byte[i]];
     return codes;
+}
+
+static inline byte_vec b_add(byte_vec a, byte_vec b) {
+    EACH_BYTE (i) a.byte[i] = (uint8_t)(a.byte[i] + b.byte[i]);
+    return a;
+}
+
+static inline void m_weights(struct mix_weights *w, const int32_t q[BYTES]) {
+    memcpy(w->q, q, sizeof w->q);
+}
+
+static inline mix_sum m_zero(void) { return (mix_sum){0}; }
+
+static inline void m_add(mix_sum *s, byte_vec v, const struct mix_weights *w, bool large) {
+    (void)large;
+    EACH_BYTE (i) s->sum += w->q[i] * (uint32_t)(int8_t)v.byte[i];
+}
+
+static inline void m_totals(int32_t t[4], const mix_sum s[4]) {
+    for (size_t i = 0; i < 4; i++) t[i] = (int32_t)s[i].sum;
 }
 
 static inline word_sums w_zero(void) { return (word_sums){{0}}; }

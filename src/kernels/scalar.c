@@ -422,4 +422,24 @@ static void bucket_product(float *y, const uint32_t *sum, float unit, const uint
     }
 }
 
+/* sum[s] += sum_i q_i (entries[s][0][low half] + entries[s][1][high half]), q_i = p_i 2^23, rounded
+ */
+static bool pair_sums(int32_t *sum, uint32_t *all, const struct pair_tables *t,
+                      const uint8_t *codes, const float *p, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!(p[i] >= 0 && p[i] <= 1)) return false;
+    for (size_t i = 0; i < n; i++) {
+        int32_t q = (int32_t)lrintf(p[i] * PAIR_ONE);
+        const uint8_t *row = codes + i / LOOKUP_BLOCK * LOOKUP_BLOCK * t->bytes + i % LOOKUP_BLOCK;
+        *all += (uint32_t)q;
+        for (size_t s = 0; s < t->n; s++) {
+            uint8_t both = row[(size_t)t->byte[s] * LOOKUP_BLOCK];
+            const int8_t *entry = t->entries + s * 32;
+            uint32_t product = (uint32_t)(q * (entry[both & 15] + entry[16 + (both >> 4)]));
+            sum[s] = (int32_t)((uint32_t)sum[s] + product);
+        }
+    }
+    return true;
+}
+
 #include "kernels/table.inc"

@@ -25,26 +25,12 @@ void buckets_add_block(uint32_t *bucket, const uint8_t *codes, const uint32_t *q
 /* kernels.bucket_sums. It adds whole numbers, so every set has the same result; it stands here so
  * that it is compiled with each set's instructions. */
 static inline void sums_of_buckets(uint32_t *sum, const uint32_t *bucket, size_t m, size_t k) {
-    size_t bytes = lookup_row_bytes(m, k);
-    const uint32_t *other = bucket + (bucket_copies(bytes) - 1) * bytes *
-                                         BUCKETS; /* the same where there is one copy */
-    uint32_t twice = bucket_copies(bytes) == 2;
-    for (size_t j = 0; j < m && k != 16; j++, sum += k)
+    /* The second copy; the same one where there is one only, and then it is not added. */
+    const uint32_t *other = bucket + (bucket_copies(m) - 1) * m * BUCKETS;
+    uint32_t twice = bucket_copies(m) == 2;
+    for (size_t j = 0; j < m; j++, sum += k)
         for (size_t c = 0; c < k; c++)
             sum[c] = bucket[j * BUCKETS + c] + twice * other[j * BUCKETS + c];
-    for (size_t j = 0; j < m && k == 16; j += 2, sum += 32, bucket += BUCKETS, other += BUCKETS) {
-        uint32_t low[16] = {0};
-        for (size_t high = 0; high < 16; high++) {
-            uint32_t all = 0;
-            for (size_t c = 0; c < 16; c++) {
-                uint32_t x = bucket[high * 16 + c] + twice * other[high * 16 + c];
-                low[c] += x;
-                all += x;
-            }
-            if (j + 1 < m) sum[16 + high] = all;
-        }
-        for (size_t c = 0; c < 16; c++) sum[c] = low[c];
-    }
 }
 
 /* Makes *s for lookup_round from the widest table's most - least, the sum of the least entries, and
