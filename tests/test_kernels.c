@@ -808,8 +808,7 @@ static void blocks_new(struct blocks *b, unsigned bits, bool with_levels, unsign
         uint16_t scales[TILES_MAX];
         for (size_t i = 0; i < tiles * TILE_SIDE; i++)
             codes[i] = (uint8_t)(rng_u64(&rng) >> (64 - bits));
-        for (size_t i = 0; i < tiles; i++)
-            scales[i] = r < n ? f32_to_f16((float)normal()) : 0x7e00;
+        for (size_t i = 0; i < tiles; i++) scales[i] = r < n ? f32_to_f16((float)normal()) : 0x7e00;
         tiles_put(&b->t, b->room.data + r / TILE_SIDE * tiles_block_bytes(&b->t), r % TILE_SIDE,
                   codes, scales);
     }
@@ -1214,6 +1213,60 @@ static void large_numbers(void) {
     }
 }
 
+/* Rows that lie anywhere among others, in any order and more than once, beside float64. */
+static void picked_rows(void) {
+    static const enum dtype stored[] = {DTYPE_F16, DTYPE_Q8_0, DTYPE_Q4_0};
+    static const size_t dims[] = {32, 64, 96, 24, 7, 80}, counts[] = {1, 2, 3, 4, 5, 16, 33};
+    enum { ROWS = 50, GAP = 6, DIM_MOST = 96 };
+    static float w[ROWS][DIM_MOST];
+    EACH_SET(k)
+    for (size_t t = 0; t < COUNT(stored); t++)
+        for (size_t d = 0; d < COUNT(dims); d++) {
+            size_t dim = dims[d], stride, n;
+            if (stored[t] != DTYPE_F16 && dim % 32) continue;
+            stride = dtype_bytes(stored[t], dim) + GAP;
+            struct room rows = room_new(ROWS * stride), rx, ra, ry, rs = room_new(DIM_MOST * 4);
+            for (size_t r = 0; r < ROWS; r++) {
+                for (size_t c = 0; c < dim; c++) w[r][c] = (float)rng_normal(&rng);
+                dtype_from_f32(stored[t], rows.data + r * stride, w[r], dim);
+                k->to_f32(stored[t], w[r], rows.data + r * stride, dim);
+            }
+            float *x = normals(&rx, dim, 1), *a = normals(&ra, ROWS, 1), *y = normals(&ry, ROWS, 1),
+                  *sum = (float *)(void *)rs.data;
+            for (size_t i = 0; i < COUNT(counts); i++) {
+                uint32_t at[ROWS];
+                n = counts[i];
+                for (size_t j = 0; j < n; j++) at[j] = (uint32_t)rng_below(&rng, ROWS);
+                struct picked_rows p = {stored[t], rows.data, stride, dim, at, n};
+                k->picked_dots(y, &p, x);
+                for (size_t c = 0; c < dim; c++) sum[c] = x[c];
+                k->picked_sum(sum, &p, a);
+                for (size_t j = 0; j < n; j++) {
+                    double want = 0, size = 0;
+                    for (size_t c = 0; c < dim; c++) {
+                        want += (double)w[at[j]][c] * (double)x[c];
+                        size += fabs((double)w[at[j]][c] * (double)x[c]);
+                    }
+                    CHECK(fabs(want - (double)y[j]) <= ((double)dim + 4) * U * size,
+                          "%s, type %d, dim %zu, row %zu of %zu: %g, not %g", k->name, stored[t],
+                          dim, j, n, (double)y[j], want);
+                }
+                for (size_t c = 0; c < dim; c++) {
+                    double want = (double)x[c], size = fabs(want);
+                    for (size_t j = 0; j < n; j++) {
+                        want += (double)a[j] * (double)w[at[j]][c];
+                        size += fabs((double)a[j] * (double)w[at[j]][c]);
+                    }
+                    CHECK(fabs(want - (double)sum[c]) <= ((double)n + 3) * U * size,
+                          "%s, type %d, dim %zu, number %zu: %g, not %g", k->name, stored[t], dim,
+                          c, (double)sum[c], want);
+                }
+            }
+            CHECK(rooms_end(&rows, &rx) && rooms_end(&ra, &ry) && room_end(&rs),
+                  "%s: wrote outside", k->name);
+        }
+}
+
 /* One step: each exp within the bound. */
 static void running_softmax_exps(void) {
     EACH_SET(k)
@@ -1362,6 +1415,7 @@ int main(void) {
     RUN(strided_products);
     RUN(running_softmax_of_columns);
     RUN(large_numbers);
+    RUN(picked_rows);
     RUN(running_softmax_exps);
     return TEST_RESULT;
 }

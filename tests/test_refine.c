@@ -266,18 +266,38 @@ static void every_row_is_the_copys_own(void) {
     }
 }
 
-/* As long as a sequence is no longer than what a query picks, one by one. */
-static void first_rows_are_the_copys_own(void) {
-    D = dims[dim_number = 0];
-    struct attn own, some;
-    open_attn(&own, "int8/int8", best);
-    open_attn(&some, "lookat4:refine=60,window=5,sink=2,exact=8/pq8", best);
-    void *a = new_state(&own), *b = new_state(&some);
-    run(&own, a, ones, 1, T, out_a, TOGETHER);
-    run(&some, b, ones, 1, T, out_b, TOGETHER);
-    CHECK(same(out_a, out_b, 0, 67) && !same(out_a, out_b, 67, 68), "67 rows");
-    free(a), free(b);
-    attn_free(&own), attn_free(&some);
+/* rows[T][D] of a head through a codec and back. */
+static float *round_rows(const struct attn *a, const struct codec *c, size_t head,
+                         float (*from)[C]) {
+    const float *middle = !c->for_values && a->center ? a->center + head * D : NULL;
+    struct codec_head h = {.kn = a->kn, .codec = c, .head = head, .head_dim = D, .center = middle};
+    uint8_t *timeline = aligned_alloc(64, (codec_timeline_bytes(c, D, head, T) + 63) / 64 * 64);
+    float *rows = malloc(T * D * sizeof *rows);
+    c->ops->store(&h, timeline, 0, from[0] + head * D, C, T);
+    c->ops->decode(&h, rows, timeline, 0, T);
+    for (size_t i = 0; c->o.center && middle && i < T * D; i++) rows[i] += middle[i % D];
+    free(timeline);
+    return rows;
+}
+
+/* Rows that lie alone stand for the same numbers as in the codec's own layout. */
+static void copies_hold_the_codecs_numbers(void) {
+    static const char *const specs[] = {"refine=4", "refine=4,exact=8", "refine=4,exact=4"};
+    for (dim_number = 0; dim_number < 3; dim_number++)
+        for (size_t i = 0; i < 6; i++) {
+            char spec[64];
+            struct attn a;
+            D = dims[dim_number];
+            snprintf(spec, sizeof spec, "int4:%s/int4", specs[i / 2]);
+            open_attn(&a, spec, best);
+            struct codec alone = i % 2 ? a.layers[0].refine.value : a.layers[0].refine.key,
+                         own = alone;
+            own.alone = false;
+            float *x = round_rows(&a, &alone, 1, k_rows), *y = round_rows(&a, &own, 1, k_rows);
+            CHECK(alone.alone && memcmp(x, y, T * D * sizeof *x) == 0, "%s, %zu", spec, D);
+            free(x), free(y);
+            attn_free(&a);
+        }
 }
 
 /* ---- against float64 ---- */
@@ -336,20 +356,6 @@ static void check_row(void *ctx, const struct attn_row *row) {
     }
     for (size_t i = at = 0; i < n; i++) z -= 0, at += row->probs[i] >= 0 && row->probs[i] <= 1;
     CHECK(at == n, "probabilities");
-}
-
-/* rows[T][D] of a head through a codec and back. */
-static float *round_rows(const struct attn *a, const struct codec *c, size_t head,
-                         float (*from)[C]) {
-    const float *middle = !c->for_values && a->center ? a->center + head * D : NULL;
-    struct codec_head h = {.kn = a->kn, .codec = c, .head = head, .head_dim = D, .center = middle};
-    uint8_t *timeline = aligned_alloc(64, (codec_timeline_bytes(c, D, head, T) + 63) / 64 * 64);
-    float *rows = malloc(T * D * sizeof *rows);
-    c->ops->store(&h, timeline, 0, from[0] + head * D, C, T);
-    c->ops->decode(&h, rows, timeline, 0, T);
-    for (size_t i = 0; c->o.center && middle && i < T * D; i++) rows[i] += middle[i % D];
-    free(timeline);
-    return rows;
 }
 
 static void check_float64(const struct attn *a) {
@@ -553,7 +559,7 @@ int main(void) {
     RUN(picking);
     RUN(picking_among_nan);
     RUN(every_row_is_the_copys_own);
-    RUN(first_rows_are_the_copys_own);
+    RUN(copies_hold_the_codecs_numbers);
     RUN(answers_are_those_of_float64);
     RUN(batches_are_one_by_one);
     RUN(rewinding);

@@ -46,7 +46,7 @@
  *     +---------------+
  *     | decode.marks  |  4 bytes x skip_work_floats(T)
  *     +---------------+
- *     | .refine       |  with refine=: 4 bytes x T, 4 bytes x T rounded up, a->gather_bytes
+ *     | .refine       |  with refine=: 4 bytes x T, 4 bytes x T
  *     +---------------+
  *     | prefill       |  drawn in prefill.c
  *     +---------------+  worker_stride */
@@ -59,20 +59,13 @@ struct worker {
 /* Returns the bytes of so many floats, in whole cache lines. */
 static size_t lines(size_t floats) { return size_align(floats * sizeof(float), 64); }
 
-/* The bytes of the three parts of decode.refine. They are empty where no layer refines. */
-static size_t picked_bytes(const struct attn *a) {
-    return a->gather_bytes ? lines(a->shape.n_ctx) : 0;
-}
-
-static size_t number_bytes(const struct attn *a) {
-    return a->gather_bytes ? lines(decode_padded(a->shape.n_ctx)) : 0;
-}
+/* Returns the bytes of each part of decode.refine. They are empty where no query picks rows. */
+static size_t picked_bytes(const struct attn *a) { return a->picks ? lines(a->shape.n_ctx) : 0; }
 
 static size_t worker_stride(const struct attn *a) {
     return size_align(sizeof(struct worker), 64) + size_align(a->work_bytes, 64) +
            2 * lines(decode_padded(a->shape.n_ctx)) + lines(skip_work_floats(a->shape.n_ctx)) +
-           picked_bytes(a) + number_bytes(a) + size_align(a->gather_bytes, 64) +
-           lines(prefill_workspace_floats(a->shape.head_dim));
+           2 * picked_bytes(a) + lines(prefill_workspace_floats(a->shape.head_dim));
 }
 
 size_t attn_scratch_bytes(const struct attn *a, int threads) {
@@ -99,8 +92,7 @@ static void worker_init(const struct attn *a, struct worker *w) {
     w->decode.probs = take(&at, lines(decode_padded(a->shape.n_ctx)));
     w->decode.marks = take(&at, lines(skip_work_floats(a->shape.n_ctx)));
     w->decode.refine.picked = (uint32_t *)(void *)take(&at, picked_bytes(a));
-    w->decode.refine.numbers = take(&at, number_bytes(a));
-    w->decode.refine.gathered = (uint8_t *)take(&at, size_align(a->gather_bytes, 64));
+    w->decode.refine.numbers = take(&at, picked_bytes(a));
     w->prefill = (float *)(void *)at;
 }
 
@@ -119,13 +111,10 @@ static bool keeps_exact(const struct attend_job *job) {
     return exact_any(&job->a->layers[job->layer].exact);
 }
 
-/* How the queries of a layer use the copy of its rows. */
-enum copy_use { COPY_NONE, COPY_PICKED, COPY_ALONE /* every query picks all rows */ };
-
-static enum copy_use copy_use(const struct attend_job *job) {
+/* Does each query of the layer pick rows of its own? */
+static bool picks(const struct attend_job *job) {
     const struct refine *r = &job->a->layers[job->layer].refine;
-    size_t T = job->a->shape.n_ctx;
-    return !refine_any(r) ? COPY_NONE : refine_count(r, T) == T ? COPY_ALONE : COPY_PICKED;
+    return refine_any(r) && !r->all;
 }
 
 /* ---- tasks ---- */
@@ -184,29 +173,11 @@ static void attend_one(const struct attend_job *job, const struct attend_task *t
     decode_attend(&d, &w->decode, &w->counters);
 }
 
-/* What a tile reads: keys and values as coded, or the copy of both. */
-struct tile_rows {
-    struct codec_head key, value;
-    const struct attn_timeline *keys, *values;
-};
-
-static struct tile_rows tile_rows(const struct attend_job *job, size_t head) {
-    const struct attn *a = job->a;
-    const struct attn_layer *y = &a->layers[job->layer];
-    if (copy_use(job) == COPY_ALONE)
-        return (struct tile_rows){state_key_copy_head(a, job->layer, head, true),
-                                  state_value_copy_head(a, job->layer, head, true),
-                                  &y->key_copies[head], &y->value_copies[head]};
-    return (struct tile_rows){state_key_head(a, job->layer, head),
-                              state_value_head(a, job->layer, head), &y->keys[head],
-                              &y->values[head]};
-}
-
 /* Counts what a tile read: n rows of keys and of values, and n_exact exact keys. */
-static void count_tile(const struct attend_job *job, const struct tile_rows *r, size_t n,
+static void count_tile(const struct attend_job *job, const struct read_rows *r, size_t n,
                        size_t n_exact, struct attn_counters *count) {
     const struct attn_timeline *exact = &job->a->layers[job->layer].exact_keys[r->key.head];
-    if (copy_use(job) == COPY_ALONE) {
+    if (r->copy) {
         count->refined += n * (r->keys->row + r->values->row);
         return;
     }
@@ -221,7 +192,7 @@ static void attend_tile(const struct attend_job *job, const struct attend_task *
     const struct attn_query *item = task->item;
     size_t D = job->a->shape.head_dim, head = task->head;
     const uint8_t *state = item->state;
-    struct tile_rows rows = tile_rows(job, head);
+    struct read_rows rows = state_read_rows(job->a, job->layer, head);
     struct codec_head exact = state_exact_head(job->a, job->layer, head);
     struct exact_view view = state_exact_view(job->a, state, job->layer, &exact, item->k);
     if (item->k) view.k = item->k + head * D, view.batch = item->pos, view.stride = item->kv_stride;
@@ -259,7 +230,7 @@ static void attend_task(void *ctx, size_t number, int thread) {
     struct attend_task task = task_at(job, number);
     const struct attn_query *item = task.item;
     struct worker *w = worker_at(job->a, job->scratch, thread);
-    if (item->n > 1 && !job->probe && copy_use(job) != COPY_PICKED) {
+    if (item->n > 1 && !job->probe && !picks(job)) {
         attend_tile(job, &task, w);
         return;
     }

@@ -61,9 +61,9 @@ struct attn {
     /* [L][H][D] The constant part of each head's keys. The owner sets it before the first append
      * where attn_wants_center is true; elsewhere it is NULL. */
     const float *center;
-    size_t state_bytes;  /* of one sequence */
-    size_t work_bytes;   /* the most memory that a codec works in for one head */
-    size_t gather_bytes; /* the most bytes of gathered rows of one head */
+    size_t state_bytes; /* of one sequence */
+    size_t work_bytes;  /* the most memory that a codec works in for one head */
+    bool picks;         /* a query of some layer picks rows of a copy (refine.h), but not all */
     /* [ATTN_STAGES] NULL, or where items of one query add the seconds of their stages. Each
      * includes one reading of the clock. The owner sets it, and then only one thread may attend. */
     double *stage_s;

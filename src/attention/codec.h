@@ -115,10 +115,13 @@ struct kv_codec {
     void (*decode)(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin,
                    size_t n);
 
-    /* Makes the rows 0 .. n - 1 of `to`, a timeline in the codec's own layout, from the rows at[n]
-     * of a timeline of the same codec whose rows lie alone. It may be NULL where rows always do. */
-    void (*gather)(const struct codec_head *h, uint8_t *to, const uint8_t *timeline,
-                   const uint32_t *at, size_t n);
+    /* For a timeline whose rows lie alone (struct codec.alone). They set scores[i] = q . row at[i],
+     * and add sum_i p[i] row at[i] to out[D], for i < n, and count nothing. Both may be NULL, and
+     * return false where the codec cannot do it for such rows; then rows are decoded. */
+    bool (*picked_scores)(const struct codec_head *h, float *scores, const uint8_t *timeline,
+                          const uint32_t *at, size_t n, const float *q);
+    bool (*picked_mix)(const struct codec_head *h, float *out, const uint8_t *timeline,
+                       const uint32_t *at, size_t n, const float *p);
 
     /* Floats of the work memory of one query and head, which is aligned to 64 bytes. `prepare`
      * fills it for `score`, and `start`, `mix` and `finish` share it. The same memory serves the
@@ -152,10 +155,6 @@ struct kv_codec {
 /* The blocks of a head of c; and the bytes of a timeline of n rows, in whole blocks. */
 struct kv_layout codec_layout(const struct codec *c, size_t head_dim, size_t head);
 size_t codec_timeline_bytes(const struct codec *c, size_t head_dim, size_t head, size_t n);
-
-/* Calls gather, or copies the rows where there is none. */
-void codec_gather(const struct codec_head *h, uint8_t *to, const uint8_t *timeline,
-                  const uint32_t *at, size_t n);
 
 /* Returns the name of the codec that exact=bits stands for; 0 bits are the default. */
 const char *codec_exact_name(size_t bits);

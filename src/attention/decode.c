@@ -63,27 +63,26 @@ static void mix_most(const struct codec_head *value, const struct decode_workspa
 
 /* Sets d->out[D] to the values mixed by the probabilities in w->probs, as the value codec has them.
  */
-static void mix_coded(const struct decode_query *d, const struct decode_workspace *w,
-                      struct attn_counters *count) {
-    struct codec_head value = state_value_head(d->a, d->layer, d->head);
-    const struct kv_codec *ops = value.codec->ops;
-    const struct attn_timeline *y = &d->a->layers[d->layer].values[d->head];
-    const uint8_t *timeline = (const uint8_t *)d->state + y->at;
-    memset(d->out, 0, value.head_dim * sizeof *d->out);
-    if (ops->start) ops->start(&value, w->codec);
-    if (value.codec->o.skip > 0)
-        mix_most(&value, w, d->out, timeline, d->n, count);
+static void mix_all(const struct decode_query *d, const struct decode_workspace *w,
+                    const struct read_rows *rows, struct attn_counters *count) {
+    const struct codec_head *value = &rows->value;
+    const struct kv_codec *ops = value->codec->ops;
+    const uint8_t *timeline = (const uint8_t *)d->state + rows->values->at;
+    memset(d->out, 0, value->head_dim * sizeof *d->out);
+    if (ops->start) ops->start(value, w->codec);
+    if (value->codec->o.skip > 0)
+        mix_most(value, w, d->out, timeline, d->n, count);
     else
-        ops->mix(&value, w->codec, d->out, timeline, w->probs, d->n, count);
-    if (ops->finish) ops->finish(&value, w->codec, d->out, count);
+        ops->mix(value, w->codec, d->out, timeline, w->probs, d->n, count);
+    if (ops->finish) ops->finish(value, w->codec, d->out, count);
 }
 
 /* ---- refining ---- */
 
-/* How many rows the query picks; 0 in a layer without refine=. */
+/* Returns how many rows the query picks; 0 where none are picked, or simply all are read. */
 static size_t picked_rows(const struct decode_query *d) {
     const struct refine *r = &d->a->layers[d->layer].refine;
-    return refine_any(r) ? refine_count(r, d->n) : 0;
+    return refine_any(r) && !r->all ? refine_count(r, d->n) : 0;
 }
 
 /* Asks for the n rows of the copy that are picked. They lie anywhere, so no kernel could fetch them
@@ -102,7 +101,7 @@ static void refine(const struct decode_query *d, const struct decode_workspace *
                    const struct codec_head *key, size_t n_picked, struct attn_counters *count) {
     const struct attn_layer *y = &d->a->layers[d->layer];
     const struct attn_timeline *keys = &y->key_copies[d->head], *values = &y->value_copies[d->head];
-    struct codec_head copy = state_key_copy_head(d->a, d->layer, d->head, false);
+    struct codec_head copy = state_key_copy_head(d->a, d->layer, d->head);
     const uint8_t *state = d->state;
     if (n_picked < d->n) exact_center_scores(key, d->q, w->probs, d->n);
     refine_pick(&y->refine, d->a->kn, w->probs, d->n, &w->refine);
@@ -114,17 +113,18 @@ static void refine(const struct decode_query *d, const struct decode_workspace *
 /* Sets d->out[D] to the values mixed by the probabilities in w->probs: picked ones from the copy,
  * the tail from the value codec. */
 static void mix_refined(const struct decode_query *d, const struct decode_workspace *w,
-                        size_t n_picked, struct attn_counters *count) {
+                        const struct read_rows *rows, size_t n_picked,
+                        struct attn_counters *count) {
     const struct attn_timeline *y = &d->a->layers[d->layer].value_copies[d->head];
-    struct codec_head copy = state_value_copy_head(d->a, d->layer, d->head, false);
+    struct codec_head copy = state_value_copy_head(d->a, d->layer, d->head);
     refine_take(&w->refine, n_picked, w->probs);
     if (n_picked < d->n)
-        mix_coded(d, w, count);
+        mix_all(d, w, rows, count);
     else
         memset(d->out, 0, copy.head_dim * sizeof *d->out);
     refine_mix(&copy, (const uint8_t *)d->state + y->at, &w->refine, n_picked, w->codec, d->out,
                count);
-    refine_put_back(&w->refine, n_picked, w->probs);
+    if (d->probe) refine_put_back(&w->refine, n_picked, w->probs);
 }
 
 /* ---- the whole ---- */
@@ -139,41 +139,28 @@ static size_t place_of_most(const float *x, size_t n) {
 
 /* Sets w->probs to the products of the query with all keys. Returns what the probe is told of them:
  * the position of the best score from codes. Where every row is picked, nobody needs the codes. */
-static size_t score(const struct decode_query *d, const struct decode_workspace *w, size_t n_picked,
-                    double *last, struct attn_counters *count) {
-    const struct attn_layer *y = &d->a->layers[d->layer];
-    struct codec_head key = state_key_head(d->a, d->layer, d->head);
-    const struct kv_codec *ops = key.codec->ops;
-    const uint8_t *timeline = (const uint8_t *)d->state + y->keys[d->head].at;
+static size_t score(const struct decode_query *d, const struct decode_workspace *w,
+                    const struct read_rows *rows, size_t n_picked, double *last,
+                    struct attn_counters *count) {
+    const struct codec_head *key = &rows->key;
+    const struct kv_codec *ops = key->codec->ops;
+    const uint8_t *timeline = (const uint8_t *)d->state + rows->keys->at;
     size_t best = 0;
     if (n_picked < d->n) {
-        ops->prepare(&key, w->codec, d->q, count);
+        ops->prepare(key, w->codec, d->q, count);
         lap(d->a, ATTN_PREPARE, last);
-        ops->score(&key, w->codec, w->probs, timeline, d->n, count);
+        ops->score(key, w->codec, w->probs, timeline, d->n, count);
     }
-    if (d->exact) exact_score(d->exact, &key, d->q, d->n, w->probs, w->codec, w->scores, count);
+    if (d->exact) exact_score(d->exact, key, d->q, d->n, w->probs, w->codec, w->scores, count);
     if (n_picked && d->probe) best = place_of_most(w->probs, d->n);
-    if (n_picked) refine(d, w, &key, n_picked, count);
+    if (n_picked) refine(d, w, key, n_picked, count);
     lap(d->a, ATTN_SCORE, last);
     return best;
 }
 
-void decode_attend(const struct decode_query *d, const struct decode_workspace *w,
-                   struct attn_counters *count) {
-    const struct attn *a = d->a;
-    const struct attn_timeline *values = &a->layers[d->layer].values[d->head];
-    size_t n_picked = picked_rows(d);
-    if (n_picked < d->n) fetch_first((const uint8_t *)d->state + values->at, d->n * values->row);
-    double last = stopwatch(a);
-    size_t best_coded = score(d, w, n_picked, &last, count);
-    probabilities(d, w);
-    lap(a, ATTN_SOFTMAX, &last);
-    if (n_picked)
-        mix_refined(d, w, n_picked, count);
-    else
-        mix_coded(d, w, count);
-    lap(a, ATTN_MIX, &last);
-    if (!d->probe) return;
+/* Shows the answered query to the probe. */
+static void show(const struct decode_query *d, const struct decode_workspace *w, size_t n_picked,
+                 size_t best_coded) {
     struct attn_row row = {.layer = d->layer,
                            .head = d->head,
                            .query = d->number,
@@ -186,4 +173,25 @@ void decode_attend(const struct decode_query *d, const struct decode_workspace *
                            .n_picked = n_picked,
                            .best_coded = best_coded};
     d->probe->row(d->probe->ctx, &row);
+}
+
+void decode_attend(const struct decode_query *d, const struct decode_workspace *w,
+                   struct attn_counters *count) {
+    const struct attn *a = d->a;
+    struct read_rows rows = state_read_rows(a, d->layer, d->head);
+    struct attn_counters own = {0}, *counted = rows.copy ? &own : count;
+    size_t n_picked = picked_rows(d);
+    if (n_picked < d->n)
+        fetch_first((const uint8_t *)d->state + rows.values->at, d->n * rows.values->row);
+    double last = stopwatch(a);
+    size_t best_coded = score(d, w, &rows, n_picked, &last, counted);
+    probabilities(d, w);
+    lap(a, ATTN_SOFTMAX, &last);
+    if (n_picked)
+        mix_refined(d, w, &rows, n_picked, count);
+    else
+        mix_all(d, w, &rows, counted);
+    lap(a, ATTN_MIX, &last);
+    count->refined += attn_counters_total(&own);
+    if (d->probe) show(d, w, n_picked, best_coded);
 }

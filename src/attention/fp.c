@@ -63,6 +63,32 @@ static void fp_decode(const struct codec_head *h, float *x, const uint8_t *timel
                   n * h->head_dim);
 }
 
+static struct picked_rows picked(const struct codec_head *h, const uint8_t *timeline,
+                                 const uint32_t *at, size_t n) {
+    return (struct picked_rows){.type = type_of(h->codec),
+                                .rows = timeline,
+                                .stride = row_of(h->codec, h->head_dim),
+                                .dim = h->head_dim,
+                                .at = at,
+                                .n = n};
+}
+
+static bool fp_picked_scores(const struct codec_head *h, float *scores, const uint8_t *timeline,
+                             const uint32_t *at, size_t n, const float *q) {
+    struct picked_rows rows = picked(h, timeline, at, n);
+    if (rows.type != DTYPE_F16) return false;
+    h->kn->picked_dots(scores, &rows, q);
+    return true;
+}
+
+static bool fp_picked_mix(const struct codec_head *h, float *out, const uint8_t *timeline,
+                          const uint32_t *at, size_t n, const float *p) {
+    struct picked_rows rows = picked(h, timeline, at, n);
+    if (rows.type != DTYPE_F16) return false;
+    h->kn->picked_sum(out, &rows, p);
+    return true;
+}
+
 static size_t fp_work_floats(const struct codec *c, size_t head_dim, size_t head) {
     (void)head;
     return c->for_values ? 0 : head_dim;
@@ -95,12 +121,13 @@ static void fp_reads(const struct codec *c, size_t head_dim, size_t head, size_t
     *(as_values ? &count->values : &count->keys) += n * row_of(c, head_dim);
 }
 
-#define FP(n, s, x)                                                                  \
-    {                                                                                \
-        .name = n, .summary = s, .example = x, .keys = true, .values = true,         \
-        .row_bytes = fp_row_bytes, .scale_bytes = fp_scale_bytes, .store = fp_store, \
-        .decode = fp_decode, .work_floats = fp_work_floats, .prepare = fp_prepare,   \
-        .score = fp_score, .mix = fp_mix, .reads = fp_reads                          \
+#define FP(n, s, x)                                                                             \
+    {                                                                                           \
+        .name = n, .summary = s, .example = x, .keys = true, .values = true,                    \
+        .row_bytes = fp_row_bytes, .scale_bytes = fp_scale_bytes, .store = fp_store,            \
+        .decode = fp_decode, .picked_scores = fp_picked_scores, .picked_mix = fp_picked_mix,    \
+        .work_floats = fp_work_floats, .prepare = fp_prepare, .score = fp_score, .mix = fp_mix, \
+        .reads = fp_reads                                                                       \
     }
 
 const struct kv_codec codec_fp32 = FP("fp32", "32-bit floats: exact", "fp32");

@@ -158,10 +158,21 @@ static void int_decode(const struct codec_head *h, float *x, const uint8_t *time
         rotate_hadamard(x + i * h->head_dim, h->head_dim);
 }
 
-static void int_gather(const struct codec_head *h, uint8_t *to, const uint8_t *timeline,
-                       const uint32_t *at, size_t n) {
+/* Rows that lie alone; the codecs of copies have no options. */
+static bool int_picked_scores(const struct codec_head *h, float *scores, const uint8_t *timeline,
+                              const uint32_t *at, size_t n, const float *q) {
     struct packed p = format(h->codec, h->head_dim);
-    packed_gather(&p, to, timeline, at, n);
+    if (!packed_has_picked(&p) || h->codec->o.rotate) return false;
+    packed_picked_scores(h->kn, &p, scores, timeline, at, n, q);
+    return true;
+}
+
+static bool int_picked_mix(const struct codec_head *h, float *out, const uint8_t *timeline,
+                           const uint32_t *at, size_t n, const float *weights) {
+    struct packed p = format(h->codec, h->head_dim);
+    if (!packed_has_picked(&p) || h->codec->o.rotate) return false;
+    packed_picked_mix(h->kn, &p, out, timeline, at, n, weights);
+    return true;
 }
 
 static size_t int_work_floats(const struct codec *c, size_t head_dim, size_t head) {
@@ -213,14 +224,14 @@ static void int_reads(const struct codec *c, size_t head_dim, size_t head, size_
     count->scales += n * packed_scale_bytes(&p);
 }
 
-#define INTEGER(n, s, x)                                                                  \
-    {                                                                                     \
-        .name = n, .summary = s, .options = OPTION_GROUP | OPTION_ROTATE | OPTION_CENTER, \
-        .example = x, .keys = true, .values = true, .check = int_check,                   \
-        .row_bytes = int_row_bytes, .scale_bytes = int_scale_bytes, .layout = int_layout, \
-        .store = int_store, .decode = int_decode, .gather = int_gather,                   \
-        .work_floats = int_work_floats, .prepare = int_prepare, .score = int_score,       \
-        .mix = int_mix, .finish = int_finish, .reads = int_reads                          \
+#define INTEGER(n, s, x)                                                                      \
+    {                                                                                         \
+        .name = n, .summary = s, .options = OPTION_GROUP | OPTION_ROTATE | OPTION_CENTER,     \
+        .example = x, .keys = true, .values = true, .check = int_check,                       \
+        .row_bytes = int_row_bytes, .scale_bytes = int_scale_bytes, .layout = int_layout,     \
+        .store = int_store, .decode = int_decode, .picked_scores = int_picked_scores,         \
+        .picked_mix = int_picked_mix, .work_floats = int_work_floats, .prepare = int_prepare, \
+        .score = int_score, .mix = int_mix, .finish = int_finish, .reads = int_reads          \
     }
 
 const struct kv_codec codec_int8 =

@@ -21,6 +21,15 @@ static bool tiled(const struct packed *p) {
            p->head_dim <= (size_t)TILE_SIDE * TILES_MAX;
 }
 
+/* Are rows made of the blocks that weights have? */
+static bool in_blocks(const struct packed *p) {
+    return p->alone && p->group == TILE_SIDE && (p->bits == 4 || p->bits == 8) && !p->levels;
+}
+
+static enum dtype block_type(const struct packed *p) {
+    return p->bits == 8 ? DTYPE_Q8_0 : DTYPE_Q4_0;
+}
+
 static struct tiles tiles_of(const struct packed *p) {
     return (struct tiles){.bits = p->bits,
                           .n = (unsigned)(p->head_dim / TILE_SIDE),
@@ -66,6 +75,20 @@ static void put_row(const struct packed *p, uint8_t *row, const uint8_t *codes,
     }
 }
 
+/* Q8_0 has signed bytes. Q4_0 has numbers i and i + 16 of a block in the low and the high half of
+ * byte i. */
+static void put_blocks(const struct packed *p, uint8_t *row, const uint8_t *codes,
+                       const uint16_t *scales) {
+    enum { HALF = TILE_SIDE / 2 };
+    for (size_t at = 0; at < p->head_dim; at += TILE_SIDE, codes += TILE_SIDE) {
+        memcpy(row, scales++, sizeof *scales);
+        row += sizeof *scales;
+        for (size_t i = 0; p->bits == 8 && i < TILE_SIDE; i++) *row++ = codes[i] ^ 0x80;
+        for (size_t i = 0; p->bits == 4 && i < HALF; i++)
+            *row++ = (uint8_t)(codes[i] | codes[i + HALF] << 4);
+    }
+}
+
 void packed_put(const struct packed *p, uint8_t *timeline, size_t pos, const uint8_t *codes,
                 const uint16_t *scales) {
     if (tiled(p)) {
@@ -73,7 +96,7 @@ void packed_put(const struct packed *p, uint8_t *timeline, size_t pos, const uin
         tiles_put(&t, timeline + pos / TILE_SIDE * tiles_block_bytes(&t), pos % TILE_SIDE, codes,
                   scales);
     } else {
-        put_row(p, timeline + pos * row_bytes(p), codes, scales);
+        (in_blocks(p) ? put_blocks : put_row)(p, timeline + pos * row_bytes(p), codes, scales);
     }
 }
 
@@ -85,34 +108,6 @@ static void codes_of_row(const struct packed *p, uint8_t *codes, const uint8_t *
         for (; n_held < p->bits; n_held += 8) held |= (unsigned)*at++ << n_held;
         codes[i] = (uint8_t)(held & mask);
     }
-}
-
-/* Makes a block from the rows at[n], n <= 32, of a timeline whose rows lie alone. */
-static void gather_block(const struct packed *p, uint8_t *block, const uint8_t *timeline,
-                         const uint32_t *at, size_t n) {
-    struct tiles t = tiles_of(p);
-    uint8_t unpacked[TILE_SIDE * TILE_SIDE * TILES_MAX];
-    const uint8_t *codes[TILE_SIDE], *scales[TILE_SIDE];
-    size_t row = row_bytes(p), D = p->head_dim;
-    for (size_t i = 0; i < n; i++) {
-        scales[i] = timeline + at[i] * row;
-        codes[i] = scales[i] + packed_scale_bytes(p);
-        if (p->bits == 8) continue;
-        for (size_t d = 0; d < D; d += 2) {
-            unpacked[i * D + d] = codes[i][d / 2] & 15;
-            unpacked[i * D + d + 1] = codes[i][d / 2] >> 4;
-        }
-        codes[i] = unpacked + i * D;
-    }
-    tiles_put_rows(&t, block, codes, scales, n);
-}
-
-void packed_gather(const struct packed *p, uint8_t *to, const uint8_t *timeline, const uint32_t *at,
-                   size_t n) {
-    size_t row = row_bytes(p);
-    for (size_t i = 0; !tiled(p) && i < n; i++) memcpy(to + i * row, timeline + at[i] * row, row);
-    for (size_t i = 0; tiled(p) && i < n; i += TILE_SIDE)
-        gather_block(p, to + i * row, timeline, at + i, n - i < TILE_SIDE ? n - i : TILE_SIDE);
 }
 
 /* Writes x[D] from codes[D] and the scales of its groups, which are f16 and lie `apart` bytes
@@ -160,14 +155,57 @@ static void get_tiles(const struct packed *p, float *x, const uint8_t *timeline,
     }
 }
 
+static void get_blocks(const struct packed *p, float *x, const uint8_t *timeline, size_t begin,
+                       size_t n) {
+    enum { HALF = TILE_SIDE / 2 };
+    size_t bytes = row_bytes(p) / (p->head_dim / TILE_SIDE);
+    const uint8_t *block = timeline + begin * row_bytes(p);
+    struct packed one = {.head_dim = TILE_SIDE, .group = TILE_SIDE, .bits = p->bits};
+    for (size_t left = n * p->head_dim / TILE_SIDE; left; left--, block += bytes, x += TILE_SIDE) {
+        uint8_t codes[TILE_SIDE];
+        const uint8_t *at = block + sizeof(uint16_t);
+        for (size_t i = 0; p->bits == 8 && i < TILE_SIDE; i++) codes[i] = at[i] ^ 0x80;
+        for (size_t i = 0; p->bits == 4 && i < HALF; i++)
+            codes[i] = at[i] & 15, codes[i + HALF] = at[i] >> 4;
+        numbers_of(&one, x, codes, block, 0);
+    }
+}
+
 void packed_get(const struct packed *p, float *x, const uint8_t *timeline, size_t begin, size_t n) {
     if (tiled(p))
         get_tiles(p, x, timeline, begin, n);
+    else if (in_blocks(p))
+        get_blocks(p, x, timeline, begin, n);
     else
         get_rows(p, x, timeline, begin, n);
 }
 
 /* ---- using what is stored ---- */
+
+bool packed_has_picked(const struct packed *p) { return in_blocks(p); }
+
+static struct picked_rows picked(const struct packed *p, const uint8_t *timeline,
+                                 const uint32_t *at, size_t n) {
+    return (struct picked_rows){.type = block_type(p),
+                                .rows = timeline,
+                                .stride = row_bytes(p),
+                                .dim = p->head_dim,
+                                .at = at,
+                                .n = n};
+}
+
+void packed_picked_scores(const struct kernels *kn, const struct packed *p, float *scores,
+                          const uint8_t *timeline, const uint32_t *at, size_t n, const float *q) {
+    struct picked_rows rows = picked(p, timeline, at, n);
+    kn->picked_dots(scores, &rows, q);
+}
+
+void packed_picked_mix(const struct kernels *kn, const struct packed *p, float *out,
+                       const uint8_t *timeline, const uint32_t *at, size_t n,
+                       const float *weights) {
+    struct picked_rows rows = picked(p, timeline, at, n);
+    kn->picked_sum(out, &rows, weights);
+}
 
 size_t packed_work_floats(const struct packed *p) {
     return tiled(p) ? sizeof(struct tile_query) / sizeof(float) : p->head_dim;
@@ -197,7 +235,7 @@ void packed_score(const struct kernels *kn, const struct packed *p, const float 
     float x[PIECE];
     for (size_t done = 0, take; done < n; done += take) {
         take = piece_rows(p, done, n);
-        get_rows(p, x, timeline, done, take);
+        packed_get(p, x, timeline, done, take);
         kn->matvec(DTYPE_F32, scores + done, x, D * sizeof *x, take, work, D);
     }
 }
@@ -213,7 +251,7 @@ void packed_mix(const struct kernels *kn, const struct packed *p, float *out,
     float x[PIECE];
     for (size_t done = 0, take; done < n; done += take) {
         take = piece_rows(p, done, n);
-        get_rows(p, x, timeline, done, take);
+        packed_get(p, x, timeline, done, take);
         kn->vecmat(DTYPE_F32, out, x, D * sizeof *x, take, weights + done, D);
     }
 }

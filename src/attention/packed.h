@@ -8,6 +8,8 @@
  *     a row   | scale 0 | scale 1 | ... D / group scales | code 0, code 1, ... code D - 1 |
  *     bytes   | 2       | 2       |                      | D bits / 8, without gaps, from the
  *                                                          lowest bit of each byte up         */
+/* A copy's rows lie alone (refine.h), so that one row is one stretch of memory. With groups of 32
+ * such a row is D / 32 blocks of Q8_0 or Q4_0 weights, as kernels/README.md draws them. */
 #ifndef LOOKAT_ATTENTION_PACKED_H
 #define LOOKAT_ATTENTION_PACKED_H
 
@@ -24,7 +26,7 @@ struct packed {
     unsigned
         bits; /* of a code: 2, 3, 4 or 8, and 4 or 8 without levels; D of them fill whole bytes */
     bool keys;
-    bool alone;                            /* each row lies alone, whatever D and group are */
+    bool alone;                            /* no tiles; rows are read one by one */
     const float *levels;                   /* [2^bits] or NULL */
     const struct tile_levels *tile_levels; /* the same for the kernels */
 };
@@ -46,13 +48,16 @@ float packed_scale(uint16_t *half, float scale, bool *cut);
 void packed_put(const struct packed *p, uint8_t *timeline, size_t pos, const uint8_t *codes,
                 const uint16_t *scales);
 
-/* Makes the rows 0 .. n - 1 of `to` from the rows at[n] of a timeline whose rows lie alone. p is
- * the shape of `to`; it has 4 or 8 bits. */
-void packed_gather(const struct packed *p, uint8_t *to, const uint8_t *timeline, const uint32_t *at,
-                   size_t n);
-
 /* Writes rows begin .. begin + n - 1 of the timeline to x[n][D]. */
 void packed_get(const struct packed *p, float *x, const uint8_t *timeline, size_t begin, size_t n);
+
+/* Can kernels read a row that lies alone? Then these set scores[i] = q . row at[i], and add sum_i
+ * p[i] row at[i] to out[D], for i < n. Errors are those of kernels.picked_dots and picked_sum. */
+bool packed_has_picked(const struct packed *p);
+void packed_picked_scores(const struct kernels *kn, const struct packed *p, float *scores,
+                          const uint8_t *timeline, const uint32_t *at, size_t n, const float *q);
+void packed_picked_mix(const struct kernels *kn, const struct packed *p, float *out,
+                       const uint8_t *timeline, const uint32_t *at, size_t n, const float *weights);
 
 /* Scoring takes q[D] in the space of the rows. packed_prepare makes `work` of it, which has
  * packed_work_floats floats and is aligned to 64 bytes; then packed_score sets scores[i] = q . row

@@ -1,9 +1,7 @@
-/* Which rows are refined, and how they are gathered, scored and mixed. Nothing is sorted. */
+/* Which rows are refined, and how they are scored and mixed. Nothing is sorted. */
 #include "attention/refine.h"
 
 #include <string.h>
-
-#include "base/size.h"
 
 /* ---- what a layer keeps ---- */
 
@@ -19,8 +17,8 @@ int refine_init(struct refine *r, const struct codec *key, size_t head_dim, size
     const char *name = codec_exact_name(o->exact);
     int rc = codec_parse(&r->key, name, head_dim, false, e);
     if (!rc) rc = codec_parse(&r->value, name, head_dim, true, e);
-    r->key_alone = r->key, r->value_alone = r->value;
-    r->key_alone.alone = r->value_alone.alone = true;
+    r->all = refine_count(r, n_ctx) == n_ctx;
+    r->key.alone = r->value.alone = !r->all;
     return rc;
 }
 
@@ -28,13 +26,6 @@ bool refine_any(const struct refine *r) { return r->best > 0; }
 
 size_t refine_count(const struct refine *r, size_t n) {
     return least(n, r->sink + r->window + r->best);
-}
-
-size_t refine_gather_bytes(const struct refine *r, size_t head_dim, size_t head, size_t n) {
-    if (!refine_any(r)) return 0;
-    size_t rows = refine_count(r, n), keys = codec_timeline_bytes(&r->key, head_dim, head, rows),
-           values = codec_timeline_bytes(&r->value, head_dim, head, rows);
-    return keys > values ? keys : values;
 }
 
 /* ---- picking ----
@@ -47,49 +38,70 @@ size_t refine_gather_bytes(const struct refine *r, size_t head_dim, size_t head,
  * cannot be, because scores are equal, a histogram over the bits of the candidates' scores decides.
  * Each step is linear in n. */
 
-/* Raises *low, which at least `want` of x[n] reach, by halving the way to `high` at most `steps`
- * times. Returns how many reach *low in the end, or n where nothing was counted. */
+/* A range of numbers. */
+struct range {
+    float low, high;
+};
+
+/* Returns the least and the largest of x[n]. They are taken in eight chains, because in a single
+ * one each comparison would wait for the one before. */
+static struct range range_of(const float *x, size_t n) {
+    enum { CHAINS = 8 };
+    float low[CHAINS], high[CHAINS];
+    for (size_t c = 0; c < CHAINS; c++) low[c] = high[c] = x[0];
+    for (size_t i = 0; i + CHAINS <= n; i += CHAINS)
+        for (size_t c = 0; c < CHAINS; c++) {
+            low[c] = x[i + c] < low[c] ? x[i + c] : low[c];
+            high[c] = x[i + c] > high[c] ? x[i + c] : high[c];
+        }
+    struct range r = {x[0], x[0]};
+    for (size_t i = n / CHAINS * CHAINS; i < n; i++) {
+        r.low = x[i] < r.low ? x[i] : r.low;
+        r.high = x[i] > r.high ? x[i] : r.high;
+    }
+    for (size_t c = 0; c < CHAINS; c++) {
+        r.low = low[c] < r.low ? low[c] : r.low;
+        r.high = high[c] > r.high ? high[c] : r.high;
+    }
+    return r;
+}
+
+/* Raises r->low, which at least `want` of x[n] reach, by halving the range to r->high, which bounds
+ * them, at most `steps` times. Returns how many reach it in the end, or n where nothing was
+ * counted. */
 static size_t raise_bound(const struct kernels *kn, const float *x, size_t n, size_t want,
-                          float *low, float high, unsigned steps) {
+                          struct range *r, unsigned steps) {
     size_t reach = n;
+    float high = r->high;
     while (steps-- && reach > want) {
-        float middle = 0.5f * *low + 0.5f * high;
-        if (!(middle > *low && middle < high)) break;
+        float middle = 0.5f * r->low + 0.5f * high;
+        if (!(middle > r->low && middle < high)) break;
         size_t count = kn->count_at_least(x, n, middle);
         if (count >= want)
-            *low = middle, reach = count;
+            r->low = middle, reach = count;
         else
             high = middle;
     }
     return reach;
 }
 
-/* Sets *least and *most to the least and the largest of x[n]. */
-static void range_of(const float *x, size_t n, float *least_of, float *most_of) {
-    float low = x[0], high = x[0];
-    for (size_t i = 1; i < n; i++) {
-        low = x[i] < low ? x[i] : low;
-        high = x[i] > high ? x[i] : high;
-    }
-    *least_of = low, *most_of = high;
-}
-
 /* Writes the places of candidates to index: `want` or more of x[n], with the `want` largest among
- * them. Returns how many there are. */
+ * them. Sets *r to a range that they lie in. Returns how many there are. */
 static size_t candidates(const struct kernels *kn, const float *x, size_t n, size_t want,
-                         uint32_t *index) {
-    enum { COLUMNS_MOST = 8 * PICK_COLUMNS, STEPS = 8 };
-    float most[COLUMNS_MOST], low, high;
+                         uint32_t *index, struct range *r) {
+    enum { COLUMNS_MOST = 8 * PICK_COLUMNS, STEPS = 6 };
+    float most[COLUMNS_MOST];
     size_t cols = PICK_COLUMNS;
     while (cols < 3 * want && cols < COLUMNS_MOST) cols *= 2;
     if (cols < 3 * want || n < 2 * cols) {
         for (size_t i = 0; i < n; i++) index[i] = (uint32_t)i;
+        *r = range_of(x, n);
         return n;
     }
     kn->column_most(most, x, n, cols);
-    range_of(most, cols, &low, &high);
-    raise_bound(kn, most, cols, want, &low, high, STEPS);
-    return kn->find_at_least(index, x, n, low);
+    *r = range_of(most, cols);
+    raise_bound(kn, most, cols, want, r, STEPS);
+    return kn->find_at_least(index, x, n, r->low);
 }
 
 /* Whole numbers in the order of the floats that they stand for. 0 and -0 are one number, and NaN is
@@ -128,17 +140,16 @@ static struct bound bound_of(const float *x, size_t n, size_t want) {
     return b;
 }
 
-/* Keeps of index[n] those places whose numbers x[n] are the `want` largest, of equals the first. */
+/* Keeps of index[n] those places whose numbers x[n], in the range r, are the `want` largest, of
+ * equals the first. */
 static void keep_largest(const struct kernels *kn, uint32_t *index, const float *x, size_t n,
-                         size_t want) {
+                         size_t want, struct range r) {
     enum { STEPS = 30 };
-    float low, high;
     size_t kept = 0;
     if (n == want) return;
-    range_of(x, n, &low, &high);
-    if (raise_bound(kn, x, n, want, &low, high, STEPS) == want) {
+    if (raise_bound(kn, x, n, want, &r, STEPS) == want) {
         for (size_t i = 0; i < n; i++)
-            if (x[i] >= low) index[kept++] = index[i];
+            if (x[i] >= r.low) index[kept++] = index[i];
         return;
     }
     struct bound b = bound_of(x, n, want);
@@ -159,12 +170,14 @@ void refine_pick(const struct refine *r, const struct kernels *kn, const float *
         for (size_t i = 0; i < n; i++) w->picked[i] = (uint32_t)i;
         return;
     }
-    size_t found = candidates(kn, scores + begin, end - begin, r->best, best);
+    struct range range;
+    size_t found = candidates(kn, scores + begin, end - begin, r->best, best, &range);
     if (found < r->best) { /* some are NaN, which no bound finds */
         for (found = 0; found < end - begin; found++) best[found] = (uint32_t)found;
+        range.low = range.high;
     }
     for (size_t i = 0; i < found; i++) w->numbers[i] = scores[begin + best[i]];
-    keep_largest(kn, best, w->numbers, found, r->best);
+    keep_largest(kn, best, w->numbers, found, r->best, range);
     for (size_t i = 0; i < begin; i++) w->picked[i] = (uint32_t)i;
     for (size_t i = 0; i < r->best; i++) best[i] += (uint32_t)begin;
     for (size_t i = end; i < n; i++) *window++ = (uint32_t)i;
@@ -172,15 +185,23 @@ void refine_pick(const struct refine *r, const struct kernels *kn, const float *
 
 /* ---- answering ---- */
 
+/* Returns the bytes of n rows of the copy. */
+static size_t copy_bytes(const struct codec_head *copy, size_t n) {
+    return n * copy->codec->ops->row_bytes(copy->codec, copy->head_dim, copy->head);
+}
+
 void refine_scores(const struct codec_head *copy, const uint8_t *keys, const float *q,
-                   const struct refine_workspace *w, size_t n_picked, float *work, float *scores,
+                   const struct refine_workspace *w, size_t n_picked, float *row, float *scores,
                    struct attn_counters *count) {
-    struct attn_counters own = {0};
-    codec_gather(copy, w->gathered, keys, w->picked, n_picked);
-    copy->codec->ops->prepare(copy, work, q, &own);
-    copy->codec->ops->score(copy, work, w->numbers, w->gathered, n_picked, &own);
+    const struct kv_codec *ops = copy->codec->ops;
+    if (!ops->picked_scores || !ops->picked_scores(copy, w->numbers, keys, w->picked, n_picked, q))
+        for (size_t i = 0; i < n_picked; i++) {
+            ops->decode(copy, row, keys, w->picked[i], 1);
+            w->numbers[i] = 0;
+            for (size_t d = 0; d < copy->head_dim; d++) w->numbers[i] += q[d] * row[d];
+        }
     for (size_t i = 0; i < n_picked; i++) scores[w->picked[i]] = w->numbers[i];
-    count->refined += own.keys + own.scales;
+    count->refined += copy_bytes(copy, n_picked);
 }
 
 void refine_take(const struct refine_workspace *w, size_t n_picked, float *probs) {
@@ -188,8 +209,6 @@ void refine_take(const struct refine_workspace *w, size_t n_picked, float *probs
         w->numbers[i] = probs[w->picked[i]];
         probs[w->picked[i]] = 0;
     }
-    size_t whole = size_align(n_picked, KV_BLOCK_MAX);
-    memset(w->numbers + n_picked, 0, (whole - n_picked) * sizeof *w->numbers);
 }
 
 void refine_put_back(const struct refine_workspace *w, size_t n_picked, float *probs) {
@@ -197,10 +216,13 @@ void refine_put_back(const struct refine_workspace *w, size_t n_picked, float *p
 }
 
 void refine_mix(const struct codec_head *copy, const uint8_t *values,
-                const struct refine_workspace *w, size_t n_picked, float *work, float *out,
+                const struct refine_workspace *w, size_t n_picked, float *row, float *out,
                 struct attn_counters *count) {
-    struct attn_counters own = {0};
-    codec_gather(copy, w->gathered, values, w->picked, n_picked);
-    copy->codec->ops->mix(copy, work, out, w->gathered, w->numbers, n_picked, &own);
-    count->refined += own.values + own.scales;
+    const struct kv_codec *ops = copy->codec->ops;
+    if (!ops->picked_mix || !ops->picked_mix(copy, out, values, w->picked, n_picked, w->numbers))
+        for (size_t i = 0; i < n_picked; i++) {
+            ops->decode(copy, row, values, w->picked[i], 1);
+            for (size_t d = 0; d < copy->head_dim; d++) out[d] += w->numbers[i] * row[d];
+        }
+    count->refined += copy_bytes(copy, n_picked);
 }

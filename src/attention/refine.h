@@ -12,16 +12,16 @@
  * A vector database searches in this way: by codes first, then exactly among the candidates. For
  * caches see PQCache (arXiv 2407.12820) and ParisKV (arXiv 2602.07721), which drop the tail.
  *
- * The copy keeps each row alone, so that one row is one stretch of memory. The picked rows are
- * gathered, in the order of their positions, into a short timeline in the layout of the copy's
- * codec, and that codec scores and mixes them:
+ * The copy keeps each row alone, so that one row is one stretch of memory, and a query reads the
+ * picked rows and nothing else of it:
  *
  *     copy       | row 0 | row 1 | row 2 | row 3 | ...                    T rows
  *     picked         *               *       *
- *     gathered   | row 0, row 2, row 3, ... in blocks of the codec |      at most refine_most rows
  *
- * So an answer is the copy's own, bit for bit, where every row is picked. The codes are not read
- * then. */
+ * Where every query picks all rows, because `best` is the context or more, the codes are of no use
+ * and are not read. The copy then lies as its codec likes it best, and attention is that of a
+ * backend of this codec, bit for bit.
+ */
 #ifndef LOOKAT_ATTENTION_REFINE_H
 #define LOOKAT_ATTENTION_REFINE_H
 
@@ -30,11 +30,9 @@
 /* How one layer refines. */
 struct refine {
     size_t best; /* rows that a query picks by their scores; 0 where the layer has no copy */
-    size_t sink, window; /* rows that every query picks, at the beginning and at its end */
-    /* The codecs of the copy. They score and mix gathered rows; what is stored has the same rows,
-     * but each alone (codec.alone). */
-    struct codec key, value;
-    struct codec key_alone, value_alone;
+    size_t sink, window;     /* rows that every query picks, at the beginning and at its end */
+    bool all;                /* every query picks all rows, whatever their number */
+    struct codec key, value; /* of the copy, with rows that lie alone, but for `all` */
 };
 
 /* Sets *r to what the options of a layer's key codec ask for. n_ctx is the context in tokens.
@@ -51,40 +49,36 @@ size_t refine_count(const struct refine *r, size_t n);
 
 /* What a thread works in; n is the most rows that a query sees. */
 struct refine_workspace {
-    uint32_t *picked;  /* [n] the positions of the picked rows */
-    uint8_t *gathered; /* [refine_gather_bytes] */
-    float *numbers;    /* [n, rounded up to whole blocks] their scores, then their probabilities */
+    uint32_t *picked; /* [n] the positions of the picked rows */
+    float *numbers;   /* [n] their scores, then their probabilities */
 };
 
 /* Sets w->picked[refine_count(r, n)] to the positions of the rows that a query picks, in their
  * order. scores[n] are those from the codes. Of rows with equal scores the older ones are picked.
  * The time is linear in n. Where a score is NaN any rows may be picked, but as many as said and in
- * their order; the answer is NaN then. w->gathered is not used. */
+ * their order; the answer is NaN then. */
 void refine_pick(const struct refine *r, const struct kernels *kn, const float *scores, size_t n,
                  const struct refine_workspace *w);
 
-/* Returns the bytes of gathered rows of a head, for queries that see up to n rows. */
-size_t refine_gather_bytes(const struct refine *r, size_t head_dim, size_t head, size_t n);
-
-/* Replaces the scores of the picked rows in scores[n], which are q . key without any scale. `copy`
- * is the head of r->key, and keys the timeline of its copy. work is the memory of that codec's
- * prepare. The bytes that are read are added to count->refined. */
+/* Replaces the scores of the picked rows in scores[], which are q . key without any scale. `copy`
+ * is the head of r->key, and keys the timeline of its copy. row is memory for D floats. The bytes
+ * that are read are added to count->refined. */
 void refine_scores(const struct codec_head *copy, const uint8_t *keys, const float *q,
-                   const struct refine_workspace *w, size_t n_picked, float *work, float *scores,
+                   const struct refine_workspace *w, size_t n_picked, float *row, float *scores,
                    struct attn_counters *count);
 
 /* Takes the probabilities of the picked rows out of probs[], leaves 0 in their places, and keeps
- * them in w->numbers, with zeros up to a whole block. */
+ * them in w->numbers. */
 void refine_take(const struct refine_workspace *w, size_t n_picked, float *probs);
 
 /* Puts them back. */
 void refine_put_back(const struct refine_workspace *w, size_t n_picked, float *probs);
 
 /* Adds to out[D] the sum of the picked values, weighted by w->numbers. `copy` is the head of
- * r->value, and values the timeline of its copy. The bytes that are read are added to
- * count->refined. */
+ * r->value, and values the timeline of its copy. row is memory for D floats. The bytes that are
+ * read are added to count->refined. */
 void refine_mix(const struct codec_head *copy, const uint8_t *values,
-                const struct refine_workspace *w, size_t n_picked, float *work, float *out,
+                const struct refine_workspace *w, size_t n_picked, float *row, float *out,
                 struct attn_counters *count);
 
 #endif

@@ -1,8 +1,6 @@
 /* The registry: every codec, and the other names they go by; and what all of them answer alike. */
 #include "attention/registry.h"
 
-#include <string.h>
-
 static const struct kv_codec *const registry[] = {
     &codec_fp32,  &codec_fp16,   &codec_int8, &codec_int4,
     &codec_turbo, &codec_lookat, &codec_pq,   &codec_constant,
@@ -54,17 +52,6 @@ struct kv_layout codec_layout(const struct codec *c, size_t head_dim, size_t hea
 size_t codec_timeline_bytes(const struct codec *c, size_t head_dim, size_t head, size_t n) {
     struct kv_layout l = codec_layout(c, head_dim, head);
     return (n + l.rows - 1) / l.rows * l.bytes;
-}
-
-void codec_gather(const struct codec_head *h, uint8_t *to, const uint8_t *timeline,
-                  const uint32_t *at, size_t n) {
-    const struct codec *c = h->codec;
-    if (c->ops->gather) {
-        c->ops->gather(h, to, timeline, at, n);
-        return;
-    }
-    size_t row = c->ops->row_bytes(c, h->head_dim, h->head);
-    for (size_t i = 0; i < n; i++) memcpy(to + i * row, timeline + at[i] * row, row);
 }
 
 const char *codec_exact_name(size_t bits) {

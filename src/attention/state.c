@@ -23,19 +23,6 @@ static void lay_out_heads(struct attn *a, const struct codec *c, struct attn_tim
     }
 }
 
-/* Places the copies of a layer, and makes room to gather rows of them. */
-static void lay_out_copies(struct attn *a, const struct attn_layer *y) {
-    size_t D = a->shape.head_dim, T = a->shape.n_ctx;
-    lay_out_heads(a, &y->refine.key_alone, y->key_copies, T);
-    lay_out_heads(a, &y->refine.value_alone, y->value_copies, T);
-    for (size_t h = 0; h < a->shape.n_head; h++) {
-        size_t bytes = refine_gather_bytes(&y->refine, D, h, T),
-               work = y->refine.key.ops->work_floats(&y->refine.key, D, h) * sizeof(float);
-        if (bytes > a->gather_bytes) a->gather_bytes = bytes;
-        if (work > a->work_bytes) a->work_bytes = work;
-    }
-}
-
 void state_lay_out(struct attn *a, struct attn_timeline *timelines) {
     size_t L = a->shape.n_layer, H = a->shape.n_head, T = a->shape.n_ctx;
     a->state_bytes = size_align(2 * L * sizeof(uint64_t), 64);
@@ -50,7 +37,10 @@ void state_lay_out(struct attn *a, struct attn_timeline *timelines) {
         if (exact_any(&y->exact))
             lay_out_heads(a, &y->exact.codec, y->exact_keys, exact_slots(&y->exact));
         lay_out_heads(a, &y->value, y->values, T);
-        if (refine_any(&y->refine)) lay_out_copies(a, y);
+        if (!refine_any(&y->refine)) continue;
+        a->picks = a->picks || !y->refine.all;
+        lay_out_heads(a, &y->refine.key, y->key_copies, T);
+        lay_out_heads(a, &y->refine.value, y->value_copies, T);
     }
 }
 
@@ -161,8 +151,8 @@ void attn_copy(const struct attn *a, void *dst, const void *src, size_t n) {
             copy_timeline(a, &y->key, &y->keys[h], h, dst, src, n);
             copy_timeline(a, &y->value, &y->values[h], h, dst, src, n);
             if (!refine_any(&y->refine)) continue;
-            copy_timeline(a, &y->refine.key_alone, &y->key_copies[h], h, dst, src, n);
-            copy_timeline(a, &y->refine.value_alone, &y->value_copies[h], h, dst, src, n);
+            copy_timeline(a, &y->refine.key, &y->key_copies[h], h, dst, src, n);
+            copy_timeline(a, &y->refine.value, &y->value_copies[h], h, dst, src, n);
         }
     }
 }
@@ -190,15 +180,22 @@ struct codec_head state_value_head(const struct attn *a, size_t layer, size_t he
     return head_of(a, &a->layers[layer].value, layer, head);
 }
 
-struct codec_head state_key_copy_head(const struct attn *a, size_t layer, size_t head, bool alone) {
-    const struct refine *r = &a->layers[layer].refine;
-    return head_of(a, alone ? &r->key_alone : &r->key, layer, head);
+struct codec_head state_key_copy_head(const struct attn *a, size_t layer, size_t head) {
+    return head_of(a, &a->layers[layer].refine.key, layer, head);
 }
 
-struct codec_head state_value_copy_head(const struct attn *a, size_t layer, size_t head,
-                                        bool alone) {
-    const struct refine *r = &a->layers[layer].refine;
-    return head_of(a, alone ? &r->value_alone : &r->value, layer, head);
+struct codec_head state_value_copy_head(const struct attn *a, size_t layer, size_t head) {
+    return head_of(a, &a->layers[layer].refine.value, layer, head);
+}
+
+struct read_rows state_read_rows(const struct attn *a, size_t layer, size_t head) {
+    const struct attn_layer *y = &a->layers[layer];
+    if (y->refine.all)
+        return (struct read_rows){state_key_copy_head(a, layer, head),
+                                  state_value_copy_head(a, layer, head), &y->key_copies[head],
+                                  &y->value_copies[head], true};
+    return (struct read_rows){state_key_head(a, layer, head), state_value_head(a, layer, head),
+                              &y->keys[head], &y->values[head], false};
 }
 
 struct exact_view state_exact_view(const struct attn *a, const void *state, size_t layer,
@@ -235,8 +232,8 @@ void state_store_head(const struct state_rows *r, size_t head) {
     const struct attn_layer *y = &r->a->layers[r->layer];
     size_t cut = store_rows(r, &key, y->keys, r->k) + store_rows(r, &value, y->values, r->v);
     if (refine_any(&y->refine)) {
-        key = state_key_copy_head(r->a, r->layer, head, true);
-        value = state_value_copy_head(r->a, r->layer, head, true);
+        key = state_key_copy_head(r->a, r->layer, head);
+        value = state_value_copy_head(r->a, r->layer, head);
         cut +=
             store_rows(r, &key, y->key_copies, r->k) + store_rows(r, &value, y->value_copies, r->v);
     }

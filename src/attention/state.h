@@ -52,11 +52,18 @@ struct codec_head state_key_head(const struct attn *a, size_t layer, size_t head
 struct codec_head state_exact_head(const struct attn *a, size_t layer, size_t head);
 struct codec_head state_value_head(const struct attn *a, size_t layer, size_t head);
 
-/* Return one head of a layer for the copy of its keys, or of its values: as the codec uses gathered
- * rows, or `alone`, as the copy is stored. */
-struct codec_head state_key_copy_head(const struct attn *a, size_t layer, size_t head, bool alone);
-struct codec_head state_value_copy_head(const struct attn *a, size_t layer, size_t head,
-                                        bool alone);
+/* Return one head of a layer for the copy of its keys, or of its values. */
+struct codec_head state_key_copy_head(const struct attn *a, size_t layer, size_t head);
+struct codec_head state_value_copy_head(const struct attn *a, size_t layer, size_t head);
+
+/* What queries of a head read in full: its keys and values as coded, or the copy of both where
+ * every query picks all rows (refine.h). */
+struct read_rows {
+    struct codec_head key, value;
+    const struct attn_timeline *keys, *values;
+    bool copy;
+};
+struct read_rows state_read_rows(const struct attn *a, size_t layer, size_t head);
 
 /* Returns what queries of a head see of its exact keys. exact is state_exact_head of that head, and
  * must outlive the view. `fresh` says that the queries' own keys are the last of the sequence; then

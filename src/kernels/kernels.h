@@ -31,6 +31,16 @@ struct lookup_scale {
  * into groups of MATMUL_FEW where a set says that this is faster (few_at_a_time). */
 enum { MATMUL_FEW = 8, MATMUL_SOME = 56 };
 
+/* Rows that lie anywhere among others: row i is at rows + at[i] stride, and has dim numbers of type
+ * F16, or dim / 32 blocks of type Q8_0 or Q4_0. */
+struct picked_rows {
+    enum dtype type;
+    const void *rows;
+    size_t stride, dim; /* bytes from a row to the next; numbers of a row */
+    const uint32_t *at; /* [n] */
+    size_t n;
+};
+
 /* Columns of column_most come in multiples of this. */
 enum { PICK_COLUMNS = 64 };
 
@@ -209,6 +219,13 @@ struct kernels {
     /* Sets most[c] to the largest of x[c], x[c + cols], x[c + 2 cols] ... below x[n]. cols is a
      * multiple of PICK_COLUMNS, and at most n. */
     void (*column_most)(float *most, const float *x, size_t n, size_t cols);
+
+    /* y[i] = row i . x[dim] for i < n. |error| <= (dim + 4) u sum_c |w x|, against the exact sum
+     * over the stored numbers. */
+    void (*picked_dots)(float *y, const struct picked_rows *p, const float *x);
+
+    /* y[dim] += sum_i a[i] row i. |error| <= (n + 3) u (|y| + sum_i |a w|). */
+    void (*picked_sum)(float *y, const struct picked_rows *p, const float *a);
 
     /* ---- product-quantised rows: m <= LOOKUP_MAX_M codes a row, each below k <= 256, a power of
      * two ---- */

@@ -341,6 +341,28 @@ static void column_most(float *most, const float *x, size_t n, size_t cols) {
         if (x[i] > most[i % cols]) most[i % cols] = x[i];
 }
 
+/* y[i] = sum_c row[at[i]][c] x[c] */
+static void picked_dots(float *y, const struct picked_rows *p, const float *x) {
+    for (size_t i = 0; i < p->n; i++) {
+        const uint8_t *row = (const uint8_t *)p->rows + p->at[i] * p->stride;
+        float w[TILE];
+        y[i] = 0;
+        for (size_t c = 0; c < p->dim; c += TILE) {
+            size_t n = p->dim - c < TILE ? p->dim - c : TILE;
+            to_f32(p->type, w, row + dtype_bytes(p->type, c), n);
+            for (size_t j = 0; j < n; j++) y[i] += w[j] * x[c + j];
+        }
+    }
+}
+
+/* y[c] += sum_i a[i] row[at[i]][c] */
+static void picked_sum(float *y, const struct picked_rows *p, const float *a) {
+    for (size_t i = 0; i < p->n; i++) {
+        const uint8_t *row = (const uint8_t *)p->rows + p->at[i] * p->stride;
+        vecmat(p->type, y, row, p->stride, 1, a + i, p->dim);
+    }
+}
+
 /* index[i] = argmax_c bias[c] + sum_r x[i][r] w[r][c] */
 static void nearest(const struct nearest *p) {
     for (size_t i = 0; i < p->n; i++) {

@@ -69,40 +69,6 @@ void tiles_put(const struct tiles *t, uint8_t *block, size_t row, const uint8_t 
         memcpy(block + tiles_scales_at(t) + 2 * (g * TILE_SIDE + row), &scales[g], sizeof *scales);
 }
 
-/* Sets the quads of the 32 numbers from `at` on of n rows, a code in each byte. For values the
- * quads behind row n - 1 repeat that row. */
-static void quads_of_rows(bool keys, uint32_t quads[QUADS][TILE_SIDE],
-                          const uint8_t *const rows[TILE_SIDE], size_t at, size_t n) {
-    for (size_t j = 0; keys && j < n; j++) {
-        uint32_t row[QUADS];
-        memcpy(row, rows[j] + at, sizeof row);
-        for (size_t k = 0; k < QUADS; k++) quads[k][j] = row[k];
-    }
-    for (size_t i = 0; !keys && i < n; i += 4) {
-        const uint8_t *a = rows[i] + at, *b = rows[i + 1 < n ? i + 1 : n - 1] + at,
-                      *c = rows[i + 2 < n ? i + 2 : n - 1] + at,
-                      *d = rows[i + 3 < n ? i + 3 : n - 1] + at;
-        for (size_t j = 0; j < TILE_SIDE; j++)
-            quads[i / 4][j] =
-                a[j] | (uint32_t)b[j] << 8 | (uint32_t)c[j] << 16 | (uint32_t)d[j] << 24;
-    }
-}
-
-void tiles_put_rows(const struct tiles *t, uint8_t *block, const uint8_t *const codes[TILE_SIDE],
-                    const uint8_t *const scales[TILE_SIDE], size_t n) {
-    uint32_t quads[QUADS][TILE_SIDE] = {{0}};
-    uint8_t *to = block + tiles_scales_at(t);
-    for (size_t k = 0; k < t->n; k++) {
-        quads_of_rows(t->keys, quads, codes, k * TILE_SIDE, n);
-        for (size_t q = 0; t->bits == 4 && q < QUADS / 2; q++)
-            for (size_t j = 0; j < TILE_SIDE; j++)
-                quads[q][j] = quads[2 * q][j] | quads[2 * q + 1][j] << 4;
-        memcpy(block + k * tile_bytes(t), quads, tile_bytes(t));
-    }
-    for (size_t g = 0; g < t->n / t->per_scale; g++, to += TILE_SIDE * sizeof(uint16_t))
-        for (size_t i = 0; i < n; i++) memcpy(to + 2 * i, scales[i] + 2 * g, sizeof(uint16_t));
-}
-
 /* Unpacks a tile to quads[8][32], with a code in each byte. */
 static void unpack_quads(unsigned bits, uint32_t quads[QUADS][TILE_SIDE], const uint8_t *tile) {
     uint32_t planes[QUADS][TILE_SIDE];

@@ -50,12 +50,6 @@ size_t tiles_block_bytes(const struct tiles *t);
 void tiles_put(const struct tiles *t, uint8_t *block, size_t row, const uint8_t *codes,
                const uint16_t *scales);
 
-/* Stores n <= 32 rows at once, as rows 0 .. n - 1 of a block whose codes have 4 or 8 bits. codes[i]
- * is the place of row i's codes[32 n], a byte each, and scales[i] that of its scales, which are f16
- * and need no alignment. What the other rows of the block hold afterwards is not said. */
-void tiles_put_rows(const struct tiles *t, uint8_t *block, const uint8_t *const codes[TILE_SIDE],
-                    const uint8_t *const scales[TILE_SIDE], size_t n);
-
 /* Writes the rows of a block to codes[32][32 n]. */
 void tiles_codes(const struct tiles *t, uint8_t *codes, const uint8_t *block);
 
