@@ -96,6 +96,7 @@ for (const r of j.runs) {
     let sum = 0;
     for (const k of ['keys', 'scales', 'codebooks', 'tables', 'values', 'refined']) { num(r.loaded_bytes_per_token[k], 'loaded ' + k); sum += r.loaded_bytes_per_token[k]; }
     sum === r.loaded_bytes_per_token.total || bad('total');
+    r.loaded_bytes_per_token.streamed + r.loaded_bytes_per_token.at_hand === sum || bad('streamed and at hand');
     num(r.attention_ms_per_token, 'ms');
     const [median, least, most] = r.attention_ms;
     r.attention_ms.length === 3 && least > 0 && least <= median && median <= most && median === r.attention_ms_per_token || bad('times');
@@ -138,7 +139,7 @@ has "$tmp/f.json" '"free":null'
 end
 
 begin csv
-[ "$(awk -F, '{ n = gsub(/"[^"]*"/, "x"); print split($0, f, ",") }' "$tmp/whole.csv" | sort -u)" = 49 ] || fail "rows of other lengths"
+[ "$(awk -F, '{ n = gsub(/"[^"]*"/, "x"); print split($0, f, ",") }' "$tmp/whole.csv" | sort -u)" = 51 ] || fail "rows of other lengths"
 [ "$(wc -l < "$tmp/whole.csv")" -eq 187 ] || fail "$(wc -l < "$tmp/whole.csv") lines, expected 1 + 6 runs x (1 + 6 layers x (1 + 4 heads))"
 c $specs -o csv > "$tmp/plain.csv"
 [ "$(wc -l < "$tmp/plain.csv")" -eq 43 ] || fail "$(wc -l < "$tmp/plain.csv") lines, expected 1 + 6 runs x (1 + 6 layers)"
@@ -259,7 +260,7 @@ metric stored_bytes $(($(json stored_bytes_per_token keys) + $(json stored_bytes
 metric stored_keys "$(json stored_bytes_per_token keys)"
 metric stored_values "$(json stored_bytes_per_token values)"
 metric loaded_bytes "$(json loaded_bytes_per_token total)"
-for part in keys scales codebooks tables values refined; do metric loaded_$part "$(json loaded_bytes_per_token $part)"; done
+for part in keys scales codebooks tables values refined streamed at_hand; do metric loaded_$part "$(json loaded_bytes_per_token $part)"; done
 metric loaded_total "$(json loaded_bytes_per_token total)"
 metric attention_ms "$(json attention_ms_per_token)"
 times=$(sed 's/.*"attn":"lookat4\/int8:group=16"//; s/.*"attention_ms":\[\([^]]*\)\].*/\1/' "$tmp/metrics.json")
@@ -337,8 +338,8 @@ flags=$(grep -o '"text":[0-9]*,"attn":"[^"]*"\|"codebook_saw_text":[a-z]*' "$tmp
 [ "$(echo "$flags" | grep -c 'lookat.*true$')" -eq 3 ] && [ "$(echo "$flags" | grep -c '^:0,.*lookat.*true$')" -eq 3 ] || fail "flags: $flags"
 [ "$(echo "$flags" | grep -c false)" -eq 7 ] || fail "flags: $flags"
 expect 0 "" "$BIN" compare $q -o csv
-head -n 1 "$tmp/out" | grep -q ',codebook_saw_text,loaded_refined,stored_refined,recall_first,recall_picked$' || fail "$(head -n 1 "$tmp/out")"
-[ "$(grep -c '^"[^"]*one.txt",24,"lookat.*,1,[0-9.]*,[0-9.]*,[0-9.]*,[0-9.]*$' "$tmp/out")" -eq 21 ] && [ "$(grep -c ',1,[0-9.]*,[0-9.]*,[0-9.]*,[0-9.]*$' "$tmp/out")" -eq 21 ] || fail "$(grep ',1$' "$tmp/out")"
+head -n 1 "$tmp/out" | grep -q ',codebook_saw_text,loaded_refined,stored_refined,recall_first,recall_picked,loaded_streamed,loaded_at_hand$' || fail "$(head -n 1 "$tmp/out")"
+[ "$(grep -c '^"[^"]*one.txt",24,"lookat.*,1,[0-9.]*,[0-9.]*,[0-9.]*,[0-9.]*,[0-9.]*,[0-9.]*$' "$tmp/out")" -eq 21 ] && [ "$(grep -c ',1,[0-9.]*,[0-9.]*,[0-9.]*,[0-9.]*,[0-9.]*,[0-9.]*$' "$tmp/out")" -eq 21 ] || fail "$(grep ',1$' "$tmp/out")"
 for o in text md; do
     expect 0 "" "$BIN" compare $q -o $o
     grep -q '^|* *lookat:m=2,k=16 (plain) \*  *' "$tmp/out" || fail "$o: no mark: $(cat "$tmp/out")"

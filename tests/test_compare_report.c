@@ -78,6 +78,7 @@ static struct comparison make(void) {
                                             .stored_keys = 10,
                                             .stored_values = 20,
                                             .stored_refined = 30,
+                                            .codebooks = (size_t)i << 21,
                                             .n_chunks = CHUNKS};
         c.runs[i].chunks = arena_zalloc(&arena, CHUNKS, sizeof *c.runs[i].chunks);
         for (size_t k = 0; k < CHUNKS; k++) {
@@ -171,7 +172,8 @@ static void shares_add_up(void) {
           "the texts");
     CHECK(strcmp(merged.runs[1].spec, "int4") == 0 &&
               strcmp(merged.runs[1].keys, "int4:group=32") == 0 &&
-              merged.runs[1].stored_values == 20 && merged.runs[1].stored_refined == 30,
+              merged.runs[1].stored_values == 20 && merged.runs[1].stored_refined == 30 &&
+              merged.runs[1].codebooks == (size_t)1 << 21,
           "the runs");
     CHECK(r.model.config.n_vocab == 99 && strcmp(r.model.fingerprint, "ff") == 0 &&
               strcmp(r.model.file, "m.gguf") == 0,

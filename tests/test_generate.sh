@@ -558,7 +558,7 @@ end
 begin counters
 "$BIN" -p "$once" -n 11 --temp 0 --ignore-eos -a fp16 --counters --fidelity --log "$tmp/log" > /dev/null 2> "$tmp/err" || fail "exits $?"
 has "$tmp/log" '{"schema":"lookat.attention/1","attn":"fp16/fp16","layers":6,"decoded":10}'
-has "$tmp/log" '{"layer":0,"loaded_bytes_per_token":{"keys":4864,"scales":0,"codebooks":0,"tables":0,"values":4864,"refined":0,"total":9728},"skipped_values":{"rows_per_token":0,"mean_mass":0},"cosine":[1,null],"kl":[0,null],"spearman":[1,null],"top5":[1,null]}'
+has "$tmp/log" '{"layer":0,"loaded_bytes_per_token":{"keys":4864,"scales":0,"codebooks":0,"tables":0,"values":4864,"refined":0,"total":9728,"streamed":9728,"at_hand":0},"skipped_values":{"rows_per_token":0,"mean_mass":0},"cosine":[1,null],"kl":[0,null],"spearman":[1,null],"top5":[1,null]}'
 [ "$(wc -l < "$tmp/log")" -eq 7 ] || fail "$(wc -l < "$tmp/log") lines"
 "$BIN" -p "$once" -n 8 --temp 0 -a fp32 --num-samples 2 --fidelity > /dev/null 2> "$tmp/err" || fail "exits $?"
 has "$tmp/err" "fidelity of attention fp32/fp32 to fp16"
@@ -569,7 +569,7 @@ for n in 0 1; do
     grep -q "^layer" "$tmp/err" && fail "-n $n: a table of nothing"
     "$BIN" -p "$once" -n $n --counters --fidelity --log "$tmp/log" > /dev/null 2>&1 || fail "-n $n --log: exits $?"
     has "$tmp/log" '"decoded":0}'
-    has "$tmp/log" '{"layer":0,"loaded_bytes_per_token":{"keys":null,"scales":null,"codebooks":null,"tables":null,"values":null,"refined":null,"total":null},"skipped_values":{"rows_per_token":null,"mean_mass":null},"cosine":[null,null]'
+    has "$tmp/log" '{"layer":0,"loaded_bytes_per_token":{"keys":null,"scales":null,"codebooks":null,"tables":null,"values":null,"refined":null,"total":null,"streamed":null,"at_hand":null},"skipped_values":{"rows_per_token":null,"mean_mass":null},"cosine":[null,null]'
 done
 refuse 2 "--log needs --counters or --fidelity" -p x -n 1 --log "$tmp/log"
 end

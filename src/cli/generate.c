@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attention/account.h"
 #include "base/out_file.h"
 #include "base/process.h"
 #include "base/size.h"
@@ -189,6 +190,7 @@ static int watch_report(struct watch *w, const struct args *args, size_t decoded
                                 L,
                                 w->s->attn.shape.n_head,
                                 decoded,
+                                account_codebooks(&w->s->attn),
                                 args->counters ? loaded : NULL,
                                 w->monitored ? w->monitor.layers : NULL};
     if (args->log) return write_log(args->log, &log, e);

@@ -302,8 +302,8 @@ bool bench_share(const struct bench *b, const struct bench_row *r, struct bench_
         double shares[BENCH_REPEATS_MAX];
         if (l->k != b->groups[r->group].k || l->threads != r->threads) continue;
         for (size_t j = 0; j < b->repeats; j++) {
-            struct limits at_hand = limits_larger(l->at[j], l->at[j + 1]);
-            shares[j] = limits_bound(&at_hand, r->bytes_per_token, r->flops_per_token).seconds *
+            struct limits nearest = limits_larger(l->at[j], l->at[j + 1]);
+            shares[j] = limits_bound(&nearest, r->bytes_per_token, r->flops_per_token).seconds *
                         bench_speed(r, r->seconds[j]);
         }
         struct bench_limit_range range = bench_limit_range(b, l);

@@ -85,8 +85,8 @@ struct bench_speeds bench_speeds(const struct bench *b, const struct bench_row *
 
 /* How near a row comes to what the limits allow: the time they allow over the measured one, of each
  * repetition with the larger of the limits measured before and after it; the median. A shared
- * machine's limits change from one second to the next, and the share is of those at hand. False
- * without limits. */
+ * machine's limits change from one second to the next, and the share is of those next to the row.
+ * False without limits. */
 struct bench_share {
     bool reading; /* the limit that binds by the medians; else the multiply-adds */
     double share;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attention/account.h"
 #include "attention/spec.h"
 #include "attention/spec_name.h"
 #include "base/interrupt.h"
@@ -60,6 +61,7 @@ static int describe(struct comparison *c, struct comparison_run *r, struct err *
     r->stored_keys = attn_key_bytes_per_token_at(&a, c->window);
     r->stored_values = attn_value_bytes_per_token(&a);
     r->stored_refined = attn_copy_bytes_per_token(&a);
+    r->codebooks = account_codebooks(&a);
     attn_free(&a);
     if (r->keys && r->values && r->name && r->title) return OK;
     return err_set(e, ERR_FAILED, "out of memory for the names of backends");

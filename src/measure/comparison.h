@@ -61,6 +61,7 @@ struct comparison_run {
                               included */
     size_t stored_values;  /* bytes a token, all layers and heads */
     size_t stored_refined; /* bytes a token of the copies that refine= reads, keys and values */
+    size_t codebooks;      /* bytes of codebooks that a token reads (account_codebooks) */
     struct comparison_chunk
         *chunks; /* [n_chunks] those of this share, in order of text, then number */
     size_t n_chunks;
@@ -111,6 +112,7 @@ struct comparison_summary {
     size_t worst_layer;              /* by cosine */
     /* decode */
     struct attn_counters *loaded; /* [L] bytes per decoded token, times decoded */
+    size_t codebooks;             /* the run's, which says how they split (account.h) */
     double attention_ms, attention_ms_least,
         attention_ms_most; /* of a token: median of the windows' medians, and of all
                             * repetitions least and most; NAN where none was decoded */

@@ -106,6 +106,7 @@ int comparison_summarise(const struct comparison *c, size_t run, size_t text, st
         .recall = arena_zalloc(a, L, sizeof *s->recall),
         .loaded = arena_zalloc(a, L, sizeof *s->loaded),
         .cut = arena_zalloc(a, L, sizeof *s->cut),
+        .codebooks = r->codebooks,
         .attention_ms_least = NAN,
         .attention_ms_most = NAN,
     };

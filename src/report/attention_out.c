@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "attention/account.h"
 #include "attention/skip.h"
 #include "report/json_out.h"
 #include "report/metrics.h"
@@ -20,27 +21,43 @@ static double mean_mass(const struct attention_log *log, const struct attn_count
                         : NAN;
 }
 
-static void bytes_row(struct text_table *t, const struct attn_counters *c, size_t decoded) {
-    const uint64_t parts[] = {c->keys,   c->scales,  c->codebooks,          c->tables,
-                              c->values, c->refined, attn_counters_total(c)};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        table_cell(t, "%s", text_count((uint64_t)(per_token(parts[i], decoded) + 0.5)).s);
+/* The parts that are counted, then their sum, and how the sum splits. */
+enum { PARTS = 9 };
+static const struct {
+    const char *title, *json;
+} part_names[PARTS] = {{"keys", "keys"},     {"scales", "scales"},     {"codebooks", "codebooks"},
+                       {"tables", "tables"}, {"values", "values"},     {"refined", "refined"},
+                       {"total", "total"},   {"streamed", "streamed"}, {"at hand", "at_hand"}};
+
+static void parts_of(double per[PARTS], const struct attention_log *log,
+                     const struct attn_counters *c) {
+    struct account split = account_split(c, log->codebooks);
+    const uint64_t parts[PARTS] = {c->keys,      c->scales,  c->codebooks,           c->tables,
+                                   c->values,    c->refined, attn_counters_total(c), split.streamed,
+                                   split.at_hand};
+    for (size_t i = 0; i < PARTS; i++) per[i] = per_token(parts[i], log->decoded);
+}
+
+static void bytes_row(struct text_table *t, const struct attention_log *log,
+                      const struct attn_counters *c) {
+    double per[PARTS];
+    parts_of(per, log, c);
+    for (size_t i = 0; i < PARTS; i++) table_cell(t, "%s", text_count((uint64_t)(per[i] + 0.5)).s);
 }
 
 static int print_bytes(FILE *fp, const struct attention_log *log, struct arena *a, struct err *e) {
-    static const char *const head[] = {"layer",  "keys",   "scales",  "codebooks",
-                                       "tables", "values", "refined", "total"};
     struct attn_counters all = {0};
     struct text_table t;
-    table_begin(&t, "rrrrrrrr", a);
-    for (size_t i = 0; i < sizeof head / sizeof *head; i++) table_cell(&t, "%s", head[i]);
+    table_begin(&t, "rrrrrrrrrr", a);
+    table_cell(&t, "layer");
+    for (size_t i = 0; i < PARTS; i++) table_cell(&t, "%s", part_names[i].title);
     for (size_t l = 0; l < log->n_layer; l++) {
         table_cell(&t, "%zu", l);
-        bytes_row(&t, &log->loaded[l], log->decoded);
+        bytes_row(&t, log, &log->loaded[l]);
         attn_counters_add(&all, &log->loaded[l]);
     }
     table_cell(&t, "all");
-    bytes_row(&t, &all, log->decoded);
+    bytes_row(&t, log, &all);
     fprintf(fp, "\nbytes loaded by attention %s per decoded token (mean of %zu):\n", log->attn,
             log->decoded);
     int rc = table_print(&t, fp, e);
@@ -100,14 +117,10 @@ void attention_log_json(FILE *fp, const struct attention_log *log) {
         json_put_uint(&j, "layer", l);
         if (log->loaded) {
             const struct attn_counters *c = &log->loaded[l];
+            double per[PARTS];
+            parts_of(per, log, c);
             json_put_object(&j, "loaded_bytes_per_token");
-            json_put_double(&j, "keys", per_token(c->keys, log->decoded));
-            json_put_double(&j, "scales", per_token(c->scales, log->decoded));
-            json_put_double(&j, "codebooks", per_token(c->codebooks, log->decoded));
-            json_put_double(&j, "tables", per_token(c->tables, log->decoded));
-            json_put_double(&j, "values", per_token(c->values, log->decoded));
-            json_put_double(&j, "refined", per_token(c->refined, log->decoded));
-            json_put_double(&j, "total", per_token(attn_counters_total(c), log->decoded));
+            for (size_t i = 0; i < PARTS; i++) json_put_double(&j, part_names[i].json, per[i]);
             json_put_close(&j);
             json_put_object(&j, "skipped_values");
             json_put_double(&j, "rows_per_token", per_token(c->skipped_rows, log->decoded));

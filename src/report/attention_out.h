@@ -11,7 +11,8 @@
 struct attention_log {
     const char *attn; /* the effective spec */
     size_t n_layer, n_head,
-        decoded; /* tokens that the figures are over: those decoded, not the prompt's */
+        decoded;      /* tokens that the figures are over: those decoded, not the prompt's */
+    size_t codebooks; /* account_codebooks of the backend */
     const struct attn_counters *loaded; /* [L] bytes read by them; NULL: not asked for */
     const struct moments
         *fidelity; /* [L][FIDELITIES] against an FP16 shadow; NULL: not asked for */

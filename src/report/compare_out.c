@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attention/account.h"
 #include "attention/skip.h"
 #include "attention/spec.h"
 
@@ -63,7 +64,7 @@ struct text_number compare_layers(const struct compare_report *r) {
 static struct compare_bytes loaded(const struct compare_report *r,
                                    const struct comparison_summary *s, size_t first, size_t last) {
     struct attn_counters sum = {0};
-    struct compare_bytes b = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    struct compare_bytes b = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
     if (!s->decoded || !s->loaded) return b;
     for (size_t l = first; l <= last; l++) attn_counters_add(&sum, &s->loaded[l]);
     double n = (double)s->decoded;
@@ -77,6 +78,9 @@ static struct compare_bytes loaded(const struct compare_report *r,
     b.skipped_mass = (double)sum.skipped_mass / SKIP_MASS_UNIT /
                      (n * (double)((last - first + 1) * r->model.config.n_head));
     b.total = (double)attn_counters_total(&sum) / n;
+    struct account split = account_split(&sum, s->codebooks);
+    b.streamed = (double)split.streamed / n;
+    b.at_hand = (double)split.at_hand / n;
     return b;
 }
 

@@ -83,6 +83,7 @@ struct text_number compare_layers(const struct compare_report *r);
 /* Bytes that one decoded token read, all layers (layer SIZE_MAX) or one. */
 struct compare_bytes {
     double keys, scales, codebooks, tables, values, refined, total;
+    double streamed, at_hand;          /* the total once more, split (attention/account.h) */
     double skipped_rows, skipped_mass; /* value rows not read per token; their probability in the
                                           mean of a query and head */
 };

@@ -159,16 +159,17 @@ static int loaded_table(const struct compare_report *r, size_t text, const struc
                  "Bytes loaded per decoded token, all layers (mean of %s); how many times less "
                  "than the baseline",
                  text_plural(first->decoded, "token").s);
-    table_begin(&t, alignment(align, "l", GROUP_LOADED, "rr"), p->arena);
+    table_begin(&t, alignment(align, "l", GROUP_LOADED, "rrr"), p->arena);
     HEADINGS(&t, "attention");
     group_headings(&t, GROUP_LOADED);
-    HEADINGS(&t, "packed keys alone", "everything");
+    HEADINGS(&t, "packed keys alone", "streamed alone", "everything");
     for (size_t i = 0; i < r->main->n_runs; i++) {
         const struct metric_place at = whole(r, i, text);
         struct compare_bytes b = compare_loaded(r, at.s, METRIC_ALL);
         cell_backend(&t, r, i, text);
         group_cells(&t, GROUP_LOADED, &at);
         cell_times(&t, base.keys, b.keys);
+        cell_times(&t, base.streamed, b.streamed);
         cell_times(&t, base.total, b.total);
     }
     return page_table(p, &t, e);

@@ -188,7 +188,8 @@ static bool setup_runs(const struct share_fields *f, struct comparison *c) {
         if (!(array(f, NULL) && string(f, NULL, &run->spec) && string(f, NULL, &run->keys) &&
               string(f, NULL, &run->values) && string(f, NULL, &run->name) &&
               size(f, NULL, &run->stored_keys) && size(f, NULL, &run->stored_values) &&
-              size(f, NULL, &run->stored_refined) && end_array(f)))
+              size(f, NULL, &run->stored_refined) && size(f, NULL, &run->codebooks) &&
+              end_array(f)))
             return false;
     }
     return end_array(f);
