@@ -271,7 +271,8 @@ static float *round_rows(const struct attn *a, const struct codec *c, size_t hea
                          float (*from)[C]) {
     const float *middle = !c->for_values && a->center ? a->center + head * D : NULL;
     struct codec_head h = {.kn = a->kn, .codec = c, .head = head, .head_dim = D, .center = middle};
-    uint8_t *timeline = aligned_alloc(64, (codec_timeline_bytes(c, D, head, T) + 63) / 64 * 64);
+    uint8_t *timeline =
+        aligned_alloc(64, (codec_timeline_bytes(c, D, head, T) + T * c->apart + 63) / 64 * 64);
     float *rows = malloc(T * D * sizeof *rows);
     c->ops->store(&h, timeline, 0, from[0] + head * D, C, T);
     c->ops->decode(&h, rows, timeline, 0, T);
@@ -292,9 +293,9 @@ static void copies_hold_the_codecs_numbers(void) {
             open_attn(&a, spec, best);
             struct codec alone = i % 2 ? a.layers[0].refine.value : a.layers[0].refine.key,
                          own = alone;
-            own.alone = false;
+            own.apart = 0;
             float *x = round_rows(&a, &alone, 1, k_rows), *y = round_rows(&a, &own, 1, k_rows);
-            CHECK(alone.alone && memcmp(x, y, T * D * sizeof *x) == 0, "%s, %zu", spec, D);
+            CHECK(alone.apart && memcmp(x, y, T * D * sizeof *x) == 0, "%s, %zu", spec, D);
             free(x), free(y);
             attn_free(&a);
         }
@@ -536,8 +537,8 @@ static void account(void) {
         CHECK(attn_copy_bytes_per_token(&a) == heads * cases[i].copy, "%s: %zu", cases[i].spec,
               attn_copy_bytes_per_token(&a));
         CHECK(attn_key_bytes(&a, 100) == attn_key_bytes(&plain, 100), "%s: keys", cases[i].spec);
-        size_t one = (T * cases[i].copy / 2 + 63) / 64 * 64;
-        CHECK(attn_state_bytes(&a) == attn_state_bytes(&plain) + 2 * heads * one, "%s: state",
+        size_t one = (T * cases[i].copy + 63) / 64 * 64;
+        CHECK(attn_state_bytes(&a) == attn_state_bytes(&plain) + heads * one, "%s: state",
               cases[i].spec);
         attn_free(&a);
     }

@@ -38,8 +38,10 @@ struct attn_counters {
 struct codec {
     const struct kv_codec *ops;
     struct codec_options o;
-    bool for_values;  /* it stores values, not keys */
-    bool alone;       /* each row lies alone: blocks of one row, whatever the codec's layout is */
+    bool for_values; /* it stores values, not keys */
+    /* 0, or in a copy (refine.h) the bytes from the beginning of a row to that of the next. Then
+     * each row lies alone, whatever the codec's layout is otherwise. */
+    size_t apart;
     const void *data; /* What `setup` made, in a form that only ops knows: codebooks of the layer,
                          random signs. It lies in the attn's arena and lives as long as that. */
 };
@@ -115,7 +117,7 @@ struct kv_codec {
     void (*decode)(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin,
                    size_t n);
 
-    /* For a timeline whose rows lie alone (struct codec.alone). They set scores[i] = q . row at[i],
+    /* For a timeline whose rows lie alone (codec.apart). They set scores[i] = q . row at[i],
      * and add sum_i p[i] row at[i] to out[D], for i < n, and count nothing. Both may be NULL, and
      * return false where the codec cannot do it for such rows; then rows are decoded. */
     bool (*picked_scores)(const struct codec_head *h, float *scores, const uint8_t *timeline,

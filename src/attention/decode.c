@@ -85,12 +85,12 @@ static size_t picked_rows(const struct decode_query *d) {
     return refine_any(r) && !r->all ? refine_count(r, d->n) : 0;
 }
 
-/* Asks for the n rows of the copy that are picked. They lie anywhere, so no kernel could fetch them
- * ahead, and each would be waited for. */
-static void fetch_picked(const uint8_t *timeline, size_t row, const uint32_t *picked, size_t n) {
+/* Asks for the n rows of the copy that are picked, each `row` bytes of key and value. They lie
+ * anywhere, so no kernel could fetch them ahead, and each would be waited for. */
+static void fetch_picked(const uint8_t *copy, size_t row, const uint32_t *picked, size_t n) {
     enum { LINE = 64 };
     for (size_t i = 0; i < n; i++) {
-        const uint8_t *at = timeline + picked[i] * row;
+        const uint8_t *at = copy + picked[i] * row;
         for (size_t byte = 0; byte < row; byte += LINE) __builtin_prefetch(at + byte, 0, 2);
         __builtin_prefetch(at + row - 1, 0, 2);
     }
@@ -100,13 +100,12 @@ static void fetch_picked(const uint8_t *timeline, size_t row, const uint32_t *pi
 static void refine(const struct decode_query *d, const struct decode_workspace *w,
                    const struct codec_head *key, size_t n_picked, struct attn_counters *count) {
     const struct attn_layer *y = &d->a->layers[d->layer];
-    const struct attn_timeline *keys = &y->key_copies[d->head], *values = &y->value_copies[d->head];
+    const struct attn_timeline *keys = &y->key_copies[d->head];
     struct codec_head copy = state_key_copy_head(d->a, d->layer, d->head);
     const uint8_t *state = d->state;
     if (n_picked < d->n) exact_center_scores(key, d->q, w->probs, d->n);
     refine_pick(&y->refine, d->a->kn, w->probs, d->n, &w->refine);
-    fetch_picked(state + keys->at, keys->row, w->refine.picked, n_picked);
-    fetch_picked(state + values->at, values->row, w->refine.picked, n_picked);
+    fetch_picked(state + keys->at, y->refine.key.apart, w->refine.picked, n_picked);
     refine_scores(&copy, state + keys->at, d->q, &w->refine, n_picked, w->codec, w->probs, count);
 }
 

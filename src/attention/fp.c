@@ -16,6 +16,11 @@ static size_t row_of(const struct codec *c, size_t head_dim) {
     return dtype_bytes(type_of(c), head_dim);
 }
 
+/* Returns the bytes from a row to the next. */
+static size_t stride_of(const struct codec *c, size_t head_dim) {
+    return c->apart ? c->apart : row_of(c, head_dim);
+}
+
 static size_t fp_row_bytes(const struct codec *c, size_t head_dim, size_t head) {
     (void)head;
     return row_of(c, head_dim);
@@ -42,13 +47,13 @@ static bool cut_short(uint16_t *y, const float *x, size_t n) {
 
 static size_t fp_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x,
                        size_t stride, size_t n) {
-    size_t D = h->head_dim, row = row_of(h->codec, D);
+    size_t D = h->head_dim, row = stride_of(h->codec, D);
     uint8_t *rows = timeline + pos * row;
     size_t cut = 0;
     for (size_t i = 0; i < n; i++) {
         uint16_t *half = (uint16_t *)(void *)(rows + i * row);
         if (type_of(h->codec) == DTYPE_F32) {
-            memcpy(rows + i * row, x + i * stride, row);
+            memcpy(rows + i * row, x + i * stride, D * sizeof *x);
             continue;
         }
         h->kn->to_f16(half, x + i * stride, D);
@@ -59,15 +64,16 @@ static size_t fp_store(const struct codec_head *h, uint8_t *timeline, size_t pos
 
 static void fp_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin,
                       size_t n) {
-    h->kn->to_f32(type_of(h->codec), x, timeline + begin * row_of(h->codec, h->head_dim),
-                  n * h->head_dim);
+    size_t D = h->head_dim, row = stride_of(h->codec, D), run = h->codec->apart ? 1 : n;
+    for (size_t i = 0; i < n; i += run)
+        h->kn->to_f32(type_of(h->codec), x + i * D, timeline + (begin + i) * row, run * D);
 }
 
 static struct picked_rows picked(const struct codec_head *h, const uint8_t *timeline,
                                  const uint32_t *at, size_t n) {
     return (struct picked_rows){.type = type_of(h->codec),
                                 .rows = timeline,
-                                .stride = row_of(h->codec, h->head_dim),
+                                .stride = stride_of(h->codec, h->head_dim),
                                 .dim = h->head_dim,
                                 .at = at,
                                 .n = n};

@@ -59,7 +59,7 @@ static struct packed format(const struct codec *c, size_t head_dim) {
                            .group = c->o.group,
                            .bits = is_int4(c) ? 4 : 8,
                            .keys = !c->for_values,
-                           .alone = c->alone};
+                           .apart = c->apart};
 }
 
 static size_t int_scale_bytes(const struct codec *c, size_t head_dim, size_t head) {

@@ -17,13 +17,13 @@ int packed_check(const struct codec *c, size_t head_dim, struct err *e) {
 /* ---- layout ---- */
 
 static bool tiled(const struct packed *p) {
-    return !p->alone && p->head_dim % TILE_SIDE == 0 && p->group % TILE_SIDE == 0 &&
+    return !p->apart && p->head_dim % TILE_SIDE == 0 && p->group % TILE_SIDE == 0 &&
            p->head_dim <= (size_t)TILE_SIDE * TILES_MAX;
 }
 
 /* Are rows made of the blocks that weights have? */
 static bool in_blocks(const struct packed *p) {
-    return p->alone && p->group == TILE_SIDE && (p->bits == 4 || p->bits == 8) && !p->levels;
+    return p->apart && p->group == TILE_SIDE && (p->bits == 4 || p->bits == 8) && !p->levels;
 }
 
 static enum dtype block_type(const struct packed *p) {
@@ -47,6 +47,9 @@ size_t packed_scale_bytes(const struct packed *p) {
 static size_t row_bytes(const struct packed *p) {
     return packed_code_bytes(p) + packed_scale_bytes(p);
 }
+
+/* Returns the bytes from a row to the next, outside tiles. */
+static size_t row_stride(const struct packed *p) { return p->apart ? p->apart : row_bytes(p); }
 
 struct kv_layout packed_layout(const struct packed *p) {
     size_t rows = tiled(p) ? TILE_SIDE : 1;
@@ -96,7 +99,7 @@ void packed_put(const struct packed *p, uint8_t *timeline, size_t pos, const uin
         tiles_put(&t, timeline + pos / TILE_SIDE * tiles_block_bytes(&t), pos % TILE_SIDE, codes,
                   scales);
     } else {
-        (in_blocks(p) ? put_blocks : put_row)(p, timeline + pos * row_bytes(p), codes, scales);
+        (in_blocks(p) ? put_blocks : put_row)(p, timeline + pos * row_stride(p), codes, scales);
     }
 }
 
@@ -133,8 +136,8 @@ static void numbers_of(const struct packed *p, float *x, const uint8_t *codes,
 static void get_rows(const struct packed *p, float *x, const uint8_t *timeline, size_t begin,
                      size_t n) {
     uint8_t codes[PACKED_MAX_DIM];
-    const uint8_t *row = timeline + begin * row_bytes(p);
-    for (size_t i = 0; i < n; i++, x += p->head_dim, row += row_bytes(p)) {
+    const uint8_t *row = timeline + begin * row_stride(p);
+    for (size_t i = 0; i < n; i++, x += p->head_dim, row += row_stride(p)) {
         codes_of_row(p, codes, row + packed_scale_bytes(p));
         numbers_of(p, x, codes, row, sizeof(uint16_t));
     }
@@ -155,20 +158,24 @@ static void get_tiles(const struct packed *p, float *x, const uint8_t *timeline,
     }
 }
 
+/* Writes x[D] from a row in blocks. */
+static void numbers_of_blocks(const struct packed *p, float *x, const uint8_t *row) {
+    enum { HALF = TILE_SIDE / 2 };
+    struct packed block = {.head_dim = TILE_SIDE, .group = TILE_SIDE, .bits = p->bits};
+    for (size_t at = 0; at < p->head_dim; at += TILE_SIDE, row += row_bytes(&block)) {
+        uint8_t codes[TILE_SIDE];
+        const uint8_t *stored = row + sizeof(uint16_t);
+        for (size_t i = 0; p->bits == 8 && i < TILE_SIDE; i++) codes[i] = stored[i] ^ 0x80;
+        for (size_t i = 0; p->bits == 4 && i < HALF; i++)
+            codes[i] = stored[i] & 15, codes[i + HALF] = stored[i] >> 4;
+        numbers_of(&block, x + at, codes, row, 0);
+    }
+}
+
 static void get_blocks(const struct packed *p, float *x, const uint8_t *timeline, size_t begin,
                        size_t n) {
-    enum { HALF = TILE_SIDE / 2 };
-    size_t bytes = row_bytes(p) / (p->head_dim / TILE_SIDE);
-    const uint8_t *block = timeline + begin * row_bytes(p);
-    struct packed one = {.head_dim = TILE_SIDE, .group = TILE_SIDE, .bits = p->bits};
-    for (size_t left = n * p->head_dim / TILE_SIDE; left; left--, block += bytes, x += TILE_SIDE) {
-        uint8_t codes[TILE_SIDE];
-        const uint8_t *at = block + sizeof(uint16_t);
-        for (size_t i = 0; p->bits == 8 && i < TILE_SIDE; i++) codes[i] = at[i] ^ 0x80;
-        for (size_t i = 0; p->bits == 4 && i < HALF; i++)
-            codes[i] = at[i] & 15, codes[i + HALF] = at[i] >> 4;
-        numbers_of(&one, x, codes, block, 0);
-    }
+    for (size_t i = 0; i < n; i++)
+        numbers_of_blocks(p, x + i * p->head_dim, timeline + (begin + i) * p->apart);
 }
 
 void packed_get(const struct packed *p, float *x, const uint8_t *timeline, size_t begin, size_t n) {
@@ -188,7 +195,7 @@ static struct picked_rows picked(const struct packed *p, const uint8_t *timeline
                                  const uint32_t *at, size_t n) {
     return (struct picked_rows){.type = block_type(p),
                                 .rows = timeline,
-                                .stride = row_bytes(p),
+                                .stride = p->apart,
                                 .dim = p->head_dim,
                                 .at = at,
                                 .n = n};

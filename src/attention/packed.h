@@ -26,8 +26,8 @@ struct packed {
     unsigned
         bits; /* of a code: 2, 3, 4 or 8, and 4 or 8 without levels; D of them fill whole bytes */
     bool keys;
-    bool alone;                            /* no tiles; rows are read one by one */
-    const float *levels;                   /* [2^bits] or NULL */
+    size_t apart;        /* 0, or each row lies alone, and this many bytes behind the one before */
+    const float *levels; /* [2^bits] or NULL */
     const struct tile_levels *tile_levels; /* the same for the kernels */
 };
 

@@ -18,8 +18,11 @@ int refine_init(struct refine *r, const struct codec *key, size_t head_dim, size
     int rc = codec_parse(&r->key, name, head_dim, false, e);
     if (!rc) rc = codec_parse(&r->value, name, head_dim, true, e);
     r->all = refine_count(r, n_ctx) == n_ctx;
-    r->key.alone = r->value.alone = !r->all;
-    return rc;
+    if (rc || r->all) return rc;
+    size_t row = r->key.ops->row_bytes(&r->key, head_dim, 0) +
+                 r->value.ops->row_bytes(&r->value, head_dim, 0);
+    r->key.apart = r->value.apart = row;
+    return OK;
 }
 
 bool refine_any(const struct refine *r) { return r->best > 0; }

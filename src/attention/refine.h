@@ -12,11 +12,11 @@
  * A vector database searches in this way: by codes first, then exactly among the candidates. For
  * caches see PQCache (arXiv 2407.12820) and ParisKV (arXiv 2602.07721), which drop the tail.
  *
- * The copy keeps each row alone, so that one row is one stretch of memory, and a query reads the
- * picked rows and nothing else of it:
+ * The copy keeps each row alone, the key and the value side by side, so that what a query picks is
+ * one stretch of memory, and it reads nothing else:
  *
- *     copy       | row 0 | row 1 | row 2 | row 3 | ...                    T rows
- *     picked         *               *       *
+ *     copy       | key 0 value 0 | key 1 value 1 | key 2 value 2 | ...     T rows
+ *     picked             *                               *
  *
  * Where every query picks all rows, because `best` is the context or more, the codes are of no use
  * and are not read. The copy then lies as its codec likes it best, and attention is that of a
@@ -32,7 +32,7 @@ struct refine {
     size_t best; /* rows that a query picks by their scores; 0 where the layer has no copy */
     size_t sink, window;     /* rows that every query picks, at the beginning and at its end */
     bool all;                /* every query picks all rows, whatever their number */
-    struct codec key, value; /* of the copy, with rows that lie alone, but for `all` */
+    struct codec key, value; /* of the copy; its rows lie apart, but for `all` */
 };
 
 /* Sets *r to what the options of a layer's key codec ask for. n_ctx is the context in tokens.

@@ -23,6 +23,19 @@ static void lay_out_heads(struct attn *a, const struct codec *c, struct attn_tim
     }
 }
 
+/* Places the copies of a layer's heads: keys and values side by side, or apart where all are read.
+ */
+static void lay_out_copies(struct attn *a, const struct attn_layer *y) {
+    size_t T = a->shape.n_ctx;
+    lay_out_heads(a, &y->refine.key, y->key_copies, y->refine.all ? T : 0);
+    lay_out_heads(a, &y->refine.value, y->value_copies, y->refine.all ? T : 0);
+    for (size_t h = 0; !y->refine.all && h < a->shape.n_head; h++) {
+        y->key_copies[h].at = a->state_bytes;
+        y->value_copies[h].at = a->state_bytes + y->key_copies[h].row;
+        a->state_bytes += size_align(T * y->refine.key.apart, 64);
+    }
+}
+
 void state_lay_out(struct attn *a, struct attn_timeline *timelines) {
     size_t L = a->shape.n_layer, H = a->shape.n_head, T = a->shape.n_ctx;
     a->state_bytes = size_align(2 * L * sizeof(uint64_t), 64);
@@ -39,8 +52,7 @@ void state_lay_out(struct attn *a, struct attn_timeline *timelines) {
         lay_out_heads(a, &y->value, y->values, T);
         if (!refine_any(&y->refine)) continue;
         a->picks = a->picks || !y->refine.all;
-        lay_out_heads(a, &y->refine.key, y->key_copies, T);
-        lay_out_heads(a, &y->refine.value, y->value_copies, T);
+        lay_out_copies(a, y);
     }
 }
 
@@ -151,8 +163,13 @@ void attn_copy(const struct attn *a, void *dst, const void *src, size_t n) {
             copy_timeline(a, &y->key, &y->keys[h], h, dst, src, n);
             copy_timeline(a, &y->value, &y->values[h], h, dst, src, n);
             if (!refine_any(&y->refine)) continue;
-            copy_timeline(a, &y->refine.key, &y->key_copies[h], h, dst, src, n);
-            copy_timeline(a, &y->refine.value, &y->value_copies[h], h, dst, src, n);
+            if (y->refine.all) {
+                copy_timeline(a, &y->refine.key, &y->key_copies[h], h, dst, src, n);
+                copy_timeline(a, &y->refine.value, &y->value_copies[h], h, dst, src, n);
+            } else {
+                memcpy((uint8_t *)dst + y->key_copies[h].at,
+                       (const uint8_t *)src + y->key_copies[h].at, n * y->refine.key.apart);
+            }
         }
     }
 }

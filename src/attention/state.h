@@ -14,10 +14,9 @@
  *                  +--------------------------------------------------------+   has whole blocks
  *                  | values of head 0       T rows      | .. head 1 ..      |   of its codec
  *                  +--------------------------------------------------------+
- *                  | copy of head 0's keys  T rows      | .. head 1 ..      |   copies: only with
- *                  +--------------------------------------------------------+   refine=, and then
- *                  | copy of head 0's values  T rows    | .. head 1 ..      |   no exact keys
- *                  +--------------------------------------------------------+
+ *                  | copy of head 0         T rows      | .. head 1 ..      |   only with refine=,
+ *                  | a key and its value side by side   |                   |   and then no exact
+ *                  +--------------------------------------------------------+   keys
  *     layer 1      | ...                                                    |
  *
  * As an example, the default model (L = 6, H = 4, D = 64, T = 1024) with
