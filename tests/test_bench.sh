@@ -59,11 +59,11 @@ end
 begin forms
 bench -r 2 -p 4 -n 1 -d 0,2 -t 1
 [ "$(wc -l < "$tmp/out")" -eq 5 ] || fail "Markdown: $(cat "$tmp/out")"
-sed -n 1p "$tmp/out" | grep -q '^| model | size | params | kernels | threads | attn | test | t/s | min | max | MB/t | GB/s | GFLOP/s |$' || fail "$(sed -n 1p "$tmp/out")"
-[ "$(awk -F'|' '{ print NF }' "$tmp/out" | sort -u)" = 15 ] || fail "columns: $(cat "$tmp/out")"
+sed -n 1p "$tmp/out" | grep -q '^| model | size | params | kernels | threads | attn | test | t/s | min | max | MB/t | streamed | at hand | GB/s | GFLOP/s |$' || fail "$(sed -n 1p "$tmp/out")"
+[ "$(awk -F'|' '{ print NF }' "$tmp/out" | sort -u)" = 17 ] || fail "columns: $(cat "$tmp/out")"
 grep -q '^| stories6M f16 | .* | 6.05 M | .* | 1 | fp16 | tg1 @ d2 | ' "$tmp/out" || fail "$(cat "$tmp/out")"
 bench -r 2 -p 4 -n 1 -d 0,2 -t 1 -o csv
-[ "$(wc -l < "$tmp/out")" -eq 4 ] && [ "$(awk -F, '{ print NF }' "$tmp/out" | sort -u)" = 20 ] || fail "CSV: $(cat "$tmp/out")"
+[ "$(wc -l < "$tmp/out")" -eq 4 ] && [ "$(awk -F, '{ print NF }' "$tmp/out" | sort -u)" = 22 ] || fail "CSV: $(cat "$tmp/out")"
 bench -r 2 -p 4 -n 1 -b 2 -t 1 -o jsonl
 [ "$(wc -l < "$tmp/out")" -eq 3 ] && [ "$(grep -c '^{"schema":"lookat.bench/1",' "$tmp/out")" -eq 3 ] || fail "JSON lines: $(cat "$tmp/out")"
 [ "$(sed -n 2p "$tmp/out" | field batch)" = 2 ] && [ "$(sed -n 3p "$tmp/out" | field repetitions)" = 2 ] || fail "JSON lines: $(cat "$tmp/out")"
@@ -108,7 +108,7 @@ end
 
 begin attention_alone
 bench -m "$tmp/tiny.gguf" -r 2 --attention -d 9,1,16 --attn fp16,lookat:m=2,k=16/int8,fp32 -o csv
-[ "$(wc -l < "$tmp/out")" -eq 10 ] && [ "$(awk -F, '{ print NF }' "$tmp/out" | sort -u | tr '\n' ' ')" = "11 15 " ] || fail "CSV: $(cat "$tmp/out")"
+[ "$(wc -l < "$tmp/out")" -eq 10 ] && [ "$(awk -F, '{ print NF }' "$tmp/out" | sort -u | tr '\n' ' ')" = "16 20 " ] || fail "CSV: $(cat "$tmp/out")"
 [ "$(grep ',"fp16",' "$tmp/out" | cut -d, -f5 | tr '\n' ' ')" = "1 9 16 " ] || fail "depths of fp16: $(cat "$tmp/out")"
 sed '1d; s/"lookat:m=2,k=16/"lookat/' "$tmp/out" | awk -F, '{ s = $6 + $7 + $8 + $9; if (!(s > 0) || s - $10 > 1e-6 * s || $10 - s > 1e-6 * s) exit 1 }' || fail "the stages are not all: $(cat "$tmp/out")"
 bench -m "$tmp/tiny.gguf" -r 1 --attention --attn fp16,lookat:m=2,k=16,fp32 -o json
@@ -117,11 +117,39 @@ grep -q '"rows":\[\],"attention":\[{"model":0,"kernels":"[a-z0-9]*","attn":"fp16
 grep -q '"crossovers":\[{"model":0,"kernels":"[a-z0-9]*","attn":"lookat:m=2,k=16","effective_attn":"lookat:m=2,k=16,table=16,plain/fp16","keys":null,"verdict":"not told"},{.*"attn":"fp32".*,"keys":null,"verdict":"no tables"}\]}$' "$tmp/out" ||
     fail "$(cat "$tmp/out")"
 bench -m "$tmp/tiny.gguf" -r 1 --attention -d 4 --attn fp16,fp32,lookat:m=2,k=16
-[ "$(grep -c '^| random | [a-z0-9]* | fp[136]*2*6* | 4 | ' "$tmp/out")" -eq 2 ] || fail "$(cat "$tmp/out")"
+[ "$(grep -c '^| random | [a-z0-9]* | fp[136]*2*6* | 4 | ' "$tmp/out")" -eq 4 ] || fail "not in both tables: $(cat "$tmp/out")"
 grep -q 'tables and scores of fp32' "$tmp/out" && fail "fp32 has no tables: $(cat "$tmp/out")"
 grep -q 'tables and scores of lookat:m=2,k=16 (plain) take some time; .* 5 repetitions would tell' "$tmp/out" || fail "one repetition: $(cat "$tmp/out")"
 bench -m "$tmp/tiny.gguf" -r 5 --attention -d 4,16 --attn fp16,lookat:m=2,k=16 -o json
 grep -q '"verdict":"\(not told\|longer\|less\|from\|at the latest\)"}\]}$' "$tmp/out" || fail "five repetitions: $(cat "$tmp/out")"
+end
+
+begin streamed_and_at_hand
+# both are the whole; weights and rows are streamed, and tables are at hand
+bench -r 1 -p 4 -n 2 -d 9 -t 1 --attn fp16,lookat4 -o json
+rows | while read -r row; do
+    set -- $(for f in bytes_per_token streamed_bytes_per_token at_hand_bytes_per_token; do echo "$row" | field $f; done)
+    near "$1" "$(awk -v a="$2" -v b="$3" 'BEGIN { printf "%.9f", a + b }')" || echo "$1 is not $2 and $3"
+done > "$tmp/wrong"
+[ ! -s "$tmp/wrong" ] || fail "$(cat "$tmp/wrong")"
+[ "$(rows | grep -c '"attn":"fp16".*"at_hand_bytes_per_token":0,')" -eq 2 ] || fail "fp16 has bytes at hand: $(rows)"
+[ "$(rows | grep '"attn":"lookat4"' | grep -c '"decode".*"at_hand_bytes_per_token":[1-9]')" -eq 1 ] || fail "lookat4 has none: $(rows)"
+end
+
+begin growth
+# the bytes of 1 layer and 2 heads of 4 dimensions: of fp16/fp16 2 x 2 x 8 a key. A codebook of k=16 is 2 x 4 x 16 for each head; a key is 1 byte of two codes, and a
+# lookup reads 2 x 2 bytes of tables; a value of int8 is 4 bytes and 2 of scale
+bench -m "$tmp/tiny.gguf" -r 2 --attention -d 4,16 --attn fp16/fp16,lookat:m=2,k=16/int8:group=4 -o json
+for t in '"streamed_bytes_per_token":128,"at_hand_bytes_per_token":0,"growth_per_key":null' \
+    '"streamed_bytes_per_token":512,"at_hand_bytes_per_token":0,"growth_per_key":{"ns":[0-9.e-]*,"streamed_bytes":16,"at_hand_bytes":0}' \
+    '"streamed_bytes_per_token":56,"at_hand_bytes_per_token":288,"growth_per_key":null' \
+    '"streamed_bytes_per_token":224,"at_hand_bytes_per_token":384,"growth_per_key":{"ns":[0-9.e-]*,"streamed_bytes":7,"at_hand_bytes":4}'; do
+    grep -q "$t" "$tmp/out" || fail "no $t: $(cat "$tmp/out")"
+done
+bench -m "$tmp/tiny.gguf" -r 1 --attention -d 4,16 --attn fp16/fp16,lookat:m=2,k=16/int8:group=4 -o csv
+grep -q ',512,0,[0-9.e-]*,16,0$' "$tmp/out" && grep -q ',56,288,,,$' "$tmp/out" || fail "$(cat "$tmp/out")"
+bench -m "$tmp/tiny.gguf" -r 1 --attention -d 4,16 --attn fp16/fp16,lookat:m=2,k=16/int8:group=4 -o md
+grep -q '^| random | [a-z0-9]* | fp16/fp16 | 16 | 512 | 0 | 1.00x | [0-9.-]* | 16.0 |$' "$tmp/out" && grep -q ' | 4 | 56 | 288 | 2.29x | - | - |$' "$tmp/out" || fail "$(cat "$tmp/out")"
 end
 
 # refused TEXT ARGUMENT...

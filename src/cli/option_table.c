@@ -425,7 +425,9 @@ const struct option option_table[] = {
      .commands = BENCH,
      .section = "Tests",
      .help = "instead of all that, attention alone at the depths (without -d: from a sixteenth of "
-             "the context to all of it): nanoseconds for a head and key, by stage, on one thread"},
+             "the context to all of it): nanoseconds for a head and key, by stage, on one thread; "
+             "bytes "
+             "streamed and at hand; and the growth with each key"},
 
     {.name = "temp",
      .aliases = "temperature",

@@ -41,15 +41,16 @@ static double row_bytes(const struct gpt2_weights *w) {
     return (double)(matrix_row_bytes(&w->wte) + matrix_row_bytes(&w->wpe));
 }
 
-static double attention_bytes(const struct gpt2_session *s) {
-    double bytes = 0;
-    for (size_t l = 0; l < s->w->config.n_layer; l++)
-        bytes += (double)attn_counters_total(&s->counters[l]);
-    return bytes;
+/* What attention has counted since the session was opened, all layers. */
+static struct attn_counters counted(const struct gpt2_session *s) {
+    struct attn_counters sum = {0};
+    for (size_t l = 0; l < s->w->config.n_layer; l++) attn_counters_add(&sum, &s->counters[l]);
+    return sum;
 }
 
-/* `attention`: bytes that attention counted during the run. */
-static void account(struct bench_row *r, const struct gpt2_session *s, double attention) {
+/* Sets the row's bytes and operations. `read` is what attention counted during the run. */
+static void account(struct bench_row *r, const struct gpt2_session *s,
+                    const struct attn_counters *read) {
     const struct gpt2_weights *w = s->w;
     const struct gpt2_config *c = &w->config;
     double C = (double)c->n_embd, n = (double)r->n, tokens = n * (double)r->batch;
@@ -58,9 +59,11 @@ static void account(struct bench_row *r, const struct gpt2_session *s, double at
     double keys = n * (double)r->depth +
                   n * (n + 1) / 2; /* of the queries of one sequence and layer, added up */
     double layers = (double)c->n_layer, per_layer = 2 * (4 * C * C + 2 * C * (double)c->n_inner);
-    r->bytes_per_token =
-        (passes * layers_bytes(w) + heads * head_bytes(w) + tokens * row_bytes(w) + attention) /
-        tokens;
+    double weights = passes * layers_bytes(w) + heads * head_bytes(w) + tokens * row_bytes(w);
+    struct account split = account_split(read, account_codebooks(&s->attn));
+    r->bytes_per_token = (weights + (double)attn_counters_total(read)) / tokens;
+    r->streamed_per_token = (weights + (double)split.streamed) / tokens;
+    r->at_hand_per_token = (double)split.at_hand / tokens;
     r->flops_per_token =
         layers * per_layer +
         (logits * 2 * C * (double)c->n_vocab + layers * 4 * C * keys * (double)r->batch) / tokens;
@@ -112,17 +115,21 @@ static int prefill(struct work *w, struct gpt2_session *s, const struct bench_ro
 static int run_row(struct work *w, struct bench_row *r, double *seconds, struct err *e) {
     struct gpt2_session *s = &w->b->groups[r->group].s;
     threads_set(r->threads);
-    double before = attention_bytes(s);
+    struct attn_counters before = counted(s);
     int rc = r->decode ? decode(w, s, r, seconds, e) : prefill(w, s, r, seconds, e);
-    if (!rc) account(r, s, attention_bytes(s) - before);
+    struct attn_counters after = counted(s), read = attn_counters_less(&after, &before);
+    if (!rc) account(r, s, &read);
     progress(w);
     return rc;
 }
 
-static int run_stages(struct work *w, const struct bench_stages *t, double ns[ATTN_STAGES],
+static int run_stages(struct work *w, struct bench_stages *t, double ns[ATTN_STAGES],
                       struct err *e) {
+    struct gpt2_session *s = &w->b->groups[t->group].s;
+    struct attn_counters read;
     if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
-    stages_measure(&w->b->groups[t->group].s, t->depth, STAGES_SECONDS, ns);
+    stages_measure(s, t->depth, STAGES_SECONDS, ns, &read);
+    t->read = account_split(&read, account_codebooks(&s->attn));
     progress(w);
     return OK;
 }
@@ -327,6 +334,12 @@ double bench_score_ns(const struct bench *b, const struct bench_stages *s) {
     return bench_stage_ns(b, s, ATTN_PREPARE) + bench_stage_ns(b, s, ATTN_SCORE);
 }
 
+double bench_total_ns(const struct bench *b, const struct bench_stages *s) {
+    double sum = 0;
+    for (int i = 0; i < ATTN_STAGES; i++) sum += bench_stage_ns(b, s, (enum attn_stage)i);
+    return sum;
+}
+
 size_t bench_fp16_group(const struct bench *b, size_t group) {
     const struct bench_group *g = &b->groups[group];
     for (size_t i = 0; i < b->n_groups; i++)
@@ -341,6 +354,19 @@ static const struct bench_stages *first_stages(const struct bench *b, size_t gro
     while (first < b->n_stages && b->stages[first].group != group) first++;
     for (*n = 0; first + *n < b->n_stages && b->stages[first + *n].group == group;) ++*n;
     return &b->stages[first];
+}
+
+bool bench_growth(const struct bench *b, const struct bench_stages *s, struct bench_growth *g) {
+    size_t n;
+    const struct bench_stages *least = first_stages(b, s->group, &n);
+    const struct attn_shape *shape = &b->groups[s->group].s.attn.shape;
+    double keys = (double)s->depth - (double)least->depth,
+           all = keys * (double)(shape->n_layer * shape->n_head);
+    if (!(keys > 0)) return false;
+    g->ns = (bench_total_ns(b, s) - bench_total_ns(b, least)) / keys;
+    g->streamed = ((double)s->read.streamed - (double)least->read.streamed) / all;
+    g->at_hand = ((double)s->read.at_hand - (double)least->read.at_hand) / all;
+    return true;
 }
 
 bool bench_has_tables(const struct bench *b, size_t group) {

@@ -3,6 +3,7 @@
 #ifndef LOOKAT_MEASURE_BENCH_H
 #define LOOKAT_MEASURE_BENCH_H
 
+#include "attention/account.h"
 #include "base/progress.h"
 #include "checkpoint/checkpoint.h"
 #include "measure/limits.h"
@@ -33,13 +34,15 @@ struct bench_row {
     /* What was measured: */
     double *seconds;        /* [repeats] of n steps, or of the prompt */
     double bytes_per_token; /* that a step, or the prompt, must read, divided by its tokens */
-    double flops_per_token; /* additions and multiplications */
+    double streamed_per_token, at_hand_per_token; /* the same bytes, split (account.h) */
+    double flops_per_token;                       /* additions and multiplications */
 };
 
 /* Attention alone, with one backend at one depth (measure/stages.h). */
 struct bench_stages {
     size_t group, depth;       /* depth >= 1: the keys that a query sees */
     double (*ns)[ATTN_STAGES]; /* [repeats] of one query of one head */
+    struct account read;       /* bytes that one query of all layers and heads reads */
 };
 
 /* The limits of one set of kernels with one number of threads, before the first repetition and
@@ -67,7 +70,8 @@ struct bench {
  * measures the limits before the first of those and after each. A row's depth is copied, not run
  * again. Only the steps are timed. Bytes: the weights that the rows of a step use (each matrix once
  * a step, or once for every batch of a prompt's rows; the vocabulary's only where logits are
- * wanted: after each step, and once after a prompt), and what attention counts. Operations: two for
+ * wanted: after each step, and once after a prompt), and what attention counts. Weights count as
+ * streamed. Operations: two for
  * each weight of each product, and 4 C for each key of each query and layer, as exact attention has
  * them, whatever the backend. ERR_USAGE for a backend or a context that cannot be, ERR_INTERRUPTED
  * after Ctrl-C. */
@@ -103,6 +107,15 @@ struct bench_limit_range bench_limit_range(const struct bench *b, const struct b
  * scores, which is where codecs of keys differ. */
 double bench_stage_ns(const struct bench *b, const struct bench_stages *s, enum attn_stage stage);
 double bench_score_ns(const struct bench *b, const struct bench_stages *s);
+/* The sum of the medians of all stages. */
+double bench_total_ns(const struct bench *b, const struct bench_stages *s);
+
+/* How one query of one head grows with each key, from the least depth of the group to that of s:
+ * nanoseconds, and bytes in the mean of layers and heads. False at the least depth. */
+struct bench_growth {
+    double ns, streamed, at_hand;
+};
+bool bench_growth(const struct bench *b, const struct bench_stages *s, struct bench_growth *g);
 
 /* The first group of the same model and kernels whose keys are fp16 (in layer 0); SIZE_MAX where
  * there is none. */

@@ -16,7 +16,8 @@ static double clock_cost(void) {
     return best;
 }
 
-void stages_measure(struct gpt2_session *s, size_t depth, double seconds, double ns[ATTN_STAGES]) {
+void stages_measure(struct gpt2_session *s, size_t depth, double seconds, double ns[ATTN_STAGES],
+                    struct attn_counters *read) {
     size_t L = s->w->config.n_layer, C = s->w->config.n_embd, passes = 0;
     double cost = clock_cost(), spent[ATTN_STAGES] = {0};
     struct rng rng;
@@ -30,12 +31,13 @@ void stages_measure(struct gpt2_session *s, size_t depth, double seconds, double
                                .q_stride = C,
                                .out_stride = C};
     struct attn_counters unused = {0};
+    *read = (struct attn_counters){0};
     int threads = threads_count();
     threads_set(1);
     s->attn.stage_s = spent;
     for (double start = clock_now(); !passes || clock_now() - start < seconds; passes++)
         for (size_t l = 0; l < L; l++)
-            attn_attend(&s->attn, l, &query, 1, s->scratch, &unused, NULL);
+            attn_attend(&s->attn, l, &query, 1, s->scratch, passes ? &unused : read, NULL);
     s->attn.stage_s = NULL;
     threads_set(threads);
     for (int i = 0; i < ATTN_STAGES; i++) {

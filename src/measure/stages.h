@@ -9,7 +9,8 @@
  * them, repeated for about `seconds`, on one thread. The time that looking at the clock takes is
  * taken off. Nothing comes in between as the weights do in decoding: a cache that fits the
  * processor's caches is read from there. Queries are random; the session's activations are
- * overwritten. */
-void stages_measure(struct gpt2_session *s, size_t depth, double seconds, double ns[ATTN_STAGES]);
+ * overwritten. *read becomes the bytes that one query of every layer and head read. */
+void stages_measure(struct gpt2_session *s, size_t depth, double seconds, double ns[ATTN_STAGES],
+                    struct attn_counters *read);
 
 #endif

@@ -66,6 +66,8 @@ static void table_row(struct text_table *t, const struct bench *b, const struct 
     table_cell(t, "%.2f", f.speed.least);
     table_cell(t, "%.2f", f.speed.most);
     table_cell(t, "%.2f", r->bytes_per_token / 1e6);
+    table_cell(t, "%.2f", r->streamed_per_token / 1e6);
+    table_cell(t, "%.2f", r->at_hand_per_token / 1e6);
     table_cell(t, "%.2f", f.gb_per_s);
     table_cell(t, "%.2f", f.gflop_per_s);
     if (!b->n_limits) return;
@@ -93,14 +95,14 @@ static int put_limits(const struct bench *b, const struct page *p, struct err *e
 }
 
 int bench_put_text(const struct bench_report *r, bool markdown, FILE *fp, struct err *e) {
-    static const char *const titles[] = {"model", "size", "params",  "kernels", "threads",
-                                         "attn",  "test", "t/s",     "min",     "max",
-                                         "MB/t",  "GB/s", "GFLOP/s", "limit",   "% of limit"};
+    static const char *const titles[] = {
+        "model", "size", "params",   "kernels", "threads", "attn",    "test",  "t/s",       "min",
+        "max",   "MB/t", "streamed", "at hand", "GB/s",    "GFLOP/s", "limit", "% of limit"};
     const struct bench *b = r->bench;
     struct page p = {fp, markdown, r->arena};
     struct text_table t;
     if (b->n_stages) return stages_put_text(r, &p, e);
-    table_begin(&t, b->n_limits ? "lrrlrllrrrrrrlr" : "lrrlrllrrrrrr", r->arena);
+    table_begin(&t, b->n_limits ? "lrrlrllrrrrrrrrlr" : "lrrlrllrrrrrrrr", r->arena);
     table_titles(&t, titles, strlen(t.align));
     for (size_t i = 0; i < b->n_rows; i++) table_row(&t, b, &b->rows[i]);
     if (!markdown) table_common(&t, titles, 6, fp); /* model to attn */
@@ -122,7 +124,8 @@ void bench_put_csv(const struct bench_report *r, FILE *fp) {
         return;
     }
     fputs("model,type,file_bytes,parameters,kernels,threads,attn,test,n,depth,batch,tokens_per_s,"
-          "min,max,bytes_per_token,gb_per_s,gflop_per_s,limit,share,effective_attn\n",
+          "min,max,bytes_per_token,gb_per_s,gflop_per_s,limit,share,effective_attn,"
+          "streamed_bytes_per_token,at_hand_bytes_per_token\n",
           fp);
     for (size_t i = 0; i < b->n_rows; i++) {
         const struct bench_row *row = &b->rows[i];
@@ -140,7 +143,7 @@ void bench_put_csv(const struct bench_report *r, FILE *fp) {
         else
             fputs(",,", fp);
         text_csv(fp, f.g->s.attn.name);
-        fputc('\n', fp);
+        fprintf(fp, ",%.9g,%.9g\n", row->streamed_per_token, row->at_hand_per_token);
     }
 }
 
@@ -171,6 +174,8 @@ static void put_row(struct json_out *j, const struct bench_report *r, const stru
         json_put_double(j, NULL, bench_speed(row, row->seconds[i]));
     json_put_close(j);
     json_put_double(j, "bytes_per_token", row->bytes_per_token);
+    json_put_double(j, "streamed_bytes_per_token", row->streamed_per_token);
+    json_put_double(j, "at_hand_bytes_per_token", row->at_hand_per_token);
     json_put_double(j, "flops_per_token", row->flops_per_token);
     json_put_double(j, "gb_per_s", f.gb_per_s);
     json_put_double(j, "gflop_per_s", f.gflop_per_s);

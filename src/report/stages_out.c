@@ -6,12 +6,6 @@
 
 static const char *const stage_names[ATTN_STAGES] = {"tables", "scores", "softmax", "values"};
 
-static double total_ns(const struct bench *b, const struct bench_stages *s) {
-    double sum = 0;
-    for (int i = 0; i < ATTN_STAGES; i++) sum += bench_stage_ns(b, s, (enum attn_stage)i);
-    return sum;
-}
-
 /* The same depth of the group with fp16 keys; NULL without one. */
 static const struct bench_stages *fp16_of(const struct bench *b, const struct bench_stages *s) {
     size_t group = bench_fp16_group(b, s->group);
@@ -20,21 +14,58 @@ static const struct bench_stages *fp16_of(const struct bench *b, const struct be
     return NULL;
 }
 
-/* The last two columns: how many times faster than fp16; scores together with their tables. */
-static void table_row(struct text_table *t, const struct bench *b, const struct bench_stages *s) {
+/* What a row is of: the columns that both tables begin with. */
+static void cells_place(struct text_table *t, const struct bench *b, const struct bench_stages *s) {
     const struct bench_group *g = &b->groups[s->group];
-    const struct bench_stages *fp16 = fp16_of(b, s);
     const char *attn = spec_title(g->attn, g->s.attn.name, t->arena);
     table_cell(t, "%s", g->model->name);
     table_cell(t, "%s", g->k->name);
     table_cell(t, "%s", attn ? attn : g->attn);
     table_cell(t, "%zu", s->depth);
+}
+
+/* The last two columns: how many times faster than fp16; scores together with their tables. */
+static void table_row(struct text_table *t, const struct bench *b, const struct bench_stages *s) {
+    const struct bench_stages *fp16 = fp16_of(b, s);
+    cells_place(t, b, s);
     for (int i = 0; i < ATTN_STAGES; i++)
         table_cell(t, "%.3f", bench_stage_ns(b, s, (enum attn_stage)i) / (double)s->depth);
-    table_cell(t, "%.3f", total_ns(b, s) / (double)s->depth);
-    table_cell(t, "%.2f", total_ns(b, s) / 1000);
+    table_cell(t, "%.3f", bench_total_ns(b, s) / (double)s->depth);
+    table_cell(t, "%.2f", bench_total_ns(b, s) / 1000);
     cell_times(t, fp16 ? bench_score_ns(b, fp16) : NAN, bench_score_ns(b, s));
-    cell_times(t, fp16 ? total_ns(b, fp16) : NAN, total_ns(b, s));
+    cell_times(t, fp16 ? bench_total_ns(b, fp16) : NAN, bench_total_ns(b, s));
+}
+
+/* The last two columns: what one head costs more with each key, since the least depth. */
+static void bytes_row(struct text_table *t, const struct bench *b, const struct bench_stages *s) {
+    const struct bench_stages *fp16 = fp16_of(b, s);
+    struct bench_growth g;
+    cells_place(t, b, s);
+    cell_bytes(t, (double)s->read.streamed);
+    cell_bytes(t, (double)s->read.at_hand);
+    cell_times(t, fp16 ? (double)fp16->read.streamed : NAN, (double)s->read.streamed);
+    if (bench_growth(b, s, &g)) {
+        table_cell(t, "%.3f", g.ns);
+        table_cell(t, "%.1f", g.streamed);
+        return;
+    }
+    table_cell(t, "-");
+    table_cell(t, "-");
+}
+
+static int put_bytes(const struct bench *b, const struct page *p, struct err *e) {
+    static const char *const titles[] = {"model",   "kernels", "attn",   "depth",       "streamed",
+                                         "at hand", "vs fp16", "ns/key", "streamed/key"};
+    struct text_table t;
+    page_heading(p, 2,
+                 "Bytes that a token reads, all layers and heads: streamed, at hand, and how many "
+                 "times fewer are streamed than of fp16. Then the growth of one head with each key "
+                 "since the least depth: time, and bytes streamed");
+    table_begin(&t, "lllrrrrrr", p->arena);
+    for (size_t i = 0; i < sizeof titles / sizeof *titles; i++) table_cell(&t, "%s", titles[i]);
+    for (size_t i = 0; i < b->n_stages; i++) bytes_row(&t, b, &b->stages[i]);
+    if (!p->markdown) table_common(&t, titles, 3, p->fp); /* model to attn */
+    return page_table(p, &t, e);
 }
 
 /* Where the scores of each backend that makes tables become cheaper than fp16's, as far as the
@@ -90,6 +121,7 @@ int stages_put_text(const struct bench_report *r, const struct page *p, struct e
     for (size_t i = 0; i < b->n_stages; i++) table_row(&t, b, &b->stages[i]);
     if (!p->markdown) table_common(&t, titles, 3, p->fp); /* model to attn */
     int rc = page_table(p, &t, e);
+    if (!rc) rc = put_bytes(b, p, e);
     if (rc) return rc;
     fputc('\n', p->fp);
     put_crossings(b, p);
@@ -99,7 +131,8 @@ int stages_put_text(const struct bench_report *r, const struct page *p, struct e
 void stages_put_csv(const struct bench_report *r, FILE *fp) {
     const struct bench *b = r->bench;
     fputs("model,type,kernels,attn,depth,tables_ns,scores_ns,softmax_ns,values_ns,total_ns,"
-          "effective_attn\n",
+          "effective_attn,streamed_bytes_per_token,at_hand_bytes_per_token,growth_ns_per_key,"
+          "growth_streamed_bytes_per_key,growth_at_hand_bytes_per_key\n",
           fp);
     for (size_t i = 0; i < b->n_stages; i++) {
         const struct bench_stages *s = &b->stages[i];
@@ -110,8 +143,14 @@ void stages_put_csv(const struct bench_report *r, FILE *fp) {
         fprintf(fp, "%zu", s->depth);
         for (int j = 0; j < ATTN_STAGES; j++)
             fprintf(fp, ",%.9g", bench_stage_ns(b, s, (enum attn_stage)j) / (double)s->depth);
-        fprintf(fp, ",%.9g,\"%s\"\n", total_ns(b, s) / (double)s->depth,
-                g->s.attn.name); /* no quotes in it */
+        fprintf(fp, ",%.9g,\"%s\",%llu,%llu", bench_total_ns(b, s) / (double)s->depth,
+                g->s.attn.name, /* no quotes in it */
+                (unsigned long long)s->read.streamed, (unsigned long long)s->read.at_hand);
+        struct bench_growth grown;
+        if (bench_growth(b, s, &grown))
+            fprintf(fp, ",%.9g,%.9g,%.9g\n", grown.ns, grown.streamed, grown.at_hand);
+        else
+            fputs(",,,\n", fp);
     }
 }
 
@@ -121,6 +160,19 @@ static void put_group(struct json_out *j, const struct bench_report *r, size_t g
     json_put_cstr(j, "kernels", g->k->name);
     json_put_cstr(j, "attn", g->attn);
     json_put_cstr(j, "effective_attn", g->s.attn.name);
+}
+
+static void put_growth(struct json_out *j, const struct bench *b, const struct bench_stages *s) {
+    struct bench_growth g;
+    if (!bench_growth(b, s, &g)) {
+        json_put_null(j, "growth_per_key");
+        return;
+    }
+    json_put_object(j, "growth_per_key");
+    json_put_double(j, "ns", g.ns);
+    json_put_double(j, "streamed_bytes", g.streamed);
+    json_put_double(j, "at_hand_bytes", g.at_hand);
+    json_put_close(j);
 }
 
 void stages_put_json(struct json_out *j, const struct bench_report *r, const struct bench_stages *s,
@@ -135,8 +187,11 @@ void stages_put_json(struct json_out *j, const struct bench_report *r, const str
     for (int i = 0; i < ATTN_STAGES; i++)
         json_put_double(j, stage_names[i],
                         bench_stage_ns(b, s, (enum attn_stage)i) / (double)s->depth);
-    json_put_double(j, "total", total_ns(b, s) / (double)s->depth);
+    json_put_double(j, "total", bench_total_ns(b, s) / (double)s->depth);
     json_put_close(j);
+    json_put_uint(j, "streamed_bytes_per_token", s->read.streamed);
+    json_put_uint(j, "at_hand_bytes_per_token", s->read.at_hand);
+    put_growth(j, b, s);
     json_put_close(j);
 }
 
