@@ -83,6 +83,7 @@ static void reads_equal_what_is_counted(void) {
                                         "lookat8x4/pq8x4",
                                         "lookat8x4:refine=7,sink=1,window=3,exact=8/pq8x4",
                                         "int4:refine=5/int4",
+                                        "int4:refine=500/turbo:bits=3",
                                         "constant:window=9",
                                         "fp16+lookat4:window=4/pq8@1"};
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
