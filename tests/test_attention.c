@@ -682,6 +682,9 @@ static void titles(void) {
          "fp16/fp16@0+lookat:bytes=8,k=256,table=16/fp16@1-2+lookat:m=4,k=256,table=16,plain/"
          "fp16@3-",
          "fp16+lookat8@1-2+lookat4@3- (learned, bytes=8; plain)"},
+        {"lookat", "lookat:bytes=4,k=16,table=16,refine=32,exact=8/pq:bytes=8,k=16",
+         "lookat (lookat:bytes=4,k=16,table=16,refine=32,exact=8/pq:bytes=8,k=16)"},
+        {"lookat:small", "int4:group=32/fp16", "lookat:small (int4:group=32/fp16)"},
         {"lookat4+lookat8@1",
          "lookat:bytes=4,k=256,table=16/fp16@0+lookat:bytes=8,k=256,table=16/fp16@1-",
          "lookat4+lookat8@1 (learned, bytes=4; learned, bytes=8)"},

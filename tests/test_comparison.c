@@ -701,14 +701,16 @@ static void damage_of_a_spec(void) {
     double error =
         sqrt(2 * (pow(of_window[0] - mean * size[0], 2) + pow(of_window[1] - mean * size[1], 2))) /
         (double)n;
-    CHECK(damage_of_spec(&d, &on, "int4/int4", NULL, &e) == OK, "%s", e.msg);
+    static const char *const specs[] = {"int4/int4", "fp32"}, *const bad[] = {"nonsense"};
+    struct spec_damage both[2];
+    CHECK(damage_of_specs(both, &on, specs, 2, NULL, &e) == OK, "%s", e.msg);
+    d = both[0];
     CHECK(fabs(d.kl - kl / (double)n) <= 1e-4 * d.kl && fabs(d.kl_error - error) <= 1e-3 * error,
           "KL %g +- %g, expected %g +- %g", d.kl, d.kl_error, kl / (double)n, error);
     CHECK(fabs(d.ratio - exp(log_ratio / (double)n)) <= 1e-5, "ratio %g, expected %g", d.ratio,
           exp(log_ratio / (double)n));
-    CHECK(damage_of_spec(&d, &on, "fp32", NULL, &e) == OK && d.kl == 0 && d.ratio == 1,
-          "the exact model costs itself nothing");
-    CHECK(damage_of_spec(&d, &on, "nonsense", NULL, &e) == ERR_USAGE, "%s", e.msg);
+    CHECK(both[1].kl == 0 && both[1].ratio == 1, "the exact model costs itself nothing");
+    CHECK(damage_of_specs(&d, &on, bad, 1, NULL, &e) == ERR_USAGE, "%s", e.msg);
 }
 
 /* The spread of the means of `windows` equal parts of x[n], over the root of their number. */

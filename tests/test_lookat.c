@@ -1,5 +1,7 @@
 /* LOOKAT against float64 written apart: codes, tables and scores, k-means, and books as files. */
 #include "attention/backend.h"
+#include "attention/book_word.h"
+#include "attention/spec.h"
 #include "calibration/kmeans.h"
 #include "calibration/learn.h"
 #include "bad/bad.h"
@@ -284,7 +286,7 @@ static void specs(void) {
     const struct {
         const char *spec, *name;
     } good[] = {{"lookat4", "lookat:m=4,k=256,table=16,plain/fp16"},
-                {"lookat", "lookat:m=4,k=256,table=16,plain/fp16"},
+                {"lookat/fp16", "lookat:m=4,k=256,table=16,plain/fp16"},
                 {"lookat2:table=8/fp32", "lookat:m=2,k=256,table=8,plain/fp32"},
                 {"fp16+lookat:m=2@1", "fp16/fp16@0+lookat:m=2,k=256,table=16,plain/fp16@1-"},
                 {"lookat1", "lookat:m=1,k=256,table=16,learned/fp16"},
@@ -308,6 +310,9 @@ static void specs(void) {
          "random book has no such codebooks; to make them: lookat calibrate -m MODEL -f TEXT "
          "--attn lookat:m=4,k=64 -o",
          &book},
+        {"lookat", "random book names no such cache; to choose one: lookat calibrate", &book},
+        {"lookat:small", "the model, which has no codebooks, names no such cache", NULL},
+        {"lookat:small/fp16", "lookat has no option 'small'", &book},
         {"lookat8", "8 subspaces do not divide the head dimension of 20", &book},
         {"lookat:m=3", "m=3, expected 1, 2, 4, 8, 16 or 32", &book},
         {"lookat:m=4,k=100", "k=100, expected 4, 16, 64 or 256", &book},
@@ -562,6 +567,81 @@ static void same_quantisers(const struct codebook *want, const struct codebook *
                               x->ranges[j].width * x->k * 2),
                   "head %zu, code %zu", h, j);
     }
+}
+
+/* The words for whole caches: what a book says that they stand for. */
+static void words(void) {
+    struct book b = {0}, c;
+    struct attn_shape shape = {2, H, 16, T};
+    struct attn a;
+    struct err e;
+    bool found;
+    const char *path = folder_path("words.gguf");
+    named_book(&b);
+    random_values(&b, 16, 256, 8);
+    b.words[BOOK_RECOMMENDED] = "lookat:m=4,k=16,plain,refine=8,exact=8/pq16";
+    b.words[BOOK_SMALL] = "fp16+lookat:m=4,k=16/pq16@1";
+    CHECK(book_write(&b, path, true, &e) == OK, "%s", e.msg);
+    CHECK(book_open(&c, path, &found, &e) == OK && found, "%s", e.msg);
+    for (size_t i = 0; i < BOOK_WORDS; i++)
+        CHECK(c.words[i] && strcmp(c.words[i], b.words[i]) == 0, "word %zu", i);
+    static const char *const effective[BOOK_WORDS] = {
+        "lookat:m=4,k=16,table=16,plain,refine=8,exact=8/pq:m=16,k=256,learned",
+        "fp16/fp16@0+lookat:m=4,k=16,table=16,plain/pq:m=16,k=256,learned@1-"};
+    for (size_t i = 0; i < BOOK_WORDS; i++) {
+        const char *word = book_word_name((enum book_word)i);
+        bool uses;
+        CHECK(attn_init(&a, &shape, word, &c, kernels_at(0), &e) == OK, "%s", e.msg);
+        CHECK(strcmp(a.name, effective[i]) == 0, "%s is %s", word, a.name);
+        attn_free(&a);
+        CHECK(spec_codebooks(word, &uses, &e) == OK && uses, "%s uses codebooks", word);
+    }
+    CHECK(spec_first("lookat,lookat:small,int4") == 6 && spec_first("lookat:small,lookat") == 12,
+          "words in a list");
+    book_close(&c);
+    b.words[BOOK_SMALL] = NULL;
+    inputs_forget(); /* the one before was read */
+    CHECK(book_write(&b, path, true, &e) == OK && book_open(&c, path, &found, &e) == OK &&
+              c.words[BOOK_RECOMMENDED] && !c.words[BOOK_SMALL],
+          "one word alone");
+    book_close(&c);
+    book_close(&b);
+}
+
+/* A file may name anything as its whole cache. */
+static void bad_words(void) {
+    static char endless[BOOK_WORD_BYTES + 20] = "lookat4:plain";
+    struct book b = {0}, c;
+    struct err e;
+    bool found;
+    const char *path = folder_path("bad_words.gguf");
+    const struct {
+        const char *cache, *expect;
+    } bad[] = {{"", "a spec of 0 bytes, expected 1 to 255"},
+               {"lookat", "'lookat' stands for itself"},
+               {"lookat:small", "'lookat:small' stands for itself"},
+               {"nonsense", "is not a codec for keys"},
+               {"int4/int4:refine=4", "int4 has no option 'refine' for values"},
+               {"fp16+int4@2", "are not layers"},
+               {"int4@1", "layer 0 is left out"},
+               {"int4:group=7/fp16", "group"},
+               {"lookat:m=3/fp16", "m=3, expected 1, 2, 4"},
+               {"lookat32/fp16", "32 subspaces do not divide the head dimension of 16"},
+               {"lookat:m=4,k=64/fp16", "no such codebooks"},
+               {"lookat:m=4,k=16/pq4", "no such codebooks"},
+               {"fp16\n", "is not a codec for keys"},
+               {endless, "a spec of 273 bytes, expected 1 to 255"}};
+    memset(endless + 13, '0', 260);
+    named_book(&b);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        b.words[BOOK_SMALL] = bad[i].cache;
+        inputs_forget(); /* the one before was read */
+        CHECK(book_write(&b, path, true, &e) == OK, "%s", e.msg);
+        CHECK(book_open(&c, path, &found, &e) == ERR_REFUSED && strstr(e.msg, bad[i].expect) &&
+                  strstr(e.msg, "bad_words.gguf: key \"lookat.small\" is no whole cache"),
+              "%s: %s", bad[i].cache, e.msg);
+    }
+    book_close(&b);
 }
 
 static void book_round_trip(void) {
@@ -891,6 +971,8 @@ int main(void) {
     RUN(empty_clusters_are_reseeded);
     RUN(learning_ignores_threads);
     RUN(book_round_trip);
+    RUN(words);
+    RUN(bad_words);
     RUN(broken_books);
     RUN(broken_learned_books);
     RUN(damaged_books);

@@ -63,7 +63,8 @@ reduce() {
     case $1 in
     *" calibrate "*" -n 64 -c 64"*) less= ;;
     *" calibrate "*)
-        less='s/ calibrate / calibrate -n 512 -c 128 /; s/--budget 2,4,8/--budget 4/
+        less='s/ calibrate / calibrate -n 512 -c 128 /
+              s/ --auto / --auto -a lookat:bytes=2,k=16\/pq:bytes=4,k=16 /
               / --auto \|law\.gguf/s/ calibrate / calibrate -m tiny.gguf /' ;;
     *" compare "*"--paper"*)
         less='s/ -n [0-9]*/ -n 64/; s/ --paper/ --paper -c 64/

@@ -1,5 +1,7 @@
 /* Making a backend: the codecs that a spec asks for, set up for every layer; and its counters. */
 #include "attention/backend.h"
+
+#include "attention/book_word.h"
 #include "attention/registry.h"
 #include "attention/spec.h"
 #include "attention/spec_name.h"
@@ -22,6 +24,8 @@ static int set_up(struct attn *a, struct codec *c, size_t layer, bool values,
 int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec,
               const struct book *book, const struct kernels *kn, struct err *e) {
     size_t L = shape->n_layer;
+    int rc = book_word_expand(book, &spec, e);
+    if (rc) return rc;
     *a = (struct attn){.kn = kn, .shape = *shape};
     a->layers = arena_zalloc(&a->arena, L, sizeof *a->layers);
     a->cut = arena_zalloc(&a->arena, L, sizeof *a->cut);
@@ -29,9 +33,9 @@ int attn_init(struct attn *a, const struct attn_shape *shape, const char *spec,
                  *values = arena_zalloc(&a->arena, L, sizeof *values);
     struct attn_timeline *timelines =
         arena_zalloc(&a->arena, STATE_TIMELINES * L * shape->n_head, sizeof *timelines);
-    int rc = a->layers && a->cut && keys && values && timelines
-                 ? spec_parse(spec, L, keys, values, e)
-                 : err_set(e, ERR_FAILED, "out of memory for the attention backend");
+    rc = a->layers && a->cut && keys && values && timelines
+             ? spec_parse(spec, L, keys, values, e)
+             : err_set(e, ERR_FAILED, "out of memory for the attention backend");
     for (size_t l = 0; l < L && !rc; l++) {
         a->layers[l].key = keys[l];
         a->layers[l].value = values[l];

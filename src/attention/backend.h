@@ -78,7 +78,9 @@ struct attn {
  *     LAYERS = FIRST | FIRST "-" [LAST]
  *     KEYS, VALUES = NAME [":" OPTION ["," OPTION]...]    OPTION = NAME | NAME "=" NUMBER
  * Keys of every codec take sink=, window= and exact= (exact_keys.h) and refine= (refine.h), values
- * of every codec take skip= (skip.h). VALUES default to fp16, and to fp32 for fp32 keys. `book`
+ * of every codec take skip= (skip.h). VALUES default to fp16, and to fp32 for fp32 keys. The
+ * words "lookat" and "lookat:small", alone, stand for whole caches that the book names
+ * (book_word.h). `book`
  * holds the model's codebooks and must outlive the attn; it may be NULL. Returns ERR_USAGE for a
  * spec that cannot be read, with a message that says what is known, and where a codebook is
  * missing, with one that says which command makes it. Returns ERR_FAILED without memory. Then there

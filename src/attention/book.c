@@ -5,6 +5,7 @@
  *     lookat.book.corpus.names, .sha256   strings, one of each for a text
  *     lookat.book.tokens, .samples, .seed u64
  *     lookat.book.tried                   strings, lines for people; may be absent
+ *     lookat.recommended, lookat.small    strings, whole caches (book_word.h); may be absent
  *     lookat.codebook.mM.kK               u16 [L H D K]: f16 bits, [L][H][M][D/M][K]
  * and of a learned setting, whose name begins with lookat.learned.mM.kK for keys,
  * lookat.values.mM.kK for values, lookat.uneven.mM.kK and lookat.uneven_values.mM.kK for keys and
@@ -29,6 +30,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attention/book_word.h"
 #include "attention/registry.h"
 #include "base/size.h"
 
@@ -364,6 +366,28 @@ static int read_codebooks(const struct reader *r) {
     return rc;
 }
 
+static const char *const word_keys[BOOK_WORDS] = {
+    [BOOK_RECOMMENDED] = "lookat.recommended", [BOOK_SMALL] = "lookat.small"};
+
+/* The whole caches that the book names, once its codebooks are known. */
+static int read_words(const struct reader *r) {
+    for (size_t i = 0; i < BOOK_WORDS; i++) {
+        struct gguf_str text;
+        struct err why;
+        if (!gguf_find(r->g, word_keys[i])) continue;
+        int rc = gguf_string(r->g, word_keys[i], &text, r->e);
+        if (rc) return rc;
+        char *cache = arena_copy(&r->b->arena, text.s, text.n);
+        if (!cache) return no_memory(r);
+        if (book_word_check(r->b, cache, &why) || strlen(cache) != text.n)
+            return err_file(r->e, ERR_REFUSED, r->path,
+                            "key \"%s\" is no whole cache of this model: %s", word_keys[i],
+                            strlen(cache) == text.n ? why.msg : "a zero byte is in it");
+        r->b->words[i] = cache;
+    }
+    return OK;
+}
+
 static int read_book(const struct reader *r) {
     static const char key[] = "lookat.book.fingerprint";
     struct gguf_str fingerprint = {0};
@@ -380,7 +404,8 @@ static int read_book(const struct reader *r) {
     if (!rc) rc = read_shape(r);
     if (!rc) rc = read_corpora(r);
     if (!rc) rc = read_tried(r);
-    return rc ? rc : read_codebooks(r);
+    if (!rc) rc = read_codebooks(r);
+    return rc ? rc : read_words(r);
 }
 
 int book_open(struct book *b, const char *path, bool *found, struct err *e) {
@@ -514,6 +539,8 @@ void book_add(const struct book *b, struct gguf_writer *w) {
     gguf_add_u64(w, "lookat.book.tokens", b->tokens);
     gguf_add_u64(w, "lookat.book.samples", b->samples);
     gguf_add_u64(w, "lookat.book.seed", b->seed);
+    for (size_t i = 0; i < BOOK_WORDS; i++)
+        if (b->words[i]) gguf_add_string(w, word_keys[i], b->words[i], strlen(b->words[i]));
     if (b->n_tried) add_strings(w, "lookat.book.tried", (const char *const *)b->tried, b->n_tried);
     for (size_t i = 0; i < BOOK_SETTINGS;
          i++) { /* always in this order: the same book makes the same bytes */

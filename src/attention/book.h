@@ -64,6 +64,9 @@ enum {
     BOOK_SETTINGS = BOOK_EVEN + 2 * BOOK_UNEVEN
 };
 
+/* The whole caches that a book may name (book_word.h). */
+enum book_word { BOOK_RECOMMENDED, BOOK_SMALL, BOOK_WORDS };
+
 struct book_corpus {
     const char *name; /* file name without folder */
     char sha256[65];  /* of the text's bytes */
@@ -79,6 +82,7 @@ struct book {
                                        latest calibration, where it added to a book */
     struct codebook *books;         /* [n], at most BOOK_SETTINGS */
     size_t n;
+    const char *words[BOOK_WORDS]; /* the specs of whole caches, or NULL */
     char **tried; /* [n_tried] lines for people: what calibrate --auto tried, and what of it */
     size_t n_tried;
     struct arena arena;
@@ -86,7 +90,7 @@ struct book {
 
 /* Reads the book in `path`, which book_close frees. A GGUF file without a book is no error: *found
  * is then false, and the book empty. ERR_REFUSED where the book is broken: where counts, shapes or
- * sizes do not fit, or a number is not finite. */
+ * sizes do not fit, a number is not finite, or a whole cache is no spec that could be used. */
 int book_open(struct book *b, const char *path, bool *found, struct err *e);
 void book_close(struct book *b);
 

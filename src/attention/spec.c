@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attention/book_word.h"
 #include "attention/registry.h"
 
 /* A piece of the spec. */
@@ -245,7 +246,8 @@ int spec_next(const char **spec, struct codec *key, struct codec *value, struct 
 
 int spec_codebooks(const char *spec, bool *uses, struct err *e) {
     int rc = OK;
-    *uses = false;
+    *uses = book_word_of(spec) != BOOK_WORDS;
+    if (*uses) return OK;
     do {
         struct codec key, value;
         rc = spec_next(&spec, &key, &value, e);

@@ -14,8 +14,8 @@ int spec_parse(const char *spec, size_t n_layer, struct codec *keys, struct code
  */
 int spec_next(const char **spec, struct codec *key, struct codec *value, struct err *e);
 
-/* *uses: does a codec that the spec names, for whatever layer, work with codebooks? ERR_USAGE where
- * one cannot be read; layers are not looked at. */
+/* *uses: does a codec that the spec names, for whatever layer, work with codebooks? A word for a
+ * whole cache (book_word.h) does. ERR_USAGE where one cannot be read; layers are not looked at. */
 int spec_codebooks(const char *spec, bool *uses, struct err *e);
 
 /* Bytes of the first spec of a list between commas. Options are separated by commas too: once a

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attention/book_word.h"
 #include "attention/spec.h"
 
 /* Text that grows in an arena. */
@@ -111,6 +112,13 @@ char *spec_title(const char *given, const char *effective, struct arena *arena) 
     struct growing list = {.arena = arena}, title = {.arena = arena}, keys = {.arena = arena},
                    values = {.arena = arena};
     append_text(&list, "");
+    if (book_word_of(given) != BOOK_WORDS) {
+        append_text(&title, given);
+        append_text(&title, " (");
+        append_text(&title, effective);
+        append_text(&title, ")");
+        return title.failed ? NULL : title.s;
+    }
     side(&keys, given, false);
     side(&values, given, true);
     if (keys.failed || values.failed) return NULL;

@@ -155,44 +155,60 @@ int damage_measure(double *damage, const struct damage_setup *on, const struct q
     return rc;
 }
 
-int damage_of_spec(struct spec_damage *damage, const struct damage_setup *on, const char *spec,
-                   const struct book *book, struct err *e) {
-    struct measuring m = {.kn = on->kn, .most = longest(on)};
+/* The sums of one spec over windows. */
+struct spec_sums {
+    struct estimate kl, log_ratio;
+};
+
+/* Runs the window at hand with a spec and adds what it costs. */
+static int measure_spec(struct measuring *m, const struct gpt2_session_setup *setup,
+                        struct spec_sums *sums, struct err *e) {
     struct gpt2_session s;
-    struct estimate kl = {0}, log_ratio = {0};
-    int rc = open_all(&m, on->weights, e);
-    if (rc) {
-        arena_free(&m.arena);
-        return rc;
-    }
-    const struct gpt2_session_setup setup = {.weights = on->weights,
-                                             .kn = on->kn,
-                                             .attn = spec,
-                                             .book = book,
-                                             .n_seq = 1,
-                                             .n_ctx = m.most,
-                                             .max_rows = m.most};
-    rc = gpt2_session_open(&s, &setup, e);
-    bool opened = !rc;
-    for (size_t i = 0; i < on->n_windows && !rc; i++) {
-        rc = interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written")
-                                 : begin_window(&m, &on->windows[i], e);
-        gpt2_rewind(&s, 0, 0);
-        if (!rc) rc = gpt2_forward(&s, m.batch.rows, m.batch.n, m.forced.other, e);
-        if (!rc) forced_other(&m.forced, &m.batch, &m.base, &m.other);
+    int rc = interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted, nothing was written")
+                                 : gpt2_session_open(&s, setup, e);
+    if (rc) return rc;
+    rc = gpt2_forward(&s, m->batch.rows, m->batch.n, m->forced.other, e);
+    if (!rc) {
         struct moments klds = {0}, log_ratios = {0};
-        for (size_t j = 0; j < m.batch.scored && !rc; j++) {
-            moments_add(&klds, (double)m.other.kld[j]);
-            moments_add(&log_ratios, m.other.nll[j] - m.base.nll[j]);
+        forced_other(&m->forced, &m->batch, &m->base, &m->other);
+        for (size_t i = 0; i < m->batch.scored; i++) {
+            moments_add(&klds, (double)m->other.kld[i]);
+            moments_add(&log_ratios, m->other.nll[i] - m->base.nll[i]);
         }
-        estimate_add(&kl, klds.n, klds.sum);
-        estimate_add(&log_ratio, log_ratios.n, log_ratios.sum);
+        estimate_add(&sums->kl, klds.n, klds.sum);
+        estimate_add(&sums->log_ratio, log_ratios.n, log_ratios.sum);
     }
-    *damage = (struct spec_damage){estimate_mean(&kl), estimate_error(&kl),
-                                   exp(estimate_mean(&log_ratio)), 0};
-    damage->ratio_error = damage->ratio * estimate_error(&log_ratio);
-    if (opened) gpt2_session_close(&s);
-    gpt2_session_close(&m.s);
+    gpt2_session_close(&s);
+    return rc;
+}
+
+int damage_of_specs(struct spec_damage *damage, const struct damage_setup *on,
+                    const char *const *specs, size_t n, const struct book *book, struct err *e) {
+    struct measuring m = {.kn = on->kn, .most = longest(on)};
+    int rc = open_all(&m, on->weights, e);
+    bool opened = !rc;
+    struct spec_sums *sums = arena_zalloc(&m.arena, n, sizeof *sums);
+    if (!rc && !sums) rc = err_set(e, ERR_FAILED, "out of memory");
+    for (size_t i = 0; i < on->n_windows && !rc; i++) {
+        rc = begin_window(&m, &on->windows[i], e);
+        for (size_t j = 0; j < n && !rc; j++) {
+            const struct gpt2_session_setup setup = {.weights = on->weights,
+                                                     .kn = on->kn,
+                                                     .attn = specs[j],
+                                                     .book = book,
+                                                     .n_seq = 1,
+                                                     .n_ctx = m.most,
+                                                     .max_rows = m.most};
+            rc = measure_spec(&m, &setup, &sums[j], e);
+        }
+    }
+    for (size_t j = 0; j < n && !rc; j++) {
+        struct spec_damage *d = &damage[j];
+        *d = (struct spec_damage){estimate_mean(&sums[j].kl), estimate_error(&sums[j].kl),
+                                  exp(estimate_mean(&sums[j].log_ratio)), 0};
+        d->ratio_error = d->ratio * estimate_error(&sums[j].log_ratio);
+    }
+    if (opened) gpt2_session_close(&m.s);
     arena_free(&m.arena);
     return rc;
 }

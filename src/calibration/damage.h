@@ -39,10 +39,10 @@ struct spec_damage {
     double ratio_error; /* its standard error; likewise */
 };
 
-/* Runs every window once with the exact model and once with `spec`, in batches as prompts are run.
- * book has the codebooks that the spec needs; NULL: none. ERR_USAGE for a bad spec, ERR_FAILED
- * without memory, ERR_INTERRUPTED after Ctrl-C. */
-int damage_of_spec(struct spec_damage *damage, const struct damage_setup *on, const char *spec,
-                   const struct book *book, struct err *e);
+/* Sets damage[n] to what each of specs[n] costs: runs every window once with the exact model and
+ * once with each spec, in batches as prompts are run. book has the codebooks that the specs need;
+ * NULL: none. ERR_USAGE for a bad spec, ERR_FAILED without memory, ERR_INTERRUPTED after Ctrl-C. */
+int damage_of_specs(struct spec_damage *damage, const struct damage_setup *on,
+                    const char *const *specs, size_t n, const struct book *book, struct err *e);
 
 #endif

@@ -1,167 +1,175 @@
-/* See search.h. A budget's ways are tried one after another; the book of the best so far is kept,
- * the others are closed. */
+/* See search.h. Caches are tried in rounds, so that a window's exact pass, which all are compared
+ * with, serves a whole round. */
 #include "calibration/search.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* The exact keys that each way is judged with as well. */
-#define EXACT_KEYS "sink=1,window=32"
+#include "attention/account.h"
+#include "attention/spec.h"
 
-enum { WAYS = 4 + LEARN_PARTS }; /* for one budget, at most */
-
-/* One way: a setting of codebooks, how it is learned, and what it was found to cost. */
-struct way {
-    struct codebook setting;
-    unsigned parts;
-    const char *without; /* the part left out, or NULL */
-    struct spec_damage damage, with_exact;
-};
+/* The numbers of rows to read again, one for each round after the first; the bits of their copy. */
+static const size_t rows[] = {8, 16, 32, 64}, copies[] = {8, 4};
+enum { ROUNDS = sizeof rows / sizeof *rows, COPIES = sizeof copies / sizeof *copies };
+enum { TRIALS = 2 + ROUNDS * COPIES }; /* of a pair, at most */
 
 struct searching {
     const struct search_plan *plan;
-    size_t done, total; /* ways */
+    struct search *found;
+    bool *enough; /* [n_pairs][COPIES] fewer rows than those to come stay below the bound */
 };
 
 static int no_memory(struct err *e) { return err_set(e, ERR_FAILED, "out of memory"); }
 
-/* Gives the heads of a book's one setting, an uneven one, their bytes. */
-static int allot(struct book *book, const struct learning *l, const struct damage_setup *on,
-                 struct err *e) {
-    struct book even;
-    int rc = allot_learn_even(&even, book, l, e);
-    if (!rc) rc = allot_codes(book, &even, l, on, (struct progress){0}, e);
-    book_close(&even);
+/* ---- what a cache reads and stores ---- */
+
+static int measure_bytes(struct search_trial *t, const struct search_plan *plan, struct err *e) {
+    const struct gpt2_config *c = &plan->on.weights->config;
+    const struct attn_shape shape = {c->n_layer, c->n_head, c->n_embd / c->n_head, plan->window};
+    struct attn_counters count = {0};
+    struct attn a;
+    int rc = attn_init(&a, &shape, t->spec, plan->book, plan->on.kn, e);
+    if (rc) return rc;
+    for (size_t l = 0; l < shape.n_layer; l++) account_reads(&a, l, plan->window, &count);
+    struct account split = account_split(&count, account_codebooks(&a));
+    t->streamed = split.streamed;
+    t->loaded = split.streamed + split.at_hand;
+    t->stored = attn_key_bytes_per_token_at(&a, plan->window) + attn_value_bytes_per_token(&a) +
+                attn_copy_bytes_per_token(&a);
+    attn_free(&a);
+    return OK;
+}
+
+/* ---- trials ---- */
+
+/* Adds a trial: the pair with these options of exact rows, and its bytes. */
+static int add_trial(struct searching *x, const struct search_pair *pair,
+                     const struct codec_options *exact, struct err *e) {
+    struct search_trial *t = &x->found->trials[x->found->n++];
+    struct codec key = pair->key;
+    char text[2][BOOK_WORD_BYTES];
+    key.o.sink = exact->sink, key.o.window = exact->window;
+    key.o.refine = exact->refine, key.o.exact = exact->exact;
+    *t = (struct search_trial){0};
+    spec_format(&key, text[0], sizeof text[0]);
+    spec_format(&pair->value, text[1], sizeof text[1]);
+    int n = snprintf(t->spec, sizeof t->spec, "%s/%s", text[0], text[1]);
+    if (n < 0 || (size_t)n >= sizeof t->spec)
+        return err_set(e, ERR_USAGE, "--attn %.40s...: the spec is too long for --auto", t->spec);
+    return measure_bytes(t, x->plan, e);
+}
+
+/* Measures the damage of the trials from number `first` on. */
+static int judge(struct searching *x, size_t first, struct err *e) {
+    struct search_trial *t = x->found->trials + first;
+    size_t n = x->found->n - first;
+    struct arena scratch = {0};
+    const char **specs = arena_alloc(&scratch, n + 1, sizeof *specs);
+    struct spec_damage *damage = arena_alloc(&scratch, n + 1, sizeof *damage);
+    int rc = specs && damage ? OK : no_memory(e);
+    for (size_t i = 0; i < n && !rc; i++) specs[i] = t[i].spec;
+    if (!rc && n) rc = damage_of_specs(damage, &x->plan->on, specs, n, x->plan->book, e);
+    for (size_t i = 0; i < n && !rc; i++) t[i].damage = damage[i];
+    arena_free(&scratch);
     return rc;
 }
 
-/* Learns a way's setting into *book, which is then open. */
-static int learn(const struct searching *x, const struct way *w, struct book *book, struct err *e) {
-    const struct book *like = x->plan->like;
-    struct learning l = {
-        .sample = x->plan->sample, .parts = w->parts, .seed = like->seed, .kn = x->plan->on.kn};
-    *book = (struct book){.path = "what --auto learned",
-                          .n_layer = like->n_layer,
-                          .n_head = like->n_head,
-                          .head_dim = like->head_dim,
-                          .seed = like->seed};
-    book->books = arena_zalloc(&book->arena, 1, sizeof *book->books);
-    struct learn_error *errors = arena_alloc(&book->arena, book->n_layer, sizeof *errors);
-    if (!book->books || !errors) return no_memory(e);
-    book->books[book->n++] = w->setting;
-    int rc = w->setting.uneven ? allot(book, &l, &x->plan->on, e) : OK;
-    return rc ? rc : book_learn(book, &l, errors, e);
-}
-
-/* Learns and judges one way; *book is open and has its codebooks. */
-static int try_way(struct searching *x, struct way *w, struct book *book, struct err *e) {
-    char spec[64], with_exact[96];
-    const struct damage_setup *on = &x->plan->on;
-    codebook_name(&w->setting, false, spec, sizeof spec);
-    snprintf(with_exact, sizeof with_exact, "%s%c" EXACT_KEYS, spec, strchr(spec, ':') ? ',' : ':');
-    int rc = learn(x, w, book, e);
-    if (!rc) rc = damage_of_spec(&w->damage, on, spec, book, e);
-    if (!rc) rc = damage_of_spec(&w->with_exact, on, with_exact, book, e);
-    if (!rc) progress_tell(x->plan->progress, ++x->done, x->total);
-    return rc;
-}
-
-/* Is m a number of codes that all heads can have alike? */
-static bool even(size_t m, size_t head_dim) {
-    return (m & (m - 1)) == 0 && m <= 32 && head_dim % m == 0;
-}
-
-/* Lists the ways for one budget and returns how many there are. The first *n_even have equal
- * shares; those that follow take the parts of the best of these. */
-static size_t list_ways(struct way *ways, size_t bytes, size_t head_dim, size_t *n_even) {
-    size_t n = 0;
-    if (even(bytes, head_dim)) {
-        ways[n++] = (struct way){.setting = {.m = bytes, .k = 256}};
-        ways[n++] =
-            (struct way){.setting = {.m = bytes, .k = 256, .learned = true}, .parts = LEARN_ALL};
-        for (size_t i = 0; i < LEARN_PARTS; i++) {
-            unsigned part = 1u << i, rest = LEARN_ALL & ~part;
-            if (part == LEARN_DIRECTIONS) rest &= ~(unsigned)LEARN_RANGES; /* ranges are of these */
-            ways[n++] = (struct way){.setting = {.m = bytes, .k = 256, .learned = true},
-                                     .parts = rest,
-                                     .without = learn_part_names[i]};
-        }
-    }
-    *n_even = n;
-    ways[n++] = (struct way){.setting = {.bytes = bytes, .k = 256, .learned = true, .uneven = true},
-                             .parts = LEARN_ALL};
-    ways[n++] = (struct way){.setting = {.bytes = bytes, .k = 16, .learned = true, .uneven = true},
-                             .parts = LEARN_ALL};
-    return n;
-}
-
-struct kl_text {
-    char s[40];
-};
-
-/* Returns "KL 0.054 +- 0.004"; the error is left out for one window, which says nothing of it. */
-static struct kl_text kl_text(const struct spec_damage *d) {
-    struct kl_text t;
-    int n = snprintf(t.s, sizeof t.s, "KL %.3g", d->kl);
-    if (isfinite(d->kl_error)) snprintf(t.s + n, sizeof t.s - (size_t)n, " +- %.2g", d->kl_error);
-    return t;
-}
-
-static int add_line(struct search *s, const struct way *w, bool best, struct arena *arena,
-                    struct err *e) {
-    char spec[64], line[256];
-    codebook_name(&w->setting, false, spec, sizeof spec);
-    int n =
-        snprintf(line, sizeof line,
-                 "%zu byte%s: %s%s%s: %s, ratio %.4f; with " EXACT_KEYS " %s, ratio %.4f%s",
-                 w->setting.m, w->setting.m == 1 ? "" : "s", spec, w->without ? " without " : "",
-                 w->without ? w->without : "", kl_text(&w->damage).s, w->damage.ratio,
-                 kl_text(&w->with_exact).s, w->with_exact.ratio, best ? "; kept" : "");
-    s->lines[s->n_lines] = arena_copy(arena, line, (size_t)n);
-    return s->lines[s->n_lines++] ? OK : no_memory(e);
-}
-
-static int search_budget(struct searching *x, struct search *s, size_t bytes, struct arena *arena,
-                         struct err *e) {
-    struct way ways[WAYS];
-    size_t n_even, n = list_ways(ways, bytes, x->plan->like->head_dim, &n_even), best = n;
-    struct book *kept = &s->found[s->n++];
-    unsigned with = LEARN_ALL;
+static int first_round(struct searching *x, struct err *e) {
+    const struct codec_options alone = {0}, few = {.sink = 1, .window = 32, .exact = 8};
     int rc = OK;
-    for (size_t i = 0; i < n && !rc; i++) {
-        struct book book;
-        if (i >= n_even) ways[i].parts = with;
-        rc = try_way(x, &ways[i], &book, e);
-        bool better = !rc && (best == n || ways[i].damage.kl < ways[best].damage.kl);
-        if (better) {
-            book_close(kept);
-            *kept = book;
-            best = i;
-            if (i < n_even && ways[i].setting.learned) with = ways[i].parts;
-        } else
-            book_close(&book);
+    for (size_t p = 0; p < x->plan->n_pairs && !rc; p++) {
+        rc = add_trial(x, &x->plan->pairs[p], &alone, e);
+        if (!rc) rc = add_trial(x, &x->plan->pairs[p], &few, e);
     }
-    for (size_t i = 0; i < n && !rc; i++) rc = add_line(s, &ways[i], i == best, arena, e);
+    return rc ? rc : judge(x, 0, e);
+}
+
+/* Reads `best` rows again, wherever fewer are not enough. */
+static int refine_round(struct searching *x, size_t best, struct err *e) {
+    size_t first = x->found->n, number = first;
+    int rc = OK;
+    for (size_t i = 0; i < x->plan->n_pairs * COPIES && !rc; i++) {
+        const struct codec_options o = {.refine = best, .exact = copies[i % COPIES]};
+        if (!x->enough[i]) rc = add_trial(x, &x->plan->pairs[i / COPIES], &o, e);
+    }
+    if (!rc) rc = judge(x, first, e);
+    for (size_t i = 0; i < x->plan->n_pairs * COPIES && !rc; i++) {
+        if (x->enough[i]) continue;
+        double kl = x->found->trials[number++].damage.kl;
+        x->enough[i] = kl < x->plan->bound[BOOK_RECOMMENDED];
+    }
     return rc;
+}
+
+/* ---- the choice ---- */
+
+static bool better(const struct search_trial *a, const struct search_trial *b,
+                   enum book_word word) {
+    uint64_t x = word == BOOK_SMALL ? a->stored : a->streamed,
+             y = word == BOOK_SMALL ? b->stored : b->streamed;
+    return x < y || (x == y && a->loaded < b->loaded);
+}
+
+static void choose(struct search *s, const struct search_plan *plan, enum book_word word) {
+    struct search_trial *best = NULL;
+    for (size_t i = 0; i < s->n; i++) {
+        struct search_trial *t = &s->trials[i];
+        if (t->damage.kl < plan->bound[word] && (!best || better(t, best, word))) best = t;
+    }
+    if (best) best->chosen[word] = true;
 }
 
 int search_run(struct search *s, const struct search_plan *plan, struct arena *arena,
                struct err *e) {
-    struct searching x = {.plan = plan};
-    struct way ways[WAYS];
-    size_t n_even;
-    *s = (struct search){.found = arena_zalloc(arena, plan->n_budgets, sizeof *s->found),
-                         .lines = arena_zalloc(arena, plan->n_budgets * WAYS, sizeof *s->lines)};
-    if (!s->found || !s->lines) return no_memory(e);
-    for (size_t i = 0; i < plan->n_budgets; i++)
-        x.total += list_ways(ways, plan->budgets[i], plan->like->head_dim, &n_even);
-    int rc = OK;
-    for (size_t i = 0; i < plan->n_budgets && !rc; i++)
-        rc = search_budget(&x, s, plan->budgets[i], arena, e);
+    size_t n = plan->n_pairs;
+    *s = (struct search){.trials = arena_alloc(arena, n * TRIALS, sizeof *s->trials)};
+    struct searching x = {.plan = plan, .found = s, .enough = arena_zalloc(arena, n, COPIES)};
+    int rc = s->trials && x.enough ? first_round(&x, e) : no_memory(e);
+    for (size_t i = 0; i < ROUNDS && !rc; i++) {
+        progress_tell(plan->progress, i + 1, ROUNDS + 1);
+        if (rows[i] < plan->window) rc = refine_round(&x, rows[i], e);
+    }
+    progress_tell(plan->progress, ROUNDS + 1, ROUNDS + 1);
+    for (size_t word = 0; word < BOOK_WORDS && !rc; word++) choose(s, plan, (enum book_word)word);
     return rc;
 }
 
-void search_close(struct search *s) {
-    for (size_t i = 0; i < s->n; i++) book_close(&s->found[i]);
+const struct search_trial *search_chosen(const struct search *s, enum book_word word) {
+    for (size_t i = 0; i < s->n; i++)
+        if (s->trials[i].chosen[word]) return &s->trials[i];
+    return NULL;
+}
+
+/* ---- the table ---- */
+
+static void line_of(char *out, size_t room, const struct search_trial *t, int width) {
+    char error[24] = "";
+    if (isfinite(t->damage.kl_error)) snprintf(error, sizeof error, "%.2g", t->damage.kl_error);
+    int n = snprintf(out, room, "%-*s  %9.3g  %7s  %10.1f  %8.1f  %8llu", width, t->spec,
+                     t->damage.kl, error, (double)t->streamed / 1000, (double)t->loaded / 1000,
+                     (unsigned long long)t->stored);
+    for (size_t word = 0; word < BOOK_WORDS && n > 0 && (size_t)n < room; word++)
+        if (t->chosen[word])
+            n +=
+                snprintf(out + n, room - (size_t)n, "  = %s", book_word_name((enum book_word)word));
+}
+
+int search_lines(char **lines, const struct search *s, struct arena *arena, struct err *e) {
+    char line[BOOK_WORD_BYTES + 128];
+    size_t width = strlen("cache");
+    for (size_t i = 0; i < s->n; i++) {
+        size_t n = strlen(s->trials[i].spec);
+        width = n > width ? n : width;
+    }
+    snprintf(line, sizeof line, "%-*s  KL, nats       +-  streams KB  loads KB  stores B",
+             (int)width, "cache");
+    lines[0] = arena_copy(arena, line, strlen(line));
+    for (size_t i = 0; i < s->n; i++) {
+        line_of(line, sizeof line, &s->trials[i], (int)width);
+        lines[1 + i] = arena_copy(arena, line, strlen(line));
+    }
+    for (size_t i = 0; i <= s->n; i++)
+        if (!lines[i]) return no_memory(e);
+    return OK;
 }

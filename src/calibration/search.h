@@ -1,36 +1,62 @@
-/* Which way to make keys of so many bytes costs the text least: `lookat calibrate --auto`. Each way
- * is a setting of codebooks and the parts of learning; this file tries them and keeps the best. */
+/* Which whole cache of a model to recommend: `lookat calibrate --auto`. A whole cache is a spec of
+ * keys and values, whose codebooks are learned already, together with the rows that are kept or
+ * read again exactly: sink= and window=, or refine=, and exact=. This file tries such specs on text
+ * that nothing was learned from, and chooses by what they cost the text and by what they read and
+ * store. */
 #ifndef LOOKAT_CALIBRATION_SEARCH_H
 #define LOOKAT_CALIBRATION_SEARCH_H
 
-#include "calibration/allot.h"
+#include "attention/book_word.h"
+#include "calibration/damage.h"
 
-/* What each budget's search found, and the table of what it tried. */
+/* The codecs of keys and values that refine= and exact= are tried with. Their options are those of
+ * the spec, before any `check`. */
+struct search_pair {
+    struct codec key, value;
+};
+
+/* One cache that was tried. */
+struct search_trial {
+    char spec[BOOK_WORD_BYTES + 1];
+    struct spec_damage damage;
+    /* Bytes that attention reads to decode one token at the end of a window, all layers and heads:
+     * all of them, and those of them that are streamed (account.h). */
+    uint64_t loaded, streamed;
+    uint64_t stored; /* bytes that a token of a full window takes, copies and exact keys included */
+    bool chosen[BOOK_WORDS];
+};
+
 struct search {
-    struct book *found; /* [n] one setting each */
+    struct search_trial *trials; /* [n] in the order in which they were tried */
     size_t n;
-    char **lines; /* [n_lines] the table for people, a line for each way tried */
-    size_t n_lines;
 };
 
 /* What to search, and on what. */
 struct search_plan {
-    const size_t *budgets; /* [n_budgets] bytes of codes a key, 1 to BOOK_BYTES */
-    size_t n_budgets;
-    const struct book *like;         /* has the model's shape and the seed */
-    const struct key_sample *sample; /* with all that learned keys need */
-    struct damage_setup on;          /* the text kept apart that the ways are judged on */
-    struct progress progress;        /* hears in ways tried */
+    const struct search_pair *pairs; /* [n_pairs] */
+    size_t n_pairs;
+    const struct book *book;  /* has the codebooks of all pairs */
+    struct damage_setup on;   /* the text kept apart that caches are judged on */
+    size_t window;            /* tokens that a cache holds where its bytes are counted, >= 2 */
+    double bound[BOOK_WORDS]; /* KL in nats that a chosen cache stays below */
+    struct progress progress; /* hears in caches tried */
 };
 
-/* Tries for every budget: the published method, learned quantisers of equal shares with all parts
- * and with one left out at a time, then, with the parts that were best of these, bytes given to the
- * heads that need them, of 8-bit and of 4-bit codes. Each is learned from the sample and judged by
- * damage_of_spec, with and without exact keys; the way with the least damage without them is kept.
- * Memory for the lines comes from `arena`. search_close is due in any case. ERR_FAILED without
- * memory or for numbers that f16 cannot hold, ERR_INTERRUPTED after Ctrl-C. */
+/* Tries every pair alone, with sink=1,window=32,exact=8, and with refine= 8, 16, 32 and 64 on
+ * copies of 8 and of 4 bits. For a pair and a copy, the search ends with the first number of rows
+ * that stays below the bound of the recommended cache, because more rows only read more. Of all
+ * caches tried, the recommended one is that which streams least, and the small one that which
+ * stores least, among those whose KL stays below the bound; of equals the one that loads least,
+ * then the earliest. Where none does, none is chosen. Memory comes from `arena`. ERR_USAGE for a
+ * pair that attn_init refuses, ERR_FAILED without memory, ERR_INTERRUPTED after Ctrl-C. */
 int search_run(struct search *s, const struct search_plan *plan, struct arena *arena,
                struct err *e);
-void search_close(struct search *s);
+
+/* Returns the trial that was chosen for a word; NULL where none was. */
+const struct search_trial *search_chosen(const struct search *s, enum book_word word);
+
+/* Writes lines[1 + s->n], texts for people: titles, then one line for each trial, the columns below
+ * one another. ERR_FAILED without memory. */
+int search_lines(char **lines, const struct search *s, struct arena *arena, struct err *e);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "attention/book_word.h"
 #include "attention/code_rows.h"
 #include "attention/spec.h"
 #include "base/rng.h"
@@ -39,7 +40,9 @@ static int add_spec(struct book *b, const struct book *own, const char *spec, st
                  *values = arena_alloc(a, b->n_layer, sizeof *values);
     struct err unread;
     if (!keys || !values) return err_set(e, ERR_FAILED, "out of memory");
-    if (spec_parse(spec, b->n_layer, keys, values, &unread)) return OK;
+    if (book_word_expand(own, &spec, &unread) ||
+        spec_parse(spec, b->n_layer, keys, values, &unread))
+        return OK;
     for (size_t l = 0; l < b->n_layer; l++)
         add_codec(b, own, &keys[l]), add_codec(b, own, &values[l]);
     return OK;
@@ -113,6 +116,7 @@ int stand_in_book(struct book *b, size_t *made, const struct book *own,
                        .n_head = c->n_head,
                        .head_dim = c->n_embd / c->n_head};
     *made = 0;
+    if (own) memcpy(b->words, own->words, sizeof b->words);
     b->books = arena_zalloc(&b->arena, BOOK_SETTINGS, sizeof *b->books);
     int rc = b->books ? OK : err_set(e, ERR_FAILED, "out of memory");
     for (size_t i = 0; i < n_specs && !rc; i++) rc = add_spec(b, own, specs[i], &a, e);

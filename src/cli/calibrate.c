@@ -10,6 +10,7 @@
 #include "cli/lists.h"
 #include "cli/output.h"
 #include "cli/texts.h"
+#include "calibration/allot.h"
 #include "calibration/search.h"
 #include "report/text.h"
 
@@ -20,13 +21,15 @@ struct calibrate_job {
     struct engine g;
     struct book book;
     struct book inside;           /* the model's own, of which --add keeps some */
+    const struct book *own;       /* that, or NULL */
     struct sampled_text *texts;   /* [files.n] */
     struct allot_text kept_apart; /* of the texts, where there are uneven settings */
     struct key_sample sample;
     struct learn_error *errors; /* [book.n][L] */
     size_t window, tokens;      /* of a window; in all */
     unsigned parts;             /* of enum learn_parts */
-    struct number_list budgets; /* of --auto */
+    struct search_pair *pairs;  /* [n_pairs] of --auto */
+    size_t n_pairs;
     struct search search;
 };
 
@@ -44,11 +47,6 @@ static int check_args(const struct args *a, struct err *e) {
             "calibrate: no text; name one or several with -f FILE (-f - is standard input)");
     if (!a->output || !*a->output)
         return err_set(e, ERR_USAGE, "calibrate: no output file; name it with -o BOOK.gguf");
-    if (a->search && (a->attn.n || a->learn))
-        return err_set(e, ERR_USAGE, "--auto chooses the codebooks itself; leave out %s",
-                       a->attn.n ? "--attn" : "--learn");
-    if (!a->search && a->budgets.n)
-        return err_set(e, ERR_USAGE, "--budget is what --auto may spend, and --auto is not there");
     return output_check(a, a->output, a->force, e);
 }
 
@@ -81,6 +79,13 @@ static int read_parts(struct calibrate_job *j, struct err *e) {
     }
     return rc;
 }
+
+/* What --auto tries without --attn: 12 bytes of codes for a key and a value in codes of 4 bits,
+ * then 8 and 16 bytes, then 12 bytes with keys, and with both, in codes of 8 bits. */
+static const char auto_default[] =
+    "lookat:bytes=4,k=16/pq:bytes=8,k=16,lookat:bytes=4,k=16/pq:bytes=4,k=16,"
+    "lookat:bytes=8,k=16/pq:bytes=8,k=16,lookat:bytes=4/pq:bytes=8,k=16,"
+    "lookat:bytes=4/pq:bytes=8";
 
 /* The setting that a codec of `spec` needs; one without codebooks needs none. */
 static int add_codec(struct calibrate_job *j, const char *spec, struct codec *c, bool *found,
@@ -120,6 +125,30 @@ static int add_setting(struct calibrate_job *j, const char *spec, struct err *e)
                          "--attn %.40s: only lookat keys and pq values have codebooks", spec);
 }
 
+/* Makes a codec name just the codebooks that this run learns for it. */
+static void name_codebooks(struct codec *c) {
+    if (c->ops->codebooks && !c->o.plain && !c->o.bytes) c->o.learned = true;
+}
+
+/* A pair of codecs for --auto. Which rows are exact is what it tries, so no spec may say so. */
+static int add_pair(struct calibrate_job *j, const char *spec, struct err *e) {
+    struct search_pair *more = arena_alloc(&j->g.arena, j->n_pairs + 1, sizeof *more), pair;
+    int rc = more ? spec_parse(spec, 1, &pair.key, &pair.value, e) : no_memory(e);
+    if (rc) return rc;
+    if (strpbrk(spec, "@+"))
+        return err_set(e, ERR_USAGE,
+                       "--attn %.60s: --auto takes KEYS/VALUES, the same for all layers", spec);
+    const struct codec_options *o = &pair.key.o;
+    if (o->sink || o->window || o->refine || o->exact)
+        return err_set(e, ERR_USAGE,
+                       "--attn %.60s: --auto chooses sink, window, refine and exact itself", spec);
+    name_codebooks(&pair.key), name_codebooks(&pair.value);
+    if (j->n_pairs) memcpy(more, j->pairs, j->n_pairs * sizeof *more);
+    more[j->n_pairs++] = pair;
+    j->pairs = more;
+    return OK;
+}
+
 /* A list of specs between commas. */
 static int add_settings(struct calibrate_job *j, const char *list, struct err *e) {
     int rc = OK;
@@ -127,6 +156,7 @@ static int add_settings(struct calibrate_job *j, const char *list, struct err *e
         end = list + spec_first(list);
         char *spec = arena_copy(&j->g.arena, list, (size_t)(end - list));
         rc = spec ? add_setting(j, spec, e) : no_memory(e);
+        if (!rc && j->args->search) rc = add_pair(j, spec, e);
     }
     return rc;
 }
@@ -149,13 +179,8 @@ static int plan(struct calibrate_job *j, struct err *e) {
     b->books = arena_zalloc(&b->arena, BOOK_SETTINGS, sizeof *b->books); /* one of each at most */
     if (!b->books) return no_memory(e);
     int rc = read_parts(j, e);
-    if (!rc && a->search)
-        rc = numbers_read(&j->budgets, &a->budgets, option_default(a->command, "budget"),
-                          "--budget", 1, BOOK_BYTES, &j->g.arena, e);
-    if (!rc && a->search && b->head_dim > QUANTISER_DIM)
-        rc = err_set(e, ERR_USAGE, "--auto: heads of %zu dimensions, %d at most can be learned",
-                     b->head_dim, QUANTISER_DIM);
-    if (!rc && !a->search && !a->attn.n) rc = add_setting(j, option_default(a->command, "attn"), e);
+    if (!rc && !a->attn.n)
+        rc = add_settings(j, a->search ? auto_default : option_default(a->command, "attn"), e);
     for (size_t i = 0; i < a->attn.n && !rc; i++) rc = add_settings(j, a->attn.item[i], e);
     if (rc) return rc;
     if (a->learn && !any_learned(b))
@@ -208,7 +233,7 @@ static int read_texts(struct calibrate_job *j, struct err *e) {
 /* What the settings are learned from. */
 static enum sample_parts parts_of(const struct calibrate_job *j) {
     const struct book *b = &j->book;
-    enum sample_parts parts = j->args->search ? SAMPLE_KEYS_LEARNED : SAMPLE_PLAIN;
+    enum sample_parts parts = SAMPLE_PLAIN;
     for (size_t i = 0; i < b->n; i++) {
         enum sample_parts own = b->books[i].values    ? SAMPLE_VALUES
                                 : b->books[i].learned ? SAMPLE_KEYS_LEARNED
@@ -236,7 +261,6 @@ static int collect(struct calibrate_job *j, struct err *e) {
     if (rc) return rc;
     j->book.tokens = run;
     j->book.samples = j->sample.n;
-    if (j->args->search) most = 256;
     for (size_t b = 0; b < j->book.n; b++)
         most = j->book.books[b].k > most ? j->book.books[b].k : most;
     if (j->sample.n < FEW * most && !quiet)
@@ -250,26 +274,6 @@ static int collect(struct calibrate_job *j, struct err *e) {
 static struct damage_setup damage_on(const struct calibrate_job *j) {
     return (struct damage_setup){&j->g.model.weights, j->g.k, j->kept_apart.windows,
                                  j->kept_apart.n};
-}
-
-/* The settings that --auto chose are the book's. */
-static int search(struct calibrate_job *j, struct err *e) {
-    struct book *b = &j->book;
-    struct search_plan plan = {.budgets = j->budgets.item,
-                               .n_budgets = j->budgets.n,
-                               .like = b,
-                               .sample = &j->sample,
-                               .on = damage_on(j),
-                               .progress = progress_shares(&progress, j->args->quiet)};
-    progress_begin(&progress, "trying ways to make keys");
-    int rc = search_run(&j->search, &plan, &j->g.arena, e);
-    progress_end(&progress);
-    for (size_t i = 0; i < j->search.n && !rc; i++) {
-        const struct codebook *y = &j->search.found[i].books[0];
-        if (!book_find(b, y->m, y->k, codebook_kind(y))) b->books[b->n++] = *y;
-    }
-    b->tried = j->search.lines, b->n_tried = j->search.n_lines;
-    return rc;
 }
 
 /* Gives the heads of the uneven settings their bytes. */
@@ -287,7 +291,6 @@ static int allot(struct calibrate_job *j, const struct learning *l, struct err *
 }
 
 static int learn(struct calibrate_job *j, struct err *e) {
-    if (j->args->search) return search(j, e);
     struct learning l = {.sample = &j->sample,
                          .parts = j->parts,
                          .seed = j->args->seed,
@@ -303,6 +306,42 @@ static int learn(struct calibrate_job *j, struct err *e) {
     return rc;
 }
 
+/* With --auto and --add, codebooks that the model has already are tried as they are. Takes their
+ * settings off the list of those to learn. */
+static void leave_known(struct calibrate_job *j) {
+    struct book *b = &j->book;
+    size_t n = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        const struct codebook *y = &b->books[i];
+        if (!book_find(j->own, y->m, y->k, codebook_kind(y))) b->books[n++] = *y;
+    }
+    b->n = n;
+}
+
+/* Chooses the book's whole caches. */
+static int search(struct calibrate_job *j, struct err *e) {
+    struct book *b = &j->book;
+    struct search_plan plan = {.pairs = j->pairs,
+                               .n_pairs = j->n_pairs,
+                               .book = b,
+                               .on = damage_on(j),
+                               .window = j->window,
+                               .bound = {[BOOK_RECOMMENDED] = j->args->bound, [BOOK_SMALL] = 0.02},
+                               .progress = progress_shares(&progress, j->args->quiet)};
+    progress_begin(&progress, "trying whole caches");
+    int rc = search_run(&j->search, &plan, &j->g.arena, e);
+    progress_end(&progress);
+    if (rc) return rc;
+    b->tried = arena_alloc(&b->arena, 1 + j->search.n, sizeof *b->tried);
+    if (!b->tried) return no_memory(e);
+    b->n_tried = 1 + j->search.n;
+    for (size_t word = 0; word < BOOK_WORDS; word++) {
+        const struct search_trial *t = search_chosen(&j->search, (enum book_word)word);
+        b->words[word] = t ? t->spec : NULL;
+    }
+    return search_lines(b->tried, &j->search, &b->arena, e);
+}
+
 static bool named_already(const struct book *b, const struct book_corpus *c) {
     for (size_t i = 0; i < b->n_corpora; i++)
         if (strcmp(b->corpora[i].sha256, c->sha256) == 0) return true;
@@ -312,9 +351,9 @@ static bool named_already(const struct book *b, const struct book_corpus *c) {
 /* What the model's own book has besides. */
 static int add_inside(struct calibrate_job *j, struct err *e) {
     struct book *b = &j->book;
-    const struct book *own;
-    int rc = model_book_inside(&j->inside, &own, &j->g.model, e);
-    if (rc || !own) return rc;
+    const struct book *own = j->own;
+    if (!own) return OK;
+    if (!b->n) b->tokens = own->tokens, b->samples = own->samples, b->seed = own->seed;
     struct book_corpus *all = arena_zalloc(&b->arena, b->n_corpora + own->n_corpora, sizeof *all);
     if (!all) return no_memory(e);
     memcpy(all, b->corpora, b->n_corpora * sizeof *all);
@@ -325,11 +364,9 @@ static int add_inside(struct calibrate_job *j, struct err *e) {
         const struct codebook *y = &own->books[i];
         if (!book_find(b, y->m, y->k, codebook_kind(y))) b->books[b->n++] = *y;
     }
-    char **tried = arena_zalloc(&b->arena, b->n_tried + own->n_tried + 1, sizeof *tried);
-    if (!tried) return no_memory(e);
-    if (b->n_tried) memcpy(tried, b->tried, b->n_tried * sizeof *tried);
-    if (own->n_tried) memcpy(tried + b->n_tried, own->tried, own->n_tried * sizeof *tried);
-    b->tried = tried, b->n_tried += own->n_tried;
+    if (j->args->search) return OK; /* the search has words and a table of its own */
+    memcpy(b->words, own->words, sizeof b->words);
+    b->tried = own->tried, b->n_tried = own->n_tried;
     return OK;
 }
 
@@ -380,9 +417,15 @@ static int print_codes(struct calibrate_job *j, struct err *e) {
     return table_print(&t, stdout, e);
 }
 
-/* What --auto tried, and the bytes of each head. */
+/* What --auto tried, what it chose, and the bytes of each head. */
 static int print_search(struct calibrate_job *j, struct err *e) {
-    for (size_t i = 0; i < j->search.n_lines; i++) puts(printable_copy(j->search.lines[i]).s);
+    for (size_t i = 0; i < j->book.n_tried; i++) puts(printable_copy(j->book.tried[i]).s);
+    putchar('\n');
+    for (size_t i = 0; i < BOOK_WORDS; i++) {
+        const struct search_trial *t = search_chosen(&j->search, (enum book_word)i);
+        printf("%-12s  %s\n", book_word_name((enum book_word)i),
+               t ? t->spec : "none: no cache that was tried stays below the bound");
+    }
     return any_uneven(&j->book) ? print_codes(j, e) : OK;
 }
 
@@ -439,17 +482,19 @@ static int run(const struct args *a, struct err *e) {
     rc = plan(&j, e);
     if (!rc) rc = read_texts(&j, e);
     if (!rc) rc = check_output(&j, e);
-    if (!rc) rc = collect(&j, e);
-    if (!rc) rc = learn(&j, e);
+    if (!rc && a->add) rc = model_book_inside(&j.inside, &j.own, &j.g.model, e);
+    if (!rc && a->search && j.own) leave_known(&j);
     size_t learned = j.book.n;
-    if (!rc && a->add) rc = add_inside(&j, e);
+    if (!rc && learned) rc = collect(&j, e);
+    if (!rc && learned) rc = learn(&j, e);
+    if (!rc) rc = add_inside(&j, e);
+    if (!rc && a->search) rc = search(&j, e);
     if (!rc) rc = write_out(&j, e);
     j.book.n = learned;
     if (!rc) rc = a->search ? print_search(&j, e) : print_table(&j, e);
     if (!rc && !a->quiet) fprintf(stderr, "wrote %s\n", a->output);
     book_close(&j.book);
     book_close(&j.inside);
-    search_close(&j.search);
     engine_close(&j.g);
     return rc;
 }
@@ -459,36 +504,40 @@ const struct command calibrate_command = {
     .summary = "learn the codebooks that lookat keys need",
     .usage = "-f TEXT... -o BOOK.gguf [OPTION]...\n"
              "-f TEXT... --embed -o MODEL.gguf [OPTION]...\n"
-             "-f TEXT... --auto [--budget N,...] -o BOOK.gguf",
-    .about = "Runs the model over texts, keeps a random sample of the keys of every layer and head "
-             "(at most 16384 of each, 256 MB in all), and "
-             "learns their codebooks. lookat4 and its like learn a quantiser for each head: in the "
-             "metric of its queries, keys weighted by what "
-             "they matter to attention, along principal directions cut into uneven ranges, "
-             "rotated. lookat:bytes=4 gives each head as many "
-             "bytes as lower the damage to the text most, 4 on average: each head's is measured on "
-             "four windows at the texts' ends that nothing "
-             "is learned from. fp16/pq16 and fp16/pq:bytes=16 learn values, in the metric of the "
-             "output projection. --auto tries plain and "
-             "learned codebooks of --budget bytes, each part of learning left out once, bytes "
-             "given to heads, and codes of 4 bits, and keeps "
-             "what costs those four windows least; it prints what each costs. lookat4:plain learns "
-             "the published method's: k-means of equal "
-             "cuts, seeds by k-means++, then Lloyd's iterations until one improves the error by "
-             "less than 0.01 %. For learned ones the table's "
-             "errors are in that metric, weighted. The result depends on the texts, the options "
-             "and the seed, not on the threads. The table at "
-             "the end is of the keys the codebooks were learned from. Take texts like those the "
-             "model will read, but not the ones it will be "
-             "measured on.",
+             "-f TEXT... --auto [--bound X] -o BOOK.gguf",
+    .about =
+        "Runs the model over texts, keeps a random sample of the keys of every layer and head "
+        "(at most 16384 of each, 256 MB in all), and "
+        "learns their codebooks. lookat4 and its like learn a quantiser for each head: in the "
+        "metric of its queries, keys weighted by what "
+        "they matter to attention, along principal directions cut into uneven ranges, "
+        "rotated. lookat:bytes=4 gives each head as many "
+        "bytes as lower the damage to the text most, 4 on average: each head's is measured on "
+        "four windows at the texts' ends that nothing "
+        "is learned from. fp16/pq16 and fp16/pq:bytes=16 learn values, in the metric of the "
+        "output projection. --auto chooses the whole caches that --attn lookat and --attn "
+        "lookat:small stand for: it tries every KEYS/VALUES of --attn alone, with exact keys, "
+        "and with the best rows of each query read again (refine=) from copies of 8 and of 4 "
+        "bits. Of those whose KL divergence on these four windows stays below --bound it "
+        "recommends what streams least from memory; small is what stores least below 0.02. "
+        "It prints what each costs. With --add it tries codebooks that are inside the model as "
+        "they are, and learns the others. lookat4:plain learns "
+        "the published method's: k-means of equal "
+        "cuts, seeds by k-means++, then Lloyd's iterations until one improves the error by "
+        "less than 0.01 %. For learned ones the table's "
+        "errors are in that metric, weighted. The result depends on the texts, the options "
+        "and the seed, not on the threads. The table at "
+        "the end is of the keys the codebooks were learned from. Take texts like those the "
+        "model will read, but not the ones it will be "
+        "measured on.",
     .examples = "lookat calibrate -f prose.txt -f code.txt -a lookat4 -o new.book.gguf\tfor the "
                 "default model\n"
                 "lookat calibrate -m g.gguf -f t.txt -a lookat2,lookat8 -o g.book.gguf\tseveral "
                 "settings in one file\n"
                 "lookat calibrate -f t.txt -a lookat:bytes=4/pq:bytes=16 -o new.book.gguf\tbytes "
                 "given to the heads that need them\n"
-                "lookat calibrate -m g.gguf -f t.txt --auto --budget 2,4,8 -o g.book.gguf\tthe "
-                "best of what there is\n"
+                "lookat calibrate -m g.gguf -f t.txt --auto -o g.book.gguf\tand choose what --attn "
+                "lookat stands for\n"
                 "lookat calibrate -m g.gguf -f t.txt --embed -o g-lookat.gguf\ta copy of the model "
                 "with codebooks inside\n",
     .max_args = 0,

@@ -101,13 +101,18 @@ void help_attn(FILE *fp) {
     fprintf(fp, "\nOptions:\n");
     for (size_t i = 0; codec_option_at(i); i++) print_option(fp, codec_option_at(i));
     fputc('\n', fp);
-    help_wrap(fp,
-              "compare, bench and calibrate take several between commas, --attn "
-              "fp16,int4:rotate,center,lookat4: a comma followed by a codec's name begins "
-              "the next one, any other separates options. lookat and pq need codebooks of the "
-              "model, which lookat calibrate learns; the default model has "
-              "some inside (lookat info lists them). lookat info MODEL gives the bytes of a token "
-              "in that model, lookat compare what a backend costs "
-              "the text.",
-              0, 0);
+    help_wrap(
+        fp,
+        "compare, bench and calibrate take several between commas, --attn "
+        "fp16,int4:rotate,center,lookat4: a comma followed by a codec's name begins "
+        "the next one, any other separates options. lookat and pq need codebooks of the "
+        "model, which lookat calibrate learns; the default model has "
+        "some inside (lookat info lists them). Two words stand for a whole cache, keys and values, "
+        "that calibrate --auto chose for the model: --attn lookat is the recommended one, "
+        "--attn lookat:small the one that stores least. They are the whole of the spec: with "
+        "anything beside it, as in lookat/fp16, lookat is the codec. lookat info MODEL gives the "
+        "bytes of a token "
+        "in that model, lookat compare what a backend costs "
+        "the text.",
+        0, 0);
 }

@@ -101,6 +101,7 @@ static void print_json(const struct checkpoint *c, const struct book *book, cons
     json_put_close(&j);
     json_tokenizer(&j, &c->vocab);
     json_put_codebooks(&j, book ? book->books : NULL, book ? book->n : 0);
+    info_words_json(&j, book);
     json_put_array(&j, "tried");
     for (size_t i = 0; book && i < book->n_tried; i++) json_put_cstr(&j, NULL, book->tried[i]);
     json_put_close(&j);
@@ -201,11 +202,11 @@ static void codecs(struct text_table *t, const struct gpt2_config *s) {
 }
 
 static int print_text(const struct checkpoint *c, const struct book *book, const char *sha256,
-                      struct arena *arena, struct err *e) {
+                      bool verbose, struct arena *arena, struct err *e) {
     struct text_table t;
     table_begin(&t, "ll", arena);
     facts(&t, c, sha256);
-    if (book) codebooks(&t, book);
+    if (book) codebooks(&t, book), info_words(&t, book);
     int rc = table_print(&t, stdout, e);
     putchar('\n');
     table_begin(&t, "lrrlr", arena);
@@ -220,10 +221,7 @@ static int print_text(const struct checkpoint *c, const struct book *book, const
                "exact=8 %s.\n",
                text_count(kv_bytes("fp16", &c->weights.config).keys).s,
                text_count(kv_bytes("int8", &c->weights.config).keys).s);
-    if (book && book->n_tried && !rc) {
-        puts("\nWhat calibrate --auto tried (KL on text kept apart, nats):");
-        for (size_t i = 0; i < book->n_tried; i++) puts(printable_copy(book->tried[i]).s);
-    }
+    if (book && !rc) info_tried(book, verbose);
     return rc;
 }
 
@@ -238,7 +236,7 @@ static int report(const struct args *a, const struct checkpoint *c, const struct
     if (strcmp(a->format, "json") == 0)
         print_json(c, book, sha256, checked);
     else {
-        rc = print_text(c, book, sha256, arena, e);
+        rc = print_text(c, book, sha256, a->verbose, arena, e);
         if (!rc && checked) weights_check_text(checked);
     }
     return !rc && checked ? weights_check_result(checked, e) : rc;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attention/book_word.h"
 #include "base/file.h"
 #include "checkpoint/checkpoint.h"
 #include "cli/find_model.h"
@@ -70,6 +71,35 @@ static void settings(struct text_table *t, const struct book *b) {
     }
 }
 
+void info_words(struct text_table *t, const struct book *b) {
+    for (size_t i = 0; i < BOOK_WORDS; i++) {
+        if (!b->words[i]) continue;
+        table_cell(t, "--attn %s", book_word_name((enum book_word)i));
+        table_cell(t, "%s", b->words[i]);
+    }
+}
+
+void info_words_json(struct json_out *j, const struct book *b) {
+    static const char *const keys[BOOK_WORDS] = {
+        [BOOK_RECOMMENDED] = "recommended", [BOOK_SMALL] = "small"};
+    for (size_t i = 0; i < BOOK_WORDS; i++)
+        if (b && b->words[i])
+            json_put_cstr(j, keys[i], b->words[i]);
+        else
+            json_put_null(j, keys[i]);
+}
+
+void info_tried(const struct book *b, bool all) {
+    if (!b->n_tried) return;
+    if (!all) {
+        printf("\ncalibrate --auto tried %s: -v shows what each costs.\n",
+               text_plural(b->n_tried - 1, "cache").s);
+        return;
+    }
+    puts("\nWhat calibrate --auto tried (KL on text kept apart):");
+    for (size_t i = 0; i < b->n_tried; i++) puts(printable_copy(b->tried[i]).s);
+}
+
 static int print_text(const struct args *a, const struct book *b, const char *sha256,
                       struct arena *arena, struct err *e) {
     struct text_table t;
@@ -88,15 +118,13 @@ static int print_text(const struct args *a, const struct book *b, const char *sh
     table_cell(&t, "tokens"),
         table_cell(&t, "%s, %s keys a head kept, seed %llu", text_count(b->tokens).s,
                    text_count(b->samples).s, (unsigned long long)b->seed);
+    info_words(&t, b);
     int rc = table_print(&t, stdout, e);
     putchar('\n');
     table_begin(&t, "lrl", arena);
     settings(&t, b);
     if (!rc) rc = table_print(&t, stdout, e);
-    if (b->n_tried && !rc) {
-        puts("\nWhat calibrate --auto tried (KL on text kept apart, nats):");
-        for (size_t i = 0; i < b->n_tried; i++) puts(printable_copy(b->tried[i]).s);
-    }
+    if (!rc) info_tried(b, a->verbose);
     return rc;
 }
 
@@ -132,6 +160,7 @@ static void print_json(const struct args *a, const struct book *b, const char *s
     json_put_uint(&j, "seed", b->seed);
     json_put_close(&j);
     json_put_codebooks(&j, b->books, b->n);
+    info_words_json(&j, b);
     json_put_array(&j, "tried");
     for (size_t i = 0; i < b->n_tried; i++) json_put_cstr(&j, NULL, b->tried[i]);
     json_put_close(&j);

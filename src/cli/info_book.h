@@ -5,6 +5,7 @@
 #include "attention/book.h"
 #include "cli/options.h"
 #include "report/json_out.h"
+#include "report/text.h"
 
 /* Is the file a book of its own, as calibrate writes them without --embed? False also for one that
  * cannot be read. */
@@ -14,5 +15,12 @@ bool is_book(const char *path);
  * one beside it, else the default model is it), its settings, and what they were learned from. */
 int info_book(const struct args *a, const char *path, const char *sha256, struct arena *arena,
               struct err *e);
+
+/* Adds a row for each whole cache that the book names (book_word.h) to a table of two columns. */
+void info_words(struct text_table *t, const struct book *b);
+/* Adds "recommended" and "small": what the book (NULL: none) names, or null. */
+void info_words_json(struct json_out *j, const struct book *b);
+/* Prints how many caches calibrate --auto tried, or with `all` the table of them. */
+void info_tried(const struct book *b, bool all);
 
 #endif

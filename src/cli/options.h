@@ -81,8 +81,8 @@ struct args {
 
     const char *type, *random;
     const char *learn; /* calibrate: the parts of learned codebooks between commas; NULL: all */
-    struct str_list budgets; /* calibrate --auto: bytes a key, lists between commas */
-    bool search;             /* calibrate --auto */
+    double bound;      /* calibrate --auto: KL in nats that the recommended cache stays below */
+    bool search;       /* calibrate --auto */
     bool force, embed, add, sha256, check_weights, decode;
 
     bool help, version;

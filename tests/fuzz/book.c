@@ -3,7 +3,7 @@
 #include "fuzz.h"
 
 #include "attention/backend.h"
-#include "attention/book.h"
+#include "attention/book_word.h"
 
 enum { ROWS = 5 };
 
@@ -55,6 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         snprintf(spec, sizeof spec, shape, y->m, y->k, y->learned ? "" : ",plain");
         use(&b, spec);
     }
+    for (size_t i = 0; i < BOOK_WORDS; i++)
+        if (b.words[i]) use(&b, book_word_name((enum book_word)i));
     book_close(&b);
     return 0;
 }
