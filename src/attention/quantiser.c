@@ -239,7 +239,9 @@ int quantiser_round(struct quantiser *z, struct arena *a, struct err *e) {
                                                  .byte = t.byte,
                                                  .entries = t.entries},
                                       .dim = t.dim,
-                                      .scale = t.scale};
+                                      .scale = t.scale,
+                                      .in_order = true};
+    for (size_t s = 0; s < t.n; s++) pairs->in_order &= t.dim[s] == s;
     z->pairs = pairs;
     return OK;
 }
@@ -446,7 +448,9 @@ void quantiser_mix_pairs(const struct kernels *kn, const struct quantiser *z, fl
                          const int32_t *sum, float all) {
     const struct quantiser_pairs *p = z->pairs;
     float y[QUANTISER_DIM + TILE_SIDE] = {0};
-    for (size_t s = 0; s < p->tables.n; s++)
+    for (size_t s = 0; s < p->tables.n && p->in_order; s++)
+        y[s] = (float)sum[s] * (p->scale[s] * (1.0f / PAIR_ONE));
+    for (size_t s = 0; s < p->tables.n && !p->in_order; s++)
         y[p->dim[s]] += (float)sum[s] * (p->scale[s] * (1.0f / PAIR_ONE));
     add_turned(kn, z, out, y, all);
 }

@@ -55,6 +55,7 @@ struct quantiser_search {
 struct quantiser_pairs {
     struct pair_tables tables;
     const uint16_t *dim; /* [tables.n] */
+    bool in_order;       /* dim[s] is s */
     const float *scale;  /* [tables.n] */
 };
 

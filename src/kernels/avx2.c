@@ -308,11 +308,14 @@ static inline byte_vec b_lookup(const uint8_t table[16], byte_vec codes) {
 
 static inline byte_vec b_add(byte_vec a, byte_vec b) { return _mm256_add_epi8(a, b); }
 
-static inline void m_weights(struct mix_weights *w, const int32_t q[BYTES]) {
+static inline uint32_t m_weights(struct mix_weights *w, const int32_t q[BYTES]) {
+    uint32_t most = 0;
+    for (int i = 0; i < BYTES; i++) most = (uint32_t)q[i] > most ? (uint32_t)q[i] : most;
     for (int i = 0; i < BYTES; i++) {
         w->first[i % 2][i / 2] = (int16_t)(q[i] & 0x7fff);
         w->top[i % 2][i / 2] = (int16_t)(q[i] >> MIX_BITS);
     }
+    return most;
 }
 
 static inline mix_sum m_zero(void) {

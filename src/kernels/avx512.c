@@ -390,15 +390,35 @@ static inline byte_vec b_lookup(const uint8_t table[16], byte_vec codes) {
 
 static inline byte_vec b_add(byte_vec a, byte_vec b) { return _mm512_add_epi8(a, b); }
 
-static inline void m_weights(struct mix_weights *w, const int32_t q[BYTES]) {
-    for (int i = 0; i < BYTES; i += 16) {
-        __m512i x = _mm512_loadu_si512(q + i);
-        _mm_storeu_si128((__m128i *)(void *)(w->low + i), _mm512_cvtepi32_epi8(x));
-        _mm_storeu_si128((__m128i *)(void *)(w->high + i),
-                         _mm512_cvtepi32_epi8(_mm512_srli_epi32(x, 8)));
-        _mm_storeu_si128((__m128i *)(void *)(w->top + i),
-                         _mm512_cvtepi32_epi8(_mm512_srli_epi32(x, 16)));
+/* Returns the low bytes of 64 words of at most 255, which lie in the order that packing numbers of
+ * 32 bits leaves. */
+static inline __m512i pack_bytes(__m512i first, __m512i second) {
+    const __m512i in_order =
+        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_permutexvar_epi32(in_order, _mm512_packus_epi16(first, second));
+}
+
+static inline uint32_t m_weights(struct mix_weights *w, const int32_t q[BYTES]) {
+    __m512i x[4], byte = _mm512_set1_epi16(255), top = _mm512_set1_epi32(0xffff);
+    for (int i = 0; i < 4; i++) x[i] = _mm512_loadu_si512(q + 16 * i);
+    __m512i most = _mm512_max_epu32(_mm512_max_epu32(x[0], x[1]), _mm512_max_epu32(x[2], x[3]));
+    bool large = _mm512_cmpgt_epu32_mask(most, top);
+    if (large) {
+        if (_mm512_cmpgt_epu32_mask(most, _mm512_set1_epi32(PAIR_ONE))) return UINT32_MAX;
+        __m512i h[4];
+        for (int i = 0; i < 4; i++) {
+            h[i] = _mm512_srli_epi32(x[i], 16);
+            x[i] = _mm512_and_si512(x[i], top);
+        }
+        _mm512_storeu_si512(
+            w->top, pack_bytes(_mm512_packus_epi32(h[0], h[1]), _mm512_packus_epi32(h[2], h[3])));
     }
+    __m512i first = _mm512_packus_epi32(x[0], x[1]), second = _mm512_packus_epi32(x[2], x[3]);
+    _mm512_storeu_si512(w->low,
+                        pack_bytes(_mm512_and_si512(first, byte), _mm512_and_si512(second, byte)));
+    _mm512_storeu_si512(w->high,
+                        pack_bytes(_mm512_srli_epi16(first, 8), _mm512_srli_epi16(second, 8)));
+    return large ? PAIR_ONE : _mm512_test_epi32_mask(most, most) != 0;
 }
 
 static inline mix_sum m_zero(void) {

@@ -349,8 +349,11 @@ static inline byte_vec b_add(byte_vec a, byte_vec b) {
     return a;
 }
 
-static inline void m_weights(struct mix_weights *w, const int32_t q[BYTES]) {
+static inline uint32_t m_weights(struct mix_weights *w, const int32_t q[BYTES]) {
+    uint32_t most = 0;
     memcpy(w->q, q, sizeof w->q);
+    EACH_BYTE (i) most = w->q[i] > most ? w->q[i] : most;
+    return most;
 }
 
 static inline mix_sum m_zero(void) { return (mix_sum){0}; }
