@@ -106,16 +106,20 @@ void tiles_codes(const struct tiles *t, uint8_t *codes, const uint8_t *block) {
 static int32_t nearest(float x) { return (int32_t)((x + 0x1.8p23f) - 0x1.8p23f); }
 
 float tile_factors(int32_t a[TILE_SIDE], const float x[TILE_SIDE]) {
-    float most = 0;
-    bool finite = true;
+    int32_t most_bits = 0, bits[TILE_SIDE];
+    float most;
+    memcpy(bits, x, sizeof bits);
+    /* Bit patterns of magnitudes are in the order of the numbers; infinity and NaN are above all.
+     */
     for (size_t i = 0; i < TILE_SIDE; i++) {
-        float size = fabsf(x[i]);
-        most = size > most ? size : most;
-        finite = finite && size < INFINITY;
+        int32_t size = bits[i] & INT32_MAX;
+        most_bits = size > most_bits ? size : most_bits;
     }
-    memset(a, 0, TILE_SIDE * sizeof *a);
-    if (!finite) return NAN;
-    if (most < 0x1p-100f) return 0;
+    memcpy(&most, &most_bits, sizeof most);
+    if (!(most >= 0x1p-100f && most < INFINITY)) {
+        memset(a, 0, TILE_SIDE * sizeof *a);
+        return most < 0x1p-100f ? 0 : NAN;
+    }
     float inverse = TILE_FACTOR_MAX / most;
     for (size_t i = 0; i < TILE_SIDE; i++) a[i] = nearest(x[i] * inverse);
     return most * (1.0f / TILE_FACTOR_MAX);
