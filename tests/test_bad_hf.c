@@ -226,14 +226,12 @@ static void folders(void) {
     expect_refused(&f, folder, true, folder);
     f = (struct bad_file){.name = "no tokenizer", .expect = "is a folder without a tokenizer"};
     expect_refused(&f, folder, false, folder);
-    write_text("pytorch_model.bin", "PK");
-    f = (struct bad_file){
-        .name = "pickle",
-        .expect = "has only a PyTorch pickle (pytorch_model.bin): expected model.safetensors"};
-    expect_refused(&f, folder, true, folder);
+    write_text("pytorch_model.bin", "PK\3\4");
+    f = (struct bad_file){.name = "zip", .expect = "a zip archive without its end"};
+    expect_refused(&f, folder, true, "pytorch_model.bin");
     write_text("model.safetensors.index.json", "{}");
-    f = (struct bad_file){.name = "split", .expect = "the model is split into several files"};
-    expect_refused(&f, folder, true, folder);
+    f = (struct bad_file){.name = "index", .expect = "has no weight_map"};
+    expect_refused(&f, folder, true, "model.safetensors.index.json");
     unlink(folder_path("model.safetensors.index.json"));
     unlink(folder_path("pytorch_model.bin"));
     write_text("m-00001-of-00002.gguf", "GGUF");

@@ -5,7 +5,7 @@
 #include "stories.h"
 #include "test.h"
 
-static struct safetensors st;
+static struct named_file st;
 static struct err e;
 
 static bool opens(const char *header, const void *data, size_t n) {
@@ -31,8 +31,8 @@ static void good_file(void) {
                data, sizeof data))
         return;
     CHECK(st.n == 5, "%zu tensors", st.n);
-    const struct st_tensor *a = safetensors_find(&st, "a/\xf0\x9f\x98\x80"),
-                           *b = safetensors_find(&st, "b"), *u8 = safetensors_find(&st, "");
+    const struct named_tensor *a = named_file_find(&st, "a/\xf0\x9f\x98\x80"),
+                           *b = named_file_find(&st, "b"), *u8 = named_file_find(&st, "");
     CHECK(a && a->rank == 8 && a->shape[1] == 2 && a->type == DTYPE_BF16 && a->bytes == 4 &&
               a->data[0] == 1,
           "a");
@@ -40,15 +40,15 @@ static void good_file(void) {
               b->data[0] == 5,
           "b");
     CHECK(u8 && u8->bytes == 3 && u8->data[2] == 11, "the tensor without a name");
-    CHECK(!safetensors_find(&st, "__metadata__") && !safetensors_find(&st, "c"),
+    CHECK(!named_file_find(&st, "__metadata__") && !named_file_find(&st, "c"),
           "what is not there");
-    safetensors_close(&st);
+    named_file_close(&st);
 }
 
 static void no_tensors(void) {
     if (!opens("{}", "", 0)) return;
-    CHECK(st.n == 0 && !safetensors_find(&st, "a"), "%zu tensors", st.n);
-    safetensors_close(&st);
+    CHECK(st.n == 0 && !named_file_find(&st, "a"), "%zu tensors", st.n);
+    named_file_close(&st);
 }
 
 /* The limits themselves are fine: a name of 255 bytes, 65536 tensors; and a file of that many opens
@@ -70,12 +70,12 @@ static void limits(void) {
     put_u8(&json, 0);
     if (opens((const char *)json.data, "", 0)) {
         CHECK(st.n == 65536, "%zu tensors", st.n);
-        CHECK(safetensors_find(&st, name) == &st.tensors[0] &&
-                  safetensors_find(&st, "65535") == &st.tensors[65535],
+        CHECK(named_file_find(&st, name) == &st.tensors[0] &&
+                  named_file_find(&st, "65535") == &st.tensors[65535],
               "find");
         CHECK(st.arena.bytes < json.size + ((size_t)16 << 20), "%zu bytes for a file of %zu",
               st.arena.bytes, json.size);
-        safetensors_close(&st);
+        named_file_close(&st);
     }
     bytes_free(&json);
 }
@@ -85,13 +85,13 @@ static void limits(void) {
 static void stories(void) {
     CHECK(safetensors_open(&st, stories_file("model.safetensors"), &e) == OK, "%s", e.msg);
     CHECK(st.n == 6 * 12 + 4, "%zu tensors", st.n);
-    const struct st_tensor *t = safetensors_find(&st, "h.0.attn.c_attn.weight");
+    const struct named_tensor *t = named_file_find(&st, "h.0.attn.c_attn.weight");
     CHECK(t && t->begin == 5244928 && t->bytes == 6031360 - 5244928 &&
               t->data == st.file.data + 8 + 7216 + 5244928,
           "place");
     CHECK(t && t->rank == 2 && t->shape[0] == 256 && t->shape[1] == 768 && t->type == DTYPE_F32,
           "shape");
-    safetensors_close(&st);
+    named_file_close(&st);
 }
 
 int main(void) {

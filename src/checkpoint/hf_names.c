@@ -33,38 +33,38 @@ static const char *core_name(const char *name) {
     return name;
 }
 
-bool hf_is_other_head(const struct st_tensor *t) {
+bool hf_is_other_head(const struct named_tensor *t) {
     return begins(core_name(t->name), OTHER_HEADS, sizeof OTHER_HEADS / sizeof *OTHER_HEADS) > 0;
 }
 
-static bool is_adapter(const struct st_tensor *t) {
+static bool is_adapter(const struct named_tensor *t) {
     for (size_t i = 0; i < sizeof ADAPTERS / sizeof *ADAPTERS; i++)
         if (strstr(t->name, ADAPTERS[i])) return true;
     return false;
 }
 
-static bool is_any(const struct st_tensor *t) {
+static bool is_any(const struct named_tensor *t) {
     (void)t;
     return true;
 }
 
-size_t hf_list_names(const struct safetensors *st, bool (*take)(const struct st_tensor *t),
+size_t hf_list_names(const struct named_set *set, bool (*take)(const struct named_tensor *t),
                      char out[HF_LISTED]) {
     enum { SHOWN = 3, ROOM = HF_LISTED - 6 };
     size_t n = 0, at = 0;
     out[0] = 0;
-    for (size_t i = 0; i < st->n; i++) {
-        if (!take(&st->tensors[i])) continue;
+    for (size_t i = 0; i < set->n; i++) {
+        if (!take(named_at(set, i))) continue;
         if (n++ < SHOWN && at < ROOM)
             at += (size_t)snprintf(out + at, ROOM - at, "%s%s", n > 1 ? ", " : "",
-                                   st->tensors[i].name);
+                                   named_at(set, i)->name);
     }
     if (n > SHOWN || at >= ROOM) strcat(out, ", ...");
     return n;
 }
 
-int hf_missing(const struct safetensors *st, const char *name, struct err *e) {
-    const char *path = st->file.path;
+int hf_missing(const struct named_set *set, const char *name, struct err *e) {
+    const char *path = set->path;
     return err_file(e, ERR_REFUSED, path, "tensor %s is missing%s", name,
                     strstr(path_base(path), "-of-")
                         ? ": this is one part of a model that is split into several files"
@@ -72,14 +72,14 @@ int hf_missing(const struct safetensors *st, const char *name, struct err *e) {
 }
 
 /* The one tensor of this name behind any prefixes, or NULL. */
-static int find_core(const struct safetensors *st, const char *core, const struct st_tensor **out,
+static int find_core(const struct named_set *set, const char *core, const struct named_tensor **out,
                      struct err *e) {
     *out = NULL;
-    for (size_t i = 0; i < st->n; i++) {
-        const struct st_tensor *t = &st->tensors[i];
+    for (size_t i = 0; i < set->n; i++) {
+        const struct named_tensor *t = named_at(set, i);
         if (strcmp(core_name(t->name), core) != 0 || strlen(t->name) != t->name_len) continue;
         if (*out)
-            return err_file(e, ERR_REFUSED, st->file.path,
+            return err_file(e, ERR_REFUSED, set->path,
                             "tensors %s and %s: expected one model in a file", (*out)->name,
                             t->name);
         *out = t;
@@ -88,37 +88,37 @@ static int find_core(const struct safetensors *st, const char *core, const struc
 }
 
 /* No wte.weight: says what the file holds in its place. */
-static int no_embedding(const struct safetensors *st, struct err *e) {
+static int no_embedding(const struct named_set *set, struct err *e) {
     char found[HF_LISTED];
-    if (strstr(path_base(st->file.path), "-of-")) return hf_missing(st, "wte.weight", e);
-    return err_file(e, ERR_REFUSED, st->file.path,
+    if (strstr(path_base(set->path), "-of-")) return hf_missing(set, "wte.weight", e);
+    return err_file(e, ERR_REFUSED, set->path,
                     "tensor wte.weight is missing, also behind transformer. or model.; found: %s",
-                    hf_list_names(st, is_any, found) ? found : "no tensors");
+                    hf_list_names(set, is_any, found) ? found : "no tensors");
 }
 
-static int refuse_adapter(const struct safetensors *st, struct err *e) {
+static int refuse_adapter(const struct named_set *set, struct err *e) {
     char found[HF_LISTED];
-    hf_list_names(st, is_adapter, found);
-    return err_file(e, ERR_REFUSED, st->file.path,
+    hf_list_names(set, is_adapter, found);
+    return err_file(e, ERR_REFUSED, set->path,
                     "an adapter is not merged into the weights, merge it first (LoRA: PEFT's "
                     "merge_and_unload): %s",
                     found);
 }
 
-int hf_find_names(struct hf_names *n, const struct safetensors *st, bool untied, struct err *e) {
-    const struct st_tensor *wpe, *first;
+int hf_find_names(struct hf_names *n, const struct named_set *set, bool untied, struct err *e) {
+    const struct named_tensor *wpe, *first;
     *n = (struct hf_names){.wte = NULL};
-    for (size_t i = 0; i < st->n; i++)
-        if (is_adapter(&st->tensors[i])) return refuse_adapter(st, e);
-    int rc = find_core(st, "wte.weight", &n->wte, e);
-    if (!rc) rc = find_core(st, "wpe.weight", &wpe, e);
-    if (!rc) rc = find_core(st, "lm_head.weight", &n->head, e);
+    for (size_t i = 0; i < set->n; i++)
+        if (is_adapter(named_at(set, i))) return refuse_adapter(set, e);
+    int rc = find_core(set, "wte.weight", &n->wte, e);
+    if (!rc) rc = find_core(set, "wpe.weight", &wpe, e);
+    if (!rc) rc = find_core(set, "lm_head.weight", &n->head, e);
     if (rc) return rc;
     if (!n->wte && n->head && untied)
-        return hf_missing(st, "wte.weight (tie_word_embeddings is false)", e);
+        return hf_missing(set, "wte.weight (tie_word_embeddings is false)", e);
     first = n->wte ? n->wte : wpe;
     if (!n->wte) n->wte = n->head; /* safetensors keeps the first name of what is tied */
-    if (!n->wte) return no_embedding(st, e);
+    if (!n->wte) return no_embedding(set, e);
     if (first) memcpy(n->prefix, first->name, (size_t)(core_name(first->name) - first->name));
     return OK;
 }

@@ -5,6 +5,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/gguf.h"
+#include "checkpoint/sniff.h"
 #include "checkpoint/vocab.h"
 
 typedef void (*warn_fn)(const char *msg); /* NULL: warnings are dropped */
@@ -14,9 +15,11 @@ typedef void (*warn_fn)(const char *msg); /* NULL: warnings are dropped */
 int gguf_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct err *e);
 int gguf_load_vocab(struct vocab *v, const char *path, struct arena *a, struct err *e);
 
-/* hf.c: model.safetensors with config.json beside it. `path` is the .safetensors file. Sets
- * weights, not the vocabulary. */
-int hf_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct err *e);
+/* hf.c: files that name their tensors, with config.json beside them. `path` is of the kind
+ * KIND_SAFETENSORS or KIND_TORCH, or, KIND_JSON, the index of several such files. Sets weights, not
+ * the vocabulary. */
+int hf_load_model(struct checkpoint *c, const char *path, enum file_kind kind, warn_fn warn,
+                  struct err *e);
 
 /* hf_vocab.c: a folder with vocab.json + merges.txt or tokenizer.json, or one of these files. */
 int hf_load_vocab(struct vocab *v, const char *path, struct arena *a, struct err *e);

@@ -31,26 +31,36 @@ static const char *only_gguf(const char *folder, size_t *n, struct arena *a) {
     return *n == 1 ? found : NULL;
 }
 
+/* Names that a model's file, or the index of its files, has in a folder, the best one first. GGUF
+ * files, which have any name, stand behind safetensors and before PyTorch. */
+static const char *const SAFETENSORS_NAMES[] = {"model.safetensors",
+                                                "model.safetensors.index.json"};
+static const char *const TORCH_NAMES[] = {"pytorch_model.bin", "pytorch_model.bin.index.json",
+                                          "ckpt.pt"};
+
+static const char *first_of(const char *folder, const char *const *names, size_t n,
+                            struct arena *a) {
+    const char *path = NULL;
+    for (size_t i = 0; !path && i < n; i++) path = file_in(folder, names[i], a);
+    return path;
+}
+
 /* The model's file in a folder. */
 static int find_model(const char *folder, const char **path, struct arena *a, struct err *e) {
     size_t n;
-    if ((*path = file_in(folder, "model.safetensors", a)) != NULL) return OK;
-    if (file_in(folder, "model.safetensors.index.json", a))
-        return err_file(e, ERR_REFUSED, folder,
-                        "the model is split into several files (model.safetensors.index.json): "
-                        "expected one model.safetensors");
-    if ((*path = only_gguf(folder, &n, a)) != NULL) return OK;
+    *path = first_of(folder, SAFETENSORS_NAMES,
+                     sizeof SAFETENSORS_NAMES / sizeof *SAFETENSORS_NAMES, a);
+    if (*path || (*path = only_gguf(folder, &n, a)) != NULL) return OK;
     if (n > 1) return err_file(e, ERR_REFUSED, folder, "holds %zu GGUF files: name one of them", n);
-    if (file_in(folder, "pytorch_model.bin", a))
-        return err_file(
-            e, ERR_REFUSED, folder,
-            "has only a PyTorch pickle (pytorch_model.bin): expected model.safetensors");
-    return err_file(e, ERR_REFUSED, folder, "is a folder without a model.safetensors");
+    *path = first_of(folder, TORCH_NAMES, sizeof TORCH_NAMES / sizeof *TORCH_NAMES, a);
+    if (*path) return OK;
+    return err_file(e, ERR_REFUSED, folder,
+                    "is a folder without a model.safetensors or pytorch_model.bin");
 }
 
 /* Where the tokenizer of a model that does not hold it lies: beside it, or NULL. */
 static const char *tokenizer_beside(const char *folder, enum file_kind kind, struct arena *a) {
-    if (kind == KIND_SAFETENSORS)
+    if (kind != KIND_LLMC_MODEL)
         return file_in(folder, "vocab.json", a) || file_in(folder, "tokenizer.json", a) ? folder
                                                                                         : NULL;
     const char *own = file_in(folder, "gpt2_tokenizer.bin", a);
@@ -75,15 +85,13 @@ static int load_model(struct checkpoint *c, const char *path, enum file_kind kin
                       struct err *e) {
     switch (kind) {
     case KIND_GGUF: return gguf_load_model(c, path, warn, e);
-    case KIND_SAFETENSORS: return hf_load_model(c, path, warn, e);
+    case KIND_SAFETENSORS:
+    case KIND_TORCH: return hf_load_model(c, path, kind, warn, e);
     case KIND_LLMC_MODEL: return llmc_load_model(c, path, warn, e);
     case KIND_LLMC_TOKENIZER:
         return err_file(e, ERR_REFUSED, path, "is a tokenizer of llm.c, not a model");
     case KIND_JSON:
-        if (strstr(path_base(path), ".index.json"))
-            return err_file(
-                e, ERR_REFUSED, path,
-                "the model is split into several files: expected one model.safetensors");
+        if (strstr(path_base(path), ".index.json")) return hf_load_model(c, path, kind, warn, e);
         return err_file(
             e, ERR_REFUSED, path,
             "is a JSON file, not a model: expected the folder or the model.safetensors in it");
@@ -102,8 +110,8 @@ static int load_tokenizer(struct checkpoint *c, const char *path, enum file_kind
         if (!tokenizer && warn) {
             struct err said;
             err_file(&said, OK, path, "no tokenizer beside it (%s): only token ids can be used",
-                     kind == KIND_SAFETENSORS ? "vocab.json and merges.txt, or tokenizer.json"
-                                              : "gpt2_tokenizer.bin or tokenizer.bin");
+                     kind == KIND_LLMC_MODEL ? "gpt2_tokenizer.bin or tokenizer.bin"
+                                             : "vocab.json and merges.txt, or tokenizer.json");
             warn(said.msg);
         }
     }
@@ -160,6 +168,7 @@ int vocab_open(struct vocab *v, const char *path, struct arena *a, struct err *e
     case KIND_JSON:
     case KIND_MERGES: return hf_load_vocab(v, path, a, e);
     case KIND_SAFETENSORS:
+    case KIND_TORCH:
     case KIND_LLMC_MODEL: break;
     }
     return err_file(e, ERR_REFUSED, path, "is a model without a tokenizer of its own");

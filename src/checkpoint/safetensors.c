@@ -21,13 +21,13 @@ static const struct {
               {"BOOL", 1, -1},       {"F8_E4M3", 1, -1},    {"F8_E5M2", 1, -1},
               {"F8_E8M0", 1, -1},    {"C64", 8, -1}};
 
-static int refuse_json(const struct safetensors *s, const struct json *j, struct err *e) {
+static int refuse_json(const struct named_file *s, const struct json *j, struct err *e) {
     return err_file(e, ERR_REFUSED, s->file.path, "header, byte %zu: %s", 8 + j->error_at,
                     j->error);
 }
 
 /* u64 N, then {: the cursor over the header, and where the data section starts. */
-static int find_header(const struct safetensors *s, struct json *j, size_t *data_start,
+static int find_header(const struct named_file *s, struct json *j, size_t *data_start,
                        struct err *e) {
     const struct file *f = &s->file;
     uint64_t n = 0;
@@ -52,21 +52,21 @@ static int find_header(const struct safetensors *s, struct json *j, size_t *data
 }
 
 /* A first pass over the whole header: is it JSON, and how many entries has it? */
-static int count_entries(const struct safetensors *s, struct json j, size_t *n, struct err *e) {
+static int count_entries(const struct named_file *s, struct json j, size_t *n, struct err *e) {
     struct json_str key;
     *n = 0;
     for (json_enter_object(&j); json_next_key(&j, &key); ++*n) json_skip(&j);
     if (!json_end(&j)) return refuse_json(s, &j, e);
-    if (*n > ST_MAX_TENSORS + 1)
+    if (*n > NAMED_MAX_TENSORS + 1)
         return err_file(e, ERR_REFUSED, s->file.path,
                         "the header has %zu entries, expected at most %d tensors", *n,
-                        ST_MAX_TENSORS);
+                        NAMED_MAX_TENSORS);
     return OK;
 }
 
 /* An object of strings, or null, which the format's own reader takes for an object that is not
  * there. */
-static int read_metadata(const struct safetensors *s, struct json *j, struct err *e) {
+static int read_metadata(const struct named_file *s, struct json *j, struct err *e) {
     struct json_str str;
     if (json_peek(j) == JSON_NULL && json_null(j)) return OK;
     if (json_peek(j) != JSON_OBJECT)
@@ -80,7 +80,7 @@ static int read_metadata(const struct safetensors *s, struct json *j, struct err
     return OK;
 }
 
-static int read_dtype(const struct safetensors *s, struct json *j, struct st_tensor *t,
+static int read_dtype(const struct named_file *s, struct json *j, struct named_tensor *t,
                       size_t *bytes, struct err *e) {
     struct json_str str;
     if (!json_string(j, &str)) return refuse_json(s, j, e);
@@ -95,19 +95,19 @@ static int read_dtype(const struct safetensors *s, struct json *j, struct st_ten
                     str.n < 20 ? (int)str.n : 20, str.s);
 }
 
-static int read_shape(const struct safetensors *s, struct json *j, struct st_tensor *t,
+static int read_shape(const struct named_file *s, struct json *j, struct named_tensor *t,
                       struct err *e) {
     if (!json_enter_array(j)) return refuse_json(s, j, e);
     while (json_next_item(j)) {
-        if (t->rank == ST_MAX_RANK)
+        if (t->rank == NAMED_MAX_RANK)
             return err_file(e, ERR_REFUSED, s->file.path, "tensor %s: more than %d dimensions",
-                            t->name, ST_MAX_RANK);
+                            t->name, NAMED_MAX_RANK);
         json_uint(j, &t->shape[t->rank++]);
     }
     return j->error ? refuse_json(s, j, e) : OK;
 }
 
-static int read_offsets(const struct safetensors *s, struct json *j, const struct st_tensor *t,
+static int read_offsets(const struct named_file *s, struct json *j, const struct named_tensor *t,
                         uint64_t offsets[2], struct err *e) {
     size_t n = 0;
     if (!json_enter_array(j)) return refuse_json(s, j, e);
@@ -123,7 +123,7 @@ static int read_offsets(const struct safetensors *s, struct json *j, const struc
 }
 
 /* Puts the tensor into the data section if its size is what its shape and type say. */
-static int place(const struct safetensors *s, struct st_tensor *t, size_t item,
+static int place(const struct named_file *s, struct named_tensor *t, size_t item,
                  const uint64_t offsets[2], size_t data_start, struct err *e) {
     size_t room = s->file.size - data_start, bytes = item;
     for (unsigned i = 0; i < t->rank; i++)
@@ -150,7 +150,7 @@ static int place(const struct safetensors *s, struct st_tensor *t, size_t item,
 }
 
 /* {"dtype":...,"shape":...,"data_offsets":...}, in any order, each once and nothing else. */
-static int read_tensor(const struct safetensors *s, struct json *j, struct st_tensor *t,
+static int read_tensor(const struct named_file *s, struct json *j, struct named_tensor *t,
                        size_t data_start, struct err *e) {
     static const char *const FIELDS[] = {"dtype", "shape", "data_offsets"};
     struct json_str key;
@@ -180,14 +180,8 @@ static int read_tensor(const struct safetensors *s, struct json *j, struct st_te
     return place(s, t, item, offsets, data_start, e);
 }
 
-static const void *name_of(const void *ctx, uint32_t i, size_t *n) {
-    const struct st_tensor *t = (const struct st_tensor *)ctx + i;
-    *n = t->name_len;
-    return t->name;
-}
-
 /* The second pass. `names` has room for all names, terminated. */
-static int read_entries(struct safetensors *s, struct json j, char *names, size_t data_start,
+static int read_entries(struct named_file *s, struct json j, char *names, size_t data_start,
                         struct err *e) {
     struct json_str key;
     bool metadata = false;
@@ -202,42 +196,40 @@ static int read_entries(struct safetensors *s, struct json j, char *names, size_
             if ((rc = read_metadata(s, &j, e)) != OK) return rc;
             continue;
         }
-        if (s->n == ST_MAX_TENSORS)
-            return err_file(e, ERR_REFUSED, s->file.path, "more than %d tensors", ST_MAX_TENSORS);
-        struct st_tensor *t = &s->tensors[s->n];
-        *t = (struct st_tensor){.name = names, .name_len = json_decode(key, names)};
+        if (s->n == NAMED_MAX_TENSORS)
+            return err_file(e, ERR_REFUSED, s->file.path, "more than %d tensors",
+                            NAMED_MAX_TENSORS);
+        struct named_tensor *t = &s->tensors[s->n];
+        *t = (struct named_tensor){.name = names, .name_len = json_decode(key, names)};
         names += t->name_len;
         *names++ = 0;
-        if (t->name_len > ST_MAX_NAME)
+        if (t->name_len > NAMED_MAX_NAME)
             return err_file(e, ERR_REFUSED, s->file.path,
                             "tensor %.40s...: the name has %zu bytes, expected at most %d", t->name,
-                            t->name_len, ST_MAX_NAME);
-        uint32_t *slot = hash_index_slot(&s->index, t->name, t->name_len);
-        if (*slot != HASH_EMPTY)
-            return err_file(e, ERR_REFUSED, s->file.path, "two tensors are called %s", t->name);
+                            t->name_len, NAMED_MAX_NAME);
         if ((rc = read_tensor(s, &j, t, data_start, e)) != OK) return rc;
-        *slot = (uint32_t)s->n++;
+        if ((rc = named_file_add(s, e)) != OK) return rc;
     }
     return OK;
 }
 
 static int by_begin(const void *a, const void *b) {
-    const struct st_tensor *x = *(const struct st_tensor *const *)a,
-                           *y = *(const struct st_tensor *const *)b;
+    const struct named_tensor *x = *(const struct named_tensor *const *)a,
+                              *y = *(const struct named_tensor *const *)b;
     if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
     return (x->bytes > y->bytes) -
            (x->bytes < y->bytes); /* empty tensors before the one that starts at the same place */
 }
 
 /* The tensors must cover the data section from end to end, each byte once. */
-static int check_cover(struct safetensors *s, size_t data_bytes, struct err *e) {
-    const struct st_tensor **order = arena_alloc(&s->arena, s->n, sizeof *order);
+static int check_cover(struct named_file *s, size_t data_bytes, struct err *e) {
+    const struct named_tensor **order = arena_alloc(&s->arena, s->n, sizeof *order);
     if (!order) return err_file(e, ERR_FAILED, s->file.path, "no memory for %zu tensors", s->n);
     for (size_t i = 0; i < s->n; i++) order[i] = &s->tensors[i];
     qsort(order, s->n, sizeof *order, by_begin);
     size_t end = 0;
     for (size_t i = 0; i < s->n; i++) {
-        const struct st_tensor *t = order[i];
+        const struct named_tensor *t = order[i];
         if (t->begin < end)
             return err_file(e, ERR_REFUSED, s->file.path,
                             "tensor %s: begins at %zu, inside the one before, which ends at %zu",
@@ -254,7 +246,7 @@ static int check_cover(struct safetensors *s, size_t data_bytes, struct err *e) 
     return OK;
 }
 
-static int read_file(struct safetensors *s, struct err *e) {
+static int read_file(struct named_file *s, struct err *e) {
     struct json j;
     size_t data_start = 0, entries = 0;
     int rc = find_header(s, &j, &data_start, e);
@@ -262,31 +254,17 @@ static int read_file(struct safetensors *s, struct err *e) {
     if (rc) return rc;
     char *names = arena_alloc(&s->arena, j.size,
                               1); /* a name and its end are shorter than the name in quotes */
-    s->tensors = arena_alloc(&s->arena, entries, sizeof *s->tensors);
-    if (!names || !s->tensors ||
-        !hash_index_init(&s->index, entries, name_of, s->tensors, &s->arena))
-        return err_file(e, ERR_FAILED, s->file.path, "no memory for %zu tensors", entries);
-    rc = read_entries(s, j, names, data_start, e);
+    if (!names) return err_file(e, ERR_FAILED, s->file.path, "no memory for %zu names", entries);
+    rc = named_file_room(s, entries, e);
+    if (!rc) rc = read_entries(s, j, names, data_start, e);
     return rc ? rc : check_cover(s, s->file.size - data_start, e);
 }
 
-int safetensors_open(struct safetensors *s, const char *path, struct err *e) {
-    *s = (struct safetensors){0};
+int safetensors_open(struct named_file *s, const char *path, struct err *e) {
+    *s = (struct named_file){.format = "safetensors"};
     int rc = file_map(&s->file, path, e);
     if (rc) return rc;
     rc = read_file(s, e);
-    if (rc) safetensors_close(s);
+    if (rc) named_file_close(s);
     return rc;
-}
-
-void safetensors_close(struct safetensors *s) {
-    file_unmap(&s->file);
-    arena_free(&s->arena);
-    *s = (struct safetensors){0};
-}
-
-const struct st_tensor *safetensors_find(const struct safetensors *s, const char *name) {
-    if (s->n == 0) return NULL;
-    uint32_t i = *hash_index_slot(&s->index, name, strlen(name));
-    return i == HASH_EMPTY ? NULL : &s->tensors[i];
 }

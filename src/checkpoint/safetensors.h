@@ -10,44 +10,12 @@
 #ifndef LOOKAT_CHECKPOINT_SAFETENSORS_H
 #define LOOKAT_CHECKPOINT_SAFETENSORS_H
 
-#include "base/arena.h"
-#include "base/err.h"
-#include "base/file.h"
-#include "base/hash.h"
+#include "checkpoint/named.h"
 
-enum {
-    ST_MAX_RANK = 8,
-    ST_MAX_NAME = 255,
-    ST_MAX_TENSORS = 65536,
-    ST_MAX_HEADER = 100000000,
-    ST_MAX_DEPTH = 16
-};
-
-struct st_tensor {
-    const char *name; /* terminated; may hold zero bytes of its own */
-    size_t name_len;
-    const char *dtype; /* as spelled in files: "F32" */
-    int type;          /* enum dtype, or -1 where the engine does not compute with it */
-    unsigned rank;
-    uint64_t shape[ST_MAX_RANK]; /* slowest-varying first */
-    size_t begin, bytes;         /* in the data section */
-    const uint8_t *data;         /* in the map, not aligned */
-};
-
-struct safetensors {
-    struct file file;
-    struct arena arena;
-    size_t n; /* tensors, in the order of the header */
-    struct st_tensor *tensors;
-    struct hash_index index; /* by name */
-};
+enum { ST_MAX_HEADER = 100000000, ST_MAX_DEPTH = 16 };
 
 /* Maps and checks the whole file: ERR_REFUSED with the rule that it breaks. Nothing is left open on
- * an error. */
-int safetensors_open(struct safetensors *s, const char *path, struct err *e);
-void safetensors_close(struct safetensors *s);
-
-/* NULL where there is none. */
-const struct st_tensor *safetensors_find(const struct safetensors *s, const char *name);
+ * an error (named_file_close). */
+int safetensors_open(struct named_file *s, const char *path, struct err *e);
 
 #endif

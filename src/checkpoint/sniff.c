@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "checkpoint/torch.h"
 
 static bool starts(const struct file *f, const char *s, size_t n) {
     return f->size >= n && memcmp(f->data, s, n) == 0;
@@ -21,14 +22,17 @@ static uint64_t first_bytes(const struct file *f, size_t n) {
     return x;
 }
 
+#define NOT_TORCH "is a Python pickle, but none that torch.save has written"
+
 static const struct {
     const char *start;
     size_t n;
     const char *say;
 } OTHERS[] = {
-    {"PK", 2, "is a PyTorch pickle: use the .safetensors file"},
-    {"\x80\x02", 2, "is a PyTorch pickle: use the .safetensors file"},
-    {"\x80\x04", 2, "is a PyTorch pickle: use the .safetensors file"},
+    {"\x80\x02", 2, NOT_TORCH},
+    {"\x80\x03", 2, NOT_TORCH},
+    {"\x80\x04", 2, NOT_TORCH},
+    {"\x80\x05", 2, NOT_TORCH},
     {"lmgg", 4, "is an old ggml file: convert it to GGUF"}, /* 0x67676d6c, and its two successors */
     {"fmgg", 4, "is an old ggml file: convert it to GGUF"},
     {"tjgg", 4, "is an old ggml file: convert it to GGUF"},
@@ -74,6 +78,8 @@ static int find_kind(const struct file *f, const char *expected, enum file_kind 
     uint64_t magic = first_bytes(f, 4);
     size_t mark = starts(f, "\xef\xbb\xbf", 3) ? 3 : 0; /* a byte-order mark in front of text */
     if (f->size == 0) return err_file(e, ERR_REFUSED, f->path, "is empty");
+    *kind = KIND_TORCH;
+    if (starts(f, "PK\3\4", 4) || starts(f, TORCH_MAGIC, sizeof TORCH_MAGIC - 1)) return OK;
     for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++)
         if (starts(f, OTHERS[i].start, OTHERS[i].n))
             return err_file(e, ERR_REFUSED, f->path, "%s", OTHERS[i].say);

@@ -7,6 +7,7 @@
 enum file_kind {
     KIND_GGUF,
     KIND_SAFETENSORS,
+    KIND_TORCH, /* what torch.save writes */
     KIND_LLMC_MODEL,
     KIND_LLMC_TOKENIZER,
     KIND_JSON,
@@ -14,7 +15,8 @@ enum file_kind {
 };
 
 /* What a file was expected to be, for messages. */
-#define SNIFF_MODELS "a GGUF file, a .safetensors file or an llm.c .bin"
+#define SNIFF_MODELS "a GGUF file, a .safetensors file, a PyTorch file or an llm.c .bin"
+#define SNIFF_SHARDS "a .safetensors file or a PyTorch file"
 #define SNIFF_TOKENIZERS                                                                           \
     "a tokenizer: tokenizer.json, vocab.json with merges.txt, an llm.c tokenizer .bin, or a GGUF " \
     "file"

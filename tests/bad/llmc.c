@@ -115,8 +115,8 @@ void bad_others(bad_fn fn, void *ctx) {
     static const struct bad_file bad[] = {
         OTHER("empty.bin", "is empty", ""),
         OTHER("empty.safetensors", "is empty", ""),
-        OTHER("pytorch.bin", "is a PyTorch pickle: use the .safetensors file", "PK\3\4rest"),
-        OTHER("old-pytorch.bin", "is a PyTorch pickle: use the .safetensors file",
+        OTHER("pytorch.bin", "a zip archive without its end", "PK\3\4rest"),
+        OTHER("pickle.bin", "is a Python pickle, but none that torch.save has written",
               "\x80\2\x8a\nrest"),
         OTHER("ggml.bin", "is an old ggml file: convert it to GGUF", "lmggrest"),
         OTHER("ggjt.bin", "is an old ggml file: convert it to GGUF", "tjggrest"),
@@ -133,7 +133,7 @@ void bad_others(bad_fn fn, void *ctx) {
               "7zXZ\0"),
         OTHER("noise.bin", "starts with bytes 01 ff 00 00, expected a GGUF file", "\1\xff"),
         OTHER("config.json", "is a JSON file, not a model", "{}"),
-        OTHER("model.safetensors.index.json", "the model is split into several files", "{}"),
+        OTHER("model.safetensors.index.json", "has no weight_map", "{}"),
         OTHER("merges.txt", "is a list of merges, not a model", "#version: 0.2\n"),
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) fn(&bad[i], ctx);

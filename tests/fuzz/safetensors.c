@@ -6,7 +6,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const char *path = fuzz_file("f.safetensors", data, size);
-    struct safetensors s;
+    struct named_file s;
     struct checkpoint c;
     struct err e = {0};
     int rc = safetensors_open(&s, path, &e);
@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         EXPECT(strlen(s.tensors[i].name) <= s.tensors[i].name_len);
         EXPECT(s.tensors[i].data + s.tensors[i].bytes <= s.file.data + s.file.size);
     }
-    safetensors_close(&s);
+    named_file_close(&s);
     rc = checkpoint_open(&c, path, NULL, NULL, &e);
     fuzz_allow(rc, &e);
     if (!rc) checkpoint_close(&c);
