@@ -95,6 +95,9 @@ static void write_config(const struct gpt2_config *c, enum hf_name_of name) {
             snprintf(json + at, room, ",\"%s\":%zu", key, config_size(c, f));
         else if (f->kind == CONFIG_REAL)
             snprintf(json + at, room, ",\"%s\":%.9g", key, config_real(c, f));
+        else if (f->kind == CONFIG_SWITCH)
+            snprintf(json + at, room, ",\"%s\":%s", key,
+                     (config_real(c, f) > 0) != f->hf_negated ? "true" : "false");
         else
             snprintf(json + at, room, ",\"%s\":\"%s\"", key, f->choices[(int)config_real(c, f)]);
     }
@@ -149,7 +152,7 @@ static void places(void) {
         CHECK(!f->gguf == !f->gguf_place && !f->json == !f->json_place, "%s", f->words);
         CHECK(!f->gguf || config_gguf_field(f->gguf_place) == f, "%s: two in one place", f->words);
         CHECK(f->json && config_json_field(f->json_place) == f, "%s: two in one place", f->words);
-        CHECK(f->hf[HF_OWN] && f->hf[HF_OTHER], "%s", f->words);
+        CHECK(f->hf[HF_OWN] && (f->kind == CONFIG_SWITCH || f->hf[HF_OTHER]), "%s", f->words);
     }
     CHECK(config_gguf_field(gguf) && !config_gguf_field(gguf + 1), "places of GGUF");
     CHECK(config_json_field(json) && !config_json_field(json + 1), "places of JSON");
@@ -175,6 +178,8 @@ static void model_json(void) {
             snprintf(want, sizeof want, "\"%s\":%zu,", f->json, config_size(&c.weights.config, f));
         else if (f->kind == CONFIG_REAL)
             snprintf(want, sizeof want, "\"%s\":%g,", f->json, config_real(&c.weights.config, f));
+        else if (f->kind == CONFIG_SWITCH)
+            snprintf(want, sizeof want, "\"%s\":true,", f->json);
         else
             snprintf(want, sizeof want, "\"%s\":\"%s\",", f->json, f->choices[1 - (int)f->absent]);
         CHECK(strstr(text, want), "%s in %s", want, text);

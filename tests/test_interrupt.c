@@ -42,7 +42,7 @@ static int after_interrupt(int (*fn)(void)) {
     } while (0)
 
 static int make_random(void) {
-    const struct gpt2_config shape = {1, 1, 4, 16, 8, 8, 1e-5f, GELU_TANH};
+    const struct gpt2_config shape = {1, 1, 4, 16, 8, 8, 1e-5f, .activation = GELU_TANH};
     struct checkpoint c;
     int rc = checkpoint_random(&c, &shape, 1, &e);
     if (!rc) checkpoint_close(&c);

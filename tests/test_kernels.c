@@ -481,6 +481,7 @@ static void matmul_blocks_of_extremes(void) {
 static double gelu_tanh_exact(double x) {
     return x / 2 * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
 }
+static double silu_exact(double x) { return x / (1 + exp(-x)); } /* its slope is at most 1.1 */
 static double gelu_erf_exact(double x) { return x / 2 * erfc(-x / sqrt(2)); }
 
 /* matrix_apply of w[rows][cols] and x[n][cols]: every element of y against float64, and the same
@@ -534,6 +535,9 @@ static void check_apply(const struct kernels *k, enum dtype type, size_t rows, s
                     bound = 1.13 * bound + 4e-7 * (1 + fabs(sum)), sum = gelu_tanh_exact(sum);
                 if (after == MATRIX_GELU_ERF)
                     bound = 1.13 * bound + 4e-7 * (1 + fabs(sum)), sum = gelu_erf_exact(sum);
+                if (after == MATRIX_RELU) sum = fmax(sum, 0);
+                if (after == MATRIX_SILU)
+                    bound = 1.13 * bound + 4e-7 * (1 + fabs(sum)), sum = silu_exact(sum);
                 CHECK(fabs(y[i * ldy + r] - sum) <= bound,
                       "%s %s n %zu after %d (%zu, %zu): %g, not %g", k->name, dtype_name(type), n,
                       (int)after, i, r, (double)y[i * ldy + r], sum);
@@ -609,7 +613,7 @@ static void matrix_apply_of_every_count(void) {
 static void matrix_apply_and_what_follows(void) {
     int threads = threads_count();
     EACH_SET(k)
-    for (int after = MATRIX_SET; after <= MATRIX_GELU_ERF; after++)
+    for (int after = MATRIX_SET; after <= MATRIX_SILU; after++)
         for (size_t n = 1; n <= 3; n += 2) {
             check_apply(k, DTYPE_F16, 600, 20, n, true, (enum matrix_after)after);
             check_apply(k, DTYPE_F16, 600, 20, n, false, (enum matrix_after)after);
@@ -650,7 +654,8 @@ static void to_f16_stays_inside(void) {
     }
 }
 
-static void check_gelu(const char *name, void (*fn)(float *, size_t), double (*exact)(double)) {
+static void check_activation(const char *name, void (*fn)(float *, size_t),
+                             double (*exact)(double)) {
     static const float extreme[] = {0,     -0.0f,  1e-30f, -1e-30f, 1e-8f,   -1e-8f,
                                     20,    -20,    50,     -50,     1e4f,    -1e4f,
                                     1e15f, -1e15f, 1e30f,  -1e30f,  FLT_MAX, -FLT_MAX};
@@ -683,11 +688,13 @@ static void check_gelu(const char *name, void (*fn)(float *, size_t), double (*e
 }
 
 static void gelu_tanh_against_libm(void) {
-    EACH_SET(k) check_gelu(k->name, k->gelu_tanh, gelu_tanh_exact);
+    EACH_SET(k) check_activation(k->name, k->gelu_tanh, gelu_tanh_exact);
 }
 static void gelu_erf_against_libm(void) {
-    EACH_SET(k) check_gelu(k->name, k->gelu_erf, gelu_erf_exact);
+    EACH_SET(k) check_activation(k->name, k->gelu_erf, gelu_erf_exact);
 }
+
+static void silu_against_libm(void) { EACH_SET(k) check_activation(k->name, k->silu, silu_exact); }
 
 static void check_softmax(const struct kernels *k, const float *x, size_t n) {
     struct room r = room_new(n * sizeof(float));
@@ -1335,9 +1342,10 @@ static size_t rest_of(const struct kernels *k, const float *x, float *y) {
     enum { N = 413 };
     size_t n = 0;
     k->layernorm(y, x, x + N, x + 2 * N, N, 1e-5f), n += N;
-    for (int how = 0; how < 3; how++, n += N) {
+    void (*const fns[])(float *, size_t) = {k->gelu_tanh, k->gelu_erf, k->silu, k->softmax};
+    for (size_t how = 0; how < COUNT(fns); how++, n += N) {
         memcpy(y + n, x, N * sizeof *x);
-        (how == 0 ? k->gelu_tanh : how == 1 ? k->gelu_erf : k->softmax)(y + n, N);
+        fns[how](y + n, N);
     }
     memset(y + n, 0, 90 * sizeof *y);
     k->row_dots(DTYPE_F32, y + n, x, 70, x + 100, 20), n += 70;
@@ -1404,6 +1412,7 @@ int main(void) {
     RUN(matrix_apply_and_what_follows);
     RUN(gelu_tanh_against_libm);
     RUN(gelu_erf_against_libm);
+    RUN(silu_against_libm);
     RUN(softmax_against_libm);
     RUN(softmax_of_far_apart_scores);
     RUN(softmax_shows_a_nan);

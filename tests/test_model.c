@@ -381,9 +381,9 @@ static double worst_of_sets(const struct gpt2_weights *w, const struct gpt2_weig
     return worst;
 }
 
-/* The two forms of GELU are two functions: a model with the one is far from the reference with the
- * other, and at the reference with its own; from a config.json, from the GGUF file written of it,
- * and where nothing says anything. */
+/* The forms of GELU, ReLU and SiLU are different functions: a model with the one is far from the
+ * reference with the other, and at the reference with its own; from a config.json, from the GGUF
+ * file written of it, and where nothing says anything. */
 static void each_form_of_gelu(void) {
     static const struct {
         const char *config;
@@ -391,6 +391,10 @@ static void each_form_of_gelu(void) {
     } t[] = {{"\"activation_function\":\"gelu\"", GELU_ERF},
              {"\"activation_function\":\"gelu_new\"", GELU_TANH},
              {"\"activation_function\":\"gelu_pytorch_tanh\"", GELU_TANH},
+             {"\"activation_function\":\"gelu_fast\"", GELU_TANH},
+             {"\"activation_function\":\"relu\"", RELU},
+             {"\"activation_function\":\"silu\"", SILU},
+             {"\"activation_function\":\"swish\"", SILU},
              {"\"model_type\":\"gpt2\"", GELU_TANH}};
     static struct st_maker tiny;
     char config[256], path[1024];
@@ -436,7 +440,7 @@ static void each_form_of_gelu(void) {
 /* Matrices that stayed float32 among f16 ones, because of one large number each, run like any
  * other. */
 static void mixed_types_equal_float64(void) {
-    const struct gpt2_config shape = {2, 2, 64, 96, 16, 40, 1e-5f, GELU_TANH};
+    const struct gpt2_config shape = {2, 2, 64, 96, 16, 40, 1e-5f, .activation = GELU_TANH};
     struct checkpoint c, mixed;
     double scale;
     CHECK(checkpoint_random(&c, &shape, 10, &e) == OK, "%s", e.msg);
@@ -467,9 +471,17 @@ static void mixed_types_equal_float64(void) {
 
 static void odd_shapes_equal_float64(void) {
     const struct gpt2_config shapes[] = {
-        {1, 1, 4, 16, 9, 5, 1e-5f, GELU_TANH},      {2, 5, 60, 240, 33, 101, 1e-5f, GELU_ERF},
-        {3, 3, 48, 20, 20, 7, 1e-3f, GELU_TANH},    {1, 2, 160, 96, 12, 300, 1e-5f, GELU_TANH},
-        {2, 25, 100, 400, 40, 64, 1e-6f, GELU_ERF},
+        {1, 1, 4, 16, 9, 5, 1e-5f, .activation = GELU_TANH},
+        {2, 5, 60, 240, 33, 101, 1e-5f, .activation = GELU_ERF},
+        {3, 3, 48, 20, 20, 7, 1e-3f, .activation = GELU_TANH},
+        {1, 2, 160, 96, 12, 300, 1e-5f, .activation = GELU_TANH},
+        {2, 25, 100, 400, 40, 64, 1e-6f, .activation = GELU_ERF},
+        {2, 3, 15, 61, 21, 19, 1e-5f, .activation = RELU},
+        {3, 2, 14, 20, 40, 31, 1e-5f, .activation = SILU},
+        {2, 7, 7, 29, 33, 10, 1e-5f, .activation = GELU_TANH},
+        {3, 2, 32, 64, 25, 40, 1e-5f, .activation = GELU_TANH, .unscaled = true},
+        {4, 3, 27, 64, 25, 40, 1e-5f, .activation = GELU_TANH, .scale_by_layer = true},
+        {3, 2, 34, 64, 25, 40, 1e-5f, .activation = RELU, .unscaled = true, .scale_by_layer = true},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct checkpoint c;

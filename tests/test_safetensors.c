@@ -32,7 +32,7 @@ static void good_file(void) {
         return;
     CHECK(st.n == 5, "%zu tensors", st.n);
     const struct named_tensor *a = named_file_find(&st, "a/\xf0\x9f\x98\x80"),
-                           *b = named_file_find(&st, "b"), *u8 = named_file_find(&st, "");
+                              *b = named_file_find(&st, "b"), *u8 = named_file_find(&st, "");
     CHECK(a && a->rank == 8 && a->shape[1] == 2 && a->type == DTYPE_BF16 && a->bytes == 4 &&
               a->data[0] == 1,
           "a");
@@ -40,9 +40,25 @@ static void good_file(void) {
               b->data[0] == 5,
           "b");
     CHECK(u8 && u8->bytes == 3 && u8->data[2] == 11, "the tensor without a name");
-    CHECK(!named_file_find(&st, "__metadata__") && !named_file_find(&st, "c"),
-          "what is not there");
+    CHECK(!named_file_find(&st, "__metadata__") && !named_file_find(&st, "c"), "what is not there");
     named_file_close(&st);
+}
+
+/* The length of a header may begin with the bytes that tell another format: pickles of protocols 2
+ * to 5, gzip, llm.c. */
+static void lengths_like_other_formats(void) {
+    static const uint64_t lengths[] = {0x280, 0x380, 0x480, 0x580, 0x8b1f, 20240326, 20240328};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        struct bytes b = {0};
+        enum file_kind kind = KIND_JSON;
+        put_u64(&b, lengths[i]);
+        put_text(&b, "{}");
+        while (b.size < 8 + lengths[i]) put_text(&b, " ");
+        int rc = sniff(folder_write("length.safetensors", b.data, b.size), "a model", &kind, &e);
+        CHECK(rc == OK && kind == KIND_SAFETENSORS, "length %llu: %s",
+              (unsigned long long)lengths[i], e.msg);
+        bytes_free(&b);
+    }
 }
 
 static void no_tensors(void) {
@@ -100,6 +116,7 @@ int main(void) {
         return 1;
     }
     RUN(good_file);
+    RUN(lengths_like_other_formats);
     RUN(no_tensors);
     RUN(limits);
     RUN(stories);

@@ -71,21 +71,33 @@ static int check_architecture(const struct loader *l) {
                     shown(arch.n), arch.s);
 }
 
+/* A key that may be absent: then *x stays as it is. */
+static int read_bool(const struct loader *l, const char *key, bool *x) {
+    const struct gguf_kv *kv = gguf_find(l->g, key);
+    if (!kv) return OK;
+    if (kv->type != GGUF_BOOL)
+        return err_file(l->e, ERR_REFUSED, l->path, "key \"%s\" is not a bool", key);
+    *x = gguf_item(kv, 0) != 0;
+    return OK;
+}
+
 static int read_choice(const struct loader *l, const struct config_field *f,
                        struct gpt2_config *c) {
     struct gguf_str s = {0};
     int rc = gguf_string(l->g, f->gguf, &s, l->e);
     if (rc) return rc;
-    if (!equals(s, f->choices[0]) && !equals(s, f->choices[1]))
-        return err_file(l->e, ERR_REFUSED, l->path, "%s is \"%.*s\", expected \"%s\" or \"%s\"",
-                        f->gguf, shown(s.n), s.s, f->choices[0], f->choices[1]);
-    config_set_real(c, f, equals(s, f->choices[1]));
+    const int choice = config_choice(f, s.s, s.n);
+    if (choice < 0)
+        return err_file(l->e, ERR_REFUSED, l->path, "%s is \"%.*s\", expected %s", f->gguf,
+                        shown(s.n), s.s, config_choices(f).s);
+    config_set_real(c, f, choice);
     return OK;
 }
 
 static int read_field(const struct loader *l, const struct config_field *f, struct gpt2_config *c) {
     size_t size = 0;
     double real = 0;
+    bool on = false;
     int rc;
     if (f->gguf_optional && !gguf_find(l->g, f->gguf)) return OK;
     switch (f->kind) {
@@ -96,6 +108,10 @@ static int read_field(const struct loader *l, const struct config_field *f, stru
     case CONFIG_REAL:
         rc = gguf_float(l->g, f->gguf, &real, l->e);
         if (!rc) config_set_real(c, f, real);
+        return rc;
+    case CONFIG_SWITCH:
+        rc = read_bool(l, f->gguf, &on);
+        if (!rc) config_set_real(c, f, on);
         return rc;
     default: return read_choice(l, f, c);
     }
@@ -373,16 +389,6 @@ static int read_special(const struct loader *l, const char *key, int64_t *id) {
     int rc = gguf_uint(l->g, key, &x, l->e);
     *id = x > INT32_MAX ? INT32_MAX : (int64_t)x; /* either is out of range */
     return rc;
-}
-
-/* A key that may be absent: then *x stays as it is. */
-static int read_bool(const struct loader *l, const char *key, bool *x) {
-    const struct gguf_kv *kv = gguf_find(l->g, key);
-    if (!kv) return OK;
-    if (kv->type != GGUF_BOOL)
-        return err_file(l->e, ERR_REFUSED, l->path, "key \"%s\" is not a bool", key);
-    *x = gguf_item(kv, 0) != 0;
-    return OK;
 }
 
 /* What a text is cut and joined by, and what stands in front of it. */

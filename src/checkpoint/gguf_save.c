@@ -141,6 +141,8 @@ static void add_field(struct gguf_writer *w, const struct config_field *f,
     if (f->gguf_optional && x == (double)(float)f->absent) return;
     if (f->kind == CONFIG_REAL)
         gguf_add_f32(w, f->gguf, (float)x);
+    else if (f->kind == CONFIG_SWITCH)
+        gguf_add_bool(w, f->gguf, x > 0);
     else
         add_text(w, f->gguf, f->choices[(size_t)x]);
 }

@@ -8,8 +8,11 @@
 #include "base/file.h"
 #include "base/json.h"
 
-/* Other names of "gelu_new", the tanh form; "gelu" is the erf form. */
-static const char *const TANH_FORMS[] = {"gelu_pytorch_tanh", "gelu_fast"};
+/* Other names of activations: Transformers has several for the tanh form. */
+static const struct {
+    const char *name;
+    enum activation activation;
+} ALIASES[] = {{"gelu_pytorch_tanh", GELU_TANH}, {"gelu_fast", GELU_TANH}, {"swish", SILU}};
 
 static bool is_null(struct json *j) { return json_peek(j) == JSON_NULL && json_null(j); }
 
@@ -26,6 +29,12 @@ static void read_text(struct json *j, char out[32]) {
     out[json_decode(s, out)] = 0;
 }
 
+static void read_switch(struct json *j, struct hf_value *v) {
+    bool on = false;
+    v->given = !is_null(j) && json_bool(j, &on);
+    v->real = on;
+}
+
 static void read_value(struct json *j, enum config_kind kind, struct hf_value *v) {
     *v = (struct hf_value){.size = HF_ABSENT};
     switch (kind) {
@@ -33,6 +42,7 @@ static void read_value(struct json *j, enum config_kind kind, struct hf_value *v
         read_uint(j, &v->size);
         v->given = v->size != HF_ABSENT;
         break;
+    case CONFIG_SWITCH: read_switch(j, v); break;
     case CONFIG_REAL: v->given = !is_null(j) && json_double(j, &v->real) && !isnan(v->real); break;
     default: read_text(j, v->text); v->given = *v->text;
     }
@@ -77,10 +87,6 @@ static void read_field(struct hf_config *c, struct json *j, struct json_str key)
         read_token(j, &c->eos);
     else if (json_is(key, "model_type"))
         read_text(j, c->model_type);
-    else if (json_is(key, "scale_attn_weights"))
-        read_bool(j, &c->scale_attn_weights);
-    else if (json_is(key, "scale_attn_by_inverse_layer_idx"))
-        read_bool(j, &c->scale_by_layer);
     else if (json_is(key, "add_cross_attention"))
         read_bool(j, &c->cross_attention);
     else if (json_is(key, "tie_word_embeddings")) {
@@ -125,8 +131,7 @@ uint64_t hf_config_size(const struct hf_config *c, enum config_number field) {
 }
 
 int hf_config_read(struct hf_config *c, const char *path, struct err *e) {
-    *c = (struct hf_config){
-        .n_ctx = HF_ABSENT, .scale_attn_weights = true, .bos = HF_ABSENT, .eos = HF_ABSENT};
+    *c = (struct hf_config){.n_ctx = HF_ABSENT, .bos = HF_ABSENT, .eos = HF_ABSENT};
     for (size_t i = 0; i < CONFIG_FIELDS; i++)
         for (size_t k = 0; k < HF_NAMES; k++) c->field[i][k].size = HF_ABSENT;
     int rc = OK;
@@ -147,20 +152,18 @@ int hf_config_read(struct hf_config *c, const char *path, struct err *e) {
 
 /* The value that a text stands for, or -1. */
 static int choice_of(size_t field, const char *text) {
-    const struct config_field *f = &gpt2_fields[field];
-    for (int x = 0; x < 2; x++)
-        if (strcmp(text, f->choices[x]) == 0) return x;
-    for (size_t i = 0; field == CONFIG_activation && i < sizeof TANH_FORMS / sizeof *TANH_FORMS;
-         i++)
-        if (strcmp(text, TANH_FORMS[i]) == 0) return GELU_TANH;
-    return -1;
+    for (size_t i = 0; field == CONFIG_activation && i < sizeof ALIASES / sizeof *ALIASES; i++)
+        if (strcmp(text, ALIASES[i].name) == 0) return ALIASES[i].activation;
+    return config_choice(&gpt2_fields[field], text, strlen(text));
 }
 
 /* A field that is no size, from GPT-2's own name for it. */
 static double value_of(const struct hf_config *c, size_t field) {
     const struct hf_value *own = &c->field[field][HF_OWN];
-    if (!own->given) return gpt2_fields[field].absent;
-    return gpt2_fields[field].kind == CONFIG_REAL ? own->real : choice_of(field, own->text);
+    const struct config_field *f = &gpt2_fields[field];
+    if (!own->given) return f->absent;
+    if (f->kind == CONFIG_SWITCH) return f->hf_negated ? 1 - own->real : own->real;
+    return f->kind == CONFIG_REAL ? own->real : choice_of(field, own->text);
 }
 
 void hf_config_take(const struct hf_config *c, struct gpt2_config *to) {
@@ -194,8 +197,8 @@ static int check_choice(const struct hf_config *c, size_t field, const char *pat
     const struct config_field *f = &gpt2_fields[field];
     const struct hf_value *own = &c->field[field][HF_OWN];
     if (!own->given || choice_of(field, own->text) >= 0) return OK;
-    return err_file(e, ERR_REFUSED, path, "%s is \"%s\", expected \"%s\" or \"%s\"", f->hf[HF_OWN],
-                    own->text, f->choices[0], f->choices[1]);
+    return err_file(e, ERR_REFUSED, path, "%s is \"%s\", expected %s", f->hf[HF_OWN], own->text,
+                    config_choices(f).s);
 }
 
 static int check_real(const struct hf_config *c, size_t field, const char *path, struct err *e) {
@@ -222,12 +225,6 @@ int hf_config_check(const struct hf_config *c, const char *path, struct err *e) 
                         c->model_type);
     int rc = check_fields(c, CONFIG_CHOICE, check_choice, path, e);
     if (rc) return rc;
-    if (c->scale_by_layer)
-        return err_file(e, ERR_REFUSED, path,
-                        "scale_attn_by_inverse_layer_idx is true, which is not supported");
-    if (!c->scale_attn_weights)
-        return err_file(e, ERR_REFUSED, path,
-                        "scale_attn_weights is false, which is not supported");
     if (c->cross_attention)
         return err_file(e, ERR_REFUSED, path,
                         "add_cross_attention is true, which is not supported");

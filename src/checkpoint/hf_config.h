@@ -11,7 +11,7 @@
 struct hf_value {
     bool given;    /* and not as null, an empty text or NaN */
     uint64_t size; /* of a CONFIG_SIZE; HF_ABSENT where not given */
-    double real;   /* of a CONFIG_REAL */
+    double real;   /* of a CONFIG_REAL or CONFIG_SWITCH */
     char text[32]; /* of a CONFIG_CHOICE; "(a long name)" for a longer one, "" where not given */
 };
 
@@ -21,12 +21,11 @@ struct hf_config {
     bool found; /* is there a file at all? */
     /* By enum config_number. A size that stands under any of its names stands under HF_OWN too. */
     struct hf_value field[CONFIG_FIELDS][HF_NAMES];
-    uint64_t n_ctx;          /* old files: of the causal mask; n_positions where that is absent */
-    char model_type[32];     /* "": absent */
-    bool scale_attn_weights; /* divide scores by sqrt(head_dim) */
-    bool scale_by_layer, cross_attention, untied; /* untied: tie_word_embeddings is false */
-    bool tied;                                    /* tie_word_embeddings is true */
-    uint64_t bos, eos;                            /* token ids */
+    uint64_t n_ctx;      /* old files: of the causal mask; n_positions where that is absent */
+    char model_type[32]; /* "": absent */
+    bool cross_attention;
+    bool tied, untied; /* tie_word_embeddings is true, is false */
+    uint64_t bos, eos; /* token ids */
 };
 
 /* Reads the file at `path`; where there is none, *c is all absent and the result OK. Of a key that

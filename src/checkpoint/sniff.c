@@ -78,6 +78,9 @@ static int find_kind(const struct file *f, const char *expected, enum file_kind 
     uint64_t magic = first_bytes(f, 4);
     size_t mark = starts(f, "\xef\xbb\xbf", 3) ? 3 : 0; /* a byte-order mark in front of text */
     if (f->size == 0) return err_file(e, ERR_REFUSED, f->path, "is empty");
+    /* first of all: a header may be as long as the first bytes of any other format say */
+    *kind = KIND_SAFETENSORS;
+    if (f->size > 8 && first_bytes(f, 8) <= 100000000 && f->data[8] == '{') return OK;
     *kind = KIND_TORCH;
     if (starts(f, "PK\3\4", 4) || starts(f, TORCH_MAGIC, sizeof TORCH_MAGIC - 1)) return OK;
     for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++)
@@ -91,8 +94,6 @@ static int find_kind(const struct file *f, const char *expected, enum file_kind 
         *kind = KIND_LLMC_MODEL;
     else if (magic == 20240328)
         *kind = KIND_LLMC_TOKENIZER;
-    else if (f->size > 8 && first_bytes(f, 8) <= 100000000 && f->data[8] == '{')
-        *kind = KIND_SAFETENSORS;
     else if ((f->size > mark && f->size - mark >= 8 &&
               memcmp(f->data + mark, "#version", 8) == 0) ||
              strcmp(path_base(f->path), "merges.txt") == 0)

@@ -4,14 +4,19 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/sha256.h"
 
 /* ---- the fields of a configuration ---- */
 
-#define KIND(TYPE) \
-    _Generic((TYPE){0}, size_t : CONFIG_SIZE, float : CONFIG_REAL, enum activation : CONFIG_CHOICE)
+#define KIND(TYPE)                          \
+    _Generic((TYPE){0}, size_t              \
+             : CONFIG_SIZE, float           \
+             : CONFIG_REAL, enum activation \
+             : CONFIG_CHOICE, bool          \
+             : CONFIG_SWITCH)
 #define FIELD(TYPE, MEMBER, ...) \
     [CONFIG_##                   \
         MEMBER] = {.kind = KIND(TYPE), .at = offsetof(struct gpt2_config, MEMBER), __VA_ARGS__},
@@ -37,12 +42,16 @@ size_t config_size(const struct gpt2_config *c, const struct config_field *f) {
 }
 
 double config_real(const struct gpt2_config *c, const struct config_field *f) {
+    const char *at = (const char *)c + f->at;
     float x;
-    enum activation choice;
+    bool on;
+    enum activation choice; /* every enum has this form */
     assert(f->kind != CONFIG_SIZE);
-    memcpy(&x, (const char *)c + f->at, sizeof x);
-    memcpy(&choice, (const char *)c + f->at, sizeof choice);
-    return f->kind == CONFIG_REAL ? x : (double)choice;
+    switch (f->kind) {
+    case CONFIG_REAL: memcpy(&x, at, sizeof x); return x;
+    case CONFIG_SWITCH: memcpy(&on, at, sizeof on); return on;
+    default: memcpy(&choice, at, sizeof choice); return (double)choice;
+    }
 }
 
 void config_set_size(struct gpt2_config *c, const struct config_field *f, size_t x) {
@@ -51,13 +60,36 @@ void config_set_size(struct gpt2_config *c, const struct config_field *f, size_t
 }
 
 void config_set_real(struct gpt2_config *c, const struct config_field *f, double x) {
+    char *at = (char *)c + f->at;
     const float real = (float)x;
-    const enum activation choice = x > 0 ? 1 : 0; /* every enum of two values has this form */
+    const bool on = x > 0;
+    const enum activation choice = x > 0 ? (enum activation)x : 0;
     assert(f->kind != CONFIG_SIZE);
-    if (f->kind == CONFIG_REAL)
-        memcpy((char *)c + f->at, &real, sizeof real);
-    else
-        memcpy((char *)c + f->at, &choice, sizeof choice);
+    switch (f->kind) {
+    case CONFIG_REAL: memcpy(at, &real, sizeof real); break;
+    case CONFIG_SWITCH: memcpy(at, &on, sizeof on); break;
+    default: memcpy(at, &choice, sizeof choice);
+    }
+}
+
+int config_choice(const struct config_field *f, const char *name, size_t n) {
+    for (int i = 0; i < CONFIG_CHOICES && f->choices[i]; i++)
+        if (strlen(f->choices[i]) == n && memcmp(f->choices[i], name, n) == 0) return i;
+    return -1;
+}
+
+struct config_choices config_choices(const struct config_field *f) {
+    struct config_choices text = {""};
+    size_t at = 0;
+    for (int i = 0; i < CONFIG_CHOICES && f->choices[i] && at < sizeof text.s; i++) {
+        const bool last = i + 1 == CONFIG_CHOICES || !f->choices[i + 1];
+        at += (size_t)snprintf(text.s + at, sizeof text.s - at, "%s\"%s\"",
+                               i == 0 ? ""
+                               : last ? " or "
+                                      : ", ",
+                               f->choices[i]);
+    }
+    return text;
 }
 
 void config_set_absent(struct gpt2_config *c) {
@@ -92,9 +124,6 @@ int gpt2_config_check(const struct gpt2_config *c, const char *path, struct err 
         return err_file(e, ERR_REFUSED, path,
                         "the width is %zu, expected a multiple of the %zu heads", c->n_embd,
                         c->n_head);
-    if (c->n_embd / c->n_head % 4)
-        return err_file(e, ERR_REFUSED, path, "the head dimension is %zu, expected a multiple of 4",
-                        c->n_embd / c->n_head);
     return OK;
 }
 
@@ -144,7 +173,8 @@ static void hash_positions(struct sha256 *s, const struct matrix *m) {
 }
 
 /* Sizes stand first, then choices and whether the head is tied, then real numbers: the order that
- * the fingerprints in books have. */
+ * the fingerprints in books have. A switch counts only where it is on, so that models without it
+ * keep the fingerprint that they had before there was one. */
 static void hash_config(struct sha256 *s, const struct gpt2_weights *w) {
     const struct gpt2_config *c = &w->config;
     for (size_t i = 0; i < CONFIG_FIELDS; i++)
@@ -158,6 +188,9 @@ static void hash_config(struct sha256 *s, const struct gpt2_weights *w) {
         float x = (float)config_real(c, &gpt2_fields[i]);
         hash_numbers(s, &x, 1);
     }
+    for (size_t i = 0; i < CONFIG_FIELDS; i++)
+        if (gpt2_fields[i].kind == CONFIG_SWITCH && config_real(c, &gpt2_fields[i]) > 0)
+            hash_size(s, i);
 }
 
 void gpt2_fingerprint(const struct gpt2_weights *w, char hex[65]) {

@@ -10,7 +10,7 @@
 
 #include "kernels/matrix.h"
 
-enum activation { GELU_TANH, GELU_ERF }; /* Hugging Face: gelu_new, gelu */
+enum activation { GELU_TANH, GELU_ERF, RELU, SILU }; /* Hugging Face: gelu_new, gelu, relu, silu */
 
 /* The fields of a model's configuration: X(type, member, what files and messages call it). This is
  * the one list of them. The struct, its check, the readers of GGUF, config.json and llm.c, the
@@ -19,8 +19,8 @@ enum activation { GELU_TANH, GELU_ERF }; /* Hugging Face: gelu_new, gelu */
  * from_tensors (hf.c) and in random_config (cli/convert.c).
  *
  * The type gives the kind: size_t is a whole number from 1 to `.most`, float a number between 0 and
- * `.most`, an enum one of two `.choices` (its values 0 and 1). The other entries are those of
- * struct config_field; an entry that is left out is 0 or NULL. */
+ * `.most`, an enum one of the `.choices` (its values 0, 1, 2 and so on), bool a switch. The other
+ * entries are those of struct config_field; an entry that is left out is 0 or NULL. */
 #define GPT2_CONFIG_FIELDS(X)                                                                     \
     X(size_t, n_layer, .words = "number of layers", .most = 1 << 20, .gguf = "gpt2.block_count",  \
       .gguf_place = 4, .hf = {"n_layer", "num_hidden_layers"}, .llmc = 4, .json = "layers",       \
@@ -42,12 +42,20 @@ enum activation { GELU_TANH, GELU_ERF }; /* Hugging Face: gelu_new, gelu */
       .gguf = "gpt2.attention.layer_norm_epsilon", .gguf_place = 6,                               \
       .hf = {"layer_norm_epsilon", "layer_norm_eps"}, .absent = 1e-5, .json = "norm_eps",         \
       .json_place = 8)                                                                            \
-    X(enum activation, activation, .words = "activation", .choices = {"gelu_new", "gelu"},        \
-      .gguf = "lookat.activation_function", .gguf_place = 7, .gguf_optional = true,               \
-      .hf = {"activation_function", "hidden_act"}, .absent = GELU_TANH, .json = "activation",     \
-      .json_place = 7)
+    X(enum activation, activation, .words = "activation",                                         \
+      .choices = {"gelu_new", "gelu", "relu", "silu"}, .gguf = "lookat.activation_function",      \
+      .gguf_place = 7, .gguf_optional = true, .hf = {"activation_function", "hidden_act"},        \
+      .absent = GELU_TANH, .json = "activation", .json_place = 7)                                 \
+    X(bool, unscaled, .words = "scores that are not divided by sqrt(head_dim)",                   \
+      .gguf = "lookat.attention.unscaled", .gguf_place = 8, .gguf_optional = true,                \
+      .hf = {"scale_attn_weights"}, .hf_negated = true, .json = "unscaled", .json_place = 9)      \
+    X(bool, scale_by_layer, .words = "scores that are divided by the number of the layer",        \
+      .gguf = "lookat.attention.scale_by_layer", .gguf_place = 9, .gguf_optional = true,          \
+      .hf = {"scale_attn_by_inverse_layer_idx"}, .json = "scale_by_layer", .json_place = 10)
 
-/* L, H, C, F, T, V; the epsilon of every LayerNorm; the activation of every MLP. */
+/* L, H, C, F, T, V; the epsilon of every LayerNorm; the activation of every MLP; what is left out
+ * of, or done besides, the division of scores by sqrt(D): layer l from 0 on divides them by l + 1.
+ */
 struct gpt2_config {
 #define CONFIG_MEMBER(TYPE, MEMBER, ...) TYPE MEMBER;
     GPT2_CONFIG_FIELDS(CONFIG_MEMBER)
@@ -62,22 +70,24 @@ enum config_number {
         CONFIG_FIELDS
 };
 
-enum config_kind { CONFIG_SIZE, CONFIG_REAL, CONFIG_CHOICE };
+enum config_kind { CONFIG_SIZE, CONFIG_REAL, CONFIG_CHOICE, CONFIG_SWITCH };
+enum { CONFIG_CHOICES = 4 };
 
 struct config_field {
     const char *words; /* for messages */
     enum config_kind kind;
-    size_t at;              /* bytes from the beginning of struct gpt2_config */
-    size_t most;            /* the largest size; what a real number is below */
-    const char *choices[2]; /* what files call the values of an enum */
-    double absent;          /* what a file means that does not tell; of a size nothing, 0 */
-    const char *gguf;       /* key; NULL: GGUF has none */
-    int gguf_place;         /* 1, 2, ...: the order of the keys in files that are written */
-    bool gguf_optional;     /* a key of this program's own: written where it is not `absent` */
-    const char *hf[2];      /* name in config.json: GPT-2's own, and that of other models */
-    size_t llmc;            /* which integer of an llm.c header it is; 0: none */
-    const char *json;       /* key in a model's JSON */
-    int json_place;         /* 1, 2, ...: the order of the keys there */
+    size_t at;                           /* bytes from the beginning of struct gpt2_config */
+    size_t most;                         /* the largest size; what a real number is below */
+    const char *choices[CONFIG_CHOICES]; /* what files call the values of an enum; NULL: no more */
+    double absent;      /* what a file means that does not tell; of a size nothing, 0 */
+    const char *gguf;   /* key; NULL: GGUF has none */
+    int gguf_place;     /* 1, 2, ...: the order of the keys in files that are written */
+    bool gguf_optional; /* a key of this program's own: written where it is not `absent` */
+    const char *hf[2];  /* name in config.json: GPT-2's own, and that of other models */
+    bool hf_negated;    /* a switch that is off there where it is on here */
+    size_t llmc;        /* which integer of an llm.c header it is; 0: none */
+    const char *json;   /* key in a model's JSON */
+    int json_place;     /* 1, 2, ...: the order of the keys there */
 };
 
 /* [CONFIG_FIELDS] in the order of enum config_number. */
@@ -87,11 +97,20 @@ extern const struct config_field gpt2_fields[];
 const struct config_field *config_gguf_field(int place);
 const struct config_field *config_json_field(int place);
 
-/* The value of a field; a choice counts as a real number, its place among the choices. */
+/* The value of a field. A choice counts as a real number, its place among the choices, and so does
+ * a switch, which is 0 or 1. */
 size_t config_size(const struct gpt2_config *c, const struct config_field *f);
 double config_real(const struct gpt2_config *c, const struct config_field *f);
 void config_set_size(struct gpt2_config *c, const struct config_field *f, size_t x);
 void config_set_real(struct gpt2_config *c, const struct config_field *f, double x);
+
+/* The place of a name among a field's choices, or -1; and the choices for a message: "gelu_new",
+ * "gelu" or "relu". */
+int config_choice(const struct config_field *f, const char *name, size_t n);
+struct config_choices {
+    char s[96];
+};
+struct config_choices config_choices(const struct config_field *f);
 
 /* Sets every field to what a file means that does not tell it: sizes to 0. */
 void config_set_absent(struct gpt2_config *c);
@@ -171,7 +190,7 @@ uint64_t gpt2_parameters(const struct gpt2_weights *w);
 void gpt2_fingerprint(const struct gpt2_weights *w, char hex[65]);
 
 /* Checks a shape before anything is allocated from it: every size in 1..2^24 (2^20 for L, T), C a
- * multiple of H, head_dim a multiple of 4, norm_eps finite and above 0. ERR_REFUSED, naming `path`,
+ * multiple of H, norm_eps finite and above 0. ERR_REFUSED, naming `path`,
  * the field, and what was expected. */
 int gpt2_config_check(const struct gpt2_config *c, const char *path, struct err *e);
 

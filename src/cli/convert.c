@@ -9,6 +9,7 @@
 #include "cli/book.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "report/model_out.h"
 #include "report/text.h"
 
 static struct text_progress progress;
@@ -124,15 +125,29 @@ static int write_model(const struct args *a, const struct checkpoint *c, struct 
     return rc;
 }
 
+/* A field that GGUF has no key for and whose value is not the usual one. */
+static void warn_of_field(const struct checkpoint *c, const struct config_field *f) {
+    const double x = config_real(&c->weights.config, f);
+    char text[256];
+    if (x == f->absent) return;
+    if (f == &gpt2_fields[CONFIG_activation])
+        snprintf(text, sizeof text, "the activation of the model is %s",
+                 model_activation(c->weights.config.activation));
+    else
+        snprintf(text, sizeof text, "the model has %s", f->words);
+    strcat(text, "; lookat reads that from the new file, other programs would compute what GPT-2 "
+                 "does");
+    warn(text);
+}
+
 /* What GGUF has no words for, so that only this program reads it from the new file. */
 static void warn_of_own_keys(const struct checkpoint *c) {
     const struct vocab *v = &c->vocab;
     bool own = v->n && (v->whole_text || v->ignore_merges);
     for (uint32_t id = 0; id < v->n; id++)
         own = own || v->match[id] & (MATCH_SINGLE_WORD | MATCH_LSTRIP | MATCH_RSTRIP);
-    if (c->weights.config.activation == GELU_ERF)
-        warn("the model uses GELU in its erf form; lookat reads that from the new file, other "
-             "programs would compute the tanh form");
+    for (int i = 0; i < CONFIG_FIELDS; i++)
+        if (gpt2_fields[i].gguf_optional) warn_of_field(c, &gpt2_fields[i]);
     if (own)
         warn("the tokenizer cuts texts in a way that GGUF has no words for; lookat reads it from "
              "the new file, other programs would give other token ids");
@@ -159,7 +174,9 @@ const struct command convert_command = {
     .about =
         "Writes the model SRC as a GGUF file with its tokenizer inside, which lookat and llama.cpp "
         "run. SRC is a Hugging Face "
-        "folder or its .safetensors file, an llm.c .bin with its tokenizer beside it, or a GGUF "
+        "folder or its .safetensors file, a PyTorch file, an llm.c .bin with its tokenizer beside "
+        "it, "
+        "or a GGUF "
         "file. Numbers beyond "
         "the range of --type stay f32, which is said; a model with a weight that is not finite "
         "is refused. The file appears when it is complete.",

@@ -156,8 +156,12 @@ static void facts(struct text_table *t, const struct checkpoint *c, const char *
     table_cell(t, "vocabulary");
     table_cell(t, "%zu tokens, output head %s", s->n_vocab,
                c->weights.tied ? "tied to the embedding" : "of its own");
-    table_cell(t, "activation"),
-        table_cell(t, "%s", s->activation == GELU_ERF ? "GELU, erf form" : "GELU, tanh form");
+    table_cell(t, "activation"), table_cell(t, "%s", model_activation(s->activation));
+    if (s->unscaled || s->scale_by_layer)
+        table_cell(t, "scores"),
+            table_cell(t, "%s%s",
+                       s->unscaled ? "not divided by sqrt(head_dim)" : "divided by sqrt(head_dim)",
+                       s->scale_by_layer ? ", divided by the number of the layer" : "");
     table_cell(t, "LayerNorm"), table_cell(t, "epsilon %g", (double)s->norm_eps);
     table_cell(t, "tokenizer");
     if (!v->n)

@@ -37,7 +37,7 @@ const struct option option_table[] = {
      STRING(model),
      .commands = GEN | COMP | EVAL | CALIB | INFO | TOK,
      .section = "Model",
-     .help = "GGUF file, Hugging Face folder, .safetensors file or llm.c .bin; without it "
+     .help = "GGUF file, Hugging Face folder, .safetensors, PyTorch file or llm.c .bin; without it "
              "LOOKAT_MODEL, then weights/stories6M.gguf beside the program"},
     {.name = "model",
      .letter = 'm',

@@ -160,6 +160,9 @@ struct kernels {
     /* x[n] = x/2 (1 + erf(x / sqrt 2)), in place. |error| <= 4e-7 (1 + |x|). */
     void (*gelu_erf)(float *x, size_t n);
 
+    /* x[n] = x / (1 + exp(-x)), in place. |error| <= 4e-7 (1 + |x|). */
+    void (*silu)(float *x, size_t n);
+
     /* x[n] = exp(x - max x) / sum, in place; n >= 1. Relative error of each <= 2e-6 + n u where the
      * result is a normal number. */
     void (*softmax)(float *x, size_t n);

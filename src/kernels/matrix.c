@@ -70,6 +70,10 @@ static void finish(const struct job *j, float *y, float *sums, size_t row, size_
         return;
     case MATRIX_GELU_TANH: j->kn->gelu_tanh(sums, rows); break;
     case MATRIX_GELU_ERF: j->kn->gelu_erf(sums, rows); break;
+    case MATRIX_SILU: j->kn->silu(sums, rows); break;
+    case MATRIX_RELU:
+        for (size_t r = 0; r < rows; r++) sums[r] = sums[r] < 0 ? 0 : sums[r];
+        break;
     case MATRIX_SET: break;
     }
     memcpy(y, sums, rows * sizeof *y);

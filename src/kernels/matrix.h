@@ -24,6 +24,8 @@ enum matrix_after {
     MATRIX_ADD,       /* y[i][r] += v */
     MATRIX_GELU_TANH, /* y[i][r] = gelu(v), as kernels.gelu_tanh */
     MATRIX_GELU_ERF,  /* y[i][r] = gelu(v), as kernels.gelu_erf */
+    MATRIX_RELU,      /* y[i][r] = max(v, 0); NaN stays NaN */
+    MATRIX_SILU,      /* y[i][r] = v / (1 + exp(-v)), as kernels.silu */
 };
 
 /* y[n][rows] from x[n][cols] w^T + bias[rows]. */

@@ -185,6 +185,11 @@ static void gelu_erf(float *x, size_t n) {
     for (size_t i = 0; i < n; i++) x[i] = 0.5f * x[i] * (1 + erff(x[i] * sqrt_half));
 }
 
+/* x / (1 + exp(-x)) */
+static void silu(float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) x[i] /= 1 + expf(-x[i]);
+}
+
 /* exp(x_i - max x) / sum_j exp(x_j - max x). The difference is taken in double: at 80 the rounding
  * of a float32 difference alone would change the result by 4e-6. */
 static void softmax(float *x, size_t n) {

@@ -233,20 +233,40 @@ static void linear(const struct gpt2_session *s, const struct matrix *w, const f
 
 /* Runs one layer over x[n][C]: attention reads earlier rows, the MLP each row alone, and both add
  * to the residual stream. */
+/* What q is multiplied with, so that scores come out as the configuration says although attention
+ * divides q . k by sqrt(D): a factor of the score is as well one of q. */
+static float query_factor(const struct gpt2_config *c, size_t layer) {
+    const double D = (double)(c->n_embd / c->n_head);
+    return (float)((c->unscaled ? sqrt(D) : 1) / (c->scale_by_layer ? (double)layer + 1 : 1));
+}
+
+/* q[n][C] in qkv[n][3C] times the layer's factor. */
+static void scale_queries(struct gpt2_session *s, size_t layer, size_t n) {
+    const size_t C = s->w->config.n_embd;
+    const float factor = query_factor(&s->w->config, layer);
+    if (factor == 1) return;
+    for (size_t i = 0; i < n; i++)
+        for (size_t c = 0; c < C; c++) s->qkv[i * 3 * C + c] *= factor;
+}
+
 static void layer_forward(struct gpt2_session *s, size_t layer, const struct gpt2_row *rows,
                           size_t n) {
     const struct gpt2_layer *w = &s->w->layers[layer];
-    enum matrix_after gelu =
-        s->w->config.activation == GELU_ERF ? MATRIX_GELU_ERF : MATRIX_GELU_TANH;
+    static const enum matrix_after activations[] = {[GELU_TANH] = MATRIX_GELU_TANH,
+                                                    [GELU_ERF] = MATRIX_GELU_ERF,
+                                                    [RELU] = MATRIX_RELU,
+                                                    [SILU] = MATRIX_SILU};
+    const enum matrix_after activation = activations[s->w->config.activation];
 
     each_row((struct rows_job){.s = s, .weight = w->ln1_w, .bias = w->ln1_b}, n, normalise_rows);
     linear(s, &w->qkv, w->qkv_b, s->norm, n, s->qkv, MATRIX_SET);
     note(s, 2 + 2 * (uint32_t)layer, s->qkv, 3 * s->w->config.n_embd, n);
+    scale_queries(s, layer, n);
     attention(s, layer, rows, n);
     linear(s, &w->proj, w->proj_b, s->norm, n, s->x, MATRIX_ADD);
 
     each_row((struct rows_job){.s = s, .weight = w->ln2_w, .bias = w->ln2_b}, n, normalise_rows);
-    linear(s, &w->fc, w->fc_b, s->norm, n, s->hidden, gelu);
+    linear(s, &w->fc, w->fc_b, s->norm, n, s->hidden, activation);
     linear(s, &w->fcproj, w->fcproj_b, s->hidden, n, s->x, MATRIX_ADD);
     note(s, 3 + 2 * (uint32_t)layer, s->x, s->w->config.n_embd, n);
 }

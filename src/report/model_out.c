@@ -1,10 +1,19 @@
 #include "report/model_out.h"
 
+const char *model_activation(enum activation a) {
+    static const char *const names[] = {[GELU_TANH] = "GELU, tanh form",
+                                        [GELU_ERF] = "GELU, erf form",
+                                        [RELU] = "ReLU",
+                                        [SILU] = "SiLU"};
+    return names[a];
+}
+
 static void put_field(struct json_out *j, const struct config_field *f,
                       const struct gpt2_config *c) {
     switch (f->kind) {
     case CONFIG_SIZE: json_put_uint(j, f->json, config_size(c, f)); break;
     case CONFIG_REAL: json_put_float(j, f->json, (float)config_real(c, f)); break;
+    case CONFIG_SWITCH: json_put_bool(j, f->json, config_real(c, f) > 0); break;
     default: json_put_cstr(j, f->json, f->choices[(size_t)config_real(c, f)]);
     }
 }

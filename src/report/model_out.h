@@ -10,6 +10,9 @@
 void json_put_model(struct json_out *j, const char *key, const struct checkpoint *c,
                     const char *sha256);
 
+/* "GELU, tanh form" and so on, for people. */
+const char *model_activation(enum activation a);
+
 /* The array "codebooks": for each of the n settings {m or bytes, k, learned, values}. */
 void json_put_codebooks(struct json_out *j, const struct codebook *settings, size_t n);
 

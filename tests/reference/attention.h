@@ -50,6 +50,13 @@ static inline double reference_at(const struct matrix *w, size_t row, size_t col
 
 enum { QUERY, KEY, VALUE }; /* the order of the three matrices in a layer's qkv [3C][C] */
 
+/* Scores are q . k / sqrt(D). A model without that division, or one that also divides by the number
+ * of the layer, has a query that is as much larger or smaller. */
+static inline double reference_query_factor(const struct gpt2_config *g, size_t l) {
+    const double D = (double)(g->n_embd / g->n_head);
+    return (g->unscaled ? sqrt(D) : 1) / (g->scale_by_layer ? (double)l + 1 : 1);
+}
+
 /* y[D] = the query, key or value of head h that layer l makes of position t. */
 static inline void reference_project(double *y, const struct reference *r, size_t l, int which,
                                      size_t h, size_t t) {
@@ -60,6 +67,7 @@ static inline void reference_project(double *y, const struct reference *r, size_
         y[d] = layer->qkv_b[row];
         for (size_t c = 0; c < C; c++)
             y[d] += reference_at(&layer->qkv, row, c) * r->norm[t * C + c];
+        if (which == QUERY) y[d] *= reference_query_factor(&r->w->config, l);
     }
 }
 

@@ -35,9 +35,11 @@ static inline void reference_linear(double *y, const struct matrix *w, const flo
     }
 }
 
-/* GPT-2 was trained with the form with tanh; a checkpoint may ask for the one with erf. */
-static inline double reference_gelu(double x, enum activation form) {
-    if (form == GELU_ERF) return 0.5 * x * (1 + erf(x / sqrt(2)));
+/* GPT-2 was trained with GELU in the form with tanh; a checkpoint may ask for another function. */
+static inline double reference_activation(double x, enum activation which) {
+    if (which == GELU_ERF) return 0.5 * x * (1 + erf(x / sqrt(2)));
+    if (which == RELU) return fmax(x, 0);
+    if (which == SILU) return x / (1 + exp(-x));
     return 0.5 * x * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
 }
 
@@ -53,7 +55,7 @@ static inline void reference_layer(struct reference *r, size_t l, size_t t) {
     for (size_t c = 0; c < C; c++) x[c] += y[c];
     reference_norm(y, x, layer->ln2_w, layer->ln2_b, C, g->norm_eps);
     reference_linear(hidden, &layer->fc, layer->fc_b, y);
-    for (size_t f = 0; f < F; f++) hidden[f] = reference_gelu(hidden[f], g->activation);
+    for (size_t f = 0; f < F; f++) hidden[f] = reference_activation(hidden[f], g->activation);
     reference_linear(out, &layer->fcproj, layer->fcproj_b, hidden);
     for (size_t c = 0; c < C; c++) x[c] += out[c];
     free(out), free(y), free(hidden);
