@@ -234,12 +234,12 @@ static void folders(void) {
     expect_refused(&f, folder, true, "model.safetensors.index.json");
     unlink(folder_path("model.safetensors.index.json"));
     unlink(folder_path("pytorch_model.bin"));
-    write_text("m-00001-of-00002.gguf", "GGUF");
-    write_text("m-00002-of-00002.gguf", "GGUF");
+    write_text("m.gguf", "GGUF");
+    write_text("n.gguf", "GGUF");
     f = (struct bad_file){.name = "several", .expect = "holds 2 GGUF files: name one of them"};
     expect_refused(&f, folder, true, folder);
-    unlink(folder_path("m-00001-of-00002.gguf"));
-    unlink(folder_path("m-00002-of-00002.gguf"));
+    unlink(folder_path("m.gguf"));
+    unlink(folder_path("n.gguf"));
     write_text("vocab.json", GOOD_VOCAB);
     f = (struct bad_file){.name = "no merges", .expect = "needs merges.txt beside it"};
     expect_refused(&f, folder, false, "vocab.json");

@@ -10,17 +10,20 @@
 
 struct checkpoint {
     const char *path;   /* as given */
-    const char *format; /* "GGUF v3", "safetensors", "llm.c v5" */
+    const char *format; /* "GGUF v3", "safetensors, 2 files", "PyTorch", "llm.c v5" */
     const char *name;   /* general.name, else the file's name without folder and ending */
     size_t file_bytes;  /* of the model file */
     struct gpt2_weights weights;
     struct vocab vocab; /* n = 0 where no tokenizer was found */
     struct file file;   /* the map the weights may point into */
+    struct file *parts; /* [n_parts] the maps of further files of a split model */
+    size_t n_parts;
     struct arena arena; /* everything else */
 };
 
-/* Opens the model at `path`: a GGUF file, a Hugging Face folder, a .safetensors file (config.json
- * and the tokenizer beside it), an llm.c .bin (its tokenizer beside it: gpt2_tokenizer.bin or
+/* Opens the model at `path`: a GGUF file (of a split model the first one), a Hugging Face folder, a
+ * .safetensors or PyTorch file or the .index.json of several (config.json and the tokenizer beside
+ * it), an llm.c .bin (its tokenizer beside it: gpt2_tokenizer.bin or
  * tokenizer.bin). `tokenizer` (may be NULL) is a path that replaces the model's own tokenizer. A
  * model without a tokenizer is fine: vocab.n = 0. GGUF weights stay in the mapped file; the others
  * are converted in memory to [out][in] and keep their number type. Warnings go to `warn`, one

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/inputs.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/gguf_parts.h"
 
 static bool ends_with(const char *s, const char *ending) {
     size_t n = strlen(s), m = strlen(ending);
@@ -28,7 +29,9 @@ static bool is_model_file(const char *name) {
                                         "gpt2_tokenizer.bin"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0) return true;
-    return ends_with(name, ".safetensors") || ends_with(name, ".index.json");
+    return ends_with(name, ".safetensors") || ends_with(name, ".index.json") ||
+           ends_with(name, ".pt") || ends_with(name, ".pth") ||
+           (strncmp(name, "pytorch_model-", 14) == 0 && ends_with(name, ".bin"));
 }
 
 static int claim_folder(const char *folder, struct err *e) {
@@ -46,9 +49,26 @@ static int claim_folder(const char *folder, struct err *e) {
     return rc;
 }
 
+/* All parts of a split GGUF model. */
+static int claim_parts(const char *path, struct err *e) {
+    struct arena scratch = {0};
+    unsigned no, count = 0;
+    int rc = OK;
+    if (!gguf_part_name(path, &no, &count)) return OK;
+    for (no = 1; !rc && no <= count; no++) {
+        const char *part = gguf_part_path(path, no, &scratch);
+        if (!part) rc = err_file(e, ERR_FAILED, path, "out of memory for a file name");
+        if (rc || !file_exists(part)) break;
+        rc = inputs_add_path(part, e);
+    }
+    arena_free(&scratch);
+    return rc;
+}
+
 int checkpoint_claim(const char *path, struct err *e) {
     if (file_is_folder(path)) return claim_folder(path, e);
     int rc = inputs_add_path(path, e);
+    if (!rc) rc = claim_parts(path, e);
     if (rc || ends_with(path, ".gguf") || !file_exists(path)) return rc;
     struct arena scratch = {0};
     const char *folder = path_folder(&scratch, path);

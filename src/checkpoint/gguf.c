@@ -214,8 +214,7 @@ static int tensor_size(const struct gguf *g, struct gguf_tensor *t, struct err *
     if (!dtype_known(t->type))
         return err_file(e, ERR_REFUSED, path,
                         "tensor \"%.*s\" is %s (type %lu), which lookat cannot read; from the "
-                        "original model: lookat "
-                        "convert FOLDER -o OUT.gguf --type q8_0",
+                        "original model: lookat convert FOLDER -o OUT.gguf --type q8_0",
                         shown(t->name), t->name.s, dtype_name(t->type), (unsigned long)t->type);
     enum dtype type = (enum dtype)t->type;
     if (t->dims[0] % dtype_block(type))
@@ -350,6 +349,7 @@ int gguf_open(struct gguf *g, const char *path, struct err *e) {
 
 void gguf_close(struct gguf *g) {
     file_unmap(&g->file);
+    for (size_t i = 0; i < g->n_parts; i++) file_unmap(&g->parts[i]);
     arena_free(&g->arena);
     *g = (struct gguf){0};
 }

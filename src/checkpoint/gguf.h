@@ -68,6 +68,8 @@ struct gguf {
     struct gguf_kv *kv;
     struct gguf_tensor *tensors;
     struct hash_index keys, names; /* of kv and tensors */
+    struct file *parts;            /* [n_parts] where gguf_join_parts has added more files */
+    size_t n_parts;
 };
 
 /* Maps and checks the whole file: ERR_REFUSED with the rule that it breaks. Nothing is left open on

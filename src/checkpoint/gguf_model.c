@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "checkpoint/gguf_parts.h"
 #include "checkpoint/loaders.h"
 
 enum { PER_LAYER = 12, SHOWN = 64 };
@@ -14,6 +15,7 @@ struct loader {
     const char *path;
     struct arena *arena; /* of the result */
     uint8_t *used;       /* [n_tensors] */
+    const float *zeros;  /* [the most that a bias has] where the model has no biases; else NULL */
     size_t layer;        /* the block whose tensors are looked up, for names "blk.%zu.…" */
     warn_fn warn;
     struct err *e;
@@ -48,19 +50,6 @@ static int read_size(const struct loader *l, const char *key, size_t *out) {
                         (unsigned long long)x);
     *out = (size_t)x;
     return OK;
-}
-
-/* llama.cpp's split files: each names its own number, from 0, and only the first has the model's
- * keys. */
-static int check_split(const struct loader *l) {
-    uint64_t no = 0, count = 1;
-    int rc = gguf_find(l->g, "split.count") ? gguf_uint(l->g, "split.count", &count, l->e) : OK;
-    if (!rc && gguf_find(l->g, "split.no")) rc = gguf_uint(l->g, "split.no", &no, l->e);
-    if (rc || count <= 1) return rc;
-    return err_file(l->e, ERR_REFUSED, l->path,
-                    "is file %llu of the %llu that the model is split into: "
-                    "join them with llama-gguf-split --merge FIRST.gguf WHOLE.gguf",
-                    (unsigned long long)no + 1, (unsigned long long)count);
 }
 
 static int check_architecture(const struct loader *l) {
@@ -140,8 +129,7 @@ static int check_variants(const struct loader *l, const struct gpt2_config *c) {
 static int read_config(const struct loader *l, struct gpt2_config *c) {
     const struct config_field *f;
     config_set_absent(c);
-    int rc = check_split(l);
-    if (!rc) rc = check_architecture(l);
+    int rc = check_architecture(l);
     for (int place = 1; !rc && (f = config_gguf_field(place)); place++) rc = read_field(l, f, c);
     if (rc) return rc;
     const struct gguf_tensor *wte = gguf_tensor(l->g, "token_embd.weight");
@@ -239,20 +227,40 @@ static int take_vector(const struct loader *l, const char *name, bool block, siz
     return OK;
 }
 
+static int take_bias(const struct loader *l, const char *name, bool block, size_t n,
+                     const float **out) {
+    if (!l->zeros) return take_vector(l, name, block, n, out);
+    *out = l->zeros;
+    return OK;
+}
+
+/* Models without biases have none at all; one that misses some of them is broken. */
+static int find_biases(struct loader *l, const struct gpt2_config *c) {
+    static const char ending[] = ".bias";
+    const size_t n = sizeof ending - 1,
+                 most = c->n_inner > 3 * c->n_embd ? c->n_inner : 3 * c->n_embd;
+    for (size_t i = 0; i < l->g->n_tensors; i++) {
+        const struct gguf_str name = l->g->tensors[i].name;
+        if (name.n > n && memcmp(name.s + name.n - n, ending, n) == 0) return OK;
+    }
+    l->zeros = arena_zalloc(l->arena, most, sizeof *l->zeros);
+    return l->zeros ? OK : no_memory(l);
+}
+
 static int take_layer(const struct loader *l, const struct gpt2_config *s, struct gpt2_layer *y) {
     const size_t C = s->n_embd, F = s->n_inner;
     int rc = take_vector(l, "attn_norm.weight", true, C, &y->ln1_w);
-    if (!rc) rc = take_vector(l, "attn_norm.bias", true, C, &y->ln1_b);
+    if (!rc) rc = take_bias(l, "attn_norm.bias", true, C, &y->ln1_b);
     if (!rc) rc = take_matrix(l, "attn_qkv.weight", true, 3 * C, C, &y->qkv);
-    if (!rc) rc = take_vector(l, "attn_qkv.bias", true, 3 * C, &y->qkv_b);
+    if (!rc) rc = take_bias(l, "attn_qkv.bias", true, 3 * C, &y->qkv_b);
     if (!rc) rc = take_matrix(l, "attn_output.weight", true, C, C, &y->proj);
-    if (!rc) rc = take_vector(l, "attn_output.bias", true, C, &y->proj_b);
+    if (!rc) rc = take_bias(l, "attn_output.bias", true, C, &y->proj_b);
     if (!rc) rc = take_vector(l, "ffn_norm.weight", true, C, &y->ln2_w);
-    if (!rc) rc = take_vector(l, "ffn_norm.bias", true, C, &y->ln2_b);
+    if (!rc) rc = take_bias(l, "ffn_norm.bias", true, C, &y->ln2_b);
     if (!rc) rc = take_matrix(l, "ffn_up.weight", true, F, C, &y->fc);
-    if (!rc) rc = take_vector(l, "ffn_up.bias", true, F, &y->fc_b);
+    if (!rc) rc = take_bias(l, "ffn_up.bias", true, F, &y->fc_b);
     if (!rc) rc = take_matrix(l, "ffn_down.weight", true, C, F, &y->fcproj);
-    if (!rc) rc = take_vector(l, "ffn_down.bias", true, C, &y->fcproj_b);
+    if (!rc) rc = take_bias(l, "ffn_down.bias", true, C, &y->fcproj_b);
     return rc;
 }
 
@@ -266,7 +274,7 @@ static int take_weights(struct loader *l, struct gpt2_weights *w) {
     for (l->layer = 0; !rc && l->layer < s->n_layer; l->layer++)
         rc = take_layer(l, s, &w->layers[l->layer]);
     if (!rc) rc = take_vector(l, "output_norm.weight", false, C, &w->lnf_w);
-    if (!rc) rc = take_vector(l, "output_norm.bias", false, C, &w->lnf_b);
+    if (!rc) rc = take_bias(l, "output_norm.bias", false, C, &w->lnf_b);
     if (rc) return rc;
     w->tied = !gguf_tensor(l->g, "output.weight");
     w->head = w->wte;
@@ -479,24 +487,43 @@ static const char *model_name(const struct gguf *g, const char *path, struct are
     return arena_copy(a, s.s, s.n);
 }
 
+/* "GGUF v3", or "GGUF v3, 3 files" */
+static const char *format_name(const struct gguf *g, struct arena *a) {
+    char text[64];
+    int n = snprintf(text, sizeof text, "GGUF v%lu", (unsigned long)g->version);
+    if (g->n_parts)
+        n = snprintf(text + n, sizeof text - (size_t)n, ", %zu files", g->n_parts + 1) + n;
+    return arena_copy(a, text, (size_t)n);
+}
+
+/* The maps, which the weights point into, become the checkpoint's. */
+static void take_maps(struct checkpoint *c, const struct gguf *g) {
+    c->file = g->file;
+    c->parts = g->parts;
+    c->n_parts = g->n_parts;
+    c->file_bytes = g->file.size;
+    for (size_t i = 0; i < g->n_parts; i++) c->file_bytes += g->parts[i].size;
+}
+
 int gguf_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct err *e) {
     struct gguf g;
     int rc = gguf_open(&g, path, e);
     if (rc) return rc;
     c->path = path;
-    c->file = g.file;
-    c->file_bytes = g.file.size;
-    c->format = g.version == 2 ? "GGUF v2" : "GGUF v3";
+    rc = gguf_join_parts(&g, &c->arena, e);
+    take_maps(c, &g);
+    c->format = format_name(&g, &c->arena);
     c->name = model_name(&g, path, &c->arena);
     struct loader l = {.g = &g, .path = path, .arena = &c->arena, .warn = warn, .e = e};
     l.used = arena_zalloc(&g.arena, g.n_tensors, 1);
-    rc = c->name && l.used ? OK : no_memory(&l);
+    if (!rc) rc = c->format && c->name && l.used ? OK : no_memory(&l);
     if (!rc) rc = read_config(&l, &c->weights.config);
+    if (!rc) rc = find_biases(&l, &c->weights.config);
     if (!rc) rc = take_weights(&l, &c->weights);
     if (!rc) rc = read_vocab(&l, &c->vocab);
     if (!rc) rc = vocab_check(&c->vocab, c->weights.config.n_vocab, path, warn, e);
     if (!rc) rc = check_unknown(&l);
-    arena_free(&g.arena); /* the map stays: c->file */
+    arena_free(&g.arena); /* the maps stay */
     return rc;
 }
 

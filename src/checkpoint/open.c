@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "checkpoint/gguf_parts.h"
 #include "checkpoint/loaders.h"
 #include "checkpoint/sniff.h"
 
@@ -17,13 +18,16 @@ static const char *file_in(const char *folder, const char *name, struct arena *a
     return path && file_exists(path) ? path : NULL;
 }
 
-/* The only *.gguf file of a folder, or NULL; *n: how many there are. */
+/* The only *.gguf file of a folder, or NULL; *n: how many there are. The parts of a split model
+ * count as its first one. */
 static const char *only_gguf(const char *folder, size_t *n, struct arena *a) {
     DIR *d = opendir(folder);
     const char *found = NULL;
     *n = 0;
     for (struct dirent *entry; d && (entry = readdir(d));) {
         size_t len = strlen(entry->d_name);
+        unsigned no, count;
+        if (gguf_part_name(entry->d_name, &no, &count) && no != 1) continue;
         if (len > 5 && strcmp(entry->d_name + len - 5, ".gguf") == 0 && (*n)++ == 0)
             found = path_join(a, folder, entry->d_name);
     }
@@ -138,6 +142,7 @@ int checkpoint_open(struct checkpoint *c, const char *path, const char *tokenize
 
 void checkpoint_close(struct checkpoint *c) {
     file_unmap(&c->file);
+    for (size_t i = 0; i < c->n_parts; i++) file_unmap(&c->parts[i]);
     arena_free(&c->arena);
     *c = (struct checkpoint){0};
 }

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/quant_types.h"
+
 /* The names go by ggml's numbering. Types that ggml has dropped are included, so that an old file
  * that has them is refused by name. */
 static const char *const names[] = {
@@ -18,6 +20,10 @@ static const char *const names[] = {
 };
 
 bool dtype_known(uint32_t type) {
+    return type == DTYPE_F32 || type == DTYPE_F16 || type == DTYPE_BF16 || quant_type(type);
+}
+
+bool dtype_direct(enum dtype type) {
     return type == DTYPE_F32 || type == DTYPE_F16 || type == DTYPE_BF16 || type == DTYPE_Q8_0 ||
            type == DTYPE_Q4_0;
 }
@@ -28,19 +34,18 @@ const char *dtype_name(uint32_t type) {
 
 int dtype_parse(const char *name) {
     for (uint32_t t = 0; t < DTYPE_COUNT; t++)
-        if (dtype_known(t) && strcmp(name, names[t]) == 0) return (int)t;
+        if (dtype_direct((enum dtype)t) && strcmp(name, names[t]) == 0) return (int)t;
     return -1;
 }
 
-size_t dtype_block(enum dtype type) { return type == DTYPE_Q8_0 || type == DTYPE_Q4_0 ? 32 : 1; }
+size_t dtype_block(enum dtype type) {
+    const struct quant_type *q = quant_type(type);
+    return q ? q->block : 1;
+}
 
 static size_t block_bytes(enum dtype type) {
-    switch (type) {
-    case DTYPE_F32: return 4;
-    case DTYPE_Q8_0: return 2 + 32;
-    case DTYPE_Q4_0: return 2 + 16;
-    default: return 2;
-    }
+    const struct quant_type *q = quant_type(type);
+    return q ? q->bytes : type == DTYPE_F32 ? 4 : 2;
 }
 
 size_t dtype_bytes(enum dtype type, size_t n) { return n / dtype_block(type) * block_bytes(type); }
@@ -68,6 +73,19 @@ float f16_to_f32(uint16_t h) {
         return sign ? -x : x;
     }
     return of_bits(sign | (exponent + 112) << 23 | fraction << 13);
+}
+
+void dtype_to_f32(enum dtype type, float *y, const void *w, size_t n) {
+    const struct quant_type *q = quant_type(type);
+    const uint16_t *half = w;
+    const uint8_t *block = w;
+    if (q)
+        for (; n; n -= q->block, y += q->block, block += q->bytes) q->decode(y, block);
+    else if (type == DTYPE_F32 && n)
+        memcpy(y, w, n * sizeof *y);
+    else
+        for (size_t i = 0; i < n; i++)
+            y[i] = type == DTYPE_F16 ? f16_to_f32(half[i]) : bf16_to_f32(half[i]);
 }
 
 /* Returns v / 2^shift, rounded to the nearest whole number, ties to even, for shift in 1..31. */

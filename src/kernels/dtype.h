@@ -6,39 +6,57 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Q8_0 and Q4_0 hold blocks of 32 numbers with one f16 scale d: x = d * q, q in -127..127; and x =
- * d * (n - 8), n in 0..15, where the low nibbles of the 16 bytes are elements 0..15 and the high
- * nibbles elements 16..31. */
+/* F32, F16 and BF16 are numbers by themselves; the others lie in blocks (quant_types.h). */
 enum dtype {
     DTYPE_F32 = 0,
     DTYPE_F16 = 1,
     DTYPE_Q4_0 = 2,
+    DTYPE_Q4_1 = 3,
+    DTYPE_Q5_0 = 6,
+    DTYPE_Q5_1 = 7,
     DTYPE_Q8_0 = 8,
+    DTYPE_Q2_K = 10,
+    DTYPE_Q3_K = 11,
+    DTYPE_Q4_K = 12,
+    DTYPE_Q5_K = 13,
+    DTYPE_Q6_K = 14,
+    DTYPE_IQ4_NL = 20,
+    DTYPE_IQ4_XS = 23,
     DTYPE_BF16 = 30,
-    DTYPE_COUNT = 31
+    DTYPE_TQ1_0 = 34,
+    DTYPE_TQ2_0 = 35,
+    DTYPE_COUNT = 36
 };
 
-/* Returns true for the five types above. */
+/* Returns true for the types above, which can be read. */
 bool dtype_known(uint32_t type);
 
-/* Returns "f32", "f16", "bf16", "q8_0" or "q4_0". For other numbers it is the name that ggml has
- * for them, such as "q4_K", and "unknown" where it has none. */
+/* Returns true for F32, F16, BF16, Q8_0 and Q4_0. They can be written, and every set of kernels
+ * multiplies with them as they are. The others are decoded to float32 on the way. */
+bool dtype_direct(enum dtype type);
+
+/* Returns the name that ggml has for a number, such as "f32", "q8_0" or "q4_K", also where the type
+ * is not known here. It is "unknown" where ggml has none. */
 const char *dtype_name(uint32_t type);
 
-/* Returns the type called `name`, as dtype_name spells it, or -1 where there is none. */
+/* Returns the direct type called `name`, as dtype_name spells it, or -1 where there is none. */
 int dtype_parse(const char *name);
 
-/* Returns the numbers of a block: 32 for the types in blocks, else 1. */
+/* Returns the numbers of a block: 32 or 256 for the types in blocks, else 1. */
 size_t dtype_block(enum dtype type);
 
 /* Returns the exact bytes of n numbers. n must be a multiple of dtype_block(type), and small enough
  * for the result to fit in size_t. */
 size_t dtype_bytes(enum dtype type, size_t n);
 
-/* Writes src[n] to dst[n] as numbers of `type`, to nearest, ties to even. Q8_0 and Q4_0 are made as
- * by ggml's reference quantiser: d is max |x| / 127, or the element of largest magnitude / -8, and
- * ties go away from zero, or up. n must be a multiple of the block. It is not fast, because it
- * serves to convert files. */
+/* Sets y[n] to the numbers stored at w, exactly, in plain loops. n is a multiple of the block.
+ * Where the numbers lie in no blocks, w is aligned to the size of one. */
+void dtype_to_f32(enum dtype type, float *y, const void *w, size_t n);
+
+/* Writes src[n] to dst[n] as numbers of `type`, a direct one, to nearest, ties to even. Q8_0 and
+ * Q4_0 are made as by ggml's reference quantiser: d is max |x| / 127, or the element of largest
+ * magnitude / -8, and ties go away from zero, or up. n must be a multiple of the block. It is not
+ * fast, because it serves to convert files. */
 void dtype_from_f32(enum dtype type, void *dst, const float *src, size_t n);
 
 /* Does dtype_from_f32 make finite numbers of finite ones up to this magnitude? f16 ends at 65520;

@@ -167,10 +167,69 @@ static void apply_several(void *ctx, size_t task, int thread) {
 }
 
 size_t matrix_work_bytes(const struct kernels *kn, const struct matrix *w, size_t n) {
-    return n >= BLOCKS_LEAST && dtype_block(w->type) > 1 && kn->matmul_blocks
+    return n >= BLOCKS_LEAST && dtype_block(w->type) > 1 && dtype_direct(w->type) &&
+                   kn->matmul_blocks
                ? n * kn->row_act_bytes(w->cols)
                : 0;
 }
+
+/* ---- weights that no set multiplies with as they are ---- */
+
+/* Rows of w at a time, and columns of them: what is decoded stays in the second cache. */
+enum { DECODED_ROWS = UNIT, DECODED_COLS = 1024 };
+static _Thread_local _Alignas(64) float decoded[DECODED_ROWS * DECODED_COLS];
+
+/* Sets y[n][rows] to the product of n rows of x, from row `token` on, with columns c .. c + cols -
+ * 1 of `rows` decoded rows. */
+static void multiply_decoded(const struct job *j, size_t token, size_t n, size_t c, size_t cols,
+                             size_t rows, float *y) {
+    const float *x = j->p->x + token * j->p->ldx + c;
+    if (j->p->n == 1)
+        j->kn->matvec(DTYPE_F32, y, decoded, cols * sizeof *decoded, rows, x, cols);
+    else
+        j->kn->matmul(&(struct matmul){.type = DTYPE_F32,
+                                       .w = decoded,
+                                       .stride = cols * sizeof *decoded,
+                                       .rows = rows,
+                                       .cols = cols,
+                                       .x = x,
+                                       .ldx = j->p->ldx,
+                                       .n = n,
+                                       .y = y,
+                                       .ldy = rows});
+}
+
+/* Multiplies up to DECODED_ROWS rows, from `row` on, with n rows of x, from `token` on. Parts of
+ * columns are added up in order. */
+static void apply_decoded_rows(const struct job *j, size_t row, size_t rows, size_t token,
+                               size_t n) {
+    const struct matrix *w = j->p->w;
+    const size_t count = n * rows;
+    float *sums = own.sums, *part = own.sums + DECODED_ROWS * TOKENS;
+    for (size_t c = 0, cols; c < w->cols; c += cols) {
+        cols = least(w->cols - c, DECODED_COLS);
+        for (size_t r = 0; r < rows; r++)
+            dtype_to_f32(w->type, decoded + r * cols, row_at(w, row + r) + dtype_bytes(w->type, c),
+                         cols);
+        multiply_decoded(j, token, n, c, cols, rows, c ? part : sums);
+        for (size_t i = 0; c && i < count; i++) sums[i] += part[i];
+    }
+    for (size_t i = 0; i < n; i++)
+        finish(j, j->p->y + (token + i) * j->p->ldy + row, sums + i * rows, row, rows);
+}
+
+static void apply_decoded(void *ctx, size_t begin, size_t end, int thread) {
+    const struct job *j = ctx;
+    const size_t last = least(end * DECODED_ROWS, j->p->w->rows), n = j->p->n;
+    (void)thread;
+    for (size_t row = begin * DECODED_ROWS; row < last; row += DECODED_ROWS)
+        for (size_t part = 0, parts = pieces(n, TOKENS); part < parts; part++) {
+            const size_t token = n * part / parts, next = n * (part + 1) / parts;
+            apply_decoded_rows(j, row, least(last - row, DECODED_ROWS), token, next - token);
+        }
+}
+
+/* ---- */
 
 static void rows_to_acts(void *ctx, size_t begin, size_t end, int thread) {
     const struct matrix_product *p = ((const struct job *)ctx)->p;
@@ -195,6 +254,10 @@ static bool apply_one_to_blocks(struct job *j) {
 void matrix_apply(const struct kernels *kn, const struct matrix_product *p) {
     struct job j = {kn, p, NULL};
     bool blocks = dtype_block(p->w->type) > 1;
+    if (!dtype_direct(p->w->type)) {
+        threads_ranges(p->n ? pieces(p->w->rows, DECODED_ROWS) : 0, apply_decoded, &j);
+        return;
+    }
     if (p->n == 1 && blocks && apply_one_to_blocks(&j)) return;
     if (p->n == 1 && !blocks)
         threads_ranges(pieces(p->w->rows, UNIT), apply_one, &j);

@@ -26,39 +26,9 @@ static float scale_of(const uint8_t *block) {
     return f16_to_f32(h);
 }
 
-/* y[i] = the number that is stored. Q8_0: y = d q, q one signed byte each. Q4_0: y = d (n - 8), n
- * four bits each: of 16 bytes first the low halves, then the high ones. */
+/* y[i] = the number that is stored. */
 static void to_f32(enum dtype type, float *y, const void *w, size_t n) {
-    const uint8_t *block = w;
-    const uint16_t *half = w;
-    switch (type) {
-    case DTYPE_F16:
-        for (size_t i = 0; i < n; i++) y[i] = f16_to_f32(half[i]);
-        break;
-    case DTYPE_BF16:
-        for (size_t i = 0; i < n; i++) y[i] = bf16_to_f32(half[i]);
-        break;
-    case DTYPE_Q8_0:
-        for (; n; n -= 32, y += 32, block += 34) {
-            float d = scale_of(block);
-            for (int i = 0; i < 32; i++) {
-                int q = block[2 + i];
-                y[i] = d * (float)(q < 128 ? q : q - 256);
-            }
-        }
-        break;
-    case DTYPE_Q4_0:
-        for (; n; n -= 32, y += 32, block += 18) {
-            float d = scale_of(block);
-            for (int i = 0; i < 16; i++) {
-                y[i] = d * (float)((block[2 + i] & 15) - 8);
-                y[i + 16] = d * (float)((block[2 + i] >> 4) - 8);
-            }
-        }
-        break;
-    default:
-        if (n) memcpy(y, w, n * sizeof *y);
-    }
+    dtype_to_f32(type, y, w, n);
 }
 
 /* y[i] = x[i], rounded to the nearest f16 number. */

@@ -58,7 +58,7 @@ EDIT(dims_overflow) {
     LAST(t).dims[0] = LAST(t).dims[1] = LAST(t).dims[2] = (uint64_t)1 << 32;
 }
 EDIT(bytes_overflow) { LAST(t).dims[0] = (uint64_t)1 << 62; }
-EDIT(type_q4_k) { tiny_tensor(t, "blk.0.ffn_up.weight", 256, 4, G_Q4_K); }
+EDIT(type_iq2_xs) { LAST(t).type = 17; }
 EDIT(type_99) { LAST(t).type = 99; }
 EDIT(type_huge) { LAST(t).type = UINT32_MAX; }
 EDIT(block) { tiny_tensor(t, "blk.0.ffn_up.weight", 4, 32, G_Q8_0); }
@@ -211,10 +211,10 @@ static const struct {
      dims_overflow},
     {"bytes-overflow", "\"output_norm.bias\": the product of its dimensions overflows",
      bytes_overflow},
-    {"type-q4_K",
-     "\"blk.0.ffn_up.weight\" is q4_K (type 12), which lookat cannot read; from the original "
+    {"type-iq2_xs",
+     "\"output_norm.bias\" is iq2_xs (type 17), which lookat cannot read; from the original "
      "model: lookat convert",
-     type_q4_k},
+     type_iq2_xs},
     {"type-99", "is unknown (type 99), which lookat cannot read", type_99},
     {"type-huge", "is unknown (type 4294967295), which", type_huge},
     {"block", "\"blk.0.ffn_up.weight\" is q8_0 with rows of 4, expected a multiple of 32", block},
@@ -267,9 +267,13 @@ static const struct {
     {"value-dim", "gpt2.attention.value_length is 8, expected 4", value_dim},
     {"bias-q8_0", "\"blk.0.ffn_up.bias\" is q8_0, expected f32, f16 or bf16", bias_q8_0},
     {"split-first",
-     "is file 1 of the 3 that the model is split into: join them with llama-gguf-split --merge",
+     "is the first of 3 files that the model is split into: expected a name that ends in "
+     "-00001-of-00003.gguf",
      split_first},
-    {"split-second", "is file 2 of the 2 that the model is split into", split_second},
+    {"x-00001-of-00003.gguf",
+     "the model is split into 3 files, and x-00002-of-00003.gguf is not beside it", split_first},
+    {"split-second", "is part 2 of the 2 that the model is split into: name the first one",
+     split_second},
     {"split-string", "\"split.count\" is string, expected an integer", split_string},
     {"m-00001-of-00003.gguf",
      "\"blk.0.ffn_norm.bias\" is missing: by its name, this is one of several files", split_name},

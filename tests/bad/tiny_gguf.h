@@ -10,7 +10,7 @@
 
 /* value types and ggml types, as numbers of the format */
 enum { T_U8, T_I8, T_U16, T_I16, T_U32, T_I32, T_F32, T_BOOL, T_STR, T_ARR, T_U64, T_I64, T_F64 };
-enum { G_F32 = 0, G_F16 = 1, G_Q4_0 = 2, G_Q8_0 = 8, G_Q4_K = 12, G_BF16 = 30 };
+enum { G_F32 = 0, G_F16 = 1, G_Q4_0 = 2, G_Q8_0 = 8, G_BF16 = 30 };
 
 struct tiny_kv {
     const char *key;
@@ -89,7 +89,6 @@ static inline size_t tiny_bytes_of(uint32_t type, uint64_t n) {
     case G_F32: return (size_t)n * 4;
     case G_Q8_0: return (size_t)n / 32 * 34;
     case G_Q4_0: return (size_t)n / 32 * 18;
-    case G_Q4_K: return (size_t)n / 256 * 144;
     default: return (size_t)n * 2;
     }
 }
