@@ -942,8 +942,131 @@ static void random_weights(void) {
     arena_free(&c.arena);
 }
 
+/* ---- models in several files, and without biases ---- */
+
+/* Writes part no (from 0 on) of count: tensors begin .. end - 1 of the tiny model, and its keys in
+ * the first; numbers are all that of the byte 0x3c + no. edit may break a rule. */
+static void write_part(const char *name, size_t begin, size_t end, uint32_t no,
+                       void (*edit)(struct tiny *t)) {
+    struct tiny t;
+    tiny_init(&t);
+    const size_t all = t.n_tensors;
+    memmove(t.tensors, t.tensors + begin, (end - begin) * sizeof t.tensors[0]);
+    t.n_tensors = end - begin;
+    while (no && t.n_kv) tiny_drop_kv(&t, t.kv[0].key);
+    put_u16(tiny_kv(&t, "split.no", T_U16), (uint16_t)no);
+    put_u16(tiny_kv(&t, "split.count", T_U16), 3);
+    put_u32(tiny_kv(&t, "split.tensors.count", T_I32), (uint32_t)all);
+    t.fill = (uint8_t)(0x3c + no);
+    if (edit) edit(&t);
+    struct bytes b = tiny_bytes(&t);
+    folder_write(name, b.data, b.size);
+    bytes_free(&b);
+    tiny_free(&t);
+}
+
+static void write_parts(void (*edit)(struct tiny *t)) {
+    write_part("m-00001-of-00003.gguf", 0, 2, 0, NULL);
+    write_part("m-00002-of-00003.gguf", 2, 13, 1, NULL);
+    write_part("m-00003-of-00003.gguf", 13, TINY_TENSORS, 2, edit);
+}
+
+static void several_files(void) {
+    struct checkpoint c;
+    write_parts(NULL);
+    const char *const paths[] = {folder_path("m-00001-of-00003.gguf"), folder};
+    for (size_t i = 0; i < 2; i++) { /* the first one, and the folder that has no other model */
+        int rc = checkpoint_open(&c, paths[i], NULL, NULL, &e);
+        CHECK(rc == OK, "%s", e.msg);
+        if (rc) continue;
+        const uint8_t *first = c.weights.wte.data, *second = c.weights.layers[0].qkv.data,
+                      *third = (const uint8_t *)(const void *)c.weights.lnf_b;
+        CHECK(first[0] == 0x3c && second[0] == 0x3d && third[0] == 0x3e, "%x %x %x", first[0],
+              second[0], third[0]);
+        CHECK(strcmp(c.format, "GGUF v3, 3 files") == 0 && c.vocab.n == 5, "%s", c.format);
+        checkpoint_close(&c);
+    }
+    inputs_forget();
+}
+
+static void part_no(struct tiny *t) { put_u16(tiny_kv(t, "split.no", T_U16), 1); }
+static void part_count(struct tiny *t) { put_u16(tiny_kv(t, "split.count", T_U16), 4); }
+static void part_double(struct tiny *t) {
+    strcpy(t->tensors[0].name, "token_embd.weight");
+    t->tensors[0].name_len = strlen(t->tensors[0].name);
+}
+static void part_more(struct tiny *t) { tiny_tensor(t, "more", 4, 0, G_F32); }
+static void part_less(struct tiny *t) { tiny_drop_tensor(t, 0); }
+static void part_cut(struct tiny *t) { t->cut = 1; }
+
+static void broken_parts(void) {
+    static const struct {
+        void (*edit)(struct tiny *t);
+        const char *expect;
+    } bad[] = {{part_no, "m-00003-of-00003.gguf: is part 2 of 3 by its keys, expected 3 of 3"},
+               {part_count, "m-00003-of-00003.gguf: is part 3 of 4 by its keys, expected 3 of 3"},
+               {part_double, "\"token_embd.weight\" stands in an earlier part too"},
+               {part_more, "has more tensors than split.tensors.count says"},
+               {part_less, "the parts have 15 tensors, and split.tensors.count is 16"},
+               {part_cut, "m-00003-of-00003.gguf: tensor \"output_norm.bias\" ends at"}};
+    struct checkpoint c;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        write_parts(bad[i].edit);
+        int rc = checkpoint_open(&c, folder_path("m-00001-of-00003.gguf"), NULL, NULL, &e);
+        CHECK(rc == ERR_REFUSED && strstr(e.msg, bad[i].expect), "\"%s\" does not say \"%s\"",
+              e.msg, bad[i].expect);
+        if (!rc) checkpoint_close(&c);
+        inputs_forget();
+    }
+    int rc = checkpoint_open(&c, folder_path("m-00002-of-00003.gguf"), NULL, NULL, &e);
+    CHECK(rc == ERR_REFUSED && strstr(e.msg, "is part 2 of the 3"), "%s", e.msg);
+    unlink(folder_path("m-00002-of-00003.gguf"));
+    rc = checkpoint_open(&c, folder_path("m-00001-of-00003.gguf"), NULL, NULL, &e);
+    CHECK(rc == ERR_REFUSED && strstr(e.msg, "m-00002-of-00003.gguf is not beside it"), "%s",
+          e.msg);
+    unlink(folder_path("m-00001-of-00003.gguf"));
+    unlink(folder_path("m-00003-of-00003.gguf"));
+    inputs_forget();
+}
+
+/* A model without any bias has zeros; one that has some of them is refused. */
+static void no_biases(void) {
+    struct tiny t;
+    struct checkpoint c;
+    tiny_init(&t);
+    for (size_t i = t.n_tensors; i-- > 0;)
+        if (strstr(t.tensors[i].name, ".bias")) tiny_drop_tensor(&t, i);
+    struct bytes b = tiny_bytes(&t);
+    int rc = checkpoint_open(&c, folder_write("none.gguf", b.data, b.size), NULL, NULL, &e);
+    CHECK(rc == OK, "%s", e.msg);
+    if (!rc) {
+        const struct gpt2_layer *l = c.weights.layers;
+        for (size_t i = 0; i < 32; i++)
+            CHECK(l->fc_b[i] == 0 && (i > 11 || l->qkv_b[i] == 0), "bias");
+        for (size_t i = 0; i < 4; i++)
+            CHECK(l->ln1_b[i] == 0 && l->ln2_b[i] == 0 && l->proj_b[i] == 0 &&
+                      l->fcproj_b[i] == 0 && c.weights.lnf_b[i] == 0,
+                  "bias");
+        checkpoint_close(&c);
+    }
+    inputs_forget();
+    bytes_free(&b);
+    tiny_tensor(&t, "output_norm.bias", 4, 0, G_F32);
+    b = tiny_bytes(&t);
+    rc = checkpoint_open(&c, folder_write("some.gguf", b.data, b.size), NULL, NULL, &e);
+    CHECK(rc == ERR_REFUSED && strstr(e.msg, "\"blk.0.attn_norm.bias\" is missing"), "%s", e.msg);
+    bytes_free(&b);
+    tiny_free(&t);
+    inputs_forget();
+    unlink(folder_path("none.gguf"));
+    unlink(folder_path("some.gguf"));
+}
+
 int main(void) {
     if (!folder_make()) return 1;
+    RUN(several_files);
+    RUN(broken_parts);
+    RUN(no_biases);
     RUN(key_types);
     RUN(writer_reads_back);
     RUN(alignments);

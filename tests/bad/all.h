@@ -9,6 +9,7 @@
 #include "gguf.c"
 #include "llmc.c"
 #include "safetensors.c"
+#include "torch.c"
 #include "vocab.c"
 
 enum bad_use { BAD_MODEL, BAD_VOCAB };
@@ -44,6 +45,7 @@ static void bad_all(bad_all_fn fn, void *ctx) {
         {{.group = "gguf", .use = BAD_MODEL}, bad_gguf},
         {{.group = "safetensors", .use = BAD_MODEL, .beside = {"config.json", TINY_CONFIG}},
          bad_safetensors},
+        {{.group = "torch", .use = BAD_MODEL, .beside = {"config.json", TINY_CONFIG}}, bad_torch},
         {{.group = "config", .use = BAD_MODEL, .file = "config.json", .open = "", .tiny = true},
          bad_configs},
         {{.group = "llmc", .use = BAD_MODEL}, bad_llmc_model},
