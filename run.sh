@@ -4,9 +4,10 @@
 #   ./run.sh "Once upon a time"   continues this text; options of `lookat generate` may follow or stand alone
 #   ./run.sh COMMAND ...          a command of lookat: ./run.sh compare -f TEXT; ./run.sh help lists them
 #   ./run.sh gpt2 "PROMPT"        the same with GPT-2 (124M): fetched from Hugging Face once, checked, converted, kept in weights/
+#   ./run.sh --list               the models that have a name here, with their sizes
 #
-# Environment: LOOKAT_GPT2_URL   folder on the web that holds the files of GPT-2
-#              LOOKAT_GPT2_SUMS  file with the SHA-256, size and name of each (default: weights/gpt2.sha256)
+# Environment: LOOKAT_GPT2_URL   folder on the web that holds the files of the model, in place of the one in the table below
+#              LOOKAT_GPT2_SUMS  file with the SHA-256, size and name of each (default: weights/NAME.sha256)
 #              LOOKAT_CACHE      where they and the converted model are kept (default: weights)
 set -eu
 
@@ -21,11 +22,48 @@ while [ -h "$self" ]; do
     esac
 done
 here=$(cd "$(dirname "$self")" && pwd)
-url=${LOOKAT_GPT2_URL:-https://huggingface.co/openai-community/gpt2/resolve/607a30d783dfa663caf39e06633721c8d4cfcd7e}
-sums=${LOOKAT_GPT2_SUMS:-$here/weights/gpt2.sha256}
 cache=${LOOKAT_CACHE:-$here/weights}
-files=$cache/gpt2
-model=$cache/gpt2-f16.gguf
+
+# Name, millions of parameters, and the folder on the web at one revision. A model whose files' sums are not known (no
+# weights/NAME.sha256) has "-" there: it is not fetched, but taken from weights/NAME where somebody has put it. To add a
+# model: a line here, and its sums.
+models() {
+    cat << END
+gpt2 124 https://huggingface.co/openai-community/gpt2/resolve/607a30d783dfa663caf39e06633721c8d4cfcd7e
+gpt2-medium 355 -
+gpt2-large 774 -
+gpt2-xl 1558 -
+distilgpt2 82 -
+END
+}
+
+# Sets what belongs to the model of this name; false where there is none.
+choose() { # NAME
+    line=$(models | grep "^$1 ") || return 1
+    name=$1
+    millions=${line#* } url=${line##* }
+    millions=${millions%% *}
+    [ -z "${LOOKAT_GPT2_URL:-}" ] || url=$LOOKAT_GPT2_URL
+    sums=${LOOKAT_GPT2_SUMS:-$here/weights/$name.sha256}
+    files=$cache/$name
+    model=$cache/$name-f16.gguf
+}
+
+# Millions of bytes to fetch.
+to_fetch() { awk '{n += $2} END {printf "%d", n / 1000000}' "$sums"; }
+
+list() {
+    printf '%-12s  %10s  %8s  %10s  %s\n' name parameters fetched converted state
+    models | while read -r name rest; do
+        choose "$name"
+        fetched=- state="not fetched"
+        [ ! -e "$sums" ] || fetched="$(to_fetch) MB"
+        [ "$url" != - ] || state="put its files into $files"
+        [ ! -d "$files" ] || state="in $files"
+        [ ! -e "$model" ] || state="ready"
+        printf '%-12s  %8s M  %8s  %7s MB  %s\n' "$name" "$millions" "$fetched" "$((millions * 2))" "$state"
+    done
+}
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "run.sh: $*"; exit 1; }
@@ -40,7 +78,7 @@ sha256_of() { $sha256 "$1" | cut -d' ' -f1; }
 
 by_hand() {
     die "$1; without a network, put model.safetensors, vocab.json, merges.txt and config.json of" \
-        "https://huggingface.co/openai-community/gpt2 into $files and run this again."
+        "$name at Hugging Face into $files and run this again."
 }
 
 # Downloads $url/NAME to NAME.part, going on where an earlier attempt stopped; a bar only for people.
@@ -75,15 +113,24 @@ fetch() { # SHA256 SIZE NAME
     [ "$got" = "$1" ] || { mv "$files/$3" "$files/$3.bad"; die "$3 has SHA-256 $got, expected $1 (kept as $files/$3.bad)"; }
 }
 
-get_gpt2() {
+# Without known sums, what lies in the folder is believed.
+check_by_hand() {
+    [ -d "$files" ] || by_hand "the sums of $name's files are not known here, so it is not fetched"
+    say "$name: the sums of its files are not known here; taking $files as it is"
+}
+
+get_model() {
     [ -e "$model" ] && return
-    find_sha256
-    mkdir -p "$files"
-    total=$(awk '{n += $2} END {printf "%d", n / 1000000}' "$sums")
-    say "GPT-2 (124M): $total MB from $url into $files, then 250 MB as $model"
-    while read -r sha size name; do
-        fetch "$sha" "$size" "$name" < /dev/null
-    done < "$sums"
+    if [ "$url" = - ]; then
+        check_by_hand
+    else
+        find_sha256
+        mkdir -p "$files"
+        say "$name (${millions}M): $(to_fetch) MB from $url into $files, then $((millions * 2)) MB as $model"
+        while read -r sha size file; do
+            fetch "$sha" "$size" "$file" < /dev/null
+        done < "$sums"
+    fi
     "$here/lookat" convert "$files" -o "$model" --type f16
 }
 
@@ -105,11 +152,16 @@ build() {
     die "there is no compiler (${CC:-cc, gcc or clang}); install gcc or clang, or name one with CC=..."
 }
 
+if [ "${1:-}" = --list ]; then
+    list
+    exit
+fi
+
 build
 
-if [ "${1:-}" = gpt2 ]; then
+if choose "${1:-}"; then
     shift
-    get_gpt2
+    get_model
     LOOKAT_MODEL=$model
     export LOOKAT_MODEL
 fi

@@ -124,7 +124,7 @@ fetched() {
     has "$tmp/out" "Once"
     has "$tmp/err" "wrote $LOOKAT_CACHE/gpt2-f16.gguf"
     # the size comes before the first file
-    head -n 1 "$tmp/err" | grep -qF "GPT-2 (124M): 0 MB from $LOOKAT_GPT2_URL" || fail "size: $(head -n 2 "$tmp/err")"
+    head -n 1 "$tmp/err" | grep -qF "gpt2 (124M): 0 MB from $LOOKAT_GPT2_URL" || fail "size: $(head -n 2 "$tmp/err")"
 }
 cut=70000
 
@@ -133,7 +133,7 @@ if command -v curl > /dev/null; then
     begin curl_cut
     serve $cut
     run 1 gpt2 "Once" -n 2
-    has "$tmp/err" "GPT-2 (124M): "
+    has "$tmp/err" "gpt2 (124M): "
     has "$tmp/err" "fetching model.safetensors ($size bytes)"
     has "$tmp/err" "cannot fetch $LOOKAT_GPT2_URL/model.safetensors"
     [ "$(cat "$tmp/log")" = "GET /model.safetensors -1 200" ] || fail "requests: $(cat "$tmp/log")"
@@ -210,4 +210,25 @@ run 0 gpt2 -p "Once" -n 2 -q
 has "$tmp/out" "Once"
 lacks err fetching
 [ -e "$LOOKAT_CACHE/gpt2-f16.gguf" ] || fail "nothing was converted"
+end
+
+# A name whose sums are not known is never fetched; what somebody put there is taken as it is.
+begin names
+unset LOOKAT_GPT2_URL LOOKAT_GPT2_SUMS
+run 0 --list
+has "$tmp/out" "gpt2-xl"
+grep -q '^gpt2  *124 M  *[0-9]* MB  *248 MB  ready$' "$tmp/out" || fail "list: $(cat "$tmp/out")"
+grep -q '^distilgpt2  *82 M  *- *164 MB  put its files into ' "$tmp/out" || fail "list: $(cat "$tmp/out")"
+run 1 gpt2-medium "Once" -n 2
+has "$tmp/err" "the sums of gpt2-medium's files are not known here, so it is not fetched"
+has "$tmp/err" "into $LOOKAT_CACHE/gpt2-medium and run this again"
+mkdir "$LOOKAT_CACHE/gpt2-medium"
+cp "$files"/* "$LOOKAT_CACHE/gpt2-medium"
+run 0 gpt2-medium -p "Once" -n 2 -q
+has "$tmp/out" "Once"
+has "$tmp/err" "taking $LOOKAT_CACHE/gpt2-medium as it is"
+run 0 gpt2-medium info
+has "$tmp/out" "gpt2-medium-f16.gguf"
+run 0 gpt2-mini -n 1 -q # no name of a model: a text
+has "$tmp/out" "gpt2-mini"
 end

@@ -12,7 +12,9 @@ struct checkpoint {
     const char *path;   /* as given */
     const char *format; /* "GGUF v3", "safetensors, 2 files", "PyTorch", "llm.c v5" */
     const char *name;   /* general.name, else the file's name without folder and ending */
-    size_t file_bytes;  /* of the model file */
+    size_t file_bytes;  /* of all files with weights */
+    const char **files; /* [n_files] their paths, in order */
+    size_t n_files;
     struct gpt2_weights weights;
     struct vocab vocab; /* n = 0 where no tokenizer was found */
     struct file file;   /* the map the weights may point into */
@@ -32,6 +34,13 @@ struct checkpoint {
 int checkpoint_open(struct checkpoint *c, const char *path, const char *tokenizer,
                     void (*warn)(const char *msg), struct err *e);
 void checkpoint_close(struct checkpoint *c);
+
+/* SHA-256 of the model's file, as 64 hex digits; of several files, one behind another. ERR_FAILED,
+ * ERR_REFUSED where one cannot be read, ERR_INTERRUPTED after Ctrl-C. */
+int checkpoint_sha256(const struct checkpoint *c, char hex[65], struct err *e);
+
+/* Bytes of memory that the model takes, the maps of files that it points into not counted. */
+size_t checkpoint_bytes(const struct checkpoint *c);
 
 /* Reads only a tokenizer: a folder with vocab.json + merges.txt or tokenizer.json, one of these
  * files (merges.txt beside vocab.json), an llm.c tokenizer .bin, or a GGUF model. All memory comes

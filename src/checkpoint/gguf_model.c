@@ -15,8 +15,9 @@ struct loader {
     const char *path;
     struct arena *arena; /* of the result */
     uint8_t *used;       /* [n_tensors] */
-    const float *zeros;  /* [the most that a bias has] where the model has no biases; else NULL */
-    size_t layer;        /* the block whose tensors are looked up, for names "blk.%zu.…" */
+    bool no_biases;
+    const float *zeros; /* [the most that a bias has] where the model has no biases; else NULL */
+    size_t layer;       /* the block whose tensors are looked up, for names "blk.%zu.…" */
     warn_fn warn;
     struct err *e;
 };
@@ -243,6 +244,7 @@ static int find_biases(struct loader *l, const struct gpt2_config *c) {
         const struct gguf_str name = l->g->tensors[i].name;
         if (name.n > n && memcmp(name.s + name.n - n, ending, n) == 0) return OK;
     }
+    l->no_biases = true;
     l->zeros = arena_zalloc(l->arena, most, sizeof *l->zeros);
     return l->zeros ? OK : no_memory(l);
 }
@@ -512,6 +514,9 @@ int gguf_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct
     c->path = path;
     rc = gguf_join_parts(&g, &c->arena, e);
     take_maps(c, &g);
+    if (!rc) rc = checkpoint_add_file(c, path, g.n_parts + 1, e);
+    for (size_t i = 0; !rc && i < g.n_parts; i++)
+        rc = checkpoint_add_file(c, g.parts[i].path, g.n_parts + 1, e);
     c->format = format_name(&g, &c->arena);
     c->name = model_name(&g, path, &c->arena);
     struct loader l = {.g = &g, .path = path, .arena = &c->arena, .warn = warn, .e = e};
@@ -520,6 +525,7 @@ int gguf_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct
     if (!rc) rc = read_config(&l, &c->weights.config);
     if (!rc) rc = find_biases(&l, &c->weights.config);
     if (!rc) rc = take_weights(&l, &c->weights);
+    c->weights.no_biases = l.no_biases;
     if (!rc) rc = read_vocab(&l, &c->vocab);
     if (!rc) rc = vocab_check(&c->vocab, c->weights.config.n_vocab, path, warn, e);
     if (!rc) rc = check_unknown(&l);

@@ -423,7 +423,7 @@ static bool has_no_biases(const struct loader *ld) {
 static int find_form(struct loader *ld, struct err *e) {
     const struct gpt2_config *g = &ld->c->weights.config;
     ld->linear = is_linear(ld);
-    ld->no_biases = has_no_biases(ld);
+    ld->no_biases = ld->c->weights.no_biases = has_no_biases(ld);
     if (!ld->no_biases) return OK;
     const size_t most = g->n_inner > 3 * g->n_embd ? g->n_inner : 3 * g->n_embd;
     void *zeros;
@@ -472,6 +472,8 @@ int hf_load_model(struct checkpoint *c, const char *path, enum file_kind kind, w
     c->weights.hf_names = true;
     c->file_bytes = ld.set.bytes;
     rc = set_format(c, &ld.set, e);
+    for (size_t i = 0; !rc && i < ld.set.n_files; i++)
+        rc = checkpoint_add_file(c, ld.set.files[i].file.path, ld.set.n_files, e);
     if (!rc) rc = load(&ld, path, warn, e);
     named_set_close(&ld.set);
     return rc;

@@ -154,6 +154,8 @@ int llmc_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct
     const struct gpt2_config *g = &w->config;
     c->format = header(f, 1) == 3 ? "llm.c v3" : "llm.c v5";
     c->file_bytes = f->size;
+    rc = checkpoint_add_file(c, path, 1, e);
+    if (rc) return rc;
     w->layers = arena_zalloc(&c->arena, g->n_layer, sizeof *w->layers);
     if (!w->layers) return err_file(e, ERR_FAILED, path, "no memory for %zu layers", g->n_layer);
     struct reader r = {.at = f->data + HEADER, .type = header(f, 1) == 3 ? DTYPE_F32 : DTYPE_BF16};

@@ -10,6 +10,9 @@
 
 typedef void (*warn_fn)(const char *msg); /* NULL: warnings are dropped */
 
+/* model_files.c: notes a file with weights, of `most` at most. ERR_FAILED without memory. */
+int checkpoint_add_file(struct checkpoint *c, const char *path, size_t most, struct err *e);
+
 /* gguf_model.c: the GPT-2 model in a GGUF file, vocabulary included where it has one. Takes over
  * the map (c->file). */
 int gguf_load_model(struct checkpoint *c, const char *path, warn_fn warn, struct err *e);

@@ -132,9 +132,10 @@ int gpt2_config_check(const struct gpt2_config *c, const char *path, struct err 
 uint64_t gpt2_parameters(const struct gpt2_weights *w) {
     const struct gpt2_config *s = &w->config;
     uint64_t C = s->n_embd, F = s->n_inner, V = s->n_vocab;
-    uint64_t attention = 3 * C * C + 3 * C + C * C + C, mlp = F * C + F + C * F + C, norms = 4 * C;
-    return V * C + s->n_ctx * C + s->n_layer * (attention + mlp + norms) + 2 * C +
-           (w->tied ? 0 : V * C);
+    uint64_t matrices = 3 * C * C + C * C + 2 * F * C, norms = 2 * C,
+             biases = w->no_biases ? 0 : 3 * C + C + F + C + 2 * C;
+    return V * C + s->n_ctx * C + s->n_layer * (matrices + norms + biases) + C +
+           (w->no_biases ? 0 : C) + (w->tied ? 0 : V * C);
 }
 
 /* float32 bits and sizes, little-endian on every machine */

@@ -131,6 +131,7 @@ struct gpt2_weights {
     bool tied;
     const float *lnf_w, *lnf_b; /* [C] final LayerNorm */
     struct gpt2_layer *layers;  /* [L] */
+    bool no_biases;             /* the file has none: they are zeros, and so they are written */
     bool hf_names; /* from a file with Hugging Face's names: messages call tensors so */
 };
 
@@ -182,7 +183,8 @@ struct vocab {
                                             sentence each */
 };
 
-/* Weights and biases of the model, the padding of a file and the tied head not counted twice. */
+/* Weights and biases of the model: the tied head once, the padding of a file and biases that are
+ * not in it never. */
 uint64_t gpt2_parameters(const struct gpt2_weights *w);
 
 /* SHA-256, as 64 hex digits, of the shape and of what every stored number type keeps: norms, biases

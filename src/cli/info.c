@@ -37,23 +37,16 @@ static struct kv_bytes kv_bytes(const char *spec, const struct gpt2_config *s) {
     return b;
 }
 
-/* Of the file with the weights: `path`, or in a Hugging Face folder model.safetensors. */
-static int file_sha256(const char *path, struct arena *arena, char hex[65], struct err *e) {
-    enum { PIECE = 1 << 22 };
-    if (file_is_folder(path)) path = path_join(arena, path, "model.safetensors");
-    if (!path) return err_set(e, ERR_FAILED, "out of memory for a file name");
-    struct file f;
-    int rc = file_map(&f, path, e);
-    if (rc) return rc;
-    struct sha256 s;
-    sha256_init(&s);
-    for (size_t at = 0; at < f.size && !rc; at += PIECE) {
-        sha256_add(&s, f.data + at, f.size - at < PIECE ? f.size - at : PIECE);
-        if (interrupt_pending()) rc = err_set(e, ERR_INTERRUPTED, "interrupted");
-    }
-    sha256_hex(&s, hex);
-    file_unmap(&f);
-    return rc;
+static int file_sha256(const char *path, char hex[65], struct err *e) {
+    const char *files[] = {path};
+    const struct checkpoint c = {.files = files, .n_files = 1};
+    return checkpoint_sha256(&c, hex, e);
+}
+
+/* What a whole context in fp16 adds to the weights. */
+static uint64_t context_bytes(const struct gpt2_config *s) {
+    struct kv_bytes b = kv_bytes("fp16", s);
+    return (b.keys + b.values) * s->n_ctx;
 }
 
 /* ---- JSON ---- */
@@ -96,8 +89,14 @@ static void print_json(const struct checkpoint *c, const struct book *book, cons
         json_put_uint(&j, "rows", kinds[i].rows);
         json_put_uint(&j, "cols", kinds[i].cols);
         json_put_uint(&j, "bytes", kinds[i].bytes);
+        json_put_cstr(&j, "types", kinds[i].types);
         json_put_close(&j);
     }
+    json_put_close(&j);
+    json_put_object(&j, "memory");
+    json_put_uint(&j, "weights", checkpoint_bytes(c));
+    json_put_uint(&j, "mapped", c->file.map ? c->file_bytes : 0);
+    json_put_uint(&j, "context_fp16", context_bytes(&c->weights.config));
     json_put_close(&j);
     json_tokenizer(&j, &c->vocab);
     json_put_codebooks(&j, book ? book->books : NULL, book ? book->n : 0);
@@ -162,7 +161,13 @@ static void facts(struct text_table *t, const struct checkpoint *c, const char *
             table_cell(t, "%s%s",
                        s->unscaled ? "not divided by sqrt(head_dim)" : "divided by sqrt(head_dim)",
                        s->scale_by_layer ? ", divided by the number of the layer" : "");
+    if (c->weights.no_biases) table_cell(t, "biases"), table_cell(t, "none");
     table_cell(t, "LayerNorm"), table_cell(t, "epsilon %g", (double)s->norm_eps);
+    table_cell(t, "memory");
+    table_cell(t, "%s for weights%s, %s for a whole context in fp16",
+               text_bytes(checkpoint_bytes(c) + (c->file.map ? c->file_bytes : 0)).s,
+               c->file.map ? ", used where the file is mapped" : "",
+               text_bytes(context_bytes(s)).s);
     table_cell(t, "tokenizer");
     if (!v->n)
         table_cell(t, "none");
@@ -183,7 +188,7 @@ static void tensors(struct text_table *t, const struct gpt2_weights *w) {
         table_cell(t, "%s", k->name);
         table_cell(t, "%zu", k->count);
         table_cell(t, "%zu x %zu", k->rows, k->cols);
-        table_cell(t, "%s", k->type);
+        table_cell(t, "%s", k->types);
         table_cell(t, "%s", text_bytes(k->bytes).s);
     }
 }
@@ -233,7 +238,7 @@ static int report(const struct args *a, const struct checkpoint *c, const struct
                   struct arena *arena, struct err *e) {
     char hex[65];
     struct weights_check w, *checked = a->check_weights ? &w : NULL;
-    int rc = a->sha256 ? file_sha256(c->path, arena, hex, e) : OK;
+    int rc = a->sha256 ? checkpoint_sha256(c, hex, e) : OK;
     if (!rc && checked) rc = weights_check(checked, c, arena, e);
     if (rc) return rc;
     const char *sha256 = a->sha256 ? hex : NULL;
@@ -269,7 +274,7 @@ static int run(const struct args *a, struct err *e) {
         rc = err_set(e, ERR_USAGE, "--check-weights: %.100s has codebooks, and no weights", path);
     if (!rc && a->argc && a->model && !book)
         rc = err_set(e, ERR_USAGE, "info: expected one model, got -m and '%.60s'", a->argv[0]);
-    if (!rc && book && a->sha256) rc = file_sha256(path, &arena, hex, e);
+    if (!rc && book && a->sha256) rc = file_sha256(path, hex, e);
     if (!rc)
         rc = book ? info_book(a, path, a->sha256 ? hex : NULL, &arena, e)
                   : info_model(a, path, &arena, e);

@@ -1,5 +1,8 @@
 #include "report/model_out.h"
 
+#include <stdio.h>
+#include <string.h>
+
 const char *model_activation(enum activation a) {
     static const char *const names[] = {[GELU_TANH] = "GELU, tanh form",
                                         [GELU_ERF] = "GELU, erf form",
@@ -34,11 +37,23 @@ void json_put_model(struct json_out *j, const char *key, const struct checkpoint
         if (f == &gpt2_fields[CONFIG_n_head]) json_put_uint(j, "head_dim", s->n_embd / s->n_head);
     }
     json_put_bool(j, "tied", c->weights.tied);
+    json_put_bool(j, "biases", !c->weights.no_biases);
     json_put_close(j);
+}
+
+/* Does the list "q4_K, q6_K" name this type? */
+static bool names_type(const char *types, const char *type) {
+    const size_t n = strlen(type);
+    for (const char *s = types; (s = strstr(s, type)) != NULL; s += n)
+        if ((s == types || s[-1] == ' ') && (!s[n] || s[n] == ',')) return true;
+    return false;
 }
 
 static void add(struct tensor_kind *k, const struct matrix *m) {
     const char *type = dtype_name(m->type);
+    const size_t at = strlen(k->types);
+    if (!names_type(k->types, type))
+        snprintf(k->types + at, sizeof k->types - at, "%s%s", at ? ", " : "", type);
     k->type = !k->count || k->type == type ? type : "mixed";
     k->count++;
     k->rows = m->rows;

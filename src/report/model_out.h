@@ -16,10 +16,12 @@ const char *model_activation(enum activation a);
 /* The array "codebooks": for each of the n settings {m or bytes, k, learned, values}. */
 void json_put_codebooks(struct json_out *j, const struct codebook *settings, size_t n);
 
-/* A kind of tensor, over all layers: "attn_qkv", its type ("f16"; "mixed" where layers differ), and
+/* A kind of tensor, over all layers: "attn_qkv", its type ("f16"; "mixed" where layers differ), all
+ * its types ("q4_K, q6_K"), and
  * its bytes in memory. */
 struct tensor_kind {
     const char *name, *type;
+    char types[48];
     size_t count, rows, cols; /* tensors, and the shape of each */
     uint64_t bytes;           /* of all of them */
 };
