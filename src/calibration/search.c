@@ -151,8 +151,8 @@ static void line_of(char *out, size_t room, const struct search_trial *t, int wi
                      (unsigned long long)t->stored);
     for (size_t word = 0; word < BOOK_WORDS && n > 0 && (size_t)n < room; word++)
         if (t->chosen[word])
-            n +=
-                snprintf(out + n, room - (size_t)n, "  = %s", book_word_name((enum book_word)word));
+            n += snprintf(out + n, room - (size_t)n, SEARCH_CHOSEN "%s",
+                          book_word_name((enum book_word)word));
 }
 
 int search_lines(char **lines, const struct search *s, struct arena *arena, struct err *e) {

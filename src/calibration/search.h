@@ -55,8 +55,12 @@ int search_run(struct search *s, const struct search_plan *plan, struct arena *a
 /* Returns the trial that was chosen for a word; NULL where none was. */
 const struct search_trial *search_chosen(const struct search *s, enum book_word word);
 
+/* Stands in the line of a cache that was chosen, before the word. */
+#define SEARCH_CHOSEN "  = "
+
 /* Writes lines[1 + s->n], texts for people: titles, then one line for each trial, the columns below
- * one another. ERR_FAILED without memory. */
+ * one another, with SEARCH_CHOSEN and the word behind the chosen ones. ERR_FAILED without memory.
+ */
 int search_lines(char **lines, const struct search *s, struct arena *arena, struct err *e);
 
 #endif

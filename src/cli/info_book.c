@@ -6,6 +6,7 @@
 
 #include "attention/book_word.h"
 #include "base/file.h"
+#include "calibration/search.h"
 #include "checkpoint/checkpoint.h"
 #include "cli/find_model.h"
 #include "report/model_out.h"
@@ -91,13 +92,11 @@ void info_words_json(struct json_out *j, const struct book *b) {
 
 void info_tried(const struct book *b, bool all) {
     if (!b->n_tried) return;
-    if (!all) {
-        printf("\ncalibrate --auto tried %s: -v shows what each costs.\n",
-               text_plural(b->n_tried - 1, "cache").s);
-        return;
-    }
-    puts("\nWhat calibrate --auto tried (KL on text kept apart):");
-    for (size_t i = 0; i < b->n_tried; i++) puts(printable_copy(b->tried[i]).s);
+    printf("\ncalibrate --auto tried %s%s (KL on text kept apart):\n",
+           text_plural(b->n_tried - 1, "cache").s, all ? "" : "; -v shows all");
+    for (size_t i = 0; i < b->n_tried; i++)
+        if (all || i == 0 || strstr(b->tried[i], SEARCH_CHOSEN))
+            puts(printable_copy(b->tried[i]).s);
 }
 
 static int print_text(const struct args *a, const struct book *b, const char *sha256,

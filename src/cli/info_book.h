@@ -20,7 +20,8 @@ int info_book(const struct args *a, const char *path, const char *sha256, struct
 void info_words(struct text_table *t, const struct book *b);
 /* Adds "recommended" and "small": what the book (NULL: none) names, or null. */
 void info_words_json(struct json_out *j, const struct book *b);
-/* Prints how many caches calibrate --auto tried, or with `all` the table of them. */
+/* Prints what calibrate --auto tried: the lines of the caches that it chose, or with `all` every
+ * line. */
 void info_tried(const struct book *b, bool all);
 
 #endif
