@@ -63,9 +63,10 @@ reduce() {
     case $1 in
     *" calibrate "*" -n 64 -c 64"*) less= ;;
     *" calibrate "*)
-        less='s/ calibrate / calibrate -n 512 -c 128 /
+        less='s/ -n [0-9]*//; s/ calibrate / calibrate -n 512 -c 128 /
               s/ --auto / --auto -a lookat:bytes=2,k=16\/pq:bytes=4,k=16 /
-              / --auto \|law\.gguf/s/ calibrate / calibrate -m tiny.gguf /' ;;
+              / -m /!{ / --auto \|law\.gguf\|-o learned\.gguf/s/ calibrate / calibrate -m tiny.gguf /
+              }' ;;
     *" compare "*"--paper"*)
         less='s/ -n [0-9]*/ -n 64/; s/ --paper/ --paper -c 64/
               s/ --book law/ -m tiny.gguf --book law/' ;;
