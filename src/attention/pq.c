@@ -125,6 +125,7 @@ static size_t pq_work_floats(const struct codec *c, size_t head_dim, size_t head
 static void pq_start(const struct codec_head *h, float *work) {
     const struct quantiser *z = code_rows_quantiser(h);
     size_t n = z->pairs ? sums_floats(z->pairs) : buckets_floats(z->n);
+    quantiser_fetch(z);
     memset(work, 0, n * sizeof *work);
 }
 

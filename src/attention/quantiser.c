@@ -254,13 +254,17 @@ size_t quantiser_numbers(const struct quantiser *z) {
     return sum;
 }
 
+/* The bytes of B as queries read it. */
+static size_t back_bytes(const struct quantiser *z) {
+    struct packed format = back_format(z);
+    return z->dim * (packed_code_bytes(&format) + packed_scale_bytes(&format));
+}
+
 size_t quantiser_bytes(const struct quantiser *z) {
     size_t bytes = z->pairs ? z->pairs->tables.n * (32 + sizeof(float))
                             : quantiser_numbers(z) * sizeof(uint16_t);
     if (!z->inverse) return bytes;
-    struct packed format = back_format(z);
-    return bytes + z->dim * (packed_code_bytes(&format) + packed_scale_bytes(&format)) +
-           z->dim * sizeof *z->mean;
+    return bytes + back_bytes(z) + z->dim * sizeof *z->mean;
 }
 
 /* Writes y[n][D] = A (x - mean), without gaps. The rows of x are `stride` floats apart. Without B
@@ -396,6 +400,21 @@ static bool follows(const struct quantiser_range *a, const struct quantiser_rang
            b->centroids == a->centroids + a->width * k;
 }
 
+/* Asks for `bytes` bytes. */
+static void fetch(const void *data, size_t bytes) {
+    enum { LINE = 64 };
+    for (size_t i = 0; i < bytes; i += LINE) __builtin_prefetch((const char *)data + i, 0, 3);
+}
+
+void quantiser_fetch(const struct quantiser *z) {
+    if (z->pairs) {
+        fetch(z->pairs->tables.entries, z->pairs->tables.n * 32);
+        fetch(z->pairs->scale, z->pairs->tables.n * sizeof *z->pairs->scale);
+    }
+    fetch(z->back, back_bytes(z));
+    fetch(z->mean, z->dim * sizeof *z->mean);
+}
+
 /* Sets y[D] = B q, for keys. */
 static void multiply_back(const struct kernels *kn, const struct quantiser *z, float *y,
                           const float *q) {
@@ -411,6 +430,9 @@ float quantiser_tables(const struct kernels *kn, const struct quantiser *z, floa
     float turned[QUANTISER_DIM], common = 0;
     size_t D = z->dim;
     if (z->inverse) {
+        /* The kernels fetch ahead, but not the beginning. */
+        size_t first = z->ranges[0].width * z->k * z->n * sizeof(uint16_t);
+        fetch(z->ranges[0].centroids, first < 4096 ? first : 4096);
         multiply_back(kn, z, turned, q);
         kn->matvec(DTYPE_F16, &common, z->mean, D * sizeof(uint16_t), 1, q, D);
         q = turned;

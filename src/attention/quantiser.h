@@ -120,6 +120,10 @@ void quantiser_decode(const struct kernels *kn, const struct quantiser *z, float
 float quantiser_tables(const struct kernels *kn, const struct quantiser *z, float *table,
                        const float *q);
 
+/* Asks for what quantiser_mix or quantiser_mix_pairs will read, and the tables of pairs, so that it
+ * is on its way from a far cache while rows are summed. Up to 64 KB. */
+void quantiser_fetch(const struct quantiser *z);
+
 /* Adds sum_i p_i xhat_i to out[D]. p is given in whole numbers of `unit`: sum[n][K] is the sum of
  * p over the rows with each code, and `all` the sum of p over all rows, as a number. Each sum is
  * below 2^31. z has a B. Reads quantiser_bytes. */
