@@ -143,6 +143,9 @@ struct kv_codec {
      * stored, or gathers in work what makes that sum. p is 0 from p[n] up to a whole block.
      * `finish` turns out[D] from that space, or from work, into the model's; it may be NULL. */
     void (*start)(const struct codec_head *h, float *work);
+    /* Asks for what a query will read besides rows, so that it is on its way from a far cache while
+     * the keys are scored. It changes nothing and may be NULL. */
+    void (*fetch)(const struct codec_head *h);
     void (*mix)(const struct codec_head *h, float *work, float *out, const uint8_t *timeline,
                 const float *p, size_t n, struct attn_counters *c);
     void (*finish)(const struct codec_head *h, float *work, float *out, struct attn_counters *c);

@@ -182,6 +182,7 @@ void decode_attend(const struct decode_query *d, const struct decode_workspace *
     size_t n_picked = picked_rows(d);
     if (n_picked < d->n)
         fetch_first((const uint8_t *)d->state + rows.values->at, d->n * rows.values->row);
+    if (n_picked < d->n && rows.value.codec->ops->fetch) rows.value.codec->ops->fetch(&rows.value);
     double last = stopwatch(a);
     size_t best_coded = score(d, w, &rows, n_picked, &last, counted);
     probabilities(d, w);

@@ -125,9 +125,10 @@ static size_t pq_work_floats(const struct codec *c, size_t head_dim, size_t head
 static void pq_start(const struct codec_head *h, float *work) {
     const struct quantiser *z = code_rows_quantiser(h);
     size_t n = z->pairs ? sums_floats(z->pairs) : buckets_floats(z->n);
-    quantiser_fetch(z);
     memset(work, 0, n * sizeof *work);
 }
+
+static void pq_fetch(const struct codec_head *h) { quantiser_fetch(code_rows_quantiser(h)); }
 
 static void pq_mix(const struct codec_head *h, float *work, float *out, const uint8_t *timeline,
                    const float *p, size_t n, struct attn_counters *c) {
@@ -187,6 +188,7 @@ const struct kv_codec codec_pq = {
     .decode = code_rows_decode,
     .work_floats = pq_work_floats,
     .start = pq_start,
+    .fetch = pq_fetch,
     .mix = pq_mix,
     .finish = pq_finish,
     .reads = pq_reads,
