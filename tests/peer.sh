@@ -38,12 +38,12 @@ fi
 
 # ---- agreement ----
 for type in f16 q8_0; do
-    "$BIN" convert -q -m "$small" --type $type -o "$tmp/$type.gguf" || exit 1
+    "$BIN" convert -q "$small" --type $type -o "$tmp/$type.gguf" || exit 1
 done
 tokenize=$(tool llama-tokenize)
 if [ -n "$tokenize" ]; then
     for text in tests/texts/*.txt; do
-        "$tokenize" -m "$tmp/f16.gguf" -f "$text" --ids --log-disable 2> /dev/null |
+        "$tokenize" -m "$tmp/f16.gguf" -f "$text" --ids --no-escape --log-disable 2> /dev/null |
             tr -d '[] ' | tr ',' '\n' | grep . > "$tmp/theirs"
         "$BIN" tokenize -m "$tmp/f16.gguf" -f "$text" | tr ' ' '\n' | grep . > "$tmp/ours"
         cmp -s "$tmp/ours" "$tmp/theirs"
@@ -56,7 +56,7 @@ if [ -n "$perplexity" ]; then
         theirs=$("$perplexity" -m "$tmp/$type.gguf" -f tests/texts/prose.txt -c 512 -t "$THREADS" 2>&1 |
             sed -n 's/.*Final estimate: PPL = \([0-9.]*\).*/\1/p')
         ours=$("$BIN" eval -m "$tmp/$type.gguf" -f tests/texts/prose.txt -c 512 -q -o json |
-            sed -n 's/.*"perplexity":\([0-9.]*\).*/\1/p')
+            sed -n 's/.*"perplexity":\[*\([0-9.]*\).*/\1/p')
         # llama.cpp rounds activations to f16 or to 8 bits before it multiplies them
         awk -v a="$ours" -v b="$theirs" 'BEGIN { d = a / (b + 0 ? b : 1) - 1; exit !(b > 0 && d < 0.01 && d > -0.01) }'
         check "perplexity of $type: $ours, llama-perplexity's $theirs" $? "more than 1 % apart"
@@ -67,7 +67,10 @@ fi
 case $(uname -m) in x86_64) cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1) ;; *) cpu=$(uname -m) ;; esac
 echo
 echo "$cpu, $THREADS threads; $ROUNDS rounds; $("$BIN" --version), kernels $KERNELS"
-echo "llama-bench: $("$bench" --version 2>&1 | tr '\n' ' ')$PEER_ARGS"
+built=$LLAMA_CPP/CMakeCache.txt
+[ -e "$built" ] || built=$LLAMA_CPP/build/CMakeCache.txt
+echo "llama.cpp: $("${perplexity:-$bench}" --version 2>&1 | sed -n 's/^version: //p') $PEER_ARGS," \
+    "$(sed -n -E 's/^(CMAKE_BUILD_TYPE|GGML_(NATIVE|AVX[0-9A-Z_]*|FMA|BLAS|OPENMP)):[A-Z]*=(.+)$/\1=\3/p' "$built" 2> /dev/null | grep -v '=OFF$' | tr '\n' ' ')"
 mkdir -p "$folder" || exit 1
 for type in $TYPES; do
     model=$folder/gpt2-$type.gguf
@@ -81,7 +84,7 @@ ours() { # LABEL FILE THREADS ARGUMENTS...
     "$BIN" bench -m "$file" -t "$threads" -r 1 -q -o csv --kernels "$KERNELS" -a fp16 "$@" |
         awk -F, -v row="$round ours $label" '
             NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
-            { print row, $at["test"] == "prefill" ? "prompt" : "generation", $at["n"],
+            { print row, ($at["test"] == "prefill" ? "prompt" : "generation"), $at["n"],
                     $at["depth"], $at["tokens_per_s"] }' >> "$tmp/all"
 }
 theirs() { # likewise
@@ -92,7 +95,7 @@ theirs() { # likewise
         awk -F, -v row="$round theirs $label" '
             NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
             { p = $at["n_prompt"]; g = $at["n_gen"]
-              print row, p > 0 ? "prompt" : "generation", p > 0 ? p : g, $at["n_depth"],
+              print row, (p > 0 ? "prompt" : "generation"), (p > 0 ? p : g), $at["n_depth"],
                     $at["avg_ts"] }' >> "$tmp/all"
 }
 both() { # the one first in odd rounds, the other in even ones
