@@ -33,6 +33,7 @@ is_command() {
     esac
     while case ${1:-} in [A-Z]*=*) true ;; *) false ;; esac; do shift; done
     case ${1:-} in
+    -*) return 1 ;; # options alone
     lookat | */lookat | */run.sh | .ci/run | .build/*) return 0 ;;
     make | gmake | sh | cd | sha256sum) return 0 ;;
     parallel | sbatch | curl | wget | python3 | node) return 0 ;;
@@ -48,7 +49,7 @@ listed() {
     ".ci/run" | "make layers") ;;                              # .ci/run does all of these
     ".build/"* | *" .build/default/tests/test_"*) ;;           # what these have built
     "make bench" | "make fuzz"* | "sh tests/fuzz/"*) ;;        # take minutes
-    "make peer") ;;                                            # llama.cpp
+    "make peer"*) ;;                                           # llama.cpp
     "./run.sh gpt2"*) ;;                 # a download of 550 MB (test_run_sh has a small one)
     "./lookat convert gpt2-xl "*) ;;     # a download of 6 GB
     "sh tokenizer/unicode.sh > "*) ;;    # Debian's unicode-data (test_unicode)

@@ -98,7 +98,7 @@ expect 3 "expected a tokenizer: tokenizer.json, vocab.json with merges.txt, an l
 printf '\001\002\003\004\005' > "$tmp/bytes"
 expect 3 "starts with bytes 01 02 03 04, expected a tokenizer: tokenizer.json" \
     "$BIN" tokenize -z "$tmp/bytes" x
-expect 3 "expected a GGUF file, a .safetensors file or an llm.c .bin" \
+expect 3 "expected a GGUF file, a .safetensors file, a PyTorch file or an llm.c .bin" \
     "$BIN" generate -m "$tmp/passwd" -p x
 end
 
