@@ -12,6 +12,7 @@
 #include "base/threads.h"
 #include "checkpoint/loaders.h"
 #include "checkpoint/tensors.h"
+#include "same_config.h"
 #include "test.h"
 
 static struct err e;
@@ -484,7 +485,7 @@ static void same_vector(const char *name, const float *x, const float *y, size_t
 static void same_weights(const struct gpt2_weights *x, const struct gpt2_weights *y,
                          enum dtype type) {
     const size_t C = x->config.n_embd, F = x->config.n_inner;
-    CHECK(memcmp(&x->config, &y->config, sizeof x->config) == 0 && x->tied == y->tied, "config");
+    CHECK(same_config(&x->config, &y->config) && x->tied == y->tied, "config");
     same_matrix("wte", &x->wte, &y->wte, type);
     same_matrix("wpe", &x->wpe, &y->wpe, DTYPE_F32);
     same_matrix("head", &x->head, &y->head, type);

@@ -5,6 +5,7 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/vocab.h"
 #include "stories.h"
+#include "same_config.h"
 #include "test.h"
 
 static struct checkpoint hf, llmc;
@@ -86,7 +87,7 @@ static bool same_numbers(const float *a, const float *b, size_t n) {
 static void compare(void) {
     const struct gpt2_weights *a = &hf.weights, *b = &llmc.weights;
     const size_t C = a->config.n_embd;
-    CHECK(memcmp(&a->config, &b->config, sizeof a->config) == 0, "config");
+    CHECK(same_config(&a->config, &b->config), "config");
     CHECK(b->tied && b->head.data == b->wte.data && b->head.rows == a->wte.rows, "head");
     CHECK(same(&a->wte, &b->wte) && same(&a->wpe, &b->wpe), "embeddings");
     CHECK(same_numbers(a->lnf_w, b->lnf_w, C) && same_numbers(a->lnf_b, b->lnf_b, C), "last norm");
