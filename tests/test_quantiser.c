@@ -662,9 +662,11 @@ static double back_bound(const struct wide *w, const double *most, size_t d) {
     for (size_t block = 0; block < w->d; block += 32) {
         double largest = 0, whole = 0;
         for (size_t r = block; r < block + 32 && r < w->d; r++) {
-            double row = 0;
-            for (size_t i = 0; i < w->d; i++)
-                row = fmax(row, fabs((double)w->z.inverse_f32[r * w->d + i]));
+            double row = 0; /* without fmax, at which gcc 12 for aarch64 crashes here */
+            for (size_t i = 0; i < w->d; i++) {
+                double size = fabs((double)w->z.inverse_f32[r * w->d + i]);
+                if (size > row) row = size;
+            }
             largest = fmax(largest, most[r] * row / 127);
             whole += 127 * fabs((double)w->z.inverse_f32[r * w->d + d]) / row;
         }
