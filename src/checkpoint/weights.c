@@ -11,12 +11,11 @@
 
 /* ---- the fields of a configuration ---- */
 
-#define KIND(TYPE)                          \
-    _Generic((TYPE){0}, size_t              \
-             : CONFIG_SIZE, float           \
-             : CONFIG_REAL, enum activation \
-             : CONFIG_CHOICE, bool          \
-             : CONFIG_SWITCH)
+/* An enum and size_t may be one type for _Generic: on 32 bits both are unsigned int. Names differ.
+ */
+#define SIZE_OR_CHOICE(TYPE) (sizeof(#TYPE) == sizeof("size_t") ? CONFIG_SIZE : CONFIG_CHOICE)
+#define KIND(TYPE) \
+    _Generic((TYPE){0}, float : CONFIG_REAL, bool : CONFIG_SWITCH, default : SIZE_OR_CHOICE(TYPE))
 #define FIELD(TYPE, MEMBER, ...) \
     [CONFIG_##                   \
         MEMBER] = {.kind = KIND(TYPE), .at = offsetof(struct gpt2_config, MEMBER), __VA_ARGS__},
