@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -113,9 +114,16 @@ static bool is_null_device(const struct stat *st) {
 }
 
 /* A pipe that was opened without waiting: a read that finds neither bytes nor a writer says 0 at
- * once; one that waits for the writer is wanted then on. */
+ * once. A writer that was started with us may open the pipe a little later, so two seconds pass
+ * before the pipe is refused. A read that waits for the writer is wanted then on. */
 static int start_pipe(struct reading *r, struct err *e) {
+    enum { TRIES = 200 };
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
     ssize_t n = read(r->fd, r->buf, r->room);
+    for (int i = 0; n == 0 && i < TRIES && !interrupt_pending(); i++) {
+        nanosleep(&pause, NULL);
+        n = read(r->fd, r->buf, r->room);
+    }
     if (n == 0) return err_file(e, ERR_REFUSED, r->name, "is a pipe that nobody writes to");
     if (n > 0) r->n = (size_t)n;
     int flags = fcntl(r->fd, F_GETFL);
