@@ -11,72 +11,15 @@
 
 enum { L = 2, H = 2, D = 32, T = 300, C = H * D };
 
-static float k_rows[T][C], v_rows[T][C], q_rows[T][C], out_a[T][C], out_b[T][C], center[L * H * D];
+#include "attend_steps.h"
 
-static void fill_rows(void) {
-    struct rng r;
-    rng_seed(&r, 23, 0);
-    for (size_t t = 0; t < T; t++)
-        for (size_t i = 0; i < C; i++) {
-            k_rows[t][i] = (float)rng_normal(&r);
-            v_rows[t][i] = (float)rng_normal(&r);
-            q_rows[t][i] = 2 * (float)rng_normal(&r);
-        }
-    for (size_t i = 0; i < L * H * D; i++) center[i] = 0.1f * (float)(i % 17);
-}
+static float out_a[T][C], out_b[T][C];
 
 static struct book books;
 static const struct kernels *best;
 
 static void open_attn(struct attn *a, const char *spec, const struct kernels *k) {
-    struct attn_shape shape = {L, H, D, T};
-    struct err e;
-    CHECK(attn_init(a, &shape, spec, &books, k, &e) == OK, "%s: %s", spec, e.msg);
-    if (attn_wants_center(a)) a->center = center;
-}
-
-static void *new_state(const struct attn *a) {
-    void *state = aligned_alloc(64, (attn_state_bytes(a) + 63) / 64 * 64);
-    memset(state, 0xff, attn_state_bytes(a));
-    attn_clear(a, state);
-    return state;
-}
-
-enum how { TOGETHER, APART /* append, then attend */, PROBED };
-
-static void nothing(void *ctx, const struct attn_row *row) { (void)ctx, (void)row; }
-
-static struct attn_counters step(const struct attn *a, void *state, size_t pos, size_t n,
-                                 float out[][C], enum how how) {
-    void *scratch = aligned_alloc(64, (attn_scratch_bytes(a, threads_count()) + 63) / 64 * 64);
-    struct attn_counters c = {0};
-    struct attn_probe probe = {NULL, nothing};
-    struct attn_query item = {.state = state,
-                              .pos = pos,
-                              .n = n,
-                              .k = k_rows[pos],
-                              .v = v_rows[pos],
-                              .q = q_rows[pos],
-                              .out = out[pos],
-                              .kv_stride = C,
-                              .q_stride = C,
-                              .out_stride = C};
-    if (how == APART) {
-        attn_append(a, state, 0, pos, n, k_rows[pos], v_rows[pos], C);
-        item.k = item.v = NULL;
-    }
-    attn_attend(a, 0, &item, 1, scratch, &c, how == PROBED ? &probe : NULL);
-    free(scratch);
-    return c;
-}
-
-/* All T in batches of the sizes of a list, which begins again at its end. */
-static void run(const struct attn *a, void *state, const size_t *sizes, size_t n_sizes,
-                float out[][C], enum how how) {
-    for (size_t pos = 0, i = 0, n; pos < T; pos += n, i++) {
-        n = sizes[i % n_sizes] < T - pos ? sizes[i % n_sizes] : T - pos;
-        step(a, state, pos, n, out, how);
-    }
+    open_with(a, spec, &books, D, k);
 }
 
 static bool same(float a[][C], float b[][C], size_t begin, size_t end) {
@@ -95,7 +38,7 @@ static void wide_windows(void) {
         open_attn(&plain, "fp16", kernels_at(set));
         for (int how = TOGETHER; how <= PROBED; how++) {
             void *state = new_state(&plain);
-            run(&plain, state, mixed, N_MIXED, out_a, (enum how)how);
+            run(&plain, state, mixed, N_MIXED, T, out_a, (enum how)how);
             for (size_t i = 0; kv_codec_listed(i); i++) {
                 struct codec c;
                 struct attn some;
@@ -106,7 +49,7 @@ static void wide_windows(void) {
                          strchr(kv_codec_listed(i), ':') ? ',' : ':', wide[(i + (size_t)how) % 5]);
                 open_attn(&some, spec, kernels_at(set));
                 void *other = new_state(&some);
-                run(&some, other, mixed, N_MIXED, out_b, (enum how)how);
+                run(&some, other, mixed, N_MIXED, T, out_b, (enum how)how);
                 CHECK(same(out_a, out_b, 0, T), "%s %s: not fp16 (%d)", kernels_at(set)->name, spec,
                       how);
                 free(other);
@@ -192,7 +135,7 @@ static void rolling(void) {
             for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++)
                 for (int how = TOGETHER; how <= PROBED; how += PROBED) {
                     void *state = new_state(&a);
-                    run(&a, state, cuts[c].sizes, cuts[c].n, out_a, (enum how)how);
+                    run(&a, state, cuts[c].sizes, cuts[c].n, T, out_a, (enum how)how);
                     double off = off_naive(&a, out_a);
                     CHECK(off <= 1.5e-3, "%s %s, cut %zu, %d: off by %g", a.kn->name, a.name, c,
                           how, off); /* tables of 16 bits: as in test_attention.c */
@@ -212,8 +155,8 @@ static void rewinding(void) {
     void *state = new_state(&a), *fork = new_state(&a), *sinks = new_state(&plain),
          *all = new_state(&wide), *once = new_state(&wide);
 
-    run(&a, state, mixed, N_MIXED, out_a, TOGETHER);
-    run(&plain, sinks, mixed, N_MIXED, out_a, TOGETHER);
+    run(&a, state, mixed, N_MIXED, T, out_a, TOGETHER);
+    run(&plain, sinks, mixed, N_MIXED, T, out_a, TOGETHER);
     attn_append(&a, state, 1, 0, T, k_rows[0], v_rows[0], C); /* all layers hold as many */
     attn_copy(&a, fork, state, 290);
     attn_truncate(&a, state, 290);
@@ -240,7 +183,7 @@ static void rewinding(void) {
             CHECK(fabsf(out_a[t][i] - out_b[t][i]) <= 5e-4f, "position %zu after a far rewind", t);
 
     attn_truncate(&a, state, 1); /* into the sink */
-    run(&a, fork = (free(fork), new_state(&a)), mixed, N_MIXED, out_b, TOGETHER);
+    run(&a, fork = (free(fork), new_state(&a)), mixed, N_MIXED, T, out_b, TOGETHER);
     for (size_t t = 1; t < T; t++) step(&a, state, t, 1, out_a, TOGETHER);
     CHECK(off_naive(&a, out_b) <= 1e-3, "from the start");
     for (size_t t = 1; t < T; t++)
@@ -248,11 +191,11 @@ static void rewinding(void) {
             CHECK(fabsf(out_a[t][i] - out_b[t][i]) <= 5e-4f,
                   "position %zu after a rewind into the sink", t);
 
-    run(&wide, all, mixed, N_MIXED, out_a, TOGETHER);
+    run(&wide, all, mixed, N_MIXED, T, out_a, TOGETHER);
     attn_truncate(&wide, all, 50);
     for (size_t t = 50; t < T; t++) step(&wide, all, t, 1, out_a, TOGETHER);
     static const size_t ones[] = {1};
-    run(&wide, once, ones, 1, out_b, TOGETHER);
+    run(&wide, once, ones, 1, T, out_b, TOGETHER);
     CHECK(same(out_a, out_b, 50, T), "a window over everything loses nothing");
     free(state), free(fork), free(sinks), free(all), free(once);
     attn_free(&a), attn_free(&plain), attn_free(&wide);
@@ -265,7 +208,7 @@ static void threads_change_nothing(void) {
     for (int n = 1; n <= 3; n++) {
         threads_set(n);
         void *state = new_state(&a);
-        run(&a, state, mixed, N_MIXED, n == 1 ? out_a : out_b, TOGETHER);
+        run(&a, state, mixed, N_MIXED, T, n == 1 ? out_a : out_b, TOGETHER);
         attn_truncate(&a, state, T - 1);
         struct attn_counters c = step(&a, state, T - 1, 1, n == 1 ? out_a : out_b, TOGETHER);
         if (n == 1) first = c;
@@ -367,7 +310,7 @@ static void choosing(void) {
 
 int main(void) {
     struct err e;
-    fill_rows();
+    fill_rows(23);
     CHECK(kernels_get(&best, NULL, &e) == OK, "%s", e.msg);
     random_book(&books, L, H, D, 256, 3);
     random_book(&books, L, H, D, 16, 3);

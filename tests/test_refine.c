@@ -2,94 +2,21 @@
  * queries pick every row is the copy's own attention bit for bit; and the contract of the backend,
  * over every codec of keys and of values. */
 #include "test.h"
-
-#include "attention/backend.h"
-#include "base/rng.h"
-#include "base/threads.h"
 #include "random_book.h"
 
 enum { L = 2, H = 2, MAX_D = 64, T = 150, C = H * MAX_D };
 
-static float k_rows[T][C], v_rows[T][C], q_rows[T][C], out_a[T][C], out_b[T][C],
-    center[L * H * MAX_D];
+#include "attend_steps.h"
+
+static float out_a[T][C], out_b[T][C];
 static size_t D; /* each test runs for some */
 static struct book books[3];
 static const size_t dims[] = {32, 24, 64};
 static size_t dim_number;
 static const struct kernels *best;
 
-static void fill_rows(void) {
-    struct rng r;
-    rng_seed(&r, 29, 0);
-    for (size_t t = 0; t < T; t++)
-        for (size_t i = 0; i < C; i++) {
-            k_rows[t][i] = (float)rng_normal(&r);
-            v_rows[t][i] = (float)rng_normal(&r);
-            q_rows[t][i] = 2 * (float)rng_normal(&r);
-        }
-    for (size_t i = 0; i < L * H * MAX_D; i++) center[i] = 0.1f * (float)(i % 17);
-}
-
 static void open_attn(struct attn *a, const char *spec, const struct kernels *kn) {
-    struct attn_shape shape = {L, H, D, T};
-    struct err e;
-    CHECK(attn_init(a, &shape, spec, &books[dim_number], kn, &e) == OK, "%s: %s", spec, e.msg);
-    if (attn_wants_center(a)) a->center = center;
-}
-
-static void *new_state(const struct attn *a) {
-    void *state = aligned_alloc(64, (attn_state_bytes(a) + 63) / 64 * 64);
-    memset(state, 0xff, attn_state_bytes(a));
-    attn_clear(a, state);
-    return state;
-}
-
-enum how { TOGETHER, APART /* append, then attend */, PROBED };
-
-static void nothing(void *ctx, const struct attn_row *row) { (void)ctx, (void)row; }
-
-static struct attn_counters step_with(const struct attn *a, void *state, size_t pos, size_t n,
-                                      float out[][C], enum how how,
-                                      const struct attn_probe *probe) {
-    void *scratch = aligned_alloc(64, (attn_scratch_bytes(a, threads_count()) + 63) / 64 * 64);
-    struct attn_counters c = {0};
-    struct attn_query item = {.state = state,
-                              .pos = pos,
-                              .n = n,
-                              .k = k_rows[pos],
-                              .v = v_rows[pos],
-                              .q = q_rows[pos],
-                              .out = out[pos],
-                              .kv_stride = C,
-                              .q_stride = C,
-                              .out_stride = C};
-    memset(scratch, 0xff, attn_scratch_bytes(a, threads_count())); /* NaN */
-    if (how == APART) {
-        attn_append(a, state, 0, pos, n, k_rows[pos], v_rows[pos], C);
-        item.k = item.v = NULL;
-    }
-    attn_attend(a, 0, &item, 1, scratch, &c, probe);
-    free(scratch);
-    return c;
-}
-
-static struct attn_counters step(const struct attn *a, void *state, size_t pos, size_t n,
-                                 float out[][C], enum how how) {
-    struct attn_probe probe = {NULL, nothing};
-    return step_with(a, state, pos, n, out, how, how == PROBED ? &probe : NULL);
-}
-
-/* Positions 0 .. end - 1 in batches of the sizes of a list, which begins again at its end. Returns
- * what was read. */
-static struct attn_counters run(const struct attn *a, void *state, const size_t *sizes,
-                                size_t n_sizes, size_t end, float out[][C], enum how how) {
-    struct attn_counters sum = {0};
-    for (size_t pos = 0, i = 0, n; pos < end; pos += n, i++) {
-        n = sizes[i % n_sizes] < end - pos ? sizes[i % n_sizes] : end - pos;
-        struct attn_counters c = step(a, state, pos, n, out, how);
-        attn_counters_add(&sum, &c);
-    }
-    return sum;
+    open_with(a, spec, &books[dim_number], D, kn);
 }
 
 static bool same(float a[][C], float b[][C], size_t begin, size_t end) {
@@ -547,7 +474,7 @@ static void account(void) {
 
 int main(void) {
     struct err e;
-    fill_rows();
+    fill_rows(29);
     CHECK(kernels_get(&best, NULL, &e) == OK, "%s", e.msg);
     for (size_t i = 0; i < 3; i++) {
         random_book(&books[i], L, H, dims[i], 256, 3);
