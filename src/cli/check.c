@@ -119,13 +119,7 @@ int checks_hold(const struct check *checks, size_t n, const struct compare_repor
     for (size_t i = 0; i < n; i++)
         for (size_t text = 0; text < r->main->n_texts; text++) {
             size_t run = checks[i].run;
-            const struct metric_place p = {.r = r,
-                                           .c = r->main,
-                                           .s = compare_sum(r, run, text),
-                                           .run = run,
-                                           .text = text,
-                                           .layer = METRIC_ALL,
-                                           .head = METRIC_ALL};
+            const struct metric_place p = metric_whole(r, run, text);
             double x = value_of(&checks[i], &p);
             char shown[32];
             uint64_t cut = rows_cut(&checks[i], &p);

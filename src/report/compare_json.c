@@ -217,13 +217,7 @@ static void runs(struct json_out *j, const struct compare_report *r) {
     for (size_t text = 0; text < r->main->n_texts; text++)
         for (size_t i = 0; i < r->main->n_runs; i++) {
             const struct comparison_run *run = &r->main->runs[i];
-            const struct metric_place p = {.r = r,
-                                           .c = r->main,
-                                           .s = compare_sum(r, i, text),
-                                           .run = i,
-                                           .text = text,
-                                           .layer = METRIC_ALL,
-                                           .head = METRIC_ALL};
+            const struct metric_place p = metric_whole(r, i, text);
             json_put_object(j, NULL);
             json_put_uint(j, "text", text);
             json_put_cstr(j, "attn", run->spec);

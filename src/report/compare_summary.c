@@ -79,13 +79,7 @@ int summary_table(const struct compare_report *r, size_t text, const struct page
     t.one_row = true;
     for (size_t i = 0; i < 8; i++) table_cell(&t, "%s", titles[p->markdown][i]);
     for (size_t run = 0; run < r->main->n_runs; run++) {
-        const struct metric_place at = {.r = r,
-                                        .c = r->main,
-                                        .s = compare_sum(r, run, text),
-                                        .run = run,
-                                        .text = text,
-                                        .layer = METRIC_ALL,
-                                        .head = METRIC_ALL};
+        const struct metric_place at = metric_whole(r, run, text);
         row(&t, &at, p->markdown);
     }
     int rc = page_table(p, &t, e);

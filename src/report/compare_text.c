@@ -15,16 +15,6 @@ static void headings(struct text_table *t, const char *const *names, size_t n) {
     headings(t, (const char *const[]){__VA_ARGS__}, \
              sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
-static struct metric_place whole(const struct compare_report *r, size_t run, size_t text) {
-    return (struct metric_place){.r = r,
-                                 .c = r->main,
-                                 .s = compare_sum(r, run, text),
-                                 .run = run,
-                                 .text = text,
-                                 .layer = METRIC_ALL,
-                                 .head = METRIC_ALL};
-}
-
 /* ---- a group of metrics as columns ---- */
 
 static bool is_column(const struct metric *m, enum metric_group group) {
@@ -92,7 +82,7 @@ static int stored_table(const struct compare_report *r, const struct page *p, st
         const char *of = strchr(run->name, '@') ? "layer 0: " : "";
         table_cell(&t, "%s%s", of, run->keys);
         table_cell(&t, "%s%s", of, run->values);
-        const struct metric_place at = whole(r, i, 0);
+        const struct metric_place at = metric_whole(r, i, 0);
         group_cells(&t, GROUP_STORED, &at);
         cell_times(&t, (double)base->stored_keys, (double)run->stored_keys);
         cell_times(&t, stored(base), stored(run));
@@ -110,7 +100,7 @@ static int skipped_table(const struct compare_report *r, size_t text, const stru
     HEADINGS(&t, "attention");
     group_headings(&t, GROUP_SKIPPED);
     for (size_t i = 0; i < r->main->n_runs; i++) {
-        const struct metric_place at = whole(r, i, text);
+        const struct metric_place at = metric_whole(r, i, text);
         if (!(compare_loaded(r, at.s, METRIC_ALL).skipped_rows > 0)) continue;
         any = true;
         cell_backend(&t, r, i, text);
@@ -134,7 +124,7 @@ static int recall_table(const struct compare_report *r, size_t text, const struc
     HEADINGS(&t, "attention");
     group_headings(&t, GROUP_RECALL);
     for (size_t i = 0; i < r->main->n_runs; i++) {
-        const struct metric_place at = whole(r, i, text);
+        const struct metric_place at = metric_whole(r, i, text);
         if (metric_figure(picked, &at).kind == FIGURE_NONE) continue;
         any = true;
         cell_backend(&t, r, i, text);
@@ -164,7 +154,7 @@ static int loaded_table(const struct compare_report *r, size_t text, const struc
     group_headings(&t, GROUP_LOADED);
     HEADINGS(&t, "packed keys alone", "streamed alone", "everything");
     for (size_t i = 0; i < r->main->n_runs; i++) {
-        const struct metric_place at = whole(r, i, text);
+        const struct metric_place at = metric_whole(r, i, text);
         struct compare_bytes b = compare_loaded(r, at.s, METRIC_ALL);
         cell_backend(&t, r, i, text);
         group_cells(&t, GROUP_LOADED, &at);
@@ -189,7 +179,7 @@ static int time_table(const struct compare_report *r, size_t text, const struct 
     HEADINGS(&t, "attention");
     group_headings(&t, GROUP_TIME);
     for (size_t i = 0; i < r->main->n_runs; i++) {
-        const struct metric_place at = whole(r, i, text);
+        const struct metric_place at = metric_whole(r, i, text);
         cell_backend(&t, r, i, text);
         group_cells(&t, GROUP_TIME, &at);
     }
@@ -198,7 +188,7 @@ static int time_table(const struct compare_report *r, size_t text, const struct 
 
 static void forced_row(struct text_table *t, const struct compare_report *r, size_t run,
                        size_t text) {
-    const struct metric_place at = whole(r, run, text);
+    const struct metric_place at = metric_whole(r, run, text);
     cell_backend(t, r, run, text);
     cell_bytes(t, stored(&r->main->runs[run]));
     cell_bytes(t, compare_loaded(r, at.s, METRIC_ALL).total);
@@ -240,7 +230,7 @@ static void shadow_rows(struct text_table *t, const struct compare_report *r, si
     const struct comparison_summary *s = compare_sum(r, run, text);
     size_t L = r->model.config.n_layer, H = r->model.config.n_head, measured = 0;
     for (size_t l = 0; l < L; l++) measured += s->layers[l * FIDELITIES].n > 0;
-    struct metric_place p = whole(r, run, text);
+    struct metric_place p = metric_whole(r, run, text);
     for (p.layer = 0; p.layer < L; p.layer++) {
         if (!s->layers[p.layer * FIDELITIES].n) continue;
         p.head = METRIC_ALL;

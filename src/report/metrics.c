@@ -8,6 +8,16 @@
 
 #include "report/text.h"
 
+struct metric_place metric_whole(const struct compare_report *r, size_t run, size_t text) {
+    return (struct metric_place){.r = r,
+                                 .c = r->main,
+                                 .s = compare_sum(r, run, text),
+                                 .run = run,
+                                 .text = text,
+                                 .layer = METRIC_ALL,
+                                 .head = METRIC_ALL};
+}
+
 /* ---- figures ---- */
 
 static struct figure number(bool measured, double x) {

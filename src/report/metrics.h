@@ -53,6 +53,9 @@ struct metric_place {
 #define METRIC_ALL SIZE_MAX
 #define METRIC_SHADOWED (SIZE_MAX - 1) /* the layers that the shadow has */
 
+/* The place of all layers and heads of a run over a text. */
+struct metric_place metric_whole(const struct compare_report *r, size_t run, size_t text);
+
 enum figure_kind { FIGURE_NONE, FIGURE_NUMBER, FIGURE_COUNT, FIGURE_NAME, FIGURE_WORD };
 
 struct figure {
