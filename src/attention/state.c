@@ -182,7 +182,7 @@ static struct codec_head head_of(const struct attn *a, const struct codec *codec
         .kn = a->kn, .codec = codec, .layer = layer, .head = head, .head_dim = a->shape.head_dim};
 }
 
-struct codec_head state_key_head(const struct attn *a, size_t layer, size_t head) {
+static struct codec_head key_head(const struct attn *a, size_t layer, size_t head) {
     size_t H = a->shape.n_head, D = a->shape.head_dim;
     struct codec_head h = head_of(a, &a->layers[layer].key, layer, head);
     if (a->center) h.center = a->center + (layer * H + head) * D;
@@ -193,7 +193,7 @@ struct codec_head state_exact_head(const struct attn *a, size_t layer, size_t he
     return head_of(a, &a->layers[layer].exact.codec, layer, head);
 }
 
-struct codec_head state_value_head(const struct attn *a, size_t layer, size_t head) {
+static struct codec_head value_head(const struct attn *a, size_t layer, size_t head) {
     return head_of(a, &a->layers[layer].value, layer, head);
 }
 
@@ -211,8 +211,8 @@ struct read_rows state_read_rows(const struct attn *a, size_t layer, size_t head
         return (struct read_rows){state_key_copy_head(a, layer, head),
                                   state_value_copy_head(a, layer, head), &y->key_copies[head],
                                   &y->value_copies[head], true};
-    return (struct read_rows){state_key_head(a, layer, head), state_value_head(a, layer, head),
-                              &y->keys[head], &y->values[head], false};
+    return (struct read_rows){key_head(a, layer, head), value_head(a, layer, head), &y->keys[head],
+                              &y->values[head], false};
 }
 
 struct exact_view state_exact_view(const struct attn *a, const void *state, size_t layer,
@@ -244,8 +244,8 @@ static size_t store_rows(const struct state_rows *r, const struct codec_head *h,
 }
 
 void state_store_head(const struct state_rows *r, size_t head) {
-    struct codec_head key = state_key_head(r->a, r->layer, head),
-                      value = state_value_head(r->a, r->layer, head);
+    struct codec_head key = key_head(r->a, r->layer, head),
+                      value = value_head(r->a, r->layer, head);
     const struct attn_layer *y = &r->a->layers[r->layer];
     size_t cut = store_rows(r, &key, y->keys, r->k) + store_rows(r, &value, y->values, r->v);
     if (refine_any(&y->refine)) {

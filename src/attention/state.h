@@ -46,10 +46,8 @@ enum { STATE_TIMELINES = 5 };
  * set up before. timelines is [L][STATE_TIMELINES][H] and belongs to a from then on. */
 void state_lay_out(struct attn *a, struct attn_timeline *timelines);
 
-/* Return one head of a layer, for the codec of its keys, of its exact keys or of its values. */
-struct codec_head state_key_head(const struct attn *a, size_t layer, size_t head);
+/* Returns one head of a layer, for the codec of its exact keys. */
 struct codec_head state_exact_head(const struct attn *a, size_t layer, size_t head);
-struct codec_head state_value_head(const struct attn *a, size_t layer, size_t head);
 
 /* Return one head of a layer for the copy of its keys, or of its values. */
 struct codec_head state_key_copy_head(const struct attn *a, size_t layer, size_t head);

@@ -118,6 +118,10 @@ static size_t behind_mark(const struct machine *m) {
 
 /* ---- what has items ---- */
 
+static bool is_text(struct pickle_value v, const char *text) {
+    return v.kind == PICKLE_TEXT && v.n == strlen(text) && memcmp(v.is.s, text, v.n) == 0;
+}
+
 static bool has_items(enum pickle_kind kind) { return kind >= PICKLE_TUPLE && kind < PICKLE_MARK; }
 
 static int new_list(struct machine *m, enum pickle_kind kind, struct pickle_value *v) {
@@ -318,7 +322,7 @@ static int storage(struct machine *m) {
     if (!pop(m, &v) || v.kind != PICKLE_TUPLE) return wrong(m);
     struct pickle_value type = pickle_item(p, v, 1), count = pickle_item(p, v, 4),
                         view = pickle_item(p, v, 5);
-    if (!pickle_is_text(pickle_item(p, v, 0), "storage") || type.kind != PICKLE_NAME ||
+    if (!is_text(pickle_item(p, v, 0), "storage") || type.kind != PICKLE_NAME ||
         NAMES[type.is.whole].makes != STORAGE || pickle_item(p, v, 2).kind != PICKLE_TEXT ||
         count.kind != PICKLE_INT || count.is.whole < 0 || view.kind != PICKLE_NONE)
         return refuse(m, "it tells of numbers in another way than PyTorch does");
@@ -513,15 +517,11 @@ struct pickle_value pickle_item(const struct pickle *p, struct pickle_value of, 
     return at == PICKLE_END ? (struct pickle_value){.kind = PICKLE_NONE} : p->items[at].value;
 }
 
-bool pickle_is_text(struct pickle_value v, const char *text) {
-    return v.kind == PICKLE_TEXT && v.n == strlen(text) && memcmp(v.is.s, text, v.n) == 0;
-}
-
 struct pickle_value pickle_get(const struct pickle *p, struct pickle_value dict, const char *key) {
     struct pickle_value found = {.kind = PICKLE_NONE};
     if (dict.kind != PICKLE_DICT) return found;
     for (uint32_t i = pickle_first(p, dict); i != PICKLE_END; i = p->items[i].next)
-        if (pickle_is_text(p->items[i].key, key)) found = p->items[i].value;
+        if (is_text(p->items[i].key, key)) found = p->items[i].value;
     return found;
 }
 

@@ -91,8 +91,6 @@ uint32_t pickle_first(const struct pickle *p, struct pickle_value of);
  * dictionary or has no such key. */
 struct pickle_value pickle_get(const struct pickle *p, struct pickle_value dict, const char *key);
 
-bool pickle_is_text(struct pickle_value v, const char *text);
-
 /* The number type of a storage's elements: F32 and so on as safetensors spells it, the bytes of a
  * number and the enum dtype (-1: none of the engine's). v is a storage. */
 struct pickle_type {
