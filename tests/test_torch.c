@@ -250,7 +250,7 @@ static void newer_pickles(void) {
     put_text(&p, "\x8c\x0b"
                  "collections\x94\x8c\x0bOrderedDict\x94\x93\x94)R\x94(");
     for (size_t i = 0; i < tiny.n; i++) {
-        char key[16];
+        char key[24];
         snprintf(key, sizeof key, "%zu", i);
         struct pk_window w = pk_whole(&tiny.t[i], key);
         put_u8(&p, 0x8c);

@@ -71,7 +71,7 @@ static inline struct pk_window pk_whole(const struct st_entry *t, const char *ke
 
 /* All tensors as one dictionary, without PROTO and STOP. */
 static inline void pk_state(struct bytes *b, const struct st_maker *m) {
-    char key[16];
+    char key[24];
     put_text(b, "}(");
     for (size_t i = 0; i < m->n; i++) {
         snprintf(key, sizeof key, "%zu", i);
