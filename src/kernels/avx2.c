@@ -17,6 +17,7 @@
 #define OWN_LOOKUP 0
 typedef __m256 vec;
 typedef __m256i byte_vec;
+typedef __m256i word_vec;
 
 /* `all` has the sums of pairs of bytes as words, the byte of an even row + 256 times that of the
  * odd row behind it; `odd` has the sums of the bytes of odd rows alone. */
@@ -200,6 +201,28 @@ static inline vec v_block_products(enum dtype type, const uint8_t *block, const 
     __m256i products = _mm256_add_epi32(_mm256_madd_epi16(low, load_32_bytes(q)),
                                         _mm256_madd_epi16(high, load_32_bytes(q + 16)));
     return _mm256_cvtepi32_ps(type == DTYPE_Q8_0 ? products : _mm256_add_epi32(products, sum));
+}
+
+static inline word_vec h_bytes(const uint8_t *p) { return _mm256_cvtepu8_epi16(load_16_bytes(p)); }
+static inline word_vec h_and(word_vec a, int16_t x) {
+    return _mm256_and_si256(a, _mm256_set1_epi16(x));
+}
+static inline word_vec h_or(word_vec a, word_vec b) { return _mm256_or_si256(a, b); }
+static inline word_vec h_left(word_vec a, int n) { return _mm256_slli_epi16(a, n); }
+static inline word_vec h_right(word_vec a, int n) { return _mm256_srli_epi16(a, n); }
+static inline word_vec h_less(word_vec a, int16_t x) {
+    return _mm256_sub_epi16(a, _mm256_set1_epi16(x));
+}
+static inline word_vec h_times(word_vec a, word_vec b) { return _mm256_mullo_epi16(a, b); }
+static inline word_vec h_halves(int16_t first, int16_t second, size_t i) {
+    return _mm256_set1_epi16(i ? second : first);
+}
+static inline void v_eight_bytes(float *y, uint64_t b) {
+    _mm256_storeu_ps(y, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)b))));
+}
+static inline vec h_products(const word_vec w[2], const int16_t *q) {
+    return _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_madd_epi16(w[0], load_32_bytes(q)),
+                                               _mm256_madd_epi16(w[1], load_32_bytes(q + 16))));
 }
 
 /* ---- tiles ---- */

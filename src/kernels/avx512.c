@@ -18,6 +18,7 @@
 #define OWN_LOOKUP 1
 typedef __m512 vec;
 typedef __m512i byte_vec;
+typedef __m512i word_vec;
 
 /* `all` has the sums of pairs of bytes as words, the byte of an even row + 256 times that of the
  * odd row behind it; `odd` has the sums of the bytes of odd rows alone. */
@@ -287,6 +288,29 @@ static inline void block_sum_add(enum dtype type, block_sum *s, const float *sca
     uint8_t four[4 * 18] = {0};
     if (n < 4) memcpy(four, block, n * 18);
     add_q4(s, n < 4 ? four : block, (const struct q4_step *)a->more + b / 4);
+}
+
+static inline word_vec h_bytes(const uint8_t *p) { return _mm512_cvtepu8_epi16(load_32_bytes(p)); }
+static inline word_vec h_and(word_vec a, int16_t x) {
+    return _mm512_and_si512(a, _mm512_set1_epi16(x));
+}
+static inline word_vec h_or(word_vec a, word_vec b) { return _mm512_or_si512(a, b); }
+static inline word_vec h_left(word_vec a, int n) { return _mm512_slli_epi16(a, (unsigned)n); }
+static inline word_vec h_right(word_vec a, int n) { return _mm512_srli_epi16(a, (unsigned)n); }
+static inline word_vec h_less(word_vec a, int16_t x) {
+    return _mm512_sub_epi16(a, _mm512_set1_epi16(x));
+}
+static inline word_vec h_times(word_vec a, word_vec b) { return _mm512_mullo_epi16(a, b); }
+static inline word_vec h_halves(int16_t first, int16_t second, size_t i) {
+    (void)i;
+    return _mm512_mask_mov_epi16(_mm512_set1_epi16(first), 0xffff0000u, _mm512_set1_epi16(second));
+}
+static inline void v_eight_bytes(float *y, uint64_t b) {
+    v_store(y, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_cvtsi64_si128((long long)b))));
+}
+static inline vec h_products(const word_vec w[1], const int16_t *q) {
+    return _mm512_cvtepi32_ps(
+        _mm512_dpwssd_epi32(_mm512_setzero_si512(), w[0], _mm512_loadu_si512(q)));
 }
 
 /* ---- tiles ---- */

@@ -28,6 +28,11 @@ bool dtype_direct(enum dtype type) {
            type == DTYPE_Q4_0;
 }
 
+bool dtype_wholes(enum dtype type) {
+    return type == DTYPE_Q8_0 || type == DTYPE_Q4_0 || type == DTYPE_Q4_K || type == DTYPE_Q5_K ||
+           type == DTYPE_Q6_K;
+}
+
 const char *dtype_name(uint32_t type) {
     return type < sizeof names / sizeof *names ? names[type] : "unknown";
 }

@@ -35,6 +35,10 @@ bool dtype_known(uint32_t type);
  * multiplies with them as they are. The others are decoded to float32 on the way. */
 bool dtype_direct(enum dtype type);
 
+/* Returns true for the block types that matvec_blocks multiplies in whole numbers: Q8_0, Q4_0,
+ * Q4_K, Q5_K and Q6_K. */
+bool dtype_wholes(enum dtype type);
+
 /* Returns the name that ggml has for a number, such as "f32", "q8_0" or "q4_K", also where the type
  * is not known here. It is "unknown" where ggml has none. */
 const char *dtype_name(uint32_t type);

@@ -121,7 +121,9 @@ struct kernels {
      * of 16 bits and a scale for each block of 32, once for all rows and threads. That form takes
      * act_bytes bytes, is aligned to 64, is private to the set and the type, and goes to
      * matvec_blocks. With `most` the largest |x| of an element's own block, |error| <= (cols/8 +
-     * 16) u sum_c |w x| + sum_c |w| (most / 64000 + 1e-30). An infinity or NaN in x gives NaN. */
+     * 16) u sum_c |w x| + sum_c |w| (most / 64000 + 1e-30). An infinity or NaN in x gives NaN. So
+     * are products with Q4_K, Q5_K and Q6_K; where w is a difference, d s n - m t, its |w| in the
+     * bound is |d s n| + |m t|. */
     size_t (*act_bytes)(enum dtype type, size_t cols);
     void (*act_from_f32)(enum dtype type, void *act, const float *x, size_t cols);
     void (*matvec_blocks)(enum dtype type, float *y, const void *w, size_t stride, size_t rows,

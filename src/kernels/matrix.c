@@ -254,11 +254,11 @@ static bool apply_one_to_blocks(struct job *j) {
 void matrix_apply(const struct kernels *kn, const struct matrix_product *p) {
     struct job j = {kn, p, NULL};
     bool blocks = dtype_block(p->w->type) > 1;
+    if (p->n == 1 && blocks && dtype_wholes(p->w->type) && apply_one_to_blocks(&j)) return;
     if (!dtype_direct(p->w->type)) {
         threads_ranges(p->n ? pieces(p->w->rows, DECODED_ROWS) : 0, apply_decoded, &j);
         return;
     }
-    if (p->n == 1 && blocks && apply_one_to_blocks(&j)) return;
     if (p->n == 1 && !blocks)
         threads_ranges(pieces(p->w->rows, UNIT), apply_one, &j);
     else if (p->n > 0) {

@@ -18,6 +18,7 @@
 #define OWN_LOOKUP 0
 typedef float32x4_t vec;
 typedef uint8x16_t byte_vec;
+typedef int16x8_t word_vec;
 
 typedef struct {
     uint16x8_t first, second; /* of bytes 0 .. 7, and 8 .. 15 */
@@ -172,6 +173,35 @@ static inline vec v_block_products(enum dtype type, const uint8_t *block, const 
         high = vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(bytes, 4)), eight);
     }
     return vcvtq_f32_s32(add_products(add_products(vdupq_n_s32(0), low, q), high, q + 16));
+}
+
+static inline word_vec h_bytes(const uint8_t *p) {
+    return vreinterpretq_s16_u16(vmovl_u8(vld1_u8(p)));
+}
+static inline word_vec h_and(word_vec a, int16_t x) { return vandq_s16(a, vdupq_n_s16(x)); }
+static inline word_vec h_or(word_vec a, word_vec b) { return vorrq_s16(a, b); }
+static inline word_vec h_left(word_vec a, int n) { return vshlq_s16(a, vdupq_n_s16((int16_t)n)); }
+static inline word_vec h_right(word_vec a, int n) {
+    return vreinterpretq_s16_u16(vshlq_u16(vreinterpretq_u16_s16(a), vdupq_n_s16((int16_t)-n)));
+}
+static inline word_vec h_less(word_vec a, int16_t x) { return vsubq_s16(a, vdupq_n_s16(x)); }
+static inline word_vec h_times(word_vec a, word_vec b) { return vmulq_s16(a, b); }
+static inline word_vec h_halves(int16_t first, int16_t second, size_t i) {
+    return vdupq_n_s16(i < 2 ? first : second);
+}
+static inline void v_eight_bytes(float *y, uint64_t b) {
+    const uint16x8_t h = vmovl_u8(vcreate_u8(b));
+    vst1q_f32(y, vcvtq_f32_u32(vmovl_u16(vget_low_u16(h))));
+    vst1q_f32(y + 4, vcvtq_f32_u32(vmovl_u16(vget_high_u16(h))));
+}
+static inline vec h_products(const word_vec w[4], const int16_t *q) {
+    int32x4_t sum = vdupq_n_s32(0);
+    for (int i = 0; i < 4; i++) {
+        const int16x8_t x = vld1q_s16(q + 8 * i);
+        sum = vmlal_s16(sum, vget_low_s16(w[i]), vget_low_s16(x));
+        sum = vmlal_s16(sum, vget_high_s16(w[i]), vget_high_s16(x));
+    }
+    return vcvtq_f32_s32(sum);
 }
 
 /* ---- tiles ---- */

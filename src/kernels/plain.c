@@ -29,6 +29,10 @@ typedef struct {
 } byte_vec;
 
 typedef struct {
+    int16_t word[2 * LANES];
+} word_vec;
+
+typedef struct {
     uint16_t word[BYTES];
 } word_sums;
 
@@ -266,6 +270,52 @@ static inline vec v_block_products(enum dtype type, const uint8_t *block, const 
     const int16_t *q = a->q + b * ACT_BLOCK;
     int32_t sum[LANES] = {0};
     for (size_t i = 0; i < BLOCK; i++) sum[i % 16 / 2] += block_number(type, block + 2, i) * q[i];
+    return v_load_whole(sum);
+}
+
+#define EACH_WORD(i) for (size_t i = 0; i < WORDS; i++)
+
+static inline word_vec h_bytes(const uint8_t *p) {
+    word_vec a;
+    EACH_WORD(i) a.word[i] = p[i];
+    return a;
+}
+static inline word_vec h_and(word_vec a, int16_t x) {
+    EACH_WORD(i) a.word[i] &= x;
+    return a;
+}
+static inline word_vec h_or(word_vec a, word_vec b) {
+    EACH_WORD(i) a.word[i] |= b.word[i];
+    return a;
+}
+static inline word_vec h_left(word_vec a, int n) {
+    EACH_WORD(i) a.word[i] = (int16_t)(uint16_t)((uint16_t)a.word[i] << n);
+    return a;
+}
+static inline word_vec h_right(word_vec a, int n) {
+    EACH_WORD(i) a.word[i] = (int16_t)((uint16_t)a.word[i] >> n);
+    return a;
+}
+static inline word_vec h_less(word_vec a, int16_t x) {
+    EACH_WORD(i) a.word[i] = (int16_t)(a.word[i] - x);
+    return a;
+}
+static inline word_vec h_times(word_vec a, word_vec b) {
+    EACH_WORD(i) a.word[i] = (int16_t)(a.word[i] * b.word[i]);
+    return a;
+}
+static inline word_vec h_halves(int16_t first, int16_t second, size_t i) {
+    word_vec a;
+    EACH_WORD(k) a.word[k] = i ? second : first;
+    return a;
+}
+static inline void v_eight_bytes(float *y, uint64_t b) {
+    for (size_t i = 0; i < 8; i++) y[i] = (float)(b >> 8 * i & 255);
+}
+/* Lanes as in v_block_products. */
+static inline vec h_products(const word_vec w[BLOCK_WORDS], const int16_t *q) {
+    int32_t sum[LANES] = {0};
+    for (size_t i = 0; i < BLOCK; i++) sum[i % 16 / 2] += w[i / 16].word[i % 16] * q[i];
     return v_load_whole(sum);
 }
 

@@ -65,13 +65,17 @@ static void matvec(enum dtype type, float *y, const void *w, size_t stride, size
     }
 }
 
+#include "kernels/super_blocks.inc"
+
 /* x[c] ~ scale[c / 32] q[c], q whole: act.h has the layout. */
-static size_t act_bytes(enum dtype type, size_t cols) { return (void)type, act_common_bytes(cols); }
+static size_t act_bytes(enum dtype type, size_t cols) {
+    return act_common_bytes(cols) + (is_super(type) ? act_sums_bytes(cols) : 0);
+}
 
 static void act_from_f32(enum dtype type, void *act, const float *x, size_t cols) {
     struct act a = act_at(act, cols);
-    (void)type;
     act_common_from_f32(&a, x, cols);
+    if (is_super(type)) act_sums(&a, cols);
 }
 
 /* The whole number q[i] of a block, before its scale. */
@@ -82,19 +86,63 @@ static int block_number(enum dtype type, const uint8_t *block, int i) {
 
 /* y[r] = sum over blocks b of d_b scale[b] (sum_i w_i q_i), the inner sum exact: w and q are whole.
  */
+static float blocks_row(enum dtype type, const uint8_t *block, const struct act *a, size_t cols) {
+    float total = 0;
+    for (size_t b = 0; b < cols / ACT_BLOCK; b++, block += dtype_bytes(type, ACT_BLOCK)) {
+        int32_t sum = 0;
+        for (int i = 0; i < ACT_BLOCK; i++)
+            sum += block_number(type, block, i) * a->q[b * ACT_BLOCK + (size_t)i];
+        total += (float)sum * (scale_of(block) * a->scale[b]);
+    }
+    return total;
+}
+
+/* The whole numbers of part p of a block of 256: n, or s n in Q6_K. quant_types.h draws the blocks.
+ */
+static void super_part(enum dtype type, int32_t w[ACT_BLOCK], const uint8_t *block, int p) {
+    const int side = p % 2, half = p / 4;
+    for (int i = 0; i < ACT_BLOCK; i++) {
+        if (type == DTYPE_Q6_K) {
+            const int four = block[64 * half + 32 * side + i] >> 4 * (p % 4 / 2) & 15,
+                      two = block[128 + 32 * half + i] >> 2 * (p % 4) & 3,
+                      s = block[192 + 2 * p + i / 16];
+            w[i] = (s < 128 ? s : s - 256) * (four + 16 * two - 32);
+            continue;
+        }
+        const uint8_t *halves = block + (type == DTYPE_Q5_K ? 48 : 16);
+        w[i] = halves[32 * (p / 2) + i] >> 4 * side & 15;
+        if (type == DTYPE_Q5_K) w[i] += (block[16 + i] >> p & 1) << 4;
+    }
+}
+
+/* The same for blocks of 256, in parts p of 32 (super_blocks.inc): y[r] = sum over parts of d s_p
+ * scale[p] (sum_i n_i q_i) + m t_p sums[p]. */
+static float super_row(enum dtype type, const uint8_t *block, const struct act *a, size_t cols) {
+    const float *sums = a->more;
+    float total = 0;
+    for (size_t b = 0; b < cols / SUPER; b++, block += super_bytes(type)) {
+        uint64_t s = 0x0101010101010101, t = 0;
+        const float d = scale_of(type == DTYPE_Q6_K ? block + 208 : block),
+                    m = type == DTYPE_Q6_K ? 0 : scale_of(block + 2);
+        if (type != DTYPE_Q6_K) super_scales(&s, &t, block);
+        for (int p = 0; p < PARTS; p++) {
+            const size_t part = b * PARTS + (size_t)p;
+            int32_t w[ACT_BLOCK], sum = 0;
+            super_part(type, w, block, p);
+            for (size_t i = 0; i < ACT_BLOCK; i++) sum += w[i] * a->q[part * ACT_BLOCK + i];
+            total += (float)sum * (d * (float)(s >> 8 * p & 255) * a->scale[part]) +
+                     m * (float)(t >> 8 * p & 255) * sums[part];
+        }
+    }
+    return total;
+}
+
 static void matvec_blocks(enum dtype type, float *y, const void *w, size_t stride, size_t rows,
                           const void *act, size_t cols) {
-    struct act a = act_at(act, cols);
+    const struct act a = act_at(act, cols);
     for (size_t r = 0; r < rows; r++) {
-        const uint8_t *block = (const uint8_t *)w + r * stride;
-        float total = 0;
-        for (size_t b = 0; b < cols / ACT_BLOCK; b++, block += dtype_bytes(type, ACT_BLOCK)) {
-            int32_t sum = 0;
-            for (int i = 0; i < ACT_BLOCK; i++)
-                sum += block_number(type, block, i) * a.q[b * ACT_BLOCK + (size_t)i];
-            total += (float)sum * (scale_of(block) * a.scale[b]);
-        }
-        y[r] = total;
+        const uint8_t *row = (const uint8_t *)w + r * stride;
+        y[r] = is_super(type) ? super_row(type, row, &a, cols) : blocks_row(type, row, &a, cols);
     }
 }
 
