@@ -12,6 +12,7 @@
 #include "cli/check.h"
 #include "cli/command.h"
 #include "cli/compare_free.h"
+#include "cli/compare_page.h"
 #include "cli/lists.h"
 #include "cli/texts.h"
 #include "report/cut_out.h"
@@ -158,8 +159,10 @@ static int check_options(struct compare_job *j, struct err *e) {
     if (!a->merge && !a->files.n)
         return err_set(e, ERR_USAGE,
                        "compare: expected a text to measure on, -f FILE (-f - is standard input)");
+    int rc = compare_page_wanted(a) ? compare_page_check(a, e) : OK;
+    if (rc) return rc;
     if (a->merge) return check_merge(a, e);
-    int rc = read_chunks(a->chunks, &j->main, e);
+    rc = read_chunks(a->chunks, &j->main, e);
     if (!rc) rc = read_modes(j, e);
     return rc ? rc : check_modes(j, e);
 }
@@ -442,6 +445,7 @@ static int report(struct compare_job *j, struct err *e) {
     if (!rc) warn_of_faults(j);
     if (!rc) rc = put(j, e);
     if (!rc) rc = file_flush(stdout, "standard output", e);
+    if (!rc) rc = compare_page_write(j->args, &j->r, e);
     return rc ? rc : checks_hold(j->checks, j->args->check.n, &j->r, e);
 }
 

@@ -71,6 +71,7 @@ struct args {
     const char *mode; /* compare: "shadow", "forced", "free", "all"; NULL: what goes with the other
                          options */
     const char *layers, *lengths, *chunks;
+    const char *html, *svg; /* compare: files of the report to write */
     struct str_list check;
     bool heads, paper, explain_columns, merge;
 

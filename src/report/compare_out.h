@@ -121,6 +121,9 @@ int compare_put_text(const struct compare_report *r, bool markdown, FILE *fp, st
 void compare_put_csv(const struct compare_report *r, FILE *fp);
 void compare_put_json(const struct compare_report *r, FILE *fp);
 
+/* Writes the report as one page of HTML (html.h). */
+void compare_put_html(const struct compare_report *r, FILE *fp);
+
 /* Writes the share of r->main that was measured: a header line, a line for each of its chunks and
  * runs, a line for each free text. */
 void compare_put_share(const struct compare_report *r, FILE *fp);

@@ -1,6 +1,7 @@
 #include "report/compare_paper.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "attention/registry.h"
@@ -38,6 +39,11 @@ static const char *figure(const struct compare_report *r, size_t run, int what,
             codec_same(&row, &keys[layer]))
             return what == FIDELITY_COSINE ? published[i].cosine : published[i].spearman;
     return "-";
+}
+
+double paper_cosine(const struct compare_report *r, size_t run) {
+    const char *text = figure(r, run, FIDELITY_COSINE, r->arena);
+    return strcmp(text, "-") == 0 ? NAN : strtod(text, NULL);
 }
 
 static int one_table(const struct compare_report *r, int what, const struct page *p,

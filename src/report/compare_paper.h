@@ -9,6 +9,10 @@
 /* Returns LOOKAT-4's cosine at a length in tokens, as published; "-" where it is not. */
 const char *paper_by_length(size_t length);
 
+/* Returns the published cosine of a run whose first measured layer has the codec of a published
+ * row, and values in fp16 as there; NAN where there is none. */
+double paper_cosine(const struct compare_report *r, size_t run);
+
 /* Prints cosine and rank correlation by backend: the published figure, then each text's. ERR_FAILED
  * without memory. */
 int paper_tables(const struct compare_report *r, const struct page *p, struct err *e);

@@ -79,19 +79,23 @@ void json_put_uint(struct json_out *j, const char *key, uint64_t x) {
     fprintf(j->fp, "%" PRIu64, x);
 }
 
+struct json_number json_number(double x) {
+    struct json_number text;
+    for (int digits = 15; digits <= 17;
+         digits++) { /* 15 always survive, 17 always suffice for a double */
+        snprintf(text.s, sizeof text.s, "%.*g", digits, x);
+        if (strtod(text.s, NULL) == x) break;
+    }
+    return text;
+}
+
 void json_put_double(struct json_out *j, const char *key, double x) {
-    char text[32];
     if (!isfinite(x)) {
         json_put_null(j, key);
         return;
     }
-    for (int digits = 15; digits <= 17;
-         digits++) { /* 15 always survive, 17 always suffice for a double */
-        snprintf(text, sizeof text, "%.*g", digits, x);
-        if (strtod(text, NULL) == x) break;
-    }
     lead_in(j, key);
-    fputs(text, j->fp);
+    fputs(json_number(x).s, j->fp);
 }
 
 void json_put_float(struct json_out *j, const char *key, float x) {

@@ -31,6 +31,12 @@ void json_put_bool(struct json_out *j, const char *key, bool x);
 void json_put_int(struct json_out *j, const char *key, int64_t x);
 void json_put_uint(struct json_out *j, const char *key, uint64_t x);
 
+/* Returns the fewest digits that read back as the same number; x is finite. */
+struct json_number {
+    char s[32];
+};
+struct json_number json_number(double x);
+
 /* Write the fewest digits that read back as the same number; null for what is not finite. */
 void json_put_double(struct json_out *j, const char *key, double x);
 void json_put_float(struct json_out *j, const char *key, float x);

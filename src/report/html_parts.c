@@ -1,0 +1,85 @@
+/* What the sections of a page are made of. */
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "report/compare_json.h"
+#include "report/html.h"
+#include "report/json_out.h"
+#include "report/markup.h"
+
+void html_section(const struct html *h, const char *id, const char *title) {
+    fprintf(h->fp, "<section id=\"%s-%zu\">\n<h3>", id, h->text);
+    markup_cstr(h->fp, title);
+    fputs("</h3>\n", h->fp);
+}
+
+void html_section_end(const struct html *h) { fputs("</section>\n", h->fp); }
+
+void html_note(const struct html *h, const char *fmt, ...) {
+    char text[2048];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    fputs("<p class=\"note\">", h->fp);
+    markup_cstr(h->fp, text);
+    fputs("</p>\n", h->fp);
+}
+
+/* The beginning of a number's element; what is not finite is null in JSON, and empty here. */
+static void open_data(FILE *fp, double x, const char *at) {
+    fprintf(fp, "<data value=\"%s\" data-at=\"%s\"", isfinite(x) ? json_number(x).s : "", at);
+}
+
+void html_number(const struct html *h, double x, const char *shown, const char *fmt, ...) {
+    char at[128];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(at, sizeof at, fmt, ap);
+    va_end(ap);
+    open_data(h->fp, x, at);
+    fprintf(h->fp, ">%s</data>", shown);
+}
+
+static struct text_number shown(const struct metric *m, const struct figure *f) {
+    if (strcmp(m->unit, "bytes") == 0 && isfinite(f->x)) return text_count((uint64_t)(f->x + 0.5));
+    if (m->error == ERROR_BESIDE) return markup_pair(f->x, f->error);
+    return markup_number(f->x);
+}
+
+void html_figure(const struct html *h, const struct metric *m, const struct metric_place *p) {
+    struct figure f = metric_figure(m, p);
+    if (f.kind != FIGURE_NUMBER) {
+        fputs("\xE2\x80\x93", h->fp); /* a dash */
+        return;
+    }
+    open_data(h->fp, f.x, compare_json_place(m, p).s);
+    fprintf(h->fp, ">%s</data>", shown(m, &f).s);
+}
+
+void html_times(const struct html *h, const struct metric *m, const struct metric_place *base,
+                const struct metric_place *p) {
+    struct figure a = metric_figure(m, base), b = metric_figure(m, p);
+    if (a.kind != FIGURE_NUMBER || b.kind != FIGURE_NUMBER || !(a.x > 0) || !(b.x > 0)) return;
+    bool less = a.x >= b.x;
+    open_data(h->fp, less ? a.x / b.x : b.x / a.x, compare_json_place(m, less ? base : p).s);
+    fprintf(h->fp, " data-over=\"%s\">%s\xC3\x97</data> %s", /* a times sign */
+            compare_json_place(m, less ? p : base).s, markup_number(less ? a.x / b.x : b.x / a.x).s,
+            less ? "less" : "more");
+}
+
+void html_drawing(const struct html *h, const char *name, size_t run, const char *caption) {
+    const struct figure_of f = {h->r, h->text, run};
+    const struct figure_kind_of *kind = figure_named(name);
+    struct svg g = {.fp = h->fp};
+    if (!kind->there(&f)) return;
+    fputs("<figure>\n", h->fp);
+    kind->draw(&g, &f);
+    if (caption) {
+        fputs("<figcaption>", h->fp);
+        markup_cstr(h->fp, caption);
+        fputs("</figcaption>", h->fp);
+    }
+    fputs("</figure>\n", h->fp);
+}
