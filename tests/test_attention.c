@@ -329,8 +329,8 @@ static uint64_t skipped(const struct attn *a, const struct attn_counters *c) {
     return c->skipped_rows * a->layers[0].values[0].scales;
 }
 
-/* The closed forms of backend.h: one query reads what the codecs say; several read each row up to a
- * tile's last query once. */
+/* The closed forms of backend.h: a few queries read what the codecs say of each; more read each row
+ * up to a tile's last query once. */
 static void check_counters(const struct attn *a) {
     const struct attn_layer *y = &a->layers[0];
     size_t sink = y->exact.sink, window = y->exact.window, slots = sink + window;
@@ -340,14 +340,15 @@ static void check_counters(const struct attn *a) {
         for (size_t n = 1; pos + n <= T; n += n == 1 ? 1 : 5) {
             struct attn_counters c = ask(a, s.mem, 0, pos, n, other, NULL), x = {0};
             for (size_t h = 0; h < H; h++) {
-                if (n == 1) {
-                    y->key.ops->reads(&y->key, D, h, pos + 1, false, &x);
+                for (size_t t = pos + 1; n <= ATTN_FEW_QUERIES && t <= pos + n; t++) {
+                    y->key.ops->reads(&y->key, D, h, t, false, &x);
                     if (y->exact.codec.ops)
-                        y->exact.codec.ops->reads(&y->exact.codec, D, h,
-                                                  pos + 1 < slots ? pos + 1 : slots, false, &x);
-                    y->value.ops->reads(&y->value, D, h, pos + 1, true, &x);
+                        y->exact.codec.ops->reads(&y->exact.codec, D, h, t < slots ? t : slots,
+                                                  false, &x);
+                    y->value.ops->reads(&y->value, D, h, t, true, &x);
                 }
-                for (size_t begin = 0; n > 1 && begin < n; begin += ATTN_TILE_QUERIES) {
+                for (size_t begin = 0; n > ATTN_FEW_QUERIES && begin < n;
+                     begin += ATTN_TILE_QUERIES) {
                     size_t rows =
                         pos + (begin + ATTN_TILE_QUERIES < n ? begin + ATTN_TILE_QUERIES : n);
                     size_t first = pos + begin + 1 > window ? pos + begin + 1 - window : 0, exact;

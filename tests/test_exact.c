@@ -201,6 +201,54 @@ static void rewinding(void) {
     attn_free(&a), attn_free(&plain), attn_free(&wide);
 }
 
+/* Drafts at work: batches of up to eight positions, of which the last ones are taken back. Every
+ * answer that stays has the bits of one position after the other, which nobody takes back. */
+static void taking_back(void) {
+    static const char *const specs[] = {"fp16",
+                                        "int4:sink=1,window=8/int4",
+                                        "lookat2:sink=3,window=32",
+                                        "lookat4:window=7,exact=8/int8:skip=1e-3",
+                                        "int4:center,sink=2,window=33,exact=4",
+                                        "turbo:bits=2,sink=5/turbo:bits=3",
+                                        "lookat8:window=1",
+                                        "lookat4:refine=5,sink=1,window=3/int4",
+                                        "lookat4:refine=300/int8",
+                                        "int8:sink=70,window=227/turbo:bits=4",
+                                        "fp32:window=65/fp32"};
+    static const size_t ones[] = {1};
+    struct rng r;
+    rng_seed(&r, 3, 0);
+    for (size_t set = 0; kernels_at(set); set++)
+        for (size_t i = 0; kernels_at(set)->supported() && !kernels_at(set)->by_name_only &&
+                           i < sizeof specs / sizeof *specs;
+             i++) {
+            struct attn once, drafts;
+            open_attn(&once, specs[i], kernels_at(set));
+            open_attn(&drafts, specs[i], kernels_at(set));
+            attn_take_back(&drafts, ATTN_FEW_QUERIES - 1);
+            void *plain = new_state(&once), *state = new_state(&drafts);
+            struct attn_counters first = run(&once, plain, ones, 1, T, out_b, TOGETHER), second;
+            attn_clear(&once, plain);
+            second = run(&once, plain, (const size_t[]){8, 3, 5}, 3, T, out_a, TOGETHER);
+            CHECK(same(out_a, out_b, 0, T), "%s %s: few queries differ from one", once.kn->name,
+                  once.name);
+            CHECK(memcmp(&first, &second, sizeof first) == 0, "%s: counters", once.name);
+            for (size_t pos = 0, n, kept; pos < T; pos += kept) {
+                n = 1 + rng_below(&r, ATTN_FEW_QUERIES);
+                n = n < T - pos ? n : T - pos;
+                kept = 1 + rng_below(&r, n);
+                step(&drafts, state, pos, n, out_a, TOGETHER);
+                CHECK(same(out_a, out_b, pos, pos + kept), "%s %s: %zu of %zu rows from %zu",
+                      once.kn->name, once.name, kept, n, pos);
+                /* all layers hold as many */
+                attn_append(&drafts, state, 1, pos, n, k_rows[pos], v_rows[pos], C);
+                attn_truncate(&drafts, state, pos + kept);
+            }
+            free(plain), free(state);
+            attn_free(&once), attn_free(&drafts);
+        }
+}
+
 static void threads_change_nothing(void) {
     struct attn a;
     open_attn(&a, "lookat4:sink=1,window=32,exact=8/int8:skip=1e-3", best);
@@ -318,6 +366,7 @@ int main(void) {
     RUN(wide_windows);
     RUN(rolling);
     RUN(rewinding);
+    RUN(taking_back);
     RUN(threads_change_nothing);
     RUN(account);
     RUN(skipping);

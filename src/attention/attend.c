@@ -10,18 +10,20 @@
  * A key must be stored before a query sees it, and an exact key must not be pushed out of the
  * window while a query before it has still to see it. So there are four ways:
  *
- * - An item of one query: each task stores its own head's key and value, the exact key included.
+ * - An item of up to ATTN_FEW_QUERIES queries: a task has all of them for one head. It stores its
+ *   own head's keys and values, and then answers one query after the other as decode.c does it for
+ *   one alone. An exact key is stored just before its own query is answered.
  *
- * - An item of several queries: all their keys and values are stored before the tasks, and their
+ * - An item of more queries: all their keys and values are stored before the tasks, and their
  *   exact keys after the tasks. Until then prefill takes exact keys from item->k.
  *
  * - In a layer with refine= (refine.h) which rows a query picks depends on its scores to the last
  *   bit. So its queries are answered one after the other by decode.c, unless every query picks all
  *   rows. There are no exact keys then: all rows are stored before the tasks.
  *
- * - Several queries with a probe, in a layer that keeps exact keys: keys and values are stored
- *   before the tasks. All queries of a head are one task, and each is answered once its own key is
- *   in the ring. */
+ * - More queries with a probe, in a layer that keeps exact keys: keys and values are stored before
+ *   the tasks. All queries of a head are one task, and each is answered once its own key is in the
+ *   ring. */
 #include <assert.h>
 
 #include "attention/backend.h"
@@ -126,9 +128,14 @@ struct attend_task {
     size_t first_query; /* the number of the item's first query among those of all items */
 };
 
-/* Are the queries of an item answered one after the other, each once its own key is in the ring? */
+/* Are the queries of an item answered by decode.c, as if each came alone? */
+static bool as_if_alone(const struct attend_job *job, const struct attn_query *item) {
+    return item->n <= ATTN_FEW_QUERIES || job->probe || picks(job);
+}
+
+/* Are they answered one after the other, each once its own key is in the ring? */
 static bool one_by_one(const struct attend_job *job, const struct attn_query *item) {
-    return job->probe && item->k && keeps_exact(job);
+    return as_if_alone(job, item) && item->k && keeps_exact(job);
 }
 
 /* Returns how many queries of an item make a task. */
@@ -224,21 +231,30 @@ static struct state_rows rows_of(const struct attend_job *job, const struct attn
                                .v = item->v + i * item->kv_stride};
 }
 
+/* Do the tasks of an item store its keys and values? Then a task has all queries of its head. */
+static bool stores_itself(const struct attn_query *item) {
+    return item->k && item->n <= ATTN_FEW_QUERIES;
+}
+_Static_assert((int)ATTN_FEW_QUERIES <= (int)ATTN_TILE_QUERIES, "few queries are one task a head");
+
 /* Runs one task on one thread. */
 static void attend_task(void *ctx, size_t number, int thread) {
     const struct attend_job *job = ctx;
     struct attend_task task = task_at(job, number);
     const struct attn_query *item = task.item;
     struct worker *w = worker_at(job->a, job->scratch, thread);
-    if (item->n > 1 && !job->probe && !picks(job)) {
+    if (!as_if_alone(job, item)) {
         attend_tile(job, &task, w);
         return;
     }
+    if (stores_itself(item)) {
+        struct state_rows rows = rows_of(job, item, 0, item->n);
+        state_store_head(&rows, task.head);
+    }
     for (size_t i = task.begin; i < task.end; i++) {
-        if (item->k) {
+        if (one_by_one(job, item)) {
             struct state_rows row = rows_of(job, item, i, 1);
-            if (item->n == 1) state_store_head(&row, task.head);
-            if (keeps_exact(job)) state_store_exact_head(&row, task.head);
+            state_store_exact_head(&row, task.head);
         }
         attend_one(job, &task, i, w);
     }
@@ -246,12 +262,11 @@ static void attend_task(void *ctx, size_t number, int thread) {
 
 /* ---- storing around the tasks ---- */
 
-/* Does what must be done before the tasks begin: rows of items of several queries are stored, and
- * the sequences get their new lengths. The row of a single query is stored by the tasks, each its
- * own head's. */
+/* Does what must be done before the tasks begin: rows of items of many queries are stored, and the
+ * sequences get their new lengths. */
 static void store_before(const struct attend_job *job) {
     for (const struct attn_query *item = job->items; item < job->items + job->n_items; item++) {
-        if (item->k && item->n > 1) {
+        if (item->k && !stores_itself(item)) {
             struct state_rows rows = rows_of(job, item, 0, item->n);
             state_store(&rows);
         }
@@ -260,11 +275,11 @@ static void store_before(const struct attend_job *job) {
     }
 }
 
-/* Stores the exact keys of items of several queries. This comes after the tasks, because several
- * new exact keys would push those out of the window that the first queries see. */
+/* Stores the exact keys of items whose tasks have not done so. This comes after the tasks, because
+ * several new exact keys would push those out of the window that the first queries see. */
 static void store_after(const struct attend_job *job) {
     for (const struct attn_query *item = job->items; item < job->items + job->n_items; item++) {
-        if (!item->k || item->n == 1) continue;
+        if (!item->k || one_by_one(job, item)) continue;
         struct state_rows rows = rows_of(job, item, 0, item->n);
         state_store_exact(&rows);
     }
@@ -279,7 +294,7 @@ void attn_attend(const struct attn *a, size_t layer, const struct attn_query *it
     size_t tasks = 0;
     for (size_t i = 0; i < n_items; i++) tasks += tiles_of(&job, &items[i]) * a->shape.n_head;
     threads_tasks(tasks, attend_task, &job);
-    if (keeps_exact(&job) && !probe) store_after(&job);
+    if (keeps_exact(&job)) store_after(&job);
     for (int t = 0; t < threads; t++)
         attn_counters_add(counters, &worker_at(a, scratch, t)->counters);
 }

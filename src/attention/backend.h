@@ -10,8 +10,8 @@
  *
  * (Vaswani et al. 2017, section 3.2.1).
  *
- * A query sees only what is stored: never a copy of a key that the codec has since rounded. One
- * query alone (decode) is scored straight from the stored rows; several (prefill) share decoded
+ * A query sees only what is stored: never a copy of a key that the codec has since rounded. A few
+ * queries (decode) are each scored straight from the stored rows; many (prefill) share decoded
  * tiles of them (prefill.h). The two agree to rounding.
  *
  * Dimensions: L layers, H heads, D head_dim, T context. */
@@ -111,9 +111,13 @@ size_t attn_key_bytes_per_token_at(const struct attn *a, size_t n);
 void attn_clear(const struct attn *a, void *state);
 /* Returns how many tokens a layer of the state holds. */
 size_t attn_length(const struct attn *a, const void *state, size_t layer);
+/* Lets attn_truncate take back up to n of the last tokens as if they had never been stored: so many
+ * more keys are kept exactly behind the window. It comes before the first state, whose bytes it
+ * changes. Exact keys then read as many more slots (exact_slots). */
+void attn_take_back(struct attn *a, size_t n);
 /* Forgets all tokens from position n on, in every layer. Keys that had left the window do not come
- * back. So until the window has moved past n, those of its positions that the ring no longer held
- * are scored by their codes. */
+ * back, but for those of attn_take_back. So until the window has moved past n, those of its
+ * positions that the ring no longer held are scored by their codes. */
 void attn_truncate(const struct attn *a, void *state, size_t n);
 /* Makes dst the first n tokens of src. src holds at least n in every layer. */
 void attn_copy(const struct attn *a, void *dst, const void *src, size_t n);
@@ -171,19 +175,22 @@ size_t attn_scratch_bytes(const struct attn *a, int threads);
  * multiple of this as its number in the item. */
 enum { ATTN_TILE_QUERIES = 64 };
 
+/* Up to so many queries of an item are answered, and counted, as if each came alone: to the bit. */
+enum { ATTN_FEW_QUERIES = 8 };
+
 /* Answers the queries of n_items sequences in one layer. The threads share heads and tiles of
  * queries. scratch has attn_scratch_bytes(a, threads_count()) bytes, aligned to 64, and nothing in
  * it outlives the call. probe may be NULL. Nothing can fail.
  *
  * What is read is added to *counters, in bytes. An item of one query reads, for each head, what the
- * codecs' `reads` say for its pos + 1 keys, and min(pos + 1, sink + window) exact keys. Value rows
+ * codecs' `reads` say for its pos + 1 keys, and min(pos + 1, exact_slots) exact keys. Value rows
  * that skip= leaves out are counted apart. With refine= it reads refine_count rows of the copy of
  * keys and of that of values, and no exact keys; where these are all rows, it reads nothing else.
- * Of an item of several queries, each tile of them reads, for each head, every row up to its last
- * query once, and once those exact keys that one of its queries sees. With refine= each of its
- * queries is answered, and counted, as if it came alone: which rows a query picks depends on its
- * scores to the last bit. Where the copy holds all that any query picks, the tile reads the copy
- * alone.
+ * A few queries (ATTN_FEW_QUERIES) are counted one by one. Of an item of more, each tile of them
+ * reads, for each head, every row up to its last query once, and once those exact keys that one of
+ * its queries sees. With refine= each of its queries is answered, and counted, as if it came alone:
+ * which rows a query picks depends on its scores to the last bit. Where the copy holds all that any
+ * query picks, the tile reads the copy alone.
  *
  * A probe wants the scores and probabilities of each query. With one, several queries are answered,
  * and counted, as if each came alone. */

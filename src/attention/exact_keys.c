@@ -6,7 +6,7 @@
 int exact_init(struct exact_keys *x, const struct codec *key, size_t head_dim, size_t n_ctx,
                struct err *e) {
     const struct codec_options *o = &key->o;
-    *x = (struct exact_keys){{0}, 0, 0};
+    *x = (struct exact_keys){{0}, 0, 0, 0};
     if (o->refine) return OK; /* then they are read from the copy */
     if (!o->sink && !o->window)
         return o->exact ? err_set(e, ERR_USAGE,
@@ -21,18 +21,25 @@ int exact_init(struct exact_keys *x, const struct codec *key, size_t head_dim, s
 
 bool exact_any(const struct exact_keys *x) { return x->codec.ops != NULL; }
 
-size_t exact_slots(const struct exact_keys *x) { return x->sink + x->window; }
+void exact_spare(struct exact_keys *x, size_t n, size_t n_ctx) {
+    size_t most = n_ctx - x->sink - x->window;
+    x->spare = !x->window ? 0 : n < most ? n : most;
+}
+
+size_t exact_ring(const struct exact_keys *x) { return x->window + x->spare; }
+
+size_t exact_slots(const struct exact_keys *x) { return x->sink + exact_ring(x); }
 
 /* Returns the slot of the key at pos. */
 static size_t slot_of(const struct exact_keys *x, size_t pos) {
-    return pos < x->sink ? pos : x->sink + (pos - x->sink) % x->window;
+    return pos < x->sink ? pos : x->sink + (pos - x->sink) % exact_ring(x);
 }
 
 size_t exact_store(const struct codec_head *h, const struct exact_keys *x, uint8_t *timeline,
                    size_t pos, const float *k, size_t stride, size_t n) {
     size_t cut = 0;
     for (size_t i = 0; i < n; i++)
-        if (pos + i < x->sink || n - i <= x->window)
+        if (pos + i < x->sink || n - i <= exact_ring(x))
             cut += x->codec.ops->store(h, timeline, slot_of(x, pos + i), k + i * stride, stride, 1);
     return cut;
 }

@@ -14,8 +14,12 @@
  *     position   0   1 | 6   7   8   5          slot of position x: x            for x < sink,
  *                sink  | ring                   sink + (x - sink) mod window     behind it
  *
- * A key that is stored takes the slot of the one that leaves the window, so nothing is moved. The
+ * A key that is stored takes the slot of the one that leaves the ring, so nothing is moved. The
  * key codec stores every row as well, so a key that leaves the window has its code already.
+ *
+ * The ring may have more slots than the window, `spare` of them. Then the last `spare` tokens can
+ * be taken back, and the window is whole again: the keys that had left it are still in the ring.
+ * The modulus above is then window + spare.
  *
  * This file knows one head's exact keys. Where they lie in the state of a sequence, and from which
  * position on the ring holds them after a rewind, is state.h's business. */
@@ -28,6 +32,7 @@
 struct exact_keys {
     struct codec codec;  /* that of the slots; without ops where the layer keeps none */
     size_t sink, window; /* in keys; together at most the context; both 0 where there are none */
+    size_t spare; /* slots of the ring beyond the window; the three are at most the context */
 };
 
 /* Sets *x to the exact keys that the options of a layer's key codec ask for; with refine= there are
@@ -39,7 +44,11 @@ int exact_init(struct exact_keys *x, const struct codec *key, size_t head_dim, s
 /* Does the layer keep any exact keys? */
 bool exact_any(const struct exact_keys *x);
 
-/* Returns the rows of the timeline: sink + window. */
+/* Gives the ring up to n spare slots, as many as the context has tokens for. */
+void exact_spare(struct exact_keys *x, size_t n, size_t n_ctx);
+
+/* Returns the slots of the ring, window + spare, and the rows of the timeline, with the sink. */
+size_t exact_ring(const struct exact_keys *x);
 size_t exact_slots(const struct exact_keys *x);
 
 /* k[n][D] are the keys pos .. pos + n - 1, each row `stride` floats behind the one before. Stores

@@ -56,6 +56,12 @@ void state_lay_out(struct attn *a, struct attn_timeline *timelines) {
     }
 }
 
+void attn_take_back(struct attn *a, size_t n) {
+    for (size_t l = 0; l < a->shape.n_layer; l++)
+        exact_spare(&a->layers[l].exact, n, a->shape.n_ctx);
+    state_lay_out(a, a->layers[0].keys);
+}
+
 size_t attn_state_bytes(const struct attn *a) { return a->state_bytes; }
 
 size_t attn_key_bytes_per_token(const struct attn *a) {
@@ -113,8 +119,8 @@ size_t attn_length(const struct attn *a, const void *state, size_t layer) {
 /* Returns the first position, apart from the sink, that the ring of a layer holds. */
 static size_t held(const struct attn *a, const void *state, size_t layer) {
     size_t from = *from_of(a, state, layer), length = lengths(state)[layer],
-           window = a->layers[layer].exact.window;
-    return length > from + window ? length - window : from;
+           ring = exact_ring(&a->layers[layer].exact);
+    return length > from + ring ? length - ring : from;
 }
 
 void state_grow(const struct attn *a, void *state, size_t layer, size_t pos, size_t n) {

@@ -31,9 +31,10 @@
  * A timeline is contiguous and starts on a cache line, so decoding reads it as a stream.
  *
  * from[layer] tells which exact keys the ring of the window really holds (exact_keys.h). A sequence
- * that only grows has from = 0: the ring holds the last `window` keys. After a rewind the keys that
- * had left the window are not in the ring again. Then from is the first position since which the
- * ring was never rewound, and an earlier key of the window is scored by its code. */
+ * that only grows has from = 0: the ring holds the last `window` keys, and `spare` ones before
+ * them. After a rewind the keys that had left the ring are not in it again. Then from is the first
+ * position since which the ring was never rewound, and an earlier key of the window is scored by
+ * its code. */
 #ifndef LOOKAT_ATTENTION_STATE_H
 #define LOOKAT_ATTENTION_STATE_H
 
