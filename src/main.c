@@ -1,5 +1,6 @@
 /* The command table, and the way from the command line to a command. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -115,12 +116,26 @@ static int say_unread(const struct args *a, int rc, struct err *e) {
     return rc;
 }
 
+/* The words of the command line, which the parser puts into another order. */
+static char **kept_words;
+static int n_kept;
+
+static int keep_words(int argc, char **argv, struct err *e) {
+    kept_words = malloc(((size_t)argc + 1) * sizeof *kept_words);
+    if (!kept_words) return err_set(e, ERR_FAILED, "out of memory for the command line");
+    memcpy(kept_words, argv, (size_t)argc * sizeof *kept_words);
+    n_kept = argc;
+    return OK;
+}
+
 /* `named`: the command was, and not left out. */
 static int run_command(const struct command *c, bool named, const char *program, int argc,
                        char **argv, struct err *e) {
     struct args args;
     args_init(&args, c->id);
     args.program = program;
+    args.words = kept_words;
+    args.n_words = n_kept;
     int rc = options_parse(&args, argc, argv, e);
     if (!rc && args.version) {
         printf("lookat %s\n", LOOKAT_VERSION);
@@ -171,7 +186,8 @@ static int dispatch(int argc, char **argv, struct err *e) {
 int main(int argc, char **argv) {
     struct err e = {0};
     interrupt_install();
-    int rc = dispatch(argc, argv, &e);
+    int rc = keep_words(argc, argv, &e);
+    if (!rc) rc = dispatch(argc, argv, &e);
     if (!rc) rc = inputs_unchanged(&e);
     if (rc && e.msg[0]) fprintf(stderr, "lookat: %s\n", e.msg);
     struct err flush = {0};
@@ -179,5 +195,6 @@ int main(int argc, char **argv) {
         rc = flush.code;
         fprintf(stderr, "lookat: %s\n", flush.msg);
     }
+    free(kept_words);
     return rc;
 }

@@ -30,7 +30,7 @@ def check_harmless(root):
     """No element that loads or runs something, no address outside the page, no event handler."""
     allowed = set(
         "html head meta link title style body main header footer nav section article h1 h2 h3 h4 p a "
-        "strong small b i em span div dl dt dd table caption thead tbody tr th td details summary "
+        "strong small b i em span div dl dt dd table thead tbody tr th td details summary "
         "figure figcaption data code pre ul li br svg g path rect text".split())
     for element in root.iter():
         name = element.tag.replace(SVG, "")
@@ -70,8 +70,6 @@ def check_number(element, document):
         over = element.get("data-over")
         if over:
             want = want / resolve(document, over)
-        if element.get("data-of") == "exp":
-            want = math.exp(want)
     except (KeyError, IndexError, ValueError, TypeError, ZeroDivisionError):
         say("the JSON has no number at %s" % at)
         return
@@ -103,6 +101,23 @@ def check_numbers(root, document, at_least):
         text = text_of(cell)
         if not cell.get("class") and not list(cell.iter("data")) and text != "\u2013":
             say("a cell without a number of the JSON: %s" % text)
+
+
+def check_probabilities(root, document):
+    """The tokens of a free text tell their probabilities, in the order of the JSON."""
+    for text in root.iter("p"):
+        at = text.get("data-logprobs")
+        if not at:
+            continue
+        want = [math.exp(x) for x in resolve(document, at)]
+        said = [x for span in text.iter("span") for x in span.get("title").split()]
+        if len(said) != len(want):
+            say("%d probabilities at %s, expected %d" % (len(said), at, len(want)))
+            continue
+        for shown, x in zip(said, want):
+            number = shown_number(shown)
+            if not number or abs(number[0] - x) > number[1]:
+                say("a token of %s has the probability %r and says %s" % (at, x, shown))
 
 
 def check_addresses(root):
@@ -138,6 +153,7 @@ def main():
         if root is not None:
             check_harmless(root)
             check_numbers(root, document, int(sys.argv[3]) if len(sys.argv) > 3 else 1)
+            check_probabilities(root, document)
             check_addresses(root)
     print("\n".join(wrong))
     return 1 if wrong else 0

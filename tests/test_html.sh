@@ -18,10 +18,14 @@ expect 0 "" "$BIN" compare -q -f $prose -n 256 -c 64 -a \
     fp16,int8/int8,int4/int4,turbo:bits=3/turbo:bits=3,lookat:small,lookat --mode all --lengths 16,32 \
     --html "$tmp/page.html" --svg "$tmp/figures" -o json
 cp "$tmp/out" "$tmp/json"
-checked "$tmp/page.html" "$tmp/json" 700
+checked "$tmp/page.html" "$tmp/json" 1300
+for part in cost heads pattern lengths bytes free numbers; do
+    grep -q "<section id=\"$part-0\">" "$tmp/page.html" || fail "no section $part"
+done
 small "$tmp/page.html" 1000000
 checked --svg "$tmp"/figures/*.svg
-for f in pareto pareto-stored pareto-loaded pareto-ms heads-1 heads-5; do
+for f in pareto pareto-stored pareto-loaded pareto-ms heads-1 heads-5 pattern-exact pattern-2 \
+    pattern-difference-5 lengths-cosine bytes-4; do
     [ -s "$tmp/figures/$f.svg" ] || fail "no figure $f"
 done
 small "$tmp/figures/pareto.svg" 60000
@@ -72,6 +76,27 @@ for i in 0 1; do
 done
 expect 0 "" "$BIN" compare --merge "$tmp/0.jsonl" "$tmp/1.jsonl" --html "$tmp/m.html" -o json
 checked "$tmp/m.html" "$tmp/out" 200
+has "$tmp/m.html" "do not hold the attention of a prompt"
+grep -q 'data-logprobs="/runs/2/free/logprobs"' "$tmp/m.html" || fail "no probabilities in shares"
+end
+
+begin chosen_head
+expect 0 "" "$BIN" compare -q -f $prose -n 64 -c 64 -a fp16,int4 --html "$tmp/p.html" -o json \
+    --html-layer 4 --html-head 3
+output '"pattern":{"text":0,"layer":4,"head":3,'
+has "$tmp/p.html" "Layer 4, head 3, over the first 48 tokens"
+expect 2 "from 0 to 5" "$BIN" compare -q -f $prose -n 64 -c 64 --html "$tmp/p.html" --html-layer 6
+expect 2 "from 0 to 3" "$BIN" compare -q -f $prose -n 64 -c 64 --html "$tmp/p.html" --html-head 4
+expect 2 "are for --html" "$BIN" compare -q -f $prose -n 64 -c 64 --html-head 2
+end
+
+# The figures of the paper stand beside what was measured, where the backends are the paper's.
+begin paper
+expect 0 "" "$BIN" compare -q -f $prose -n 128 -c 64 --paper --lengths 32,64 --html "$tmp/p.html" \
+    --svg "$tmp/f3" -o json
+checked "$tmp/p.html" "$tmp/out" 100
+has "$tmp/f3/pareto-paper.svg" "published"
+has "$tmp/p.html" "hollow"
 end
 
 begin refused

@@ -29,7 +29,7 @@ made generate generate $m -p Once -n 3 -s 1 -q -o json --logprobs 2 --counters -
 made steps generate $m -p Once -n 3 -s 1 -q -o jsonl --logprobs 2
 made eval eval $m -f $text -c 32 -n 96 -q -o json --book "$tmp/b.gguf" --attn lookat:m=2,k=4
 made compare compare $m -f $text -c 32 -n 96 -q --book "$tmp/b.gguf" --mode all --heads \
-    -a fp16,lookat:m=2,k=4,int4/int4:skip=1e-2 --lengths 16,32 -o json
+    -a fp16,lookat:m=2,k=4,int4/int4:skip=1e-2 --lengths 16,32 -o json --html "$tmp/page.html"
 made paper compare -f $text -c 32 -n 96 -q --paper --mode shadow -o json
 made share compare $m -f $text -c 32 -n 96 -q --book "$tmp/b.gguf" --mode all -a fp16,int4 -o jsonl
 made bench bench $m -q -r 1 -p 4 -n 2 -a fp16,lookat4 --roofline -o json

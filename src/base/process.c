@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__linux__)
@@ -58,6 +59,27 @@ size_t machine_memory_bytes(void) {
     if (pages > 0) return (size_t)pages > (size_t)-1 / page ? (size_t)-1 : (size_t)pages * page;
 #endif
     return 0;
+}
+
+/* Appends ", " and the processor's name to text[at..room), where the system has such a list. */
+static void processor_name(char *text, size_t at, size_t room) {
+    char line[256];
+    FILE *fp = fopen("/proc/cpuinfo", "r");
+    while (fp && fgets(line, sizeof line, fp)) {
+        const char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) != 0 || !colon) continue;
+        line[strcspn(line, "\n")] = 0;
+        snprintf(text + at, room - at, ", %s", colon + 1 + strspn(colon + 1, " "));
+        break;
+    }
+    if (fp) fclose(fp);
+}
+
+void machine_describe(char *text, size_t room) {
+    struct utsname u;
+    int n = uname(&u) == 0 ? snprintf(text, room, "%s %s %s", u.sysname, u.release, u.machine)
+                           : snprintf(text, room, "unknown");
+    if (n > 0 && (size_t)n < room) processor_name(text, (size_t)n, room);
 }
 
 /* ---- processors ---- */

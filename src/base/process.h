@@ -17,6 +17,10 @@ size_t process_peak_bytes(void);
 /* Returns the bytes of memory that the machine has; 0 where the system does not say. */
 size_t machine_memory_bytes(void);
 
+/* Writes what the machine is to text[room], terminated: system, release, architecture, processor,
+ * as far as the system says. It is for people, and may hold any bytes. */
+void machine_describe(char *text, size_t room);
+
 /* Returns how many processors this process may run on. They are those of its affinity mask where
  * there is one, else those of the machine; 0 where the system does not say. */
 int process_cpus(void);

@@ -112,6 +112,8 @@ static int read_modes(struct compare_job *j, struct err *e) {
 /* Options that are of another mode than the ones that run. */
 static int check_modes(const struct compare_job *j, struct err *e) {
     const struct args *a = j->args;
+    if ((args_given(a, "html-layer") || args_given(a, "html-head")) && !compare_page_wanted(a))
+        return err_set(e, ERR_USAGE, "--html-layer and --html-head are for --html or --svg");
     const char *shadow = a->heads ? "--heads" : a->layers ? "--layers" : NULL;
     if (shadow && !j->shadow)
         return err_set(e, ERR_USAGE, "%s is of mode shadow, which is not run", shadow);
@@ -132,7 +134,7 @@ static int check_modes(const struct compare_job *j, struct err *e) {
 static int check_merge(const struct args *a, struct err *e) {
     static const char *const unread[] = {"model",   "tokenizer",    "predict",      "ctx-size",
                                          "seed",    "cache-type-k", "cache-type-v", "book",
-                                         "kernels", "threads"};
+                                         "kernels", "threads",      "html-layer",   "html-head"};
     if (!a->argc)
         return err_set(e, ERR_USAGE,
                        "--merge: expected the files that lookat compare -o jsonl wrote");
@@ -278,7 +280,8 @@ static void warn_same(const struct comparison *c) {
 static int describe_model(struct compare_job *j, struct err *e) {
     struct compare_model *m = &j->r.model;
     const struct checkpoint *c = &j->g.model;
-    bool wanted = strcmp(j->args->format, "json") == 0 || strcmp(j->args->format, "jsonl") == 0;
+    bool wanted = compare_page_wanted(j->args) || strcmp(j->args->format, "json") == 0 ||
+                  strcmp(j->args->format, "jsonl") == 0;
     *m = (struct compare_model){.file = c->path, .name = c->name, .config = c->weights.config};
     gpt2_fingerprint(&c->weights, m->fingerprint);
     if (!wanted || file_is_folder(c->path)) return OK;
@@ -310,12 +313,19 @@ static int prepare_length(struct compare_job *j, struct comparison *c, struct er
     return comparison_prepare(c, e);
 }
 
+/* Does a page want fidelity by length? Shares have no place for it, and one length is no curve. */
+static bool draws_lengths(const struct compare_job *j) {
+    return compare_page_wanted(j->args) && j->shadow && j->main.window >= 128 && j->main.of == 1 &&
+           strcmp(j->args->format, "jsonl") != 0;
+}
+
 static int prepare_lengths(struct compare_job *j, struct err *e) {
     const char *lengths = j->args->lengths;
     char usual[64] = "64";
-    for (size_t n = 128, at = 2; !lengths && j->args->paper && n <= j->main.window; n *= 2)
+    bool wanted = j->args->paper || draws_lengths(j);
+    for (size_t n = 128, at = 2; !lengths && wanted && n <= j->main.window; n *= 2)
         at += (size_t)snprintf(usual + at, sizeof usual - at, ",%zu", n);
-    int rc = read_lengths(j, lengths ? lengths : j->args->paper ? usual : NULL, e);
+    int rc = read_lengths(j, lengths ? lengths : wanted ? usual : NULL, e);
     for (size_t i = 0; !rc && i < j->r.n_lengths; i++) rc = prepare_length(j, &j->lengths[i], e);
     return rc;
 }
@@ -332,6 +342,7 @@ static int prepare(struct compare_job *j, struct err *e) {
     c->shadow = j->shadow;
     c->window = a->n_ctx ? (size_t)a->n_ctx : g->n_ctx < WINDOW ? g->n_ctx : WINDOW;
     int rc = read_layers(a->layers ? a->layers : a->paper ? "0" : NULL, g->n_layer, c, e);
+    if (!rc && compare_page_wanted(a)) rc = compare_page_check_head(a, g, e);
     if (!rc) rc = describe_model(j, e);
     if (!rc && !a->paper) rc = choose_runs(j, e);
     if (!rc) rc = open_book(j, e);
@@ -441,8 +452,10 @@ static void warn_of_faults(const struct compare_job *j) {
 }
 
 static int report(struct compare_job *j, struct err *e) {
+    const struct engine *g = j->args->merge ? NULL : &j->g;
     int rc = compare_report_sum(&j->r, e);
     if (!rc) warn_of_faults(j);
+    if (!rc && compare_page_wanted(j->args)) rc = compare_page_collect(j->args, g, &j->r, e);
     if (!rc) rc = put(j, e);
     if (!rc) rc = file_flush(stdout, "standard output", e);
     if (!rc) rc = compare_page_write(j->args, &j->r, e);

@@ -2,6 +2,7 @@
  * texts are then compared by is measure/. */
 #include "cli/compare_free.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "model/generation.h"
@@ -11,13 +12,15 @@ size_t compare_free_prompt(size_t window) {
 }
 
 struct writing {
-    int32_t *ids; /* [room] */
+    int32_t *ids;     /* [room] */
+    double *logprobs; /* [room] */
     size_t n;
 };
 
 static int on_step(void *ctx, const struct generation_step *step, struct err *e) {
     struct writing *w = ctx;
     (void)e;
+    w->logprobs[w->n] = step->has_logprob ? step->logprob : NAN;
     w->ids[w->n++] = step->id;
     return OK;
 }
@@ -34,6 +37,7 @@ static int write_one(const struct engine *g, const struct compare_report *r, con
         .seed = r->seed,
         .n_samples = 1,
         .limit = limit,
+        .logprobs = true,
         .eos = g->model.vocab.n ? g->model.vocab.eos : -1};
     struct generation_events events = {.ctx = w, .step = on_step, .stopped = on_stopped};
     struct generation_stats stats;
@@ -48,8 +52,9 @@ static int write_one(const struct engine *g, const struct compare_report *r, con
     int rc = gpt2_session_open(&s, &setup, e);
     if (rc) return rc;
     w->ids = arena_alloc(r->arena, limit, sizeof *w->ids);
-    rc = w->ids ? generation_run(&s, prompt, r->n_prompt, &p, &events, &stats, e)
-                : err_set(e, ERR_FAILED, "out of memory");
+    w->logprobs = arena_alloc(r->arena, limit, sizeof *w->logprobs);
+    rc = w->ids && w->logprobs ? generation_run(&s, prompt, r->n_prompt, &p, &events, &stats, e)
+                               : err_set(e, ERR_FAILED, "out of memory");
     gpt2_session_close(&s);
     return rc;
 }
@@ -59,8 +64,12 @@ static int spell(const struct engine *g, struct compare_free *f, struct arena *a
                  struct err *e) {
     size_t len;
     if (!g->bpe) return OK;
+    uint64_t *each = arena_alloc(arena, f->n + 1, sizeof *each);
+    if (!each) return err_set(e, ERR_FAILED, "out of memory");
+    f->token_bytes = each;
     for (size_t i = 0; i < f->n; i++) {
         bpe_token(g->bpe, f->ids[i], &len);
+        each[i] = len;
         f->bytes += len;
         if (i < f->first_difference) f->same_bytes += len;
     }
@@ -94,6 +103,7 @@ int compare_free_run(const struct engine *g, struct compare_report *r, struct pr
             int rc = write_one(g, r, c->runs[run].spec, c->texts[text].ids, &w, e);
             if (rc) return rc;
             f->ids = w.ids;
+            f->logprobs = w.logprobs;
             f->n = w.n;
             f->first_difference = run ? first_difference(&w, &all[text]) : SIZE_MAX;
             rc = spell(g, f, r->arena, e);

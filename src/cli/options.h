@@ -36,6 +36,8 @@ struct str_list {
 struct args {
     enum command_id command;
     const char *program; /* argv[0], or NULL */
+    char **words;        /* [n_words] the command line as it was given, the program first */
+    int n_words;
 
     const char *model, *tokenizer;
     const char *prompt, *ids;
@@ -71,7 +73,8 @@ struct args {
     const char *mode; /* compare: "shadow", "forced", "free", "all"; NULL: what goes with the other
                          options */
     const char *layers, *lengths, *chunks;
-    const char *html, *svg; /* compare: files of the report to write */
+    const char *html, *svg;        /* compare: files of the report to write */
+    int64_t html_layer, html_head; /* the head whose pattern a page shows; -1: the worst */
     struct str_list check;
     bool heads, paper, explain_columns, merge;
 

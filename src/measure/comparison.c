@@ -47,7 +47,8 @@ static int check(const struct comparison *c, struct err *e) {
 }
 
 /* Names and sizes, from the backend itself. */
-static int describe(struct comparison *c, struct comparison_run *r, struct err *e) {
+static int describe(struct comparison *c, struct comparison_run *r, struct context_totals *totals,
+                    struct err *e) {
     const struct gpt2_config *g = &c->w->config;
     struct attn_shape shape = {g->n_layer, g->n_head, g->n_embd / g->n_head, c->window};
     struct attn a;
@@ -62,7 +63,10 @@ static int describe(struct comparison *c, struct comparison_run *r, struct err *
     r->stored_values = attn_value_bytes_per_token(&a);
     r->stored_refined = attn_copy_bytes_per_token(&a);
     r->codebooks = account_codebooks(&a);
+    rc = by_context_fill(&a, r->codebooks, c->contexts, c->n_contexts, totals, &r->by_context,
+                         &c->arena, e);
     attn_free(&a);
+    if (rc) return rc;
     if (r->keys && r->values && r->name && r->title) return OK;
     return err_set(e, ERR_FAILED, "out of memory for the names of backends");
 }
@@ -101,10 +105,12 @@ static bool allocate_run(struct comparison *c, struct comparison_run *r, size_t 
 int comparison_prepare(struct comparison *c, struct err *e) {
     int rc = check(c, e);
     size_t chunks = 0;
+    struct context_totals totals = {0};
+    if (!rc) c->n_contexts = context_lengths(c->w->config.n_ctx, c->contexts);
     for (size_t t = 0; !rc && t < c->n_texts; t++)
         chunks += c->texts[t].chunks = c->texts[t].tokens / c->window;
     for (size_t r = 0; !rc && r < c->n_runs; r++) {
-        rc = describe(c, &c->runs[r], e);
+        rc = describe(c, &c->runs[r], &totals, e);
         if (!rc && !allocate_run(c, &c->runs[r], chunks))
             rc = err_set(e, ERR_FAILED, "out of memory for %zu chunks' results", chunks);
     }

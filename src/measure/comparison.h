@@ -16,6 +16,7 @@
 #define LOOKAT_MEASURE_COMPARISON_H
 
 #include "base/progress.h"
+#include "measure/by_context.h"
 #include "measure/fidelity.h"
 #include "measure/predictions.h"
 #include "measure/stats.h"
@@ -62,6 +63,7 @@ struct comparison_run {
     size_t stored_values;  /* bytes a token, all layers and heads */
     size_t stored_refined; /* bytes a token of the copies that refine= reads, keys and values */
     size_t codebooks;      /* bytes of codebooks that a token reads (account_codebooks) */
+    struct by_context by_context;
     struct comparison_chunk
         *chunks; /* [n_chunks] those of this share, in order of text, then number */
     size_t n_chunks;
@@ -80,12 +82,14 @@ struct comparison {
     size_t n_texts;
     struct comparison_run *runs; /* [n_runs] the baseline first; spec set by the caller */
     size_t n_runs;
+    size_t contexts[CONTEXTS_MAX]; /* [n_contexts] the lengths that by_context of the runs is of */
+    size_t n_contexts;
     struct arena arena;
 };
 
-/* Checks all specs, sets the runs' names and sizes and the texts' chunks, allocates this share's
- * results in c->arena, which the caller frees. ERR_USAGE for a bad spec, window, layer or share,
- * and for a text shorter than a window. */
+/* Checks all specs, sets the runs' names, sizes and accounts and the texts' chunks, allocates this
+ * share's results in c->arena, which the caller frees. ERR_USAGE for a bad spec, window, layer or
+ * share, and for a text shorter than a window. */
 int comparison_prepare(struct comparison *c, struct err *e);
 /* Measures this share's chunks. `progress` hears after each piece of work, in tokens x runs.
  * ERR_INTERRUPTED after Ctrl-C. */

@@ -259,6 +259,9 @@ static void free_text(struct json_out *j, const struct compare_report *r, size_t
         json_put_null(j, "first_difference");
     else
         json_put_uint(j, "first_difference", f->first_difference);
+    json_put_array(j, "logprobs");
+    for (size_t i = 0; f->logprobs && i < f->n; i++) json_put_double(j, NULL, f->logprobs[i]);
+    json_put_close(j);
     json_put_close(j);
 }
 
@@ -360,6 +363,83 @@ static void law(struct json_out *j, const struct compare_report *r) {
     json_put_close(j);
 }
 
+/* ---- by context ---- */
+
+/* Writes bytes through the table of metrics, as a summary of one token. */
+static void bytes_at(struct json_out *j, const struct compare_report *r, size_t run, size_t i) {
+    struct comparison_summary s;
+    struct metric_place p = metric_whole(r, run, 0);
+    if (!compare_context_sum(r, run, i, &s)) return;
+    p.s = &s;
+    put_group_object(j, NULL, GROUP_LOADED, &p);
+}
+
+static void put_from(struct json_out *j, const char *key, size_t tokens) {
+    if (tokens)
+        json_put_uint(j, key, tokens);
+    else
+        json_put_null(j, key);
+}
+
+static void by_context(struct json_out *j, const struct compare_report *r) {
+    const struct comparison *c = r->main;
+    json_put_object(j, "by_context");
+    json_put_array(j, "tokens");
+    for (size_t i = 0; i < c->n_contexts; i++) json_put_uint(j, NULL, c->contexts[i]);
+    json_put_close(j);
+    json_put_array(j, "runs");
+    for (size_t run = 0; run < c->n_runs && c->n_contexts; run++) {
+        json_put_object(j, NULL);
+        json_put_uint(j, "run", run);
+        json_put_array(j, "loaded_bytes");
+        for (size_t i = 0; i < c->n_contexts; i++) bytes_at(j, r, run, i);
+        json_put_close(j);
+        put_from(j, "fewer_loaded_from", c->runs[run].by_context.fewer_loaded);
+        put_from(j, "fewer_streamed_from", c->runs[run].by_context.fewer_streamed);
+        json_put_close(j);
+    }
+    json_put_close(j);
+    json_put_close(j);
+}
+
+/* ---- what only a page asks for ---- */
+
+static void pattern(struct json_out *j, const struct compare_report *r) {
+    const struct pattern *p = r->pattern;
+    json_put_object(j, "pattern");
+    json_put_uint(j, "text", p->text);
+    json_put_uint(j, "layer", p->layer);
+    json_put_uint(j, "head", p->head);
+    json_put_ids(j, "ids", p->ids, p->n);
+    json_put_array(j, "runs");
+    for (size_t run = 0; run < r->main->n_runs; run++) {
+        json_put_object(j, NULL);
+        json_put_cstr(j, "attn", r->main->runs[run].spec);
+        json_put_array(j, "probabilities");
+        for (size_t t = 0; t < p->n; t++) {
+            json_put_array(j, NULL);
+            for (size_t i = 0; i <= t; i++)
+                json_put_double(j, NULL, (double)pattern_row(p, run, t)[i]);
+            json_put_close(j);
+        }
+        json_put_close(j);
+        json_put_close(j);
+    }
+    json_put_close(j);
+    json_put_close(j);
+}
+
+static void made(struct json_out *j, const struct compare_made *m) {
+    json_put_object(j, "made");
+    json_put_cstr(j, "command", m->command);
+    json_put_cstr(j, "version", m->version);
+    json_put_cstr(j, "compiler", m->compiler);
+    json_put_cstr(j, "machine", m->machine);
+    json_put_cstr(j, "kernels", m->kernels);
+    json_put_uint(j, "threads", (uint64_t)m->threads);
+    json_put_close(j);
+}
+
 void compare_put_json(const struct compare_report *r, FILE *fp) {
     struct json_out j;
     json_put_begin(&j, fp);
@@ -370,7 +450,10 @@ void compare_put_json(const struct compare_report *r, FILE *fp) {
     json_put_uint(&j, "window", r->main->window);
     texts(&j, r->main);
     runs(&j, r);
+    by_context(&j, r);
     if (r->n_lengths) lengths(&j, r);
     if (r->n_law) law(&j, r);
+    if (r->pattern) pattern(&j, r);
+    if (r->made) made(&j, r->made);
     json_put_close(&j);
 }

@@ -95,6 +95,16 @@ struct compare_bytes compare_loaded_shadow(const struct compare_report *r,
     return loaded(r, s, r->main->first_layer, r->main->last_layer);
 }
 
+bool compare_context_sum(const struct compare_report *r, size_t run, size_t i,
+                         struct comparison_summary *s) {
+    const struct comparison_run *of = &r->main->runs[run];
+    *s = (struct comparison_summary){.decoded = 1, .codebooks = of->codebooks};
+    s->loaded = arena_zalloc(r->arena, r->model.config.n_layer, sizeof *s->loaded);
+    if (!s->loaded || !of->by_context.loaded) return false;
+    s->loaded[0] = of->by_context.loaded[i]; /* the sum of all layers */
+    return true;
+}
+
 static double law_x(const struct compare_report *r, size_t i) {
     return (double)(r->model.config.n_embd / r->model.config.n_head) /
            (double)(r->law[i].m * r->law[i].k);

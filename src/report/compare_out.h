@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "measure/comparison.h"
 #include "measure/law.h"
+#include "measure/pattern.h"
 #include "report/text.h"
 
 /* The model that was measured. A report merged from shares has it from them, so nothing here points
@@ -34,9 +35,21 @@ struct compare_free {
     size_t bytes;
     const int32_t *ids; /* [n] */
     size_t n;
+    /* [n] The log-probability of each token, the model's own, and its bytes in text; NULL where an
+     * older share does not say. */
+    const double *logprobs;
+    const uint64_t *token_bytes;
     size_t
         first_difference; /* index of the first token that is not the baseline's; SIZE_MAX: none */
     size_t same_bytes;    /* bytes of text before that token */
+};
+
+/* How a report came about. */
+struct compare_made {
+    const char *command; /* as a shell would read it */
+    const char *version, *compiler, *machine;
+    const char *kernels; /* NULL where nothing was measured: shares were added up */
+    int threads;
 };
 
 /* One point of the law. */
@@ -59,6 +72,8 @@ struct compare_report {
     bool heads, paper, explain;          /* explain: what the columns mean, at the end */
     const struct compare_law_point *law; /* [n_law] layer first_layer, over all texts; NULL: none */
     size_t n_law, n_law_windows;
+    const struct pattern *pattern;             /* of one head, for a page; NULL: none */
+    const struct compare_made *made;           /* for a page; NULL: none */
     struct comparison_summary *summary;        /* [n_runs][n_texts] of main */
     struct comparison_summary *length_summary; /* [n_lengths][n_runs][n_texts] */
     struct arena *arena;
@@ -92,6 +107,11 @@ struct compare_bytes compare_loaded(const struct compare_report *r,
 /* The same for the layers that the shadow has, taken together. */
 struct compare_bytes compare_loaded_shadow(const struct compare_report *r,
                                            const struct comparison_summary *s);
+
+/* Fills *s so that compare_loaded(r, s, SIZE_MAX) and the metrics of bytes loaded are those of one
+ * token at context number i (struct by_context) of a run. False without memory. */
+bool compare_context_sum(const struct compare_report *r, size_t run, size_t i,
+                         struct comparison_summary *s);
 
 /* The law of arXiv 2601.10155, 1 - rho = O(d / (m K)), fitted to the points: y = 1 - rho against x
  * = d / (m K). False with too few points. */

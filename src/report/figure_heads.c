@@ -85,7 +85,8 @@ static void map(struct svg *g, const struct map *m) {
     double y = TOP;
     svg_text(g, m->x, 28, "t", "%s", metric->title);
     whole.layer = METRIC_SHADOWED;
-    svg_text(g, m->x, 40, "tt", "%s", markup_digits(metric_figure(metric, &whole).x, 4).s);
+    svg_text(g, m->x, 40, "tt", "%s",
+             markup_digits(metric_figure(metric, &whole).x, m->which == FIDELITY_KL ? 3 : 5).s);
     for (p.layer = 0; p.layer < c->n_layer; p.layer++) {
         if (!measured(m->f, p.layer)) continue;
         for (p.head = 0; p.head < c->n_head; p.head++) cell(g, m, p, y);
@@ -133,6 +134,6 @@ void heads_scale_draw(struct svg *g, const struct figure_of *f) {
     scale.from = LEFT;
     scale.to = LEFT + width;
     for (double x = scale.low; x <= scale.high * 1.001; x *= 10)
-        svg_text(g, axis_at(&scale, x), 46, "tt mid", "%g", x);
+        svg_text(g, axis_at(&scale, x), 46, "tt mid", "%s", markup_digits(x, 1).s);
     svg_end(g);
 }

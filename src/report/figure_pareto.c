@@ -139,7 +139,7 @@ static void frame(struct svg *g, const struct pareto *p, const struct axis *x,
 
 static void draw(struct svg *g, const struct compare_report *r, const struct pareto *p) {
     struct axis x = AXIS_EMPTY(true), y = AXIS_EMPTY(true);
-    struct labels l = {.left = LEFT, .right = RIGHT + 14, .top = TOP - 8, .bottom = ZERO + 8};
+    struct labels l = {.left = LEFT, .right = RIGHT + 14, .top = TOP - 8, .bottom = ZERO + 3};
     for (size_t i = 0; i < p->n; i++) {
         const struct point *at = &p->points[i];
         axis_hold(&x, at->x);

@@ -16,6 +16,7 @@ struct figure_kind_of {
     const char *name;  /* of its file, without the ending */
     const char *title; /* above it in the page */
     bool each_run;     /* one for every backend but the baseline */
+    bool once;         /* it does not depend on the text */
     /* Was what it shows measured? */
     bool (*there)(const struct figure_of *f);
     void (*draw)(struct svg *g, const struct figure_of *f);
@@ -54,5 +55,21 @@ void pareto_paper_draw(struct svg *g, const struct figure_of *f);
 bool heads_there(const struct figure_of *f);
 void heads_draw(struct svg *g, const struct figure_of *f);
 void heads_scale_draw(struct svg *g, const struct figure_of *f);
+
+/* Bytes by context length; figure_bytes.c. */
+bool bytes_there(const struct figure_of *f);
+void bytes_draw(struct svg *g, const struct figure_of *f); /* of a run, the baseline's too */
+void bytes_key_draw(struct svg *g, const struct figure_of *f);
+
+/* Fidelity by length of the window; figure_lengths.c. */
+bool lengths_there(const struct figure_of *f);
+void lengths_cosine_draw(struct svg *g, const struct figure_of *f);
+void lengths_spearman_draw(struct svg *g, const struct figure_of *f);
+
+/* The attention of one head over a prompt; figure_pattern.c. */
+bool pattern_there(const struct figure_of *f);
+void pattern_exact_draw(struct svg *g, const struct figure_of *f);
+void pattern_run_draw(struct svg *g, const struct figure_of *f);
+void pattern_difference_draw(struct svg *g, const struct figure_of *f);
 
 #endif

@@ -13,8 +13,8 @@ static void head(const struct compare_report *r, FILE *fp) {
           "<link rel=\"icon\" href=\"data:,\"/>\n<title>",
           fp);
     markup_cstr(fp, r->model.name);
-    fprintf(fp, ": attention backends compared</title>\n<style>%s%s</style></head>\n", html_style,
-            svg_style);
+    fprintf(fp, ": attention backends compared</title>\n<style>%s%s%s</style></head>\n", html_style,
+            html_style_sections, svg_style);
 }
 
 static void introduction(const struct html *h) {
@@ -40,7 +40,9 @@ static void introduction(const struct html *h) {
         markup_cstr(h->fp, slash && slash[1] ? slash + 1 : file);
         fputs("</a>", h->fp);
     }
-    fputs("<a href=\"#words\">What the words mean</a></nav></header>\n<main>\n", h->fp);
+    fputs("<a href=\"#words\">What the words mean</a>"
+          "<a href=\"#made\">How it was made</a></nav></header>\n<main>\n",
+          h->fp);
 }
 
 static void pareto(const struct html *h) {
@@ -80,6 +82,10 @@ static void one_text(const struct html *h) {
     html_cards(h);
     pareto(h);
     html_heads(h);
+    html_pattern(h);
+    html_lengths(h);
+    html_bytes(h);
+    html_free(h);
     html_tables(h);
 }
 
@@ -89,5 +95,6 @@ void compare_put_html(const struct compare_report *r, FILE *fp) {
     introduction(&h);
     for (h.text = 0; h.text < r->main->n_texts; h.text++) one_text(&h);
     html_glossary(&h);
+    html_made(&h);
     fputs("</main></body></html>\n", fp);
 }

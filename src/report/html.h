@@ -20,8 +20,8 @@ struct html {
     size_t text; /* that the section is of */
 };
 
-/* The page's own style; html_style.c. */
-extern const char html_style[];
+/* The page's own style, of text and layout and of the sections; html_style.c. */
+extern const char html_style[], html_style_sections[];
 
 /* ---- pieces that sections are made of; html_parts.c ---- */
 
@@ -52,6 +52,11 @@ void html_number(const struct html *h, double x, const char *shown, const char *
 void html_cards(const struct html *h);  /* html_cards.c */
 void html_tables(const struct html *h); /* html_tables.c */
 void html_glossary(const struct html *h);
-void html_heads(const struct html *h); /* html_heads.c */
+void html_heads(const struct html *h);   /* html_heads.c */
+void html_pattern(const struct html *h); /* html_pattern.c */
+void html_lengths(const struct html *h); /* html_growth.c */
+void html_bytes(const struct html *h);
+void html_free(const struct html *h); /* html_free.c */
+void html_made(const struct html *h); /* html_made.c */
 
 #endif

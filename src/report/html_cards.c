@@ -149,14 +149,14 @@ static void card(const struct html *h, size_t run) {
     fputs("</p>\n", h->fp);
     bar(h, run);
     fputs("<dl>\n", h->fp);
-    line(h, "stored, bytes per token", "stored_bytes", run, true);
-    line(h, "loaded, bytes per token", "loaded_total", run, true);
+    line(h, "bytes stored", "stored_bytes", run, true);
+    line(h, "bytes loaded", "loaded_total", run, true);
     line(h, "of these streamed", "loaded_streamed", run, true);
-    line(h, "attention, ms per token", "attention_ms", run, true);
+    line(h, "ms in attention", "attention_ms", run, true);
     if (run) line(h, "perplexity ratio", "ratio", run, false);
     line(h, "perplexity", "perplexity", run, false);
-    if (run) line(h, "KL of predictions, nats", "kld", run, false);
-    if (run) line(h, "cosine of attention", "cosine", run, false);
+    if (run) line(h, "KL, nats", "kld", run, false);
+    if (run) line(h, "cosine", "cosine", run, false);
     fputs("</dl>", h->fp);
     if (compare_saw_text(h->r, run, h->text))
         fputs("<p class=\"warn\">Its codebooks were calibrated on this very text: the figures "
@@ -173,7 +173,9 @@ void html_cards(const struct html *h) {
     uint64_t windows = compare_sum(h->r, 0, h->text)->chunks;
     html_note(
         h,
-        "Bars: bytes stored, as a share of the baseline\xE2\x80\x99s. \xC2\xB1 is one standard "
+        "Bytes and milliseconds are those of one token, in all layers and heads. Bars: bytes "
+        "stored, as a share of the baseline\xE2\x80\x99s. KL is of predictions, the cosine of "
+        "what attention gives. \xC2\xB1 is one standard "
         "error of the mean over %s of the text%s.",
         text_plural(windows, "window").s,
         windows == 1 ? ", so there is none" : ", each of which counts as one sample");

@@ -23,6 +23,11 @@ const char html_style[] =
     "figcaption{line-height:1.45;padding:2px 0 0}small{font-weight:400}"
     "nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:16px 0 0;font-size:14px}"
     "a{color:var(--accent)}"
+    "@media print{body{font-size:11pt}nav{display:none}h2{break-before:auto}"
+    "section,figure{break-inside:avoid-page}details::details-content{content-visibility:visible;"
+    "height:auto}a{color:inherit;text-decoration:none}}";
+
+const char html_style_sections[] =
     ".takeaway{font-size:19px;line-height:1.5;max-width:62em;margin:18px 0 24px;"
     "padding-left:16px;border-left:4px solid var(--accent)}"
     ".cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,330px),1fr));"
@@ -47,13 +52,22 @@ const char html_style[] =
     "figure{margin:10px 0;min-width:0}figure svg{max-width:100%;height:auto;display:block}"
     ".scroll{overflow-x:auto;margin:14px 0}"
     "table{border-collapse:collapse;font-size:14px}"
-    "caption{text-align:left;font-weight:600;padding:8px 0;white-space:normal}"
+    ".caption{margin:26px 0 0}.caption+.scroll{margin-top:4px}"
     "th,td{padding:4px 14px 4px 0;text-align:right;white-space:nowrap;"
     "border-bottom:1px solid var(--rule);font-weight:400}"
     "thead th{color:var(--soft);border-bottom-color:var(--soft)}"
     "th:first-child{text-align:left}"
     "th[title]{text-decoration:underline dotted;text-underline-offset:3px}"
     "details{margin:8px 0}summary{cursor:pointer;color:var(--accent);font-size:14px}"
+    ".free{white-space:pre-wrap;overflow-wrap:anywhere;font-size:15px;line-height:1.5}"
+    ".new{background:var(--mark);border-radius:2px;box-decoration-break:clone;"
+    "-webkit-box-decoration-break:clone}"
+    ".command{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--panel);"
+    "border:1px solid var(--rule);border-radius:6px;padding:10px 14px}"
+    ".facts{font-size:14px;margin:12px 0}.facts div{display:grid;"
+    "grid-template-columns:minmax(130px,240px) 1fr;gap:4px 18px;padding:5px 0;"
+    "border-bottom:1px solid var(--rule)}.facts dt{color:var(--soft)}"
+    ".facts dd{margin:0;overflow-wrap:anywhere}.facts code{color:var(--soft)}"
     ".words{columns:2 340px;column-gap:36px;font-size:14px}"
     ".words div{break-inside:avoid;margin:0 0 10px}.words dt{font-weight:600}"
     ".words dd{margin:0;color:var(--soft)}"
@@ -62,6 +76,4 @@ const char html_style[] =
     "monospace}"
     "@media(max-width:520px){body{font-size:15px}h1{font-size:25px}.takeaway{font-size:17px}"
     "main,header,footer{padding-left:16px;padding-right:16px}.times{min-width:66px}}"
-    "@media print{body{font-size:11pt}nav{display:none}h2{break-before:auto}"
-    "section,figure{break-inside:avoid-page}details::details-content{content-visibility:visible;"
-    "height:auto}a{color:inherit;text-decoration:none}.card{background:none}}";
+    "@media print{.card{background:none}}";

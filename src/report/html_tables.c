@@ -34,9 +34,11 @@ static void heading(const struct html *h, const struct metric *m) {
 
 static void table(const struct html *h, enum metric_group group, const char *caption) {
     if (!any(h, group)) return;
-    fputs("<div class=\"scroll\" tabindex=\"0\"><table><caption>", h->fp);
+    fputs("<h4 class=\"caption\">", h->fp);
     markup_cstr(h->fp, caption);
-    fputs("</caption><thead><tr><th scope=\"col\">attention</th>", h->fp);
+    fputs("</h4>\n<div class=\"scroll\" tabindex=\"0\"><table><thead><tr><th "
+          "scope=\"col\">attention</th>",
+          h->fp);
     for (size_t i = 0; i < n_metrics; i++)
         if (is_column(&metrics[i], group)) heading(h, &metrics[i]);
     fputs("</tr></thead><tbody>\n", h->fp);

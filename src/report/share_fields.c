@@ -195,6 +195,46 @@ static bool setup_runs(const struct share_fields *f, struct comparison *c) {
     return end_array(f);
 }
 
+/* [L] of numbers that are made when they are read. */
+static bool u64s(const struct share_fields *f, const char *key, uint64_t **x, size_t *n) {
+    void *made = *x;
+    if (!list(f, key, n) || !room(f, &made, *n, sizeof **x)) return false;
+    *x = made;
+    for (size_t i = 0; i < *n; i++)
+        if (!u64(f, NULL, &(*x)[i])) return false;
+    return end_array(f);
+}
+
+/* [fewer loaded, fewer streamed, then for each context keys, scales, codebooks, tables, values,
+ * refined] of a run. */
+static bool run_by_context(const struct share_fields *f, size_t n, struct by_context *b) {
+    void *made = b->loaded;
+    if (!(array(f, NULL) && size(f, NULL, &b->fewer_loaded) && size(f, NULL, &b->fewer_streamed) &&
+          room(f, &made, n, sizeof *b->loaded)))
+        return false;
+    b->loaded = made;
+    for (size_t i = 0; i < n; i++) {
+        struct attn_counters *c = &b->loaded[i];
+        if (!(u64(f, NULL, &c->keys) && u64(f, NULL, &c->scales) && u64(f, NULL, &c->codebooks) &&
+              u64(f, NULL, &c->tables) && u64(f, NULL, &c->values) && u64(f, NULL, &c->refined)))
+            return false;
+    }
+    return end_array(f);
+}
+
+/* [[contexts], [run]...]; left out where there are none. */
+static bool setup_by_context(const struct share_fields *f, struct comparison *c) {
+    if (!has(f, "by_context", c->n_contexts != 0)) return true;
+    if (!(array(f, "by_context") && list(f, NULL, &c->n_contexts))) return false;
+    if (c->n_contexts > CONTEXTS_MAX) return json_fail(f->in, "too many contexts");
+    for (size_t i = 0; i < c->n_contexts; i++)
+        if (!size(f, NULL, &c->contexts[i])) return false;
+    if (!end_array(f)) return false;
+    for (size_t i = 0; i < c->n_runs; i++)
+        if (!run_by_context(f, c->n_contexts, &c->runs[i].by_context)) return false;
+    return end_array(f);
+}
+
 /* [] where no text is written, or the prompt's length and the seed. */
 static bool setup_free(const struct share_fields *f, struct compare_report *r) {
     size_t n = r->n_prompt ? 2 : 0;
@@ -266,7 +306,8 @@ bool share_setup(const struct share_fields *f, struct compare_report *r, struct 
           size(f, "window", &c->window) && boolean(f, "forced", &c->forced) &&
           boolean(f, "shadow", &c->shadow) && array(f, "layers") &&
           size(f, NULL, &c->first_layer) && size(f, NULL, &c->last_layer) && end_array(f) &&
-          setup_texts(f, c) && setup_runs(f, c) && setup_free(f, r) && setup_book(f, r)))
+          setup_texts(f, c) && setup_runs(f, c) && setup_by_context(f, c) && setup_free(f, r) &&
+          setup_book(f, r)))
         return false;
     if (!f->in) json_put_close(f->out);
     return true;
@@ -443,13 +484,34 @@ static bool bytes(const struct share_fields *f, struct compare_free *x) {
     return end_array(f);
 }
 
+/* [n] each: what older shares do not have. */
+static bool token_facts(const struct share_fields *f, struct compare_free *x) {
+    double *logprobs = (double *)x->logprobs;
+    uint64_t *each = (uint64_t *)x->token_bytes;
+    size_t n = x->n;
+    uint64_t sum = 0;
+    if (has(f, "logprobs", x->logprobs != NULL) && !doubles(f, "logprobs", &logprobs, x->n))
+        return false;
+    if (has(f, "token_bytes", x->token_bytes != NULL) && !u64s(f, "token_bytes", &each, &n))
+        return false;
+    for (size_t i = 0; each && i < n; i++) {
+        if (each[i] > x->bytes - sum) return json_fail(f->in, "tokens of more bytes than the text");
+        sum += each[i];
+    }
+    if (f->in && each && (n != x->n || sum != x->bytes))
+        return json_fail(f->in, "not as many bytes as the text has");
+    x->logprobs = logprobs;
+    x->token_bytes = each;
+    return true;
+}
+
 /* A model without a tokenizer has ids and no bytes. */
 bool share_free(const struct share_fields *f, struct compare_free *x) {
     bool differs = x->first_difference != SIZE_MAX;
     size_t first = differs ? x->first_difference : x->n;
     if (!(size(f, "first_difference", &first) && boolean(f, "differs", &differs) &&
           size(f, "same_bytes", &x->same_bytes) && ids(f, x) &&
-          (!has(f, "bytes", x->text != NULL) || bytes(f, x))))
+          (!has(f, "bytes", x->text != NULL) || bytes(f, x)) && token_facts(f, x)))
         return false;
     if (f->in) x->first_difference = differs ? first : SIZE_MAX;
     return true;

@@ -30,6 +30,11 @@ const char svg_style[] =
     "svg .bar{stroke-width:1.5;fill:none}svg .curve{stroke-width:1.75;fill:none}"
     "svg .thin{stroke-width:1;stroke-opacity:.55;fill:none}"
     "svg .dash{stroke-width:1.5;fill:none;stroke-dasharray:5 3}"
+    "svg .p1{fill:#0072b2}svg .p2{fill:#56b4e9}svg .p3{fill:#d55e00}svg .p4{fill:#e69f00}"
+    "svg .p5{fill:#009e73}svg .p6{fill:#cc79a7}"
+    "svg path.less{stroke:#0072b2}svg path.more{stroke:#d55e00}"
+    "svg rect.less{fill:#0072b2}svg rect.more{fill:#d55e00}"
+    "svg .ground{stroke:var(--panel,#f6f8fa)}svg .tiny{font-size:6.6px}"
     "svg .area{stroke:none;fill-opacity:.85}"
     "svg .mark{stroke-width:1.5;stroke:var(--paper)}"
     "svg .hollow{stroke-width:1.75;fill:var(--paper)}"
@@ -37,6 +42,8 @@ const char svg_style[] =
     "--paper:#14181e;--panel:#1a2028}"
     "svg .s1{stroke:#3d9bd1;fill:#3d9bd1}svg .s2{stroke:#ef7d2d;fill:#ef7d2d}"
     "svg .s3{stroke:#1fbf91;fill:#1fbf91}svg .hollow{fill:var(--paper)}"
+    "svg path.less{stroke:#3d9bd1}svg path.more{stroke:#ef7d2d}"
+    "svg rect.less{fill:#3d9bd1}svg rect.more{fill:#ef7d2d}"
     "svg .mark{stroke:var(--paper)}svg .bar,svg .curve,svg .thin,svg .dash{fill:none}"
     "svg .area{stroke:none}}"
     "@media print{svg{--ink:#000;--soft:#444;--rule:#ccc;--paper:#fff;--panel:#f4f4f4}}";
@@ -167,6 +174,34 @@ void svg_area(struct svg *g, const double *x, const double *low, const double *h
     fputs(" ", g->fp);
     points(g, x, low, n, true);
     fputs("Z\"/>", g->fp);
+}
+
+void svg_rows_begin(struct svg *g, double x, double y, double cell) {
+    put(g->fp, "<g fill=\"none\" stroke-width=\"1.02\" transform=\"translate(", x, " ");
+    put(g->fp, "", y, ") ");
+    put(g->fp, "scale(", cell, ")\">");
+}
+
+void svg_strip(struct svg *g, const char *class, const char *colour, double opacity) {
+    if (class)
+        fprintf(g->fp, "<path class=\"%s\"", class);
+    else
+        fprintf(g->fp, "<path stroke=\"%s\"", colour);
+    if (opacity < 1) put(g->fp, " stroke-opacity=\"", opacity, "\"");
+    fputs(" d=\"", g->fp);
+}
+
+void svg_strip_cells(struct svg *g, size_t first, size_t n) {
+    fprintf(g->fp, "M%zu 0h%zu", first, n);
+}
+
+void svg_strip_end(struct svg *g) { fputs("\"/>", g->fp); }
+
+void svg_tint(struct svg *g, double x, double y, double width, double height, const char *class,
+              double opacity) {
+    rectangle(g, x, y, width, height);
+    fprintf(g->fp, " class=\"%s\"", class);
+    put(g->fp, " fill-opacity=\"", opacity, "\"/>");
 }
 
 /* ---- marks ---- */

@@ -4,11 +4,13 @@
  *
  * Classes: "axis" and "grid" are lines; "t" is plain text, "tt" its small form, "th" its strong
  * one, and "halo" keeps what lies below it away; "end" and "mid" set where a text is anchored; s0
- * ... s7 are series (fill and stroke); "front" a dotted line; "hollow" leaves a mark empty. */
+ * ... s7 are series (fill and stroke); "front" a dotted line; "hollow" leaves a mark empty; p1 ...
+ * p6 are parts of a stack; "less" and "more" the two ends of a difference. */
 #ifndef LOOKAT_REPORT_SVG_H
 #define LOOKAT_REPORT_SVG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include "base/err.h"
@@ -50,6 +52,17 @@ void svg_path(struct svg *g, const double *x, const double *y, size_t n, const c
 /* The area between the lines low[n] and high[n] over x[n]. */
 void svg_area(struct svg *g, const double *x, const double *low, const double *high, size_t n,
               const char *class);
+
+/* Rows of cells, drawn as lines as thick as a cell. Until svg_group_end the unit is a cell, and the
+ * origin the left end of the first row's middle line, which lies at (x, y) of the figure. A strip
+ * holds cells of one row (a group) that have one class or, where that is NULL, one colour. */
+void svg_rows_begin(struct svg *g, double x, double y, double cell);
+void svg_strip(struct svg *g, const char *class, const char *colour, double opacity);
+void svg_strip_cells(struct svg *g, size_t first, size_t n);
+void svg_strip_end(struct svg *g);
+/* A rectangle in the colour of a strip's class. */
+void svg_tint(struct svg *g, double x, double y, double width, double height, const char *class,
+              double opacity);
 
 /* The mark of a series: shape and colour tell it from others. */
 void svg_mark(struct svg *g, double x, double y, size_t series, bool hollow);
