@@ -147,6 +147,26 @@ for t in f32 bf16 q8_0 q4_0; do
     output "\"kind\":\"ffn_up\",\"type\":\"$t\""
     rm -f "$tmp/d/$t"
 done
+for t in q4_K q6_K; do
+    expect 0 "" "$BIN" convert -q --random 1,2,256,32,300 -o "$tmp/d/$t" --type "$(echo $t | tr K k)"
+    expect 0 "" "$BIN" info -o json "$tmp/d/$t"
+    output "\"kind\":\"ffn_up\",\"type\":\"$t\""
+    rm -f "$tmp/d/$t"
+done
+exits 0 "$BIN" convert --random 1,2,256,32,300 -o "$tmp/d/m" --type q4_k_m
+has "$tmp/err" "of 5 matrices have six bits a number"
+"$BIN" convert -q --random 1,2,256,32,300 -o "$tmp/d/n" --type q4_k_m || fail "q4_k_m again"
+cmp -s "$tmp/d/m" "$tmp/d/n" || fail "q4_k_m differs from one time to the next"
+expect 0 "" "$BIN" info -o json "$tmp/d/m"
+output '"type":"q4_K"'
+output '"type":"q6_K"'
+rm -f "$tmp/d/m" "$tmp/d/n"
+exits 0 "$BIN" convert --random 1,2,64,32,4096 -o "$tmp/d/m" --type q4_k
+has "$tmp/err" "no multiple of q4_K's blocks of 256 numbers: token_embd.weight becomes q4_0"
+expect 0 "" "$BIN" info -o json "$tmp/d/m"
+output '"kind":"ffn_up","type":"q4_0"'
+output '"kind":"ffn_down","type":"q4_K"'
+rm -f "$tmp/d/m"
 only "a.gguf b.gguf"
 end
 

@@ -184,7 +184,7 @@ static void names_and_sizes_of_types(void) {
     CHECK(!dtype_known(1000) && strcmp(dtype_name(1000), "unknown") == 0, "%s", dtype_name(1000));
     CHECK(!dtype_known(UINT32_MAX) && strcmp(dtype_name(UINT32_MAX), "unknown") == 0, "%s",
           dtype_name(UINT32_MAX));
-    CHECK(dtype_parse("q4_K") == -1 && dtype_parse("unknown") == -1 && dtype_parse("") == -1 &&
+    CHECK(dtype_parse("q5_K") == -1 && dtype_parse("unknown") == -1 && dtype_parse("") == -1 &&
               dtype_parse("F16") == -1,
           "parsed");
 }

@@ -391,7 +391,8 @@ static void choices(void) {
     CHECK(is(args.type, "f16"), "%s", args.type);
     GOOD(CMD_GENERATE, "-o jsonl");
     CHECK(is(args.format, "jsonl") && !args.output, "-o is a format");
-    BAD(CMD_CONVERT, "--type f17", "--type: expected f32|f16|bf16|q8_0|q4_0", "'f17'");
+    BAD(CMD_CONVERT, "--type f17", "--type: expected f32|f16|bf16|q8_0|q6_k|q4_k_m|q4_k|q4_0",
+        "'f17'");
     BAD(CMD_CONVERT, "--type f", "--type", "'f'");
     BAD(CMD_CONVERT, "--type=", "--type", "''");
     BAD(CMD_CONVERT, "--type f32|f16", "--type", "'f32|f16'");

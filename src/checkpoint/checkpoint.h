@@ -58,7 +58,8 @@ struct gguf_writer;
 struct gguf_extra {
     void (*add)(const void *ctx, struct gguf_writer *w); /* keys behind the model's; NULL: none */
     const void *ctx;
-    const char *source;            /* the model's file, for messages; NULL: the new file is named */
+    const enum dtype *types; /* [gpt2_tensors] each matrix's own, in place of `type`; or NULL */
+    const char *source;      /* the model's file, for messages; NULL: the new file is named */
     void (*warn)(const char *msg); /* NULL: warnings are dropped */
     struct progress progress;      /* hears after each tensor of bytes done and in all */
 };
@@ -66,10 +67,11 @@ struct gguf_extra {
 /* In place of a type: each matrix in the type it has. */
 #define GGUF_SAME_TYPES DTYPE_COUNT
 
-/* Writes the model as GGUF v3 with the matrices as `type` (rows whose length is no multiple of its
- * block: f16), norms, biases and positions as f32. A matrix with numbers beyond the range of its
- * type stays f32, and `extra` hears of it. extra may be NULL. ERR_REFUSED, and nothing is written,
- * where a weight is not finite; ERR_INTERRUPTED after Ctrl-C. */
+/* Writes the model as GGUF v3 with the matrices as `type`, one that can be written (of rows whose
+ * length is no multiple of its block the type of dtype_for_rows), norms, biases and positions as
+ * f32. A matrix with numbers beyond the range of its type stays f32. `extra` hears of both. extra
+ * may be NULL. ERR_REFUSED, and nothing is written, where a weight is not finite; ERR_INTERRUPTED
+ * after Ctrl-C. */
 int gguf_write_model(const char *path, bool force, const struct gpt2_weights *w,
                      const struct vocab *v, const char *name, enum dtype type,
                      const struct gguf_extra *extra, struct err *e);

@@ -33,24 +33,34 @@ static struct matrix stored(const struct item *it) {
     return (struct matrix){NULL, it->type, it->t.m.rows, it->t.m.cols};
 }
 
-/* The type of a tensor in the file, as long as it can hold the numbers. */
-static enum dtype wanted_type(const struct saver *s, const struct item *it) {
-    if (it->t.vector || it->t.positions) return DTYPE_F32;
-    enum dtype type = s->type == GGUF_SAME_TYPES ? it->t.m.type : s->type;
-    return it->t.m.cols % dtype_block(type) ? DTYPE_F16 : type;
+/* The type that tensor i is asked for in. */
+static enum dtype wanted_type(const struct saver *s, size_t i) {
+    const struct gpt2_tensor *t = &s->items[i].t;
+    if (t->vector || t->positions) return DTYPE_F32;
+    if (s->extra && s->extra->types) return s->extra->types[i];
+    return s->type == GGUF_SAME_TYPES ? t->m.type : s->type;
 }
 
-/* Matrices that are kept wider. */
-struct widened {
+/* Matrices that do not get the type that they are asked for in. */
+struct others {
     size_t n;
     float most;                  /* the largest magnitude in them */
-    char names[2 * TENSOR_NAME]; /* of the first ones */
+    char names[3 * TENSOR_NAME]; /* of the first ones */
     enum dtype type;             /* that the first should have had */
 };
 
+static void add_other(struct others *o, const char *name, enum dtype wanted) {
+    const size_t at = strlen(o->names), room = sizeof o->names - at;
+    if (o->n++ == 0) o->type = wanted;
+    if (strlen(name) + 8 < room)
+        snprintf(o->names + at, room, "%s%s", at ? ", " : "", name);
+    else if (!strstr(o->names, ", ..."))
+        snprintf(o->names + at, room, ", ...");
+}
+
 /* Looks at the numbers: none may be infinite or no number, and those beyond the range of their type
  * get a wider one. */
-static int check_numbers(struct saver *s, struct item *it, struct widened *w, struct err *e) {
+static int check_numbers(struct saver *s, struct item *it, struct others *w, struct err *e) {
     struct tensor_range r;
     char said[TENSOR_SAID];
     if (interrupt_pending())
@@ -63,24 +73,44 @@ static int check_numbers(struct saver *s, struct item *it, struct widened *w, st
                         "tensor %s; lookat info --check-weights lists all", said);
     }
     if (dtype_holds(it->type, r.most)) return OK;
-    const size_t at = strlen(w->names), room = sizeof w->names - at;
-    if (w->n++ == 0) w->type = it->type;
-    if (strlen(it->t.shown) + 8 < room)
-        snprintf(w->names + at, room, "%s%s", at ? ", " : "", it->t.shown);
-    else if (!strstr(w->names, ", ..."))
-        snprintf(w->names + at, room, ", ...");
+    add_other(w, it->t.shown, it->type);
     w->most = r.most > w->most ? r.most : w->most;
     it->type = DTYPE_F32;
     return OK;
 }
 
-static void warn_widened(const struct saver *s, const struct widened *w) {
+static void warn_widened(const struct saver *s, const struct others *w) {
     struct err text;
     if (!w->n || !s->extra || !s->extra->warn) return;
     err_set(&text, OK, "%zu %s beyond the range of %s (up to %g) and %s as f32: %s", w->n,
             w->n == 1 ? "matrix holds numbers" : "matrices hold numbers", dtype_name(w->type),
             (double)w->most, w->n == 1 ? "is kept" : "are kept", w->names);
     s->extra->warn(text.msg);
+}
+
+/* Rows that do not come out even in the blocks of their type. */
+static void warn_uneven(const struct saver *s, const struct others *o) {
+    struct err text;
+    if (!o->n || !s->extra || !s->extra->warn) return;
+    err_set(&text, OK, "the rows of %zu %s of %s's blocks of %zu numbers: %s", o->n,
+            o->n == 1 ? "matrix are no multiple" : "matrices are no multiple", dtype_name(o->type),
+            dtype_block(o->type), o->names);
+    s->extra->warn(text.msg);
+}
+
+/* Gives every item its type, as long as that can hold the numbers. */
+static void choose_types(struct saver *s) {
+    struct others uneven = {.n = 0};
+    for (size_t i = 0; i < s->n; i++) {
+        struct item *it = &s->items[i];
+        const enum dtype wanted = wanted_type(s, i);
+        char said[TENSOR_NAME + 16];
+        it->type = dtype_for_rows(wanted, it->t.m.cols);
+        if (it->type == wanted) continue;
+        snprintf(said, sizeof said, "%s becomes %s", it->t.shown, dtype_name(it->type));
+        add_other(&uneven, said, wanted);
+    }
+    warn_uneven(s, &uneven);
 }
 
 /* Lists all tensors and makes room to convert their rows. */
@@ -92,7 +122,6 @@ static int list_items(struct saver *s, const struct gpt2_weights *w, struct err 
     for (size_t i = 0; i < s->n; i++) {
         struct item *it = &s->items[i];
         gpt2_tensor(w, i, &it->t);
-        it->type = wanted_type(s, it);
         cols = it->t.m.cols > cols ? it->t.m.cols : cols;
     }
     s->row = arena_alloc(&s->w.arena, cols, sizeof *s->row);
@@ -103,8 +132,9 @@ static int list_items(struct saver *s, const struct gpt2_weights *w, struct err 
 }
 
 static int plan(struct saver *s, const struct gpt2_weights *w, struct err *e) {
-    struct widened wide = {.n = 0};
+    struct others wide = {.n = 0};
     int rc = list_items(s, w, e);
+    if (!rc) choose_types(s);
     for (size_t i = 0; !rc && i < s->n; i++) {
         rc = check_numbers(s, &s->items[i], &wide, e);
         struct matrix m = stored(&s->items[i]);
@@ -120,9 +150,12 @@ static void add_text(struct gguf_writer *w, const char *key, const char *s) {
     gguf_add_string(w, key, s, strlen(s));
 }
 
-/* llama.cpp's llama_ftype: the number of "mostly" this type. */
-static uint32_t file_type(enum dtype type) {
+/* llama.cpp's llama_ftype: the number of "mostly" this type. Q4_K has one number alone and another
+ * one in a mixture. */
+static uint32_t file_type(enum dtype type, bool mixed) {
     switch (type) {
+    case DTYPE_Q4_K: return mixed ? 15 : 14;
+    case DTYPE_Q6_K: return 18;
     case DTYPE_F32: return 0;
     case DTYPE_Q4_0: return 2;
     case DTYPE_Q8_0: return 7;
@@ -148,11 +181,11 @@ static void add_field(struct gguf_writer *w, const struct config_field *f,
 }
 
 static void add_model_keys(struct gguf_writer *w, const struct gpt2_config *c, const char *name,
-                           enum dtype type) {
+                           enum dtype type, bool mixed) {
     const struct config_field *f;
     add_text(w, "general.architecture", "gpt2");
     add_text(w, "general.name", name);
-    gguf_add_u32(w, "general.file_type", file_type(type));
+    gguf_add_u32(w, "general.file_type", file_type(type, mixed));
     if (dtype_block(type) > 1) gguf_add_u32(w, "general.quantization_version", 2);
     for (int place = 1; (f = config_gguf_field(place)); place++) add_field(w, f, c);
 }
@@ -324,7 +357,8 @@ static int save(struct saver *s, const struct gpt2_weights *w, const struct voca
     int rc = plan(s, w, e);
     if (rc) return rc;
     add_model_keys(&s->w, &w->config, name,
-                   s->type == GGUF_SAME_TYPES ? w->layers[0].qkv.type : s->type);
+                   s->type == GGUF_SAME_TYPES ? w->layers[0].qkv.type : s->type,
+                   s->extra && s->extra->types);
     if (v && v->n) rc = add_vocab_keys(s, v, w->config.n_vocab, e);
     if (s->extra && s->extra->add) s->extra->add(s->extra->ctx, &s->w);
     for (size_t i = 0; i < s->n; i++) announce(s, &s->items[i]);

@@ -4,7 +4,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "calibration/mixture.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/tensors.h"
 #include "checkpoint/vocab.h"
 #include "cli/book.h"
 #include "cli/command.h"
@@ -106,21 +108,52 @@ static void say_done(const struct args *a, const struct checkpoint *c) {
 
 static void add_book(const void *ctx, struct gguf_writer *w) { book_add(ctx, w); }
 
+/* Which matrices of q4_k_m have six bits. A model whose numbers are not all finite cannot be
+ * measured: m->types stays NULL, and the writer says which tensors it refuses. */
+static int choose_mixture(struct mixture *m, const struct args *a, const struct checkpoint *c,
+                          struct arena *arena, struct err *e) {
+    const struct vocab *v = &c->vocab;
+    const struct kernels *k;
+    uint64_t bad;
+    int rc = gpt2_check_finite(&c->weights, NULL, NULL, &bad, e);
+    if (!rc) rc = kernels_get(&k, NULL, e);
+    if (rc || bad) return rc;
+    const int32_t rows = (int32_t)c->weights.config.n_vocab, first = v->n && v->bos >= 0   ? v->bos
+                                                                     : v->n && v->eos >= 0 ? v->eos
+                                                                                           : 0;
+    progress_begin(&progress, "measuring matrices");
+    rc = mixture_choose(m, &c->weights, k, first < rows ? first : 0,
+                        progress_shares(&progress, a->quiet), arena, e);
+    progress_end(&progress);
+    if (!rc && !a->quiet)
+        fprintf(stderr, "q4_k_m: %zu of %zu matrices have six bits a number\n", m->raised,
+                m->matrices);
+    return rc;
+}
+
 /* The model as GGUF; codebooks inside it go along, since they hold for every number type. */
 static int write_model(const struct args *a, const struct checkpoint *c, struct err *e) {
     struct book b;
     const struct book *book;
-    enum dtype type = (enum dtype)dtype_parse(a->type);
+    struct arena arena = {0};
+    struct mixture m = {.n = 0};
+    const bool mixed = strcmp(a->type, "q4_k_m") == 0;
+    enum dtype type = mixed ? DTYPE_Q4_K : (enum dtype)dtype_parse(a->type);
     int rc = model_book_inside(&b, &book, c, e);
     if (rc) return rc;
+    if (mixed) rc = choose_mixture(&m, a, c, &arena, e);
     struct gguf_extra extra = {.add = book ? add_book : NULL,
                                .ctx = book,
+                               .types = m.types,
                                .source = c->path,
                                .warn = a->quiet ? NULL : warn,
                                .progress = progress_bytes(&progress, a->quiet)};
     progress_begin(&progress, "converting");
-    rc = gguf_write_model(a->output, a->force, &c->weights, &c->vocab, c->name, type, &extra, e);
+    if (!rc)
+        rc =
+            gguf_write_model(a->output, a->force, &c->weights, &c->vocab, c->name, type, &extra, e);
     progress_end(&progress);
+    arena_free(&arena);
     book_close(&b);
     return rc;
 }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/quant_make.h"
 #include "kernels/quant_types.h"
 
 /* The names go by ggml's numbering. Types that ggml has dropped are included, so that an old file
@@ -28,6 +29,10 @@ bool dtype_direct(enum dtype type) {
            type == DTYPE_Q4_0;
 }
 
+bool dtype_written(enum dtype type) {
+    return dtype_direct(type) || type == DTYPE_Q4_K || type == DTYPE_Q6_K;
+}
+
 bool dtype_wholes(enum dtype type) {
     return type == DTYPE_Q8_0 || type == DTYPE_Q4_0 || type == DTYPE_Q4_K || type == DTYPE_Q5_K ||
            type == DTYPE_Q6_K;
@@ -37,9 +42,15 @@ const char *dtype_name(uint32_t type) {
     return type < sizeof names / sizeof *names ? names[type] : "unknown";
 }
 
+/* Are two names equal, where a `K` of the second may be small in the first? */
+static bool same_name(const char *typed, const char *name) {
+    while (*name && (*typed == *name || (*name == 'K' && *typed == 'k'))) typed++, name++;
+    return !*typed && !*name;
+}
+
 int dtype_parse(const char *name) {
     for (uint32_t t = 0; t < DTYPE_COUNT; t++)
-        if (dtype_direct((enum dtype)t) && strcmp(name, names[t]) == 0) return (int)t;
+        if (dtype_written((enum dtype)t) && same_name(name, names[t])) return (int)t;
     return -1;
 }
 
@@ -51,6 +62,13 @@ size_t dtype_block(enum dtype type) {
 static size_t block_bytes(enum dtype type) {
     const struct quant_type *q = quant_type(type);
     return q ? q->bytes : type == DTYPE_F32 ? 4 : 2;
+}
+
+enum dtype dtype_for_rows(enum dtype type, size_t cols) {
+    static const enum dtype instead[DTYPE_COUNT] = {
+        [DTYPE_Q4_K] = DTYPE_Q4_0, [DTYPE_Q5_K] = DTYPE_Q5_1, [DTYPE_Q6_K] = DTYPE_Q8_0};
+    if (cols % dtype_block(type) && instead[type]) type = instead[type];
+    return cols % dtype_block(type) ? DTYPE_F16 : type;
 }
 
 size_t dtype_bytes(enum dtype type, size_t n) { return n / dtype_block(type) * block_bytes(type); }
@@ -163,6 +181,9 @@ bool dtype_holds(enum dtype type, float most) {
     case DTYPE_BF16: return isfinite(bf16_to_f32(f32_to_bf16(most)));
     case DTYPE_Q8_0: return isfinite(f16_to_f32(f32_to_f16(most / 127)));
     case DTYPE_Q4_0: return isfinite(f16_to_f32(f32_to_f16(most / 8)));
+    /* The offset that reaches -most, of 63 steps m, and the scale that reaches it, of 127. */
+    case DTYPE_Q4_K: return most / 63 <= F16_MOST;
+    case DTYPE_Q6_K: return most / 31 / 127 <= F16_MOST;
     default: return isfinite(most);
     }
 }
@@ -182,6 +203,12 @@ void dtype_from_f32(enum dtype type, void *dst, const float *src, size_t n) {
         break;
     case DTYPE_Q4_0:
         for (size_t i = 0; i < n; i += 32, out += block_bytes(type)) q4_0_block(out, src + i);
+        break;
+    case DTYPE_Q4_K:
+        for (size_t i = 0; i < n; i += 256, out += block_bytes(type)) q4_k_make(out, src + i);
+        break;
+    case DTYPE_Q6_K:
+        for (size_t i = 0; i < n; i += 256, out += block_bytes(type)) q6_k_make(out, src + i);
         break;
     default:
         if (n) memcpy(dst, src, n * sizeof *src);
