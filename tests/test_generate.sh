@@ -164,6 +164,35 @@ refuse 2 "the prompt has more than 40 tokens, which leaves no room in the contex
     -c 40
 end
 
+# Drafts change how many steps a text takes, and nothing that is written.
+begin drafts
+for i in 1 2 3 4 5 6; do echo "Tom has a red ball. The red ball is big, and Tom likes the red ball."; done > "$tmp/story"
+for more in "--temp 0" "-s 3" "-s 4 --temp 1.5" "-s 5 --repeat-penalty 1.2" "--temp 0 --attn lookat" "-s 1 -c 220"; do
+    # shellcheck disable=SC2086
+    run a -f "$tmp/story" -n 60 $more --draft 0
+    # shellcheck disable=SC2086
+    run b -f "$tmp/story" -n 60 $more --draft 8 && same a b
+    # shellcheck disable=SC2086
+    run b -f "$tmp/story" -n 60 $more --draft -1 --draft-from tests/texts/prose.txt && same a b
+done
+run a -f "$tmp/story" -n 60 --temp 0 --draft 8 -o json
+kept=$(sed -n 's/.*"draft_kept":\([0-9]*\).*/\1/p' "$tmp/a") steps=$(sed -n 's/.*"steps":\([0-9]*\).*/\1/p' "$tmp/a")
+[ "$kept" -gt 10 ] || fail "$kept proposals were kept"
+[ $((kept + steps)) -eq 59 ] || fail "$steps steps and $kept kept proposals make no 59 tokens"
+"$BIN" -f "$tmp/story" -n 60 --temp 0 --draft-max 8 > "$tmp/b" 2> "$tmp/err" || fail "--draft-max: exits $?"
+has "$tmp/err" "drafts: $kept of"
+for more in --counters --fidelity "--num-samples 2"; do
+    # shellcheck disable=SC2086
+    "$BIN" -f "$tmp/story" -n 9 $more --draft 4 > "$tmp/b" 2> "$tmp/err" || fail "$more: exits $?"
+    has "$tmp/err" "--draft has no effect"
+    grep -q "^drafts:" "$tmp/err" && fail "$more: drafts"
+done
+refuse 1 "$tmp/none" -f "$tmp/story" -n 9 --draft 4 --draft-from "$tmp/none"
+refuse 2 "--draft-from takes a file" -f "$tmp/story" -n 9 --draft 4 --draft-from -
+refuse 2 "--draft" -f "$tmp/story" -n 9 --draft -2
+refuse 2 "use --draft N" -f "$tmp/story" -n 9 --model-draft x.gguf
+end
+
 begin special
 run a -n 1 -o json -p "<|endoftext|>" --special && has "$tmp/a" '"ids":[4095]}'
 run a -n 1 -o json -p "<|endoftext|>" && has "$tmp/a" '"prompt":{"text":"<|endoftext|>","ids":['

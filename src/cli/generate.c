@@ -12,6 +12,7 @@
 #include "cli/engine.h"
 #include "cli/input.h"
 #include "cli/output.h"
+#include "cli/texts.h"
 #include "measure/monitor.h"
 #include "model/generation.h"
 #include "report/attention_out.h"
@@ -27,6 +28,7 @@ struct generate_job {
     size_t n, n_ctx, limit;
     bool until_full; /* the limit is what is left of the context */
     uint64_t seed;
+    struct draft_params draft;
 };
 
 /* An empty prompt starts, as GPT-2's training texts did, behind the end of the text before. */
@@ -113,6 +115,32 @@ static int plan(struct generate_job *j, struct err *e) {
     j->until_full = want < 0 || (uint64_t)want > j->limit;
     if (!j->until_full) j->limit = (size_t)want;
     return OK;
+}
+
+/* Drafts, as they are asked for. What watches the decoding of each token wants to see the tokens of
+ * the text and no others. */
+static int plan_drafts(struct generate_job *j, struct err *e) {
+    const struct args *args = j->args;
+    const char *watched = args->counters ? "--counters" : args->fidelity ? "--fidelity" : NULL;
+    struct token_text earlier;
+    if (args->draft_from && strcmp(args->draft_from, "-") == 0)
+        return err_set(e, ERR_USAGE, "--draft-from takes a file, not standard input");
+    j->draft.most = watched || args->num_samples > 1 ? 0 : (long)args->draft;
+    if (args->draft > 0 && watched)
+        args_no_effect(args, "--draft",
+                       args->counters ? "--counters are of tokens that run one by one"
+                                      : "--fidelity is of tokens that run one by one");
+    else if (args->draft > 0 && args->num_samples > 1)
+        args_no_effect(args, "--draft", "several samples are a batch already");
+    if (!args->draft_from) return OK;
+    if (!j->draft.most) {
+        args_no_effect(args, "--draft-from", "there are no drafts");
+        return OK;
+    }
+    int rc = token_text_read(&earlier, &j->g, args->draft_from, INT32_MAX, &j->g.arena, e);
+    j->draft.earlier = rc ? NULL : earlier.ids;
+    j->draft.n_earlier = rc ? 0 : earlier.n;
+    return rc;
 }
 
 /* That it was the context that ended a text. */
@@ -274,6 +302,7 @@ static int generate(struct generate_job *j, struct gpt2_session *s, struct err *
         .n_top = (size_t)args->logprobs,
         .logprobs = args->logprobs > 0,
         .echo = args->echo,
+        .draft = j->draft,
     };
     struct generation_events events = {&v, on_step, on_stopped, {on_prefill, &v}};
     struct generation_figures f = {
@@ -306,6 +335,7 @@ static int run(const struct args *args, struct err *e) {
     if (rc) return rc;
     rc = read_prompt(&j, e);
     if (!rc) rc = plan(&j, e);
+    if (!rc) rc = plan_drafts(&j, e);
     if (!rc && args->verbose) {
         const struct gpt2_config *c = &j.g.model.weights.config;
         fprintf(stderr, "%s: %s, %s parameters, %s, %s, width %zu, context %zu, vocabulary %zu\n",
@@ -316,7 +346,7 @@ static int run(const struct args *args, struct err *e) {
     }
     struct gpt2_session s;
     size_t n_seq = (size_t)args->num_samples, batch = gpt2_prompt_rows(&j.g.model.weights.config),
-           rows = j.n < batch ? j.n : batch;
+           rows = j.n < batch ? j.n : batch, least = j.draft.most ? 1 + DRAFT_MOST : n_seq;
     const char *spec = args_attn(args);
     const struct book *book = NULL;
     if (!rc) rc = model_book_open(&j.book, &book, args, &j.g.model, &spec, 1, &j.g.arena, e);
@@ -328,7 +358,8 @@ static int run(const struct args *args, struct err *e) {
                                              .book = book,
                                              .n_seq = n_seq,
                                              .n_ctx = j.n_ctx,
-                                             .max_rows = rows > n_seq ? rows : n_seq};
+                                             .max_rows = rows > least ? rows : least,
+                                             .take_back = j.draft.most ? DRAFT_MOST : 0};
     if (!rc) rc = gpt2_session_open(&s, &setup, e);
     if (!rc) {
         rc = generate(&j, &s, e);

@@ -577,6 +577,26 @@ const struct option option_table[] = {
      .commands = GEN | COMP | EVAL | CALIB,
      .section = "Engine",
      .help = "threads; 0: all that this process may use"},
+    {.name = "draft",
+     .aliases = "draft-max draft-n",
+     .metavar = "N",
+     INT(draft),
+     .min = -1,
+     .max = INT_LIMIT,
+     .by_default = "0",
+     .commands = GEN,
+     .section = "Engine",
+     .help = "propose up to N tokens, at most 7, that followed the last ones earlier in the text, "
+             "and check them in one batch: another speed, the same text; -1: as many as pay; 0: "
+             "none"},
+    {.name = "draft-from",
+     .aliases = "lookup-cache-static lcs",
+     .metavar = "FILE",
+     STRING(draft_from),
+     .commands = GEN,
+     .section = "Engine",
+     .help = "text file in which drafts look for the last tokens too, where the text itself does "
+             "not have them"},
 
     {.name = "output",
      .letter = 'o',

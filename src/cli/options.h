@@ -54,6 +54,8 @@ struct args {
     uint64_t seed;
     bool has_seed; /* a seed was given, and was not -1 */
     bool ignore_eos;
+    int64_t draft;          /* the most tokens that a draft proposes; 0: none, -1: as many as pay */
+    const char *draft_from; /* file with a text whose n-grams drafts use too */
 
     struct str_list attn;          /* as given; see args_attn */
     const char *cache_k, *cache_v; /* the halves of one more spec; see cache_spec */

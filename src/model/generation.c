@@ -28,11 +28,13 @@ struct run {
     float *logits; /* [rows][V], with rows for all samples and for a batch of an echoed prompt */
     struct candidate *top, *work; /* [V] each */
     struct gpt2_row *rows;        /* [n_samples] */
+    struct draft draft;           /* where stats->drafts */
     struct arena arena;
 };
 
 /* The rows of an echoed prompt whose logits are held at once. Each of them takes V floats. */
 enum { ECHO_ROWS = 16 };
+_Static_assert((int)ECHO_ROWS >= 1 + (int)DRAFT_MOST, "drafts need the logits of as many rows");
 
 /* Takes the memory of a run, and puts the prompt before each sample. */
 static int run_init(struct run *r, const int32_t *prompt, size_t n, struct err *e) {
@@ -54,6 +56,8 @@ static int run_init(struct run *r, const int32_t *prompt, size_t n, struct err *
         memcpy(x->history, prompt, n * sizeof *prompt);
         x->n_history = n;
     }
+    if (ok && r->stats->drafts)
+        ok = draft_init(&r->draft, &r->p->draft, r->samples[0].history, n + r->p->limit, a);
     return ok ? OK
               : err_set(e, ERR_FAILED, "out of memory for %u samples of %zu tokens",
                         r->p->n_samples, n + r->p->limit);
@@ -127,48 +131,113 @@ static void stop(struct run *r, uint32_t i, enum generation_stop why) {
     r->events->stopped(r->events->ctx, i, why);
 }
 
-/* Chooses a token for each sample that goes on, and writes the rows of the next batch. Returns how
- * many rows it has, or -1 on an error. */
-static long choose(struct run *r, size_t produced, struct err *e) {
-    size_t n_rows = 0, at = 0;
-    for (uint32_t i = 0; i < r->p->n_samples; i++) {
-        struct sample *x = &r->samples[i];
-        if (x->done) continue;
-        const float *logits = r->logits + at++ * r->n_vocab; /* as the batch before was */
-        const struct gpt2_row last = {
-            .seq = i, .pos = (uint32_t)x->n_history - 1, .token = x->history[x->n_history - 1]};
-        if (gpt2_check_logits(r->s, &last, logits, e)) return -1;
-        int32_t banned = r->p->ignore_eos ? r->p->eos : -1;
-        int32_t id = sampler_next(&r->sampler, &x->rng, logits, x->history, x->n_history, banned);
-        r->stats->tokens++;
-        if (id == r->p->eos) {
-            stop(r, i, STOP_EOS);
-            continue;
-        }
-        if (report(r, i, false, id, logits, e)) return -1;
-        x->history[x->n_history++] = id;
-        if (produced + 1 == r->p->limit) {
-            stop(r, i, STOP_LENGTH);
-            continue;
-        }
-        r->rows[n_rows++] = (struct gpt2_row){
-            .seq = i, .pos = (uint32_t)x->n_history - 1, .token = id, .logits = true};
+/* Chooses the token after logits[V] of sample i, and reports it. With it, or before it, the sample
+ * may end. */
+static int choose(struct run *r, uint32_t i, const float *logits, struct err *e) {
+    struct sample *x = &r->samples[i];
+    const struct gpt2_row last = {
+        .seq = i, .pos = (uint32_t)x->n_history - 1, .token = x->history[x->n_history - 1]};
+    if (gpt2_check_logits(r->s, &last, logits, e)) return e->code;
+    int32_t banned = r->p->ignore_eos ? r->p->eos : -1;
+    int32_t id = sampler_next(&r->sampler, &x->rng, logits, x->history, x->n_history, banned);
+    r->stats->tokens++;
+    if (id == r->p->eos) {
+        stop(r, i, STOP_EOS);
+        return OK;
     }
-    return (long)n_rows;
+    if (report(r, i, false, id, logits, e)) return e->code;
+    x->history[x->n_history++] = id;
+    if (x->n_history == r->stats->prompt_tokens + r->p->limit) stop(r, i, STOP_LENGTH);
+    return OK;
+}
+
+/* The row of a sample's last token. */
+static struct gpt2_row last_row(const struct run *r, uint32_t i) {
+    const struct sample *x = &r->samples[i];
+    return (struct gpt2_row){.seq = i,
+                             .pos = (uint32_t)x->n_history - 1,
+                             .token = x->history[x->n_history - 1],
+                             .logits = true};
+}
+
+/* Runs a batch of n rows, of which the logits become r->logits. */
+static int run_rows(struct run *r, const struct gpt2_row *rows, size_t n, struct err *e) {
+    if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
+    int rc = gpt2_forward(r->s, rows, n, r->logits, e);
+    if (!rc) r->stats->steps++;
+    return rc;
 }
 
 /* Chooses and runs tokens until every sample is done. */
 static int decode(struct run *r, struct err *e) {
-    for (size_t produced = 0; produced < r->p->limit; produced++) {
-        if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
-        long n = choose(r, produced, e);
-        if (n < 0) return e->code;
+    for (;;) {
+        size_t n = 0, at = 0;
+        for (uint32_t i = 0; i < r->p->n_samples; i++) {
+            if (r->samples[i].done) continue;
+            /* The logits are in the order of the batch before. */
+            if (choose(r, i, r->logits + at++ * r->n_vocab, e)) return e->code;
+            if (!r->samples[i].done) r->rows[n++] = last_row(r, i);
+        }
         if (n == 0) return OK;
-        int rc = gpt2_forward(r->s, r->rows, (size_t)n, r->logits, e);
+        int rc = run_rows(r, r->rows, n, e);
         if (rc) return rc;
-        r->stats->decoded += (size_t)n;
+        r->stats->decoded += n;
     }
-    return OK;
+}
+
+/* ---- drafts ---- */
+
+/* Chooses tokens after the rows of a batch, of which the first is the last token's and the others
+ * those of n proposals, until one is not what was proposed. Sets *kept to how many were. */
+static int check(struct run *r, const int32_t *proposed, size_t n, size_t *kept, struct err *e) {
+    struct sample *x = &r->samples[0];
+    for (*kept = 0;; ++*kept) {
+        int rc = choose(r, 0, r->logits + *kept * r->n_vocab, e);
+        if (rc || x->done) return rc;
+        if (*kept == n || x->history[x->n_history - 1] != proposed[*kept]) return OK;
+    }
+}
+
+/* Returns how many tokens are proposed: never as many as the sample may still have, because the
+ * last of them is not run, and none from the end of the text on. */
+static size_t propose(struct run *r, int32_t proposed[DRAFT_MOST]) {
+    const size_t n = r->samples[0].n_history;
+    size_t most = r->stats->prompt_tokens + r->p->limit - n - 1, found, k = 0;
+    if (most > r->s->max_rows - 1) most = r->s->max_rows - 1;
+    if (most > r->s->take_back) most = r->s->take_back;
+    draft_read(&r->draft, n);
+    found = draft_propose(&r->draft, most, proposed);
+    while (k < found && proposed[k] != r->p->eos) k++;
+    return k;
+}
+
+/* Does what decode does for one sample, with drafts. */
+static int decode_drafts(struct run *r, struct err *e) {
+    struct sample *x = &r->samples[0];
+    int32_t proposed[DRAFT_MOST];
+    struct gpt2_row rows[1 + DRAFT_MOST];
+    size_t n = 0, kept = 0;
+    double seconds = 0;
+    for (;;) {
+        int rc = check(r, proposed, n, &kept, e);
+        r->stats->kept += kept;
+        r->stats->decoded += kept;
+        if (rc || x->done) return rc;
+        if (r->stats->steps) draft_tell(&r->draft, n, kept, seconds);
+        gpt2_rewind(r->s, 0, (uint32_t)x->n_history - 1);
+        n = propose(r, proposed);
+        rows[0] = last_row(r, 0);
+        for (size_t i = 0; i < n; i++) {
+            rows[i + 1] = rows[i];
+            rows[i + 1].pos++, rows[i + 1].token = proposed[i];
+        }
+        double start = clock_now();
+        rc = run_rows(r, rows, 1 + n, e);
+        if (rc) return rc;
+        seconds = clock_now() - start;
+        r->stats->decoded++;
+        r->stats->proposed += n;
+    }
 }
 
 int generation_run(struct gpt2_session *s, const int32_t *prompt, size_t n,
@@ -176,7 +245,9 @@ int generation_run(struct gpt2_session *s, const int32_t *prompt, size_t n,
                    struct generation_stats *stats, struct err *e) {
     struct run r = {
         .s = s, .p = p, .events = events, .stats = stats, .n_vocab = s->w->config.n_vocab};
-    *stats = (struct generation_stats){.prompt_tokens = n};
+    *stats = (struct generation_stats){.prompt_tokens = n,
+                                       .drafts = p->draft.most && p->n_samples == 1 &&
+                                                 s->take_back && s->max_rows > 1};
     for (size_t i = 0; i < r.n_vocab; i++) r.n_tokens += !p->sampler.never || !p->sampler.never[i];
     double start = clock_now();
     int rc = run_init(&r, prompt, n, e);
@@ -184,7 +255,8 @@ int generation_run(struct gpt2_session *s, const int32_t *prompt, size_t n,
     double middle = clock_now();
     if (!rc && p->limit == 0)
         for (uint32_t i = 0; i < p->n_samples; i++) stop(&r, i, STOP_LENGTH);
-    if (!rc) rc = decode(&r, e);
+    else if (!rc)
+        rc = stats->drafts ? decode_drafts(&r, e) : decode(&r, e);
     stats->prefill_s = middle - start;
     stats->decode_s = clock_now() - middle;
     arena_free(&r.arena);

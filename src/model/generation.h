@@ -3,6 +3,7 @@
 #define LOOKAT_MODEL_GENERATION_H
 
 #include "base/progress.h"
+#include "model/draft.h"
 #include "model/gpt2.h"
 #include "model/sampler.h"
 
@@ -17,6 +18,10 @@ struct generation_params {
     size_t n_top;       /* how many of the most likely tokens each step reports */
     bool logprobs;      /* log-probabilities are reported */
     bool echo;          /* the prompt's tokens are reported too */
+    /* Drafts, of one sample alone: several are a batch already, which reads the weights once for
+     * all of them. There are none, either, where the session takes no tokens back. The text and its
+     * log-probabilities are the same bits with drafts and without. */
+    struct draft_params draft;
 };
 
 /* One token, as it comes. */
@@ -49,13 +54,17 @@ struct generation_stats {
     size_t prompt_tokens;
     size_t tokens;              /* sampled, of all samples */
     size_t decoded;             /* of these, the ones that went through the model again */
+    size_t steps;               /* batches that they went through it in */
+    bool drafts;                /* tokens were proposed where some were found */
+    size_t proposed, kept;      /* tokens that drafts proposed, and the right ones of them */
     double prefill_s, decode_s; /* seconds */
 };
 
 /* Continues prompt[n], n >= 1 tokens, in a session of n_samples empty sequences. The prompt runs
- * once; the samples share its state and are decoded as one batch. Returns ERR_INTERRUPTED after
- * Ctrl-C, and ERR_FAILED where a logit is not finite; that message says where the model lost it.
- * *stats is filled in any case. */
+ * once; the samples share its state and are decoded as one batch. A sample alone is decoded with
+ * drafts, whose batches also have at most the session's max_rows rows. Returns ERR_INTERRUPTED
+ * after Ctrl-C, and ERR_FAILED where a logit is not finite; that message says where the model lost
+ * it. *stats is filled in any case. */
 int generation_run(struct gpt2_session *s, const int32_t *prompt, size_t n,
                    const struct generation_params *p, const struct generation_events *events,
                    struct generation_stats *stats, struct err *e);

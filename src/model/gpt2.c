@@ -30,8 +30,12 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_session_setup *s
     const struct gpt2_weights *w = setup->weights;
     const struct gpt2_config *c = &w->config;
     size_t n_seq = setup->n_seq, n_ctx = setup->n_ctx, max_rows = setup->max_rows;
-    *s = (struct gpt2_session){
-        .w = w, .kn = setup->kn, .n_seq = n_seq, .max_rows = max_rows, .threads = threads_count()};
+    *s = (struct gpt2_session){.w = w,
+                               .kn = setup->kn,
+                               .n_seq = n_seq,
+                               .max_rows = max_rows,
+                               .take_back = setup->take_back,
+                               .threads = threads_count()};
     if (n_ctx < 1 || n_ctx > c->n_ctx)
         return err_set(
             e, ERR_USAGE,
@@ -40,6 +44,7 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_session_setup *s
     struct attn_shape shape = {c->n_layer, c->n_head, c->n_embd / c->n_head, n_ctx};
     int rc = attn_init(&s->attn, &shape, setup->attn, setup->book, setup->kn, e);
     if (rc) return rc;
+    attn_take_back(&s->attn, s->take_back);
 
     struct arena *a = &s->arena;
     s->state = arena_zalloc(a, n_seq, sizeof *s->state);

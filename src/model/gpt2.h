@@ -80,6 +80,7 @@ struct gpt2_session {
     struct gpt2_row *rows;    /* [max_rows] the rows of gpt2_prefill */
     void *scratch;            /* the workspace of attn_attend */
     int threads;              /* the most threads that scratch is large enough for */
+    size_t take_back;         /* how many of the last tokens a rewind takes back without a trace */
     /* [L] what attention has read since the session began. */
     struct attn_counters *counters;
     double attention_s; /* the seconds that storing and attending took since the session began */
@@ -100,6 +101,9 @@ struct gpt2_session_setup {
     size_t n_seq;            /* sequences */
     size_t n_ctx;            /* tokens of each: 1 to the model's T */
     size_t max_rows;         /* the most rows of a batch */
+    /* So many of the last tokens a rewind takes back as if they had never been there, whatever the
+     * backend: windows of exact keys keep as many more keys (attn_take_back). */
+    size_t take_back;
 };
 
 /* Prepares n_seq empty sequences. Batches may run with at most as many threads as are set now.
@@ -157,7 +161,8 @@ void gpt2_fork(struct gpt2_session *s, uint32_t dst, uint32_t src, uint32_t n);
  * qkv that makes keys. */
 void gpt2_key_constants(const struct gpt2_weights *w, const struct kernels *kn, float *out);
 
-/* Forgets the tokens of seq from position n on. */
+/* Forgets the tokens of seq from position n on. Where these are more than take_back of the session,
+ * a window of exact keys is not whole again at once (attn_truncate). */
 void gpt2_rewind(struct gpt2_session *s, uint32_t seq, uint32_t n);
 
 #endif

@@ -154,6 +154,9 @@ static void write_object(struct generation_out *o, const struct generation_figur
     json_put_int(&j, "threads", f->threads);
     json_put_cstr(&j, "kernels", f->kernels);
     json_put_cstr(&j, "effective_attn", o->effective);
+    json_put_uint(&j, "steps", f->run.steps);
+    json_put_uint(&j, "draft_proposed", f->run.proposed);
+    json_put_uint(&j, "draft_kept", f->run.kept);
     json_put_cut(&j, f->cut, o->model->weights.config.n_layer);
     json_put_close(&j);
     json_put_close(&j);
@@ -250,4 +253,7 @@ void generation_print_figures(FILE *fp, const struct generation_figures *f, cons
     fprintf(fp, "attention %s, %s bytes of cache per token, seed %llu, kernels %s, %d thread%s\n",
             attn, text_count(f->stored_bytes_per_token).s, (unsigned long long)seed, f->kernels,
             f->threads, f->threads == 1 ? "" : "s");
+    if (f->run.drafts && f->run.steps)
+        fprintf(fp, "drafts: %zu of %zu proposed tokens kept, %.2f tokens a step\n", f->run.kept,
+                f->run.proposed, (double)f->run.decoded / (double)f->run.steps);
 }
