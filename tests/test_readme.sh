@@ -142,6 +142,7 @@ check README.md front_page 20
 check src/README.md engine 1
 check src/attention/README.md attention 8
 check src/calibration/README.md calibration 4
+check src/report/README.md report 1
 check weights/README.md weights 4
 check tokenizer/README.md tokenizer 1
 check tests/README.md tests 3

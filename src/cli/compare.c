@@ -18,7 +18,7 @@
 #include "report/cut_out.h"
 #include "report/text.h"
 
-enum { WINDOW = 1024, PAPER_TOKENS = 8192, LENGTHS_MAX = 16, PIECE = 1 << 22 };
+enum { WINDOW = 1024, PAPER_TOKENS = 8192, PAGE_TOKENS = 2048, LENGTHS_MAX = 16, PIECE = 1 << 22 };
 
 struct compare_job {
     const struct args *args;
@@ -297,8 +297,10 @@ static int describe_model(struct compare_job *j, struct err *e) {
     return interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted") : OK;
 }
 
-/* The same comparison with another window; only attention alone. */
-static int prepare_length(struct compare_job *j, struct comparison *c, struct err *e) {
+/* The same comparison with another window; only attention alone, over at most `limit` tokens of
+ * each text. */
+static int prepare_length(struct compare_job *j, struct comparison *c, size_t limit,
+                          struct err *e) {
     size_t window = c->window;
     *c = j->main;
     c->window = window;
@@ -309,11 +311,15 @@ static int prepare_length(struct compare_job *j, struct comparison *c, struct er
     c->runs = arena_zalloc(&j->arena, c->n_runs, sizeof *c->runs);
     if (!c->texts || !c->runs) return no_memory(e);
     memcpy(c->texts, j->main.texts, c->n_texts * sizeof *c->texts);
+    for (size_t i = 0; i < c->n_texts; i++)
+        if (c->texts[i].tokens > limit) c->texts[i].tokens = limit;
     for (size_t i = 0; i < c->n_runs; i++) c->runs[i].spec = j->main.runs[i].spec;
     return comparison_prepare(c, e);
 }
 
-/* Does a page want fidelity by length? Shares have no place for it, and one length is no curve. */
+/* Does a page want fidelity by length? Shares have no place for it, and one length is no curve. A
+ * page that nobody asked for lengths takes the first PAGE_TOKENS of a text for them, so that it
+ * does not take much longer than the comparison itself. */
 static bool draws_lengths(const struct compare_job *j) {
     return compare_page_wanted(j->args) && j->shadow && j->main.window >= 128 && j->main.of == 1 &&
            strcmp(j->args->format, "jsonl") != 0;
@@ -321,12 +327,14 @@ static bool draws_lengths(const struct compare_job *j) {
 
 static int prepare_lengths(struct compare_job *j, struct err *e) {
     const char *lengths = j->args->lengths;
-    char usual[64] = "64";
+    size_t limit = lengths || j->args->paper ? SIZE_MAX : PAGE_TOKENS;
+    char usual[128] = "64";
     bool wanted = j->args->paper || draws_lengths(j);
-    for (size_t n = 128, at = 2; !lengths && wanted && n <= j->main.window; n *= 2)
+    for (size_t n = 128, at = 2; !lengths && wanted && n <= j->main.window && n <= limit; n *= 2)
         at += (size_t)snprintf(usual + at, sizeof usual - at, ",%zu", n);
     int rc = read_lengths(j, lengths ? lengths : wanted ? usual : NULL, e);
-    for (size_t i = 0; !rc && i < j->r.n_lengths; i++) rc = prepare_length(j, &j->lengths[i], e);
+    for (size_t i = 0; !rc && i < j->r.n_lengths; i++)
+        rc = prepare_length(j, &j->lengths[i], limit, e);
     return rc;
 }
 

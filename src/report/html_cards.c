@@ -19,6 +19,11 @@ static double stored(const struct html *h, size_t run) {
     return figure_at(h, "stored_bytes", run).x;
 }
 
+static double streamed(const struct html *h, size_t run) {
+    struct figure f = figure_at(h, "loaded_streamed", run);
+    return f.kind == FIGURE_NUMBER ? f.x : NAN;
+}
+
 /* How far a backend is from the baseline, and the bound on that. NAN: not measured. */
 static double distance(const struct html *h, size_t run, bool forced) {
     struct figure f = figure_at(h, forced ? "ratio" : "cosine", run);
@@ -36,6 +41,7 @@ struct choice {
     size_t smallest; /* of these the one that stores least */
     size_t nearest;  /* the backend of the least distance */
     size_t least;    /* the one that stores least of all */
+    size_t streams;  /* of the close ones the one that streams least; 0: not measured */
 };
 
 static struct choice choose(const struct html *h, bool forced) {
@@ -48,6 +54,8 @@ static struct choice choose(const struct html *h, bool forced) {
         if (!is_close(h, run, forced)) continue;
         c.close++;
         if (!c.smallest || stored(h, run) < stored(h, c.smallest)) c.smallest = run;
+        if (!isnan(streamed(h, run)) && (!c.streams || streamed(h, run) < streamed(h, c.streams)))
+            c.streams = run;
     }
     return c;
 }
@@ -100,6 +108,17 @@ static void sentence(const struct html *h) {
     }
     fputs(". ", h->fp);
     costs(h, c.close ? c.smallest : c.nearest, forced);
+    if (c.streams && c.streams != c.smallest) {
+        const struct metric_place base = metric_whole(h->r, 0, h->text),
+                                  p = metric_whole(h->r, c.streams, h->text);
+        fputs("The close one that brings the fewest bytes anew from memory is ", h->fp);
+        name(h, c.streams);
+        fputs(", ", h->fp);
+        html_figure(h, metric_named("loaded_streamed"), &p);
+        fputs(" per token (", h->fp);
+        html_times(h, metric_named("loaded_streamed"), &base, &p);
+        fputs("). ", h->fp);
+    }
     if (c.least != (c.close ? c.smallest : c.nearest)) {
         fputs("The one that stores least of all is ", h->fp);
         name(h, c.least);

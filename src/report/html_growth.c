@@ -48,9 +48,10 @@ void html_lengths(const struct html *h) {
         html_note(h, "Shares hold windows of one length, so there is nothing to draw here.");
     } else {
         html_note(h,
-                  "The same text in windows of each length; the second half of a window is "
-                  "compared, layers: %s. Attention alone, on the baseline\xE2\x80\x99s queries, "
-                  "keys and values.",
+                  "The first %s of the text in windows of each length; the second half of a "
+                  "window is compared, layers: %s. Attention alone, on the "
+                  "baseline\xE2\x80\x99s queries, keys and values.",
+                  text_plural(h->r->lengths[0].texts[h->text].tokens, "token").s,
                   compare_layers(h->r).s);
         fputs("<div class=\"figures\">\n", h->fp);
         html_drawing(h, "lengths-cosine", 0,

@@ -8,15 +8,20 @@ static bool is_column(const struct metric *m, enum metric_group group) {
     return m->group == group && !(m->left_out & (NOT_IN_TABLES | NOT_IN_JSON));
 }
 
-/* Was anything of the group measured, of any backend? */
-static bool any(const struct html *h, enum metric_group group) {
-    for (size_t run = 0; run < h->r->main->n_runs; run++) {
-        const struct metric_place p = metric_whole(h->r, run, h->text);
-        for (size_t i = 0; i < n_metrics; i++)
-            if (is_column(&metrics[i], group) &&
-                metric_figure(&metrics[i], &p).kind == FIGURE_NUMBER)
-                return true;
+/* Was anything of the group measured of this backend? Of rows left out, was there any? */
+static bool has_row(const struct html *h, enum metric_group group, size_t run) {
+    const struct metric_place p = metric_whole(h->r, run, h->text);
+    for (size_t i = 0; i < n_metrics; i++) {
+        if (!is_column(&metrics[i], group)) continue;
+        struct figure f = metric_figure(&metrics[i], &p);
+        if (f.kind == FIGURE_NUMBER && (group != GROUP_SKIPPED || f.x > 0)) return true;
     }
+    return false;
+}
+
+static bool any(const struct html *h, enum metric_group group) {
+    for (size_t run = 0; run < h->r->main->n_runs; run++)
+        if (has_row(h, group, run)) return true;
     return false;
 }
 
@@ -43,6 +48,7 @@ static void table(const struct html *h, enum metric_group group, const char *cap
         if (is_column(&metrics[i], group)) heading(h, &metrics[i]);
     fputs("</tr></thead><tbody>\n", h->fp);
     for (size_t run = 0; run < h->r->main->n_runs; run++) {
+        if (!has_row(h, group, run)) continue;
         const struct metric_place p = metric_whole(h->r, run, h->text);
         fputs("<tr><th scope=\"row\">", h->fp);
         markup_cstr(h->fp, h->r->main->runs[run].spec);
