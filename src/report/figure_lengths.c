@@ -39,33 +39,41 @@ static void length_ticks(struct svg *g, const struct figure_of *f, const struct 
     svg_text(g, RIGHT, BOTTOM + 30, "tt end", "tokens of a window");
 }
 
-/* The line of a run. Returns the place of its last point; NAN without one. */
+/* A measured point, with its error and what it says to who points at it. */
+static void point(struct svg *g, const struct figure_of *f, size_t run, size_t length,
+                  const struct estimate *m, const struct axis axes[2]) {
+    char class[24];
+    double loss = 1 - estimate_mean(m), error = estimate_error(m),
+           x = axis_at(&axes[0], (double)f->r->lengths[length].window);
+    svg_group(g, 0, 0);
+    svg_hover(g, "%s, windows of %zu: %s", figure_name(f->r, run).s, f->r->lengths[length].window,
+              markup_pair(estimate_mean(m), error).s);
+    snprintf(class, sizeof class, "%s bar", svg_series(run));
+    if (isfinite(error) && error > 0)
+        svg_line(g, x, loss - error > axes[1].low ? axis_at(&axes[1], loss - error) : BOTTOM, x,
+                 axis_at(&axes[1], loss + error), class);
+    svg_mark(g, x, axis_at(&axes[1], loss), run, false);
+    svg_group_end(g);
+}
+
+/* The line of a run and its points. Returns the place of the last one; NAN without any. */
 static double run_line(struct svg *g, const struct figure_of *f, size_t run, int which,
                        const struct axis axes[2]) {
-    enum { POINTS = 32 };
-    double px[POINTS], py[POINTS];
+    double px[RUNS], py[RUNS];
     char class[24];
     size_t n = 0;
-    for (size_t i = 0; i < f->r->n_lengths && n < POINTS; i++) {
+    for (size_t i = 0; i < f->r->n_lengths && n < RUNS; i++) {
         const struct estimate *m = estimate_of(f, i, run, which);
-        double loss = 1 - estimate_mean(m), error = estimate_error(m);
-        if (!m->n || !(loss > 0)) continue;
+        if (!m->n || !(1 - estimate_mean(m) > 0)) continue;
         px[n] = axis_at(&axes[0], (double)f->r->lengths[i].window);
-        py[n] = axis_at(&axes[1], loss);
-        snprintf(class, sizeof class, "%s bar", svg_series(run));
-        if (isfinite(error) && error > 0)
-            svg_line(g, px[n],
-                     loss - error > axes[1].low ? axis_at(&axes[1], loss - error) : BOTTOM, px[n],
-                     axis_at(&axes[1], loss + error), class);
-        svg_group(g, 0, 0);
-        svg_hover(g, "%s, windows of %zu: %s", figure_name(f->r, run).s, f->r->lengths[i].window,
-                  markup_pair(estimate_mean(m), error).s);
-        svg_mark(g, px[n], py[n], run, false);
-        svg_group_end(g);
-        n++;
+        py[n++] = axis_at(&axes[1], 1 - estimate_mean(m));
     }
     snprintf(class, sizeof class, "%s curve", svg_series(run));
     svg_path(g, px, py, n, class);
+    for (size_t i = 0; i < f->r->n_lengths; i++) {
+        const struct estimate *m = estimate_of(f, i, run, which);
+        if (m->n && 1 - estimate_mean(m) > 0) point(g, f, run, i, m, axes);
+    }
     return n ? py[n - 1] : NAN;
 }
 
@@ -90,8 +98,8 @@ static void find_axes(const struct figure_of *f, int which, struct axis axes[2])
             const struct estimate *m = estimate_of(f, i, run, which);
             if (m->n) axis_hold(&axes[1], 1 - estimate_mean(m));
         }
-        if (f->r->paper && which == FIDELITY_COSINE)
-            axis_hold(&axes[1], 1 - strtod(paper_by_length(f->r->lengths[i].window), NULL));
+        double there = strtod(paper_by_length(f->r->lengths[i].window), NULL);
+        if (f->r->paper && which == FIDELITY_COSINE && there > 0) axis_hold(&axes[1], 1 - there);
     }
     axis_pad(&axes[0], 0.06, 4);
     axis_pad(&axes[1], 0.08, 10);
@@ -123,7 +131,10 @@ static void draw(struct svg *g, const struct figure_of *f, int which, const char
     double end_x[RUNS], end_y[RUNS];
     find_axes(f, which, axes);
     svg_text(g, 0, 14, "th", "%s", title);
-    svg_text(g, 0, 29, "tt", "lower is closer to the baseline");
+    svg_text(g, 0, 29, "tt",
+             f->r->paper && which == FIDELITY_COSINE
+                 ? "lower is closer; hollow: LOOKAT-4 as published"
+                 : "lower is closer to the baseline");
     axis_y(g, &axes[1], LEFT, RIGHT, plain);
     length_ticks(g, f, &axes[0]);
     for (size_t run = 1; run < f->r->main->n_runs && run < RUNS; run++) {

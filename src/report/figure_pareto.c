@@ -164,7 +164,7 @@ static void draw(struct svg *g, const struct compare_report *r, const struct par
     for (size_t i = 0; i < p->n; i++)
         if (!p->points[i].hollow)
             labels_put(&l, g, axis_at(&x, p->points[i].x), y_at(&y, p->points[i].y),
-                       figure_name(r, p->points[i].run).s);
+                       p->points[i].run, figure_name(r, p->points[i].run).s);
 }
 
 /* ---- the costs ---- */

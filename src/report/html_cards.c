@@ -190,12 +190,16 @@ void html_cards(const struct html *h) {
     for (size_t run = 0; run < h->r->main->n_runs; run++) card(h, run);
     fputs("</div>\n", h->fp);
     uint64_t windows = compare_sum(h->r, 0, h->text)->chunks;
+    char errors[160] = "There was one window, so nothing is known of standard errors.";
+    if (windows > 1)
+        snprintf(errors, sizeof errors,
+                 "\xC2\xB1 is one standard error of the mean over %s of the text, each of which "
+                 "counts as one sample.",
+                 text_plural(windows, "window").s);
     html_note(
         h,
         "Bytes and milliseconds are those of one token, in all layers and heads. Bars: bytes "
         "stored, as a share of the baseline\xE2\x80\x99s. KL is of predictions, the cosine of "
-        "what attention gives. \xC2\xB1 is one standard "
-        "error of the mean over %s of the text%s.",
-        text_plural(windows, "window").s,
-        windows == 1 ? ", so there is none" : ", each of which counts as one sample");
+        "what attention gives. %s",
+        errors);
 }

@@ -89,11 +89,10 @@ struct text_number markup_digits(double x, int digits) {
         struct text_number whole = text_count((uint64_t)(size + 0.5));
         snprintf(t.s, sizeof t.s, "%s%.38s", x < 0 ? "-" : "", whole.s);
     } else if (size >= 1e-4 && size < 1000) {
-        int before = size >= 1 ? (int)floor(log10(size)) + 1 : (int)floor(log10(size)) + 1;
-        int decimals = digits - before;
+        int decimals = digits - 1 - (int)floor(log10(size));
         snprintf(t.s, sizeof t.s, "%.*f", decimals > 0 ? decimals : 0, x);
     } else {
-        snprintf(t.s, sizeof t.s, "%.*e", digits > 1 ? digits - 2 : 0, x);
+        snprintf(t.s, sizeof t.s, "%.*e", digits - 1, x);
         if (x == 0) snprintf(t.s, sizeof t.s, "0");
         short_exponent(t.s);
     }

@@ -23,7 +23,7 @@ void markup_token(FILE *fp, const void *s, size_t n);
 /* Writes what printf makes of its arguments, as markup_cstr does. It is cut at 1023 bytes. */
 void markup_print(FILE *fp, const char *fmt, ...) ERR_PRINTF(2, 3);
 
-/* A number for people: three significant digits, "0.00213", "1.05", "1.2e-6"; whole from 1000 on
+/* A number for people: three significant digits, "0.00213", "1.05", "1.20e-6"; whole from 1000 on
  * with separators; "NaN" and "inf" where it is not finite. */
 struct text_number markup_number(double x);
 

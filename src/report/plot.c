@@ -47,17 +47,16 @@ static void tick(struct ticks *t, const struct axis *a, double x) {
     if (x >= a->low - slack && x <= a->high + slack && t->n < TICKS_MAX) t->at[t->n++] = x;
 }
 
-/* Decades; 1, 2 and 5 of each where there are few. */
+/* Decades; 1, 2 and 5 of each where there are few, and more of them within one decade. */
 static void log_ticks(struct ticks *t, const struct axis *a) {
     double decades = log10(a->high / a->low);
     int step = decades > 7 ? 2 : 1;
     for (int e = (int)floor(log10(a->low)); pow(10, e) <= a->high; e++) {
+        static const double few[] = {1, 2, 5}, many[] = {1, 1.5, 2, 3, 4, 5, 6, 8};
         if (decades > 2 && e % step) continue;
-        tick(t, a, pow(10, e));
-        if (decades <= 2) {
-            tick(t, a, 2 * pow(10, e));
-            tick(t, a, 5 * pow(10, e));
-        }
+        const double *of = decades > 0.8 ? few : many;
+        int n = decades > 2 ? 1 : decades > 0.8 ? 3 : 8;
+        for (int i = 0; i < n; i++) tick(t, a, of[i] * pow(10, e));
     }
 }
 
@@ -127,7 +126,18 @@ void labels_line(struct labels *l, double x1, double y1, double x2, double y2) {
     keep(l, fmin(x1, x2) - 1, fmin(y1, y2) - 1, fabs(x2 - x1) + 2, fabs(y2 - y1) + 2);
 }
 
-void labels_put(struct labels *l, struct svg *g, double x, double y, const char *text) {
+/* A label that is not beside its mark gets a line to it. */
+static void leader(struct svg *g, double x, double y, double left, double middle, double width,
+                   size_t series) {
+    char class[24];
+    if (fabs(middle - y) < 10) return;
+    double to = left > x ? left : left + width < x ? left + width : x;
+    snprintf(class, sizeof class, "%s thin", svg_series(series));
+    svg_line(g, x, y, to, middle > y ? middle - 5 : middle + 5, class);
+}
+
+void labels_put(struct labels *l, struct svg *g, double x, double y, size_t series,
+                const char *text) {
     enum { ROWS = 7 };
     double width = 5.9 * (double)strlen(text), best = INFINITY, at_x = x, at_y = y;
     /* A label is right of its mark, left of it, or centred, and further up or down as it must. */
@@ -143,5 +153,6 @@ void labels_put(struct labels *l, struct svg *g, double x, double y, const char 
             at_y = top;
         }
     keep(l, at_x, at_y, width, 13);
+    leader(g, x, y, at_x, at_y + 6.5, width, series);
     svg_text(g, at_x, at_y + 10, "t halo", "%s", text);
 }

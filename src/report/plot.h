@@ -50,7 +50,9 @@ struct labels {
  * or upright. All of them come before the first label. */
 void labels_mark(struct labels *l, double x, double y);
 void labels_line(struct labels *l, double x1, double y1, double x2, double y2);
-/* Writes the text beside the mark at (x, y). */
-void labels_put(struct labels *l, struct svg *g, double x, double y, const char *text);
+/* Writes the text beside the mark of a series at (x, y), with a line to it where it is further off.
+ */
+void labels_put(struct labels *l, struct svg *g, double x, double y, size_t series,
+                const char *text);
 
 #endif
