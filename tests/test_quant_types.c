@@ -173,6 +173,29 @@ static void randomise(struct matrix *m, struct matrix *plain, enum dtype type, s
     *plain = (struct matrix){y, DTYPE_F32, m->rows, m->cols};
 }
 
+/* Every set decodes any bytes to the bits of the plain decoders, negative scales and zeros among
+ * them. */
+static void sets_decode_alike(void) {
+    enum { BLOCKS = 64, MOST = 256 };
+    static uint8_t w[BLOCKS * MOST];
+    static float plain[BLOCKS * MOST], y[BLOCKS * MOST];
+    struct rng r;
+    rng_seed(&r, 8, 0);
+    for (size_t t = 0; t < N_TYPES; t++) {
+        const enum dtype type = quant_types[t];
+        const size_t n = BLOCKS * dtype_block(type);
+        fill_blocks(w, type, BLOCKS, &r);
+        memset(w + dtype_bytes(type, n) / 2, 0, dtype_bytes(type, n) / 8);
+        if (type == DTYPE_Q4_K || type == DTYPE_Q5_K)
+            memcpy(w, (const uint8_t[4]){0, 0xb8, 0, 0xb8}, 4), memset(w + 4, 0, 100);
+        dtype_to_f32(type, plain, w, n);
+        EACH_SET(k) {
+            k->to_f32(type, y, w, n);
+            CHECK(memcmp(y, plain, n * sizeof *y) == 0, "%s, %s", k->name, dtype_name(type));
+        }
+    }
+}
+
 /* ---- products in whole numbers ---- */
 
 enum { ROWS = 9, MOST_COLS = 1536 };
@@ -408,6 +431,7 @@ int main(void) {
     file_guard(true);
     RUN(numbers_of_blocks);
     RUN(numbers_of_files);
+    RUN(sets_decode_alike);
     RUN(products_in_whole_numbers);
     RUN(models_of_each_type);
     RUN(models_of_mixed_types);

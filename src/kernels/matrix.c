@@ -176,7 +176,8 @@ size_t matrix_work_bytes(const struct kernels *kn, const struct matrix *w, size_
 /* ---- weights that no set multiplies with as they are ---- */
 
 /* Rows of w at a time, and columns of them: what is decoded stays in the second cache. */
-enum { DECODED_ROWS = UNIT, DECODED_COLS = 1024 };
+enum { DECODED_ROWS = 2 * UNIT, DECODED_COLS = 1024 };
+_Static_assert(2 * DECODED_ROWS <= ROWS, "`own` has room for two sums of decoded rows");
 static _Thread_local _Alignas(64) float decoded[DECODED_ROWS * DECODED_COLS];
 
 /* Sets y[n][rows] to the product of n rows of x, from row `token` on, with columns c .. c + cols -
@@ -209,8 +210,8 @@ static void apply_decoded_rows(const struct job *j, size_t row, size_t rows, siz
     for (size_t c = 0, cols; c < w->cols; c += cols) {
         cols = least(w->cols - c, DECODED_COLS);
         for (size_t r = 0; r < rows; r++)
-            dtype_to_f32(w->type, decoded + r * cols, row_at(w, row + r) + dtype_bytes(w->type, c),
-                         cols);
+            j->kn->to_f32(w->type, decoded + r * cols, row_at(w, row + r) + dtype_bytes(w->type, c),
+                          cols);
         multiply_decoded(j, token, n, c, cols, rows, c ? part : sums);
         for (size_t i = 0; c && i < count; i++) sums[i] += part[i];
     }
