@@ -3,6 +3,7 @@
     page.py PAGE JSON [AT_LEAST]   the page is well-formed XML too, asks for nothing outside itself,
                                    runs nothing, and every number in it is that of the JSON;
                                    AT_LEAST: how many numbers it must have
+    page.py --page PAGE            the same of a page without JSON, but for the numbers
     page.py --svg FILE...          the figures are well-formed and ask for nothing
 
 Prints what is wrong, one thing a line, and ends with status 1 then. Only the standard library is
@@ -145,6 +146,10 @@ def main():
                 continue
             if root.tag != SVG + "svg" or not root.get("viewBox") or not root.get("aria-label"):
                 say("%s: no figure" % path)
+            check_harmless(root)
+    elif sys.argv[1] == "--page":
+        root = parse(sys.argv[2])
+        if root is not None:
             check_harmless(root)
     else:
         root = parse(sys.argv[1])

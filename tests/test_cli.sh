@@ -7,7 +7,7 @@ tok=tokenizer
 only() { [ "$(cd "$tmp/d" && echo *)" = "$1" ] || fail "files left: $(cd "$tmp/d" && echo *), expected $1"; }
 
 begin help
-for c in generate compare eval calibrate convert info tokenize bench; do
+for c in generate compare eval calibrate convert info tokenize explain bench; do
     expect 0 "" "$BIN" $c --help
     output "usage: lookat $c"
     output "Examples:"

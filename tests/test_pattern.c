@@ -5,6 +5,7 @@
 
 #include "attention/account.h"
 #include "checkpoint/checkpoint.h"
+#include "measure/one_query.h"
 #include "measure/pattern.h"
 #include "test.h"
 
@@ -122,6 +123,37 @@ static void backends_answer_alike(void) {
     CHECK(apart > 1e-3, "coarse codes change nothing");
 }
 
+/* One query is the last row of the pattern, and its head the one of the lowest cosine. */
+static void one_query_is_the_last_row(void) {
+    struct comparison c = make();
+    double lowest = 2, chosen;
+    struct one_query_setup setup = {
+        .w = &model.weights, .kn = kn, .attn = runs[1].spec, .ids = ids, .n = N};
+    struct one_query any = {.layer = ONE_QUERY_ANY, .head = ONE_QUERY_ANY};
+    CHECK(one_query_measure(&setup, &any, &arena, &err) == OK, "%s", err.msg);
+    chosen = any.cosine;
+    for (size_t at = 0; at < L * H; at++) {
+        struct pattern p = {.layer = at / H, .head = at % H};
+        struct one_query y = {.layer = at / H, .head = at % H};
+        CHECK(one_query_measure(&setup, &y, &arena, &err) == OK, "%s", err.msg);
+        CHECK(pattern_measure(&c, &p, &arena, &err) == OK, "%s", err.msg);
+        CHECK(y.layer == at / H && y.head == at % H && y.n == N, "the head that was asked for");
+        for (size_t i = 0; i < N; i++) {
+            double exact = (double)y.exact.probs[i], other = (double)y.other.probs[i];
+            CHECK(fabs(exact - (double)pattern_row(&p, 0, N - 1)[i]) < 1e-6 &&
+                      fabs(other - (double)pattern_row(&p, 1, N - 1)[i]) < 1e-6,
+                  "layer %zu, head %zu, key %zu: %g and %g", y.layer, y.head, i, exact, other);
+            double score = 0;
+            for (size_t d = 0; d < C / H; d++)
+                score += (double)y.q[d] * (double)y.keys[i * (C / H) + d] / sqrt((double)C / H);
+            CHECK(fabs(score - (double)y.exact.scores[i]) < 1e-4 * (1 + fabs(score)),
+                  "the score of key %zu: %g, by hand %g", i, (double)y.exact.scores[i], score);
+        }
+        lowest = fmin(lowest, y.cosine);
+    }
+    CHECK(chosen == lowest, "the lowest cosine is %g, chosen was %g", lowest, chosen);
+}
+
 /* ---- bytes by context ---- */
 
 static uint64_t total_at(const struct attn *a, size_t n, size_t codebooks, bool streamed) {
@@ -194,6 +226,7 @@ int main(void) {
     }
     RUN(pattern_is_the_models);
     RUN(backends_answer_alike);
+    RUN(one_query_is_the_last_row);
     RUN(lengths);
     RUN(crossovers);
     arena_free(&arena);

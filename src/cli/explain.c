@@ -8,6 +8,7 @@
 #include "attention/book.h"
 #include "calibration/kmeans.h"
 #include "cli/command.h"
+#include "cli/explain_text.h"
 
 enum { D = 4, M = 2, K = 4, N = 8, SUB = D / M };
 
@@ -141,7 +142,14 @@ static int explain(const struct kernels *k, struct book *b, struct err *e) {
 static int run(const struct args *args, struct err *e) {
     const struct kernels *k;
     struct book b = {0};
-    (void)args;
+    if (args->prompt) return explain_text(args, e);
+    static const char *const of_text[] = {"model", "tokenizer", "layer",   "head", "attn",
+                                          "book",  "kernels",   "threads", "html"};
+    for (size_t i = 0; i < sizeof of_text / sizeof *of_text; i++)
+        if (args_given(args, of_text[i]))
+            return err_set(e, ERR_USAGE,
+                           "explain: --%s is of a text, -p TEXT; the example on paper has none",
+                           of_text[i]);
     int rc = kernels_get(&k, "scalar", e);
     if (!rc) rc = explain(k, &b, e);
     arena_free(&b.arena);
@@ -150,12 +158,17 @@ static int run(const struct args *args, struct err *e) {
 
 const struct command explain_command = {
     .id = CMD_EXPLAIN,
-    .summary = "work LOOKAT through on four dimensions",
-    .usage = "",
+    .summary = "work LOOKAT through on four dimensions, or on your own text",
+    .usage = "\n-p TEXT [OPTION]...",
     .about = "Works product-quantised attention through on eight small keys, with the same "
              "functions that generate uses: codebook, codes, lookup "
-             "tables, scores, and the exact scores beside them.",
-    .examples = "lookat explain\tthe whole method on one page\n",
+             "tables, scores, and the exact scores beside them. With -p TEXT the same "
+             "steps on the real model: the query of the text's last token, the codes and tables "
+             "of a head, scores and weights of each token, and how far off the output is.",
+    .examples = "lookat explain\tthe whole method on one page\n"
+                "lookat explain -p \"Once upon a time there was a\"\tthe same on your own text\n"
+                "lookat explain -p \"Lily and Tom went to the\" --attn int4 --layer 3\tanother "
+                "backend, where it is worst\n",
     .max_args = 0,
     .run = run,
 };

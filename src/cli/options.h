@@ -76,6 +76,7 @@ struct args {
                          options */
     const char *layers, *lengths, *chunks;
     const char *html, *svg;        /* compare: files of the report to write */
+    int64_t layer, head;           /* explain -p: -1: the worst */
     int64_t html_layer, html_head; /* the head whose pattern a page shows; -1: the worst */
     struct str_list check;
     bool heads, paper, explain_columns, merge;
