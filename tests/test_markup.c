@@ -85,6 +85,10 @@ static void numbers(void) {
     CHECK(strcmp(markup_number(-INFINITY).s, "-inf") == 0, "%s", markup_number(-INFINITY).s);
     CHECK(strcmp(markup_pair(1.00213, 0.00041).s, "1.00213 ± 0.00041") == 0, "%s",
           markup_pair(1.00213, 0.00041).s);
+    CHECK(strcmp(markup_pair(0.99999999512, 2.4e-11).s, "0.999999995 ± 2e-11") == 0, "%s",
+          markup_pair(0.99999999512, 2.4e-11).s);
+    CHECK(strcmp(markup_pair(1.94e-6, 5.2e-8).s, "1.94e-6 ± 5.2e-8") == 0, "%s",
+          markup_pair(1.94e-6, 5.2e-8).s);
     CHECK(strcmp(markup_pair(50.66, NAN).s, "50.66") == 0, "%s", markup_pair(50.66, NAN).s);
     CHECK(strcmp(markup_bytes(341).s, "341 B") == 0, "%s", markup_bytes(341).s);
     CHECK(strcmp(markup_bytes(3342336).s, "3.34 MB") == 0, "%s", markup_bytes(3342336).s);

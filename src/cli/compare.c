@@ -11,14 +11,16 @@
 #include "cli/book.h"
 #include "cli/check.h"
 #include "cli/command.h"
+#include "cli/compare_collect.h"
 #include "cli/compare_free.h"
 #include "cli/compare_page.h"
+#include "cli/file_hash.h"
 #include "cli/lists.h"
 #include "cli/texts.h"
 #include "report/cut_out.h"
 #include "report/text.h"
 
-enum { WINDOW = 1024, PAPER_TOKENS = 8192, PAGE_TOKENS = 2048, LENGTHS_MAX = 16, PIECE = 1 << 22 };
+enum { WINDOW = 1024, PAPER_TOKENS = 8192, PAGE_TOKENS = 2048, LENGTHS_MAX = 16 };
 
 struct compare_job {
     const struct args *args;
@@ -285,16 +287,7 @@ static int describe_model(struct compare_job *j, struct err *e) {
     *m = (struct compare_model){.file = c->path, .name = c->name, .config = c->weights.config};
     gpt2_fingerprint(&c->weights, m->fingerprint);
     if (!wanted || file_is_folder(c->path)) return OK;
-    struct file f;
-    int rc = file_map(&f, c->path, e);
-    if (rc) return rc;
-    struct sha256 hash;
-    sha256_init(&hash);
-    for (size_t at = 0; at < f.size && !interrupt_pending(); at += PIECE)
-        sha256_add(&hash, f.data + at, f.size - at < PIECE ? f.size - at : PIECE);
-    sha256_hex(&hash, m->sha256);
-    file_unmap(&f);
-    return interrupt_pending() ? err_set(e, ERR_INTERRUPTED, "interrupted") : OK;
+    return file_hash(c->path, m->sha256, e);
 }
 
 /* The same comparison with another window; only attention alone, over at most `limit` tokens of
@@ -463,7 +456,7 @@ static int report(struct compare_job *j, struct err *e) {
     const struct engine *g = j->args->merge ? NULL : &j->g;
     int rc = compare_report_sum(&j->r, e);
     if (!rc) warn_of_faults(j);
-    if (!rc && compare_page_wanted(j->args)) rc = compare_page_collect(j->args, g, &j->r, e);
+    if (!rc && compare_page_wanted(j->args)) rc = compare_collect(j->args, g, &j->r, e);
     if (!rc) rc = put(j, e);
     if (!rc) rc = file_flush(stdout, "standard output", e);
     if (!rc) rc = compare_page_write(j->args, &j->r, e);

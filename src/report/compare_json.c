@@ -435,6 +435,7 @@ static void made(struct json_out *j, const struct compare_made *m) {
     json_put_cstr(j, "version", m->version);
     json_put_cstr(j, "compiler", m->compiler);
     json_put_cstr(j, "machine", m->machine);
+    json_put_cstr(j, "codebook_sha256", m->book_sha256[0] ? m->book_sha256 : NULL);
     json_put_cstr(j, "kernels", m->kernels);
     json_put_uint(j, "threads", (uint64_t)m->threads);
     json_put_close(j);

@@ -48,7 +48,8 @@ struct compare_free {
 struct compare_made {
     const char *command; /* as a shell would read it */
     const char *version, *compiler, *machine;
-    const char *kernels; /* NULL where nothing was measured: shares were added up */
+    char book_sha256[65]; /* of the file of the codebooks; "" where none were used, or not known */
+    const char *kernels;  /* NULL where nothing was measured: shares were added up */
     int threads;
 };
 

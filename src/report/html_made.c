@@ -28,6 +28,8 @@ static void book(const struct html *h) {
         return;
     }
     fact(h, "codebooks", b->file);
+    if (h->r->made && h->r->made->book_sha256[0])
+        fact(h, "SHA-256 of their file", h->r->made->book_sha256);
     number(h, "learned on tokens", b->tokens, "/codebook/tokens");
     number(h, "keys sampled for each head", b->samples, "/codebook/samples");
     begin(h, "seed of the codebooks");

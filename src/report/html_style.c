@@ -23,9 +23,9 @@ const char html_style[] =
     "figcaption{line-height:1.45;padding:2px 0 0}small{font-weight:400}"
     "nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:16px 0 0;font-size:14px}"
     "a{color:var(--accent)}"
-    "@media print{body{font-size:11pt}nav{display:none}h2{break-before:auto}"
-    "section,figure{break-inside:avoid-page}details::details-content{content-visibility:visible;"
-    "height:auto}a{color:inherit;text-decoration:none}}";
+    "@media print{body{font-size:10pt}nav{display:none}header{padding-top:0}"
+    "figure{break-inside:avoid-page}h2,h3,summary{break-after:avoid-page}"
+    "a{color:inherit;text-decoration:none}}";
 
 const char html_style_sections[] =
     ".takeaway{font-size:19px;line-height:1.5;max-width:62em;margin:18px 0 24px;"
@@ -76,4 +76,7 @@ const char html_style_sections[] =
     "monospace}"
     "@media(max-width:520px){body{font-size:15px}h1{font-size:25px}.takeaway{font-size:17px}"
     "main,header,footer{padding-left:16px;padding-right:16px}.times{min-width:66px}}"
-    "@media print{.card{background:none}}";
+    "@media print{.card{background:none}.scroll{overflow:visible}table{font-size:8.5pt}"
+    ".cards{grid-template-columns:1fr 1fr 1fr}.card{padding:8px 10px}.card dl div{font-size:8pt}"
+    ".figures{grid-template-columns:1fr 1fr}.takeaway{font-size:12pt}"
+    "details:not([open]){display:none}th,td{padding-right:9px}}";

@@ -122,9 +122,13 @@ struct text_number markup_pair(double mean, double error) {
         return t;
     }
     int decimals = error > 0 ? 1 - (int)floor(log10(error)) : 0;
-    if (decimals > 7) {
+    if (decimals > 7 && fabs(mean) < 1e-3) {
         snprintf(t.s, sizeof t.s, "%.16s ± %.16s", markup_digits(mean, 3).s,
                  markup_digits(error, 2).s);
+        return t;
+    }
+    if (decimals > 9) { /* a mean that rounds to 1 is worth no more of them */
+        snprintf(t.s, sizeof t.s, "%.9f ± %.16s", mean, markup_digits(error, 1).s);
         return t;
     }
     decimals = decimals < 0 ? 0 : decimals;
