@@ -152,6 +152,30 @@ bench -m "$tmp/tiny.gguf" -r 1 --attention -d 4,16 --attn fp16/fp16,lookat:m=2,k
 grep -q '^| random | [a-z0-9]* | fp16/fp16 | 16 | 512 | 0 | 1.00x | [0-9.-]* | 16.0 |$' "$tmp/out" && grep -q ' | 4 | 56 | 288 | 2.29x | - | - |$' "$tmp/out" || fail "$(cat "$tmp/out")"
 end
 
+begin drafts
+bench -r 2 --draft 0,50,100 -n 24 -d 8,40 -t 1 -o json
+drafts() { sed 's/.*"drafts":\[//; s/},{/}\n{/g' "$tmp/out"; }
+grep -q '"rows":\[\],"drafts":\[{"model":0,"type":"f16","kernels":"[a-z0-9]*","attn":"fp16","effective_attn":"fp16/fp16","threads":1,"n":24,"depth":8,"right":0,"tokens_per_s_without":' "$tmp/out" ||
+    fail "$(head -c 900 "$tmp/out" | tail -c 400)"
+[ "$(drafts | wc -l)" -eq 6 ] || fail "$(drafts | wc -l) scripts, expected 3 shares x 2 depths"
+# every step brings a token, and every kept proposal another
+drafts | while read -r row; do
+    set -- $(for f in n right steps proposed kept; do echo "$row" | field $f; done)
+    [ $(($3 + $5)) -eq "$1" ] || echo "$3 steps and $5 kept proposals make no $1 tokens"
+    case $2 in
+    0) [ "$5" -eq 0 ] || echo "$5 of the wrong proposals were kept" ;;
+    1) [ "$5" -eq "$4" ] || echo "$5 of $4 right proposals were kept" ;;
+    esac
+done > "$tmp/wrong"
+[ ! -s "$tmp/wrong" ] || fail "$(cat "$tmp/wrong")"
+bench -m "$tmp/tiny.gguf" -r 1 --draft 0,100 -n 8 -d 4 -o csv --attn fp32,int8
+[ "$(wc -l < "$tmp/out")" -eq 5 ] && [ "$(awk -F, '{ print NF }' "$tmp/out" | sort -u | tr '\n' ' ')" = "17 " ] || fail "CSV: $(cat "$tmp/out")"
+bench -m "$tmp/tiny.gguf" -r 1 --draft 25 -n 8 -d 4
+grep -q '^| random f32 | [a-z0-9]* | [0-9]* | fp16 | tg8 @ d4 | 25 % | ' "$tmp/out" || fail "Markdown: $(cat "$tmp/out")"
+bench -m "$tmp/tiny.gguf" -r 1 --draft 0,100 -n 8 -d 4 -o jsonl
+[ "$(grep -c '^{"schema":"lookat.bench/1","model":0,"file":".*"kept":[0-9]*}$' "$tmp/out")" -eq 2 ] || fail "jsonl: $(cat "$tmp/out")"
+end
+
 # refused TEXT ARGUMENT...
 refused() {
     text=$1
@@ -175,6 +199,9 @@ refused "nothing to measure" -p 0 -n 0
 refused "-d is for generation" -n 0 -d 5
 refused "--attention measures one query at a time on one thread; leave out -b" --attention -b 1,2
 refused "-d: expected whole numbers from 1 to" --attention -d 0
+refused "--draft measures one text with drafts and without; leave out --attention" --draft 5 --attention
+refused "--draft: expected whole numbers from 0 to 100" --draft 101
+refused "-d: expected whole numbers from 2 to" --draft 50 -d 1
 refused "-d 1025: beyond the context of 1024 tokens" --attention -d 1025
 refused "no kernels are called" --kernels scalar,nonsense
 refused "'nonsense' is not a codec for keys" --attn nonsense

@@ -34,6 +34,7 @@ made paper compare -f $text -c 32 -n 96 -q --paper --mode shadow -o json
 made share compare $m -f $text -c 32 -n 96 -q --book "$tmp/b.gguf" --mode all -a fp16,int4 -o jsonl
 made bench bench $m -q -r 1 -p 4 -n 2 -a fp16,lookat4 --roofline -o json
 made attention bench $m -q --attention -r 1 -d 32,64 -a fp16,lookat4 -o json
+made drafts bench $m -q --draft 50 -r 1 -n 4 -d 8 -o json
 made info info "$tmp/m.gguf" --sha256 --check-weights -o json
 made book info "$tmp/b.gguf" $m --sha256 -o json
 made tokenize tokenize -z tokenizer -p Once -v -o json

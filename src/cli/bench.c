@@ -18,7 +18,7 @@ enum { BATCH_MAX = 256, THREADS_MAX = 1024, LENGTH_MAX = 1 << 20, PARTS = 16 };
 struct bench_job {
     const struct args *args;
     /* The lists that the cross product is made of. */
-    struct number_list prompts, gens, depths, batches, threads;
+    struct number_list prompts, gens, depths, batches, threads, rights;
     struct word_list specs;
     const struct kernels **kernels; /* [n_kernels] */
     size_t n_kernels;
@@ -89,19 +89,39 @@ static int check_attention(const struct args *a, struct err *e) {
                  : OK;
 }
 
+/* What --draft has no use for. */
+static int check_draft(const struct args *a, struct err *e) {
+    const char *given = a->prompt_lengths.n ? "-p"
+                        : a->batches.n      ? "-b"
+                        : a->attention      ? "--attention"
+                        : a->roofline       ? "--roofline"
+                                            : NULL;
+    return given ? err_set(e, ERR_USAGE,
+                           "--draft measures one text with drafts and without; leave out %s", given)
+                 : OK;
+}
+
 /* What an option of bench is without being given, as the help shows it. */
 static const char *usual(const char *name) { return option_default(CMD_BENCH, name); }
 
 static int read_lists(struct bench_job *j, struct err *e) {
     const struct args *a = j->args;
     struct arena *arena = &j->arena;
-    int rc = numbers_read(&j->prompts, &a->prompt_lengths, usual("n-prompt"), "-p", 0, LENGTH_MAX,
-                          arena, e);
+    const bool drafts = a->draft_rights.n > 0;
+    int rc = drafts ? check_draft(a, e) : OK;
+    if (!rc)
+        rc = numbers_read(&j->prompts, &a->prompt_lengths, drafts ? "0" : usual("n-prompt"), "-p",
+                          0, LENGTH_MAX, arena, e);
     if (!rc)
         rc = numbers_read(&j->gens, &a->gen_lengths, usual("n-gen"), "-n", 0, LENGTH_MAX, arena, e);
     if (!rc)
-        rc = numbers_read(&j->depths, &a->depths, a->attention ? "1" : usual("n-depth"), "-d",
-                          a->attention, LENGTH_MAX, arena, e);
+        rc = numbers_read(&j->depths, &a->depths,
+                          drafts         ? "64"
+                          : a->attention ? "1"
+                                         : usual("n-depth"),
+                          "-d", drafts ? 2 : a->attention, LENGTH_MAX, arena, e);
+    if (!rc && drafts)
+        rc = numbers_read(&j->rights, &a->draft_rights, NULL, "--draft", 0, 100, arena, e);
     if (!rc)
         rc = numbers_read(&j->batches, &a->batches, usual("batch"), "-b", 1, BATCH_MAX, arena, e);
     if (!rc)
@@ -253,6 +273,19 @@ static int add_tests(struct bench_job *j, size_t group, size_t threads, struct e
     return rc;
 }
 
+/* A script for each length, depth and share of right proposals. */
+static void add_drafts(struct bench_job *j, size_t group, size_t threads) {
+    for (size_t i = 0; i < j->gens.n; i++)
+        for (size_t d = 0; d < j->depths.n; d++)
+            for (size_t r = 0; r < j->rights.n; r++)
+                j->bench.drafts[j->bench.n_drafts++] =
+                    (struct bench_drafts){.group = group,
+                                          .threads = (int)threads,
+                                          .n = j->gens.item[i],
+                                          .depth = j->depths.item[d],
+                                          .right = (double)j->rights.item[r] / 100};
+}
+
 static void add_limits(struct bench *b, const struct kernels *k, int threads) {
     for (size_t i = 0; i < b->n_limits; i++)
         if (b->limits[i].k == k && b->limits[i].threads == threads) return;
@@ -271,7 +304,9 @@ static int plan(struct bench_job *j, struct err *e) {
     b->stages = arena_zalloc(&j->arena, groups * (j->depths.n + PARTS), sizeof *b->stages);
     b->rows = arena_zalloc(&j->arena, j->n_models * sets * j->specs.n * tests, sizeof *b->rows);
     b->limits = arena_zalloc(&j->arena, sets, sizeof *b->limits);
-    int rc = b->groups && b->stages && b->rows && b->limits ? OK : no_memory(e);
+    b->drafts = arena_zalloc(&j->arena, j->n_models * sets * j->specs.n * tests,
+                             (1 + j->rights.n) * sizeof *b->drafts);
+    int rc = b->groups && b->stages && b->rows && b->limits && b->drafts ? OK : no_memory(e);
     for (size_t m = 0; m < j->n_models; m++)
         for (size_t k = 0; k < j->n_kernels; k++)
             for (size_t s = 0; s < j->specs.n && !rc; s++) {
@@ -281,7 +316,10 @@ static int plan(struct bench_job *j, struct err *e) {
                                                               .attn = j->specs.item[s]};
                 if (j->args->attention) rc = add_stages(j, b->n_groups, e);
                 for (size_t t = 0; t < j->threads.n && !j->args->attention && !rc; t++)
-                    rc = add_tests(j, b->n_groups, j->threads.item[t], e);
+                    if (j->rights.n)
+                        add_drafts(j, b->n_groups, j->threads.item[t]);
+                    else
+                        rc = add_tests(j, b->n_groups, j->threads.item[t], e);
                 b->n_groups++;
             }
     for (size_t k = 0; k < j->n_kernels && j->args->roofline; k++)
@@ -354,16 +392,22 @@ const struct command bench_command = {
         "measured one is the share, of each repetition with the larger of the limits before "
         "and after it; the median is shown. A small "
         "model that stays in the cache can be read faster than memory. A model without "
-        "codebooks gets some made up, for lookat's speed.",
-    .examples = "lookat bench -m gpt2.gguf -p 512 -n 64 -d 0,960 --roofline\ta prompt, and "
-                "generation with an empty and a full cache\n"
-                "lookat bench -p 0 -n 32 -b 1,2,4,8 --attn fp16,lookat4/int8\tsequences generated "
-                "together, two backends\n"
-                "lookat bench --attention --attn fp16,int8,lookat4\twhat attention costs by depth, "
-                "and from where on tables pay\n"
-                "lookat bench -m long.gguf --attention -d 256,1024,8000 --attn fp16,int4/int4\thow "
-                "time and bytes grow with the context\n"
-                "lookat bench --kernels all -t 1 -o csv\tinstruction sets side by side\n",
+        "codebooks gets some made up, for lookat's speed. --draft writes a text by itself: each "
+        "token is what a draft would propose, with the chance that is given, and else another one. "
+        "Generation along it, sampling included, is timed without drafts and with as many as pay, "
+        "a step of the one and of the other in turn.",
+    .examples =
+        "lookat bench -m gpt2.gguf -p 512 -n 64 -d 0,960 --roofline\ta prompt, and "
+        "generation with an empty and a full cache\n"
+        "lookat bench -p 0 -n 32 -b 1,2,4,8 --attn fp16,lookat4/int8\tsequences generated "
+        "together, two backends\n"
+        "lookat bench --attention --attn fp16,int8,lookat4\twhat attention costs by depth, "
+        "and from where on tables pay\n"
+        "lookat bench -m long.gguf --attention -d 256,1024,8000 --attn fp16,int4/int4\thow "
+        "time and bytes grow with the context\n"
+        "lookat bench -m gpt2.gguf --draft 0,25,50,90\twhat drafts gain, by how many of them "
+        "are right\n"
+        "lookat bench --kernels all -t 1 -o csv\tinstruction sets side by side\n",
     .max_args = 0,
     .run = run,
 };

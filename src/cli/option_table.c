@@ -458,6 +458,15 @@ const struct option option_table[] = {
              "bytes "
              "streamed and at hand; and the growth with each key"},
 
+    {.name = "draft",
+     .metavar = "PCT,...",
+     LIST(draft_rights),
+     .commands = BENCH,
+     .section = "Tests",
+     .help = "instead of all that, what generate --draft gains where so many per cent of the "
+             "proposals are right: -n tokens along a scripted text behind -d ones (without -d: "
+             "64), without drafts and with them in turn"},
+
     {.name = "temp",
      .aliases = "temperature",
      .metavar = "X",

@@ -85,6 +85,7 @@ struct args {
         thread_counts; /* bench: lists between commas, as given */
     int64_t repetitions;
     bool roofline, attention;
+    struct str_list draft_rights; /* bench --draft: shares of right proposals in per cent */
 
     const char *type, *random;
     const char *learn; /* calibrate: the parts of learned codebooks between commas; NULL: all */

@@ -76,6 +76,7 @@ struct work {
     int32_t *tokens;               /* [most n_ctx] */
     struct gpt2_row *step;         /* [most batch] */
     float *logits;                 /* [most batch][most V] */
+    struct sampler sampler;        /* of drafts, for the most V */
     size_t done, total;            /* fills and runs */
     struct limits_array array;     /* to read, where limits are measured */
     const struct kernels *fastest; /* that reads it */
@@ -134,6 +135,17 @@ static int run_stages(struct work *w, struct bench_stages *t, double ns[ATTN_STA
     return OK;
 }
 
+static int run_drafts(struct work *w, struct bench_drafts *d, size_t to, struct err *e) {
+    struct gpt2_session *s = &w->b->groups[d->group].s;
+    struct sampler sampler = w->sampler;
+    sampler.n_vocab = s->w->config.n_vocab;
+    const struct drafts_place place = {s, &sampler, w->logits};
+    threads_set(d->threads);
+    int rc = drafts_compare(&place, d->text, d->depth, d->n, &d->none[to], &d->with[to], e);
+    progress(w);
+    return rc;
+}
+
 /* Everything once. Round 0 is for warmth, and its figures are overwritten. */
 static int run_round(struct work *w, size_t round, struct err *e) {
     struct bench *b = w->b;
@@ -143,6 +155,7 @@ static int run_round(struct work *w, size_t round, struct err *e) {
         rc = run_row(w, &b->rows[i], &b->rows[i].seconds[to], e);
     for (size_t i = 0; i < b->n_stages && !rc; i++)
         rc = run_stages(w, &b->stages[i], b->stages[i].ns[to], e);
+    for (size_t i = 0; i < b->n_drafts && !rc; i++) rc = run_drafts(w, &b->drafts[i], to, e);
     return rc;
 }
 
@@ -164,7 +177,8 @@ static int open_group(const struct bench *b, struct bench_group *g, struct err *
                                              .n_seq = 1 + g->batch,
                                              .n_ctx = n_ctx,
                                              .max_rows =
-                                                 larger(rows < n_ctx ? rows : n_ctx, g->batch)};
+                                                 larger(rows < n_ctx ? rows : n_ctx, g->batch),
+                                             .take_back = b->n_drafts ? DRAFT_MOST : 0};
     int rc = gpt2_session_open(&g->s, &setup, e);
     g->open = !rc;
     return rc;
@@ -195,6 +209,16 @@ static int survey(struct bench *b, size_t *batch, size_t *n_ctx, size_t *vocab) 
         *vocab = larger(*vocab, g->model->weights.config.n_vocab);
         if (r->threads > threads) threads = r->threads;
     }
+    for (size_t i = 0; i < b->n_drafts; i++) {
+        const struct bench_drafts *d = &b->drafts[i];
+        struct bench_group *g = &b->groups[d->group];
+        g->batch = larger(g->batch, 2); /* without drafts, and with them */
+        g->depth = larger(g->depth, d->depth);
+        *batch = larger(*batch, 1 + DRAFT_MOST);
+        *n_ctx = larger(*n_ctx, context_of(b, g));
+        *vocab = larger(*vocab, g->model->weights.config.n_vocab);
+        if (d->threads > threads) threads = d->threads;
+    }
     return threads;
 }
 
@@ -206,11 +230,31 @@ static size_t smallest_vocabulary(const struct bench *b) {
     return least;
 }
 
+/* Writes the scripts, behind the tokens that the sequences hold. */
+static int write_scripts(struct work *w, size_t vocab, struct err *e) {
+    static const struct sampler_params usual = {0.8, 40, 0.95, 0.05, 1, 64, NULL}; /* generate's */
+    struct bench *b = w->b;
+    bool ok = !b->n_drafts || sampler_init(&w->sampler, &usual, vocab, &w->arena);
+    for (size_t i = 0; i < b->n_drafts && ok; i++) {
+        struct bench_drafts *d = &b->drafts[i];
+        struct rng rng;
+        rng_seed(&rng, 0, 1);
+        d->text = arena_alloc(&b->arena, d->depth + d->n, sizeof *d->text);
+        d->with = arena_zalloc(&b->arena, b->repeats, sizeof *d->with);
+        d->none = arena_zalloc(&b->arena, b->repeats, sizeof *d->none);
+        ok = d->text && d->with && d->none;
+        if (!ok) break;
+        memcpy(d->text, w->tokens, d->depth * sizeof *d->text);
+        ok = drafts_script(d->text, d->depth, d->n, d->right, &rng);
+    }
+    return ok ? OK : err_set(e, ERR_FAILED, "out of memory for the scripts of drafts");
+}
+
 static int prepare(struct work *w, struct err *e) {
     struct bench *b = w->b;
     size_t batch = 1, n_ctx = 1, vocab = 1;
     threads_set(survey(b, &batch, &n_ctx, &vocab));
-    w->total = b->n_groups + (b->n_rows + b->n_stages) * (1 + b->repeats);
+    w->total = b->n_groups + (b->n_rows + b->n_stages + b->n_drafts) * (1 + b->repeats);
     w->tokens = arena_alloc(&w->arena, n_ctx, sizeof *w->tokens);
     w->step = arena_alloc(&w->arena, batch, sizeof *w->step);
     w->logits = arena_alloc(&w->arena, batch * vocab, sizeof *w->logits);
@@ -220,7 +264,7 @@ static int prepare(struct work *w, struct err *e) {
     rng_seed(&rng, 0, 0);
     uint64_t most = smallest_vocabulary(b);
     for (size_t i = 0; i < n_ctx; i++) w->tokens[i] = (int32_t)rng_below(&rng, most);
-    int rc = OK;
+    int rc = write_scripts(w, vocab, e);
     for (size_t i = 0; i < b->n_groups && !rc; i++) rc = open_group(b, &b->groups[i], e);
     for (size_t i = 0; i < b->n_groups && !rc; i++) rc = fill_group(w, &b->groups[i], e);
     return rc;
@@ -292,6 +336,18 @@ struct bench_speeds bench_speeds(const struct bench *b, const struct bench_row *
     for (size_t i = 0; i < n; i++) speed[i] = bench_speed(r, r->seconds[i]);
     double middle = median(speed, n);
     return (struct bench_speeds){middle, speed[0], speed[n - 1]};
+}
+
+struct bench_speeds bench_draft_speeds(const struct bench *b, const struct bench_drafts *d,
+                                       enum bench_draft_figure figure) {
+    double x[BENCH_REPEATS_MAX];
+    for (size_t i = 0; i < b->repeats; i++) {
+        double with = d->with[i].seconds, none = d->none[i].seconds;
+        x[i] = figure == DRAFTS_RATIO ? none / with
+                                      : (double)d->n / (figure == DRAFTS_WITH ? with : none);
+    }
+    double middle = median(x, b->repeats);
+    return (struct bench_speeds){middle, x[0], x[b->repeats - 1]};
 }
 
 struct bench_limit_range bench_limit_range(const struct bench *b, const struct bench_limits *l) {

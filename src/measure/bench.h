@@ -6,6 +6,7 @@
 #include "attention/account.h"
 #include "base/progress.h"
 #include "checkpoint/checkpoint.h"
+#include "measure/drafts.h"
 #include "measure/limits.h"
 #include "model/gpt2.h"
 
@@ -45,6 +46,17 @@ struct bench_stages {
     struct account read;       /* bytes that one query of all layers and heads reads */
 };
 
+/* Drafts along a script (measure/drafts.h): n tokens behind `depth` ones. Each repetition runs it
+ * without drafts and with them. */
+struct bench_drafts {
+    size_t group;
+    int threads;
+    size_t n, depth;
+    double right;                   /* the share of right proposals, 0 .. 1 */
+    int32_t *text;                  /* [depth + n] */
+    struct drafts_run *with, *none; /* [repeats] */
+};
+
 /* The limits of one set of kernels with one number of threads, before the first repetition and
  * after each. The reading is the fastest set's, whatever the set. */
 struct bench_limits {
@@ -59,22 +71,22 @@ struct bench {
     struct bench_stages *stages; /* [n_stages] depths of a group stand together, ascending */
     struct bench_limits *limits; /* [n_limits] one for every set and number of threads that the rows
                                     have; none without roofline */
-    size_t n_groups, n_rows, n_stages, n_limits, repeats;
+    struct bench_drafts *drafts; /* [n_drafts] */
+    size_t n_groups, n_rows, n_stages, n_limits, n_drafts, repeats;
     size_t n_ctx;             /* of every session; 0: the model's */
     struct progress progress; /* hears after each fill and each run */
     struct arena arena;       /* of what bench_run makes and leaves; zero before */
 };
 
 /* Opens the sessions and fills each to its largest depth with random tokens, runs every row (of
- * speed, and of attention alone) once for warmth and then `repeats` times, all rows in turn, and
- * measures the limits before the first of those and after each. A row's depth is copied, not run
- * again. Only the steps are timed. Bytes: the weights that the rows of a step use (each matrix once
- * a step, or once for every batch of a prompt's rows; the vocabulary's only where logits are
- * wanted: after each step, and once after a prompt), and what attention counts. Weights count as
- * streamed. Operations: two for
- * each weight of each product, and 4 C for each key of each query and layer, as exact attention has
- * them, whatever the backend. ERR_USAGE for a backend or a context that cannot be, ERR_INTERRUPTED
- * after Ctrl-C. */
+ * speed, of attention alone, and of drafts) once for warmth and then `repeats` times, all rows in
+ * turn, and measures the limits before the first of those and after each. A row's depth is copied,
+ * not run again. Only the steps are timed. Bytes: the weights that the rows of a step use (each
+ * matrix once a step, or once for every batch of a prompt's rows; the vocabulary's only where
+ * logits are wanted: after each step, and once after a prompt), and what attention counts. Weights
+ * count as streamed. Operations: two for each weight of each product, and 4 C for each key of each
+ * query and layer, as exact attention has them, whatever the backend. ERR_USAGE for a backend or a
+ * context that cannot be, ERR_INTERRUPTED after Ctrl-C. */
 int bench_run(struct bench *b, struct err *e);
 /* Closes the sessions and frees what was measured. */
 void bench_close(struct bench *b);
@@ -86,6 +98,11 @@ struct bench_speeds {
     double median, least, most; /* tokens per second */
 };
 struct bench_speeds bench_speeds(const struct bench *b, const struct bench_row *r);
+
+/* Tokens per second with drafts, those without, and the ratio of the two in each repetition. */
+enum bench_draft_figure { DRAFTS_WITH, DRAFTS_NONE, DRAFTS_RATIO };
+struct bench_speeds bench_draft_speeds(const struct bench *b, const struct bench_drafts *d,
+                                       enum bench_draft_figure figure);
 
 /* How near a row comes to what the limits allow: the time they allow over the measured one, of each
  * repetition with the larger of the limits measured before and after it; the median. A shared

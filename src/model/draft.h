@@ -18,7 +18,7 @@
  * seconds. So k proposals bring (1 + p_1 (1 + p + ... + p^(k-1))) / c(k + 1) tokens a second, and
  * the k that brings most is taken, which may be none. p_1, p and c are those of the run so far, and
  * p_1 is kept apart for runs of 1, 2, 3 and 4 tokens. The text may change, so now and then one
- * proposal is tried that does not seem to pay. Such tries may cost half a per cent of the time. */
+ * proposal more is tried than seem to pay. Such tries may cost three thousandths of the time. */
 #ifndef LOOKAT_MODEL_DRAFT_H
 #define LOOKAT_MODEL_DRAFT_H
 
@@ -40,7 +40,13 @@ struct draft_params {
 /* Guesses of one kind: how many were kept and tried, where old ones count less and less. */
 struct draft_odds {
     double kept, tried;
-    double credit; /* seconds that tries which do not seem to pay may still cost */
+    double credit; /* what tries that do not seem to pay may still cost, in rows alone */
+};
+
+/* What a batch of some number of rows costs, in rows alone: the mean of its last batches. */
+struct draft_cost {
+    double mean;
+    size_t n; /* batches that it is over, up to a bound; 0: none has run */
 };
 
 struct draft {
@@ -48,9 +54,12 @@ struct draft {
     struct ngrams own, earlier;
     uint32_t place[NGRAM_LONGEST]; /* where the last 1, 2 ... tokens stood before in the text */
     size_t match;                  /* the tokens of the run that the last proposals go back to */
-    bool trial;                    /* they did not seem to pay */
     struct draft_odds first[NGRAM_LONGEST], next; /* of first proposals by run, and of the others */
-    double seconds[1 + DRAFT_MOST + 1]; /* of a batch of so many rows; 0 where none has run */
+    struct draft_odds *trial; /* the kind of the last of them, where it did not seem to pay */
+    double price;             /* what that one costs */
+    double alone;             /* seconds that a row takes alone; 0 where none has run */
+    size_t since_alone;       /* steps since one did */
+    struct draft_cost cost[2 + DRAFT_MOST]; /* of 2 .. 1 + DRAFT_MOST rows */
 };
 
 /* Prepares to draft for text[], which is written as it grows, up to `room` tokens (below 2^31).

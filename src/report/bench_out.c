@@ -4,6 +4,7 @@
 
 #include "attention/spec_name.h"
 #include "report/compare_table.h"
+#include "report/drafts_out.h"
 #include "report/model_out.h"
 #include "report/stages_out.h"
 
@@ -102,6 +103,7 @@ int bench_put_text(const struct bench_report *r, bool markdown, FILE *fp, struct
     struct page p = {fp, markdown, r->arena};
     struct text_table t;
     if (b->n_stages) return stages_put_text(r, &p, e);
+    if (b->n_drafts) return drafts_put_text(r, &p, e);
     table_begin(&t, b->n_limits ? "lrrlrllrrrrrrrrlr" : "lrrlrllrrrrrrrr", r->arena);
     table_titles(&t, titles, strlen(t.align));
     for (size_t i = 0; i < b->n_rows; i++) table_row(&t, b, &b->rows[i]);
@@ -121,6 +123,10 @@ void bench_put_csv(const struct bench_report *r, FILE *fp) {
     const struct bench *b = r->bench;
     if (b->n_stages) {
         stages_put_csv(r, fp);
+        return;
+    }
+    if (b->n_drafts) {
+        drafts_put_csv(r, fp);
         return;
     }
     fputs("model,type,file_bytes,parameters,kernels,threads,attn,test,n,depth,batch,tokens_per_s,"
@@ -236,6 +242,10 @@ void bench_put_json(const struct bench_report *r, bool lines, FILE *fp) {
         json_put_begin(&j, fp);
         stages_put_json(&j, r, &b->stages[i], true);
     }
+    for (size_t i = 0; lines && i < b->n_drafts; i++) {
+        json_put_begin(&j, fp);
+        drafts_put_json(&j, r, &b->drafts[i], true);
+    }
     json_put_begin(&j, fp);
     json_put_object(&j, NULL);
     json_put_cstr(&j, "schema", "lookat.bench/1");
@@ -253,6 +263,11 @@ void bench_put_json(const struct bench_report *r, bool lines, FILE *fp) {
     if (!lines && b->n_stages) {
         json_put_array(&j, "attention");
         for (size_t i = 0; i < b->n_stages; i++) stages_put_json(&j, r, &b->stages[i], false);
+        json_put_close(&j);
+    }
+    if (!lines && b->n_drafts) {
+        json_put_array(&j, "drafts");
+        for (size_t i = 0; i < b->n_drafts; i++) drafts_put_json(&j, r, &b->drafts[i], false);
         json_put_close(&j);
     }
     if (b->n_stages) stages_put_crossovers(&j, r);

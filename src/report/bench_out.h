@@ -14,7 +14,7 @@ struct bench_report {
 };
 
 /* Prints the rows as one table and the limits as another; of attention alone it prints the stages
- * and the crossovers. ERR_FAILED without memory. */
+ * and the crossovers, of drafts one table. ERR_FAILED without memory. */
 int bench_put_text(const struct bench_report *r, bool markdown, FILE *fp, struct err *e);
 /* Writes a line with the names, then one for each row, or for each backend and depth. */
 void bench_put_csv(const struct bench_report *r, FILE *fp);
