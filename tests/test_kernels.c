@@ -114,7 +114,7 @@ static bool untouched_behind(const struct room *r, size_t bytes) {
     return true;
 }
 
-/* y[rows] = rows from.. of w times x, through matvec or matvec_blocks; what the latter takes lies
+/* y[rows] = rows from.. of w times x, through matvec or matmul_blocks; what the latter takes lies
  * between guards at an address aligned to 64. */
 static void times(const struct kernels *k, const struct weights *w, float *y, size_t from,
                   size_t rows, const float *x) {
@@ -129,8 +129,21 @@ static void times(const struct kernels *k, const struct weights *w, float *y, si
     k->act_from_f32(w->type, act, x, w->cols);
     CHECK(untouched_behind(&room, bytes), "%s %s: wrote beyond act_bytes", k->name,
           dtype_name(w->type));
-    k->matvec_blocks(w->type, y, data, w->stride, rows, act, w->cols);
+    k->matmul_blocks(&(struct matmul){.type = w->type,
+                                      .w = data,
+                                      .stride = w->stride,
+                                      .rows = rows,
+                                      .cols = w->cols,
+                                      .acts = act,
+                                      .n = 1,
+                                      .y = y,
+                                      .ldy = rows});
     CHECK(room_end(&room), "%s %s: wrote outside the act", k->name, dtype_name(w->type));
+}
+
+/* of a product with `cols` columns, as a multiple of the sum of magnitudes */
+static double matmul_bound(size_t cols) {
+    return ((cols < 384 ? (double)cols : 384) / 4 + (double)cols / 384 + 6) * U;
 }
 
 static void check_matvec(const struct kernels *k, enum dtype type, size_t rows, size_t cols) {
@@ -147,10 +160,11 @@ static void check_matvec(const struct kernels *k, enum dtype type, size_t rows, 
             sum += p;
             size += fabs(p);
         }
-        CHECK(fabs(y[r] - sum) <=
-                  ((double)cols / 8 + 16) * U * size + act_error(type, row, x, cols),
-              "%s %s %zux%zu row %zu: %g, not %g", k->name, dtype_name(type), rows, cols, r,
-              (double)y[r], sum);
+        const double bound = dtype_block(type) == 1 ? matmul_bound(cols) * size
+                                                    : ((double)cols / 8 + 16) * U * size +
+                                                          act_error(type, row, x, cols);
+        CHECK(fabs(y[r] - sum) <= bound, "%s %s %zux%zu row %zu: %g, not %g", k->name,
+              dtype_name(type), rows, cols, r, (double)y[r], sum);
         times(k, &w, one, r, 1, x);
         CHECK(same_bits(*one, y[r]), "%s %s %zux%zu: row %zu alone differs", k->name,
               dtype_name(type), rows, cols, r);
@@ -226,7 +240,7 @@ static void check_blocks_at_the_ends(const struct kernels *k, enum dtype type) {
         }
 }
 
-static void matvec_blocks_of_extremes(void) {
+static void blocks_of_extremes(void) {
     EACH_SET(k)
     for (size_t t = 0; t < COUNT(types); t++) {
         if (dtype_block(types[t]) == 1) continue;
@@ -272,11 +286,6 @@ static void vecmat_of_every_shape(void) {
         for (size_t c = 0; c < COUNT(all_cols); c++)
             for (size_t r = 0; r < COUNT(all_rows) && fits(types[t], all_cols[c]); r += 3)
                 check_vecmat(k, types[t], all_rows[r], all_cols[c]);
-}
-
-/* of a product of several rows with `cols` columns, as a multiple of the sum of magnitudes */
-static double matmul_bound(size_t cols) {
-    return ((cols < 384 ? (double)cols : 384) / 4 + (double)cols / 384 + 6) * U;
 }
 
 static void check_matmul(const struct kernels *k, enum dtype type, size_t rows, size_t n,
@@ -350,7 +359,7 @@ static void matmul_of_every_shape(void) {
  * alone. */
 static void check_matmul_blocks(const struct kernels *k, enum dtype type, size_t rows, size_t n,
                                 size_t cols) {
-    size_t ldx = cols + 1, ldy = rows + 2, bytes = k->row_act_bytes(cols);
+    size_t ldx = cols + 1, ldy = rows + 2, bytes = k->act_bytes(type, cols);
     struct weights w = weights_new(type, rows, cols, 6),
                    x = weights_new(DTYPE_F32, n, cols, sizeof(float));
     struct room ry = room_new(((n - 1) * ldy + rows) * sizeof(float)), ro = room_new(sizeof(float)),
@@ -358,8 +367,8 @@ static void check_matmul_blocks(const struct kernels *k, enum dtype type, size_t
     const float *xf = (const float *)(const void *)x.room.data;
     float *y = (float *)(void *)ry.data, *one = (float *)(void *)ro.data;
     uint8_t *acts = aligned(&ra);
-    for (size_t i = n; i-- > 0;) k->row_act_from_f32(acts + i * bytes, xf + i * ldx, cols);
-    CHECK(untouched_behind(&ra, n * bytes), "%s: wrote beyond row_act_bytes", k->name);
+    for (size_t i = n; i-- > 0;) k->act_from_f32(type, acts + i * bytes, xf + i * ldx, cols);
+    CHECK(untouched_behind(&ra, n * bytes), "%s: wrote beyond act_bytes", k->name);
     k->matmul_blocks(&(struct matmul){.type = type,
                                       .w = w.room.data,
                                       .stride = w.stride,
@@ -408,8 +417,7 @@ static void check_matmul_blocks(const struct kernels *k, enum dtype type, size_t
 static void matmul_blocks_of_every_shape(void) {
     EACH_SET(k)
     for (size_t t = 0; t < COUNT(types); t++)
-        for (size_t c = 0; c < COUNT(all_cols) && k->matmul_blocks && dtype_block(types[t]) > 1;
-             c++)
+        for (size_t c = 0; c < COUNT(all_cols) && dtype_block(types[t]) > 1; c++)
             for (size_t r = all_cols[c] > 100 ? 17 : 1; r <= 35 && fits(types[t], all_cols[c]);
                  r += 6)
                 for (size_t n = 1; n <= 17; n += n < 9 ? 1 : 4)
@@ -420,13 +428,13 @@ static void matmul_blocks_of_every_shape(void) {
 static void matmul_blocks_of_extremes(void) {
     enum { COLS = 64, ROWS = 3 };
     EACH_SET(k)
-    for (size_t t = 0; t < COUNT(types) && k->matmul_blocks; t++) {
+    for (size_t t = 0; t < COUNT(types); t++) {
         if (dtype_block(types[t]) == 1) continue;
         size_t stride = dtype_bytes(types[t], COLS);
         uint8_t w[ROWS * 68];
         float x[COLS], y[ROWS];
         _Alignas(64) uint8_t act[1024];
-        CHECK(k->row_act_bytes(COLS) <= sizeof act, "%s", k->name);
+        CHECK(k->act_bytes(types[t], COLS) <= sizeof act, "%s", k->name);
         memset(w, 0, sizeof w);
         for (size_t r = 0; r < ROWS; r++)
             for (size_t b = 0; b < COLS / 32; b++) {
@@ -443,7 +451,7 @@ static void matmul_blocks_of_extremes(void) {
             }
         for (int sign = -1; sign <= 1; sign += 2) {
             for (size_t c = 0; c < COLS; c++) x[c] = (float)sign;
-            k->row_act_from_f32(act, x, COLS);
+            k->act_from_f32(types[t], act, x, COLS);
             k->matmul_blocks(&(struct matmul){.type = types[t],
                                               .w = w,
                                               .stride = stride,
@@ -461,7 +469,7 @@ static void matmul_blocks_of_extremes(void) {
         }
         for (int bad = 0; bad < 2; bad++) {
             x[40] = bad ? INFINITY : NAN;
-            k->row_act_from_f32(act, x, COLS);
+            k->act_from_f32(types[t], act, x, COLS);
             k->matmul_blocks(&(struct matmul){.type = types[t],
                                               .w = w,
                                               .stride = stride,
@@ -569,35 +577,45 @@ static void matrix_apply_of_every_type(void) {
     threads_set(threads);
 }
 
-/* A row of x comes to the same bits in batches of different sizes: 2..4 rows, 5..8, 9..56, and more
- * than 56. */
-static void matrix_apply_of_part_of_a_batch(void) {
-    enum { ROWS = 70, COLS = 64, MOST = 600 };
-    static const size_t counts[] = {4, 2, 3, 8, 5, 7, 56, 9, 30, MOST, 57, 257};
-    static const enum dtype some[] = {DTYPE_F16, DTYPE_Q4_0};
-    static float x[MOST * COLS], y[MOST * ROWS], whole[MOST * ROWS];
-    for (size_t i = 0; i < COUNT(x); i++) x[i] = (float)normal();
-    for (size_t t = 0; t < COUNT(some); t++) {
-        struct weights w = weights_new(some[t], ROWS, COLS, 0);
-        struct matrix m = {w.room.data, some[t], ROWS, COLS};
-        EACH_SET(k) {
-            struct room work = room_new(matrix_work_bytes(k, &m, MOST) + 64);
-            for (size_t i = 0; i < COUNT(counts); i++) {
-                bool first = i % 3 == 0;
-                matrix_apply(k, &(struct matrix_product){.w = &m,
-                                                         .x = x,
-                                                         .y = first ? whole : y,
-                                                         .n = counts[i],
-                                                         .ldx = COLS,
-                                                         .ldy = ROWS,
-                                                         .work = aligned(&work)});
-                CHECK(first || memcmp(y, whole, counts[i] * ROWS * sizeof *y) == 0,
-                      "%s %s: a batch of %zu", k->name, dtype_name(some[t]), counts[i]);
-            }
-            room_end(&work);
-        }
-        room_end(&w.room);
+/* A row of x comes to the same bits in batches of different sizes: 1 .. 8 rows, 9 .. 56, and more
+ * than 56; whatever the number of threads. */
+static void check_parts(const struct kernels *k, enum dtype type, size_t rows, size_t cols,
+                        size_t most) {
+    enum { END = 0 };
+    const size_t counts[] = {8, 1, 2, 3, 4, 5, 6, 7, END, 56, 9, 30, END, most, 57, most / 2};
+    struct weights w = weights_new(type, rows, cols, 0);
+    struct matrix m = {w.room.data, type, rows, cols};
+    struct room work = room_new(matrix_work_bytes(k, &m, most) + 64), rx,
+                ry = room_new(most * rows * sizeof(float)),
+                rall = room_new(most * rows * sizeof(float));
+    const float *x = normals(&rx, most * cols, 1);
+    for (size_t i = 0; i < COUNT(counts); i++) {
+        const bool first = i == 0 || counts[i - 1] == END;
+        if (counts[i] == END || counts[i] > most) continue;
+        threads_set(1 + (int)(i % 4));
+        matrix_apply(k, &(struct matrix_product){.w = &m,
+                                                 .x = x,
+                                                 .y = (float *)(void *)(first ? rall : ry).data,
+                                                 .n = counts[i],
+                                                 .ldx = cols,
+                                                 .ldy = rows,
+                                                 .work = aligned(&work)});
+        CHECK(first || memcmp(ry.data, rall.data, counts[i] * rows * sizeof(float)) == 0,
+              "%s %s %zux%zu: a batch of %zu", k->name, dtype_name(type), rows, cols, counts[i]);
     }
+    CHECK(rooms_end(&ry, &rall) && room_end(&rx), "%s: wrote outside", k->name);
+    room_end(&work);
+    room_end(&w.room);
+}
+
+static void matrix_apply_of_part_of_a_batch(void) {
+    const int threads = threads_count();
+    EACH_SET(k)
+    for (size_t t = 0; t < COUNT(types); t++) {
+        check_parts(k, types[t], 70, 64, 257);
+        check_parts(k, types[t], 6, 1120, 8);
+    }
+    threads_set(threads);
 }
 
 static void matrix_apply_of_every_count(void) {
@@ -1318,10 +1336,22 @@ static size_t products_of(const struct kernels *k, enum dtype type, const void *
     n += SAME_ROWS * SAME_COLS;
     if (dtype_block(type) > 1) {
         k->act_from_f32(type, act, x, SAME_COLS);
-        k->matvec_blocks(type, y + n, w, stride, SAME_ROWS, act, SAME_COLS);
-    } else
+        for (size_t rows = 1; rows <= 2; rows++, n += rows * SAME_ROWS) {
+            k->act_from_f32(type, act + k->act_bytes(type, SAME_COLS), x + SAME_COLS, SAME_COLS);
+            k->matmul_blocks(&(struct matmul){.type = type,
+                                              .w = w,
+                                              .stride = stride,
+                                              .rows = SAME_ROWS,
+                                              .cols = SAME_COLS,
+                                              .acts = act,
+                                              .n = rows,
+                                              .y = y + n,
+                                              .ldy = SAME_ROWS});
+        }
+    } else {
         k->matvec(type, y + n, w, stride, SAME_ROWS, x, SAME_COLS);
-    n += SAME_ROWS;
+        n += SAME_ROWS;
+    }
     for (size_t rows = 2; rows <= SAME_X; rows += rows < 9 ? 1 : 5, n += rows * SAME_ROWS)
         k->matmul(&(struct matmul){.type = type,
                                    .w = w,
@@ -1400,7 +1430,7 @@ int main(void) {
     RUN(plain_has_the_bits_of_avx2);
     RUN(to_f16_stays_inside);
     RUN(matvec_of_every_shape);
-    RUN(matvec_blocks_of_extremes);
+    RUN(blocks_of_extremes);
     RUN(vecmat_of_every_shape);
     RUN(matmul_of_every_shape);
     RUN(matmul_blocks_of_every_shape);

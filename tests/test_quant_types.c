@@ -217,15 +217,43 @@ static void sizes_of(enum dtype type, const uint8_t *w, size_t n, const float *n
     }
 }
 
+/* y[n][ROWS] = ROWS rows of w times n rows of x, in whole numbers. */
+static void multiply_wholes(const struct kernels *kn, enum dtype type, size_t cols,
+                            const uint8_t *w, const float *x, size_t n, float *y) {
+    const size_t bytes = kn->act_bytes(type, cols);
+    uint8_t *acts = arena_alloc(&arena, n * bytes, 1);
+    for (size_t i = 0; i < n; i++) kn->act_from_f32(type, acts + i * bytes, x + i * cols, cols);
+    kn->matmul_blocks(&(struct matmul){.type = type,
+                                       .w = w,
+                                       .stride = dtype_bytes(type, cols),
+                                       .rows = ROWS,
+                                       .cols = cols,
+                                       .acts = acts,
+                                       .n = n,
+                                       .y = y,
+                                       .ldy = ROWS});
+}
+
+/* A row of activations comes to the same bits alone and among up to MATMUL_FEW of them. */
+static void check_few(const struct kernels *kn, enum dtype type, size_t cols, const uint8_t *w,
+                      const float *x) {
+    static float y[MATMUL_FEW * ROWS], one[ROWS];
+    for (size_t n = 2; n <= MATMUL_FEW; n++) {
+        multiply_wholes(kn, type, cols, w, x, n, y);
+        for (size_t i = 0; i < n; i++) {
+            multiply_wholes(kn, type, cols, w, x + i * cols, 1, one);
+            CHECK(memcmp(one, y + i * ROWS, sizeof one) == 0, "%s %s, %zu columns: row %zu of %zu",
+                  kn->name, dtype_name(type), cols, i, n);
+        }
+    }
+}
+
 /* The product of a set with the stored numbers, in float64, within the bound of kernels.h. */
 static void check_wholes(const struct kernels *kn, enum dtype type, size_t cols, const uint8_t *w,
                          const float *x, float *y) {
     static float numbers[ROWS * MOST_COLS];
     static double size[ROWS * MOST_COLS];
-    const size_t stride = dtype_bytes(type, cols);
-    void *act = arena_alloc(&arena, kn->act_bytes(type, cols), 1);
-    kn->act_from_f32(type, act, x, cols);
-    kn->matvec_blocks(type, y, w, stride, ROWS, act, cols);
+    multiply_wholes(kn, type, cols, w, x, 1, y);
     dtype_to_f32(type, numbers, w, ROWS * cols);
     sizes_of(type, w, ROWS * cols, numbers, size);
     for (size_t r = 0; r < ROWS; r++) {
@@ -245,7 +273,7 @@ static void check_wholes(const struct kernels *kn, enum dtype type, size_t cols,
 static void products_in_whole_numbers(void) {
     static const enum dtype types_of[] = {DTYPE_Q4_K, DTYPE_Q5_K, DTYPE_Q6_K};
     static const size_t all_cols[] = {256, 768, 1536};
-    static float x[MOST_COLS], y[2][ROWS];
+    static float x[MATMUL_FEW * MOST_COLS], y[2][ROWS];
     struct rng r;
     rng_seed(&r, 6, 0);
     for (size_t t = 0; t < COUNT(types_of); t++)
@@ -254,11 +282,12 @@ static void products_in_whole_numbers(void) {
             const size_t cols = all_cols[c], bytes = dtype_bytes(type, ROWS * cols);
             uint8_t *w = arena_alloc(&arena, bytes, 1);
             fill_blocks(w, type, ROWS * cols / 256, &r);
-            for (size_t i = 0; i < cols; i++)
+            for (size_t i = 0; i < MATMUL_FEW * cols; i++)
                 x[i] = (float)rng_normal(&r) * (i % 320 < 32 ? 50 : i % 320 < 64 ? 0 : 1);
             const struct kernels *first = NULL;
             EACH_SET(k) {
                 check_wholes(k, type, cols, w, x, y[0]);
+                check_few(k, type, cols, w, x);
                 const bool pair = strcmp(k->name, "plain") == 0 || strcmp(k->name, "avx2") == 0;
                 if (pair && first)
                     CHECK(memcmp(y[0], y[1], sizeof *y) == 0, "%s: plain and avx2 differ",
@@ -267,9 +296,7 @@ static void products_in_whole_numbers(void) {
             }
             x[5] = INFINITY;
             EACH_SET(k) {
-                void *act = arena_alloc(&arena, k->act_bytes(type, cols), 1);
-                k->act_from_f32(type, act, x, cols);
-                k->matvec_blocks(type, y[0], w, dtype_bytes(type, cols), ROWS, act, cols);
+                multiply_wholes(k, type, cols, w, x, 1, y[0]);
                 for (size_t i = 0; i < ROWS; i++) CHECK(isnan(y[0][i]), "%s: of infinity", k->name);
             }
         }

@@ -12,8 +12,7 @@
 #define MIX_BITS 15
 #define FEW_AT_A_TIME 0
 #define BY_NAME_ONLY false
-#define OWN_BLOCK_SUM 0
-#define OWN_MATMUL_BLOCKS 0
+#define OWN_BLOCKS 0
 #define OWN_LOOKUP 0
 typedef __m256 vec;
 typedef __m256i byte_vec;
@@ -148,18 +147,6 @@ static inline uint32_t v_bits_at_least(vec a, vec b) {
     return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ));
 }
 
-/* For Q4_0, `more` is start[blocks][8]. Products are formed with n = q + 8, so the sums of a
- * block's lanes begin at -8 times their activations. */
-static inline size_t act_more_bytes(enum dtype type, size_t cols) {
-    return type == DTYPE_Q4_0 ? cols / ACT_BLOCK * sizeof(__m256i) : 0;
-}
-static inline void act_more(enum dtype type, const struct act *a, size_t cols) {
-    int32_t *start = a->more;
-    if (type != DTYPE_Q4_0) return;
-    for (const int16_t *q = a->q; q < a->q + cols; q += ACT_BLOCK)
-        for (int i = 0; i < 16; i += 2) *start++ = -8 * (q[i] + q[i + 1] + q[16 + i] + q[17 + i]);
-}
-
 /* Gathers eight f16 numbers that lie `bytes` bytes apart. */
 static inline __m128i gather_8(const uint8_t *p, size_t bytes) {
     uint16_t h[8];
@@ -174,33 +161,15 @@ static inline __m128i gather_8(const uint8_t *p, size_t bytes) {
     return _mm_insert_epi16(v, h[7], 7);
 }
 
-static inline void v_scales(float scale[8], const uint8_t *block, size_t bytes, const float s[8]) {
-    _mm256_storeu_ps(scale,
-                     _mm256_mul_ps(_mm256_cvtph_ps(gather_8(block, bytes)), _mm256_loadu_ps(s)));
+static inline void v_eight_scales(float d[8], const uint8_t *block, size_t bytes) {
+    _mm256_storeu_ps(d, _mm256_cvtph_ps(gather_8(block, bytes)));
 }
-
-static inline size_t act_step(enum dtype type) { return (void)type, 1; }
+static inline void v_eight_times(float y[8], const float a[8], const float b[8]) {
+    _mm256_storeu_ps(y, _mm256_mul_ps(_mm256_loadu_ps(a), _mm256_loadu_ps(b)));
+}
 
 static inline __m256i load_32_bytes(const void *p) {
     return _mm256_loadu_si256((const __m256i *)p);
-}
-
-static inline vec v_block_products(enum dtype type, const uint8_t *block, const struct act *a,
-                                   size_t b) {
-    const int16_t *q = a->q + b * ACT_BLOCK;
-    __m256i low, high, sum = _mm256_setzero_si256();
-    if (type == DTYPE_Q8_0) {
-        low = _mm256_cvtepi8_epi16(load_16_bytes(block + 2));
-        high = _mm256_cvtepi8_epi16(load_16_bytes(block + 18));
-    } else {
-        __m256i bytes = _mm256_cvtepu8_epi16(load_16_bytes(block + 2));
-        low = _mm256_and_si256(bytes, _mm256_set1_epi16(15));
-        high = _mm256_srli_epi16(bytes, 4);
-        sum = load_32_bytes((const int32_t *)a->more + b * 8);
-    }
-    __m256i products = _mm256_add_epi32(_mm256_madd_epi16(low, load_32_bytes(q)),
-                                        _mm256_madd_epi16(high, load_32_bytes(q + 16)));
-    return _mm256_cvtepi32_ps(type == DTYPE_Q8_0 ? products : _mm256_add_epi32(products, sum));
 }
 
 static inline word_vec h_bytes(const uint8_t *p) { return _mm256_cvtepu8_epi16(load_16_bytes(p)); }
@@ -223,6 +192,17 @@ static inline void v_eight_bytes(float *y, uint64_t b) {
 static inline vec h_products(const word_vec w[2], const int16_t *q) {
     return _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_madd_epi16(w[0], load_32_bytes(q)),
                                                _mm256_madd_epi16(w[1], load_32_bytes(q + 16))));
+}
+
+static inline void h_block(enum dtype type, word_vec w[2], const uint8_t *block) {
+    if (type == DTYPE_Q8_0) {
+        w[0] = _mm256_cvtepi8_epi16(load_16_bytes(block + 2));
+        w[1] = _mm256_cvtepi8_epi16(load_16_bytes(block + 18));
+        return;
+    }
+    const __m256i bytes = h_bytes(block + 2);
+    w[0] = h_less(h_and(bytes, 15), 8);
+    w[1] = h_less(h_right(bytes, 4), 8);
 }
 
 /* ---- tiles ---- */

@@ -13,8 +13,7 @@
 #define MIX_BITS 16
 #define FEW_AT_A_TIME MATMUL_SOME /* Zen 4: faster for 9 rows by a quarter, for 56 by 2 % */
 #define BY_NAME_ONLY false
-#define OWN_BLOCK_SUM 1
-#define OWN_MATMUL_BLOCKS 1
+#define OWN_BLOCKS 1
 #define OWN_LOOKUP 1
 typedef __m512 vec;
 typedef __m512i byte_vec;
@@ -26,13 +25,6 @@ typedef struct {
     byte_vec all, odd;
 } word_sums;
 
-/* The sums of a row. Q8_0 takes half vectors, because Zen 4 runs twice as many of them, and Ice
- * Lake has one unit more for them (Zen 4, weights in the second cache: 39 GB/s, with whole vectors
- * 31). Q4_0 takes whole vectors. */
-typedef struct {
-    __m256 half;
-    vec whole;
-} block_sum;
 /* A factor is 256 high + low, both signed bytes. 16 bytes hold the lows of quads k and k + 4, and
  * then their highs, for k = 0 .. 3. */
 struct factors {
@@ -159,135 +151,6 @@ static inline vec v_where_greater(vec a, vec b, vec x, vec y) {
 }
 static inline uint32_t v_bits_at_least(vec a, vec b) {
     return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ);
-}
-
-/* Q4_0 goes four blocks at a time: a lane holds four bytes of a block, so eight of its weights n =
- * q + 8 and eight activations. Four products of bytes make an instruction, so an activation is 256
- * h + l with h and l signed; [0] meets the low nibbles, [1] the high ones, which stay where they
- * are: all sums are 16 times what they stand for, and the scales a sixteenth. They begin at 16 * -8
- * times the activations of their lane. */
-struct q4_step {
-    int8_t h[2][64], l[2][64];
-    int32_t start[16];
-    float scale[4], unused[12];
-};
-
-static inline size_t act_more_bytes(enum dtype type, size_t cols) {
-    return type == DTYPE_Q4_0 ? (cols + 127) / 128 * sizeof(struct q4_step) : 0;
-}
-/* Fills block b % 4 of a step from q[32]. The low byte of q, taken as signed, is q - 256 h where h
- * = (q + 128) >> 8. */
-static inline void q4_step_block(struct q4_step *s, size_t b, __m512i q, float scale) {
-    __m256i h = _mm512_cvtepi16_epi8(
-                _mm512_srai_epi16(_mm512_add_epi16(q, _mm512_set1_epi16(128)), 8)),
-            l = _mm512_cvtepi16_epi8(q);
-    __m512i pairs = _mm512_madd_epi16(q, _mm512_set1_epi16(-128));
-    __m256i sums =
-        _mm256_add_epi32(_mm512_castsi512_si256(pairs), _mm512_extracti64x4_epi64(pairs, 1));
-    __m128i start = _mm_hadd_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
-    _mm_storeu_si128((__m128i *)(void *)(s->h[0] + 16 * b), _mm256_castsi256_si128(h));
-    _mm_storeu_si128((__m128i *)(void *)(s->h[1] + 16 * b), _mm256_extracti128_si256(h, 1));
-    _mm_storeu_si128((__m128i *)(void *)(s->l[0] + 16 * b), _mm256_castsi256_si128(l));
-    _mm_storeu_si128((__m128i *)(void *)(s->l[1] + 16 * b), _mm256_extracti128_si256(l, 1));
-    _mm_storeu_si128((__m128i *)(void *)(s->start + 4 * b), start);
-    s->scale[b] = scale;
-}
-
-static inline void act_more(enum dtype type, const struct act *a, size_t cols) {
-    if (type != DTYPE_Q4_0) return;
-    struct q4_step *steps = a->more;
-    for (size_t b = 0; b < (cols + 127) / 128 * 4; b++) {
-        bool there = b < cols / ACT_BLOCK;
-        __m512i q = there ? _mm512_loadu_si512(a->q + b * ACT_BLOCK) : _mm512_setzero_si512();
-        q4_step_block(steps + b / 4, b % 4, q, there ? a->scale[b] / 16 : 0);
-    }
-}
-
-/* Gathers eight f16 numbers that lie `bytes` bytes apart. */
-static inline __m128i gather_8(const uint8_t *p, size_t bytes) {
-    uint16_t h[8];
-    for (size_t i = 0; i < 8; i++) memcpy(&h[i], p + i * bytes, sizeof h[i]);
-    __m128i v = _mm_cvtsi32_si128(h[0]);
-    v = _mm_insert_epi16(v, h[1], 1);
-    v = _mm_insert_epi16(v, h[2], 2);
-    v = _mm_insert_epi16(v, h[3], 3);
-    v = _mm_insert_epi16(v, h[4], 4);
-    v = _mm_insert_epi16(v, h[5], 5);
-    v = _mm_insert_epi16(v, h[6], 6);
-    return _mm_insert_epi16(v, h[7], 7);
-}
-
-static inline void v_scales(float scale[8], const uint8_t *block, size_t bytes, const float s[8]) {
-    _mm256_storeu_ps(scale,
-                     _mm256_mul_ps(_mm256_cvtph_ps(gather_8(block, bytes)), _mm256_loadu_ps(s)));
-}
-
-static inline size_t act_step(enum dtype type) { return type == DTYPE_Q4_0 ? 4 : 1; }
-
-static inline block_sum block_sum_zero(void) {
-    return (block_sum){_mm256_setzero_ps(), _mm512_setzero_ps()};
-}
-static inline void block_sum_four(enum dtype type, float s[4], const block_sum r[4]) {
-    if (type == DTYPE_Q4_0) {
-        v_sum4(s, r[0].whole, r[1].whole, r[2].whole, r[3].whole);
-        return;
-    }
-    __m256 t =
-        _mm256_hadd_ps(_mm256_hadd_ps(r[0].half, r[1].half), _mm256_hadd_ps(r[2].half, r[3].half));
-    _mm_storeu_ps(s, _mm_add_ps(_mm256_castps256_ps128(t), _mm256_extractf128_ps(t, 1)));
-}
-
-static inline void add_q8(block_sum *s, const uint8_t *block, const int16_t *q, float scale) {
-    __m256i low = _mm256_cvtepi8_epi16(load_16_bytes(block + 2)),
-            high = _mm256_cvtepi8_epi16(load_16_bytes(block + 18));
-    __m256i sum = _mm256_dpwssd_epi32(_mm256_setzero_si256(), low, load_32_bytes(q));
-    sum = _mm256_dpwssd_epi32(sum, high, load_32_bytes(q + 16));
-    s->half = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_set1_ps(scale), s->half);
-}
-
-/* Returns the scales of four blocks as float32 numbers. It works in whole numbers, whose units are
- * free here: to shuffle the blocks and convert all lanes took longer. */
-static inline __m128 q4_scales(const uint8_t *block) {
-    uint16_t d[4];
-    for (int i = 0; i < 4; i++) memcpy(&d[i], block + 18 * i, sizeof d[i]);
-    return _mm_cvtph_ps(_mm_cvtsi64_si128(
-        (long long)(d[0] | (uint64_t)d[1] << 16 | (uint64_t)d[2] << 32 | (uint64_t)d[3] << 48)));
-}
-
-/* Returns the nibbles of four blocks, each block in four lanes. */
-static inline __m512i load_q4_step(const uint8_t *block) {
-    __m256i first = _mm256_inserti128_si256(_mm256_castsi128_si256(load_16_bytes(block + 2)),
-                                            load_16_bytes(block + 20), 1);
-    __m256i second = _mm256_inserti128_si256(_mm256_castsi128_si256(load_16_bytes(block + 38)),
-                                             load_16_bytes(block + 56), 1);
-    return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
-}
-
-static inline void add_q4(block_sum *sum, const uint8_t *block, const struct q4_step *s) {
-    const __m512i fours = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-    __m512i bytes = load_q4_step(block), top = _mm512_set1_epi8((char)0xf0);
-    __m512 scale = _mm512_permutexvar_ps(
-        fours, _mm512_castps128_ps512(_mm_mul_ps(q4_scales(block), _mm_loadu_ps(s->scale))));
-    __m512i w0 = _mm512_and_si512(_mm512_slli_epi16(bytes, 4), top),
-            w1 = _mm512_and_si512(bytes, top);
-    __m512i high = _mm512_dpbusd_epi32(_mm512_setzero_si512(), w0, _mm512_loadu_si512(s->h[0]));
-    high = _mm512_dpbusd_epi32(high, w1, _mm512_loadu_si512(s->h[1]));
-    __m512i low =
-        _mm512_dpbusd_epi32(_mm512_loadu_si512(s->start), w0, _mm512_loadu_si512(s->l[0]));
-    low = _mm512_dpbusd_epi32(low, w1, _mm512_loadu_si512(s->l[1]));
-    sum->whole = _mm512_fmadd_ps(
-        _mm512_cvtepi32_ps(_mm512_add_epi32(low, _mm512_slli_epi32(high, 8))), scale, sum->whole);
-}
-
-static inline void block_sum_add(enum dtype type, block_sum *s, const float *scale,
-                                 const uint8_t *block, size_t n, const struct act *a, size_t b) {
-    if (type == DTYPE_Q8_0) {
-        add_q8(s, block, a->q + b * ACT_BLOCK, *scale);
-        return;
-    }
-    uint8_t four[4 * 18] = {0};
-    if (n < 4) memcpy(four, block, n * 18);
-    add_q4(s, n < 4 ? four : block, (const struct q4_step *)a->more + b / 4);
 }
 
 static inline word_vec h_bytes(const uint8_t *p) { return _mm512_cvtepu8_epi16(load_32_bytes(p)); }

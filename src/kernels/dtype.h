@@ -38,7 +38,7 @@ bool dtype_direct(enum dtype type);
 /* Returns true for the types that numbers can be made to: the direct ones, Q4_K and Q6_K. */
 bool dtype_written(enum dtype type);
 
-/* Returns true for the block types that matvec_blocks multiplies in whole numbers: Q8_0, Q4_0,
+/* Returns true for the block types that matmul_blocks multiplies in whole numbers: Q8_0, Q4_0,
  * Q4_K, Q5_K and Q6_K. */
 bool dtype_wholes(enum dtype type);
 

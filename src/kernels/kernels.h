@@ -4,9 +4,10 @@
  *
  * Every function's result is fixed by its arguments alone: row r of matvec, element (i, r) of
  * matmul and element c of vecmat come out with the same bits whatever other rows are computed in
- * the same call, so cutting work between threads cannot change a result. One exception: matmul sums
- * in another order when n <= MATMUL_FEW than when n > MATMUL_FEW. Pointers need no alignment beyond
- * their element type's; nothing is read or written outside the stated shapes. */
+ * the same call, so cutting work between threads cannot change a result. Up to MATMUL_FEW rows of x
+ * are summed in the order of matvec, so a row has the same bits alone and among a few. More rows
+ * are summed in another order. Pointers need no alignment beyond their element type's; nothing is
+ * read or written outside the stated shapes. */
 #ifndef LOOKAT_KERNELS_KERNELS_H
 #define LOOKAT_KERNELS_KERNELS_H
 
@@ -27,7 +28,7 @@ struct lookup_scale {
     float low, step;
 };
 
-/* Up to MATMUL_FEW rows of x matmul has an order of sums of its own. Up to MATMUL_SOME rows are cut
+/* Up to MATMUL_FEW rows of x matmul has the order of sums of matvec. Up to MATMUL_SOME rows are cut
  * into groups of MATMUL_FEW where a set says that this is faster (few_at_a_time). */
 enum { MATMUL_FEW = 8, MATMUL_SOME = 56 };
 
@@ -50,7 +51,7 @@ struct matmul {
     const void *w;   /* [rows][cols], rows `stride` bytes apart */
     size_t stride, rows, cols;
     const float *x;   /* matmul: [n][cols], rows ldx floats apart */
-    const void *acts; /* matmul_blocks: n rows of row_act_bytes(cols) bytes, no gaps */
+    const void *acts; /* matmul_blocks: n acts of act_bytes(type, cols) bytes, without gaps */
     size_t ldx, n;
     float *y; /* [n][rows], rows ldy floats apart; does not overlap the others */
     size_t ldy;
@@ -112,38 +113,33 @@ struct kernels {
     void (*to_f16)(uint16_t *y, const float *x, size_t n);
 
     /* y[r] = sum_c w[r][c] x[c] for r < rows: w is [rows][cols] of type F32, F16 or BF16, its rows
-     * `stride` bytes apart. |error| <= (cols/8 + 16) u sum_c |w x|, against the exact sum over the
-     * stored numbers. */
+     * `stride` bytes apart. |error| <= (min(cols, 384)/4 + cols/384 + 6) u sum_c |w x|, against the
+     * exact sum over the stored numbers. */
     void (*matvec)(enum dtype type, float *y, const void *w, size_t stride, size_t rows,
                    const float *x, size_t cols);
 
-    /* The same for Q8_0 and Q4_0, in whole numbers. act_from_f32 turns x[cols] into whole numbers
-     * of 16 bits and a scale for each block of 32, once for all rows and threads. That form takes
-     * act_bytes bytes, is aligned to 64, is private to the set and the type, and goes to
-     * matvec_blocks. With `most` the largest |x| of an element's own block, |error| <= (cols/8 +
-     * 16) u sum_c |w x| + sum_c |w| (most / 64000 + 1e-30). An infinity or NaN in x gives NaN. So
-     * are products with Q4_K, Q5_K and Q6_K; where w is a difference, d s n - m t, its |w| in the
-     * bound is |d s n| + |m t|. */
+    /* Products with weights of the types of dtype_wholes, in whole numbers. act_from_f32 turns a
+     * row x[cols] of activations into whole numbers of 16 bits and a scale for each block of 32,
+     * once for all rows of w and threads. That form takes act_bytes bytes, a multiple of 64, is
+     * aligned to 64, is private to the set and the type, and goes to matmul_blocks: n of them are
+     * m->acts, which take the place of m->x. With `most` the largest |x| of an element's own block,
+     * |error| <= (cols/8 + 16) u sum_c |w x| + sum_c |w| (most / 64000 + 1e-30); where w is a
+     * difference, as in Q4_K and Q5_K (super_blocks.inc), its |w| there is the sum of both sizes.
+     * An infinity or NaN in x gives NaN. A row of y has the same bits for any n. */
     size_t (*act_bytes)(enum dtype type, size_t cols);
     void (*act_from_f32)(enum dtype type, void *act, const float *x, size_t cols);
-    void (*matvec_blocks)(enum dtype type, float *y, const void *w, size_t stride, size_t rows,
-                          const void *act, size_t cols);
-
-    /* The same for several rows of activations, in sets that multiply whole numbers faster than
-     * float32. In other sets all three are NULL, and matmul serves. row_act_from_f32 turns x[cols]
-     * into a row of row_act_bytes(cols) bytes, aligned to 64 and of no other use. matmul_blocks
-     * takes m->acts, which are such rows, in place of m->x. The error is that of matvec_blocks. */
-    size_t (*row_act_bytes)(size_t cols);
-    void (*row_act_from_f32)(void *act, const float *x, size_t cols);
     void (*matmul_blocks)(const struct matmul *m);
+    /* Returns up to how many rows of activations matmul_blocks is faster than matmul: MATMUL_FEW or
+     * more. */
+    size_t (*blocks_most)(enum dtype type);
 
     /* y[c] += sum_r a[r] w[r][c]: w of any type, its rows `stride` bytes apart. |error| <= (rows +
      * 2) u (|y| + sum_r |a w|). */
     void (*vecmat)(enum dtype type, float *y, const void *w, size_t stride, size_t rows,
                    const float *a, size_t cols);
 
-    /* Fills m->y, with weights of any type. Up to MATMUL_FEW rows of x are summed in another order
-     * than more. |error| <= (min(cols, 384)/4 + cols/384 + 6) u sum_c |w x|. */
+    /* Fills m->y, with weights of any type. Up to MATMUL_FEW rows of x have the bits that matvec
+     * gives them. More are summed in another order. The error is that of matvec. */
     void (*matmul)(const struct matmul *m);
 
     /* Up to so many rows of x matmul is faster for MATMUL_FEW of them at a time than for all at

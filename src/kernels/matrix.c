@@ -22,9 +22,6 @@ _Static_assert(MATMUL_SOME < 63, "batches in which texts are measured must keep 
 enum {
     /* Bytes of w that meet a group of rows of x after the other: they stay in the second cache. */
     SOME_BYTES = 384 << 10,
-    /* Rows of x that are faster in matmul_blocks than in matmul: found on a Zen 4, where 5 rows
-     * gain a tenth and 8 a fifth. */
-    BLOCKS_LEAST = 5,
     ACT_BYTES = 1 << 16, /* for one row of x: enough for 12,000 columns and more */
     /* Rows of w at least that up to SOME rows of x meet at a time: streams of weights are slow to
      * begin. */
@@ -42,7 +39,8 @@ static _Thread_local _Alignas(64) union {
 struct job {
     const struct kernels *kn;
     const struct matrix_product *p;
-    const void *act; /* the row of x for matvec_blocks, or all of them for matmul_blocks, or NULL */
+    const void *act;  /* rows of x for matmul_blocks, or NULL */
+    size_t act_bytes; /* of one of them */
 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -90,8 +88,15 @@ static void apply_one(void *ctx, size_t begin, size_t end, int thread) {
         float sums[PIECE];
         rows = least(last - row, PIECE);
         if (j->act)
-            j->kn->matvec_blocks(w->type, sums, row_at(w, row), matrix_row_bytes(w), rows, j->act,
-                                 w->cols);
+            j->kn->matmul_blocks(&(struct matmul){.type = w->type,
+                                                  .w = row_at(w, row),
+                                                  .stride = matrix_row_bytes(w),
+                                                  .rows = rows,
+                                                  .cols = w->cols,
+                                                  .acts = j->act,
+                                                  .n = 1,
+                                                  .y = sums,
+                                                  .ldy = rows});
         else
             j->kn->matvec(w->type, sums, row_at(w, row), matrix_row_bytes(w), rows, j->p->x,
                           w->cols);
@@ -117,16 +122,21 @@ static void apply_some(void *ctx, size_t begin, size_t end, int thread) {
         rows = least(last - row, most);
         for (size_t g = 0; g < groups; g++) {
             size_t i = p->n * g / groups, n = p->n * (g + 1) / groups - i;
-            j->kn->matmul(&(struct matmul){.type = w->type,
-                                           .w = row_at(w, row),
-                                           .stride = bytes,
-                                           .rows = rows,
-                                           .cols = w->cols,
-                                           .x = p->x + i * p->ldx,
-                                           .ldx = p->ldx,
-                                           .n = n,
-                                           .y = sums + i * rows,
-                                           .ldy = rows});
+            const struct matmul m = {.type = w->type,
+                                     .w = row_at(w, row),
+                                     .stride = bytes,
+                                     .rows = rows,
+                                     .cols = w->cols,
+                                     .x = p->x + i * p->ldx,
+                                     .acts = j->act,
+                                     .ldx = p->ldx,
+                                     .n = n,
+                                     .y = sums + i * rows,
+                                     .ldy = rows};
+            if (j->act)
+                j->kn->matmul_blocks(&m);
+            else
+                j->kn->matmul(&m);
         }
         for (size_t i = 0; i < p->n; i++)
             finish(j, p->y + i * p->ldy + row, sums + i * rows, row, rows);
@@ -152,7 +162,7 @@ static void apply_several(void *ctx, size_t task, int thread) {
                        .y = sums,
                        .ldy = ROWS};
     if (j->act) {
-        m.acts = (const uint8_t *)j->act + token * j->kn->row_act_bytes(w->cols);
+        m.acts = (const uint8_t *)j->act + token * j->act_bytes;
         j->kn->matmul_blocks(&m);
     } else {
         m.x = p->x + token * p->ldx, m.ldx = p->ldx;
@@ -166,11 +176,15 @@ static void apply_several(void *ctx, size_t task, int thread) {
     }
 }
 
+/* Returns the bytes of a row of x as whole numbers; 0 where n rows meet w as float32 numbers. */
+static size_t act_bytes_of(const struct kernels *kn, const struct matrix *w, size_t n) {
+    return dtype_wholes(w->type) && n <= kn->blocks_most(w->type) ? kn->act_bytes(w->type, w->cols)
+                                                                  : 0;
+}
+
 size_t matrix_work_bytes(const struct kernels *kn, const struct matrix *w, size_t n) {
-    return n >= BLOCKS_LEAST && dtype_block(w->type) > 1 && dtype_direct(w->type) &&
-                   kn->matmul_blocks
-               ? n * kn->row_act_bytes(w->cols)
-               : 0;
+    const size_t few = least(n, MATMUL_FEW);
+    return act_bytes_of(kn, w, n) ? n * act_bytes_of(kn, w, n) : few * act_bytes_of(kn, w, few);
 }
 
 /* ---- weights that no set multiplies with as they are ---- */
@@ -233,43 +247,52 @@ static void apply_decoded(void *ctx, size_t begin, size_t end, int thread) {
 /* ---- */
 
 static void rows_to_acts(void *ctx, size_t begin, size_t end, int thread) {
-    const struct matrix_product *p = ((const struct job *)ctx)->p;
-    const struct kernels *kn = ((const struct job *)ctx)->kn;
-    size_t bytes = kn->row_act_bytes(p->w->cols);
+    const struct job *j = ctx;
+    const struct matrix_product *p = j->p;
+    const struct matrix *w = p->w;
     (void)thread;
-    for (size_t i = begin; i < end; i++)
-        kn->row_act_from_f32((uint8_t *)p->work + i * bytes, p->x + i * p->ldx, p->w->cols);
+    for (size_t i = begin; i < end; i++) {
+        void *act = (uint8_t *)p->work + i * j->act_bytes;
+        j->kn->act_from_f32(w->type, act, p->x + i * p->ldx, w->cols);
+    }
 }
 
-/* One row of x for weights in blocks: false where it is too long for `own`. */
-static bool apply_one_to_blocks(struct job *j) {
+/* One row of x for weights in blocks. */
+static void apply_one_to_blocks(struct job *j) {
     const struct matrix *w = j->p->w;
-    if (j->kn->act_bytes(w->type, w->cols) > sizeof own.act) return false;
     j->kn->act_from_f32(w->type, own.act, j->p->x, w->cols);
     j->act = own.act;
     threads_ranges(pieces(w->rows, UNIT), apply_one, j);
-    j->act = NULL;
+}
+
+/* Rows of x in whole numbers, n of them or one: false where there is no room for them. */
+static bool apply_wholes(struct job *j) {
+    const struct matrix_product *p = j->p;
+    j->act_bytes = act_bytes_of(j->kn, p->w, p->n);
+    if (!j->act_bytes || !p->n) return false;
+    if (p->n == 1 && j->act_bytes <= sizeof own.act) {
+        apply_one_to_blocks(j);
+        return true;
+    }
+    if (!p->work) return false;
+    threads_ranges(p->n, rows_to_acts, j);
+    j->act = p->work;
+    if (p->n <= MATMUL_FEW)
+        threads_ranges(pieces(p->w->rows, UNIT), apply_some, j);
+    else
+        threads_tasks(pieces(p->w->rows, ROWS) * pieces(p->n, TOKENS), apply_several, j);
     return true;
 }
 
 void matrix_apply(const struct kernels *kn, const struct matrix_product *p) {
-    struct job j = {kn, p, NULL};
-    bool blocks = dtype_block(p->w->type) > 1;
-    if (p->n == 1 && blocks && dtype_wholes(p->w->type) && apply_one_to_blocks(&j)) return;
-    if (!dtype_direct(p->w->type)) {
+    struct job j = {.kn = kn, .p = p};
+    if (apply_wholes(&j)) return;
+    if (!dtype_direct(p->w->type))
         threads_ranges(p->n ? pieces(p->w->rows, DECODED_ROWS) : 0, apply_decoded, &j);
-        return;
-    }
-    if (p->n == 1 && !blocks)
+    else if (p->n == 1 && dtype_block(p->w->type) == 1)
         threads_ranges(pieces(p->w->rows, UNIT), apply_one, &j);
-    else if (p->n > 0) {
-        if (p->work && matrix_work_bytes(kn, p->w, p->n)) {
-            threads_ranges(p->n, rows_to_acts, &j);
-            j.act = p->work;
-        } else if (p->n <= SOME) {
-            threads_ranges(pieces(p->w->rows, UNIT), apply_some, &j);
-            return;
-        }
+    else if (p->n <= SOME)
+        threads_ranges(p->n ? pieces(p->w->rows, UNIT) : 0, apply_some, &j);
+    else
         threads_tasks(pieces(p->w->rows, ROWS) * pieces(p->n, TOKENS), apply_several, &j);
-    }
 }

@@ -36,18 +36,17 @@ struct matrix_product {
     float *y;           /* [n][rows]; does not overlap x */
     size_t n, ldx, ldy; /* ldx and ldy: the distances between rows in floats */
     enum matrix_after after;
-    void *work; /* NULL, or matrix_work_bytes(kn, w, n) bytes, aligned to 64: where weights in
-                   blocks may meet many rows in whole numbers */
+    void *work; /* matrix_work_bytes(kn, w, n) bytes, aligned to 64, where rows of x become whole
+                   numbers. NULL: weights in blocks meet several rows as float32 numbers */
 };
 
-/* Returns the bytes of work for n rows of x; 0 where it is of no use. */
+/* Returns the bytes of work for up to n rows of x; 0 where it is of no use. */
 size_t matrix_work_bytes(const struct kernels *kn, const struct matrix *w, size_t n);
 
-/* Runs the product, spread over the threads. It takes up to 100 KB of each one's stack. One row
- * streams the weights once through matvec; more rows go through matmul, or with work through
- * matmul_blocks. The results agree to rounding. Any number of threads gives the same bits. A row's
- * bits do not depend on the values of the other rows of x, nor on their number as long as n stays
- * 1, within 2..4, 5..8, 9..56 or above 56. */
+/* Runs the product, spread over the threads. It takes up to 100 KB of each one's stack. Any number
+ * of threads gives the same bits. So does any number of rows of x up to MATMUL_FEW, given work: a
+ * row of y is the same alone and among a few others, whatever they are. More rows are summed in
+ * other orders, one for 9 to 56 of them and one for more, and agree to rounding. */
 void matrix_apply(const struct kernels *kn, const struct matrix_product *p);
 
 #endif

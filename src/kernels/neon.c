@@ -13,8 +13,7 @@
 #define MIX_BITS 15
 #define FEW_AT_A_TIME 0
 #define BY_NAME_ONLY false
-#define OWN_BLOCK_SUM 0
-#define OWN_MATMUL_BLOCKS 0
+#define OWN_BLOCKS 0
 #define OWN_LOOKUP 0
 typedef float32x4_t vec;
 typedef uint8x16_t byte_vec;
@@ -137,42 +136,13 @@ static inline uint32_t v_bits_at_least(vec a, vec b) {
     return vaddvq_u32(vandq_u32(vcgeq_f32(a, b), vld1q_u32(bit)));
 }
 
-static inline size_t act_more_bytes(enum dtype type, size_t cols) {
-    return (void)type, (void)cols, 0;
-}
-static inline void act_more(enum dtype type, const struct act *a, size_t cols) {
-    (void)type, (void)a, (void)cols;
-}
-static inline void v_scales(float scale[8], const uint8_t *block, size_t bytes, const float s[8]) {
+static inline void v_eight_scales(float d[8], const uint8_t *block, size_t bytes) {
     uint16_t h[8];
     for (size_t i = 0; i < 8; i++) memcpy(&h[i], block + i * bytes, sizeof h[i]);
-    for (size_t i = 0; i < 8; i += 4) v_store(scale + i, v_mul(v_load_f16(h + i), v_load(s + i)));
+    for (size_t i = 0; i < 8; i += 4) v_store(d + i, v_load_f16(h + i));
 }
-
-static inline size_t act_step(enum dtype type) { return (void)type, 1; }
-
-/* Returns sum + the products of 16 bytes and 16 activations. */
-static inline int32x4_t add_products(int32x4_t sum, int8x16_t w, const int16_t *q) {
-    int16x8_t low = vmovl_s8(vget_low_s8(w)), high = vmovl_s8(vget_high_s8(w)), q0 = vld1q_s16(q),
-              q1 = vld1q_s16(q + 8);
-    sum = vmlal_s16(vmlal_s16(sum, vget_low_s16(low), vget_low_s16(q0)), vget_high_s16(low),
-                    vget_high_s16(q0));
-    return vmlal_s16(vmlal_s16(sum, vget_low_s16(high), vget_low_s16(q1)), vget_high_s16(high),
-                     vget_high_s16(q1));
-}
-
-static inline vec v_block_products(enum dtype type, const uint8_t *block, const struct act *a,
-                                   size_t b) {
-    const int16_t *q = a->q + b * ACT_BLOCK;
-    uint8x16_t bytes = vld1q_u8(block + 2);
-    int8x16_t low = vreinterpretq_s8_u8(bytes), high, eight = vdupq_n_s8(8);
-    if (type == DTYPE_Q8_0) {
-        high = vreinterpretq_s8_u8(vld1q_u8(block + 18));
-    } else {
-        low = vsubq_s8(vreinterpretq_s8_u8(vandq_u8(bytes, vdupq_n_u8(15))), eight);
-        high = vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(bytes, 4)), eight);
-    }
-    return vcvtq_f32_s32(add_products(add_products(vdupq_n_s32(0), low, q), high, q + 16));
+static inline void v_eight_times(float y[8], const float a[8], const float b[8]) {
+    for (size_t i = 0; i < 8; i += 4) v_store(y + i, v_mul(v_load(a + i), v_load(b + i)));
 }
 
 static inline word_vec h_bytes(const uint8_t *p) {
@@ -202,6 +172,20 @@ static inline vec h_products(const word_vec w[4], const int16_t *q) {
         sum = vmlal_s16(sum, vget_high_s16(w[i]), vget_high_s16(x));
     }
     return vcvtq_f32_s32(sum);
+}
+
+static inline void h_block(enum dtype type, word_vec w[4], const uint8_t *block) {
+    const uint8x16_t bytes = vld1q_u8(block + 2);
+    const int8x16_t eight = vdupq_n_s8(8);
+    int8x16_t low = vreinterpretq_s8_u8(bytes), high;
+    if (type == DTYPE_Q8_0) {
+        high = vreinterpretq_s8_u8(vld1q_u8(block + 18));
+    } else {
+        low = vsubq_s8(vreinterpretq_s8_u8(vandq_u8(bytes, vdupq_n_u8(15))), eight);
+        high = vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(bytes, 4)), eight);
+    }
+    w[0] = vmovl_s8(vget_low_s8(low)), w[1] = vmovl_s8(vget_high_s8(low));
+    w[2] = vmovl_s8(vget_low_s8(high)), w[3] = vmovl_s8(vget_high_s8(high));
 }
 
 /* ---- tiles ---- */

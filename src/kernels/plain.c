@@ -12,8 +12,7 @@
 #define MIX_BITS 15
 #define FEW_AT_A_TIME 0
 #define BY_NAME_ONLY true
-#define OWN_BLOCK_SUM 0
-#define OWN_MATMUL_BLOCKS 0
+#define OWN_BLOCKS 0
 #define OWN_LOOKUP 0
 /* Calls and loops stay here, because nobody waits for this set, but everybody for its compilation.
  * */
@@ -246,31 +245,15 @@ static inline void v_load_q4(vec q[BLOCK_VECS], const uint8_t *p) {
 
 /* ---- products of weights in blocks ---- */
 
-static inline size_t act_more_bytes(enum dtype type, size_t cols) {
-    return (void)type, (void)cols, 0;
-}
-
-static inline void act_more(enum dtype type, const struct act *a, size_t cols) {
-    (void)type, (void)a, (void)cols;
-}
-
-static inline size_t act_step(enum dtype type) { return (void)type, 1; }
-
-static inline void v_scales(float scale[8], const uint8_t *block, size_t bytes, const float s[8]) {
+static inline void v_eight_scales(float d[8], const uint8_t *block, size_t bytes) {
     for (size_t i = 0; i < 8; i++) {
         uint16_t h;
         memcpy(&h, block + i * bytes, sizeof h);
-        scale[i] = f16_to_f32(h) * s[i];
+        d[i] = f16_to_f32(h);
     }
 }
-
-/* Lane i has the products of numbers 2 i, 2 i + 1, 16 + 2 i and 17 + 2 i. */
-static inline vec v_block_products(enum dtype type, const uint8_t *block, const struct act *a,
-                                   size_t b) {
-    const int16_t *q = a->q + b * ACT_BLOCK;
-    int32_t sum[LANES] = {0};
-    for (size_t i = 0; i < BLOCK; i++) sum[i % 16 / 2] += block_number(type, block + 2, i) * q[i];
-    return v_load_whole(sum);
+static inline void v_eight_times(float y[8], const float a[8], const float b[8]) {
+    for (size_t i = 0; i < 8; i++) y[i] = a[i] * b[i];
 }
 
 #define EACH_WORD(i) for (size_t i = 0; i < WORDS; i++)
@@ -312,11 +295,16 @@ static inline word_vec h_halves(int16_t first, int16_t second, size_t i) {
 static inline void v_eight_bytes(float *y, uint64_t b) {
     for (size_t i = 0; i < 8; i++) y[i] = (float)(b >> 8 * i & 255);
 }
-/* Lanes as in v_block_products. */
+/* Lane i has the products of numbers 2 i, 2 i + 1, 16 + 2 i and 17 + 2 i. */
 static inline vec h_products(const word_vec w[BLOCK_WORDS], const int16_t *q) {
     int32_t sum[LANES] = {0};
     for (size_t i = 0; i < BLOCK; i++) sum[i % 16 / 2] += w[i / 16].word[i % 16] * q[i];
     return v_load_whole(sum);
+}
+
+static inline void h_block(enum dtype type, word_vec w[BLOCK_WORDS], const uint8_t *block) {
+    for (size_t i = 0; i < BLOCK; i++)
+        w[i / WORDS].word[i % WORDS] = (int16_t)block_number(type, block + 2, i);
 }
 
 /* ---- tiles ---- */

@@ -9,7 +9,7 @@
 #define SET scalar
 #define BY_NAME_ONLY false
 #define FEW_AT_A_TIME 0
-#define OWN_MATMUL_BLOCKS 0
+#define OWN_BLOCKS 0
 
 enum {
     TILE = 256, /* numbers widened at a time on the stack; a multiple of every block */
@@ -48,21 +48,6 @@ static void add_products(float lane[LANES], const float *w, const float *x, size
 /* The sum of eight partial sums, in pairs. */
 static float sum_lanes(const float s[LANES]) {
     return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
-}
-
-/* y[r] = sum_c w[r][c] x[c]. */
-static void matvec(enum dtype type, float *y, const void *w, size_t stride, size_t rows,
-                   const float *x, size_t cols) {
-    for (size_t r = 0; r < rows; r++) {
-        const uint8_t *row = (const uint8_t *)w + r * stride;
-        float lane[LANES] = {0}, tile[TILE];
-        for (size_t c = 0; c < cols; c += TILE) {
-            size_t n = cols - c < TILE ? cols - c : TILE;
-            to_f32(type, tile, row + dtype_bytes(type, c), n);
-            add_products(lane, tile, x + c, n);
-        }
-        y[r] = sum_lanes(lane);
-    }
 }
 
 #include "kernels/super_blocks.inc"
@@ -137,12 +122,17 @@ static float super_row(enum dtype type, const uint8_t *block, const struct act *
     return total;
 }
 
-static void matvec_blocks(enum dtype type, float *y, const void *w, size_t stride, size_t rows,
-                          const void *act, size_t cols) {
-    const struct act a = act_at(act, cols);
-    for (size_t r = 0; r < rows; r++) {
-        const uint8_t *row = (const uint8_t *)w + r * stride;
-        y[r] = is_super(type) ? super_row(type, row, &a, cols) : blocks_row(type, row, &a, cols);
+static size_t blocks_most(enum dtype type) { return (void)type, MATMUL_FEW; }
+
+static void matmul_blocks(const struct matmul *m) {
+    for (size_t i = 0; i < m->n; i++) {
+        const struct act a =
+            act_at((const uint8_t *)m->acts + i * act_bytes(m->type, m->cols), m->cols);
+        for (size_t r = 0; r < m->rows; r++) {
+            const uint8_t *row = (const uint8_t *)m->w + r * m->stride;
+            m->y[i * m->ldy + r] = is_super(m->type) ? super_row(m->type, row, &a, m->cols)
+                                                     : blocks_row(m->type, row, &a, m->cols);
+        }
     }
 }
 
@@ -175,6 +165,21 @@ static void matmul(const struct matmul *m) {
             }
         }
     }
+}
+
+/* y[r] = sum_c w[r][c] x[c] */
+static void matvec(enum dtype type, float *y, const void *w, size_t stride, size_t rows,
+                   const float *x, size_t cols) {
+    matmul(&(struct matmul){.type = type,
+                            .w = w,
+                            .stride = stride,
+                            .rows = rows,
+                            .cols = cols,
+                            .x = x,
+                            .ldx = cols,
+                            .n = 1,
+                            .y = y,
+                            .ldy = rows});
 }
 
 /* y = (x - mean) / sqrt(variance + eps) weight + bias, mean and variance over the row */
