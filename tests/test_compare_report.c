@@ -59,6 +59,8 @@ static struct comparison make(void) {
     weights.config =
         (struct gpt2_config){.n_layer = L, .n_head = H, .n_embd = 12, .n_vocab = 99, .n_ctx = 64};
     struct comparison c = {.w = &weights,
+                           .contexts = {16, 64},
+                           .n_contexts = 2,
                            .window = 11,
                            .forced = true,
                            .shadow = true,
@@ -80,6 +82,12 @@ static struct comparison make(void) {
                                             .stored_refined = 30,
                                             .codebooks = (size_t)i << 21,
                                             .n_chunks = CHUNKS};
+        struct by_context *b = &c.runs[i].by_context;
+        b->loaded = arena_zalloc(&arena, 2, sizeof *b->loaded);
+        b->loaded[0].keys = 5;
+        b->loaded[1] = (struct attn_counters){.keys = 100, .tables = rng_u64(&r) >> 20};
+        b->fewer_loaded = i ? 17 : 0;
+        b->fewer_streamed = i ? 3 : 0;
         c.runs[i].chunks = arena_zalloc(&arena, CHUNKS, sizeof *c.runs[i].chunks);
         for (size_t k = 0; k < CHUNKS; k++) {
             c.runs[i].chunks[k] = (struct comparison_chunk){.text = k >= 3, .chunk = k % 3};
@@ -91,6 +99,8 @@ static struct comparison make(void) {
 
 static struct compare_free free_texts[RUNS * TEXTS];
 static int32_t ids[] = {5, 6, 7};
+static const double logprobs[] = {-1.0 / 3, -5e-324, -17};
+static const uint64_t token_bytes[] = {4, 5, 1};
 static struct codebook books[] = {{.m = 4, .k = 256}};
 static struct book_corpus corpora[] = {{.name = "calibration.txt", .sha256 = "00"}};
 static struct compare_book book = {.file = "x.book.gguf",
@@ -114,6 +124,8 @@ static struct compare_report report_of(const struct comparison *c) {
                                               .bytes = 10,
                                               .ids = ids,
                                               .n = 3,
+                                              .logprobs = logprobs,
+                                              .token_bytes = token_bytes,
                                               .first_difference = i < TEXTS ? SIZE_MAX : 2,
                                               .same_bytes = i < TEXTS ? 10 : 4};
     r.free = free_texts;
@@ -187,8 +199,15 @@ static void shares_add_up(void) {
     CHECK(r.n_prompt == 4 && r.seed == 3 && r.free && r.free[2].first_difference == 2 &&
               r.free[0].first_difference == SIZE_MAX && r.free[3].same_bytes == 4 &&
               r.free[3].bytes == 10 && same_bits(r.free[3].text, free_texts[3].text, 10) &&
-              r.free[3].ids[2] == 7,
+              r.free[3].ids[2] == 7 && same_bits(r.free[3].logprobs, logprobs, sizeof logprobs) &&
+              same_bits(r.free[3].token_bytes, token_bytes, sizeof token_bytes),
           "the free texts");
+    CHECK(merged.n_contexts == 2 && merged.contexts[1] == 64 &&
+              merged.runs[1].by_context.fewer_loaded == 17 &&
+              merged.runs[1].by_context.fewer_streamed == 3 &&
+              same_bits(merged.runs[1].by_context.loaded, c.runs[1].by_context.loaded,
+                        2 * sizeof(struct attn_counters)),
+          "bytes by context");
 }
 
 static void missing_and_twice(void) {
@@ -203,6 +222,15 @@ static void missing_and_twice(void) {
     r = (struct compare_report){.arena = &arena};
     CHECK(compare_merge(&r, &merged, two, 3, &err) == ERR_REFUSED && strstr(err.msg, "comes twice"),
           "%s", err.msg);
+}
+
+/* The page and all figures, into the void: whatever numbers a share has, drawing them ends. */
+static void draw(const struct compare_report *r) {
+    FILE *fp = fopen("/dev/null", "wb");
+    if (!fp) return;
+    compare_put_html(r, fp);
+    CHECK(!ferror(fp), "the page");
+    fclose(fp);
 }
 
 /* What a broken share may do is to be refused: never to crash, and never to be taken where it was
@@ -235,6 +263,7 @@ static void broken_shares(void) {
         CHECK(rc == OK || rc == ERR_REFUSED, "mutant %d: %d %s", i, rc, err.msg);
         CHECK(i % 3 || rc || keep + 1 == n, "cut after %zu of %zu bytes, and taken", keep, n);
         if (!rc) CHECK(compare_report_sum(&report, &err) == OK, "%s", err.msg);
+        if (!rc && i % 8 == 1) draw(&report);
         arena_free(&scratch);
         text[at] = old;
     }

@@ -115,9 +115,12 @@ if [ -z "$chromium" ]; then
     echo "skip chromium: not installed"
     exit 0
 fi
-timeout 60 "$chromium" --headless --no-sandbox --disable-gpu --enable-logging=stderr \
-    --user-data-dir="$tmp/profile" --window-size=360,800 --screenshot="$tmp/shot.png" \
-    "file://$tmp/page.html" > "$tmp/log" 2>&1
-[ -s "$tmp/shot.png" ] || fail "no picture: $(tail -n 2 "$tmp/log")"
-! grep -q CONSOLE "$tmp/log" || fail "$(grep CONSOLE "$tmp/log" | head -n 2)"
+cp "$tmp/$bad.html" "$tmp/hostile.html"
+for page in page hostile; do
+    timeout 60 "$chromium" --headless --no-sandbox --disable-gpu --enable-logging=stderr \
+        --user-data-dir="$tmp/profile" --window-size=360,800 --screenshot="$tmp/$page.png" \
+        "file://$tmp/$page.html" > "$tmp/log" 2>&1
+    [ -s "$tmp/$page.png" ] || fail "no picture of $page: $(tail -n 2 "$tmp/log")"
+    ! grep -q CONSOLE "$tmp/log" || fail "$page: $(grep CONSOLE "$tmp/log" | head -n 2)"
+done
 end

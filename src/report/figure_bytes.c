@@ -50,7 +50,7 @@ static struct text_number megabytes(double x) {
     return t;
 }
 
-static struct text_number tokens(double x) { return text_count((uint64_t)(x + 0.5)); }
+static struct text_number tokens(double x) { return markup_count(x); }
 
 /* ---- one backend ---- */
 
@@ -73,7 +73,7 @@ static void areas(struct svg *g, const struct figure_of *f, const struct axis *x
         snprintf(class, sizeof class, "p%d area", part + 1);
         svg_group(g, 0, 0);
         svg_hover(g, "%s: %s bytes at %zu tokens", metric_named(parts[part])->title,
-                  text_count((uint64_t)metric_at(f, f->run, c->n_contexts - 1, parts[part])).s,
+                  markup_count(metric_at(f, f->run, c->n_contexts - 1, parts[part])).s,
                   c->contexts[c->n_contexts - 1]);
         svg_area(g, px, low, high, c->n_contexts, class);
         svg_group_end(g);

@@ -106,7 +106,7 @@ static void bars(struct svg *g, const struct point *at, const struct axis *x,
 /* A mark with its bars, and the exact numbers for who points at it. */
 static void mark(struct svg *g, const struct compare_report *r, const struct pareto *p,
                  const struct point *at, const struct axis *x, const struct axis *y) {
-    struct text_number cost = p->bytes ? text_count((uint64_t)(at->x + 0.5)) : markup_number(at->x);
+    struct text_number cost = p->bytes ? markup_count(at->x) : markup_number(at->x);
     svg_group(g, 0, 0);
     svg_hover(g, "%s%s: %s %s; %s %s", figure_name(r, at->run).s, at->hollow ? ", published" : "",
               cost.s, p->unit, p->y_title, markup_pair(at->y, at->error).s);

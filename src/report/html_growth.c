@@ -80,8 +80,8 @@ static void bytes_row(const struct html *h, size_t run) {
         double total =
             compare_context_sum(r, run, i, &s) ? compare_loaded(r, &s, METRIC_ALL).total : NAN;
         fputs("<td>", h->fp);
-        html_number(h, total, isnan(total) ? "NaN" : text_count((uint64_t)total).s,
-                    "/by_context/runs/%zu/loaded_bytes/%zu/total", run, i);
+        html_number(h, total, markup_count(total).s, "/by_context/runs/%zu/loaded_bytes/%zu/total",
+                    run, i);
         fputs("</td>", h->fp);
     }
     for (int i = 0; i < 2; i++) {

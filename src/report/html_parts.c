@@ -43,7 +43,7 @@ void html_number(const struct html *h, double x, const char *shown, const char *
 }
 
 static struct text_number shown(const struct metric *m, const struct figure *f) {
-    if (strcmp(m->unit, "bytes") == 0 && isfinite(f->x)) return text_count((uint64_t)(f->x + 0.5));
+    if (strcmp(m->unit, "bytes") == 0) return markup_count(f->x);
     if (m->error == ERROR_BESIDE) return markup_pair(f->x, f->error);
     return markup_number(f->x);
 }

@@ -99,6 +99,10 @@ struct text_number markup_digits(double x, int digits) {
     return t;
 }
 
+struct text_number markup_count(double x) {
+    return x >= 0 && x < 1e18 ? text_count((uint64_t)(x + 0.5)) : markup_number(x);
+}
+
 struct text_number markup_number(double x) {
     return markup_digits(x, 3);
 }

@@ -30,6 +30,10 @@ struct text_number markup_number(double x);
 /* The same with `digits` significant digits, 1 to 9. */
 struct text_number markup_digits(double x, int digits);
 
+/* A count for people, rounded and with separators: "3,552". What a uint64_t cannot hold is written
+ * as markup_number does. */
+struct text_number markup_count(double x);
+
 /* Bytes for people, in decimal units: "96 B", "3.55 kB", "1.9 MB". */
 struct text_number markup_bytes(double x);
 

@@ -230,6 +230,9 @@ static bool setup_by_context(const struct share_fields *f, struct comparison *c)
     for (size_t i = 0; i < c->n_contexts; i++)
         if (!size(f, NULL, &c->contexts[i])) return false;
     if (!end_array(f)) return false;
+    for (size_t i = 0; f->in && i < c->n_contexts; i++)
+        if (c->contexts[i] <= (i ? c->contexts[i - 1] : 0) || c->contexts[i] > CONTEXT_MOST)
+            return json_fail(f->in, "contexts that do not rise");
     for (size_t i = 0; i < c->n_runs; i++)
         if (!run_by_context(f, c->n_contexts, &c->runs[i].by_context)) return false;
     return end_array(f);

@@ -51,6 +51,7 @@ const char svg_style[] =
 /* A coordinate: at most two decimals, and none that says nothing. */
 static void put(FILE *fp, const char *before, double x, const char *after) {
     char s[32];
+    if (!(x > -1e6 && x < 1e6)) x = 0; /* no figure is so large; NaN too has no place */
     int n = snprintf(s, sizeof s, "%.2f", x);
     while (n > 0 && s[n - 1] == '0') n--;
     if (n > 0 && s[n - 1] == '.') n--;
