@@ -627,7 +627,7 @@ const struct option option_table[] = {
      INT(draft),
      .min = -1,
      .max = INT_LIMIT,
-     .by_default = "0",
+     .by_default = "-1",
      .commands = GEN,
      .section = "Engine",
      .help = "propose up to N tokens, at most 7, that followed the last ones earlier in the text, "
