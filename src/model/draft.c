@@ -7,7 +7,7 @@
 /* ---- what was seen of guesses ---- */
 
 /* A guess of long ago counts less by this factor with each new one. */
-#define MEMORY 0.97
+#define MEMORY 0.96
 /* What a kind of guess is worth before any was tried, in tries, and how many of them were kept: the
  * default model's continuations of stories, prose, programs and articles keep 0.2 to 0.35 of first
  * proposals at the default temperature, and 0.35 to 0.9 at temperature 0. */

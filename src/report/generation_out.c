@@ -154,7 +154,7 @@ static void write_object(struct generation_out *o, const struct generation_figur
     json_put_int(&j, "threads", f->threads);
     json_put_cstr(&j, "kernels", f->kernels);
     json_put_cstr(&j, "effective_attn", o->effective);
-    json_put_uint(&j, "steps", f->run.steps);
+    json_put_uint(&j, "decode_steps", f->run.steps);
     json_put_uint(&j, "draft_proposed", f->run.proposed);
     json_put_uint(&j, "draft_kept", f->run.kept);
     json_put_cut(&j, f->cut, o->model->weights.config.n_layer);
@@ -250,10 +250,11 @@ void generation_print_figures(FILE *fp, const struct generation_figures *f, cons
             rate(f->run.prompt_tokens, f->run.prefill_s), f->run.tokens,
             f->run.tokens == 1 ? "" : "s", rate(f->run.tokens, f->run.decode_s),
             text_bytes(f->peak_bytes).s);
-    fprintf(fp, "attention %s, %s bytes of cache per token, seed %llu, kernels %s, %d thread%s\n",
+    fprintf(fp, "attention %s, %s bytes of cache per token, seed %llu, kernels %s, %d thread%s",
             attn, text_count(f->stored_bytes_per_token).s, (unsigned long long)seed, f->kernels,
             f->threads, f->threads == 1 ? "" : "s");
     if (f->run.drafts && f->run.steps)
-        fprintf(fp, "drafts: %zu of %zu proposed tokens kept, %.2f tokens a step\n", f->run.kept,
+        fprintf(fp, ", drafts: %zu of %zu proposed tokens kept, %.2f tokens a step", f->run.kept,
                 f->run.proposed, (double)f->run.decoded / (double)f->run.steps);
+    fputc('\n', fp);
 }
