@@ -59,6 +59,9 @@ for spec in lookat4 lookat4:plain lookat16x4 lookat4:window=3,sink=1 lookat4:ref
     expect 0 "" "$BIN" explain -p "$story" --attn $spec
     checked 1 $spec
 done
+expect 0 "" "$BIN" explain -p "$story" --attn lookat
+checked 0 lookat
+[ "$(grep -c '" .*= ' "$tmp/out")" -eq 17 ] || fail "refine=32 reads all 17 keys exactly"
 expect 0 "" "$BIN" explain -p "$story" --attn int4 --layer 3 --head 1
 checked 0 int4
 output "Layer 3, head 1 makes of it a query of 64 numbers"

@@ -14,7 +14,7 @@ checked() { python3 tests/page.py "$@" > "$tmp/wrong" 2>&1 || fail "$(head -n 3 
 small() { [ "$(wc -c < "$1")" -lt "$2" ] || fail "$1 has $(wc -c < "$1") bytes"; }
 
 begin default_model
-expect 0 "" "$BIN" compare -q -f $prose -n 256 -c 64 -a \
+expect 0 "" "$BIN" compare -q -f $prose -n 128 -c 64 -a \
     fp16,int8/int8,int4/int4,turbo:bits=3/turbo:bits=3,lookat:small,lookat --mode all --lengths 16,32 \
     --html "$tmp/page.html" --svg "$tmp/figures" -o json
 cp "$tmp/out" "$tmp/json"
@@ -71,7 +71,7 @@ end
 
 begin merged
 for i in 0 1; do
-    "$BIN" compare -q -f $prose -n 256 -c 64 -a fp16,int4,lookat:small --mode all --chunks $i/2 \
+    "$BIN" compare -q -f $prose -n 128 -c 64 -a fp16,int4,lookat:small --mode all --chunks $i/2 \
         -o jsonl > "$tmp/$i.jsonl" || fail "share $i"
 done
 expect 0 "" "$BIN" compare --merge "$tmp/0.jsonl" "$tmp/1.jsonl" --html "$tmp/m.html" -o json

@@ -43,14 +43,16 @@ static void ask(struct asking *k, struct side *d, size_t layer, const struct att
     struct attn_probe probe = {k, keep_row};
     struct attn_query own = *item;
     const struct exact_keys *x = &d->a.layers[layer].exact;
+    const struct refine *refine = &d->a.layers[layer].refine;
     size_t n = k->s->n;
+    bool all = refine_any(refine) && refine_count(refine, n) == n;
     k->at_work = d;
     own.state = d->state;
     own.out = d->out;
     attn_attend(&d->a, layer, &own, 1, d->scratch, &ignored, &probe);
-    for (size_t at = 0; exact_any(x) && at < d->a.shape.n_head * n; at++) {
+    for (size_t at = 0; at < d->a.shape.n_head * n; at++) {
         size_t i = at % n;
-        if (i < x->sink || i + x->window >= n) d->picked[at] = true;
+        if (all || (exact_any(x) && (i < x->sink || i + x->window >= n))) d->picked[at] = true;
     }
 }
 

@@ -127,12 +127,12 @@ static void scores(const struct explained *x, const size_t *which, size_t n, FIL
             "\n%d. A score says how well a key answers the query; softmax makes weights of the "
             "scores.\n\n",
             x->z ? 5 : 4);
-    fprintf(fp, "  token                 score    exact score    weight    exact weight\n");
+    fprintf(fp, "  token                  score    exact score    weight    exact weight\n");
     for (size_t i = 0; i < n; i++) {
         size_t t = which[i];
         fprintf(fp, "  %4zu ", t);
         token(x, t, 14, fp);
-        fprintf(fp, "%6.3f %s %12.3f  %8.3f  %12.3f\n", (double)y->other.scores[t],
+        fprintf(fp, "%7.3f %s %12.3f  %8.3f  %12.3f\n", (double)y->other.scores[t],
                 y->picked[t] ? "=" : " ", (double)y->exact.scores[t], (double)y->other.probs[t],
                 (double)y->exact.probs[t]);
         any = any || y->picked[t];
