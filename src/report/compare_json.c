@@ -60,55 +60,6 @@ static void put_group_object(struct json_out *j, const char *key, enum metric_gr
     json_put_close(j);
 }
 
-/* The place of a layer among those that "layers" of the mode shadow lists. */
-static size_t listed_layers_before(const struct metric_place *p) {
-    size_t n = 0;
-    for (size_t l = 0; l < p->layer; l++) n += p->s->layers[l * FIDELITIES].n > 0;
-    return n;
-}
-
-/* The object of a group, seen from the run. */
-static void group_place(enum metric_group group, const struct metric_place *p, char *out,
-                        size_t room) {
-    bool layer = p->layer < METRIC_SHADOWED;
-    if (group == GROUP_FIDELITY && layer && p->head != METRIC_ALL)
-        snprintf(out, room, "shadow/layers/%zu/heads/%zu", listed_layers_before(p), p->head);
-    else if (group == GROUP_FIDELITY && layer)
-        snprintf(out, room, "shadow/layers/%zu", listed_layers_before(p));
-    else if (group == GROUP_FIDELITY)
-        snprintf(out, room, "shadow/all");
-    else if (group == GROUP_LOADED && layer)
-        snprintf(out, room, "loaded_bytes_by_layer/%zu", p->layer);
-    else if (group == GROUP_LOADED)
-        snprintf(out, room, "%sloaded_bytes_per_token",
-                 p->layer == METRIC_SHADOWED ? "shadow/" : "");
-    else
-        snprintf(out, room, "%s",
-                 group == GROUP_STORED    ? "stored_bytes_per_token"
-                 : group == GROUP_SKIPPED ? "skipped_values"
-                 : group == GROUP_RECALL  ? "recall"
-                 : group == GROUP_TIME    ? "attention_ms"
-                                          : "forced");
-}
-
-struct json_place compare_json_place(const struct metric *m, const struct metric_place *p) {
-    struct json_place at = {""};
-    char object[64];
-    if ((m->left_out & NOT_IN_JSON) || m->group == GROUP_ROW) return at;
-    group_place(m->group, p, object, sizeof object);
-    int n =
-        snprintf(at.s, sizeof at.s, "/runs/%zu/%s/", p->text * p->r->main->n_runs + p->run, object);
-    if (m->group == GROUP_TIME) { /* an array, in the order of the table */
-        size_t before = 0;
-        for (const struct metric *x = metrics; x != m; x++) before += x->group == GROUP_TIME;
-        snprintf(at.s + n, sizeof at.s - (size_t)n, "%zu", before);
-    } else {
-        snprintf(at.s + n, sizeof at.s - (size_t)n, "%s%s", m->json ? m->json : m->name,
-                 m->error == ERROR_BESIDE ? "/0" : "");
-    }
-    return at;
-}
-
 /* JSON has no NaN: a figure that is no number is null, and this says that it was measured. */
 static bool all_finite(const struct estimate *m) {
     bool ok = true;
@@ -402,45 +353,6 @@ static void by_context(struct json_out *j, const struct compare_report *r) {
     json_put_close(j);
 }
 
-/* ---- what only a page asks for ---- */
-
-static void pattern(struct json_out *j, const struct compare_report *r) {
-    const struct pattern *p = r->pattern;
-    json_put_object(j, "pattern");
-    json_put_uint(j, "text", p->text);
-    json_put_uint(j, "layer", p->layer);
-    json_put_uint(j, "head", p->head);
-    json_put_ids(j, "ids", p->ids, p->n);
-    json_put_array(j, "runs");
-    for (size_t run = 0; run < r->main->n_runs; run++) {
-        json_put_object(j, NULL);
-        json_put_cstr(j, "attn", r->main->runs[run].spec);
-        json_put_array(j, "probabilities");
-        for (size_t t = 0; t < p->n; t++) {
-            json_put_array(j, NULL);
-            for (size_t i = 0; i <= t; i++)
-                json_put_double(j, NULL, (double)pattern_row(p, run, t)[i]);
-            json_put_close(j);
-        }
-        json_put_close(j);
-        json_put_close(j);
-    }
-    json_put_close(j);
-    json_put_close(j);
-}
-
-static void made(struct json_out *j, const struct compare_made *m) {
-    json_put_object(j, "made");
-    json_put_cstr(j, "command", m->command);
-    json_put_cstr(j, "version", m->version);
-    json_put_cstr(j, "compiler", m->compiler);
-    json_put_cstr(j, "machine", m->machine);
-    json_put_cstr(j, "codebook_sha256", m->book_sha256[0] ? m->book_sha256 : NULL);
-    json_put_cstr(j, "kernels", m->kernels);
-    json_put_uint(j, "threads", (uint64_t)m->threads);
-    json_put_close(j);
-}
-
 void compare_put_json(const struct compare_report *r, FILE *fp) {
     struct json_out j;
     json_put_begin(&j, fp);
@@ -454,7 +366,6 @@ void compare_put_json(const struct compare_report *r, FILE *fp) {
     by_context(&j, r);
     if (r->n_lengths) lengths(&j, r);
     if (r->n_law) law(&j, r);
-    if (r->pattern) pattern(&j, r);
-    if (r->made) made(&j, r->made);
+    compare_put_json_page(&j, r);
     json_put_close(&j);
 }
