@@ -577,6 +577,30 @@ static void matrix_apply_of_every_type(void) {
     threads_set(threads);
 }
 
+/* With `invariant` many rows have the bits of each alone. */
+static void check_invariant(const struct kernels *k, const struct matrix *m, const float *x,
+                            size_t n, void *work) {
+    float *all = malloc(n * m->rows * sizeof *all), *one = malloc(m->rows * sizeof *one);
+    if (!all || !one) abort();
+    struct matrix_product p = {.w = m,
+                               .x = x,
+                               .y = all,
+                               .n = n,
+                               .ldx = m->cols,
+                               .ldy = m->rows,
+                               .work = work,
+                               .invariant = true};
+    matrix_apply(k, &p);
+    p.invariant = false, p.n = 1, p.y = one;
+    for (size_t i = 0; i < n; i += n / 7 + 1) {
+        p.x = x + i * m->cols;
+        matrix_apply(k, &p);
+        CHECK(memcmp(one, all + i * m->rows, m->rows * sizeof *one) == 0,
+              "%s %s: row %zu of %zu, invariant", k->name, dtype_name(m->type), i, n);
+    }
+    free(all), free(one);
+}
+
 /* A row of x comes to the same bits in batches of different sizes: 1 .. 8 rows, 9 .. 56, and more
  * than 56; whatever the number of threads. */
 static void check_parts(const struct kernels *k, enum dtype type, size_t rows, size_t cols,
@@ -603,6 +627,7 @@ static void check_parts(const struct kernels *k, enum dtype type, size_t rows, s
         CHECK(first || memcmp(ry.data, rall.data, counts[i] * rows * sizeof(float)) == 0,
               "%s %s %zux%zu: a batch of %zu", k->name, dtype_name(type), rows, cols, counts[i]);
     }
+    check_invariant(k, &m, x, most, aligned(&work));
     CHECK(rooms_end(&ry, &rall) && room_end(&rx), "%s: wrote outside", k->name);
     room_end(&work);
     room_end(&w.room);

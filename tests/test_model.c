@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include "attention/book.h"
 #include "bad/folder.h"
 #include "bad/tiny_hf.h"
 #include "base/inputs.h"
@@ -573,6 +574,42 @@ static void chunks_do_not_matter(void) {
     checkpoint_close(&c);
 }
 
+/* With `invariant` a prompt gives the same bits however it is cut, on every set and backend. */
+static void invariant_prompts(void) {
+    static const char *const specs[] = {"fp16", "int4:sink=1,window=4/int8", "lookat:small"};
+    static const size_t cuts[] = {256, 7, 40};
+    struct checkpoint c = default_model();
+    struct book book;
+    float *first = malloc(4096 * sizeof *first), *logits = malloc(4096 * sizeof *logits);
+    int32_t ids[256];
+    size_t n = story_ids(&c, ids, 256);
+    bool found = false;
+    CHECK(book_open(&book, "weights/stories6M.gguf", &found, &e) == OK && found, "%s", e.msg);
+    const struct kernels *k;
+    for (size_t set = 0; (k = kernels_at(set)) != NULL; set++)
+        for (size_t a = 0; k->supported() && !k->by_name_only && a < sizeof specs / sizeof *specs;
+             a++)
+            for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+                struct gpt2_session s;
+                const struct gpt2_session_setup setup = {.weights = &c.weights,
+                                                         .kn = k,
+                                                         .attn = specs[a],
+                                                         .book = &book,
+                                                         .n_seq = 1,
+                                                         .n_ctx = 256,
+                                                         .max_rows = cuts[i],
+                                                         .invariant = true};
+                CHECK(gpt2_session_open(&s, &setup, &e) == OK, "%s", e.msg);
+                CHECK(gpt2_prefill(&s, 0, ids, n, i ? logits : first, &e) == OK, "%s", e.msg);
+                CHECK(i == 0 || memcmp(first, logits, 4096 * sizeof *first) == 0,
+                      "%s, %s: in batches of %zu", k->name, specs[a], cuts[i]);
+                gpt2_session_close(&s);
+            }
+    free(first), free(logits);
+    book_close(&book);
+    checkpoint_close(&c);
+}
+
 /* Three sequences forked from a prefix, decoded together, one rewound: each as if it were alone. */
 static void batches_forks_and_rewinds(void) {
     struct checkpoint c = default_model();
@@ -1042,6 +1079,7 @@ int main(void) {
     RUN(golden_greedy_default_model);
     RUN(golden_activations);
     RUN(chunks_do_not_matter);
+    RUN(invariant_prompts);
     RUN(batches_forks_and_rewinds);
     RUN(threads_do_not_matter);
     RUN(bad_batches_are_refused);

@@ -21,9 +21,9 @@
  *   bit. So its queries are answered one after the other by decode.c, unless every query picks all
  *   rows. There are no exact keys then: all rows are stored before the tasks.
  *
- * - More queries with a probe, in a layer that keeps exact keys: keys and values are stored before
- *   the tasks. All queries of a head are one task, and each is answered once its own key is in the
- *   ring. */
+ * - More queries with a probe or with one_by_one, in a layer that keeps exact keys: keys and values
+ * are stored before the tasks. All queries of a head are one task, and each is answered once its
+ * own key is in the ring. */
 #include <assert.h>
 
 #include "attention/backend.h"
@@ -130,7 +130,7 @@ struct attend_task {
 
 /* Are the queries of an item answered by decode.c, as if each came alone? */
 static bool as_if_alone(const struct attend_job *job, const struct attn_query *item) {
-    return item->n <= ATTN_FEW_QUERIES || job->probe || picks(job);
+    return item->n <= ATTN_FEW_QUERIES || job->a->one_by_one || job->probe || picks(job);
 }
 
 /* Are they answered one after the other, each once its own key is in the ring? */

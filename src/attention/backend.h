@@ -64,6 +64,9 @@ struct attn {
     size_t state_bytes; /* of one sequence */
     size_t work_bytes;  /* the most memory that a codec works in for one head */
     bool picks;         /* a query of some layer picks rows of a copy (refine.h), but not all */
+    /* Any number of queries of an item is answered, and counted, as if each came alone. The owner
+     * sets it; attn_init sets it to false. */
+    bool one_by_one;
     /* [ATTN_STAGES] NULL, or where items of one query add the seconds of their stages. Each
      * includes one reading of the clock. The owner sets it, and then only one thread may attend. */
     double *stage_s;

@@ -359,7 +359,8 @@ static int run(const struct args *args, struct err *e) {
                                              .n_seq = n_seq,
                                              .n_ctx = j.n_ctx,
                                              .max_rows = rows > least ? rows : least,
-                                             .take_back = j.draft.most ? DRAFT_MOST : 0};
+                                             .take_back = j.draft.most ? DRAFT_MOST : 0,
+                                             .invariant = args->invariant};
     if (!rc) rc = gpt2_session_open(&s, &setup, e);
     if (!rc) {
         rc = generate(&j, &s, e);

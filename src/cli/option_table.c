@@ -641,6 +641,12 @@ const struct option option_table[] = {
      .section = "Engine",
      .help = "text file in which drafts look for the last tokens too, where the text itself does "
              "not have them"},
+    {.name = "invariant",
+     FLAG(invariant),
+     .commands = GEN,
+     .section = "Engine",
+     .help = "sum the rows of a prompt in the order of a token alone: however a prompt is cut, it "
+             "gives the same bits; slower prompts"},
 
     {.name = "output",
      .letter = 'o',

@@ -56,6 +56,7 @@ struct args {
     bool ignore_eos;
     int64_t draft;          /* the most tokens that a draft proposes; 0: none, -1: as many as pay */
     const char *draft_from; /* file with a text whose n-grams drafts use too */
+    bool invariant;         /* a prompt's bits do not depend on how it is cut */
 
     struct str_list attn;          /* as given; see args_attn */
     const char *cache_k, *cache_v; /* the halves of one more spec; see cache_spec */

@@ -114,7 +114,8 @@ static void apply_some(void *ctx, size_t begin, size_t end, int thread) {
     size_t bytes = matrix_row_bytes(w), groups = 1, most = least(PIECE, SUMS / p->n);
     float *sums = own.sums;
     (void)thread;
-    if (p->n > MATMUL_FEW && p->n <= j->kn->few_at_a_time && dtype_block(w->type) == 1)
+    if (p->n > MATMUL_FEW && dtype_block(w->type) == 1 &&
+        (p->invariant || p->n <= j->kn->few_at_a_time))
         groups = pieces(p->n, MATMUL_FEW),
         most = least(most, pieces(SOME_BYTES, bytes * UNIT) * UNIT);
     for (size_t row = begin * UNIT, last = least(end * UNIT, w->rows), rows; row < last;
@@ -284,8 +285,24 @@ static bool apply_wholes(struct job *j) {
     return true;
 }
 
+/* Many rows of x in the order of one, `most` at a time. */
+static void apply_parts(const struct kernels *kn, const struct matrix_product *p, size_t most) {
+    struct matrix_product part = *p;
+    for (size_t i = 0; i < p->n; i += part.n) {
+        part.n = least(p->n - i, most);
+        part.x = p->x + i * p->ldx;
+        part.y = p->y + i * p->ldy;
+        matrix_apply(kn, &part);
+    }
+}
+
 void matrix_apply(const struct kernels *kn, const struct matrix_product *p) {
     struct job j = {.kn = kn, .p = p};
+    const size_t most = dtype_block(p->w->type) == 1 ? SOME : MATMUL_FEW;
+    if (p->invariant && p->n > most && !act_bytes_of(kn, p->w, p->n)) {
+        apply_parts(kn, p, most);
+        return;
+    }
     if (apply_wholes(&j)) return;
     if (!dtype_direct(p->w->type))
         threads_ranges(p->n ? pieces(p->w->rows, DECODED_ROWS) : 0, apply_decoded, &j);

@@ -38,6 +38,7 @@ struct matrix_product {
     enum matrix_after after;
     void *work; /* matrix_work_bytes(kn, w, n) bytes, aligned to 64, where rows of x become whole
                    numbers. NULL: weights in blocks meet several rows as float32 numbers */
+    bool invariant; /* a row has the same bits for any n, as it has for 1 to MATMUL_FEW */
 };
 
 /* Returns the bytes of work for up to n rows of x; 0 where it is of no use. */
@@ -46,7 +47,8 @@ size_t matrix_work_bytes(const struct kernels *kn, const struct matrix *w, size_
 /* Runs the product, spread over the threads. It takes up to 100 KB of each one's stack. Any number
  * of threads gives the same bits. So does any number of rows of x up to MATMUL_FEW, given work: a
  * row of y is the same alone and among a few others, whatever they are. More rows are summed in
- * other orders, one for 9 to 56 of them and one for more, and agree to rounding. */
+ * other orders, one for 9 to 56 of them and one for more, and agree to rounding; with `invariant`
+ * they too are summed in the order of one. */
 void matrix_apply(const struct kernels *kn, const struct matrix_product *p);
 
 #endif

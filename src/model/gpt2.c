@@ -35,6 +35,7 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_session_setup *s
                                .n_seq = n_seq,
                                .max_rows = max_rows,
                                .take_back = setup->take_back,
+                               .invariant = setup->invariant,
                                .threads = threads_count()};
     if (n_ctx < 1 || n_ctx > c->n_ctx)
         return err_set(
@@ -45,6 +46,7 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_session_setup *s
     int rc = attn_init(&s->attn, &shape, setup->attn, setup->book, setup->kn, e);
     if (rc) return rc;
     attn_take_back(&s->attn, s->take_back);
+    s->attn.one_by_one = s->invariant;
 
     struct arena *a = &s->arena;
     s->state = arena_zalloc(a, n_seq, sizeof *s->state);
@@ -233,7 +235,8 @@ static void normalise_rows(void *ctx, size_t begin, size_t end, int thread) {
 static void linear(const struct gpt2_session *s, const struct matrix *w, const float *bias,
                    const float *x, size_t n, float *y, enum matrix_after after) {
     matrix_apply(s->kn, &(struct matrix_product){w, bias, x, y, n, .ldx = w->cols, .ldy = w->rows,
-                                                 .after = after, .work = s->work});
+                                                 .after = after, .invariant = s->invariant,
+                                                 .work = s->work});
 }
 
 /* Runs one layer over x[n][C]: attention reads earlier rows, the MLP each row alone, and both add

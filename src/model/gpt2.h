@@ -81,6 +81,7 @@ struct gpt2_session {
     void *scratch;            /* the workspace of attn_attend */
     int threads;              /* the most threads that scratch is large enough for */
     size_t take_back;         /* how many of the last tokens a rewind takes back without a trace */
+    bool invariant;           /* see gpt2_session_setup */
     /* [L] what attention has read since the session began. */
     struct attn_counters *counters;
     double attention_s; /* the seconds that storing and attending took since the session began */
@@ -104,6 +105,8 @@ struct gpt2_session_setup {
     /* So many of the last tokens a rewind takes back as if they had never been there, whatever the
      * backend: windows of exact keys keep as many more keys (attn_take_back). */
     size_t take_back;
+    /* However a prompt is cut into batches, its rows get the same bits: those of a row alone. */
+    bool invariant;
 };
 
 /* Prepares n_seq empty sequences. Batches may run with at most as many threads as are set now.
