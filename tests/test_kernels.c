@@ -510,7 +510,7 @@ static void check_apply(const struct kernels *k, enum dtype type, size_t rows, s
             for (size_t r = 0; r < rows; r++) y[i * ldy + r] = (float)(r % 3) - 1;
         threads_set(threads);
         matrix_apply(k, &(struct matrix_product){&m, with_bias ? bias : NULL, xf, y, n, ldx, ldy,
-                                                 after, work ? aligned(&rw) : NULL});
+                                                 after, work ? aligned(&rw) : NULL, false});
         CHECK(room_intact(&ry) && untouched_behind(&rw, work), "%s: wrote outside y or work",
               k->name);
         if (threads > 1) {

@@ -310,7 +310,8 @@ static int plan(struct bench_job *j, struct err *e) {
     for (size_t m = 0; m < j->n_models; m++)
         for (size_t k = 0; k < j->n_kernels; k++)
             for (size_t s = 0; s < j->specs.n && !rc; s++) {
-                b->groups[b->n_groups] = (struct bench_group){.model = &j->models[m],
+                b->groups[b->n_groups] = (struct bench_group){.invariant = j->args->invariant,
+                                                              .model = &j->models[m],
                                                               .book = j->books[m],
                                                               .k = j->kernels[k],
                                                               .attn = j->specs.item[s]};

@@ -643,7 +643,7 @@ const struct option option_table[] = {
              "not have them"},
     {.name = "invariant",
      FLAG(invariant),
-     .commands = GEN,
+     .commands = GEN | BENCH,
      .section = "Engine",
      .help = "sum the rows of a prompt in the order of a token alone: however a prompt is cut, it "
              "gives the same bits; slower prompts"},

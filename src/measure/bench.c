@@ -178,7 +178,8 @@ static int open_group(const struct bench *b, struct bench_group *g, struct err *
                                              .n_ctx = n_ctx,
                                              .max_rows =
                                                  larger(rows < n_ctx ? rows : n_ctx, g->batch),
-                                             .take_back = b->n_drafts ? DRAFT_MOST : 0};
+                                             .take_back = b->n_drafts ? DRAFT_MOST : 0,
+                                             .invariant = g->invariant};
     int rc = gpt2_session_open(&g->s, &setup, e);
     g->open = !rc;
     return rc;

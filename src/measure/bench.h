@@ -19,6 +19,7 @@ struct bench_group {
     struct gpt2_session
         s; /* sequence 0 holds `depth` tokens and is only copied from; the others are decoded */
     size_t batch, depth; /* the most of any row */
+    bool invariant;      /* gpt2_session_setup.invariant */
     bool open;
 };
 
