@@ -1,13 +1,15 @@
 # make            the program: ./lookat
 # make test       builds and runs all tests
 # make bench      measures speed on models of GPT-2's shape, beside this machine's limits
+# make install    the program, the default model and its tokenizer below PREFIX (make uninstall)
 # make peer       compares with llama.cpp, where it is set up (tests/README.md)
 # make fuzz       looks for inputs that break the readers of files; needs clang with libFuzzer
 # make layers     checks that no folder of src includes from one above it
 #
 # Variables: CC, CFLAGS, THREADS=1|openmp|0 (a pool of threads, the compiler's OpenMP, one thread),
 # BUILD (folder for objects), BIN (the program), ONLY="gguf cli" (make test: these alone),
-# SECONDS (make fuzz: of each target)
+# SECONDS (make fuzz: of each target), PREFIX (make install: /usr/local), DESTDIR (in front of PREFIX,
+# for who packs the files up)
 
 # as many jobs as there are cores, unless -j says otherwise
 ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
@@ -103,6 +105,21 @@ SOME   := $(if $(ONLY),$(filter $(ONLY:%=$(BUILD)/tests/test_%),$(TESTS)),$(TEST
 test: $(BIN) $(SOME) $(TOOLS) $(if $(ONLY),$(if $(filter fuzz,$(ONLY)),$(FUZZ)),$(FUZZ))
 	@BUILD=$(BUILD) BIN=$(BIN) RUN='$(RUN)' ONLY='$(ONLY)' sh tests/run.sh
 
+PREFIX ?= /usr/local
+INTO   = $(DESTDIR)$(PREFIX)
+SHARE  = $(INTO)/share/lookat
+# the program looks for its model in ../share/lookat, seen from its own folder
+install: $(BIN)
+	install -d "$(INTO)/bin" "$(SHARE)/tokenizer"
+	install -m 755 "$(BIN)" "$(INTO)/bin/lookat"
+	install -m 644 weights/stories6M.gguf "$(SHARE)"
+	install -m 644 tokenizer/vocab.json tokenizer/merges.txt "$(SHARE)/tokenizer"
+
+uninstall:
+	rm -f "$(INTO)/bin/lookat" "$(SHARE)/stories6M.gguf"
+	rm -f "$(SHARE)/tokenizer/vocab.json" "$(SHARE)/tokenizer/merges.txt"
+	[ ! -d "$(SHARE)/tokenizer" ] || rmdir "$(SHARE)/tokenizer" "$(SHARE)"
+
 bench: $(BIN)
 	@BIN=$(abspath $(BIN)) sh tests/bench.sh
 
@@ -127,5 +144,5 @@ clean:
 	rm -rf .build lookat
 
 -include $(OBJ:.o=.d) $(MAIN:.o=.d) $(wildcard $(BUILD)/tests/*.d $(BUILD)/tests/fuzz/*.d)
-.PHONY: all test fuzz fuzz-targets bench peer layers clean always
+.PHONY: all test fuzz fuzz-targets bench install uninstall peer layers clean always
 .SECONDARY:

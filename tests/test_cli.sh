@@ -193,7 +193,7 @@ end
 
 begin default_model
 cp "$BIN" "$tmp/lookat"
-expect 1 "weights/stories6M.gguf: there is no such model; name one with -m" "$tmp/lookat" tokenize x
+expect 1 "weights/stories6M.gguf: there is no such model, nor ../share/lookat/stories6M.gguf from the program's folder; name one with -m" "$tmp/lookat" tokenize x
 mkdir "$tmp/weights"
 cp "$m" "$tmp/weights/stories6M.gguf"
 expect 0 "" "$tmp/lookat" tokenize "Once upon a time"

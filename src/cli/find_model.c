@@ -1,5 +1,5 @@
-/* Finds the model when the command line names none: LOOKAT_MODEL, then the one beside the program.
- */
+/* Finds the model when the command line names none: LOOKAT_MODEL, then the one beside the program
+ * or the one that was installed with it. */
 #include "cli/find_model.h"
 
 #include <stdlib.h>
@@ -14,6 +14,8 @@ static const char *program_folder(const struct args *a, struct arena *arena) {
 }
 
 int find_model(const struct args *a, struct arena *arena, const char **path, struct err *e) {
+    static const char *const places[] = {"weights/stories6M.gguf",
+                                         "../share/lookat/stories6M.gguf"};
     const char *named = a->model ? a->model : getenv("LOOKAT_MODEL");
     if (named && *named) {
         *path = named;
@@ -21,10 +23,14 @@ int find_model(const struct args *a, struct arena *arena, const char **path, str
     }
     if (a->model) return err_set(e, ERR_USAGE, "-m: expected a file name, got ''");
     const char *folder = program_folder(a, arena);
-    *path = folder ? path_join(arena, folder, "weights/stories6M.gguf") : NULL;
-    if (!*path) return err_set(e, ERR_FAILED, "out of memory for a file name");
-    if (file_exists(*path)) return OK;
-    return err_file(e, ERR_FAILED, *path,
-                    "there is no such model; name one with -m MODEL or in the environment variable "
-                    "LOOKAT_MODEL");
+    const char *first = NULL;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        *path = folder ? path_join(arena, folder, places[i]) : NULL;
+        if (!*path) return err_set(e, ERR_FAILED, "out of memory for a file name");
+        if (file_exists(*path)) return OK;
+        if (!first) first = *path;
+    }
+    return err_file(e, ERR_FAILED, first,
+                    "there is no such model, nor ../share/lookat/stories6M.gguf from the program's "
+                    "folder; name one with -m MODEL or in the environment variable LOOKAT_MODEL");
 }

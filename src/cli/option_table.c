@@ -37,8 +37,10 @@ const struct option option_table[] = {
      STRING(model),
      .commands = GEN | COMP | EVAL | CALIB | INFO | TOK | EXPLAIN,
      .section = "Model",
-     .help = "GGUF file, Hugging Face folder, .safetensors, PyTorch file or llm.c .bin; without it "
-             "LOOKAT_MODEL, then weights/stories6M.gguf beside the program"},
+     .help =
+         "GGUF file, Hugging Face folder, .safetensors, PyTorch file or llm.c .bin; without it "
+         "LOOKAT_MODEL, then the default model: weights/stories6M.gguf beside the program, or what "
+         "make install put into ../share/lookat"},
     {.name = "model",
      .letter = 'm',
      .metavar = "MODEL",
@@ -46,7 +48,7 @@ const struct option option_table[] = {
      .commands = BENCH,
      .section = "Model",
      .help = "model to measure, in any format; repeat it for several; without it LOOKAT_MODEL, "
-             "then weights/stories6M.gguf beside the program"},
+             "then the default model"},
     {.name = "tokenizer",
      .letter = 'z',
      .metavar = "FILE",
