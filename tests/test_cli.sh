@@ -162,7 +162,7 @@ output '"type":"q4_K"'
 output '"type":"q6_K"'
 rm -f "$tmp/d/m" "$tmp/d/n"
 exits 0 "$BIN" convert --random 1,2,64,32,4096 -o "$tmp/d/m" --type q4_k
-has "$tmp/err" "no multiple of q4_K's blocks of 256 numbers: token_embd.weight becomes q4_0"
+has "$tmp/err" "no multiple of a block of 256 numbers (q4_K): token_embd.weight becomes q4_0"
 expect 0 "" "$BIN" info -o json "$tmp/d/m"
 output '"kind":"ffn_up","type":"q4_0"'
 output '"kind":"ffn_down","type":"q4_K"'

@@ -92,9 +92,9 @@ static void warn_widened(const struct saver *s, const struct others *w) {
 static void warn_uneven(const struct saver *s, const struct others *o) {
     struct err text;
     if (!o->n || !s->extra || !s->extra->warn) return;
-    err_set(&text, OK, "the rows of %zu %s of %s's blocks of %zu numbers: %s", o->n,
-            o->n == 1 ? "matrix are no multiple" : "matrices are no multiple", dtype_name(o->type),
-            dtype_block(o->type), o->names);
+    err_set(&text, OK, "the rows of %zu %s of a block of %zu numbers (%s): %s", o->n,
+            o->n == 1 ? "matrix are no multiple" : "matrices are no multiple", dtype_block(o->type),
+            dtype_name(o->type), o->names);
     s->extra->warn(text.msg);
 }
 

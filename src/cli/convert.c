@@ -211,11 +211,16 @@ const struct command convert_command = {
         "it, "
         "or a GGUF "
         "file. Numbers beyond "
-        "the range of --type stay f32, which is said; a model with a weight that is not finite "
-        "is refused. The file appears when it is complete.",
+        "the range of --type stay f32, and rows that are no multiple of its block (256 numbers in "
+        "the types with a k, 32 in the other ones) become q4_0, q8_0 or f16; both are said. "
+        "q4_k_m lets the model write 128 tokens and measures on them what each matrix costs with "
+        "four bits a number; those that cost most for each number get six. A model with a weight "
+        "that is not finite is refused. The file appears when it is complete.",
     .examples = "lookat convert gpt2/ -o gpt2.gguf\ta Hugging Face folder, in half precision\n"
                 "lookat convert gpt2_124M.bin -z gpt2_tokenizer.bin -o gpt2-q8.gguf --type "
                 "q8_0\tfrom llm.c, in 8 bits\n"
+                "lookat convert model.gguf -o small.gguf --type q4_k_m\tin some five bits a "
+                "number\n"
                 "lookat convert --random gpt2-xl --seed 1 -o xl.gguf\tthe shape of gpt2-xl, to "
                 "measure speed\n",
     .max_args = 1,
