@@ -2,16 +2,17 @@
  * tokens are proposed. */
 #include "model/draft.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- what was seen of guesses ---- */
 
 /* A guess of long ago counts less by this factor with each new one. */
-#define MEMORY 0.96
+#define MEMORY 0.95
 /* What a kind of guess is worth before any was tried, in tries, and how many of them were kept: the
  * default model's continuations of stories, prose, programs and articles keep 0.2 to 0.35 of first
  * proposals at the default temperature, and 0.35 to 0.9 at temperature 0. */
-#define PRIOR_TRIES 3.0
+#define PRIOR_TRIES 2.0
 static const double prior_first[NGRAM_LONGEST] = {0.25, 0.4, 0.45, 0.5};
 #define PRIOR_NEXT 0.5
 
@@ -33,53 +34,61 @@ static double odds_share(const struct draft_odds *o) { return o->kept / o->tried
 
 enum {
     ROWS_MOST = 1 + DRAFT_MOST,
-    RECENT = 4,  /* so many steps after a row alone its time still tells what one takes */
-    ALONE = 64,  /* so many steps may pass before a row runs alone again, to be compared with */
-    SAMPLES = 8, /* the mean of a cost is over about so many batches */
+    ALONE = 64, /* so many steps may pass before a row runs alone again, to be compared with */
+    SURE = 2,   /* so many batches tell what one costs: a first one may happen to be slow */
 };
 
 /* What a row more costs at least, in rows alone. Rows that seem to cost less do so by chance. */
 #define ROW_COST 0.04
-/* What was expected of a number of rows counts as so many batches, so that a first one that happens
- * to be slow does not end all drafts. */
-#define PRIOR_BATCHES 2
+
+/* As long as fewer than DRAFT_TIMES batches of some number of rows ran, what they cost is believed
+ * less by this factor with each step since: the machine may just have been busy. */
+#define BELIEF 0.98
 
 static double least_cost(size_t rows) { return 1 + ROW_COST * (double)(rows - 1); }
 
-/* Returns what a batch of `rows` rows costs, in rows alone: as measured, or else on a straight line
+/* Returns the least of the last times: what else the machine does only adds to them. */
+static double times_least(const struct draft_times *t) {
+    double least = t->last[0];
+    for (size_t i = 1; i < t->n && i < DRAFT_TIMES; i++)
+        if (t->last[i] < least) least = t->last[i];
+    return least;
+}
+
+/* Was it seen what a batch of `rows` rows costs? */
+static bool seen(const struct draft *d, size_t rows) { return d->times[rows].n >= SURE; }
+
+/* Returns what it was seen to cost, in rows alone, from least_cost up to a bound. */
+static double seen_cost(const struct draft *d, size_t rows) {
+    const struct draft_times *t = &d->times[rows];
+    double least = least_cost(rows), most = 1 + 2 * (double)(rows - 1),
+           times = times_least(t) / times_least(&d->times[1]);
+    if (times < least) return least;
+    if (times > most) times = most;
+    if (t->n >= DRAFT_TIMES) return times;
+    return least + (times - least) * pow(BELIEF, (double)t->age);
+}
+
+/* Returns what a batch of `rows` rows costs, in rows alone: as seen, or else on a straight line
  * between the nearest numbers of rows that were, or through the largest of them. */
 static double cost(const struct draft *d, size_t rows) {
     size_t less = rows, more = rows;
-    while (less > 1 && !d->cost[less].n) less--;
-    while (more <= ROWS_MOST && !d->cost[more].n) more++;
-    double low = less == 1 ? 1 : d->cost[less].mean, each = 0, sum;
+    while (less > 1 && !seen(d, less)) less--;
+    while (more <= ROWS_MOST && !seen(d, more)) more++;
+    double low = less == 1 ? 1 : seen_cost(d, less), each = ROW_COST;
     if (more > less && more <= ROWS_MOST)
-        each = (d->cost[more].mean - low) / (double)(more - less);
+        each = (seen_cost(d, more) - low) / (double)(more - less);
     else if (less > 1)
         each = (low - 1) / (double)(less - 1);
-    sum = low + each * (double)(rows - less);
-    return sum > least_cost(rows) ? sum : least_cost(rows);
+    return low + each * (double)(rows - less);
 }
 
-/* A batch of `rows` rows took so long. What a row alone takes changes with the length of the text
- * and with what else the machine does, so it follows the last steps, and what batches cost is kept
- * in rows alone: it changes little. A single slow step moves neither mean far. */
+/* A batch of `rows` rows took so long. */
 static void note_seconds(struct draft *d, size_t rows, double seconds) {
-    struct draft_cost *c = &d->cost[rows];
-    d->since_alone = rows == 1 ? 0 : d->since_alone + 1;
-    if (!(d->alone > 0)) {
-        if (rows == 1) d->alone = seconds;
-        return;
-    }
-    double times = seconds / d->alone;
-    if (rows > 1 && (c->n < SAMPLES || d->since_alone <= RECENT)) {
-        if (!c->n) *c = (struct draft_cost){cost(d, rows), PRIOR_BATCHES};
-        c->n += c->n < SAMPLES;
-        c->mean += ((times > 2 * c->mean ? 2 * c->mean : times) - c->mean) / (double)c->n;
-        if (c->n < SAMPLES) return; /* the mean is too young to tell what a row alone takes */
-    }
-    if (rows > 1) times /= c->mean;
-    d->alone *= 1 + ((times > 2 ? 2 : times) - 1) / 4;
+    struct draft_times *t = &d->times[rows];
+    for (size_t r = 1; r <= ROWS_MOST; r++) d->times[r].age++;
+    t->last[t->n++ % DRAFT_TIMES] = seconds;
+    t->age = 0;
 }
 
 /* Returns how many of up to `most` proposals pay, or one more where it is time to try that. The
@@ -88,8 +97,8 @@ static void note_seconds(struct draft *d, size_t rows, double seconds) {
 static size_t worth(struct draft *d, size_t most) {
     struct draft_odds *first = &d->first[d->match - 1];
     size_t best = 0, known = ROWS_MOST;
-    if (!(d->alone > 0) || d->since_alone >= ALONE) return 0;
-    while (known > 1 && !d->cost[known].n) known--;
+    if (!d->times[1].n || d->times[1].age >= ALONE) return 0;
+    while (known > 1 && !seen(d, known)) known--;
     double tokens = 1, chance = odds_share(first), rate = 1;
     for (size_t k = 1; k <= most && k + 1 <= 2 * known; k++) {
         tokens += chance;

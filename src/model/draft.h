@@ -43,10 +43,12 @@ struct draft_odds {
     double credit; /* what tries that do not seem to pay may still cost, in rows alone */
 };
 
-/* What a batch of some number of rows costs, in rows alone: the mean of its last batches. */
-struct draft_cost {
-    double mean;
-    size_t n; /* batches that it is over, up to a bound; 0: none has run */
+/* The seconds of the last batches of some number of rows. */
+enum { DRAFT_TIMES = 8 };
+struct draft_times {
+    double last[DRAFT_TIMES];
+    size_t n;   /* batches so far */
+    size_t age; /* steps since the last of them */
 };
 
 struct draft {
@@ -57,9 +59,7 @@ struct draft {
     struct draft_odds first[NGRAM_LONGEST], next; /* of first proposals by run, and of the others */
     struct draft_odds *trial; /* the kind of the last of them, where it did not seem to pay */
     double price;             /* what that one costs */
-    double alone;             /* seconds that a row takes alone; 0 where none has run */
-    size_t since_alone;       /* steps since one did */
-    struct draft_cost cost[2 + DRAFT_MOST]; /* of 2 .. 1 + DRAFT_MOST rows */
+    struct draft_times times[2 + DRAFT_MOST]; /* of 1 .. 1 + DRAFT_MOST rows */
 };
 
 /* Prepares to draft for text[], which is written as it grows, up to `room` tokens (below 2^31).
