@@ -21,7 +21,7 @@ rows | grep -q '"test":"decode","n":2,"depth":5,"attn":"lookat4","effective_attn
 rows | grep -q '"all":\[[0-9.e+]*,[0-9.e+]*\],"bytes_per_token":[0-9.e+]*,.*"gb_per_s":[0-9.e+]*,"gflop_per_s":[0-9.e+]*,"limit":null,"share":null' || fail "$(rows | head -n 1)"
 if command -v node > /dev/null; then
     node -e 'const b = JSON.parse(require("fs").readFileSync(0)), m = a => { a = [...a].sort((x, y) => x - y); return (a[0] + a[1]) / 2 };
-        for (const r of b.rows) if (Math.abs(r.tokens_per_s - m(r.all)) > 1e-9 * r.tokens_per_s || Math.abs(r.gb_per_s * 1e9 - r.bytes_per_token * r.tokens_per_s) > 1) throw r' \
+        for (const r of b.rows) if (Math.abs(r.tokens_per_s - m(r.all)) > 1e-9 * r.tokens_per_s || Math.abs(r.gb_per_s * 1e9 - r.streamed_bytes_per_token * r.tokens_per_s) > 1) throw r' \
         < "$tmp/out" 2> "$tmp/err" || fail "$(head -c 300 "$tmp/err")"
 fi
 end

@@ -367,12 +367,12 @@ bool bench_share(const struct bench *b, const struct bench_row *r, struct bench_
         if (l->k != b->groups[r->group].k || l->threads != r->threads) continue;
         for (size_t j = 0; j < b->repeats; j++) {
             struct limits nearest = limits_larger(l->at[j], l->at[j + 1]);
-            shares[j] = limits_bound(&nearest, r->bytes_per_token, r->flops_per_token).seconds *
+            shares[j] = limits_bound(&nearest, r->streamed_per_token, r->flops_per_token).seconds *
                         bench_speed(r, r->seconds[j]);
         }
         struct bench_limit_range range = bench_limit_range(b, l);
         *share = (struct bench_share){
-            limits_bound(&range.median, r->bytes_per_token, r->flops_per_token).reading,
+            limits_bound(&range.median, r->streamed_per_token, r->flops_per_token).reading,
             median(shares, b->repeats)};
         return true;
     }

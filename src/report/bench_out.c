@@ -40,7 +40,7 @@ struct figures {
 
 static struct figures figures_of(const struct bench *b, const struct bench_row *r) {
     struct figures f = {.g = &b->groups[r->group], .speed = bench_speeds(b, r)};
-    f.gb_per_s = r->bytes_per_token * f.speed.median / 1e9;
+    f.gb_per_s = r->streamed_per_token * f.speed.median / 1e9;
     f.gflop_per_s = r->flops_per_token * f.speed.median / 1e9;
     f.limited = bench_share(b, r, &f.share);
     return f;
