@@ -1,7 +1,7 @@
 # make            the program: ./lookat
 # make test       builds and runs all tests
 # make bench      measures speed on models of GPT-2's shape, beside this machine's limits
-# make install    the program, the default model and its tokenizer below PREFIX (make uninstall)
+# make install    the program, its model, manual page and completions below PREFIX (make uninstall)
 # make peer       compares with llama.cpp, where it is set up (tests/README.md)
 # make fuzz       looks for inputs that break the readers of files; needs clang with libFuzzer
 # make layers     checks that no folder of src includes from one above it
@@ -107,18 +107,29 @@ test: $(BIN) $(SOME) $(TOOLS) $(if $(ONLY),$(if $(filter fuzz,$(ONLY)),$(FUZZ)),
 
 PREFIX ?= /usr/local
 INTO   = $(DESTDIR)$(PREFIX)
-SHARE  = $(INTO)/share/lookat
 # the program looks for its model in ../share/lookat, seen from its own folder
+SHARE  = $(INTO)/share/lookat
+MAN    = $(INTO)/share/man/man1
+BASH   = $(INTO)/share/bash-completion/completions
+ZSH    = $(INTO)/share/zsh/site-functions
+FISH   = $(INTO)/share/fish/vendor_completions.d
+SAYS   = $(RUN) "$(abspath $(BIN))"
+
 install: $(BIN)
-	install -d "$(INTO)/bin" "$(SHARE)/tokenizer"
+	install -d "$(INTO)/bin" "$(SHARE)/tokenizer" "$(MAN)" "$(BASH)" "$(ZSH)" "$(FISH)"
 	install -m 755 "$(BIN)" "$(INTO)/bin/lookat"
 	install -m 644 weights/stories6M.gguf "$(SHARE)"
 	install -m 644 tokenizer/vocab.json tokenizer/merges.txt "$(SHARE)/tokenizer"
+	$(SAYS) help --man > "$(MAN)/lookat.1"
+	$(SAYS) completion bash > "$(BASH)/lookat"
+	$(SAYS) completion zsh > "$(ZSH)/_lookat"
+	$(SAYS) completion fish > "$(FISH)/lookat.fish"
 
 uninstall:
 	rm -f "$(INTO)/bin/lookat" "$(SHARE)/stories6M.gguf"
 	rm -f "$(SHARE)/tokenizer/vocab.json" "$(SHARE)/tokenizer/merges.txt"
 	[ ! -d "$(SHARE)/tokenizer" ] || rmdir "$(SHARE)/tokenizer" "$(SHARE)"
+	rm -f "$(MAN)/lookat.1" "$(BASH)/lookat" "$(ZSH)/_lookat" "$(FISH)/lookat.fish"
 
 bench: $(BIN)
 	@BIN=$(abspath $(BIN)) sh tests/bench.sh

@@ -29,7 +29,8 @@ static int unknown_command(const char *name, struct err *e) {
     if (instead) return err_set(e, ERR_USAGE, "unknown command '%.60s'; %s", name, instead);
     for (int i = 0; i < N_COMMANDS; i++)
         suggest(&near, name, command_name(commands[i]->id), strlen(command_name(commands[i]->id)));
-    suggest(&near, name, "help", 4);
+    for (const struct help_pair *p = help_others; p->name; p++)
+        suggest(&near, name, p->name, strlen(p->name));
     if (strcmp(name, "attn") == 0)
         return err_set(e, ERR_USAGE,
                        "attn is not a command but an option, --attn; lookat help attn explains it");
@@ -61,6 +62,8 @@ static int help(int argc, char **argv, struct err *e) {
         help_attn(stdout);
         return OK;
     }
+    if (argc && strcmp(argv[0], "--man") == 0) return man_page(stdout, commands, N_COMMANDS, e);
+    if (argc && strcmp(argv[0], "completion") == 0) argc = 0;
     if (argc && !c && argv[0][0] != '-' && strcmp(argv[0], "help") != 0)
         return unknown_command(argv[0], e);
     if (c)
@@ -176,6 +179,8 @@ static int dispatch(int argc, char **argv, struct err *e) {
         printf("lookat %s\n", LOOKAT_VERSION);
         return OK;
     }
+    if (strcmp(first, "completion") == 0)
+        return completion_script(stdout, argc > 2 ? argv[2] : NULL, commands, N_COMMANDS, e);
     const struct command *c = find_command(first);
     if (c) return run_command(c, true, program, argc - 2, argv + 2, e);
     if (first[0] == '-' || is_text(first))

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The program where it lives: installed below a prefix, found from any folder.
+# The program where it lives: installed below a prefix, found from any folder; its manual page and
+# completions have every option.
 . tests/lib.sh
 m=$PWD/weights/stories6M.gguf
 unset MAKEFLAGS MFLAGS # of the make that runs the tests
@@ -15,6 +16,11 @@ mkdir "$tmp/elsewhere"
 (cd "$tmp/elsewhere" && PATH="$tmp/pre fix/bin:$PATH" lookat -p "Once" -n 5 --temp 0 -q) > "$tmp/out" 2> "$tmp/err" < /dev/null || fail "exits $?: $(cat "$tmp/err")"
 "$BIN" -m "$m" -p "Once" -n 5 --temp 0 -q > "$tmp/want" 2> /dev/null < /dev/null
 [ -s "$tmp/want" ] && cmp -s "$tmp/want" "$tmp/out" || fail "writes '$(cat "$tmp/out")', expected '$(cat "$tmp/want")'"
+for f in lookat:bash _lookat:zsh lookat.fish:fish; do
+    "$BIN" completion "${f#*:}" > "$tmp/want"
+    find "$tmp/pre fix/share" -name "${f%:*}" -type f -exec cmp -s {} "$tmp/want" \; -print | grep -q . || fail "${f#*:} completion"
+done
+"$BIN" help --man | cmp -s - "$tmp/pre fix/share/man/man1/lookat.1" || fail "manual page"
 ln -s "$tmp/pre fix/bin/lookat" "$tmp/link"
 expect 0 "" "$tmp/link" tokenize "Once upon a time"
 [ "$(cat "$tmp/out")" = "575 510 258 437" ] || fail "through a link: $(cat "$tmp/out")"
@@ -35,4 +41,90 @@ home uninstall PREFIX="$tmp/pre fix"
 [ "$(files "$tmp/pre fix")" = ./bin/mine ] || fail "left: $(files "$tmp/pre fix")"
 [ ! -e "$tmp/pre fix/share/lookat" ] || fail "an empty folder is left"
 home uninstall PREFIX="$tmp/pre fix" # nothing there
+end
+
+# COMMAND --OPTION LETTER of every option, from the table: one a line, - where there is no letter
+for c in generate compare eval calibrate convert info tokenize explain bench; do
+    "$BIN" help $c | sed -nE "s/^  (-(.), |    )--([a-z0-9-]+).*/$c --\3 -\2/p"
+done > "$tmp/options"
+same() { # WHAT: $tmp/found has just the options of the program's help
+    sort "$tmp/options" > "$tmp/want"
+    sort "$tmp/found" | diff "$tmp/want" - > "$tmp/diff" || fail "$1: $(head -n 5 "$tmp/diff")"
+}
+
+begin options_are_listed
+[ "$(wc -l < "$tmp/options")" -gt 120 ] || fail "$(wc -l < "$tmp/options") options"
+end
+
+begin manual_page
+expect 0 "" "$BIN" help --man
+cp "$tmp/out" "$tmp/lookat.1"
+# shellcheck disable=SC1003
+sed 's/\\f[BIR]//g; s/\\&//g; s/\\-/-/g' "$tmp/lookat.1" > "$tmp/plain"
+awk '/^\.SH/ { command = $3 } /^\.TP/ { item = 1; next }
+     item && /^-/ && command { letter = $1 ~ /^-.,/ ? substr($1, 2, 1) : ""; name = letter == "" ? $1 : $2
+                               print command, name, "-" letter } { item = 0 }' "$tmp/plain" > "$tmp/found"
+same "the manual page"
+grep -q '\\\[u00B1\]' "$tmp/lookat.1" || fail "no plus-minus"
+! LC_ALL=C grep -n '[^ -~]' "$tmp/lookat.1" > "$tmp/found" || fail "beyond ASCII: $(head -n 1 "$tmp/found")"
+if command -v groff > /dev/null; then
+    groff -man -Tascii -ww -z "$tmp/lookat.1" > "$tmp/said" 2>&1 && [ ! -s "$tmp/said" ] || fail "groff: $(head -n 3 "$tmp/said")"
+    groff -man -Tascii -P-cbou "$tmp/lookat.1" > "$tmp/shown" 2> "$tmp/said"
+    grep -q '^ *-m, --model MODEL' "$tmp/shown" || fail "no --model is shown"
+    grep -q "mand's name" "$tmp/shown" || fail "an apostrophe is another character"
+fi
+if command -v mandoc > /dev/null; then mandoc -T lint -W error "$tmp/lookat.1" > "$tmp/said" || fail "mandoc: $(head -n 3 "$tmp/said")"; fi
+for w in LOOKAT_MODEL "130 interrupted" "ATTENTION BACKENDS"; do grep -q "$w" "$tmp/plain" || fail "no $w"; done
+end
+
+begin bash_completion
+expect 0 "" "$BIN" completion bash
+cp "$tmp/out" "$tmp/bash"
+if command -v bash > /dev/null; then
+    bash -n "$tmp/bash" 2> "$tmp/err" || fail "$(cat "$tmp/err")"
+    cat > "$tmp/ask" << 'END'
+. "$1"
+complete_words() { COMP_WORDS=(lookat "$@") COMP_CWORD=$#; _lookat; echo "${COMPREPLY[*]}"; }
+while read -r command; do
+    for w in $(complete_words "$command" -); do echo "$command $w"; done
+done
+echo "= $(complete_words compare --mode '')" "$(complete_words compare --mode = f)" "$(complete_words com)" "$(complete_words --cou)" \
+    "$(complete_words generate --threads '')" "$(complete_words generate --model '')" "$(complete_words generate -a turb)"
+END
+    cut -d' ' -f1 "$tmp/options" | uniq | bash "$tmp/ask" "$tmp/bash" > "$tmp/all" 2> "$tmp/err" || fail "$(cat "$tmp/err")"
+    [ ! -s "$tmp/err" ] || fail "$(cat "$tmp/err")"
+    awk '/^=/ { next } $2 !~ /^--/ { letter = substr($2, 2); next } { print $1, $2, "-" letter; letter = "" }' "$tmp/all" > "$tmp/found"
+    same bash
+    sed -n 's/^= //p' "$tmp/all" > "$tmp/found"
+    [ "$(cat "$tmp/found")" = "shadow forced free all forced free compare completion --counters   turbo" ] || fail "completes $(cat "$tmp/found")"
+fi
+end
+
+begin zsh_completion
+expect 0 "" "$BIN" completion zsh
+awk '/^    [a-z]+\) _arguments/ { command = $1; sub(/\)/, "", command) }
+     command && match($0, /--[a-z0-9-]+(=|\[|})/) {
+         name = substr($0, RSTART, RLENGTH - 1); letter = match($0, /\{-./) ? substr($0, RSTART + 2, 1) : ""
+         if (/\(-. --[a-z0-9-]+\)/) { sub(/.*\{/, ""); match($0, /--[a-z0-9-]+/); name = substr($0, RSTART, RLENGTH) }
+         print command, name, "-" letter }' "$tmp/out" > "$tmp/found"
+same zsh
+if command -v zsh > /dev/null; then zsh -n "$tmp/out" 2> "$tmp/err" || fail "$(cat "$tmp/err")"; fi
+end
+
+begin fish_completion
+expect 0 "" "$BIN" completion fish
+sed -nE "s/^complete -c lookat -n '__lookat_runs ([a-z]+)'( -s (.))? -l ([a-z0-9-]+) .*/\1 --\4 -\3/p" "$tmp/out" > "$tmp/found"
+same fish
+if command -v fish > /dev/null; then
+    cp "$tmp/out" "$tmp/fish"
+    HOME=$tmp fish -n "$tmp/fish" 2> "$tmp/err" || fail "$(cat "$tmp/err")"
+    HOME=$tmp fish -c 'source $argv[1]; complete -C "lookat --cou"; complete -C "lookat compare --mode fo"' "$tmp/fish" > "$tmp/found" 2> "$tmp/err"
+    [ "$(cut -f1 "$tmp/found" | tr '\n' ' ')" = "--counters forced " ] || fail "completes $(cat "$tmp/found" "$tmp/err")"
+fi
+end
+
+begin wrong_shell
+expect 2 "expected bash, zsh or fish, got 'tcsh'" "$BIN" completion tcsh
+expect 2 "expected a shell" "$BIN" completion
+expect 2 "did you mean completion?" "$BIN" completoin
 end

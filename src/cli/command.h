@@ -34,6 +34,26 @@ void help_attn(FILE *fp);
  */
 void help_wrap(FILE *fp, const char *text, int column, int indent);
 
+/* The options of a command in the order of its help: sections as the table first names them, and in
+ * each the rows as they stand. NULL: the first; returns NULL past the last. */
+const struct option *help_next(enum command_id id, const struct option *previous);
+
+/* What help and the manual page say besides; each list ends with a NULL name. */
+struct help_pair {
+    const char *name, *text;
+};
+extern const struct help_pair help_others[];      /* commands beside those of the table */
+extern const struct help_pair help_environment[]; /* variables that are read */
+extern const char help_about[], help_exit_statuses[];
+
+/* `lookat help --man`: the manual page, in roff. ERR_FAILED where memory is out. */
+int man_page(FILE *fp, const struct command *const *table, int n, struct err *e);
+
+/* `lookat completion SHELL`: a script with which bash, zsh or fish complete options. ERR_USAGE for
+ * another shell, or NULL. */
+int completion_script(FILE *fp, const char *shell, const struct command *const *table, int n,
+                      struct err *e);
+
 /* Help of the program: the commands, table[0..n). */
 void help_program(FILE *fp, const struct command *const *table, int n);
 
