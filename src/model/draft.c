@@ -12,7 +12,7 @@
 /* What a kind of guess is worth before any was tried, in tries, and how many of them were kept: the
  * default model's continuations of stories, prose, programs and articles keep 0.2 to 0.35 of first
  * proposals at the default temperature, and 0.35 to 0.9 at temperature 0. */
-#define PRIOR_TRIES 2.0
+#define PRIOR_TRIES 3.0
 static const double prior_first[NGRAM_LONGEST] = {0.25, 0.4, 0.45, 0.5};
 #define PRIOR_NEXT 0.5
 
@@ -30,7 +30,7 @@ static double odds_share(const struct draft_odds *o) { return o->kept / o->tried
 /* ---- what batches cost ---- */
 
 /* The share of the time that tries of what does not seem to pay may cost. */
-#define TRIALS 0.003
+#define TRIALS 0.004
 
 enum {
     ROWS_MOST = 1 + DRAFT_MOST,

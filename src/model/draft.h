@@ -18,7 +18,7 @@
  * seconds. So k proposals bring (1 + p_1 (1 + p + ... + p^(k-1))) / c(k + 1) tokens a second, and
  * the k that brings most is taken, which may be none. p_1, p and c are those of the run so far, and
  * p_1 is kept apart for runs of 1, 2, 3 and 4 tokens. The text may change, so now and then one
- * proposal more is tried than seem to pay. Such tries may cost three thousandths of the time. */
+ * proposal more is tried than seem to pay. Such tries may cost four thousandths of the time. */
 #ifndef LOOKAT_MODEL_DRAFT_H
 #define LOOKAT_MODEL_DRAFT_H
 
