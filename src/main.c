@@ -141,7 +141,7 @@ static int run_command(const struct command *c, bool named, const char *program,
     args.n_words = n_kept;
     int rc = options_parse(&args, argc, argv, e);
     if (!rc && args.version) {
-        printf("lookat %s\n", LOOKAT_VERSION);
+        version_print(stdout);
         return OK;
     }
     if (!rc && args.help) {
@@ -176,7 +176,7 @@ static int dispatch(int argc, char **argv, struct err *e) {
     if (strcmp(first, "help") == 0) return help(argc - 2, argv + 2, e);
     if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) return help(0, NULL, e);
     if (strcmp(first, "version") == 0) {
-        printf("lookat %s\n", LOOKAT_VERSION);
+        version_print(stdout);
         return OK;
     }
     if (strcmp(first, "completion") == 0)

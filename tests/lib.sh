@@ -5,7 +5,7 @@
 BIN=${BIN:-$PWD/lookat} BUILD=${BUILD:-.build/default}
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
-unset LOOKAT_MODEL
+unset LOOKAT_MODEL LOOKAT_THREADS
 name= why=
 
 begin() { name=$1 why=; }

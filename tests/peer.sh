@@ -67,7 +67,7 @@ fi
 # ---- speed ----
 case $(uname -m) in x86_64) cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1) ;; *) cpu=$(uname -m) ;; esac
 echo
-echo "$cpu, $THREADS threads; $ROUNDS rounds; $("$BIN" --version), kernels $KERNELS"
+echo "$cpu, $THREADS threads; $ROUNDS rounds; $("$BIN" --version | sed -n 1p), kernels $KERNELS"
 built=$LLAMA_CPP/CMakeCache.txt
 [ -e "$built" ] || built=$LLAMA_CPP/build/CMakeCache.txt
 echo "llama.cpp: $("${perplexity:-$bench}" --version 2>&1 | sed -n 's/^version: //p') $PEER_ARGS," \

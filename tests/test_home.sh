@@ -74,7 +74,7 @@ if command -v groff > /dev/null; then
     grep -q "mand's name" "$tmp/shown" || fail "an apostrophe is another character"
 fi
 if command -v mandoc > /dev/null; then mandoc -T lint -W error "$tmp/lookat.1" > "$tmp/said" || fail "mandoc: $(head -n 3 "$tmp/said")"; fi
-for w in LOOKAT_MODEL "130 interrupted" "ATTENTION BACKENDS"; do grep -q "$w" "$tmp/plain" || fail "no $w"; done
+for w in LOOKAT_MODEL LOOKAT_THREADS "130 interrupted" "ATTENTION BACKENDS"; do grep -q "$w" "$tmp/plain" || fail "no $w"; done
 end
 
 begin bash_completion
@@ -127,4 +127,46 @@ begin wrong_shell
 expect 2 "expected bash, zsh or fish, got 'tcsh'" "$BIN" completion tcsh
 expect 2 "expected a shell" "$BIN" completion
 expect 2 "did you mean completion?" "$BIN" completoin
+end
+
+# -t, else LOOKAT_THREADS, else all
+begin threads_of_environment
+echo "Once upon a time there was a little girl" > "$tmp/text"
+threads() { "$BIN" eval -m "$m" -f "$tmp/text" -c 4 -q -o json "$@" 2> "$tmp/err" < /dev/null | grep -o '"threads":[0-9]*'; }
+all=$(threads)
+[ -n "$all" ] || fail "no threads: $(cat "$tmp/err")"
+if [ "$(LOOKAT_THREADS=2 threads)" = '"threads":2' ]; then # not a build of one thread
+    [ "$(LOOKAT_THREADS=3 threads)" = '"threads":3' ] || fail "3: $(LOOKAT_THREADS=3 threads)"
+    [ "$(LOOKAT_THREADS=3 threads -t 2)" = '"threads":2' ] || fail "-t does not win"
+    "$BIN" --version | grep -Eq '^threads: (a pool|OpenMP); ' || fail "$("$BIN" --version)"
+else
+    "$BIN" --version | grep -q '^threads: one thread; ' || fail "LOOKAT_THREADS=2: $(LOOKAT_THREADS=2 threads)"
+fi
+[ "$(LOOKAT_THREADS=3 threads -t 0)" = "$all" ] || fail "-t 0 is not all"
+[ "$(LOOKAT_THREADS=0 threads)" = "$all" ] && [ "$(LOOKAT_THREADS='' threads)" = "$all" ] || fail "0 is not all"
+for bad in two -1 1025 1,2 " 1"; do
+    for c in "generate -m $m -p x" "bench -m $m"; do
+        # shellcheck disable=SC2086
+        LOOKAT_THREADS=$bad expect 2 "LOOKAT_THREADS: expected a whole number from 0 to 1024, got '$bad'" "$BIN" $c
+    done
+done
+LOOKAT_THREADS=two expect 0 "" "$BIN" generate -q -m "$m" -p x -n 1 -t 1
+LOOKAT_THREADS=1 expect 0 "" "$BIN" bench -q -m "$m" -p 2 -n 0 -r 1 -o csv
+awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i ~ /threads/) at = i }
+         NR == 2 { rows = 1; if (!at || $at !~ /^"?1"?$/) wrong = 1 } END { exit wrong || !rows }' "$tmp/out" || fail "bench: $(cat "$tmp/out")"
+end
+
+begin version
+expect 0 "" "$BIN" --version
+cp "$tmp/out" "$tmp/version"
+[ "$(sed 's/[: ].*//' "$tmp/version" | tr '\n' ' ')" = "lookat compiler kernels threads " ] || fail "$(cat "$tmp/version")"
+"$BIN" version | cmp -s - "$tmp/version" || fail "lookat version is another text"
+for k in $(sed -n 's/^kernels: \(.*\); .*/\1/p' "$tmp/version" | tr -d ,); do
+    echo "$k" >> "$tmp/sets"
+    "$BIN" eval -q -m "$m" -f "$tmp/text" -c 4 --kernels "$k" > /dev/null 2> "$tmp/err" < /dev/null ||
+        grep -q "this CPU cannot run the $k kernels" "$tmp/err" || fail "$k: $(cat "$tmp/err")"
+done
+grep -qx scalar "$tmp/sets" || fail "no scalar kernels: $(cat "$tmp/version")"
+best=$(sed -n 's/^kernels: .*on this CPU //p' "$tmp/version")
+"$BIN" bench -q -m "$m" -p 2 -n 0 -r 1 -o json < /dev/null 2> /dev/null | grep -q "\"kernels\":\"$best\"" || fail "bench does not run '$best'"
 end

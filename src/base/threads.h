@@ -26,6 +26,9 @@
  * 1 with THREADS=0. */
 int threads_allowed(void);
 
+/* Returns which of the ways the program was built with: "a pool", "OpenMP" or "one thread". */
+const char *threads_way(void);
+
 /* Sets the number of threads for the calls that follow, the calling thread included; it is put
  * into 1..1024. Before the first call it is threads_allowed(); with THREADS=0 it stays 1. Not to be
  * called inside of fn. */

@@ -91,6 +91,8 @@ static void start(void) {
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+const char *threads_way(void) { return "OpenMP"; }
+
 int threads_allowed(void) {
     static int allowed;
     if (!allowed) allowed = cpus_allowed();

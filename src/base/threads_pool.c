@@ -258,6 +258,8 @@ static void stop(void) {
     started = false;
 }
 
+const char *threads_way(void) { return "a pool"; }
+
 int threads_allowed(void) {
     static int allowed;
     if (!allowed) allowed = cpus_allowed();

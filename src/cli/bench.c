@@ -104,6 +104,16 @@ static int check_draft(const struct args *a, struct err *e) {
 /* What an option of bench is without being given, as the help shows it. */
 static const char *usual(const char *name) { return option_default(CMD_BENCH, name); }
 
+static int read_threads(struct bench_job *j, struct err *e) {
+    const struct args *a = j->args;
+    char one[24];
+    int64_t n;
+    int rc = args_threads(a, &n, e);
+    if (rc) return rc;
+    snprintf(one, sizeof one, "%lld", (long long)n);
+    return numbers_read(&j->threads, &a->thread_counts, one, "-t", 0, THREADS_MAX, &j->arena, e);
+}
+
 static int read_lists(struct bench_job *j, struct err *e) {
     const struct args *a = j->args;
     struct arena *arena = &j->arena;
@@ -124,9 +134,7 @@ static int read_lists(struct bench_job *j, struct err *e) {
         rc = numbers_read(&j->rights, &a->draft_rights, NULL, "--draft", 0, 100, arena, e);
     if (!rc)
         rc = numbers_read(&j->batches, &a->batches, usual("batch"), "-b", 1, BATCH_MAX, arena, e);
-    if (!rc)
-        rc = numbers_read(&j->threads, &a->thread_counts, usual("threads"), "-t", 0, THREADS_MAX,
-                          arena, e);
+    if (!rc) rc = read_threads(j, e);
     if (!rc && !a->attn.n) rc = words_add(&j->specs, usual("attn"), spec_first, "--attn", arena, e);
     for (size_t i = 0; i < a->attn.n && !rc; i++)
         rc = words_add(&j->specs, a->attn.item[i], spec_first, "--attn", arena, e);

@@ -54,6 +54,13 @@ int man_page(FILE *fp, const struct command *const *table, int n, struct err *e)
 int completion_script(FILE *fp, const char *shell, const struct command *const *table, int n,
                       struct err *e);
 
+/* `lookat --version`: the version, then a line each of the compiler, the sets of kernels and the
+ * threads. */
+void version_print(FILE *fp);
+
+/* The compiler of the program, with its version: "gcc 12.2.0". */
+const char *version_compiler(void);
+
 /* Help of the program: the commands, table[0..n). */
 void help_program(FILE *fp, const struct command *const *table, int n);
 

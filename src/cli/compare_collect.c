@@ -37,17 +37,6 @@ static const char *command_line(const struct args *a, struct arena *arena) {
     return out;
 }
 
-static const char compiler[] =
-#ifdef __VERSION__
-#ifdef __clang__
-    __VERSION__;
-#else
-    "gcc " __VERSION__;
-#endif
-#else
-    "unknown";
-#endif
-
 static int describe(const struct args *a, const struct engine *g, struct compare_report *r,
                     struct err *e) {
     char machine[512];
@@ -56,7 +45,7 @@ static int describe(const struct args *a, const struct engine *g, struct compare
     if (!made) return err_set(e, ERR_FAILED, "out of memory for the page");
     *made = (struct compare_made){.command = command_line(a, r->arena),
                                   .version = LOOKAT_VERSION,
-                                  .compiler = compiler,
+                                  .compiler = version_compiler(),
                                   .machine = arena_copy(r->arena, machine, strlen(machine)),
                                   .kernels = g ? g->k->name : NULL,
                                   .threads = threads_count()};

@@ -11,12 +11,16 @@
 
 static void warn(const char *msg) { fprintf(stderr, "lookat: %s\n", msg); }
 
-static void choose_threads(const struct args *args) {
+static int choose_threads(const struct args *args, struct err *e) {
     int allowed = threads_allowed();
-    threads_set(args->threads ? (int)args->threads : allowed);
+    int64_t wanted;
+    int rc = args_threads(args, &wanted, e);
+    if (rc) return rc;
+    threads_set(wanted ? (int)wanted : allowed);
     if (threads_count() > allowed && !args->quiet)
         fprintf(stderr, "lookat: %d threads on %d processor%s: fewer are faster\n", threads_count(),
                 allowed, allowed == 1 ? "" : "s");
+    return OK;
 }
 
 /* Rows that an embedding was padded with to a round number: beyond the tokens, or named as such. */
@@ -41,7 +45,7 @@ int engine_open(struct engine *g, const struct args *args, struct err *e) {
                    args->kernels && strcmp(args->kernels, "auto") != 0 ? args->kernels : NULL,
                *path;
     int rc = kernels_get(&g->k, kernels, e);
-    choose_threads(args);
+    if (!rc) rc = choose_threads(args, e);
     if (!rc) rc = find_model(args, &g->arena, &path, e);
     if (!rc) rc = checkpoint_open(&g->model, path, args->tokenizer, args->quiet ? NULL : warn, e);
     if (rc) {

@@ -105,8 +105,10 @@ const struct help_pair help_others[] = {
     {"completion", "write what bash, zsh or fish need to complete options"},
     {NULL, NULL}};
 
-const struct help_pair help_environment[] = {{"LOOKAT_MODEL", "the model where -m names none"},
-                                             {NULL, NULL}};
+const struct help_pair help_environment[] = {
+    {"LOOKAT_MODEL", "the model where -m names none"},
+    {"LOOKAT_THREADS", "the number of threads where -t gives none; 0: all"},
+    {NULL, NULL}};
 
 static void print_exit_statuses(FILE *fp) {
     help_wrap(fp, help_exit_statuses, fprintf(fp, "Exit status: "), 0);

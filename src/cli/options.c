@@ -253,6 +253,13 @@ static int set_value(struct args *a, const struct option *o, const char *as, con
     return set_field(a, o, as, value, e);
 }
 
+int args_threads(const struct args *a, int64_t *n, struct err *e) {
+    const char *named = args_given(a, "threads") ? NULL : getenv("LOOKAT_THREADS");
+    *n = a->threads;
+    if (!named || !*named) return OK;
+    return set_int(&option_table[row_of(CMD_GENERATE, "threads")], "LOOKAT_THREADS", named, n, e);
+}
+
 void args_init(struct args *a, enum command_id command) {
     struct err e = {0}; /* stays empty: a test reads every default */
     *a = (struct args){.command = command};

@@ -159,6 +159,12 @@ void options_say(FILE *fp, const struct args *a);
 /* A line on standard error that `option` has no effect, and why; nothing with -q. */
 void args_no_effect(const struct args *a, const char *option, const char *why);
 
+/* *n is what the option --threads says; where it was not given, the environment variable
+ * LOOKAT_THREADS; 0, for all processors, where neither says anything. bench's option is a list, and
+ * *n what stands for it where it was not given. ERR_USAGE, which names the variable, where its
+ * value is not in the option's range. */
+int args_threads(const struct args *a, int64_t *n, struct err *e);
+
 /* The spec of a command that runs one backend: --attn, else cache_spec, else "fp16". */
 const char *args_attn(const struct args *a);
 

@@ -1,0 +1,25 @@
+/* lookat --version: what was built, how, and what of it this machine uses. */
+#include <stdio.h>
+
+#include "base/threads.h"
+#include "cli/command.h"
+#include "kernels/kernels.h"
+
+const char *version_compiler(void) {
+#if defined(__clang__)
+    return __VERSION__; /* begins with clang's name */
+#elif defined(__VERSION__)
+    return "gcc " __VERSION__;
+#else
+    return "unknown";
+#endif
+}
+
+void version_print(FILE *fp) {
+    const struct kernels *best = NULL;
+    struct err unread;
+    fprintf(fp, "lookat %s\ncompiler: %s\nkernels: ", LOOKAT_VERSION, version_compiler());
+    for (size_t i = 0; kernels_at(i); i++) fprintf(fp, "%s%s", i ? ", " : "", kernels_at(i)->name);
+    if (kernels_get(&best, NULL, &unread) == OK) fprintf(fp, "; on this CPU %s", best->name);
+    fprintf(fp, "\nthreads: %s; this process may use %d\n", threads_way(), threads_allowed());
+}
