@@ -31,8 +31,11 @@ static void weights(const struct explained *x, const size_t *which, size_t n, FI
     struct svg g = {.fp = fp};
     double most = 1e-9;
     char name[24];
-    for (size_t i = 0; i < y->n; i++)
-        most = fmax(most, fmax((double)y->exact.probs[i], (double)y->other.probs[i]));
+    for (size_t i = 0; i < y->n; i++) {
+        const float larger =
+            y->exact.probs[i] > y->other.probs[i] ? y->exact.probs[i] : y->other.probs[i];
+        if (larger > most) most = larger;
+    }
     fputs("<figure>\n", fp);
     svg_begin(&g, WIDTH, TOP + ROW * (double)n + 6,
               "The weight of each token, exact and looked up; the table above has the numbers");
