@@ -2,6 +2,8 @@
 # make test       builds and runs all tests
 # make bench      measures speed on models of GPT-2's shape, beside this machine's limits
 # make install    the program, its model, manual page and completions below PREFIX (make uninstall)
+# make static     .build/static/lookat, which needs no library of the machine it runs on; with
+#                 CC=musl-gcc of musl; make static install puts it in place
 # make peer       compares with llama.cpp, where it is set up (tests/README.md)
 # make fuzz       looks for inputs that break the readers of files; needs clang with libFuzzer
 # make layers     checks that no folder of src includes from one above it
@@ -17,6 +19,11 @@ MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 
 CFLAGS ?= -O3 -g
+ifneq ($(filter static,$(MAKECMDGOALS)),)
+BUILD  ?= .build/static
+BIN    ?= $(BUILD)/lookat
+override LDFLAGS += -static
+endif
 BUILD  ?= .build/default
 BIN    ?= lookat
 
@@ -105,6 +112,8 @@ SOME   := $(if $(ONLY),$(filter $(ONLY:%=$(BUILD)/tests/test_%),$(TESTS)),$(TEST
 test: $(BIN) $(SOME) $(TOOLS) $(if $(ONLY),$(if $(filter fuzz,$(ONLY)),$(FUZZ)),$(FUZZ))
 	@BUILD=$(BUILD) BIN=$(BIN) RUN='$(RUN)' ONLY='$(ONLY)' sh tests/run.sh
 
+static: $(BIN)
+
 PREFIX ?= /usr/local
 INTO   = $(DESTDIR)$(PREFIX)
 # the program looks for its model in ../share/lookat, seen from its own folder
@@ -155,5 +164,5 @@ clean:
 	rm -rf .build lookat
 
 -include $(OBJ:.o=.d) $(MAIN:.o=.d) $(wildcard $(BUILD)/tests/*.d $(BUILD)/tests/fuzz/*.d)
-.PHONY: all test fuzz fuzz-targets bench install uninstall peer layers clean always
+.PHONY: all test fuzz fuzz-targets bench static install uninstall peer layers clean always
 .SECONDARY:

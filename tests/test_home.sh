@@ -43,6 +43,24 @@ home uninstall PREFIX="$tmp/pre fix"
 home uninstall PREFIX="$tmp/pre fix" # nothing there
 end
 
+# The objects of this build, linked by make static, where its compiler and flags can do it.
+begin static_program
+echo 'int main(void) { return 0; }' > "$tmp/one.c"
+# shellcheck disable=SC2086
+if [ -e "$BUILD/liblookat.a" ] && ${CC:-cc} ${CFLAGS:-} -static -o "$tmp/one" "$tmp/one.c" > /dev/null 2>&1; then
+    ${MAKE:-make} -s -o "$BUILD/liblookat.a" -o "$BUILD/src/main.o" static BUILD="$BUILD" BIN="$tmp/static" LDFLAGS= > "$tmp/made" 2>&1 || fail "$(cat "$tmp/made")"
+    if command -v readelf > /dev/null; then
+        readelf -lW "$tmp/static" > "$tmp/said" && ! grep -q INTERP "$tmp/said" || fail "it asks for a loader"
+    fi
+    expect 0 "" "$tmp/static" -m "$m" -p "Once" -n 5 --temp 0 -q
+    cp "$tmp/out" "$tmp/said"
+    "$BIN" -m "$m" -p "Once" -n 5 --temp 0 -q < /dev/null > "$tmp/want" 2> /dev/null
+    [ -s "$tmp/want" ] && cmp -s "$tmp/want" "$tmp/said" || fail "writes '$(cat "$tmp/said")', expected '$(cat "$tmp/want")'"
+    end
+else
+    echo "skip static_program: this compiler links no static program with these flags"
+fi
+
 # COMMAND --OPTION LETTER of every option, from the table: one a line, - where there is no letter
 for c in generate compare eval calibrate convert info tokenize explain bench; do
     "$BIN" help $c | sed -nE "s/^  (-(.), |    )--([a-z0-9-]+).*/$c --\3 -\2/p"
