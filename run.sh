@@ -167,7 +167,7 @@ if choose "${1:-}"; then
 fi
 
 case ${1:-} in
-generate | compare | eval | calibrate | convert | info | tokenize | explain | bench | help | version) exec "$here/lookat" "$@" ;;
+generate | compare | eval | calibrate | convert | info | tokenize | explain | bench | completion | help | version) exec "$here/lookat" "$@" ;;
 "") set -- -p "Once upon a time" ;;
 -*) ;;
 *) text=$1; shift; set -- -p "$text" "$@" ;;

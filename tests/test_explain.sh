@@ -60,7 +60,8 @@ for spec in lookat4 lookat4:plain lookat16x4 lookat4:window=3,sink=1 lookat4:ref
     checked 1 $spec
 done
 expect 0 "" "$BIN" explain -p "$story" --attn lookat
-checked 0 lookat
+expect 0 "" "$BIN" explain -p "$story" --attn lookat4:refine=32
+checked 0 lookat4:refine=32
 [ "$(grep -c '" .*= ' "$tmp/out")" -eq 17 ] || fail "refine=32 reads all 17 keys exactly"
 expect 0 "" "$BIN" explain -p "$story" --attn int4 --layer 3 --head 1
 checked 0 int4

@@ -257,7 +257,11 @@ int completion_script(FILE *fp, const char *shell, const struct command *const *
                       struct err *e) {
     const struct script s = {fp, table, n};
     if (!shell) return err_set(e, ERR_USAGE, "completion: expected a shell: bash, zsh or fish");
-    if (strcmp(shell, "bash") == 0)
+    if (strcmp(shell, "--help") == 0 || strcmp(shell, "-h") == 0)
+        fputs("usage: lookat completion bash|zsh|fish\n\nWrites a script with which that shell "
+              "completes commands and options, for\nexample: source <(lookat completion bash)\n",
+              fp);
+    else if (strcmp(shell, "bash") == 0)
         bash_script(&s);
     else if (strcmp(shell, "zsh") == 0)
         zsh_script(&s);
