@@ -18,8 +18,12 @@ const char *version_compiler(void) {
 void version_print(FILE *fp) {
     const struct kernels *best = NULL;
     struct err unread;
+    /* What is asked of the system comes first: it would overwrite the errno of a write that fails.
+     */
+    const bool found = kernels_get(&best, NULL, &unread) == OK;
+    const int threads = threads_allowed();
     fprintf(fp, "lookat %s\ncompiler: %s\nkernels: ", LOOKAT_VERSION, version_compiler());
     for (size_t i = 0; kernels_at(i); i++) fprintf(fp, "%s%s", i ? ", " : "", kernels_at(i)->name);
-    if (kernels_get(&best, NULL, &unread) == OK) fprintf(fp, "; on this CPU %s", best->name);
-    fprintf(fp, "\nthreads: %s; this process may use %d\n", threads_way(), threads_allowed());
+    if (found) fprintf(fp, "; on this CPU %s", best->name);
+    fprintf(fp, "\nthreads: %s; this process may use %d\n", threads_way(), threads);
 }
