@@ -123,7 +123,7 @@ void bytes_draw(struct svg *g, const struct figure_of *f) {
 }
 
 void bytes_key_draw(struct svg *g, const struct figure_of *f) {
-    char class[16];
+    char class[24];
     svg_begin(g, WIDTH, 44, "What the colours of the parts stand for");
     for (int part = 0; part < PARTS; part++) {
         double x = part % 3 * 124.0, y = part / 3 * 20.0 + 4;
