@@ -16,7 +16,7 @@
 enum { ACT_BLOCK = 32, ACT_MOST = 32639 };
 
 /* Where the parts of an act of `cols` columns lie, each at a multiple of 64 bytes. x[c] is about
- * scale[c / 32] q[c]. `more` is the set's own. */
+ * scale[c / 32] q[c]. `more` has the sums of super_blocks.inc, for the types that need them. */
 struct act {
     int16_t *q;   /* [cols] */
     float *scale; /* [cols / 32], then zeros up to a multiple of 16 */

@@ -155,16 +155,21 @@ void bench_put_csv(const struct bench_report *r, FILE *fp) {
 
 /* ---- JSON ---- */
 
+void bench_put_head(struct json_out *j, const struct bench_report *r, const struct bench_group *g,
+                    bool alone) {
+    json_put_object(j, NULL);
+    if (alone) json_put_cstr(j, "schema", "lookat.bench/1");
+    json_put_uint(j, "model", (uint64_t)(g->model - r->models));
+    if (alone) json_put_cstr(j, "file", g->model->path);
+    json_put_cstr(j, "type", bench_model_type(g->model));
+    json_put_cstr(j, "kernels", g->k->name);
+}
+
 static void put_row(struct json_out *j, const struct bench_report *r, const struct bench_row *row,
                     bool alone) {
     const struct bench *b = r->bench;
     struct figures f = figures_of(b, row);
-    json_put_object(j, NULL);
-    if (alone) json_put_cstr(j, "schema", "lookat.bench/1");
-    json_put_uint(j, "model", (uint64_t)(f.g->model - r->models));
-    if (alone) json_put_cstr(j, "file", f.g->model->path);
-    json_put_cstr(j, "type", bench_model_type(f.g->model));
-    json_put_cstr(j, "kernels", f.g->k->name);
+    bench_put_head(j, r, f.g, alone);
     json_put_cstr(j, "test", row->decode ? "decode" : "prefill");
     json_put_uint(j, "n", row->n);
     json_put_uint(j, "depth", row->depth);

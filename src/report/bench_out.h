@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "measure/bench.h"
+#include "report/json_out.h"
 #include "report/text.h"
 
 struct bench_report {
@@ -21,5 +22,10 @@ void bench_put_csv(const struct bench_report *r, FILE *fp);
 /* Writes one object, or with `lines` an object on a line for each row and at the end one with the
  * rest (schema.md). */
 void bench_put_json(const struct bench_report *r, bool lines, FILE *fp);
+
+/* Begins the object of a row: model, type and kernels of its group; `alone` on a line, with the
+ * schema and the model's file. */
+void bench_put_head(struct json_out *j, const struct bench_report *r, const struct bench_group *g,
+                    bool alone);
 
 #endif

@@ -70,12 +70,7 @@ void drafts_put_csv(const struct bench_report *r, FILE *fp) {
 void drafts_put_json(struct json_out *j, const struct bench_report *r, const struct bench_drafts *d,
                      bool alone) {
     struct figures f = figures_of(r->bench, d);
-    json_put_object(j, NULL);
-    if (alone) json_put_cstr(j, "schema", "lookat.bench/1");
-    json_put_uint(j, "model", (uint64_t)(f.g->model - r->models));
-    if (alone) json_put_cstr(j, "file", f.g->model->path);
-    json_put_cstr(j, "type", bench_model_type(f.g->model));
-    json_put_cstr(j, "kernels", f.g->k->name);
+    bench_put_head(j, r, f.g, alone);
     json_put_cstr(j, "attn", f.g->attn);
     json_put_cstr(j, "effective_attn", f.g->s.attn.name);
     json_put_int(j, "threads", d->threads);

@@ -62,16 +62,8 @@ static void weights(const struct explained *x, const size_t *which, size_t n, FI
 /* ---- the steps ---- */
 
 static void head(const struct explained *x, FILE *fp) {
-    fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n"
-          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-          "style-src 'unsafe-inline'; img-src data:\"/>\n"
-          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
-          "<link rel=\"icon\" href=\"data:,\"/>\n<title>",
-          fp);
-    markup_cstr(fp, x->model);
-    fprintf(fp, ": attention worked through</title>\n<style>%s%s%s</style></head>\n<body><header>",
-            html_style, html_style_sections, svg_style);
-    fputs("<p>lookat explain</p><h1>Attention, worked through</h1><p>", fp);
+    html_begin(fp, x->model, "attention worked through");
+    fputs("<body><header><p>lookat explain</p><h1>Attention, worked through</h1><p>", fp);
     markup_print(fp, "%s, layer %zu, head %zu, --attn %s", x->model, x->y->layer, x->y->head,
                  x->attn);
     fputs("</p></header>\n<main>\n", fp);

@@ -37,19 +37,6 @@ static struct axis token_axis(const struct figure_of *f) {
     return (struct axis){.high = (double)c->contexts[c->n_contexts - 1], .from = LEFT, .to = RIGHT};
 }
 
-static struct text_number megabytes(double x) {
-    struct text_number t;
-    bool mega = x >= 0.999e6, kilo = x >= 999;
-    snprintf(t.s, sizeof t.s, "%g%s",
-             mega   ? x / 1e6
-             : kilo ? x / 1e3
-                    : x,
-             mega   ? " MB"
-             : kilo ? " kB"
-                    : "");
-    return t;
-}
-
 static struct text_number tokens(double x) { return markup_count(x); }
 
 /* ---- one backend ---- */
@@ -113,7 +100,7 @@ void bytes_draw(struct svg *g, const struct figure_of *f) {
     svg_begin(g, WIDTH, HEIGHT,
               "Bytes loaded per token by context length, stacked by what they are read for");
     svg_text(g, 0, 12, "th", "%s", figure_name(f->r, f->run).s);
-    axis_y(g, &y, LEFT, RIGHT, megabytes);
+    axis_y(g, &y, LEFT, RIGHT, axis_bytes);
     axis_x(g, &x, BOTTOM, TOP, tokens);
     areas(g, f, &x, &y);
     if (f->run) baseline(g, f, &x, &y);

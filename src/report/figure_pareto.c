@@ -27,18 +27,6 @@ struct pareto {
 };
 enum { POINTS_MAX = 2 * 64 };
 
-static struct text_number bytes_tick(double x) {
-    struct text_number t;
-    bool mega = x >= 0.9e6, kilo = x >= 0.9e3;
-    snprintf(t.s, sizeof t.s, "%g %s",
-             mega   ? x / 1e6
-             : kilo ? x / 1e3
-                    : x,
-             mega   ? "MB"
-             : kilo ? "kB"
-                    : "B");
-    return t;
-}
 static struct text_number plain_tick(double x) {
     struct text_number t;
     snprintf(t.s, sizeof t.s, "%g", x);
@@ -132,7 +120,7 @@ static void frame(struct svg *g, const struct pareto *p, const struct axis *x,
     svg_text(g, 0, 29, "tt", "%s", p->y_title);
     axis_y(g, y, LEFT, RIGHT, plain_tick);
     double below = zero ? ZERO : BOTTOM;
-    axis_x(g, x, below, TOP, p->bytes ? bytes_tick : plain_tick);
+    axis_x(g, x, below, TOP, p->bytes ? axis_bytes : plain_tick);
     if (zero) svg_text(g, LEFT - 6, ZERO + 3.5, "tt end", "0");
     svg_text(g, RIGHT, below + 30, "tt end", "%s", p->x_title);
 }

@@ -4,19 +4,6 @@
 
 #include "report/markup.h"
 
-/* The policy lets nothing in and nothing run, whatever a text or a name may hold. */
-static void head(const struct compare_report *r, FILE *fp) {
-    fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n"
-          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-          "style-src 'unsafe-inline'; img-src data:\"/>\n"
-          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
-          "<link rel=\"icon\" href=\"data:,\"/>\n<title>",
-          fp);
-    markup_cstr(fp, r->model.name);
-    fprintf(fp, ": attention backends compared</title>\n<style>%s%s%s</style></head>\n", html_style,
-            html_style_sections, svg_style);
-}
-
 static void introduction(const struct html *h) {
     const struct gpt2_config *g = &h->r->model.config;
     fputs("<body><header><p>lookat compare</p><h1>", h->fp);
@@ -91,7 +78,7 @@ static void one_text(const struct html *h) {
 
 void compare_put_html(const struct compare_report *r, FILE *fp) {
     struct html h = {.fp = fp, .r = r};
-    head(r, fp);
+    html_begin(fp, r->model.name, "attention backends compared");
     introduction(&h);
     for (h.text = 0; h.text < r->main->n_texts; h.text++) one_text(&h);
     html_glossary(&h);

@@ -23,7 +23,10 @@ struct html {
 /* The page's own style, of text and layout and of the sections; html_style.c. */
 extern const char html_style[], html_style_sections[];
 
-/* ---- pieces that sections are made of; html_parts.c ---- */
+/* ---- pieces that pages and sections are made of; html_parts.c ---- */
+
+/* Begins a page, up to the end of its <head>. Its title is "MODEL: ABOUT". */
+void html_begin(FILE *fp, const char *model, const char *about);
 
 /* Begin a section with a heading and an address inside the page, and end it. */
 void html_section(const struct html *h, const char *id, const char *title);

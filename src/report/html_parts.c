@@ -8,6 +8,19 @@
 #include "report/json_out.h"
 #include "report/markup.h"
 
+/* The policy lets nothing in and nothing run, whatever a text or a name may hold. */
+void html_begin(FILE *fp, const char *model, const char *about) {
+    fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n"
+          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+          "style-src 'unsafe-inline'; img-src data:\"/>\n"
+          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
+          "<link rel=\"icon\" href=\"data:,\"/>\n<title>",
+          fp);
+    markup_cstr(fp, model);
+    fprintf(fp, ": %s</title>\n<style>%s%s%s</style></head>\n", about, html_style,
+            html_style_sections, svg_style);
+}
+
 void html_section(const struct html *h, const char *id, const char *title) {
     fprintf(h->fp, "<section id=\"%s-%zu\">\n<h3>", id, h->text);
     markup_cstr(h->fp, title);
@@ -17,13 +30,11 @@ void html_section(const struct html *h, const char *id, const char *title) {
 void html_section_end(const struct html *h) { fputs("</section>\n", h->fp); }
 
 void html_note(const struct html *h, const char *fmt, ...) {
-    char text[2048];
     va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
     fputs("<p class=\"note\">", h->fp);
-    markup_cstr(h->fp, text);
+    va_start(ap, fmt);
+    markup_vprint(h->fp, fmt, ap);
+    va_end(ap);
     fputs("</p>\n", h->fp);
 }
 

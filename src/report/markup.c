@@ -55,13 +55,17 @@ void markup_cstr(FILE *fp, const char *s) { put(fp, (const uint8_t *)s, strlen(s
 
 void markup_token(FILE *fp, const void *s, size_t n) { put(fp, s, n, true); }
 
+void markup_vprint(FILE *fp, const char *fmt, va_list args) {
+    char text[2048];
+    vsnprintf(text, sizeof text, fmt, args);
+    markup_cstr(fp, text);
+}
+
 void markup_print(FILE *fp, const char *fmt, ...) {
-    char text[1024];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    markup_vprint(fp, fmt, ap);
     va_end(ap);
-    markup_cstr(fp, text);
 }
 
 /* ---- numbers ---- */

@@ -4,6 +4,7 @@
 #ifndef LOOKAT_REPORT_MARKUP_H
 #define LOOKAT_REPORT_MARKUP_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -20,8 +21,9 @@ void markup_cstr(FILE *fp, const char *s);
  * stand for these keys, and a space becomes U+2423. */
 void markup_token(FILE *fp, const void *s, size_t n);
 
-/* Writes what printf makes of its arguments, as markup_cstr does. It is cut at 1023 bytes. */
+/* Write what printf makes of its arguments, as markup_cstr does. It is cut at 2047 bytes. */
 void markup_print(FILE *fp, const char *fmt, ...) ERR_PRINTF(2, 3);
+void markup_vprint(FILE *fp, const char *fmt, va_list args);
 
 /* A number for people: three significant digits, "0.00213", "1.05", "1.20e-6"; whole from 1000 on
  * with separators; "NaN" and "inf" where it is not finite. */

@@ -77,6 +77,20 @@ static struct ticks ticks_of(const struct axis *a) {
     return t;
 }
 
+struct text_number axis_bytes(double x) {
+    struct text_number t;
+    bool mega = x >= 0.999e6, kilo = x >= 999;
+    snprintf(t.s, sizeof t.s, "%g%s",
+             mega   ? x / 1e6
+             : kilo ? x / 1e3
+                    : x,
+             mega    ? " MB"
+             : kilo  ? " kB"
+             : x > 0 ? " B"
+                     : "");
+    return t;
+}
+
 void axis_x(struct svg *g, const struct axis *a, double y, double other, axis_format format) {
     struct ticks t = ticks_of(a);
     for (size_t i = 0; i < t.n; i++) {

@@ -30,6 +30,9 @@ double axis_at(const struct axis *a, double x);
 /* A tick's text. */
 typedef struct text_number (*axis_format)(double x);
 
+/* The tick of so many bytes: "0", "500 B", "2 kB", "1.5 MB". */
+struct text_number axis_bytes(double x);
+
 /* Draws ticks with their grid lines, which reach to `other` (the far side of the plot), and
  * texts. */
 void axis_x(struct svg *g, const struct axis *a, double y, double other, axis_format format);

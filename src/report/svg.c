@@ -86,13 +86,11 @@ void svg_group(struct svg *g, double x, double y) {
 void svg_group_end(struct svg *g) { fputs("</g>\n", g->fp); }
 
 void svg_hover(struct svg *g, const char *fmt, ...) {
-    char text[1024];
     va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
     fputs("<title>", g->fp);
-    markup_cstr(g->fp, text);
+    va_start(ap, fmt);
+    markup_vprint(g->fp, fmt, ap);
+    va_end(ap);
     fputs("</title>", g->fp);
 }
 
@@ -130,15 +128,13 @@ void svg_cell(struct svg *g, double x, double y, double width, double height, co
 }
 
 void svg_text(struct svg *g, double x, double y, const char *class, const char *fmt, ...) {
-    char text[512];
     va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
     put(g->fp, "<text x=\"", x, "\"");
     put(g->fp, " y=\"", y, "\"");
     fprintf(g->fp, " class=\"%s\">", class);
-    markup_cstr(g->fp, text);
+    va_start(ap, fmt);
+    markup_vprint(g->fp, fmt, ap);
+    va_end(ap);
     fputs("</text>", g->fp);
 }
 
