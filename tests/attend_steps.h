@@ -1,5 +1,6 @@
 /* Random rows for the attention backend, and ways to hand them over: all positions in batches of
- * several sizes, stored with their queries or before them, with a probe or without. A test includes
+ * several sizes, stored with their queries or before them, with a probe or without; those of step
+ * and run in layer 0. A test includes
  * this behind its own L layers, H heads, T positions and C floats between the rows of two
  * positions. */
 #ifndef LOOKAT_TESTS_ATTEND_STEPS_H
@@ -40,13 +41,13 @@ static inline void *new_state(const struct attn *a) {
     return state;
 }
 
-enum how { TOGETHER, APART /* append, then attend */, PROBED };
+enum how { TOGETHER, APART /* append, then attend */, PROBED, STORED /* attend alone */ };
 
 static inline void nothing(void *ctx, const struct attn_row *row) { (void)ctx, (void)row; }
 
-/* Positions pos .. pos + n - 1 of layer 0, in one call. Returns what was read. */
-static inline struct attn_counters step_with(const struct attn *a, void *state, size_t pos,
-                                             size_t n, float out[][C], enum how how,
+/* Positions pos .. pos + n - 1 of a layer, in one call. Returns what was read. */
+static inline struct attn_counters step_with(const struct attn *a, void *state, size_t layer,
+                                             size_t pos, size_t n, float out[][C], enum how how,
                                              const struct attn_probe *probe) {
     void *scratch = aligned_alloc(64, (attn_scratch_bytes(a, threads_count()) + 63) / 64 * 64);
     struct attn_counters c = {0};
@@ -61,11 +62,9 @@ static inline struct attn_counters step_with(const struct attn *a, void *state, 
                               .q_stride = C,
                               .out_stride = C};
     memset(scratch, 0xff, attn_scratch_bytes(a, threads_count())); /* NaN */
-    if (how == APART) {
-        attn_append(a, state, 0, pos, n, k_rows[pos], v_rows[pos], C);
-        item.k = item.v = NULL;
-    }
-    attn_attend(a, 0, &item, 1, scratch, &c, probe);
+    if (how == APART) attn_append(a, state, layer, pos, n, k_rows[pos], v_rows[pos], C);
+    if (how == APART || how == STORED) item.k = item.v = NULL;
+    attn_attend(a, layer, &item, 1, scratch, &c, probe);
     free(scratch);
     return c;
 }
@@ -73,7 +72,7 @@ static inline struct attn_counters step_with(const struct attn *a, void *state, 
 static inline struct attn_counters step(const struct attn *a, void *state, size_t pos, size_t n,
                                         float out[][C], enum how how) {
     struct attn_probe probe = {NULL, nothing};
-    return step_with(a, state, pos, n, out, how, how == PROBED ? &probe : NULL);
+    return step_with(a, state, 0, pos, n, out, how, how == PROBED ? &probe : NULL);
 }
 
 /* Positions 0 .. end - 1 in batches of the sizes of a list, which begins again at its end. Returns

@@ -5,8 +5,6 @@
 #include "attention/backend.h"
 #include "attention/spec.h"
 #include "attention/spec_name.h"
-#include "base/rng.h"
-#include "base/threads.h"
 #include "random_book.h"
 
 enum {
@@ -19,18 +17,7 @@ enum {
 };               /* rows of q, k, v and out are C floats apart */
 static size_t D; /* set by over_registry */
 
-static float k_rows[T][C], v_rows[T][C], q_rows[T][C];
-
-static void fill_rows(void) {
-    struct rng r;
-    rng_seed(&r, 7, 0);
-    for (size_t t = 0; t < T; t++)
-        for (size_t i = 0; i < C; i++) {
-            k_rows[t][i] = (float)rng_normal(&r);
-            v_rows[t][i] = (float)rng_normal(&r);
-            q_rows[t][i] = 2 * (float)rng_normal(&r);
-        }
-}
+#include "attend_steps.h"
 
 /* A state between guard bytes, all of it NaN in every floating format before it is cleared. */
 struct state {
@@ -77,37 +64,7 @@ static void look(void *ctx, const struct attn_row *row) {
 
 static struct attn_counters ask(const struct attn *a, void *state, size_t layer, size_t pos,
                                 size_t n, float out[][C], const struct attn_probe *probe) {
-    void *scratch = aligned_alloc(64, (attn_scratch_bytes(a, threads_count()) + 63) / 64 * 64);
-    struct attn_counters c = {0};
-    struct attn_query item = {.state = state,
-                              .pos = pos,
-                              .n = n,
-                              .q = q_rows[pos],
-                              .out = out[pos],
-                              .q_stride = C,
-                              .out_stride = C};
-    attn_attend(a, layer, &item, 1, scratch, &c, probe);
-    free(scratch);
-    return c;
-}
-
-/* The same of queries whose keys and values are new. */
-static void ask_new(const struct attn *a, void *state, size_t layer, size_t pos, size_t n,
-                    float out[][C]) {
-    void *scratch = aligned_alloc(64, (attn_scratch_bytes(a, threads_count()) + 63) / 64 * 64);
-    struct attn_counters c = {0};
-    struct attn_query item = {.state = state,
-                              .pos = pos,
-                              .n = n,
-                              .k = k_rows[pos],
-                              .v = v_rows[pos],
-                              .q = q_rows[pos],
-                              .out = out[pos],
-                              .kv_stride = C,
-                              .q_stride = C,
-                              .out_stride = C};
-    attn_attend(a, layer, &item, 1, scratch, &c, NULL);
-    free(scratch);
+    return step_with(a, state, layer, pos, n, out, STORED, probe);
 }
 
 static void append(const struct attn *a, void *state, size_t layer, size_t pos, size_t n) {
@@ -136,14 +93,14 @@ static bool same(float a[][C], float b[][C], size_t n) {
 static void keys_seen(const struct attn *a, const uint8_t *state, size_t layer, size_t h, size_t t,
                       float *k) {
     const struct attn_layer *y = &a->layers[layer];
-    const float *center = a->center ? a->center + (layer * H + h) * D : NULL;
-    struct codec_head key = {a->kn, &y->key, layer, h, D, center},
+    const float *middle = a->center ? a->center + (layer * H + h) * D : NULL;
+    struct codec_head key = {a->kn, &y->key, layer, h, D, middle},
                       exact = {a->kn, &y->exact.codec, layer, h, D, NULL};
     const size_t sink = y->exact.sink, window = y->exact.window;
     y->key.ops->decode(&key, k, state + y->keys[h].at, 0, T);
     if (!exact.codec->ops) return;
     for (size_t x = 0; x < T; x++) {
-        for (size_t d = 0; y->key.o.center && center && d < D; d++) k[x * D + d] += center[d];
+        for (size_t d = 0; y->key.o.center && middle && d < D; d++) k[x * D + d] += middle[d];
         if (x < sink)
             exact.codec->ops->decode(&exact, k + x * D, state + y->exact_keys[h].at, x, 1);
         else if (x + window > t && x + window >= T)
@@ -218,7 +175,7 @@ static void check_results(const struct attn *a) {
         ask(a, one.mem, 1, t, 1, other, NULL);
     }
     attn_clear(a, s.mem);
-    ask_new(a, s.mem, 1, 0, T, whole);
+    step_with(a, s.mem, 1, 0, T, whole, TOGETHER, NULL);
     worst = worst_difference(whole, other, 0, T);
     CHECK(worst <= tolerance(a), "%s: one by one differs from a batch by %g", a->name, worst);
     state_free(&s);
@@ -399,8 +356,7 @@ static const char *const optional[] = {"int4:sink=1,window=8",
                                        "fp16/pq8:skip=1e-7",
                                        "constant:sink=1,window=4"};
 
-static void over_some(void (*check)(const struct attn *a), const struct kernels *k,
-                      const float *center) {
+static void over_some(void (*check)(const struct attn *a), const struct kernels *k) {
     struct attn_shape shape = {L, H, D, T};
     struct book book = {0};
     random_book(&book, L, H, D, 256, 3);
@@ -428,8 +384,7 @@ static void over_some(void (*check)(const struct attn *a), const struct kernels 
 
 /* Every codec that lists show as keys x every one as values, for every kernel set; a codec that
  * refuses a head_dim is left out there. */
-static size_t over_pairs(void (*check)(const struct attn *a), const struct kernels *k,
-                         const float *center) {
+static size_t over_pairs(void (*check)(const struct attn *a), const struct kernels *k) {
     struct attn_shape shape = {L, H, D, T};
     struct book book = {0};
     size_t pairs = 0;
@@ -464,22 +419,19 @@ static size_t over_pairs(void (*check)(const struct attn *a), const struct kerne
 
 /* Odd head_dims, one with a small power of two in it, and one that every codec takes. */
 static void over_registry(void (*check)(const struct attn *a)) {
-    static float center[L * H * MAX_D];
-    fill_rows();
-    for (size_t i = 0; i < sizeof center / sizeof *center; i++) center[i] = 0.1f * (float)(i % 17);
+    fill_rows(7);
     for (size_t set = 0; kernels_at(set); set++) {
         if (!kernels_at(set)->supported() || kernels_at(set)->by_name_only) continue;
         static const size_t odd[] = {1, 5, 7};
         for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
             D = odd[i];
-            CHECK(over_pairs(check, kernels_at(set), center) >= 4, "few pairs of %zu", D);
+            CHECK(over_pairs(check, kernels_at(set)) >= 4, "few pairs of %zu", D);
         }
         D = 20;
-        size_t pairs = over_pairs(check, kernels_at(set), center);
+        size_t pairs = over_pairs(check, kernels_at(set));
         D = MAX_D;
-        CHECK(over_pairs(check, kernels_at(set), center) > pairs && pairs >= 4, "few pairs: %zu",
-              pairs);
-        over_some(check, kernels_at(set), center);
+        CHECK(over_pairs(check, kernels_at(set)) > pairs && pairs >= 4, "few pairs: %zu", pairs);
+        over_some(check, kernels_at(set));
     }
 }
 

@@ -297,7 +297,7 @@ static void check_float64(const struct attn *a) {
         t.copies[h] = round_rows(a, &y->refine.value, h, v_rows);
     }
     void *state = new_state(a);
-    step_with(a, state, 0, T, out_a, TOGETHER, &probe);
+    step_with(a, state, 0, 0, T, out_a, TOGETHER, &probe);
     CHECK(t.worst <= 2e-3, "%s %s: off by %g", a->kn->name, a->name, t.worst);
     free(state);
     for (size_t h = 0; h < H; h++)
