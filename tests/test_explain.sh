@@ -1,6 +1,7 @@
 #!/bin/sh
 # lookat explain: every sum it prints is checked again with awk, from the printed keys, query and
-# codebook; with -p the sums of one score and of the weights, for several backends.
+# codebook; with -p the sums of one score and of the weights, for several
+# backends, and all of them from the JSON.
 . tests/lib.sh
 export LOOKAT_MODEL="$PWD/weights/stories6M.gguf"
 "$BIN" explain | awk '
@@ -81,10 +82,61 @@ else
     echo "skip own_text_page: no python3"
 fi
 
+# The same as JSON: every score, weight and output again from the numbers that are printed. Tables of
+# float32 (table=32) leave only float32's rounding; those of 16 bits are off by less than 0.001 here.
+begin own_text_json
+cat > "$tmp/sums.py" << 'END'
+import json, math, sys
+d, bound = json.load(sys.stdin), float(sys.argv[1])
+T, q, dim, codes = d["tokens"], d["query"], len(d["query"]), 0
+near = lambda what, x, y, most: abs(x - y) <= most or sys.exit("%s: %g, from the numbers %g" % (what, x, y))
+softmax = lambda s: [math.exp(x - max(s)) / sum(math.exp(y - max(s)) for y in s) for x in s]
+mix = lambda weights: [sum(w * t["value"][i] for w, t in zip(weights, T)) for i in range(dim)]
+size = lambda x: math.sqrt(sum(y * y for y in x))
+exact = softmax([t["exact_score"] for t in T])
+other = softmax([t["score"] for t in T])
+for i, t in enumerate(T):
+    product = sum(x * y for x, y in zip(q, t["key"])) / math.sqrt(dim)
+    near("exact score", t["exact_score"], product, 1e-5)
+    near("exact weight", t["exact_weight"], exact[i], 1e-6)
+    near("weight", t["weight"], other[i], 1e-6)
+    if t["read_exactly"]:
+        near("score of an exact key", t["score"], product, 0.02)
+    elif d["tables"]:
+        entries = d["tables"]["entries"]
+        looked_up = d["tables"]["common"] + sum(entries[j][c] for j, c in enumerate(t["codes"]))
+        near("score", t["score"], looked_up / math.sqrt(dim), bound)
+        codes += len(t["codes"]) == len(entries) > 0
+for x, y in zip(d["exact_output"], mix(exact)): near("exact output", x, y, 1e-5)
+if d["values"].startswith("fp"):
+    for x, y in zip(d["output"], mix(other)): near("output", x, y, 1e-3)
+near("moved weight", d["moved_weight"], sum(abs(x - y) for x, y in zip(exact, other)) / 2, 1e-6)
+off = [x - y for x, y in zip(d["output"], d["exact_output"])]
+near("off", d["output_off"], size(off) / size(d["exact_output"]), 1e-6)
+near("cosine", d["cosine"], sum(x * y for x, y in zip(d["output"], d["exact_output"])) / size(d["output"]) / size(d["exact_output"]), 1e-6)
+print(d["schema"], d["layer"], d["head"], len(T), len(d["output"]), codes)
+print("".join(t["text"] for t in T))
+END
+if python3 -c 'import json' 2> /dev/null; then
+    for at in lookat4:table=32=1e-5=17 lookat4:plain,table=32=1e-5=17 lookat16x4=1e-3=17 lookat4:window=3,sink=1=1e-3=13 \
+        lookat8x4/pq8x4=1e-3=17 lookat4:refine=32=0=0 int4=0=0; do
+        spec=${at%=*=*} bound=${at%=*}
+        expect 0 "" "$BIN" explain -p "$story" --attn "$spec" --layer 3 --head 1 -o json
+        python3 "$tmp/sums.py" "${bound##*=}" < "$tmp/out" > "$tmp/sums" 2>&1 || fail "$spec: $(tail -n 1 "$tmp/sums")"
+        [ "$(head -n 1 "$tmp/sums")" = "lookat.explain/1 3 1 17 64 ${at##*=}" ] || fail "$spec: $(head -n 1 "$tmp/sums")"
+        [ "$(tail -n 1 "$tmp/sums")" = "$story" ] || fail "the tokens say $(tail -n 1 "$tmp/sums")"
+    done
+    end
+else
+    echo "skip own_text_json: no python3"
+fi
+
 begin own_text_refused
 expect 2 "from 0 to 5" "$BIN" explain -p Once --layer 6
 expect 2 "from 0 to 3" "$BIN" explain -p Once --head 4
 expect 2 "expected a text with a token" "$BIN" explain -p ""
 expect 2 "is of a text" "$BIN" explain --attn int4
+expect 2 "output is of a text" "$BIN" explain -o json
+expect 2 "expected text|json, got 'md'" "$BIN" explain -p Once -o md
 expect 2 "nonsense" "$BIN" explain -p Once --attn nonsense
 end

@@ -37,6 +37,7 @@ made attention bench $m -q --attention -r 1 -d 32,64 -a fp16,lookat4 -o json
 made drafts bench $m -q --draft 50 -r 1 -n 4 -d 8 -o json
 made info info "$tmp/m.gguf" --sha256 --check-weights -o json
 made book info "$tmp/b.gguf" $m --sha256 -o json
+made explain explain $m -p Once --book "$tmp/b.gguf" --attn lookat:m=2,k=4 -o json
 made tokenize tokenize -z tokenizer -p Once -v -o json
 keys "$tmp"/json/* > "$tmp/printed"
 [ "$(wc -l < "$tmp/printed")" -gt 150 ] || fail "$(wc -l < "$tmp/printed") names: outputs are missing"
@@ -49,7 +50,7 @@ end
 # two values of a row's "test"; and two members that are printed only where numbers do not fit, which
 # test_generate.sh (cut) and test_weights.sh (tensor) look at.
 begin every_name_is_printed
-others="bench compare eval generate info tokenize jsonl null _bytes _ms _ns _s prefill decode cut tensor"
+others="bench compare eval explain generate info tokenize jsonl null _bytes _ms _ns _s prefill decode cut tensor"
 for o in $others; do echo "$o"; done >> "$tmp/printed"
 left=$(sort -u "$tmp/printed" | comm -13 - "$tmp/named" | tr '\n' ' ')
 [ -z "$left" ] || fail "no command prints: $left"

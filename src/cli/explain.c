@@ -144,7 +144,7 @@ static int run(const struct args *args, struct err *e) {
     struct book b = {0};
     if (args->prompt) return explain_text(args, e);
     static const char *const of_text[] = {"model", "tokenizer", "layer",   "head", "attn",
-                                          "book",  "kernels",   "threads", "html"};
+                                          "book",  "kernels",   "threads", "html", "output"};
     for (size_t i = 0; i < sizeof of_text / sizeof *of_text; i++)
         if (args_given(args, of_text[i]))
             return err_set(e, ERR_USAGE,
@@ -165,10 +165,12 @@ const struct command explain_command = {
              "tables, scores, and the exact scores beside them. With -p TEXT the same "
              "steps on the real model: the query of the text's last token, the codes and tables "
              "of a head, scores and weights of each token, and how far off the output is.",
-    .examples = "lookat explain\tthe whole method on one page\n"
-                "lookat explain -p \"Once upon a time there was a\"\tthe same on your own text\n"
-                "lookat explain -p \"Lily and Tom went to the\" --attn int4 --layer 3\tanother "
-                "backend, where it is worst\n",
+    .examples =
+        "lookat explain\tthe whole method on one page\n"
+        "lookat explain -p \"Once upon a time there was a\"\tthe same on your own text\n"
+        "lookat explain -p \"Once upon a time\" -o json\tevery number of it, for a program\n"
+        "lookat explain -p \"Lily and Tom went to the\" --attn int4 --layer 3\tanother "
+        "backend, where it is worst\n",
     .max_args = 0,
     .run = run,
 };

@@ -102,7 +102,8 @@ static int describe(struct explain_job *j, const struct attn *a, struct err *e) 
     j->x.keys = arena_copy(&j->g.arena, keys, spec_format(&y->key, keys, sizeof keys));
     j->x.values = arena_copy(&j->g.arena, values, spec_format(&y->value, values, sizeof values));
     if (!j->x.keys || !j->x.values) return no_memory(e);
-    j->x.model = j->g.model.name;
+    j->x.model = &j->g.model;
+    j->x.ids = j->ids;
     j->x.attn = j->spec;
     j->x.furthest = j->args->layer < 0 || j->args->head < 0;
     j->x.y = &j->y;
@@ -114,7 +115,10 @@ static int describe(struct explain_job *j, const struct attn *a, struct err *e) 
 
 static int put(const struct explain_job *j, struct err *e) {
     struct out_file o;
-    explain_put_text(&j->x, stdout);
+    if (strcmp(j->args->format, "json") == 0)
+        explain_put_json(&j->x, stdout);
+    else
+        explain_put_text(&j->x, stdout);
     if (!j->args->html) return OK;
     int rc = out_open(&o, j->args->html, true, e);
     if (rc) return rc;

@@ -753,7 +753,7 @@ const struct option option_table[] = {
      .metavar = "text|json",
      CHOICE(format),
      .by_default = "text",
-     .commands = EVAL | INFO | TOK,
+     .commands = EVAL | INFO | TOK | EXPLAIN,
      .section = "Output",
      .help = "for people or for programs"},
     {.name = "logprobs",

@@ -21,7 +21,7 @@ struct asking {
     struct side sides[2]; /* exact, other */
     struct side *at_work;
     size_t want_layer, want_head;
-    float *keys, *q; /* [n][D], [D] of the head that is kept */
+    float *keys, *values, *q; /* [n][D], [n][D], [D] of the head that is kept */
     bool any;
 };
 
@@ -56,7 +56,8 @@ static void ask(struct asking *k, struct side *d, size_t layer, const struct att
     }
 }
 
-/* Keeps a head's answers, query and keys, unless a head with a lower cosine is kept already. */
+/* Keeps a head's answers, query, keys and values, unless a head with a lower cosine is kept
+ * already. */
 static void consider(struct asking *k, size_t layer, size_t head, const struct attn_query *item) {
     struct one_query *y = k->y;
     size_t n = k->s->n, D = y->head_dim, C = k->s->w->config.n_embd, at = (n - 1) * C + head * D;
@@ -74,8 +75,11 @@ static void consider(struct asking *k, size_t layer, size_t head, const struct a
     }
     memcpy((bool *)y->picked, k->sides[1].picked + head * n, n * sizeof(bool));
     memcpy(k->q, item->q + (n - 1) * item->q_stride + head * D, D * sizeof(float));
-    for (size_t i = 0; i < n; i++)
-        memcpy(k->keys + i * D, item->k + i * item->kv_stride + head * D, D * sizeof(float));
+    for (size_t i = 0; i < n; i++) {
+        size_t from = i * item->kv_stride + head * D;
+        memcpy(k->keys + i * D, item->k + from, D * sizeof(float));
+        memcpy(k->values + i * D, item->v + from, D * sizeof(float));
+    }
 }
 
 static void observe(void *ctx, size_t layer, const struct gpt2_row *rows, size_t n, const float *q,
@@ -134,9 +138,10 @@ static int prepare(struct asking *k, struct arena *arena, struct err *e) {
     y->head_dim = D;
     y->q = k->q = arena_alloc(arena, D, sizeof *k->q);
     y->keys = k->keys = arena_alloc(arena, n * D, sizeof *k->keys);
+    y->values = k->values = arena_alloc(arena, n * D, sizeof *k->values);
     y->picked = arena_zalloc(arena, n, sizeof *y->picked);
-    if (!center || !k->q || !k->keys || !y->picked || !answer_room(&y->exact, n, D, arena) ||
-        !answer_room(&y->other, n, D, arena))
+    if (!center || !k->q || !k->keys || !k->values || !y->picked ||
+        !answer_room(&y->exact, n, D, arena) || !answer_room(&y->other, n, D, arena))
         return no_memory(e);
     gpt2_key_constants(k->s->w, k->s->kn, center);
     int rc = open_side(k, &k->sides[0], "fp32", center, arena, e);

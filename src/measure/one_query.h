@@ -15,9 +15,9 @@ struct one_query {
     /* The head. Where layer or head is ONE_QUERY_ANY, it becomes that of the lowest cosine among
      * those that are left. */
     size_t layer, head;
-    size_t n, head_dim; /* tokens, of which the last one asks; D */
-    const float *q;     /* [D] */
-    const float *keys;  /* [n][D] as the model makes them */
+    size_t n, head_dim;         /* tokens, of which the last one asks; D */
+    const float *q;             /* [D] */
+    const float *keys, *values; /* [n][D] each, as the model makes them */
     struct query_answer exact, other;
     const bool *picked; /* [n] read from the exact copy by refine=, or kept exactly by sink= and
                            window= */

@@ -62,9 +62,9 @@ static void weights(const struct explained *x, const size_t *which, size_t n, FI
 /* ---- the steps ---- */
 
 static void head(const struct explained *x, FILE *fp) {
-    html_begin(fp, x->model, "attention worked through");
+    html_begin(fp, x->model->name, "attention worked through");
     fputs("<body><header><p>lookat explain</p><h1>Attention, worked through</h1><p>", fp);
-    markup_print(fp, "%s, layer %zu, head %zu, --attn %s", x->model, x->y->layer, x->y->head,
+    markup_print(fp, "%s, layer %zu, head %zu, --attn %s", x->model->name, x->y->layer, x->y->head,
                  x->attn);
     fputs("</p></header>\n<main>\n", fp);
 }

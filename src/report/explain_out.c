@@ -146,7 +146,8 @@ static void scores(const struct explained *x, const size_t *which, size_t n, FIL
 
 void explain_put_text(const struct explained *x, FILE *fp) {
     size_t which[EXPLAIN_SHOWN], n = explain_shown(x, which);
-    fprintf(fp, "Attention on your text: %s, --attn %s.\n\n", printable_copy(x->model).s, x->attn);
+    fprintf(fp, "Attention on your text: %s, --attn %s.\n\n", printable_copy(x->model->name).s,
+            x->attn);
     tokens(x, fp);
     codes(x, which, n, fp);
     scores(x, which, n, fp);
