@@ -306,7 +306,7 @@ grep -q '^{"schema":"lookat.generate/1","model":{"file":".*},"attn":"fp32[^"]*",
 has "$tmp/a" '"layers":6,"heads":4,"head_dim":64,"width":256,"inner":1024,"vocab":4096,"context":1024'
 has "$tmp/a" '"prompt":{"text":"Once upon a time","ids":[575,510,258,437],"steps":[{"id":575},{"id":510,"logprob":-'
 has "$tmp/a" '"samples":[{"text":", there was a little girl","ids":[11,410,294,258,404,566],"stop":"length","steps":[{"id":11,"logprob":-'
-grep -qE '"stats":\{"load_s":[0-9.e-]+,"prefill_tokens_per_s":[0-9.e+]+,"decode_tokens_per_s":[0-9.e+]+,"peak_bytes":[0-9]+,"stored_bytes_per_token":12288[,}]' "$tmp/a" ||
+grep -qE '"stats":\{"load_s":[0-9.e-]+,"prefill_tokens":4,"prefill_tokens_per_s":[0-9.e+]+,"decode_tokens_per_s":[0-9.e+]+,"peak_bytes":[0-9]+,"stored_bytes_per_token":12288[,}]' "$tmp/a" ||
     fail "stats: $(sed 's/.*"stats"/"stats"/' "$tmp/a")"
 [ "$(grep -o '"top":\[\[[^]]*\],\[[^]]*\],\[[^]]*\]\]' "$tmp/a" | wc -l)" -eq 9 ] || fail "not nine steps with three candidates"
 run b -p "$once" -n 6 --temp 0 -s 5 -o json && ! grep -q '"steps"' "$tmp/b" || fail "steps without --logprobs"

@@ -1068,6 +1068,127 @@ static void end_of_text_with_id_0(void) {
         }
 }
 
+/* ---- a prompt of which a part is held ---- */
+
+enum { HELD_N = 30, HELD_LIMIT = 6, HELD_SAMPLES = 2 };
+
+/* What a run reported: the prompt's tokens, and those of each sample. */
+struct told {
+    struct {
+        int32_t ids[HELD_N + HELD_LIMIT];
+        double logprobs[HELD_N + HELD_LIMIT]; /* 1 where there is none */
+        size_t n;
+    } prompt, samples[HELD_SAMPLES];
+    struct generation_stats stats;
+};
+
+static int tell_step(void *ctx, const struct generation_step *step, struct err *unused) {
+    struct told *t = ctx;
+    (void)unused;
+    if (step->prompt) {
+        t->prompt.ids[t->prompt.n] = step->id;
+        t->prompt.logprobs[t->prompt.n++] = step->has_logprob ? step->logprob : 1;
+    } else {
+        size_t at = t->samples[step->sample].n++;
+        t->samples[step->sample].ids[at] = step->id;
+        t->samples[step->sample].logprobs[at] = step->logprob;
+    }
+    return OK;
+}
+static void tell_stopped(void *ctx, uint32_t sample, enum generation_stop why) {
+    (void)ctx, (void)sample, (void)why;
+}
+
+/* Continues the prompt in sequences of which the first has `held` tokens of it. */
+static int run_held(struct gpt2_session *s, const int32_t *prompt, size_t held, size_t samples,
+                    bool echo, struct told *t) {
+    const struct generation_params p = {
+        .sampler = {.temp = 1, .top_p = 1, .repeat_penalty = 1.1, .repeat_last_n = -1},
+        .seed = 3,
+        .n_samples = (uint32_t)samples,
+        .held = held,
+        .limit = HELD_LIMIT,
+        .eos = -1,
+        .logprobs = true,
+        .echo = echo,
+        .draft.most = 4};
+    const struct generation_events events = {t, tell_step, tell_stopped, {0}};
+    memset(t, 0, sizeof *t);
+    return generation_run(s, prompt, HELD_N, &p, &events, &t->stats, &e);
+}
+
+/* Writes a text, and the same one behind tokens that are held: each case is to the bit. */
+static void check_held(const struct checkpoint *c, const struct book *book, const char *spec,
+                       size_t rows, bool invariant, const int32_t *ids) {
+    static const size_t held[] = {1, 15, HELD_N - 1};
+    struct told want, got;
+    for (size_t samples = 1; samples <= HELD_SAMPLES; samples++) {
+        struct gpt2_session s;
+        const struct gpt2_session_setup setup = {.weights = &c->weights,
+                                                 .kn = best_kernels(),
+                                                 .attn = spec,
+                                                 .book = book,
+                                                 .n_seq = samples,
+                                                 .n_ctx = HELD_N + HELD_LIMIT,
+                                                 .max_rows = rows,
+                                                 .take_back = HELD_N,
+                                                 .invariant = invariant};
+        CHECK(gpt2_session_open(&s, &setup, &e) == OK, "%s", e.msg);
+        CHECK(run_held(&s, ids, 0, samples, true, &want) == OK, "%s", e.msg);
+        CHECK(want.stats.held == 0 && want.stats.prompt_tokens == HELD_N && want.prompt.n == HELD_N,
+              "%zu held of %zu", want.stats.held, want.stats.prompt_tokens);
+        for (size_t i = 0; i < sizeof held / sizeof *held; i++) {
+            /* The others hold what is forgotten. */
+            gpt2_rewind(&s, 0, 0);
+            CHECK(gpt2_prefill(&s, 0, ids, held[i], NULL, &e) == OK, "%s", e.msg);
+            CHECK(run_held(&s, ids, held[i], samples, true, &got) == OK, "%s", e.msg);
+            CHECK(got.stats.held == held[i], "%zu held", got.stats.held);
+            CHECK(memcmp(want.samples, got.samples, sizeof got.samples) == 0,
+                  "%s: %zu tokens held, %zu samples: another text", spec, held[i], samples);
+            CHECK(got.prompt.n == HELD_N &&
+                      memcmp(want.prompt.ids, got.prompt.ids, sizeof got.prompt.ids) == 0,
+                  "%zu tokens of the prompt are told", got.prompt.n);
+            for (size_t t = 0; t < HELD_N; t++)
+                CHECK(got.prompt.logprobs[t] == (t <= held[i] ? 1 : want.prompt.logprobs[t]),
+                      "%s: %zu held: token %zu has %g, not %g", spec, held[i], t,
+                      got.prompt.logprobs[t], want.prompt.logprobs[t]);
+            gpt2_rewind(&s, 0, (uint32_t)held[i]); /* and once more from where it branched */
+            CHECK(run_held(&s, ids, held[i], samples, false, &got) == OK, "%s", e.msg);
+            CHECK(memcmp(want.samples, got.samples, sizeof got.samples) == 0,
+                  "%s: %zu tokens held without echo: another text", spec, held[i]);
+        }
+        gpt2_session_close(&s);
+    }
+}
+
+static void held_prompts(void) {
+    struct checkpoint c = default_model();
+    struct book book;
+    bool found = false;
+    int32_t ids[256];
+    struct told t;
+    story_ids(&c, ids, 256);
+    CHECK(book_open(&book, DEFAULT_MODEL, &found, &e) == OK && found, "%s", e.msg);
+    check_held(&c, &book, "fp16", ATTN_FEW_QUERIES, false, ids);
+    check_held(&c, &book, "lookat", ATTN_FEW_QUERIES, false, ids);
+    check_held(&c, &book, "fp16", 64, true, ids);
+    check_held(&c, &book, "int4:sink=1,window=8/int8", 64, true, ids);
+
+    struct gpt2_session s = open_session(&c.weights, best_kernels(), "fp16", 1, 64);
+    CHECK(run_held(&s, ids, HELD_N, 1, false, &t) == ERR_USAGE &&
+              strstr(e.msg, "none is left to run"),
+          "%s", e.msg);
+    CHECK(run_held(&s, ids, 3, 1, false, &t) == ERR_USAGE && strstr(e.msg, "but there are 0"), "%s",
+          e.msg);
+    CHECK(gpt2_prefill(&s, 0, ids, 4, NULL, &e) == OK, "%s", e.msg);
+    CHECK(run_held(&s, ids, 0, 1, false, &t) == ERR_USAGE && strstr(e.msg, "but there are 4"), "%s",
+          e.msg);
+    CHECK(t.samples[0].n == 0, "a refused run wrote something");
+    gpt2_session_close(&s);
+    book_close(&book);
+    checkpoint_close(&c);
+}
+
 int main(void) {
     threads_set(threads_allowed());
     RUN(odd_shapes_equal_float64);
@@ -1086,6 +1207,7 @@ int main(void) {
     RUN(ill_weights_are_found);
     RUN(ill_logits_are_found);
     RUN(end_of_text_with_id_0);
+    RUN(held_prompts);
     RUN(golden_losses);
     RUN(golden_logprobs);
     RUN(stored_types_cost_little);

@@ -78,12 +78,14 @@ static int report(struct run *r, uint32_t sample, bool prompt, int32_t id, const
     return r->events->step(r->events->ctx, &step, e);
 }
 
-/* Runs the prompt, and reports each token of it with the probability that the model gave it. The
- * last logits are left in r->logits[0]. */
+/* Runs the prompt, and reports each token of it with the probability that the model gave it. Of
+ * tokens that were held, and of the one behind them, the logits are not known any more. The last
+ * logits are left in r->logits[0]. */
 static int prefill_echoed(struct run *r, const int32_t *prompt, size_t n, struct err *e) {
     size_t batch = ECHO_ROWS < r->s->max_rows ? ECHO_ROWS : r->s->max_rows;
-    int rc = report(r, 0, true, prompt[0], NULL, e);
-    for (size_t done = 0; done < n && !rc;) {
+    int rc = OK;
+    for (size_t i = 0; i <= r->p->held && !rc; i++) rc = report(r, 0, true, prompt[i], NULL, e);
+    for (size_t done = r->p->held; done < n && !rc;) {
         struct gpt2_row rows[ECHO_ROWS];
         size_t take = n - done < batch ? n - done : batch;
         if (interrupt_pending()) return err_set(e, ERR_INTERRUPTED, "interrupted");
@@ -105,7 +107,7 @@ static int prefill_echoed(struct run *r, const int32_t *prompt, size_t n, struct
 
 /* Runs the prompt in large batches, and leaves the last logits in r->logits[0]. */
 static int prefill_plain(struct run *r, const int32_t *prompt, size_t n, struct err *e) {
-    for (size_t done = 0; done < n;) {
+    for (size_t done = r->p->held; done < n;) {
         size_t take = n - done < r->s->max_rows ? n - done : r->s->max_rows;
         int rc = gpt2_prefill(r->s, 0, prompt + done, take, done + take == n ? r->logits : NULL, e);
         if (rc) return rc;
@@ -115,8 +117,16 @@ static int prefill_plain(struct run *r, const int32_t *prompt, size_t n, struct 
     return OK;
 }
 
-/* Runs the prompt once. The other samples begin with a copy of its state. */
+/* Runs what is not held of the prompt, once. The other samples begin with a copy of its state. */
 static int prefill(struct run *r, const int32_t *prompt, size_t n, struct err *e) {
+    const size_t held = r->p->held, stored = r->s->length[0];
+    if (held >= n)
+        return err_set(e, ERR_USAGE,
+                       "%zu of %zu tokens of the prompt are held: none is left to run", held, n);
+    if (stored != held)
+        return err_set(e, ERR_USAGE,
+                       "%zu tokens of the prompt are said to be held, but there are %zu", held,
+                       stored);
     int rc = r->p->echo ? prefill_echoed(r, prompt, n, e) : prefill_plain(r, prompt, n, e);
     for (uint32_t i = 1; i < r->p->n_samples && !rc; i++) {
         gpt2_fork(r->s, i, 0, (uint32_t)n);
@@ -246,6 +256,7 @@ int generation_run(struct gpt2_session *s, const int32_t *prompt, size_t n,
     struct run r = {
         .s = s, .p = p, .events = events, .stats = stats, .n_vocab = s->w->config.n_vocab};
     *stats = (struct generation_stats){.prompt_tokens = n,
+                                       .held = p->held,
                                        .drafts = p->draft.most && p->n_samples == 1 &&
                                                  s->take_back && s->max_rows > 1};
     for (size_t i = 0; i < r.n_vocab; i++) r.n_tokens += !p->sampler.never || !p->sampler.never[i];

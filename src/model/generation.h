@@ -11,6 +11,8 @@ struct generation_params {
     struct sampler_params sampler;
     uint64_t seed;      /* sample i draws from stream i of it */
     uint32_t n_samples; /* continuations of the one prompt */
+    size_t held;        /* tokens of the prompt that sequence 0 holds already; at least the last
+                           token of the prompt is not among them */
     size_t limit;       /* the most tokens of a sample; prompt and limit must fit the session's
                            context */
     int32_t eos;        /* the token that ends a sample; -1 where none does */
@@ -29,7 +31,8 @@ struct generation_step {
     uint32_t sample;
     bool prompt; /* a token of the prompt, with echo; then sample is 0 */
     int32_t id;
-    bool has_logprob; /* false for the first token of a prompt, and without logprobs */
+    bool has_logprob; /* false without logprobs, for the first token of a prompt, and for those that
+                         were held and the one behind them */
     double logprob; /* in nats, of id; the model's own: before penalties, filters and temperature */
     /* [n_top] The most likely tokens, with log-probabilities in `logit`. It is valid during the
      * call. */
@@ -52,6 +55,7 @@ struct generation_events {
 
 struct generation_stats {
     size_t prompt_tokens;
+    size_t held;                /* of these, the ones that did not go through the model */
     size_t tokens;              /* sampled, of all samples */
     size_t decoded;             /* of these, the ones that went through the model again */
     size_t steps;               /* batches that they went through it in */
@@ -60,11 +64,20 @@ struct generation_stats {
     double prefill_s, decode_s; /* seconds */
 };
 
-/* Continues prompt[n], n >= 1 tokens, in a session of n_samples empty sequences. The prompt runs
- * once; the samples share its state and are decoded as one batch. A sample alone is decoded with
- * drafts, whose batches also have at most the session's max_rows rows. Returns ERR_INTERRUPTED
- * after Ctrl-C, and ERR_FAILED where a logit is not finite; that message says where the model lost
- * it. *stats is filled in any case. */
+/* Continues prompt[n], n >= 1 tokens, in a session of n_samples sequences. Sequence 0 holds the
+ * first `held` tokens of the prompt, which are not run again; it is empty where held is 0. What the
+ * others hold is forgotten. The rest of the prompt runs once; the samples share its state and are
+ * decoded as one batch. A sample alone is decoded with drafts, whose batches also have at most the
+ * session's max_rows rows. Where the session is `invariant`, the text does not depend on `held`, to
+ * the bit.
+ *
+ * Afterwards sequence i holds the prompt and what was written, but for the last token, which
+ * nothing asked the model about; after drafts it may hold proposals behind it, which a rewind takes
+ * back.
+ *
+ * Returns ERR_USAGE where sequence 0 holds another number of tokens than `held`, or no token is
+ * left to run; ERR_INTERRUPTED after Ctrl-C; and ERR_FAILED where a logit is not finite: that
+ * message says where the model lost it. *stats is filled in any case. */
 int generation_run(struct gpt2_session *s, const int32_t *prompt, size_t n,
                    const struct generation_params *p, const struct generation_events *events,
                    struct generation_stats *stats, struct err *e);

@@ -121,6 +121,9 @@ static void write_tokens(struct generation_out *o, struct json_out *j, const int
 
 static double rate(size_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
 
+/* Tokens of the prompt that went through the model. */
+static size_t prefilled(const struct generation_stats *s) { return s->prompt_tokens - s->held; }
+
 static void write_object(struct generation_out *o, const struct generation_figures *f) {
     struct json_out j;
     json_put_begin(&j, o->fp);
@@ -147,7 +150,8 @@ static void write_object(struct generation_out *o, const struct generation_figur
     json_put_close(&j);
     json_put_object(&j, "stats");
     json_put_double(&j, "load_s", f->load_s);
-    json_put_double(&j, "prefill_tokens_per_s", rate(f->run.prompt_tokens, f->run.prefill_s));
+    json_put_uint(&j, "prefill_tokens", prefilled(&f->run));
+    json_put_double(&j, "prefill_tokens_per_s", rate(prefilled(&f->run), f->run.prefill_s));
     json_put_double(&j, "decode_tokens_per_s", rate(f->run.tokens, f->run.decode_s));
     json_put_uint(&j, "peak_bytes", f->peak_bytes);
     json_put_uint(&j, "stored_bytes_per_token", f->stored_bytes_per_token);
@@ -243,12 +247,11 @@ int generation_out_close(struct generation_out *o, const struct generation_figur
 
 void generation_print_figures(FILE *fp, const struct generation_figures *f, const char *attn,
                               uint64_t seed) {
-    fprintf(fp,
-            "load %.3f s, prefill %zu token%s at %.0f tokens/s, decode %zu token%s at %.1f "
-            "tokens/s, peak memory %s\n",
-            f->load_s, f->run.prompt_tokens, f->run.prompt_tokens == 1 ? "" : "s",
-            rate(f->run.prompt_tokens, f->run.prefill_s), f->run.tokens,
-            f->run.tokens == 1 ? "" : "s", rate(f->run.tokens, f->run.decode_s),
+    fprintf(fp, "load %.3f s, prefill %s at %.0f tokens/s", f->load_s,
+            text_plural(prefilled(&f->run), "token").s, rate(prefilled(&f->run), f->run.prefill_s));
+    if (f->run.held) fprintf(fp, " behind %zu held", f->run.held);
+    fprintf(fp, ", decode %s at %.1f tokens/s, peak memory %s\n",
+            text_plural(f->run.tokens, "token").s, rate(f->run.tokens, f->run.decode_s),
             text_bytes(f->peak_bytes).s);
     fprintf(fp, "attention %s, %s bytes of cache per token, seed %llu, kernels %s, %d thread%s",
             attn, text_count(f->stored_bytes_per_token).s, (unsigned long long)seed, f->kernels,
