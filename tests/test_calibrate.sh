@@ -40,6 +40,25 @@ cp "$tmp/out" "$tmp/table"
 expect 0 "wrote $tmp/two.gguf" $cal -n 2048 -a lookat4 -a lookat:m=2,k=16 -t 2 -o "$tmp/two.gguf"
 cmp -s "$tmp/one.gguf" "$tmp/two.gguf" || fail "two threads make other codebooks than one"
 cmp -s "$tmp/out" "$tmp/table" || fail "two threads print another table"
+# The JSON has the table's figures. The share of plain codebooks follows from the errors.
+expect 0 "" $cal -n 500 -a lookat:m=2,k=4,plain,lookat:bytes=2,k=16 -q -o "$tmp/text.gguf"
+cp "$tmp/out" "$tmp/table"
+expect 0 "" $cal -n 500 -a lookat:m=2,k=4,plain,lookat:bytes=2,k=16 -q -o "$tmp/json.gguf" --format json
+cmp -s "$tmp/text.gguf" "$tmp/json.gguf" || fail "--format json makes other codebooks"
+matches '^\{"schema":"lookat.calibrate/1","model":\{.*"file":"[^"]*json.gguf","tokens":500,"samples":500,"seed":0,'
+sed 's/{"codec"/\n&/g' "$tmp/out" | sed -n '/^{"codec"/p' > "$tmp/settings"
+[ "$(wc -l < "$tmp/settings")" -eq 2 ] || fail "$(wc -l < "$tmp/settings") settings"
+for at in 0 1 all; do
+    sed 's/"all":{/"layer":all,/' "$tmp/settings" | grep -o "\"layer\":$at,[^}]*" | tr ':' ',' |
+        awk -F, 'NR == 1 { printf "%.4g", $4 } { printf " %.4g %.1f", $6, 100 * $8 }
+                 NR == 1 { if ($6 / $4 - $8 > 1e-9 || $8 - $6 / $4 > 1e-9) print "share", $8 } END { print "" }' > "$tmp/found"
+    awk -v at=$at '$1 == at && /%/ { print $2, $3, $4, $6, $7 }' "$tmp/table" > "$tmp/want"
+    cmp -s "$tmp/found" "$tmp/want" || fail "layer $at: the table has $(cat "$tmp/want"), the JSON $(cat "$tmp/found")"
+done
+grep -o '"head_bytes":.*' "$tmp/settings" | sed 's/"recommended.*//' > "$tmp/found"
+awk '/^bytes of a row/ { on = 1; next } on && $1 != "layer" { print $2, $3 }' "$tmp/table" > "$tmp/want"
+[ "$(sed -n 2p "$tmp/found" | grep -o '\[[0-9,]*\]' | tr -d '[]' | tr , ' ')" = "$(cat "$tmp/want")" ] || fail "bytes of heads: $(cat "$tmp/found")"
+sed -n 1p "$tmp/found" | grep -q '^"head_bytes":null' || fail "bytes of even heads: $(cat "$tmp/found")"
 expect 0 "" $cal -n 500 --attn lookat:m=4,k=16 -q --seed 3 -o "$tmp/seed.gguf"
 expect 0 "" $cal -n 500 --attn lookat:m=4,k=16 -q -o "$tmp/other_seed.gguf"
 cmp -s "$tmp/other_seed.gguf" "$tmp/seed.gguf" && fail "another seed makes the same codebooks"
@@ -170,10 +189,19 @@ chosen 0.004 > "$tmp/want"
 named | cmp -s - "$tmp/want" || fail "the table says $(cat "$tmp/want"): $(cat "$tmp/out")"
 cp "$tmp/out" "$tmp/auto.table"
 # shellcheck disable=SC2086
-expect 0 "wrote" $auto -t 2 --embed -o "$tmp/auto2.gguf"
+expect 0 "wrote" $auto -t 2 --embed -o "$tmp/auto2.gguf" --format json
 cmp -s "$tmp/auto.gguf" "$tmp/auto2.gguf" || fail "two threads find something else"
+# The JSON has the trials of the table, and what was chosen.
+grep -o '{"attn":[^}]*}' "$tmp/out" | tr -d '{}[]"' | tr ':' ',' | sed 's/^attn,\(.*\),kl,/\1 /; s/ \(.*\)/,\1/' |
+    awk -F, '{ spec = $1; i = 2; while ($i !~ /^[0-9.e-]+$/ || $(i + 2) != "ratio") spec = spec "," $(i++)
+               printf "%.3g %.2g %.1f %.1f %d\n", $i, $(i + 1), $(i + 6) / 1000, $(i + 8) / 1000, $(i + 10) }' > "$tmp/found"
+awk 'NF >= 6 && $1 ~ /\// { print $2 + 0, $3 + 0, $4, $5, $6 }' "$tmp/auto.table" | awk '{ printf "%.3g %.2g %.1f %.1f %d\n", $1, $2, $3, $4, $5 }' > "$tmp/want"
+[ -s "$tmp/want" ] && cmp -s "$tmp/want" "$tmp/found" || fail "the table has $(head -n 1 "$tmp/want"), the JSON $(head -n 1 "$tmp/found")"
+{ sed -n 's/.*"recommended":"\([^"]*\)".*/lookat \1/p' "$tmp/out"; sed -n 's/.*"small":"\([^"]*\)".*/lookat:small \1/p' "$tmp/out"; } > "$tmp/found"
+chosen_in_table=$(sed -n 's/^\(lookat\(:small\)\{0,1\}\)  *\([^ ]*\/[^ ]*\)$/\1 \3/p' "$tmp/auto.table")
+[ "$(cat "$tmp/found")" = "$chosen_in_table" ] || fail "the table chose $chosen_in_table, the JSON $(cat "$tmp/found")"
 # A bound in the widest gap, so that some of these stay below it and some do not; codebooks inside are tried as they are.
-bound=$(awk 'NF >= 6 && $1 ~ /\// { print $2 }' "$tmp/out" | sort -g |
+bound=$(awk 'NF >= 6 && $1 ~ /\// { print $2 }' "$tmp/auto.table" | sort -g |
     awk 'NR > 1 && $1 / last > ratio { ratio = $1 / last; bound = (last + $1) / 2 } { last = $1 } END { print bound }')
 expect 0 "" "$BIN" calibrate -m "$tmp/auto.gguf" -f "$tmp/code.txt" -f "$tmp/headers.txt" -n 512 -c 64 -q --auto --add --bound "$bound" \
     -a lookat:bytes=2,k=16/pq:bytes=4,k=16,lookat4/pq4 --embed -o "$tmp/bound.gguf"

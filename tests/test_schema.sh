@@ -24,6 +24,8 @@ begin every_member_is_named
 "$BIN" calibrate -q -m "$tmp/m.gguf" -f $text -n 300 --attn lookat:m=2,k=4,lookat:bytes=2,k=16 \
     -o "$tmp/b.gguf" > "$tmp/out" || fail "no book"
 m="-m $tmp/m.gguf"
+made calibrate calibrate -q $m -f $text -n 300 -c 32 --auto -a lookat:bytes=2,k=16/pq:m=2,k=4 \
+    -o "$tmp/auto.gguf" --format json
 made generate generate $m -p Once -n 3 -s 1 -q -o json --logprobs 2 --counters --fidelity \
     --log "$tmp/json/log"
 made steps generate $m -p Once -n 3 -s 1 -q -o jsonl --logprobs 2
@@ -50,7 +52,7 @@ end
 # two values of a row's "test"; and two members that are printed only where numbers do not fit, which
 # test_generate.sh (cut) and test_weights.sh (tensor) look at.
 begin every_name_is_printed
-others="bench compare eval explain generate info tokenize jsonl null _bytes _ms _ns _s prefill decode cut tensor"
+others="bench calibrate compare convert eval explain generate info tokenize jsonl null _bytes _ms _ns _s prefill decode cut tensor"
 for o in $others; do echo "$o"; done >> "$tmp/printed"
 left=$(sort -u "$tmp/printed" | comm -13 - "$tmp/named" | tr '\n' ' ')
 [ -z "$left" ] || fail "no command prints: $left"

@@ -12,6 +12,7 @@
 #include "cli/texts.h"
 #include "calibration/allot.h"
 #include "calibration/search.h"
+#include "report/calibration_out.h"
 #include "report/text.h"
 
 enum { FEW = 4 };
@@ -386,92 +387,18 @@ static int write_out(struct calibrate_job *j, struct err *e) {
     return rc;
 }
 
-/* The bytes of each head of the uneven settings, a row for each layer. */
-static int print_codes(struct calibrate_job *j, struct err *e) {
-    const struct book *b = &j->book;
-    struct text_table t;
-    char align[1 + BOOK_SETTINGS + 1] = {0}, name[64];
-    size_t columns = 0;
-    for (size_t i = 0; i < b->n; i++) columns += b->books[i].uneven;
-    memset(align, 'r', 1 + columns);
-    table_begin(&t, align, &j->g.arena);
-    table_cell(&t, "layer");
-    for (size_t i = 0; i < b->n; i++) {
-        codebook_name(&b->books[i], false, name, sizeof name);
-        if (b->books[i].uneven) table_cell(&t, "%s", name);
-    }
-    for (size_t l = 0; l < b->n_layer; l++) {
-        table_cell(&t, "%zu", l);
-        for (size_t i = 0; i < b->n; i++) {
-            char text[512] = "";
-            size_t at = 0;
-            for (size_t h = 0; b->books[i].uneven && h < b->n_head && at < sizeof text; h++)
-                at += (size_t)snprintf(
-                    text + at, sizeof text - at, "%s%zu", h ? " " : "",
-                    lookup_row_bytes(b->books[i].heads[l * b->n_head + h].n, b->books[i].k));
-            if (b->books[i].uneven) table_cell(&t, "%s", text);
-        }
-    }
-    printf("\nbytes of a row, head after head\n");
-    t.one_row = true;
-    return table_print(&t, stdout, e);
-}
-
-/* What --auto tried, what it chose, and the bytes of each head. */
-static int print_search(struct calibrate_job *j, struct err *e) {
-    for (size_t i = 0; i < j->book.n_tried; i++) puts(printable_copy(j->book.tried[i]).s);
-    putchar('\n');
-    for (size_t i = 0; i < BOOK_WORDS; i++) {
-        const struct search_trial *t = search_chosen(&j->search, (enum book_word)i);
-        printf("%-12s  %s\n", book_word_name((enum book_word)i),
-               t ? t->spec : "none: no cache that was tried stays below the bound");
-    }
-    return any_uneven(&j->book) ? print_codes(j, e) : OK;
-}
-
-/* Per layer, and over all: the mean squared error of one number of a key, and its share of the
- * keys' variance. */
-static int print_table(struct calibrate_job *j, struct err *e) {
-    const struct book *b = &j->book;
-    struct text_table t;
-    char align[2 + 2 * BOOK_SETTINGS + 1] = {0};
-    memset(align, 'r', 2 + 2 * b->n);
-    double numbers = (double)(b->n_head * b->head_dim * j->sample.n);
-    table_begin(&t, align, &j->g.arena);
-    table_cell(&t, "layer");
-    table_cell(&t, "variance");
-    for (size_t i = 0; i < b->n; i++) {
-        const struct codebook *y = &b->books[i];
-        char name[64];
-        codebook_name(y, false, name, sizeof name);
-        table_cell(&t, "%s", name);
-        table_cell(&t, "share");
-    }
-    struct learn_error all[BOOK_SETTINGS] = {{0, 0, 0}};
-    for (size_t l = 0; l <= b->n_layer; l++) {
-        bool sum = l == b->n_layer;
-        double rows = sum ? numbers * (double)b->n_layer : numbers;
-        if (sum)
-            table_cell(&t, "all");
-        else
-            table_cell(&t, "%zu", l);
-        for (size_t i = 0; i < b->n; i++) {
-            const struct learn_error *y = sum ? &all[i] : &j->errors[i * b->n_layer + l];
-            if (i == 0) table_cell(&t, "%.4g", y->keys / rows);
-            table_cell(&t, "%.4g", y->squared / rows);
-            table_cell(&t, "%.1f %%", y->variance > 0 ? 100 * y->squared / y->variance : 0);
-            if (sum) continue;
-            all[i].squared += y->squared;
-            all[i].variance += y->variance;
-            all[i].keys += y->keys;
-        }
-    }
-    printf("mean squared error of a number of a key, and its share of the variance (%s keys a "
-           "head, of %s tokens)\n",
-           text_count(b->samples).s, text_count(b->tokens).s);
-    t.one_row = true; /* a layer's figures stand side by side */
-    int rc = table_print(&t, stdout, e);
-    return rc || !any_uneven(b) ? rc : print_codes(j, e);
+/* What was learned and chosen, for people or for programs. */
+static int report(const struct calibrate_job *j, size_t learned, struct err *e) {
+    const struct calibration_report r = {.model = &j->g.model,
+                                         .book = &j->book,
+                                         .learned = learned,
+                                         .rows = j->sample.n,
+                                         .errors = j->errors,
+                                         .search = j->args->search ? &j->search : NULL,
+                                         .file = j->args->output};
+    if (strcmp(j->args->format, "json") != 0) return calibration_put_text(&r, stdout, e);
+    calibration_put_json(&r, stdout);
+    return OK;
 }
 
 static int run(const struct args *a, struct err *e) {
@@ -490,8 +417,7 @@ static int run(const struct args *a, struct err *e) {
     if (!rc) rc = add_inside(&j, e);
     if (!rc && a->search) rc = search(&j, e);
     if (!rc) rc = write_out(&j, e);
-    j.book.n = learned;
-    if (!rc) rc = a->search ? print_search(&j, e) : print_table(&j, e);
+    if (!rc) rc = report(&j, learned, e);
     if (!rc && !a->quiet) fprintf(stderr, "wrote %s\n", a->output);
     book_close(&j.book);
     book_close(&j.inside);
@@ -538,6 +464,8 @@ const struct command calibrate_command = {
                 "given to the heads that need them\n"
                 "lookat calibrate -m g.gguf -f t.txt --auto -o g.book.gguf\tand choose what --attn "
                 "lookat stands for\n"
+                "lookat calibrate -f t.txt -a lookat2 -o new.book.gguf --format json\tits errors "
+                "for a program\n"
                 "lookat calibrate -m g.gguf -f t.txt --embed -o g-lookat.gguf\ta copy of the model "
                 "with codebooks inside\n",
     .max_args = 0,
