@@ -197,7 +197,7 @@ static void on_stopped(void *ctx, uint32_t sample, enum generation_stop why) {
 }
 
 static int write_text(struct gpt2_session *s, struct generation_params p, struct written *w) {
-    const struct generation_events events = {w, on_step, on_stopped, {0}};
+    const struct generation_events events = {.ctx = w, .step = on_step, .stopped = on_stopped};
     memset(w, 0, sizeof *w);
     gpt2_rewind(s, 0, 0);
     p.n_samples = 1, p.n_top = TOP, p.logprobs = true;

@@ -193,6 +193,71 @@ refuse 2 "--draft" -f "$tmp/story" -n 9 --draft -2
 refuse 2 "use --draft N" -f "$tmp/story" -n 9 --model-draft x.gguf
 end
 
+# A text ends with the token that completes a stop string, wherever in it the string begins and ends.
+begin stop_strings
+run want -p "$once" -n 7 --temp 0 # ", there was a little girl named"
+for stop in " named" "irl na" "a little girl named" e\ girl\ n; do
+    for more in "--draft 0" "--draft 8" "-a lookat"; do
+        # shellcheck disable=SC2086
+        run a -p "$once" -n 60 --temp 0 -r "$stop" $more && same want a
+    done
+done
+run a -p "$once" -n 60 --temp 0 -r nothing --stop "girl n" --reverse-prompt "Lily" && same want a
+run a -p "$once" -n 60 --temp 0 -s 1 -r " named" -o json && has "$tmp/a" \
+    '"samples":[{"text":", there was a little girl named","ids":[11,410,294,258,404,566,578],"stop":"reverse-prompt"}]'
+run b -p "$once" -n 60 --temp 0 -s 1 -r " named" -o jsonl
+[ "$(wc -l < "$tmp/b")" -eq 8 ] || fail "$(wc -l < "$tmp/b") lines of jsonl"
+tail -n 1 "$tmp/b" > "$tmp/last" && lasting a one && lasting last other && same one other
+# the prompt is not searched, nor are the prompt's last bytes with what follows
+run a -p "$once" -n 7 --temp 0 -r "time, there" -r upon && same want a
+# drafts that are right behind the string change nothing
+run a -f "$tmp/story" -n 60 --temp 0 -s 1 --draft 0 -r "likes the red" -o json
+run b -f "$tmp/story" -n 60 --temp 0 -s 1 --draft 8 -r "likes the red" -o json
+lasting a one && lasting b other && same one other
+has "$tmp/a" '"stop":"reverse-prompt"'
+# each of several samples ends for itself, and is the one that it is without the string up to there
+run all -p "$once" -n 40 -s 3 --num-samples 4 --no-display-prompt
+run some -p "$once" -n 40 -s 3 --num-samples 4 --no-display-prompt -r saw -r ful
+run json -p "$once" -n 40 -s 3 --num-samples 4 -r saw -r ful -o json
+for i in 1 2 3 4; do
+    for f in all some; do
+        awk -v i=$i '/^--- sample/ { at++; next } at == i' "$tmp/$f" | tr '\n' ' ' > "$tmp/$f.$i"
+    done
+    awk -v all="$(cat "$tmp/all.$i")" -v some="$(cat "$tmp/some.$i")" 'BEGIN {
+        sub(/ *$/, "", some)
+        at = match(all, /saw|ful/)
+        exit !(index(all, some) == 1 && (at ? length(some) <= at + 6 && some ~ /(saw|ful)[a-z]*$/ : length(some) >= length(all) - 2))
+    }' || fail "sample $i: '$(cat "$tmp/some.$i")' of '$(cat "$tmp/all.$i")'"
+done
+[ "$(grep -o '"stop":"reverse-prompt"' "$tmp/json" | wc -l)" -ge 2 ] || fail "stops: $(lasting json c; cat "$tmp/c")"
+cmp -s "$tmp/all" "$tmp/some" && fail "no sample is shorter"
+refuse 2 "--reverse-prompt: expected a text to stop at, got an empty one" -p x -r ""
+end
+
+# Tokens of this text are bytes of no character: what ends within one is found at its own byte.
+begin stop_bytes
+LC_ALL=C
+export LC_ALL
+random="-p x -n 60 -s 3 --temp 100 --top-k 0 --top-p 1 --min-p 0 --ignore-eos --no-display-prompt"
+# shellcheck disable=SC2086
+run all $random -o json
+decode() { "$BIN" tokenize --decode -m "$LOOKAT_MODEL" -p "$1"; }
+ids all > "$tmp/ids"
+tried=0
+for k in $(tr ',' '\n' < "$tmp/ids" | awk 'NR > 1 && NR < 58 && $1 >= 94 && $1 < 188 { print NR }' | head -n 3); do
+    stop=$(decode "$(cut -d, -f "$k" "$tmp/ids")"; decode "$(cut -d, -f $((k + 1)) "$tmp/ids")" | head -c 1)
+    # shellcheck disable=SC2086
+    run a $random -o json -r "$stop"
+    n=$(ids a | tr ',' '\n' | wc -l)
+    [ "$(ids a)" = "$(cut -d, -f "1-$n" "$tmp/ids")" ] || fail "$k: other tokens: $(ids a)"
+    [ "$n" -le $((k + 1)) ] && decode "$(ids a)" | grep -qaF -e "$stop" || fail "$k: $n tokens"
+    decode "$(ids a | sed 's/,[0-9]*$//')" | grep -qaF -e "$stop" && fail "$k: $n tokens are too many"
+    tried=$((tried + 1))
+done
+[ $tried -ge 2 ] || fail "only $tried tokens of one byte"
+unset LC_ALL
+end
+
 begin special
 run a -n 1 -o json -p "<|endoftext|>" --special && has "$tmp/a" '"ids":[4095]}'
 run a -n 1 -o json -p "<|endoftext|>" && has "$tmp/a" '"prompt":{"text":"<|endoftext|>","ids":['
@@ -498,6 +563,7 @@ run b -m "$tmp/bare.gguf" --ids 1,2,3 -n 5 -s 1 -o json && has "$tmp/b" '"prompt
 [ "1 2 3 $(ids b | tr ',' ' ')" = "$(cat "$tmp/a")" ] || fail "JSON: $(ids b)"
 refuse 2 "the model has no tokenizer for the prompt: add -z TOKENIZER, or give token ids with --ids" -m "$tmp/bare.gguf" -p x
 refuse 2 "the prompt is empty" -m "$tmp/bare.gguf"
+refuse 2 "--reverse-prompt: the model has no tokenizer" -m "$tmp/bare.gguf" --ids 1 -r x
 refuse 2 "there is no token 300" -m "$tmp/bare.gguf" --ids 300
 end
 

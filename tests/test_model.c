@@ -1112,7 +1112,7 @@ static int run_held(struct gpt2_session *s, const int32_t *prompt, size_t held, 
         .logprobs = true,
         .echo = echo,
         .draft.most = 4};
-    const struct generation_events events = {t, tell_step, tell_stopped, {0}};
+    const struct generation_events events = {.ctx = t, .step = tell_step, .stopped = tell_stopped};
     memset(t, 0, sizeof *t);
     return generation_run(s, prompt, HELD_N, &p, &events, &t->stats, &e);
 }

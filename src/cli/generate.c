@@ -15,6 +15,7 @@
 #include "cli/texts.h"
 #include "measure/monitor.h"
 #include "model/generation.h"
+#include "model/stop_text.h"
 #include "report/attention_out.h"
 #include "report/cut_out.h"
 #include "report/generation_out.h"
@@ -168,6 +169,10 @@ static int check_options(const struct args *args, struct err *e) {
                        "JSON keeps the prompt and what is written apart");
     if (args_given(args, "repeat-last-n") && args->repeat_penalty == 1)
         args_no_effect(args, "--repeat-last-n", "--repeat-penalty is 1, which is off");
+    for (size_t i = 0; i < args->stops.n; i++)
+        if (!args->stops.item[i][0])
+            return err_set(e, ERR_USAGE,
+                           "--reverse-prompt: expected a text to stop at, got an empty one");
     return args->log ? output_check(args, args->log, true, e) : OK;
 }
 
@@ -227,6 +232,7 @@ static int watch_report(struct watch *w, const struct args *args, size_t decoded
 
 struct events {
     struct watch watch;
+    struct stop_text stop;
     struct generation_out out;
     struct text_progress progress;
     bool show_progress;
@@ -237,6 +243,14 @@ static int on_step(void *ctx, const struct generation_step *step, struct err *e)
 }
 static void on_stopped(void *ctx, uint32_t sample, enum generation_stop why) {
     generation_out_stopped(&((struct events *)ctx)->out, sample, why);
+}
+/* What is not shown is no text. */
+static bool on_ends(void *ctx, uint32_t sample, int32_t id) {
+    struct events *v = ctx;
+    if (bpe_is_hidden(v->out.bpe, id) && !v->out.show_special) return false;
+    size_t n;
+    const uint8_t *s = bpe_token(v->out.bpe, id, &n);
+    return stop_text_read(&v->stop, sample, s, n);
 }
 static void on_prefill(void *ctx, uint64_t done, uint64_t total) {
     struct events *v = ctx;
@@ -304,7 +318,8 @@ static int generate(struct generate_job *j, struct gpt2_session *s, struct err *
         .echo = args->echo,
         .draft = j->draft,
     };
-    struct generation_events events = {&v, on_step, on_stopped, {on_prefill, &v}};
+    struct generation_events events = {
+        &v, on_step, on_stopped, {on_prefill, &v}, args->stops.n ? on_ends : NULL};
     struct generation_figures f = {
         .load_s = j->g.load_s, .threads = threads_count(), .kernels = j->g.k->name};
     f.stored_bytes_per_token = attn_key_bytes_per_token_at(&s->attn, s->attn.shape.n_ctx) +
@@ -312,6 +327,9 @@ static int generate(struct generate_job *j, struct gpt2_session *s, struct err *
                                attn_copy_bytes_per_token(&s->attn);
 
     int rc = generation_out_open(&v.out, j->limit, e);
+    if (!rc && args->stops.n &&
+        !stop_text_init(&v.stop, args->stops.item, args->stops.n, p.n_samples, &j->g.arena))
+        rc = err_set(e, ERR_FAILED, "out of memory for the texts of --reverse-prompt");
     if (!rc) rc = watch_open(&v.watch, args, s, &j->g.arena, e);
     if (rc) return rc;
     progress_begin(&v.progress, "reading the prompt");
@@ -333,7 +351,11 @@ static int run(const struct args *args, struct err *e) {
     int rc = check_options(args, e);
     if (!rc) rc = engine_open(&j.g, args, e);
     if (rc) return rc;
-    rc = read_prompt(&j, e);
+    if (args->stops.n && !j.g.bpe)
+        rc = err_set(e, ERR_USAGE,
+                     "--reverse-prompt: the model has no tokenizer, so it writes ids and no text: "
+                     "add -z TOKENIZER");
+    if (!rc) rc = read_prompt(&j, e);
     if (!rc) rc = plan(&j, e);
     if (!rc) rc = plan_drafts(&j, e);
     if (!rc && args->verbose) {

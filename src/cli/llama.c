@@ -20,7 +20,6 @@
 #define SAMPLERS "there are --temp, --top-k, --top-p, --min-p and --repeat-penalty, in that order"
 #define PENALTY "use --repeat-penalty"
 #define GPT2_ONLY "GPT-2 has no use for it; leave it out"
-#define NO_STOP "use -n N, and cut the text yourself"
 #define NO_CACHE "leave it out: the prompt is read anew"
 #define SAVED "convert the adapted model as a whole"
 #define NO_CHAT_HERE "lookat continues texts: leave it out, and use -p"
@@ -105,8 +104,6 @@ const struct llama_option llama_options[] = {
     {"-rea --reasoning", LLAMA_SWITCH, NULL, "thinking in a conversation", NO_CHAT_HERE},
     {"--reasoning-format --reasoning-budget --reasoning-budget-message", LLAMA_VALUE, NULL,
      "thinking in a conversation", NO_CHAT_HERE},
-    {"-r --reverse-prompt", LLAMA_VALUE, NULL, "stop where this text is written", NO_STOP},
-    {"--stop", LLAMA_VALUE, NULL, "stop where this text is written", NO_STOP},
     {"-e --escape", LLAMA_FLAG, NULL, "\\n and the like in the prompt",
      "write them with printf: printf 'a\\nb' | lookat -"},
     {"-bf --binary-file", LLAMA_VALUE, NULL, "a prompt of any bytes", "-f FILE takes any bytes"},

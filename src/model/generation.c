@@ -157,7 +157,10 @@ static int choose(struct run *r, uint32_t i, const float *logits, struct err *e)
     }
     if (report(r, i, false, id, logits, e)) return e->code;
     x->history[x->n_history++] = id;
-    if (x->n_history == r->stats->prompt_tokens + r->p->limit) stop(r, i, STOP_LENGTH);
+    if (r->events->ends && r->events->ends(r->events->ctx, i, id))
+        stop(r, i, STOP_ASKED);
+    else if (x->n_history == r->stats->prompt_tokens + r->p->limit)
+        stop(r, i, STOP_LENGTH);
     return OK;
 }
 

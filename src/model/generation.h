@@ -40,8 +40,9 @@ struct generation_step {
     size_t n_top;
 };
 
-/* Why a sample ended: it has as many tokens as the limit, or eos was chosen. */
-enum generation_stop { STOP_LENGTH, STOP_EOS };
+/* Why a sample ended: it has as many tokens as the limit, eos was chosen, or generation_events.ends
+ * said so. */
+enum generation_stop { STOP_LENGTH, STOP_EOS, STOP_ASKED };
 
 /* What hears of a generation while it goes on. */
 struct generation_events {
@@ -51,6 +52,9 @@ struct generation_events {
     /* Called once for each sample. A token that ends a text is not reported as a step. */
     void (*stopped)(void *ctx, uint32_t sample, enum generation_stop why);
     struct progress prefill; /* hears after each batch of the prompt, in tokens */
+    /* Asked once about each token of a sample, in their order, after it was reported: is it the
+     * sample's last? NULL where only limit and eos end a sample. */
+    bool (*ends)(void *ctx, uint32_t sample, int32_t id);
 };
 
 struct generation_stats {

@@ -226,7 +226,10 @@ int generation_out_step(void *ctx, const struct generation_step *step, struct er
 
 void generation_out_stopped(void *ctx, uint32_t sample, enum generation_stop why) {
     struct generation_out *o = ctx;
-    o->samples[sample].stop = why == STOP_EOS ? "eos" : o->full_context ? "context" : "length";
+    o->samples[sample].stop = why == STOP_EOS     ? "eos"
+                              : why == STOP_ASKED ? "reverse-prompt"
+                              : o->full_context   ? "context"
+                                                  : "length";
 }
 
 int generation_out_close(struct generation_out *o, const struct generation_figures *f,

@@ -21,7 +21,7 @@ struct kept_step {
 struct kept_sample {
     struct kept_step *steps; /* [n] */
     size_t n;
-    const char *stop; /* "length", "eos", "context"; NULL: interrupted */
+    const char *stop; /* "length", "eos", "context", "reverse-prompt"; NULL: interrupted */
 };
 
 struct generation_out {
