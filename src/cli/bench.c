@@ -6,9 +6,9 @@
 
 #include "attention/spec.h"
 #include "base/threads.h"
+#include "checkpoint/find_model.h"
 #include "cli/book.h"
 #include "cli/command.h"
-#include "cli/find_model.h"
 #include "cli/lists.h"
 #include "calibration/stand_in.h"
 #include "report/bench_out.h"
@@ -190,12 +190,11 @@ static int check_lengths(const struct bench_job *j, const struct checkpoint *m, 
 }
 
 static int open_model(struct bench_job *j, const char *named, struct err *e) {
-    struct args args = *j->args;
+    const struct args *args = j->args;
     struct checkpoint *m = &j->models[j->n_models];
     const char *path;
-    args.model = named;
-    int rc = find_model(&args, &j->arena, &path, e);
-    if (!rc) rc = checkpoint_open(m, path, args.tokenizer, args.quiet ? NULL : warn, e);
+    int rc = find_model(named, args->program, &j->arena, &path, e);
+    if (!rc) rc = checkpoint_open(m, path, args->tokenizer, args->quiet ? NULL : warn, e);
     if (rc) return rc;
     j->n_models++;
     return check_lengths(j, m, e);

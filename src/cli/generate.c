@@ -34,11 +34,10 @@ struct generate_job {
 
 /* An empty prompt starts, as GPT-2's training texts did, behind the end of the text before. */
 static int start_token(struct generate_job *j, struct err *e) {
-    const struct vocab *v = &j->g.model.vocab;
     int32_t *id = arena_alloc(&j->g.arena, 1, sizeof *id);
     if (!id) return err_set(e, ERR_FAILED, "out of memory");
-    *id = v->bos >= 0 ? v->bos : v->eos;
-    if (v->n == 0 || *id < 0 || (size_t)*id >= j->g.model.weights.config.n_vocab)
+    *id = engine_start_token(&j->g);
+    if (*id < 0)
         return err_set(e, ERR_USAGE,
                        "the prompt is empty and the model names no token to start a text with");
     j->prompt = id;

@@ -6,9 +6,9 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/sha256.h"
+#include "checkpoint/find_model.h"
 #include "cli/book.h"
 #include "cli/command.h"
-#include "cli/find_model.h"
 #include "cli/info_book.h"
 #include "cli/info_weights.h"
 #include "report/json_out.h"
@@ -268,7 +268,7 @@ static int run(const struct args *a, struct err *e) {
     struct arena arena = {0};
     char hex[65];
     const char *path = a->argc ? a->argv[0] : NULL;
-    int rc = path ? OK : find_model(a, &arena, &path, e);
+    int rc = path ? OK : find_model(a->model, a->program, &arena, &path, e);
     bool book = !rc && is_book(path);
     if (!rc && book && a->check_weights)
         rc = err_set(e, ERR_USAGE, "--check-weights: %.100s has codebooks, and no weights", path);

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "calibration/search.h"
 #include "checkpoint/checkpoint.h"
-#include "cli/find_model.h"
+#include "checkpoint/find_model.h"
 #include "report/model_out.h"
 #include "report/text.h"
 
@@ -46,7 +46,7 @@ static const char *candidate(const struct args *a, const struct book *b, struct 
     struct checkpoint c;
     const char *path = a->model ? a->model : model_beside(b->path, arena);
     *is = false;
-    if (!path && find_model(a, arena, &path, &unread)) return NULL;
+    if (!path && find_model(a->model, a->program, arena, &path, &unread)) return NULL;
     if (checkpoint_open(&c, path, a->tokenizer, NULL, &unread)) return NULL;
     char fingerprint[65];
     gpt2_fingerprint(&c.weights, fingerprint);

@@ -6,9 +6,9 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/find_model.h"
 #include "checkpoint/vocab.h"
 #include "cli/command.h"
-#include "cli/find_model.h"
 #include "cli/input.h"
 #include "report/json_out.h"
 #include "report/text.h"
@@ -41,7 +41,7 @@ static int open_vocab(struct tokenize_job *job, struct err *e) {
         args_no_effect(job->args, "-m", "-z names the tokenizer, and no model is read");
     if (job->args->decode && job->args->special)
         args_no_effect(job->args, "--special", "--decode writes every token as it is");
-    int rc = path ? OK : find_model(job->args, &job->arena, &path, e);
+    int rc = path ? OK : find_model(job->args->model, job->args->program, &job->arena, &path, e);
     if (rc) return rc;
     if (job->args->tokenizer || file_is_folder(path) || ends_with(path, ".gguf"))
         return vocab_open(&job->vocab, path, &job->arena, e);

@@ -1,6 +1,6 @@
-/* Finds the model when the command line names none: LOOKAT_MODEL, then the one beside the program
+/* Finds the model when nobody names one: LOOKAT_MODEL, then the one beside the program
  * or the one that was installed with it. */
-#include "cli/find_model.h"
+#include "checkpoint/find_model.h"
 
 #include <stdlib.h>
 
@@ -8,21 +8,22 @@
 #include "base/process.h"
 
 /* The folder of the running program; the current one where even its name is not known. */
-static const char *program_folder(const struct args *a, struct arena *arena) {
+static const char *program_folder(const char *program, struct arena *arena) {
     char exe[4096];
-    return path_folder(arena, process_program(a->program, exe, sizeof exe) ? exe : ".");
+    return path_folder(arena, process_program(program, exe, sizeof exe) ? exe : ".");
 }
 
-int find_model(const struct args *a, struct arena *arena, const char **path, struct err *e) {
+int find_model(const char *named, const char *program, struct arena *arena, const char **path,
+               struct err *e) {
     static const char *const places[] = {"weights/stories6M.gguf",
                                          "../share/lookat/stories6M.gguf"};
-    const char *named = a->model ? a->model : getenv("LOOKAT_MODEL");
-    if (named && *named) {
-        *path = named;
+    const char *wanted = named ? named : getenv("LOOKAT_MODEL");
+    if (wanted && *wanted) {
+        *path = wanted;
         return OK;
     }
-    if (a->model) return err_set(e, ERR_USAGE, "-m: expected a file name, got ''");
-    const char *folder = program_folder(a, arena);
+    if (named) return err_set(e, ERR_USAGE, "-m: expected a file name, got ''");
+    const char *folder = program_folder(program, arena);
     const char *first = NULL;
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         *path = folder ? path_join(arena, folder, places[i]) : NULL;
