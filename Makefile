@@ -1,7 +1,10 @@
 # make            the program: ./lookat
 # make test       builds and runs all tests
 # make bench      measures speed on models of GPT-2's shape, beside this machine's limits
-# make install    the program, its model, manual page and completions below PREFIX (make uninstall)
+# make lib        the library and its header, to be part of other programs: liblookat.a, lookat.h and
+#                 lookat.pc (pkg-config) in lib/ and include/ of BUILD
+# make install    the program, its model, manual page and completions, and the library, below PREFIX
+#                 (make uninstall)
 # make static     .build/static/lookat, which needs no library of the machine it runs on; with
 #                 CC=musl-gcc of musl; make static install puts it in place
 # make peer       compares with llama.cpp, where it is set up (tests/README.md)
@@ -65,11 +68,12 @@ LIBS   += $(or $(GOMP),-fopenmp)
 $(BUILD)/src/base/threads_openmp.o: ISA := -fopenmp
 endif
 
+FLAGS  := $(BUILD)/flags
 OBJ    := $(SRC:%.c=$(BUILD)/%.o)
 MAIN   := $(BUILD)/src/main.o
-LIB    := $(BUILD)/liblookat.a
+LIB    := $(BUILD)/rooms.a
 TESTS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
-TOOLS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/test_%,$(wildcard tests/*.c)))
+TOOLS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/test_% tests/embed.c,$(wildcard tests/*.c)))
 
 FUZZ   := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 # a fuzz target is run by libFuzzer, or by a loop over files
@@ -84,8 +88,41 @@ $(LIB): $(OBJ)
 	@rm -f $@
 	@$(AR) rcs $@ $(OBJ)
 
+# The library: what src/embed/lookat.c needs of the rooms, as one object of which only the functions
+# of lookat.h can be seen. Where the tools cannot make that, an archive of the rooms below it.
+API     := src/embed/lookat.h
+OBJCOPY ?= $(shell $(CC) -print-prog-name=objcopy)
+# with -flto an object is no machine code before that is asked for
+RELINK  := $(if $(findstring -flto,$(CFLAGS)),$(CFLAGS) -flinker-output=nolto-rel)
+ABOVE   := $(foreach room,cli report measure calibration,$(BUILD)/src/$(room)/%)
+lib: $(BUILD)/lib/liblookat.a $(BUILD)/lib/pkgconfig/lookat.pc $(BUILD)/include/lookat.h
+
+$(BUILD)/lib/liblookat.a: $(LIB) $(API)
+	@mkdir -p $(@D)
+	@rm -f $@
+	@sed -n 's/^[a-z].*[ *]\(lookat_[a-z_]*\)(.*/\1/p' $(API) > $(BUILD)/api
+	@echo 'liblookat.a: of $(BUILD)/src/embed/lookat.o and the rooms below it'
+	@{ $(CC) $(filter -m%,$(CFLAGS)) $(RELINK) -r -nostdlib -o $(BUILD)/lookat.o \
+		$(BUILD)/src/embed/lookat.o $(LIB) && \
+	$(OBJCOPY) --keep-global-symbols=$(BUILD)/api $(BUILD)/lookat.o && \
+	$(AR) rcs $@ $(BUILD)/lookat.o; } || $(AR) rcs $@ $(filter-out $(ABOVE),$(OBJ))
+
+# seen from itself, so that it may be moved together with the folders beside it
+$(BUILD)/lib/pkgconfig/lookat.pc: $(API) $(FLAGS)
+	@mkdir -p $(@D)
+	@{ echo 'prefix=$${pcfiledir}/../..'; \
+	echo 'model=$${prefix}/share/lookat/stories6M.gguf'; \
+	echo 'Name: lookat'; \
+	echo 'Description: GPT-2 on the CPU, with a choice of ways to keep the KV cache'; \
+	sed -n 's/^#define LOOKAT_VERSION "\(.*\)"/Version: \1/p' $(API); \
+	echo 'Cflags: -I$${prefix}/include'; \
+	echo 'Libs: -L$${prefix}/lib -llookat $(LIBS) $(filter -pthread,$(ALL))'; } > $@
+
+$(BUILD)/include/lookat.h: $(API)
+	@mkdir -p $(@D)
+	@cp $(API) $@
+
 # the compiler and its flags are part of what an object depends on
-FLAGS := $(BUILD)/flags
 $(FLAGS): always
 	@mkdir -p $(BUILD)
 	@echo '$(CC) $(ALL) THREADS=$(THREADS)' > $@.now
@@ -109,7 +146,7 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
 
 # of ONLY, names of programs and of scripts
 SOME   := $(if $(ONLY),$(filter $(ONLY:%=$(BUILD)/tests/test_%),$(TESTS)),$(TESTS))
-test: $(BIN) $(SOME) $(TOOLS) $(if $(ONLY),$(if $(filter fuzz,$(ONLY)),$(FUZZ)),$(FUZZ))
+test: $(BIN) lib $(SOME) $(TOOLS) $(if $(ONLY),$(if $(filter fuzz,$(ONLY)),$(FUZZ)),$(FUZZ))
 	@BUILD=$(BUILD) BIN=$(BIN) RUN='$(RUN)' ONLY='$(ONLY)' sh tests/run.sh
 
 static: $(BIN)
@@ -124,9 +161,13 @@ ZSH    = $(INTO)/share/zsh/site-functions
 FISH   = $(INTO)/share/fish/vendor_completions.d
 SAYS   = $(RUN) "$(abspath $(BIN))"
 
-install: $(BIN)
+install: $(BIN) lib
 	install -d "$(INTO)/bin" "$(SHARE)/tokenizer" "$(MAN)" "$(BASH)" "$(ZSH)" "$(FISH)"
+	install -d "$(INTO)/include" "$(INTO)/lib/pkgconfig"
 	install -m 755 "$(BIN)" "$(INTO)/bin/lookat"
+	install -m 644 $(BUILD)/lib/liblookat.a "$(INTO)/lib"
+	install -m 644 $(BUILD)/lib/pkgconfig/lookat.pc "$(INTO)/lib/pkgconfig"
+	install -m 644 $(BUILD)/include/lookat.h "$(INTO)/include"
 	install -m 644 weights/stories6M.gguf "$(SHARE)"
 	install -m 644 tokenizer/vocab.json tokenizer/merges.txt "$(SHARE)/tokenizer"
 	$(SAYS) help --man > "$(MAN)/lookat.1"
@@ -135,6 +176,7 @@ install: $(BIN)
 	$(SAYS) completion fish > "$(FISH)/lookat.fish"
 
 uninstall:
+	rm -f "$(INTO)/lib/liblookat.a" "$(INTO)/lib/pkgconfig/lookat.pc" "$(INTO)/include/lookat.h"
 	rm -f "$(INTO)/bin/lookat" "$(SHARE)/stories6M.gguf"
 	rm -f "$(SHARE)/tokenizer/vocab.json" "$(SHARE)/tokenizer/merges.txt"
 	[ ! -d "$(SHARE)/tokenizer" ] || rmdir "$(SHARE)/tokenizer" "$(SHARE)"
@@ -164,5 +206,5 @@ clean:
 	rm -rf .build lookat
 
 -include $(OBJ:.o=.d) $(MAIN:.o=.d) $(wildcard $(BUILD)/tests/*.d $(BUILD)/tests/fuzz/*.d)
-.PHONY: all test fuzz fuzz-targets bench static install uninstall peer layers clean always
+.PHONY: all test fuzz fuzz-targets bench static lib install uninstall peer layers clean always
 .SECONDARY:

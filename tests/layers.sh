@@ -1,6 +1,6 @@
 #!/bin/sh
 # Checks that no folder of src includes from one above it in this order.
-order="base kernels checkpoint tokenizer attention model measure calibration report cli"
+order="base kernels checkpoint tokenizer attention model embed measure calibration report cli"
 bad=0 below=
 for room in $order; do
     below="$below $room"

@@ -6,7 +6,7 @@ m=$PWD/weights/stories6M.gguf
 unset MAKEFLAGS MFLAGS # of the make that runs the tests
 
 # installs or uninstalls the program that is tested, as it is (-o: never built again)
-home() { ${MAKE:-make} -s -o "$BIN" BIN="$BIN" "$@" > "$tmp/make" 2>&1 || fail "make $*: $(cat "$tmp/make")"; }
+home() { ${MAKE:-make} -s -o "$BIN" -o "$BUILD/lib/liblookat.a" BUILD="$BUILD" BIN="$BIN" "$@" > "$tmp/make" 2>&1 || fail "make $*: $(cat "$tmp/make")"; }
 files() { (cd "$1" && find . ! -type d | sort); }
 
 begin install
@@ -47,8 +47,8 @@ end
 begin static_program
 echo 'int main(void) { return 0; }' > "$tmp/one.c"
 # shellcheck disable=SC2086
-if [ -e "$BUILD/liblookat.a" ] && ${CC:-cc} ${CFLAGS:-} -static -o "$tmp/one" "$tmp/one.c" > /dev/null 2>&1; then
-    ${MAKE:-make} -s -o "$BUILD/liblookat.a" -o "$BUILD/src/main.o" static BUILD="$BUILD" BIN="$tmp/static" LDFLAGS= > "$tmp/made" 2>&1 || fail "$(cat "$tmp/made")"
+if [ -e "$BUILD/rooms.a" ] && ${CC:-cc} ${CFLAGS:-} -static -o "$tmp/one" "$tmp/one.c" > /dev/null 2>&1; then
+    ${MAKE:-make} -s -o "$BUILD/rooms.a" -o "$BUILD/src/main.o" static BUILD="$BUILD" BIN="$tmp/static" LDFLAGS= > "$tmp/made" 2>&1 || fail "$(cat "$tmp/made")"
     if command -v readelf > /dev/null; then
         readelf -lW "$tmp/static" > "$tmp/said" && ! grep -q INTERP "$tmp/said" || fail "it asks for a loader"
     fi

@@ -50,7 +50,7 @@ listed() {
     ".build/"* | *" .build/default/tests/test_"*) ;;           # what these have built
     "make bench" | "make fuzz"* | "sh tests/fuzz/"*) ;;        # take minutes
     "make peer"*) ;;                                           # llama.cpp
-    "make install" | "make uninstall" | "make static"*) ;;     # test_home
+    "make install" | "make uninstall" | "make static"* | "make lib") ;; # test_home, test_library
     "./run.sh gpt2"*) ;;                 # a download of 550 MB (test_run_sh has a small one)
     "./lookat convert gpt2-xl "*) ;;     # a download of 6 GB
     "sh tokenizer/unicode.sh > "*) ;;    # Debian's unicode-data (test_unicode)

@@ -5,8 +5,7 @@
 #include <stdio.h>
 
 #include "cli/options.h"
-
-#define LOOKAT_VERSION "0.1.0"
+#include "embed/lookat.h"
 
 struct command {
     enum command_id id;
