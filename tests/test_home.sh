@@ -74,6 +74,13 @@ begin options_are_listed
 [ "$(wc -l < "$tmp/options")" -gt 120 ] || fail "$(wc -l < "$tmp/options") options"
 end
 
+# Options are listed nowhere else than in help, manual page and completions. Commands have an example each.
+begin commands_have_examples
+"$BIN" help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\)  .*/\1/p' > "$tmp/commands"
+[ "$(wc -l < "$tmp/commands")" -ge 11 ] || fail "help lists $(wc -l < "$tmp/commands") commands"
+while read -r c; do grep -q "lookat $c" src/cli/README.md || fail "src/cli/README.md has nothing about $c"; done < "$tmp/commands"
+end
+
 begin manual_page
 expect 0 "" "$BIN" help --man
 cp "$tmp/out" "$tmp/lookat.1"

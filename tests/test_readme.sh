@@ -139,10 +139,12 @@ check() { # README NAME LEAST-NUMBER-OF-COMMANDS
     end
 }
 
-check README.md front_page 20
+check README.md front_page 4
 check src/README.md engine 1
+check src/cli/README.md cli 15
 check src/attention/README.md attention 8
 check src/calibration/README.md calibration 4
+check src/measure/README.md measure 10
 check src/report/README.md report 1
 check weights/README.md weights 4
 check tokenizer/README.md tokenizer 1
