@@ -258,6 +258,55 @@ done
 unset LC_ALL
 end
 
+# Each line of a file has the JSON that its text has alone: the state is cleared between them.
+begin prompts_of_a_file
+awk 'BEGIN { for (i = 0; i < 40; i++) printf "Tom has a red ball. "; print "" }' > "$tmp/long_line"
+{
+    printf '\357\273\277%s\n' "$once" # a byte-order mark
+    printf 'The sea\r\n\n'
+    cat "$tmp/long_line"
+    printf ' \n%s, Tom' "$once" # no newline at the end
+} > "$tmp/lines"
+for more in "" "-a lookat --logprobs 2 --echo" "-a int4:sink=2,window=8/int8 --num-samples 2 -r ." "-c 260 --draft 4"; do
+    # shellcheck disable=SC2086
+    run many --prompts "$tmp/lines" -n 10 -s 3 $more
+    [ "$(wc -l < "$tmp/many")" -eq 6 ] || fail "$more: $(wc -l < "$tmp/many") lines"
+    i=0
+    for p in "$once" "The sea" "" "$(cat "$tmp/long_line")" " " "$once, Tom"; do
+        i=$((i + 1))
+        # shellcheck disable=SC2086
+        run alone -p "$p" -n 10 -s 3 -o json $more
+        sed -n "${i}p" "$tmp/many" > "$tmp/of"
+        lasting of one && lasting alone other && same one other
+    done
+done
+run a --prompts - -n 10 -s 3 -o jsonl < "$tmp/lines"
+run b --prompts "$tmp/lines" -n 10 -s 3
+lasting a one && lasting b other && same one other
+run a --prompts /dev/null && [ ! -s "$tmp/a" ] || fail "no lines: $(cat "$tmp/a")"
+"$BIN" --prompts "$tmp/lines" -n 3 > "$tmp/a" 2> "$tmp/err" || fail "exits $?"
+has "$tmp/err" "6 prompts: load"
+has "$tmp/err" "decode 18 tokens at"
+seed=$(sed -n 's/.* seed \([0-9]*\),.*/\1/p' "$tmp/err")
+[ "$(grep -c "\"seed\":$seed," "$tmp/a")" -eq 6 ] || fail "not one seed $seed for all"
+# a line that is wrong is named; those before it are written
+printf 'Once\n' | cat - "$tmp/long_line" > "$tmp/lines"
+"$BIN" -q --prompts "$tmp/lines" -n 3 -c 40 > "$tmp/a" 2> "$tmp/err"
+[ $? -eq 2 ] || fail "a line that is too long"
+has "$tmp/err" "$tmp/lines: line 2: the prompt has"
+[ "$(wc -l < "$tmp/a")" -eq 1 ] || fail "$(wc -l < "$tmp/a") lines before the wrong one"
+{ echo Once; yes 0123456789abcdef | head -c 400000 | tr -d '\n'; } | "$BIN" -q --prompts - -n 3 > "$tmp/a" 2> "$tmp/err"
+has "$tmp/err" "standard input: line 2: the prompt has more than 1024 tokens"
+refuse 1 "$tmp/none: cannot open" --prompts "$tmp/none"
+refuse 3 "$tmp: is a folder" --prompts "$tmp"
+refuse 2 "the prompts are the lines of its file" --prompts "$tmp/lines" -p x
+refuse 2 "the prompts are the lines of its file" --prompts "$tmp/lines" -f "$tmp/lines"
+for o in text json; do
+    refuse 2 "--prompts writes one line of JSON for each prompt: -o jsonl, got -o $o" --prompts "$tmp/lines" -o $o
+done
+refuse 2 "--fidelity watches one text" --prompts "$tmp/lines" --fidelity
+end
+
 begin special
 run a -n 1 -o json -p "<|endoftext|>" --special && has "$tmp/a" '"ids":[4095]}'
 run a -n 1 -o json -p "<|endoftext|>" && has "$tmp/a" '"prompt":{"text":"<|endoftext|>","ids":['
@@ -564,6 +613,8 @@ run b -m "$tmp/bare.gguf" --ids 1,2,3 -n 5 -s 1 -o json && has "$tmp/b" '"prompt
 refuse 2 "the model has no tokenizer for the prompt: add -z TOKENIZER, or give token ids with --ids" -m "$tmp/bare.gguf" -p x
 refuse 2 "the prompt is empty" -m "$tmp/bare.gguf"
 refuse 2 "--reverse-prompt: the model has no tokenizer" -m "$tmp/bare.gguf" --ids 1 -r x
+printf '\nx\n' > "$tmp/lines"
+refuse 2 "$tmp/lines: line 1: the prompt is empty" -m "$tmp/bare.gguf" --prompts "$tmp/lines"
 refuse 2 "there is no token 300" -m "$tmp/bare.gguf" --ids 300
 end
 

@@ -209,6 +209,14 @@ const struct option option_table[] = {
      .commands = GEN,
      .section = "Prompt",
      .help = "file with the text to continue; - is standard input"},
+    {.name = "prompts",
+     .metavar = "FILE",
+     STRING(prompts),
+     .commands = GEN,
+     .section = "Prompt",
+     .help = "file of prompts, one a line: a line of JSON comes for each (-o jsonl, which is then "
+             "the default), an empty line starts a new text, and all draw with the same seed; - is "
+             "standard input"},
     {.name = "ids",
      .metavar = "IDS",
      STRING(ids),

@@ -50,7 +50,7 @@ static int run_init(struct run *r, const int32_t *prompt, size_t n, struct err *
     for (uint32_t i = 0; ok && i < r->p->n_samples; i++) {
         struct sample *x = &r->samples[i];
         x->history = arena_alloc(a, n + r->p->limit, sizeof *x->history);
-        rng_seed(&x->rng, r->p->seed, i);
+        rng_seed(&x->rng, r->p->seed, r->p->stream + i);
         ok = x->history != NULL;
         if (!ok) break;
         memcpy(x->history, prompt, n * sizeof *prompt);

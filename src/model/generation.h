@@ -9,17 +9,17 @@
 
 struct generation_params {
     struct sampler_params sampler;
-    uint64_t seed;      /* sample i draws from stream i of it */
-    uint32_t n_samples; /* continuations of the one prompt */
-    size_t held;        /* tokens of the prompt that sequence 0 holds already; at least the last
-                           token of the prompt is not among them */
-    size_t limit;       /* the most tokens of a sample; prompt and limit must fit the session's
-                           context */
-    int32_t eos;        /* the token that ends a sample; -1 where none does */
-    bool ignore_eos;    /* eos is never chosen */
-    size_t n_top;       /* how many of the most likely tokens each step reports */
-    bool logprobs;      /* log-probabilities are reported */
-    bool echo;          /* the prompt's tokens are reported too */
+    uint64_t seed, stream; /* sample i draws from stream + i of the seed */
+    uint32_t n_samples;    /* continuations of the one prompt */
+    size_t held;           /* tokens of the prompt that sequence 0 holds already; at least the last
+                              token of the prompt is not among them */
+    size_t limit;          /* the most tokens of a sample; prompt and limit must fit the session's
+                              context */
+    int32_t eos;           /* the token that ends a sample; -1 where none does */
+    bool ignore_eos;       /* eos is never chosen */
+    size_t n_top;          /* how many of the most likely tokens each step reports */
+    bool logprobs;         /* log-probabilities are reported */
+    bool echo;             /* the prompt's tokens are reported too */
     /* Drafts, of one sample alone: several are a batch already, which reads the weights once for
      * all of them. There are none, either, where the session takes no tokens back. The text and its
      * log-probabilities are the same bits with drafts and without. */

@@ -241,7 +241,7 @@ int generation_out_close(struct generation_out *o, const struct generation_figur
         write_samples(o);
     } else {
         flush_held(o);
-        if (o->hold_utf8 || !o->bpe)
+        if (o->hold_utf8 || !o->bpe || o->end_line)
             fputc('\n', o->fp); /* the shell's prompt starts on a line of its own */
     }
     fflush(o->fp);

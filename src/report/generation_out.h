@@ -35,6 +35,7 @@ struct generation_out {
     bool show_prompt;             /* text: before the continuation */
     bool show_special, hold_utf8; /* write control tokens; hold back an incomplete UTF-8 sequence
                                      (on a terminal) */
+    bool end_line;                /* text: a newline at the end even where that is no terminal */
     bool logprobs, full_context;  /* full_context: the length limit is the context */
     uint64_t seed;
     struct kept_sample *samples; /* [n_samples] */
