@@ -88,4 +88,39 @@ static inline struct attn_counters run(const struct attn *a, void *state, const 
     return sum;
 }
 
+/* Sequences that are decoded together: one query each of three positions, out of one state, which
+ * holds T tokens. Each is answered as if alone, to the bit, and the bytes are those of the three,
+ * with the codebooks of one. */
+static inline void check_sequences_together(const struct attn *a, void *state) {
+    enum { N = 3 };
+    static const size_t pos[N] = {0, T / 2, T - 1};
+    static float alone[T][C], together[T][C];
+    struct attn_query items[N];
+    struct attn_counters want = {0}, got = {0};
+    uint64_t codebooks = 0;
+    for (size_t i = 0; i < N; i++) {
+        struct attn_counters c = step(a, state, pos[i], 1, alone, STORED);
+        if (c.codebooks > codebooks) codebooks = c.codebooks;
+        attn_counters_add(&want, &c);
+        items[i] = (struct attn_query){.state = state,
+                                       .pos = pos[i],
+                                       .n = 1,
+                                       .q = q_rows[pos[i]],
+                                       .out = together[pos[i]],
+                                       .q_stride = C,
+                                       .out_stride = C};
+    }
+    want.codebooks = codebooks;
+    void *scratch = aligned_alloc(64, (attn_scratch_bytes(a, threads_count()) + 63) / 64 * 64);
+    attn_attend(a, 0, items, N, scratch, &got, NULL);
+    free(scratch);
+    for (size_t i = 0; i < N; i++)
+        CHECK(memcmp(alone[pos[i]], together[pos[i]],
+                     a->shape.n_head * a->shape.head_dim * sizeof(float)) == 0,
+              "%s: a query at %zu is answered differently among others", a->name, pos[i]);
+    CHECK(memcmp(&got, &want, sizeof got) == 0,
+          "%s: %d sequences together are not counted as each alone, with codebooks once", a->name,
+          N);
+}
+
 #endif

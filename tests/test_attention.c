@@ -281,6 +281,13 @@ static void check_threads(const struct attn *a) {
     state_free(&t);
 }
 
+static void check_together(const struct attn *a) {
+    struct state s = state_new(a);
+    append(a, s.mem, 0, 0, T);
+    check_sequences_together(a, s.mem);
+    state_free(&s);
+}
+
 /* Bytes of scales of the value rows left out. */
 static uint64_t skipped(const struct attn *a, const struct attn_counters *c) {
     return c->skipped_rows * a->layers[0].values[0].scales;
@@ -439,6 +446,7 @@ static void results_of_every_codec(void) { over_registry(check_results); }
 static void past_never_sees_the_future(void) { over_registry(check_future); }
 static void threads_change_nothing(void) { over_registry(check_threads); }
 static void counters_equal_closed_form(void) { over_registry(check_counters); }
+static void sequences_share_codebooks(void) { over_registry(check_together); }
 
 /* Several tiles of queries and of keys: batches of any cut, one by one, and float64 agree; so does
  * storing on the way. */
@@ -749,5 +757,6 @@ int main(void) {
     RUN(past_never_sees_the_future);
     RUN(threads_change_nothing);
     RUN(counters_equal_closed_form);
+    RUN(sequences_share_codebooks);
     return TEST_RESULT;
 }

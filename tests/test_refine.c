@@ -421,6 +421,18 @@ static void check_counters(const struct attn *a) {
     free(state);
 }
 
+static void check_together(const struct attn *a) {
+    void *state = new_state(a);
+    step(a, state, 0, T, out_a, TOGETHER);
+    check_sequences_together(a, state);
+    free(state);
+}
+
+static void sequences_share_codebooks(void) {
+    D = dims[dim_number = 0];
+    over_codecs("refine=9,sink=1,window=5,exact=8", best, check_together);
+}
+
 static void counters_equal_closed_form(void) {
     for (dim_number = 0; dim_number < 2; dim_number++) {
         D = dims[dim_number];
@@ -493,6 +505,7 @@ int main(void) {
     RUN(rewinding);
     RUN(past_never_sees_the_future);
     RUN(counters_equal_closed_form);
+    RUN(sequences_share_codebooks);
     RUN(threads_change_nothing);
     RUN(account);
     for (size_t i = 0; i < 3; i++) book_close(&books[i]);

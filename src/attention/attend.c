@@ -1,11 +1,14 @@
 /* Scheduling: which thread takes which head and which queries, and in which order rows are stored
  * around that. How a query is answered is in decode.c (one alone) and prefill.c (a tile of them).
  *
- * The queries of an item are cut into tiles, and one tile of one head is a task:
+ * The queries of an item are cut into tiles, and one tile of one head is a task. All tasks of a
+ * head follow each other, so that what they share, such as its codebooks, is brought into a core's
+ * cache once:
  *
- *     item 0             item 1 (one query)
- *     queries 0 .. 63    queries 64 .. 99    query 0
- *     h0 h1 h2 h3        h0 h1 h2 h3         h0 h1 h2 h3       tasks 0 .. 11, for four heads
+ *                item 0                              item 1 (one query)
+ *                queries 0 .. 63   queries 64 .. 99  query 0
+ *     head 0     task 0            task 1            task 2
+ *     head 1     task 3            task 4            task 5
  *
  * A key must be stored before a query sees it, and an exact key must not be pushed out of the
  * window while a query before it has still to see it. So there are four ways:
@@ -105,7 +108,10 @@ struct attend_job {
     const struct attn_query *items;
     size_t n_items;
     void *scratch;
-    const struct attn_probe *probe; /* or NULL */
+    const struct attn_probe *probe;        /* or NULL */
+    size_t tiles;                          /* of all items: a head has so many tasks */
+    const struct attn_query *brings_books; /* the item whose reading of codebooks counts for all
+                                              items of one query, or NULL */
 };
 
 /* Does the layer keep exact keys? */
@@ -150,14 +156,14 @@ static size_t tiles_of(const struct attend_job *job, const struct attn_query *it
 /* Returns task `number`, as the head of this file counts them. */
 static struct attend_task task_at(const struct attend_job *job, size_t number) {
     const struct attn_query *item = job->items;
-    size_t H = job->a->shape.n_head, first_query = 0;
-    for (; number >= tiles_of(job, item) * H; item++) {
-        number -= tiles_of(job, item) * H;
+    size_t head = number / job->tiles, at = number % job->tiles, first_query = 0;
+    for (; at >= tiles_of(job, item); item++) {
+        at -= tiles_of(job, item);
         first_query += item->n;
     }
-    size_t tile = tile_of(job, item), begin = number / H * tile,
+    size_t tile = tile_of(job, item), begin = at * tile,
            end = begin + tile < item->n ? begin + tile : item->n;
-    return (struct attend_task){item, number % H, begin, end, first_query};
+    return (struct attend_task){item, head, begin, end, first_query};
 }
 
 /* Answers query i of the task's item alone, straight from the stored rows. */
@@ -177,7 +183,10 @@ static void attend_one(const struct attend_job *job, const struct attend_task *t
                              .out = item->out + i * item->out_stride + task->head * D,
                              .probe = job->probe,
                              .number = task->first_query + i};
-    decode_attend(&d, &w->decode, &w->counters);
+    struct attn_counters count = {0};
+    decode_attend(&d, &w->decode, &count);
+    if (item->n == 1 && item != job->brings_books) count.codebooks = 0;
+    attn_counters_add(&w->counters, &count);
 }
 
 /* Counts what a tile read: n rows of keys and of values, and n_exact exact keys. */
@@ -285,15 +294,30 @@ static void store_after(const struct attend_job *job) {
     }
 }
 
+/* Returns the first item of one query that reads codes, or NULL. The others find the codebooks of
+ * each head in the cache, where its query has just brought them. */
+static const struct attn_query *brings_books(const struct attend_job *job) {
+    const struct refine *r = &job->a->layers[job->layer].refine;
+    for (const struct attn_query *item = job->items; item < job->items + job->n_items; item++)
+        if (item->n == 1 && !(refine_any(r) && refine_count(r, item->pos + 1) == item->pos + 1))
+            return item;
+    return NULL;
+}
+
 void attn_attend(const struct attn *a, size_t layer, const struct attn_query *items, size_t n_items,
                  void *scratch, struct attn_counters *counters, const struct attn_probe *probe) {
-    struct attend_job job = {a, layer, items, n_items, scratch, probe};
+    struct attend_job job = {.a = a,
+                             .layer = layer,
+                             .items = items,
+                             .n_items = n_items,
+                             .scratch = scratch,
+                             .probe = probe};
+    job.brings_books = brings_books(&job);
     int threads = threads_count();
     for (int t = 0; t < threads; t++) worker_init(a, worker_at(a, scratch, t));
     store_before(&job);
-    size_t tasks = 0;
-    for (size_t i = 0; i < n_items; i++) tasks += tiles_of(&job, &items[i]) * a->shape.n_head;
-    threads_tasks(tasks, attend_task, &job);
+    for (size_t i = 0; i < n_items; i++) job.tiles += tiles_of(&job, &items[i]);
+    threads_tasks(job.tiles * a->shape.n_head, attend_task, &job);
     if (keeps_exact(&job)) store_after(&job);
     for (int t = 0; t < threads; t++)
         attn_counters_add(counters, &worker_at(a, scratch, t)->counters);

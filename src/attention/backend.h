@@ -189,7 +189,9 @@ enum { ATTN_FEW_QUERIES = 8 };
  * codecs' `reads` say for its pos + 1 keys, and min(pos + 1, exact_slots) exact keys. Value rows
  * that skip= leaves out are counted apart. With refine= it reads refine_count rows of the copy of
  * keys and of that of values, and no exact keys; where these are all rows, it reads nothing else.
- * A few queries (ATTN_FEW_QUERIES) are counted one by one. Of an item of more, each tile of them
+ * A few queries (ATTN_FEW_QUERIES) are counted one by one. Items of one query each, which are
+ * sequences decoded together, share one reading of a head's codebooks: it is counted for the first
+ * of them that reads codes. Of an item of more, each tile of them
  * reads, for each head, every row up to its last query once, and once those exact keys that one of
  * its queries sees. With refine= each of its queries is answered, and counted, as if it came alone:
  * which rows a query picks depends on its scores to the last bit. Where the copy holds all that any
