@@ -9,6 +9,7 @@
 
 #include "base/process.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,7 +182,8 @@ bool process_program(const char *called, char *path, size_t room) {
 
 void memory_large_pages(void *p, size_t bytes) {
 #ifdef MADV_HUGEPAGE
-    madvise(p, bytes, MADV_HUGEPAGE);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), lost = (page - (uintptr_t)p % page) % page;
+    if (bytes > lost) madvise((unsigned char *)p + lost, bytes - lost, MADV_HUGEPAGE);
 #else
     (void)p;
     (void)bytes;

@@ -73,7 +73,9 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_session_setup *s
     for (size_t i = 0; ok && i < n_seq; i++) {
         s->state[i] = arena_alloc(a, attn_state_bytes(&s->attn), 1);
         ok = s->state[i] != NULL;
-        if (ok) attn_clear(&s->attn, s->state[i]);
+        if (!ok) break;
+        memory_large_pages(s->state[i], attn_state_bytes(&s->attn));
+        attn_clear(&s->attn, s->state[i]);
     }
     if (ok) return OK;
     gpt2_session_close(s);
