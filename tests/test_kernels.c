@@ -355,17 +355,17 @@ static void matmul_of_every_shape(void) {
                 for (size_t n = 1; n <= 13; n += 3) check_matmul(k, types[t], r, n, all_cols[c]);
 }
 
-/* Rows of activations in whole numbers: float64 within the bound, and each element the same bits
- * alone. */
+/* Rows of activations in whole numbers: float64 within the bound. Each element has the same bits
+ * alone, or where there are more rows than blocks_alike, without the other rows of w. */
 static void check_matmul_blocks(const struct kernels *k, enum dtype type, size_t rows, size_t n,
                                 size_t cols) {
     size_t ldx = cols + 1, ldy = rows + 2, bytes = k->act_bytes(type, cols);
     struct weights w = weights_new(type, rows, cols, 6),
                    x = weights_new(DTYPE_F32, n, cols, sizeof(float));
-    struct room ry = room_new(((n - 1) * ldy + rows) * sizeof(float)), ro = room_new(sizeof(float)),
-                ra = room_new(n * bytes + 64);
+    struct room ry = room_new(((n - 1) * ldy + rows) * sizeof(float)),
+                ro = room_new(n * sizeof(float)), ra = room_new(n * bytes + 64);
     const float *xf = (const float *)(const void *)x.room.data;
-    float *y = (float *)(void *)ry.data, *one = (float *)(void *)ro.data;
+    float *y = (float *)(void *)ry.data, *alone = (float *)(void *)ro.data;
     uint8_t *acts = aligned(&ra);
     for (size_t i = n; i-- > 0;) k->act_from_f32(type, acts + i * bytes, xf + i * ldx, cols);
     CHECK(untouched_behind(&ra, n * bytes), "%s: wrote beyond act_bytes", k->name);
@@ -378,8 +378,8 @@ static void check_matmul_blocks(const struct kernels *k, enum dtype type, size_t
                                       .n = n,
                                       .y = y,
                                       .ldy = ldy});
-    for (size_t i = 0; i < n; i++)
-        for (size_t r = 0; r < rows; r++) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < n; i++) {
             const uint8_t *row = w.room.data + r * w.stride;
             double sum = 0, size = 0;
             for (size_t c = 0; c < cols; c++) {
@@ -392,17 +392,20 @@ static void check_matmul_blocks(const struct kernels *k, enum dtype type, size_t
                       ((double)cols / 8 + 16) * U * size + act_error(type, row, xf + i * ldx, cols),
                   "%s %s %zux%zux%zu (%zu, %zu): %g, not %g", k->name, dtype_name(type), rows, n,
                   cols, i, r, (double)got, sum);
-            k->matmul_blocks(&(struct matmul){.type = type,
-                                              .w = row,
-                                              .stride = w.stride,
-                                              .rows = 1,
-                                              .cols = cols,
-                                              .acts = acts + i * bytes,
-                                              .n = 1,
-                                              .y = one,
-                                              .ldy = 1});
-            CHECK(same_bits(*one, got), "%s %s %zux%zux%zu: (%zu, %zu) alone differs", k->name,
-                  dtype_name(type), rows, n, cols, i, r);
+            bool alike = n <= k->blocks_alike(type);
+            if (alike || i == 0)
+                k->matmul_blocks(&(struct matmul){.type = type,
+                                                  .w = row,
+                                                  .stride = w.stride,
+                                                  .rows = 1,
+                                                  .cols = cols,
+                                                  .acts = acts + i * bytes,
+                                                  .n = alike ? 1 : n,
+                                                  .y = alone,
+                                                  .ldy = 1});
+            CHECK(same_bits(alone[alike ? 0 : i], got),
+                  "%s %s %zux%zux%zu: (%zu, %zu) alone differs", k->name, dtype_name(type), rows, n,
+                  cols, i, r);
         }
     for (size_t i = 0; i + 1 < n; i++)
         for (size_t b = 0; b < 2 * sizeof(float); b++)
@@ -426,15 +429,16 @@ static void matmul_blocks_of_every_shape(void) {
 
 /* Numbers at the ends of their ranges, which sums of bytes must hold; and what is no number. */
 static void matmul_blocks_of_extremes(void) {
-    enum { COLS = 64, ROWS = 3 };
+    enum { COLS = 64, ROWS = 3, FEW = 1, MANY = MATMUL_FEW + 1 };
     EACH_SET(k)
     for (size_t t = 0; t < COUNT(types); t++) {
         if (dtype_block(types[t]) == 1) continue;
         size_t stride = dtype_bytes(types[t], COLS);
         uint8_t w[ROWS * 68];
-        float x[COLS], y[ROWS];
-        _Alignas(64) uint8_t act[1024];
-        CHECK(k->act_bytes(types[t], COLS) <= sizeof act, "%s", k->name);
+        float x[COLS], y[MANY * ROWS];
+        _Alignas(64) uint8_t acts[MANY * 1024];
+        const size_t bytes = k->act_bytes(types[t], COLS);
+        CHECK(bytes <= sizeof acts / MANY, "%s", k->name);
         memset(w, 0, sizeof w);
         for (size_t r = 0; r < ROWS; r++)
             for (size_t b = 0; b < COLS / 32; b++) {
@@ -449,40 +453,46 @@ static void matmul_blocks_of_extremes(void) {
                                               : 0xff,
                        dtype_bytes(types[t], 32) - 2);
             }
-        for (int sign = -1; sign <= 1; sign += 2) {
-            for (size_t c = 0; c < COLS; c++) x[c] = (float)sign;
-            k->act_from_f32(types[t], act, x, COLS);
-            k->matmul_blocks(&(struct matmul){.type = types[t],
-                                              .w = w,
-                                              .stride = stride,
-                                              .rows = ROWS,
-                                              .cols = COLS,
-                                              .acts = act,
-                                              .n = 1,
-                                              .y = y,
-                                              .ldy = ROWS});
-            for (size_t r = 0; r < ROWS; r++) {
-                double sum = sign * COLS * stored(types[t], w + r * stride, 0);
-                CHECK(fabs(y[r] - sum) <= 64 * U * fabs(sum), "%s %s row %zu: %g, not %g", k->name,
-                      dtype_name(types[t]), r, (double)y[r], sum);
+        for (size_t n = FEW; n <= MANY; n += MANY - FEW)
+            for (int sign = -1; sign <= 1; sign += 2) {
+                for (size_t c = 0; c < COLS; c++) x[c] = (float)sign;
+                for (size_t i = 0; i < MANY; i++)
+                    k->act_from_f32(types[t], acts + i * bytes, x, COLS);
+                k->matmul_blocks(&(struct matmul){.type = types[t],
+                                                  .w = w,
+                                                  .stride = stride,
+                                                  .rows = ROWS,
+                                                  .cols = COLS,
+                                                  .acts = acts,
+                                                  .n = n,
+                                                  .y = y,
+                                                  .ldy = ROWS});
+                for (size_t r = 0; r < n * ROWS; r++) {
+                    double sum = sign * COLS * stored(types[t], w + r % ROWS * stride, 0);
+                    CHECK(fabs(y[r] - sum) <= 64 * U * fabs(sum),
+                          "%s %s element %zu of %zu: %g, not %g", k->name, dtype_name(types[t]), r,
+                          n * ROWS, (double)y[r], sum);
+                }
             }
-        }
-        for (int bad = 0; bad < 2; bad++) {
-            x[40] = bad ? INFINITY : NAN;
-            k->act_from_f32(types[t], act, x, COLS);
-            k->matmul_blocks(&(struct matmul){.type = types[t],
-                                              .w = w,
-                                              .stride = stride,
-                                              .rows = ROWS,
-                                              .cols = COLS,
-                                              .acts = act,
-                                              .n = 1,
-                                              .y = y,
-                                              .ldy = ROWS});
-            for (size_t r = 0; r < ROWS; r++)
-                CHECK(isnan(y[r]), "%s %s: %g of an x with %g", k->name, dtype_name(types[t]),
-                      (double)y[r], (double)x[40]);
-        }
+        for (size_t n = FEW; n <= MANY; n += MANY - FEW)
+            for (int bad = 0; bad < 2; bad++) {
+                for (size_t c = 0; c < COLS; c++) x[c] = 1;
+                x[40] = bad ? INFINITY : NAN;
+                for (size_t i = 0; i < MANY; i++)
+                    k->act_from_f32(types[t], acts + i * bytes, x, COLS);
+                k->matmul_blocks(&(struct matmul){.type = types[t],
+                                                  .w = w,
+                                                  .stride = stride,
+                                                  .rows = ROWS,
+                                                  .cols = COLS,
+                                                  .acts = acts,
+                                                  .n = n,
+                                                  .y = y,
+                                                  .ldy = ROWS});
+                for (size_t r = 0; r < n * ROWS; r++)
+                    CHECK(isnan(y[r]), "%s %s: %g of an x with %g", k->name, dtype_name(types[t]),
+                          (double)y[r], (double)x[40]);
+            }
     }
 }
 

@@ -13,10 +13,12 @@
 #define FEW_AT_A_TIME 0
 #define BY_NAME_ONLY false
 #define OWN_BLOCKS 0
+#define WORD_PANELS 1
 #define OWN_LOOKUP 0
 typedef __m256 vec;
 typedef __m256i byte_vec;
 typedef __m256i word_vec;
+typedef __m256i whole_vec;
 
 /* `all` has the sums of pairs of bytes as words, the byte of an even row + 256 times that of the
  * odd row behind it; `odd` has the sums of the bytes of odd rows alone. */
@@ -189,6 +191,44 @@ static inline word_vec h_halves(int16_t first, int16_t second, size_t i) {
 static inline void v_eight_bytes(float *y, uint64_t b) {
     _mm256_storeu_ps(y, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)b))));
 }
+static inline word_vec h_load(const int16_t *p) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+static inline void h_store(int16_t *p, word_vec w) { _mm256_storeu_si256((__m256i *)(void *)p, w); }
+static inline word_vec h_broadcast2(const int16_t *p) {
+    int32_t both;
+    memcpy(&both, p, sizeof both);
+    return _mm256_set1_epi32(both);
+}
+static inline void h_transpose(word_vec v[8]) {
+    __m256i a[8], b[8];
+    UNROLL
+    for (int i = 0; i < 8; i += 2) {
+        a[i] = _mm256_unpacklo_epi32(v[i], v[i + 1]);
+        a[i + 1] = _mm256_unpackhi_epi32(v[i], v[i + 1]);
+    }
+    UNROLL
+    for (int i = 0; i < 8; i += 4) {
+        b[i] = _mm256_unpacklo_epi64(a[i], a[i + 2]);
+        b[i + 1] = _mm256_unpackhi_epi64(a[i], a[i + 2]);
+        b[i + 2] = _mm256_unpacklo_epi64(a[i + 1], a[i + 3]);
+        b[i + 3] = _mm256_unpackhi_epi64(a[i + 1], a[i + 3]);
+    }
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        v[i] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x20);
+        v[i + 4] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x31);
+    }
+}
+static inline whole_vec i_zero(void) { return _mm256_setzero_si256(); }
+/* The compiler would gather products before it adds them, and run out of registers. */
+static inline whole_vec i_add_pairs(whole_vec s, word_vec a, word_vec b) {
+    __m256i products;
+    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(s), "=&x"(products) : "x"(a), "x"(b));
+    return s;
+}
+static inline vec i_float(whole_vec s) { return _mm256_cvtepi32_ps(s); }
+
 static inline vec h_products(const word_vec w[2], const int16_t *q) {
     return _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_madd_epi16(w[0], load_32_bytes(q)),
                                                _mm256_madd_epi16(w[1], load_32_bytes(q + 16))));

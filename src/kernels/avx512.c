@@ -14,6 +14,7 @@
 #define FEW_AT_A_TIME MATMUL_SOME /* Zen 4: faster for 9 rows by a quarter, for 56 by 2 % */
 #define BY_NAME_ONLY false
 #define OWN_BLOCKS 1
+#define WORD_PANELS 0
 #define OWN_LOOKUP 1
 typedef __m512 vec;
 typedef __m512i byte_vec;

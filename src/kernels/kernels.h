@@ -125,13 +125,16 @@ struct kernels {
      * m->acts, which take the place of m->x. With `most` the largest |x| of an element's own block,
      * |error| <= (cols/8 + 16) u sum_c |w x| + sum_c |w| (most / 64000 + 1e-30); where w is a
      * difference, as in Q4_K and Q5_K (super_blocks.inc), its |w| there is the sum of both sizes.
-     * An infinity or NaN in x gives NaN. A row of y has the same bits for any n. */
+     * An infinity or NaN in x gives NaN. */
     size_t (*act_bytes)(enum dtype type, size_t cols);
     void (*act_from_f32)(enum dtype type, void *act, const float *x, size_t cols);
     void (*matmul_blocks)(const struct matmul *m);
     /* Returns up to how many rows of activations matmul_blocks is faster than matmul: MATMUL_FEW or
      * more. */
     size_t (*blocks_most)(enum dtype type);
+    /* Returns up to how many rows of activations each row of y has the bits that it has alone:
+     * MATMUL_FEW or more. More rows have another order of sums, one for any number of them. */
+    size_t (*blocks_alike)(enum dtype type);
 
     /* y[c] += sum_r a[r] w[r][c]: w of any type, its rows `stride` bytes apart. |error| <= (rows +
      * 2) u (|y| + sum_r |a w|). */

@@ -299,7 +299,8 @@ static void apply_parts(const struct kernels *kn, const struct matrix_product *p
 void matrix_apply(const struct kernels *kn, const struct matrix_product *p) {
     struct job j = {.kn = kn, .p = p};
     const size_t most = dtype_block(p->w->type) == 1 ? SOME : MATMUL_FEW;
-    if (p->invariant && p->n > most && !act_bytes_of(kn, p->w, p->n)) {
+    const size_t alike = act_bytes_of(kn, p->w, p->n) ? kn->blocks_alike(p->w->type) : 0;
+    if (p->invariant && p->n > most && p->n > alike) {
         apply_parts(kn, p, most);
         return;
     }

@@ -14,6 +14,7 @@
 #define FEW_AT_A_TIME 0
 #define BY_NAME_ONLY false
 #define OWN_BLOCKS 0
+#define WORD_PANELS 0
 #define OWN_LOOKUP 0
 typedef float32x4_t vec;
 typedef uint8x16_t byte_vec;

@@ -13,6 +13,7 @@
 #define FEW_AT_A_TIME 0
 #define BY_NAME_ONLY true
 #define OWN_BLOCKS 0
+#define WORD_PANELS 1
 #define OWN_LOOKUP 0
 /* Calls and loops stay here, because nobody waits for this set, but everybody for its compilation.
  * */
@@ -30,6 +31,10 @@ typedef struct {
 typedef struct {
     int16_t word[2 * LANES];
 } word_vec;
+
+typedef struct {
+    int32_t whole[LANES];
+} whole_vec;
 
 typedef struct {
     uint16_t word[BYTES];
@@ -295,6 +300,28 @@ static inline word_vec h_halves(int16_t first, int16_t second, size_t i) {
 static inline void v_eight_bytes(float *y, uint64_t b) {
     for (size_t i = 0; i < 8; i++) y[i] = (float)(b >> 8 * i & 255);
 }
+static inline word_vec h_load(const int16_t *p) {
+    word_vec a;
+    memcpy(a.word, p, sizeof a.word);
+    return a;
+}
+static inline void h_store(int16_t *p, word_vec w) { memcpy(p, w.word, sizeof w.word); }
+static inline word_vec h_broadcast2(const int16_t *p) {
+    word_vec a;
+    EACH_WORD(i) a.word[i] = p[i % 2];
+    return a;
+}
+static inline void h_transpose(word_vec v[LANES]) {
+    word_vec t[LANES];
+    for (size_t k = 0; k < LANES; k++) EACH_WORD(i) t[k].word[i] = v[i / 2].word[2 * k + i % 2];
+    memcpy(v, t, sizeof t);
+}
+static inline whole_vec i_zero(void) { return (whole_vec){{0}}; }
+static inline whole_vec i_add_pairs(whole_vec s, word_vec a, word_vec b) {
+    EACH_WORD(i) s.whole[i / 2] += a.word[i] * b.word[i];
+    return s;
+}
+static inline vec i_float(whole_vec s) { return v_load_whole(s.whole); }
 /* Lane i has the products of numbers 2 i, 2 i + 1, 16 + 2 i and 17 + 2 i. */
 static inline vec h_products(const word_vec w[BLOCK_WORDS], const int16_t *q) {
     int32_t sum[LANES] = {0};
