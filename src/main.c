@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/inputs.h"
 #include "base/interrupt.h"
+#include "base/process.h"
 #include "cli/command.h"
 #include "cli/llama.h"
 #include "cli/piped.h"
@@ -191,6 +192,7 @@ static int dispatch(int argc, char **argv, struct err *e) {
 
 int main(int argc, char **argv) {
     struct err e = {0};
+    process_hold_descriptors();
     interrupt_install();
     int rc = keep_words(argc, argv, &e);
     if (!rc) rc = dispatch(argc, argv, &e);

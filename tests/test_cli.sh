@@ -255,21 +255,124 @@ got=$?
 only "a.gguf b.gguf"
 end
 
+# What follows is about every command and every form of output. "json" stands for one object, "lines"
+# for an object a line.
+head -c 3000 tests/texts/prose.txt > "$tmp/prose"
+"$BIN" convert -q --random 2,2,32,64,4096 -z $tok --seed 1 -o "$tmp/m.gguf" || fail "no model"
+book="calibrate -f $tmp/prose -n 300 -c 32 -a lookat:m=2,k=4 -o $tmp/b.gguf --force"
+ab="compare -f $tmp/prose -c 32 -n 96 -a fp16,int4"
+cat > "$tmp/commands" << END
+text generate -p Once -n 8 -s 1
+json generate -p Once -n 8 -s 1 -o json
+lines generate -p Once -n 8 -s 1 -o jsonl
+text $ab
+text $ab -o md
+text $ab -o csv
+json $ab -o json
+lines $ab -o jsonl
+text compare --explain-columns
+text eval -f $tmp/prose -c 32 -n 96
+json eval -f $tmp/prose -c 32 -n 96 -o json
+text $book
+json $book --format json
+text info
+json info -o json
+text info --check-weights
+text tokenize -f $tmp/any
+text tokenize -p Once -v
+json tokenize -p Once -o json
+text tokenize --decode 575
+text explain
+text explain -p Once -a int4
+json explain -p Once -a int4 -o json
+text bench -p 4 -n 2 -r 1
+text bench -p 4 -n 2 -r 1 -o csv
+json bench -p 4 -n 2 -r 1 -o json
+lines bench -p 4 -n 2 -r 1 -o jsonl
+text bench --attention -r 1 -d 16
+text bench --draft 50 -r 1 -n 4 -d 8
+text --help
+text help
+text help attn
+text help compare
+text help --man
+text completion bash
+text completion zsh
+text completion fish
+text version
+text --version
+END
+# every STATUS TEXT WHERE: each command with standard output sent to WHERE; TEXT is on standard error, or
+# nothing is where it is empty
+every() {
+    while read -r form c; do
+        eval "LOOKAT_MODEL=$tmp/m.gguf \"\$BUILD/tests/default_signals\" \"\$BIN\" \$c $3" 2> "$tmp/err" < /dev/null
+        got=$?
+        [ $got -eq "$1" ] || fail "lookat $c ($form) $3 exits $got, expected $1: $(cat "$tmp/err")"
+        [ -z "$2" ] || grep -qF "$2" "$tmp/err" || fail "lookat $c $3: $(cat "$tmp/err")"
+        [ -n "$2" ] || ! grep -q "^lookat: " "$tmp/err" || fail "lookat $c $3: $(cat "$tmp/err")"
+    done < "$tmp/commands"
+}
+
+begin every_command_is_there
+for c in $("$BIN" help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\)  .*/\1/p'); do
+    [ "$c" = convert ] || grep -q "^[a-z]* $c" "$tmp/commands" || fail "$c is not tried"
+done
+end
+
+begin pure_output
+while read -r form c; do
+    LOOKAT_MODEL=$tmp/m.gguf exits 0 "$BIN" $c
+    [ -s "$tmp/out" ] || fail "lookat $c: nothing on standard output"
+    case $form in
+    json) [ "$(wc -l < "$tmp/out")" -eq 1 ] || fail "lookat $c: $(wc -l < "$tmp/out") lines" ;;
+    esac
+    [ "$form" = text ] || head -n 1 "$tmp/out" | grep -q '^{"schema":"lookat\.[a-z]*/[0-9]*",.*}$' ||
+        fail "lookat $c: not an object with a schema: $(head -c 200 "$tmp/out")"
+    [ "$form" = text ] || ! grep -qv '^{".*}$' "$tmp/out" || fail "lookat $c: a line is no object: $(grep -v '^{".*}$' "$tmp/out" | head -c 200)"
+    # no progress, no colours
+    ! LC_ALL=C grep -q "$(printf '[\r\033]')" "$tmp/out" || fail "lookat $c: control characters on standard output"
+    ! LC_ALL=C grep -q "$(printf '[\r\033]')" "$tmp/err" || fail "lookat $c: control characters on standard error, which is no terminal"
+done < "$tmp/commands"
+end
+
 begin full_disk
 if [ -c /dev/full ]; then
-    for c in "tokenize -z $tok a" "tokenize -z $tok -f $tmp/any" "info $m" "--help" "help tokenize" "--version"; do
-        "$BIN" $c > /dev/full 2> "$tmp/err"
-        [ $? -eq 1 ] || fail "lookat $c > /dev/full exits 0"
-        grep -qF "cannot write to standard output: No space left on device" "$tmp/err" || fail "lookat $c > /dev/full: $(cat "$tmp/err")"
-    done
+    every 1 "cannot write to standard output: No space left on device" "> /dev/full"
     end
 else
     echo "skip full_disk: no /dev/full"
 fi
 
+begin closed_output
+every 1 "cannot write to standard output: Bad file descriptor" ">&-"
+end
+
+# Descriptors that the caller closed are given to no file: messages would be written into it.
+begin closed_descriptors
+q4="convert --random 1,2,64,32,4096 --type q4_k --force"
+LOOKAT_MODEL=$tmp/m.gguf "$BIN" $book -q > "$tmp/out" || fail "no book"
+mv "$tmp/b.gguf" "$tmp/want_book"
+"$BIN" $q4 -q -o "$tmp/want_model" || fail "no model"
+for closed in ">&-" "2>&-" "<&-" ">&- 2>&-" "<&- >&- 2>&-"; do
+    eval "\"\$BIN\" \$q4 -o \$tmp/c.gguf > /dev/null $closed" 2> "$tmp/err" || fail "convert $closed exits $?"
+    cmp -s "$tmp/want_model" "$tmp/c.gguf" || fail "convert $closed writes another file"
+    eval "LOOKAT_MODEL=\$tmp/m.gguf \"\$BIN\" \$book $closed" > "$tmp/out" 2> "$tmp/err"
+    cmp -s "$tmp/want_book" "$tmp/b.gguf" || fail "calibrate $closed writes another file"
+done
+"$BIN" tokenize -z $tok - <&- 2> "$tmp/err" && fail "standard input that is closed is read"
+grep -qF "standard input: " "$tmp/err" || fail "closed input: $(cat "$tmp/err")"
+end
+
+# A reader that goes away: SIGPIPE, which a shell shows as 128 + 13, and no message.
 begin closed_pipe
 [ "$("$BIN" tokenize -z $tok -f "$tmp/any" 2> "$tmp/err" | head -c 4 | wc -c)" -eq 4 ] || fail "nothing came"
 [ ! -s "$tmp/err" ] || fail "$(cat "$tmp/err")"
+mkfifo "$tmp/pipe"
+exec 4<> "$tmp/pipe" 5> "$tmp/pipe" 4<&- # 5 is a pipe that nobody reads
+
+every 141 "" ">&5"
+exec 5>&-
 end
 
 begin hugging_face_folder

@@ -9,6 +9,7 @@
 
 #include "base/process.h"
 
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,6 +177,14 @@ bool process_program_called(const char *called, char *path, size_t room) {
 
 bool process_program(const char *called, char *path, size_t room) {
     return known_program(path, room) || process_program_called(called, path, room);
+}
+
+void process_hold_descriptors(void) {
+    /* Each is opened for what it is not used for. open() gives the least number that is free. */
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) == -1 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return; /* there is no /dev/null */
 }
 
 /* ---- memory ---- */

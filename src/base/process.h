@@ -34,6 +34,11 @@ bool process_program(const char *called, char *path, size_t room);
 /* Is that last resort of process_program by itself, for tests. */
 bool process_program_called(const char *called, char *path, size_t room);
 
+/* Opens those of the descriptors 0, 1 and 2 that the caller closed, so that no file gets them: what
+ * is meant for standard output or standard error would be written into that file. Reading the first
+ * and writing to the others fails as before, with EBADF. It comes before a file is opened. */
+void process_hold_descriptors(void);
+
 /* Asks the system for large pages at p[bytes], so that the processor has fewer addresses to look
  * up. Where there are none, nothing happens. */
 void memory_large_pages(void *p, size_t bytes);
