@@ -188,6 +188,22 @@ size_t code_rows_store(const struct codec_head *h, uint8_t *timeline, size_t pos
     return 0;
 }
 
+/* Every byte is a code below K; of two codes, the high half of an odd last byte is empty. */
+bool code_rows_accepts(const struct codec_head *h, const uint8_t *timeline, size_t n) {
+    const struct quantiser *z = code_rows_quantiser(h);
+    size_t bytes = lookup_row_bytes(z->n, z->k), block = LOOKUP_BLOCK * bytes,
+           all = (n + LOOKUP_BLOCK - 1) / LOOKUP_BLOCK * block, most = z->k - 1;
+    if (z->k == 16) {
+        bool odd = z->n % 2 == 1;
+        for (size_t i = 0; odd && i < all; i++)
+            if (i % block >= block - LOOKUP_BLOCK && timeline[i] > 15) return false;
+        return true;
+    }
+    for (size_t i = 0; i < all; i++)
+        if (timeline[i] > most) return false;
+    return true;
+}
+
 void code_rows_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin,
                       size_t n) {
     const struct quantiser *z = code_rows_quantiser(h);

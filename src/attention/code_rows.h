@@ -55,6 +55,7 @@ struct kv_layout code_rows_layout(const struct codec *c, size_t head_dim, size_t
 size_t code_rows_scale_bytes(const struct codec *c, size_t head_dim, size_t head);
 size_t code_rows_store(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x,
                        size_t stride, size_t n);
+bool code_rows_accepts(const struct codec_head *h, const uint8_t *timeline, size_t n);
 void code_rows_decode(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin,
                       size_t n);
 

@@ -112,6 +112,10 @@ struct kv_codec {
     size_t (*store)(const struct codec_head *h, uint8_t *timeline, size_t pos, const float *x,
                     size_t stride, size_t n);
 
+    /* Says whether `store` may have written these blocks of n rows, which come from a file. A codec
+     * whose kernels could go astray on foreign bytes must have it; NULL: any bytes are rows. */
+    bool (*accepts)(const struct codec_head *h, const uint8_t *timeline, size_t n);
+
     /* Writes what the rows begin .. begin + n - 1 stand for to x[n][D]. Keys that are stored
      * without their center come back without it. */
     void (*decode)(const struct codec_head *h, float *x, const uint8_t *timeline, size_t begin,

@@ -134,6 +134,7 @@ const struct kv_codec codec_lookat = {
     .scale_bytes = code_rows_scale_bytes,
     .layout = code_rows_layout,
     .store = code_rows_store,
+    .accepts = code_rows_accepts,
     .decode = code_rows_decode,
     .work_floats = lookat_work_floats,
     .prepare = lookat_prepare,

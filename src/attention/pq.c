@@ -185,6 +185,7 @@ const struct kv_codec codec_pq = {
     .scale_bytes = code_rows_scale_bytes,
     .layout = code_rows_layout,
     .store = code_rows_store,
+    .accepts = code_rows_accepts,
     .decode = code_rows_decode,
     .work_floats = pq_work_floats,
     .start = pq_start,

@@ -148,35 +148,53 @@ void attn_truncate(const struct attn *a, void *state, size_t n) {
         if (length[l] > n) rewind_layer(a, state, state, l, n);
 }
 
-/* Copies the first n rows of one head, in whole blocks. */
-static void copy_timeline(const struct attn *a, const struct codec *c,
-                          const struct attn_timeline *y, size_t head, void *dst, const void *src,
-                          size_t n) {
-    memcpy((uint8_t *)dst + y->at, (const uint8_t *)src + y->at,
-           codec_timeline_bytes(c, a->shape.head_dim, head, n));
+/* Tells fn of the first n rows of one head, in whole blocks. */
+static void timeline_piece(const struct attn *a, const struct codec *c,
+                           const struct attn_timeline *y, size_t head, size_t n,
+                           const struct state_visitor *v) {
+    struct state_piece p = {c, head, y->at, codec_timeline_bytes(c, a->shape.head_dim, head, n)};
+    v->piece(v->ctx, &p);
+}
+
+void state_pieces(const struct attn *a, size_t layer, size_t n, size_t length,
+                  const struct state_visitor *v) {
+    const struct attn_layer *y = &a->layers[layer];
+    size_t slots = exact_slots(&y->exact);
+    for (size_t h = 0; h < a->shape.n_head; h++) {
+        if (exact_any(&y->exact))
+            timeline_piece(a, &y->exact.codec, &y->exact_keys[h], h,
+                           length < slots ? length : slots, v);
+        timeline_piece(a, &y->key, &y->keys[h], h, n, v);
+        timeline_piece(a, &y->value, &y->values[h], h, n, v);
+        if (!refine_any(&y->refine)) continue;
+        if (y->refine.all) {
+            timeline_piece(a, &y->refine.key, &y->key_copies[h], h, n, v);
+            timeline_piece(a, &y->refine.value, &y->value_copies[h], h, n, v);
+        } else { /* keys and values side by side */
+            v->piece(v->ctx, &(struct state_piece){&y->refine.key, h, y->key_copies[h].at,
+                                                   n * y->refine.key.apart});
+        }
+    }
+}
+
+/* Two states, of which one is copied to the other. */
+struct copying {
+    uint8_t *dst;
+    const uint8_t *src;
+};
+
+static void copy_piece(void *ctx, const struct state_piece *p) {
+    const struct copying *c = ctx;
+    memcpy(c->dst + p->at, c->src + p->at, p->bytes);
 }
 
 void attn_copy(const struct attn *a, void *dst, const void *src, size_t n) {
+    struct copying c = {dst, src};
     for (size_t l = 0; l < a->shape.n_layer; l++) {
-        const struct attn_layer *y = &a->layers[l];
-        size_t length = lengths(src)[l], slots = exact_slots(&y->exact);
+        size_t length = lengths(src)[l];
         assert(length >= n);
         rewind_layer(a, dst, src, l, n);
-        for (size_t h = 0; h < a->shape.n_head; h++) {
-            if (exact_any(&y->exact))
-                copy_timeline(a, &y->exact.codec, &y->exact_keys[h], h, dst, src,
-                              length < slots ? length : slots);
-            copy_timeline(a, &y->key, &y->keys[h], h, dst, src, n);
-            copy_timeline(a, &y->value, &y->values[h], h, dst, src, n);
-            if (!refine_any(&y->refine)) continue;
-            if (y->refine.all) {
-                copy_timeline(a, &y->refine.key, &y->key_copies[h], h, dst, src, n);
-                copy_timeline(a, &y->refine.value, &y->value_copies[h], h, dst, src, n);
-            } else {
-                memcpy((uint8_t *)dst + y->key_copies[h].at,
-                       (const uint8_t *)src + y->key_copies[h].at, n * y->refine.key.apart);
-            }
-        }
+        state_pieces(a, l, n, length, &(struct state_visitor){copy_piece, &c});
     }
 }
 

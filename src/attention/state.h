@@ -47,6 +47,26 @@ enum { STATE_TIMELINES = 5 };
  * set up before. timelines is [L][STATE_TIMELINES][H] and belongs to a from then on. */
 void state_lay_out(struct attn *a, struct attn_timeline *timelines);
 
+/* A piece of a state: the rows of one head in a timeline, which are `bytes` from `at` on. */
+struct state_piece {
+    const struct codec *codec; /* of the rows; of a copy whose keys and values lie side by side
+                                  (then codec->apart is not 0) that of the keys */
+    size_t head;
+    size_t at, bytes; /* at from the beginning of the state */
+};
+
+/* Hears of pieces, one after the other. */
+struct state_visitor {
+    void (*piece)(void *ctx, const struct state_piece *p);
+    void *ctx;
+};
+
+/* Tells of all pieces that the first n tokens of a layer take, of the `length` that it holds: of
+ * its exact keys all that the ring holds. The order and the sizes depend on the backend, n and
+ * length alone. */
+void state_pieces(const struct attn *a, size_t layer, size_t n, size_t length,
+                  const struct state_visitor *v);
+
 /* Returns one head of a layer, for the codec of its exact keys. */
 struct codec_head state_exact_head(const struct attn *a, size_t layer, size_t head);
 

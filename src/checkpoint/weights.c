@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/sha256.h"
+#include "base/threads.h"
 
 /* ---- the fields of a configuration ---- */
 
@@ -212,4 +214,39 @@ void gpt2_fingerprint(const struct gpt2_weights *w, char hex[65]) {
     hash_numbers(&s, w->lnf_w, C);
     hash_numbers(&s, w->lnf_b, C);
     sha256_hex(&s, hex);
+}
+
+/* ---- the matrices ---- */
+
+enum { LAYER_MATRICES = 4 };
+static const uint64_t known_key[2] = {0};
+
+struct hashing {
+    const struct gpt2_weights *w;
+    uint64_t *hashes; /* [1 + LAYER_MATRICES L] */
+};
+
+/* Task 0 is the head, which is the token embedding where it is tied; then those of the layers. */
+static void hash_matrix(void *ctx, size_t task, int thread) {
+    const struct hashing *j = ctx;
+    const struct gpt2_layer *y = task ? &j->w->layers[(task - 1) / LAYER_MATRICES] : NULL;
+    const struct matrix *all[LAYER_MATRICES] = {NULL};
+    if (y) all[0] = &y->qkv, all[1] = &y->proj, all[2] = &y->fc, all[3] = &y->fcproj;
+    const struct matrix *m = y ? all[(task - 1) % LAYER_MATRICES] : &j->w->head;
+    (void)thread;
+    j->hashes[task] = hash_bytes(known_key, m->data, m->rows * matrix_row_bytes(m)) + m->type;
+}
+
+uint64_t gpt2_matrices_hash(const struct gpt2_weights *w) {
+    struct arena a = {0};
+    size_t n = 1 + LAYER_MATRICES * w->config.n_layer;
+    struct hashing j = {w, arena_alloc(&a, n + 1, sizeof(uint64_t))};
+    uint64_t hash = 0;
+    if (j.hashes) {
+        threads_tasks(n, hash_matrix, &j);
+        j.hashes[n] = hash_bytes(known_key, w->wte.data, w->wte.rows * matrix_row_bytes(&w->wte));
+        hash = hash_bytes(known_key, j.hashes, (n + 1) * sizeof *j.hashes);
+    }
+    arena_free(&a);
+    return hash;
 }

@@ -191,6 +191,12 @@ uint64_t gpt2_parameters(const struct gpt2_weights *w);
  * and positions. Conversions of one model have one fingerprint. */
 void gpt2_fingerprint(const struct gpt2_weights *w, char hex[65]);
 
+/* Returns a hash of the number types and bytes of all other matrices, to tell models of one
+ * fingerprint apart: conversions to other types, and trainings that changed no bias. The bytes are
+ * read once, by all threads. It protects against mistakes, and not against attackers: SipHash with
+ * a known key. 0 where there is no memory. */
+uint64_t gpt2_matrices_hash(const struct gpt2_weights *w);
+
 /* Checks a shape before anything is allocated from it: every size in 1..2^24 (2^20 for L, T), C a
  * multiple of H, norm_eps finite and above 0. ERR_REFUSED, naming `path`,
  * the field, and what was expected. */
