@@ -219,7 +219,6 @@ static void llama_without_effect(void) {
                                         "-st",
                                         "--simple-io",
                                         "--no-context-shift",
-                                        "--color",
                                         "-dev none",
                                         "-sm row",
                                         "-ts 3,1",
@@ -394,6 +393,18 @@ static void choices(void) {
     BAD(CMD_CONVERT, "--type=", "--type", "''");
     BAD(CMD_CONVERT, "--type f32|f16", "--type", "'f32|f16'");
     BAD(CMD_INFO, "-o jsonl", "-o: expected text|json", "'jsonl'");
+    /* As in llama.cpp, --color may stand alone. */
+    static const char *const colors[][2] = {
+        {"", "auto"},     {"--color", "on"},      {"--color off", "off"}, {"--color=auto", "auto"},
+        {"-co on", "on"}, {"--color -n 3", "on"}, {"--color x", "on"}};
+    for (size_t i = 0; i < sizeof colors / sizeof *colors; i++) {
+        GOOD(CMD_GENERATE, colors[i][0]);
+        CHECK(strcmp(args.color, colors[i][1]) == 0 &&
+                  (!strstr(colors[i][0], "3") || args.n_predict == 3) &&
+                  args.argc == (strstr(colors[i][0], " x") != NULL),
+              "%s: %s", colors[i][0], args.color);
+    }
+    BAD(CMD_GENERATE, "--color=red", "--color: expected auto|on|off", "red");
 }
 
 static void mistakes(void) {

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -157,6 +158,25 @@ static void guarded_map(void) {
     unlink(path);
 }
 
+/* What is no terminal has the size that the environment says, where that is a number. */
+static void size_of_a_terminal(void) {
+    static const struct {
+        const char *columns, *lines;
+        size_t want[2];
+    } t[] = {{NULL, NULL, {80, 24}}, {"33", "7", {33, 7}},      {"0", "x", {80, 24}},
+             {"-5", "", {80, 24}},   {"99999", "2x", {80, 24}}, {"9999", "1", {9999, 1}}};
+    int fd = open("/dev/null", O_RDWR);
+    CHECK(fd >= 0 && !terminal_same(fd, fd), "/dev/null is a terminal");
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        size_t columns = 0, rows = 0;
+        if (t[i].columns) setenv("COLUMNS", t[i].columns, 1), setenv("LINES", t[i].lines, 1);
+        terminal_size(fd, &columns, &rows);
+        CHECK(columns == t[i].want[0] && rows == t[i].want[1], "%zu: %zu by %zu", i, columns, rows);
+        unsetenv("COLUMNS"), unsetenv("LINES");
+    }
+    close(fd);
+}
+
 int main(int argc, char **argv) {
     program = argc ? argv[0] : "";
     if (!mkdtemp(folder)) {
@@ -170,5 +190,6 @@ int main(int argc, char **argv) {
     RUN(limited_output);
     RUN(guarded_map);
     rmdir(folder);
+    RUN(size_of_a_terminal);
     return TEST_RESULT;
 }

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -47,6 +48,33 @@ size_t process_peak_bytes(void) {
 #else
     return (size_t)ru.ru_maxrss * 1024; /* Linux and the BSDs count in KiB */
 #endif
+}
+
+/* A number from 1 to 9999 in the environment, or `otherwise`. */
+static size_t number_named(const char *name, size_t otherwise) {
+    const char *s = getenv(name);
+    size_t n = s ? strspn(s, "0123456789") : 0;
+    if (!n || n > 4 || s[n]) return otherwise;
+    long x = strtol(s, NULL, 10);
+    return x > 0 ? (size_t)x : otherwise;
+}
+
+void terminal_size(int fd, size_t *columns, size_t *rows) {
+    *columns = *rows = 0;
+#ifdef TIOCGWINSZ
+    struct winsize size;
+    if (ioctl(fd, TIOCGWINSZ, &size) == 0) *columns = size.ws_col, *rows = size.ws_row;
+#else
+    (void)fd;
+#endif
+    if (!*columns) *columns = number_named("COLUMNS", 80);
+    if (!*rows) *rows = number_named("LINES", 24);
+}
+
+bool terminal_same(int a, int b) {
+    struct stat x, y;
+    return isatty(a) && isatty(b) && fstat(a, &x) == 0 && fstat(b, &y) == 0 &&
+           x.st_rdev == y.st_rdev;
 }
 
 size_t memory_page(void) {

@@ -17,6 +17,13 @@ size_t process_peak_bytes(void);
 /* Returns the bytes of memory that the machine has; 0 where the system does not say. */
 size_t machine_memory_bytes(void);
 
+/* Sets the size of the terminal behind fd: what the system says, else the environment variables
+ * COLUMNS and LINES, else 80 by 24. */
+void terminal_size(int fd, size_t *columns, size_t *rows);
+
+/* Are both open on the same terminal? */
+bool terminal_same(int a, int b);
+
 /* Writes what the machine is to text[room], terminated: system, release, architecture, processor,
  * as far as the system says. It is for people, and may hold any bytes. */
 void machine_describe(char *text, size_t room);

@@ -9,6 +9,7 @@
 #include "model/generation.h"
 #include "model/stop_text.h"
 #include "report/generation_out.h"
+#include "report/live.h"
 #include "report/text.h"
 
 struct generate_job {
@@ -72,6 +73,8 @@ struct writing {
     struct generation_figures figures;
     struct watch watch;
     struct stop_text stop;
+    struct live live;
+    bool under_text; /* the live lines stand under the text */
     struct text_progress progress;
 };
 

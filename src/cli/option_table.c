@@ -803,7 +803,19 @@ const struct option option_table[] = {
      .commands = GEN,
      .section = "Output",
      .help = "keeps an FP16 shadow of the cache and says how close the attention backend came to "
-             "it, by layer"},
+             "it, by layer; on a terminal also under the text as it grows (with -q the worst layer "
+             "alone)"},
+    {.name = "color",
+     .aliases = "co",
+     .metavar = "auto|on|off",
+     CHOICE(color),
+     .bare = "on",
+     .by_default = "auto",
+     .commands = GEN,
+     .section = "Output",
+     .help =
+         "whether the worst of the lines that --fidelity shows on a terminal is brighter; auto: "
+         "unless NO_COLOR is set"},
     {.name = "log",
      .metavar = "FILE",
      STRING(log),

@@ -194,17 +194,21 @@ static int set_seed(struct args *a, const char *as, const char *value, uint64_t 
     return OK;
 }
 
-static int set_choice(const struct option *o, const char *as, const char *value, const char **out,
-                      struct err *e) {
+static bool is_choice(const struct option *o, const char *value) {
     size_t n = strlen(value);
     for (const char *word = o->metavar; word; word = strchr(word, '|')) {
         word += *word == '|';
-        if (strcspn(word, "|") == n && memcmp(word, value, n) == 0) {
-            *out = value;
-            return OK;
-        }
+        if (strcspn(word, "|") == n && memcmp(word, value, n) == 0) return true;
     }
-    return err_set(e, ERR_USAGE, "%s: expected %s, got '%.60s'", as, o->metavar, value);
+    return false;
+}
+
+static int set_choice(const struct option *o, const char *as, const char *value, const char **out,
+                      struct err *e) {
+    if (!is_choice(o, value))
+        return err_set(e, ERR_USAGE, "%s: expected %s, got '%.60s'", as, o->metavar, value);
+    *out = value;
+    return OK;
 }
 
 static int add_to_list(const char *as, const char *value, struct str_list *list, struct err *e) {
@@ -281,6 +285,10 @@ static int take_value(struct words *w, const struct option *o, const char *as, c
                       const char **value, struct err *e) {
     *value = glued;
     if (glued || !o->metavar) return OK;
+    if (o->bare && (w->next == w->argc || !is_choice(o, w->argv[w->next]))) {
+        *value = o->bare;
+        return OK;
+    }
     if (w->next == w->argc) return err_set(e, ERR_USAGE, "%s: needs a value, %s", as, o->metavar);
     *value = w->argv[w->next++];
     return OK;

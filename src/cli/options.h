@@ -72,6 +72,7 @@ struct args {
     const char *output; /* file to write */
     int64_t logprobs;   /* 0: none */
     bool counters, fidelity;
+    const char *color; /* generate: "auto", "on", "off" */
     const char *log;
     bool echo, no_display_prompt, special, quiet, verbose;
 
@@ -126,9 +127,11 @@ struct option {
     enum option_kind kind;
     size_t at; /* offset in struct args */
     double min, max;
-    unsigned commands;      /* bit 1 << CMD_X for each command that has it */
-    const char *section;    /* title in the help */
-    const char *help;       /* one sentence or phrase without a full stop */
+    unsigned commands;   /* bit 1 << CMD_X for each command that has it */
+    const char *section; /* title in the help */
+    const char *help;    /* one sentence or phrase without a full stop */
+    const char *bare; /* the value of the option alone, where none of its choices comes behind it;
+                         NULL: it needs one */
     const char *by_default; /* the value without the option, as the user would type it. The help
                              * shows it, and args_init reads it. NULL: none, or help says which */
 };

@@ -1,4 +1,5 @@
 /* One run of the model, and its way to standard output. */
+#include <string.h>
 #include <unistd.h>
 
 #include "base/process.h"
@@ -8,8 +9,28 @@
 
 /* ---- events ---- */
 
+/* Where the text goes on, for the lines under it. */
+static void tell_live(struct writing *w, int32_t id) {
+    char number[16];
+    size_t n;
+    if (!w->under_text) return;
+    const uint8_t *s = (const uint8_t *)number;
+    if (w->out.bpe)
+        s = bpe_token(w->out.bpe, id, &n);
+    else
+        n = (size_t)snprintf(number, sizeof number, "%s%d", w->live.column ? " " : "", id);
+    if (!w->out.bpe || !bpe_is_hidden(w->out.bpe, id) || w->out.show_special)
+        live_text(&w->live, s, n);
+}
+
 static int on_step(void *ctx, const struct generation_step *step, struct err *e) {
-    return generation_out_step(&((struct writing *)ctx)->out, step, e);
+    struct writing *w = ctx;
+    live_clear(&w->live);
+    int rc = generation_out_step(&w->out, step, e);
+    if (rc) return rc;
+    if (!step->prompt) tell_live(w, step->id);
+    live_draw(&w->live);
+    return OK;
 }
 static void on_stopped(void *ctx, uint32_t sample, enum generation_stop why) {
     generation_out_stopped(&((struct writing *)ctx)->out, sample, why);
@@ -81,6 +102,20 @@ static int open_output(struct writing *w, struct err *e) {
     return rc;
 }
 
+/* The lines of --fidelity on a terminal. The text may grow there as well, and they stand under it;
+ * JSON that comes there a step at a time leaves no room for them. */
+static void open_live(struct writing *w) {
+    const struct args *args = w->job->args;
+    const char *color = args->color;
+    bool same = terminal_same(STDOUT_FILENO, STDERR_FILENO);
+    if (!w->watch.monitored || (same && w->format == GENERATION_JSONL)) return;
+    live_open(&w->live, stderr, w->watch.monitor.layers, w->s->w->config.n_layer, args->quiet,
+              strcmp(color, "on") == 0    ? LIVE_ON
+              : strcmp(color, "off") == 0 ? LIVE_OFF
+                                          : LIVE_AUTO);
+    w->under_text = same && w->format == GENERATION_TEXT && w->out.n_samples == 1;
+}
+
 int writing_run(struct writing *w, struct err *e) {
     const struct attn *attn = &w->s->attn;
     const struct generation_params p = params(w);
@@ -98,7 +133,9 @@ int writing_run(struct writing *w, struct err *e) {
     if (!rc) rc = watch_open(&w->watch, w->job->args, w->s, w->arena, e);
     if (rc) return rc;
     progress_begin(&w->progress, "reading the prompt");
+    open_live(w);
     generation_out_prompt(&w->out);
+    for (size_t i = 0; w->show_prompt && i < w->prompt->n; i++) tell_live(w, w->prompt->ids[i]);
     rc = generation_run(w->s, w->prompt->ids, w->prompt->n, &p, &events, &w->figures.run, e);
     w->figures.peak_bytes = process_peak_bytes();
     w->figures.cut = cut_take(attn, w->arena);
@@ -107,6 +144,7 @@ int writing_run(struct writing *w, struct err *e) {
 }
 
 int writing_close(struct writing *w, int rc, struct err *e) {
+    live_clear(&w->live);
     bool streams = w->format == GENERATION_TEXT && w->out.n_samples == 1;
     if (w->figures.cut && (!rc || rc == ERR_INTERRUPTED || streams)) {
         struct err closing;
