@@ -365,17 +365,21 @@ begin one_row_a_backend
 for o in text md; do c $specs --explain-columns -o $o > "$tmp/s.$o" || fail "$o: $?"; done
 # each text's table, then what the columns are
 [ "$(grep -c '^== One row a backend: ' "$tmp/s.text")" -eq 2 ] && [ "$(grep -c '^## One row a backend: ' "$tmp/s.md")" -eq 2 ] || fail "tables: $(tail -n 80 "$tmp/s.text")"
-has "$tmp/s.md" "| attention | stored/token | loaded/token | perplexity | ratio | KL, nats | cosine, layer 0 | worst layer |"
+has "$tmp/s.md" "| attention | stored/token | loaded/token | streamed | at hand | perplexity | ratio | KL, nats | cosine, layer 0 | worst layer |"
 sed -n '/One row a backend: .*two.txt/,/What the columns/p' "$tmp/s.text" > "$tmp/a"
-grep -q '^fp32  *12,288  *[0-9,]*  *[0-9.]*  *1  *0  *1  *1$' "$tmp/a" || fail "the baseline: $(cat "$tmp/a")"
-grep -q '^int4  *3,936  *[0-9,]*  *[0-9.]*  *[0-9.]* ± [0-9.]*  *0.[0-9]*  *0.9[0-9]*  *0.[0-9]* ([0-5])$' "$tmp/a" || fail "int4: $(cat "$tmp/a")"
-grep -q '^| int4 | 3,936 | [0-9,]* | [0-9.]* | [0-9.]* ± [0-9.]* | 0.[0-9]* | 0.9[0-9]* | 0.[0-9]* (layer [0-5]) |$' "$tmp/s.md" || fail "int4 in Markdown"
+grep -q '^fp32  *12,288  *\([0-9,]*\)  *\1  *0  *[0-9.]*  *1  *0  *1  *1$' "$tmp/a" || fail "the baseline: $(cat "$tmp/a")"
+grep -q '^int4  *3,936  *\([0-9,]*\)  *\1  *0  *[0-9.]*  *[0-9.]* ± [0-9.]*  *0.[0-9]*  *0.9[0-9]*  *0.[0-9]* ([0-5])$' "$tmp/a" || fail "int4: $(cat "$tmp/a")"
+grep -q '^| int4 | 3,936 | \([0-9,]*\) | \1 | 0 | [0-9.]* | [0-9.]* ± [0-9.]* | 0.[0-9]* | 0.9[0-9]* | 0.[0-9]* (layer [0-5]) |$' "$tmp/s.md" || fail "int4 in Markdown"
+# bytes loaded are those streamed and those at hand, in each row
+"$BIN" compare -f "$tmp/one.txt" -q -c 64 -n 128 --mode shadow -a fp16,lookat4 -o md > "$tmp/split" 2> "$tmp/err" || fail "$(cat "$tmp/err")"
+sed -n '/^## One row/,$p' "$tmp/split" | tr -d ', ' | awk -F'|' '$3 ~ /^[0-9]+$/ { rows++; at_hand += $6 > 0; if ($4 != $5 + $6) bad = 1 }
+    END { exit rows != 2 || at_hand != 1 || bad }' || fail "bytes do not add up: $(sed -n '/^## One row/,$p' "$tmp/split")"
 c $specs --explain-columns --mode shadow > "$tmp/s.shadow" || fail "$?"
-sed -n '/One row a backend: .*two.txt/,/What the columns/p' "$tmp/s.shadow" | grep -q '^int4  *3,936  *[0-9,]*  *-  *-  *-  *0.9' || fail "without perplexity: $(cat "$tmp/s.shadow")"
+sed -n '/One row a backend: .*two.txt/,/What the columns/p' "$tmp/s.shadow" | grep -q '^int4  *3,936  *[0-9,]*  *[0-9,]*  *0  *-  *-  *-  *0.9' || fail "without perplexity: $(cat "$tmp/s.shadow")"
 # the definitions: with a report, alone, and in the help
 "$BIN" compare --explain-columns > "$tmp/alone" || fail "alone: $?"
 "$BIN" help compare > "$tmp/help" || fail "help: $?"
-for column in attention ± windows n stored/token loaded/token perplexity ratio "same top-1" "RMS dp" cosine "KL, nats" Spearman top-5 worst "ms in attention"; do
+for column in attention ± windows n stored/token loaded/token perplexity ratio "same top-1" "RMS dp" cosine "KL, nats" Spearman top-5 worst "ms in attention" streamed "at hand"; do
     for f in alone s.text help; do has "$tmp/$f" "  $column: "; done
     has "$tmp/s.md" "- **$column**: "
 done

@@ -44,10 +44,14 @@ static struct figure figure(const char *metric, const struct metric_place *p) {
 
 static void row(struct text_table *t, const struct metric_place *p, bool markdown) {
     bool baseline = !p->run;
-    struct figure loaded = figure("loaded_total", p), ratio = figure("ratio", p);
+    static const char *const loaded[] = {"loaded_total", "loaded_streamed", "loaded_at_hand"};
+    struct figure ratio = figure("ratio", p);
     cell_backend(t, p->r, p->run, p->text);
     cell_bytes(t, figure("stored_bytes", p).x);
-    cell_bytes(t, loaded.kind == FIGURE_NUMBER ? loaded.x : NAN);
+    for (size_t i = 0; i < sizeof loaded / sizeof *loaded; i++) {
+        struct figure bytes = figure(loaded[i], p);
+        cell_bytes(t, bytes.kind == FIGURE_NUMBER ? bytes.x : NAN);
+    }
     if (ratio.kind == FIGURE_NONE) {
         for (int i = 0; i < 3; i++) table_cell(t, "-");
     } else if (baseline) {
@@ -64,10 +68,12 @@ static void row(struct text_table *t, const struct metric_place *p, bool markdow
 
 int summary_table(const struct compare_report *r, size_t text, const struct page *p,
                   struct err *e) {
-    static const char *const titles[2][8] = {
-        {"attention", "stored", "loaded", "perplexity", "ratio", "KL", "cosine 0", "worst (layer)"},
-        {"attention", "stored/token", "loaded/token", "perplexity", "ratio", "KL, nats",
-         "cosine, layer 0", "worst layer"}};
+    enum { COLUMNS = 10 };
+    static const char *const titles[2][COLUMNS] = {
+        {"attention", "stored", "loaded", "streamed", "at hand", "perplexity", "ratio", "KL",
+         "cosine 0", "worst (layer)"},
+        {"attention", "stored/token", "loaded/token", "streamed", "at hand", "perplexity", "ratio",
+         "KL, nats", "cosine, layer 0", "worst layer"}};
     const struct comparison_summary *s = compare_sum(r, 0, text);
     struct text_table t;
     if (!s->decoded) return OK;
@@ -75,9 +81,9 @@ int summary_table(const struct compare_report *r, size_t text, const struct page
         p, 1,
         "One row a backend: %s; bytes a token, KL of predictions, cosine of heads' outputs; %s",
         r->main->texts[text].file, error_note(s->chunks).s);
-    table_begin(&t, "lrrrrrrr", p->arena);
+    table_begin(&t, "lrrrrrrrrr", p->arena);
     t.one_row = true;
-    for (size_t i = 0; i < 8; i++) table_cell(&t, "%s", titles[p->markdown][i]);
+    for (size_t i = 0; i < COLUMNS; i++) table_cell(&t, "%s", titles[p->markdown][i]);
     for (size_t run = 0; run < r->main->n_runs; run++) {
         const struct metric_place at = metric_whole(r, run, text);
         row(&t, &at, p->markdown);

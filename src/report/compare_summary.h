@@ -5,8 +5,8 @@
 #include "report/compare_out.h"
 #include "report/compare_table.h"
 
-/* Prints a row for each backend: bytes stored and loaded, perplexity, ratio, divergence, cosine of
- * layer 0 and of the worst. ERR_FAILED without memory. */
+/* Prints a row for each backend: bytes stored, bytes loaded and how they split, perplexity, ratio,
+ * divergence, cosine of layer 0 and of the worst. ERR_FAILED without memory. */
 int summary_table(const struct compare_report *r, size_t text, const struct page *p, struct err *e);
 
 /* Write the backend's title, with a * where its codebooks have seen the text; and the line that
