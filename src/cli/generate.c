@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/out_file.h"
+#include "base/printable.h"
 #include "base/size.h"
 #include "cli/command.h"
 #include "cli/generate.h"
@@ -79,7 +80,7 @@ static int read_prompt(struct generate_job *j, struct generate_prompt *p, struct
         p->ids = ids;
         if (rc || p->n) return rc;
     }
-    return generate_encode(j, text, bytes, &j->g.arena, p, e);
+    return !bytes && j->args->load_state ? OK : generate_encode(j, text, bytes, &j->g.arena, p, e);
 }
 
 /* The context is as long as was asked for, at most the model's. */
@@ -165,7 +166,8 @@ static int check_options(const struct args *args, struct err *e) {
         if (!args->stops.item[i][0])
             rc = err_set(e, ERR_USAGE,
                          "--reverse-prompt: expected a text to stop at, got an empty one");
-    return rc ? rc : args->log ? output_check(args, args->log, true, e) : OK;
+    if (!rc && args->log) rc = output_check(args, args->log, true, e);
+    return rc ? rc : kept_check(args, e);
 }
 
 static enum generation_format format_of(const char *name) {
@@ -203,6 +205,9 @@ static int finish(struct writing *w, int rc, struct err *e) {
         fputc('\n', stderr);
         generation_print_figures(stderr, f, w->s->attn.name, j->seed);
         say_full(j, w);
+        if (w->save_state && !rc)
+            fprintf(stderr, "state of %s in %s\n", text_plural(w->prompt->n, "token").s,
+                    printable_copy(w->save_state).s);
     }
     if (rc == ERR_INTERRUPTED) e->msg[0] = 0; /* the user knows */
     if (!rc && (args->counters || args->fidelity))
@@ -217,10 +222,13 @@ int generate_open(struct generate_session *x, struct generate_job *j, const char
     const size_t batch = gpt2_prompt_rows(&j->g.model.weights.config),
                  rows = longest < batch ? longest : batch, n_seq = (size_t)args->num_samples,
                  least = j->draft.most ? 1 + DRAFT_MOST : n_seq;
+    /* With and without drafts a state has the same bytes, so that either may load it. */
+    const bool take_back = j->draft.most || args->save_state || args->load_state;
     int rc = model_book_open(&x->book, &book, args, &j->g.model, &spec, 1, &j->g.arena, e);
     if (rc) return rc;
     /* The output is checked again, now that all inputs are known. */
     if (args->log) rc = out_check(args->log, true, e);
+    if (!rc && args->save_state) rc = out_check(args->save_state, true, e);
     const struct gpt2_session_setup setup = {.weights = &j->g.model.weights,
                                              .kn = j->g.k,
                                              .attn = spec,
@@ -228,7 +236,7 @@ int generate_open(struct generate_session *x, struct generate_job *j, const char
                                              .n_seq = n_seq,
                                              .n_ctx = j->n_ctx,
                                              .max_rows = rows > least ? rows : least,
-                                             .take_back = j->draft.most ? DRAFT_MOST : 0,
+                                             .take_back = take_back ? DRAFT_MOST : 0,
                                              .invariant = args->invariant};
     if (!rc) rc = gpt2_session_open(&x->s, &setup, e);
     if (rc) book_close(&x->book);
@@ -245,22 +253,30 @@ static int generate_one(struct generate_job *j, struct err *e) {
     const struct args *args = j->args;
     struct generate_prompt p = {0};
     struct generate_session x;
+    struct state_file kept;
     int rc = read_prompt(j, &p, e);
-    if (!rc) rc = generate_plan(j, &p, e);
+    if (!rc) rc = kept_open(&kept, j, &p, e);
     if (rc) return rc;
-    if (args->verbose) fprintf(stderr, "prompt: %s\n", text_plural(p.n, "token").s);
-    rc = generate_open(&x, j, args_attn(args), p.n, e);
-    if (rc) return rc;
+    rc = generate_plan(j, &p, e);
+    if (!rc && args->verbose) fprintf(stderr, "prompt: %s\n", text_plural(p.n, "token").s);
+    if (!rc) rc = generate_open(&x, j, args_attn(args), p.n, e);
+    if (!rc && (rc = kept_restore(&kept, j, &x.s, e))) generate_close(&x);
+    if (rc) {
+        state_file_close(&kept);
+        return rc;
+    }
     struct writing w = {.job = j,
                         .s = &x.s,
                         .prompt = &p,
                         .format = format_of(args->format),
                         .show_prompt = !args->no_display_prompt,
                         .show_progress = !args->quiet,
+                        .save_state = args->save_state,
                         .arena = &j->g.arena};
     rc = finish(&w, writing_run(&w, e), e);
     watch_close(&w.watch);
     generate_close(&x);
+    state_file_close(&kept);
     return rc;
 }
 

@@ -7,6 +7,7 @@
 #include "cli/engine.h"
 #include "cli/watch.h"
 #include "model/generation.h"
+#include "model/state_file.h"
 #include "model/stop_text.h"
 #include "report/generation_out.h"
 #include "report/live.h"
@@ -24,10 +25,11 @@ struct generate_job {
 struct generate_prompt {
     const int32_t *ids; /* [n] */
     size_t n;
-    size_t held;     /* of these, what sequence 0 of the session has already */
-    uint64_t stream; /* of the seed */
-    size_t limit;    /* the most tokens to write */
-    bool until_full; /* the limit is what is left of the context */
+    size_t held;         /* of these, what sequence 0 of the session has already */
+    const float *logits; /* [V] after the last of them, where all are held; else NULL */
+    uint64_t stream;     /* of the seed */
+    size_t limit;        /* the most tokens to write */
+    bool until_full;     /* the limit is what is left of the context */
 };
 
 /* A session with the codebooks that its backend needs. */
@@ -66,7 +68,8 @@ struct writing {
     const struct generate_prompt *prompt;
     enum generation_format format;
     bool show_prompt, show_progress;
-    bool end_line; /* text: a newline at the end, wherever it goes */
+    bool end_line;          /* text: a newline at the end, wherever it goes */
+    const char *save_state; /* file for the state of the prompt, or NULL */
     struct arena *arena;
 
     struct generation_out out;
@@ -84,6 +87,21 @@ struct writing {
  * error of the last writes where rc is no error itself. */
 int writing_run(struct writing *w, struct err *e);
 int writing_close(struct writing *w, int rc, struct err *e);
+
+/* --load-state and --save-state: the prompt begins with the tokens of a file, and its state goes to
+ * one. */
+
+/* Says whether the options go together, and whether the file of --save-state can be written. Errors
+ * are ERR_USAGE, and those of output_check. */
+int kept_check(const struct args *args, struct err *e);
+/* Opens the file of --load-state, where there is one, and puts its tokens in front of the prompt.
+ * state_file_close is due after OK. Errors are those of state_file_open. */
+int kept_open(struct state_file *f, const struct generate_job *j, struct generate_prompt *p,
+              struct err *e);
+/* Makes sequence 0 of the new session what the file of --load-state holds, and ready for
+ * --save-state. Errors are those of state_file_restore. */
+int kept_restore(const struct state_file *f, const struct generate_job *j, struct gpt2_session *s,
+                 struct err *e);
 
 /* --prompts: continues each line of a file. */
 int generate_prompts(struct generate_job *j, struct err *e);

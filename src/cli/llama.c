@@ -20,7 +20,7 @@
 #define SAMPLERS "there are --temp, --top-k, --top-p, --min-p and --repeat-penalty, in that order"
 #define PENALTY "use --repeat-penalty"
 #define GPT2_ONLY "GPT-2 has no use for it; leave it out"
-#define NO_CACHE "leave it out: the prompt is read anew"
+#define NO_CACHE "use --save-state FILE, and then --load-state FILE"
 #define SAVED "convert the adapted model as a whole"
 #define NO_CHAT_HERE "lookat continues texts: leave it out, and use -p"
 

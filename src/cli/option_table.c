@@ -230,6 +230,20 @@ const struct option option_table[] = {
      .section = "Prompt",
      .help = "<|endoftext|> in the prompt is the token, not plain text; and control tokens are "
              "shown where the model writes them"},
+    {.name = "save-state",
+     .metavar = "FILE",
+     STRING(save_state),
+     .commands = GEN,
+     .section = "Prompt",
+     .help = "keep what the model has read, before it writes: the prompt's tokens, their cache and "
+             "the logits after them; -n 0 does no more than that"},
+    {.name = "load-state",
+     .metavar = "FILE",
+     STRING(load_state),
+     .commands = GEN,
+     .section = "Prompt",
+     .help = "begin with the prompt of --save-state, which is not run again; the text, if there is "
+             "one, follows it. Model, --attn and -c must be the same"},
     {.name = "prompt",
      .letter = 'p',
      .metavar = "TEXT",

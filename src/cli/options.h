@@ -44,10 +44,11 @@ struct args {
     const char *prompts; /* generate: a file of prompts, one a line */
     struct str_list files;
 
-    int64_t n_predict;     /* -1: to the end of text or of the context; calibrate: tokens to run */
-    int64_t n_ctx;         /* 0: the model's */
-    struct str_list stops; /* generate: texts that end what is written */
-    int64_t stride;        /* eval: tokens between windows; 0: as many as a window has */
+    int64_t n_predict; /* -1: to the end of text or of the context; calibrate: tokens to run */
+    int64_t n_ctx;     /* 0: the model's */
+    const char *save_state, *load_state; /* generate: files with the state of a prompt */
+    struct str_list stops;               /* generate: texts that end what is written */
+    int64_t stride; /* eval: tokens between windows; 0: as many as a window has */
     int64_t num_samples;
 
     double temp, top_p, min_p, repeat_penalty;

@@ -19,6 +19,7 @@ static int claim_models(const struct args *a, struct err *e) {
 int output_check(const struct args *a, const char *path, bool force, struct err *e) {
     int rc = claim_models(a, e);
     if (!rc && a->book) rc = inputs_add_path(a->book, e);
+    if (!rc && a->load_state) rc = inputs_add_path(a->load_state, e);
     if (!rc && a->prompts) rc = inputs_add_path(a->prompts, e);
     for (size_t i = 0; i < a->files.n && !rc; i++) rc = inputs_add_path(a->files.item[i], e);
     return rc ? rc : out_check(path, force, e);

@@ -53,6 +53,11 @@ static void on_prefill(void *ctx, uint64_t done, uint64_t total) {
     if (done == total) progress_end(&w->progress);
 }
 
+static int on_prompt(void *ctx, const float *logits, struct err *e) {
+    const struct writing *w = ctx;
+    return state_file_save(w->save_state, w->s, w->prompt->ids, logits, e);
+}
+
 /* ---- */
 
 static struct generation_params params(const struct writing *w) {
@@ -64,6 +69,7 @@ static struct generation_params params(const struct writing *w) {
         .stream = w->prompt->stream,
         .n_samples = (uint32_t)args->num_samples,
         .held = w->prompt->held,
+        .logits = w->prompt->logits,
         .limit = w->prompt->limit,
         .eos = w->job->g.model.vocab.n ? w->job->g.model.vocab.eos : -1,
         .ignore_eos = args->ignore_eos,
@@ -123,6 +129,7 @@ int writing_run(struct writing *w, struct err *e) {
                                              .step = on_step,
                                              .stopped = on_stopped,
                                              .prefill = {on_prefill, w},
+                                             .prompt = w->save_state ? on_prompt : NULL,
                                              .ends = w->job->args->stops.n ? on_ends : NULL};
     w->figures = (struct generation_figures){
         .load_s = w->job->g.load_s, .threads = threads_count(), .kernels = w->job->g.k->name};

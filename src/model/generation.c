@@ -117,17 +117,30 @@ static int prefill_plain(struct run *r, const int32_t *prompt, size_t n, struct 
     return OK;
 }
 
+/* Reports a prompt that is held as a whole, and takes over its logits. */
+static int prefill_held(struct run *r, const int32_t *prompt, size_t n, struct err *e) {
+    int rc = OK;
+    for (size_t i = 0; i < n && r->p->echo && !rc; i++) rc = report(r, 0, true, prompt[i], NULL, e);
+    memcpy(r->logits, r->p->logits, r->n_vocab * sizeof(float));
+    progress_tell(r->events->prefill, n, n);
+    return rc;
+}
+
 /* Runs what is not held of the prompt, once. The other samples begin with a copy of its state. */
 static int prefill(struct run *r, const int32_t *prompt, size_t n, struct err *e) {
     const size_t held = r->p->held, stored = r->s->length[0];
-    if (held >= n)
+    const bool whole = held == n && r->p->logits;
+    if (held >= n && !whole)
         return err_set(e, ERR_USAGE,
                        "%zu of %zu tokens of the prompt are held: none is left to run", held, n);
     if (stored != held)
         return err_set(e, ERR_USAGE,
                        "%zu tokens of the prompt are said to be held, but there are %zu", held,
                        stored);
-    int rc = r->p->echo ? prefill_echoed(r, prompt, n, e) : prefill_plain(r, prompt, n, e);
+    int rc = whole        ? prefill_held(r, prompt, n, e)
+             : r->p->echo ? prefill_echoed(r, prompt, n, e)
+                          : prefill_plain(r, prompt, n, e);
+    if (!rc && r->events->prompt) rc = r->events->prompt(r->events->ctx, r->logits, e);
     for (uint32_t i = 1; i < r->p->n_samples && !rc; i++) {
         gpt2_fork(r->s, i, 0, (uint32_t)n);
         memcpy(r->logits + i * r->n_vocab, r->logits, r->n_vocab * sizeof(float));

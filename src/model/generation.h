@@ -11,8 +11,9 @@ struct generation_params {
     struct sampler_params sampler;
     uint64_t seed, stream; /* sample i draws from stream + i of the seed */
     uint32_t n_samples;    /* continuations of the one prompt */
-    size_t held;           /* tokens of the prompt that sequence 0 holds already; at least the last
-                              token of the prompt is not among them */
+    size_t held;           /* tokens of the prompt that sequence 0 holds already; without
+                              `logits`, the last token of the prompt is not among them */
+    const float *logits;   /* [V] those after the prompt, where all of it is held; else NULL */
     size_t limit;          /* the most tokens of a sample; prompt and limit must fit the session's
                               context */
     int32_t eos;           /* the token that ends a sample; -1 where none does */
@@ -52,6 +53,9 @@ struct generation_events {
     /* Called once for each sample. A token that ends a text is not reported as a step. */
     void (*stopped)(void *ctx, uint32_t sample, enum generation_stop why);
     struct progress prefill; /* hears after each batch of the prompt, in tokens */
+    /* Called once, when sequence 0 holds the prompt and nothing else: logits[V] are those after it.
+     * An error from it stops the generation, and is returned. NULL where nobody asks. */
+    int (*prompt)(void *ctx, const float *logits, struct err *e);
     /* Asked once about each token of a sample, in their order, after it was reported: is it the
      * sample's last? NULL where only limit and eos end a sample. */
     bool (*ends)(void *ctx, uint32_t sample, int32_t id);
@@ -69,8 +73,9 @@ struct generation_stats {
 };
 
 /* Continues prompt[n], n >= 1 tokens, in a session of n_samples sequences. Sequence 0 holds the
- * first `held` tokens of the prompt, which are not run again; it is empty where held is 0. What the
- * others hold is forgotten. The rest of the prompt runs once; the samples share its state and are
+ * first `held` tokens of the prompt, which are not run again; it is empty where held is 0. Where it
+ * holds all of them, nothing is run, and the text goes on from p->logits. What the others hold is
+ * forgotten. The rest of the prompt runs once; the samples share its state and are
  * decoded as one batch. A sample alone is decoded with drafts, whose batches also have at most the
  * session's max_rows rows. Where the session is `invariant`, the text does not depend on `held`, to
  * the bit.
