@@ -11,7 +11,7 @@
 #include "cli/command.h"
 #include "cli/llama.h"
 #include "cli/piped.h"
-#include "cli/suggest.h"
+#include "base/suggest.h"
 
 static const struct command *const commands[] = {
     &generate_command, &compare_command,  &eval_command,    &calibrate_command, &convert_command,
@@ -57,20 +57,58 @@ static bool is_text(const char *first) {
     return text && !file_exists(first);
 }
 
+/* For what is no command of the table: nothing may stand behind its own word. */
+static int nothing_left(const char *what, int argc, char **argv, struct err *e) {
+    return argc ? err_set(e, ERR_USAGE, "%s: unexpected argument '%.60s'", what, argv[0]) : OK;
+}
+
+static int unknown_topic(const char *name, struct err *e) {
+    static const char *const topics[] = {"attn", "--man", "--help"}; /* besides commands */
+    struct suggestion near = {0};
+    for (int i = 0; i < N_COMMANDS; i++)
+        suggest(&near, name, command_name(commands[i]->id), strlen(command_name(commands[i]->id)));
+    for (size_t i = 0; i < sizeof topics / sizeof *topics; i++)
+        suggest(&near, name, topics[i], strlen(topics[i]));
+    if (name[0] != '-' && !near.word[0]) return unknown_command(name, e);
+    return err_set(e, ERR_USAGE, "help: nothing is called '%.60s'%s", name,
+                   suggestion_note(&near).s);
+}
+
 static int help(int argc, char **argv, struct err *e) {
     const struct command *c = argc ? find_command(argv[0]) : NULL;
+    int rc = argc ? nothing_left("help", argc - 1, argv + 1, e) : OK;
+    if (rc) return rc;
     if (argc && (strcmp(argv[0], "attn") == 0 || strcmp(argv[0], "--attn") == 0)) {
         help_attn(stdout);
         return OK;
     }
     if (argc && strcmp(argv[0], "--man") == 0) return man_page(stdout, commands, N_COMMANDS, e);
-    if (argc && strcmp(argv[0], "completion") == 0) argc = 0;
-    if (argc && !c && argv[0][0] != '-' && strcmp(argv[0], "help") != 0)
-        return unknown_command(argv[0], e);
+    static const char *const whole[] = {"completion", "version", "help", "--help", "-h"};
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        if (argc && strcmp(argv[0], whole[i]) == 0) argc = 0;
+    if (argc && !c) return unknown_topic(argv[0], e);
     if (c)
         help_command(stdout, c);
     else
         help_program(stdout, commands, N_COMMANDS);
+    return OK;
+}
+
+static int version(int argc, char **argv, struct err *e) {
+    const char *form = "text";
+    if (argc && (strcmp(argv[0], "-o") == 0 || strcmp(argv[0], "--output") == 0)) {
+        form = argc > 1 ? argv[1] : "";
+        if (strcmp(form, "text") != 0 && strcmp(form, "json") != 0)
+            return err_set(e, ERR_USAGE, "version: %s: expected text|json, got '%.60s'", argv[0],
+                           form);
+        argc -= 2, argv += 2;
+    }
+    int rc = nothing_left("version", argc, argv, e);
+    if (rc) return rc;
+    if (strcmp(form, "json") == 0)
+        version_put_json(stdout);
+    else
+        version_print(stdout);
     return OK;
 }
 
@@ -177,12 +215,12 @@ static int dispatch(int argc, char **argv, struct err *e) {
     if (!first) return run_command(&generate_command, false, program, 0, argv, e);
     if (strcmp(first, "help") == 0) return help(argc - 2, argv + 2, e);
     if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) return help(0, NULL, e);
-    if (strcmp(first, "version") == 0) {
-        version_print(stdout);
-        return OK;
+    if (strcmp(first, "version") == 0) return version(argc - 2, argv + 2, e);
+    if (strcmp(first, "completion") == 0) {
+        int rc = argc > 3 ? nothing_left(first, argc - 3, argv + 3, e) : OK;
+        return rc ? rc
+                  : completion_script(stdout, argc > 2 ? argv[2] : NULL, commands, N_COMMANDS, e);
     }
-    if (strcmp(first, "completion") == 0)
-        return completion_script(stdout, argc > 2 ? argv[2] : NULL, commands, N_COMMANDS, e);
     const struct command *c = find_command(first);
     if (c) return run_command(c, true, program, argc - 2, argv + 2, e);
     if (first[0] == '-' || is_text(first))

@@ -585,7 +585,7 @@ static void specs(void) {
         {"fp16/pq5", "'pq5' is unknown: the number behind pq is one of 4, 8, 16, 32"},
         {"pq5", "'pq5' is not a codec for keys"},
         {"int5", "'int5' is not a codec for keys; known: fp32, fp16, int8, int4, turbo, lookat, "
-                 "constant (lookat help attn"},
+                 "constant; did you mean int8? (lookat help attn"},
         {"fp16/", "'' is not a codec for values"},
         {"/fp16", "'' is not a codec for keys"},
         {"fp16/fp16/fp16", "'fp16/fp16' is not a codec for values"},

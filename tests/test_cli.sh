@@ -42,6 +42,32 @@ expect 2 "expected a whole number from 0 to 1024, got 'two'" "$BIN" generate -t 
 expect 2 "unexpected argument 'b'" "$BIN" tokenize a b
 expect 2 "one text, got 2" "$BIN" tokenize -z $tok -p a -f b
 expect 2 "lookat help info explains" "$BIN" info --nonsense
+expect 2 "version: unexpected argument 'nonsense'" "$BIN" version nonsense
+expect 2 "version: -o: expected text|json, got 'md'" "$BIN" version -o md
+expect 2 "completion: unexpected argument 'more'" "$BIN" completion bash more
+expect 2 "help: unexpected argument 'more'" "$BIN" help compare more
+end
+
+# A mistyped word gets the nearest known one, wherever words stand.
+begin nearest_word
+expect 2 "did you mean completion?" "$BIN" completoin bash
+expect 2 "got 'bsah'; did you mean bash?" "$BIN" completion bsah
+expect 2 "did you mean version?" "$BIN" vresion
+expect 2 "help: nothing is called '--mna'; did you mean --man?" "$BIN" help --mna
+expect 2 "help: nothing is called 'atn'; did you mean attn?" "$BIN" help atn
+expect 2 "did you mean compare?" "$BIN" help comapre
+expect 2 "help: nothing is called '--xyzzyx'" "$BIN" help --xyzzyx
+expect 2 "got 'shadw'; did you mean shadow?" "$BIN" compare -f x --mode shadw
+expect 2 "got 'jsno'; did you mean json?" "$BIN" eval -f x -o jsno
+expect 2 "got 'q8_1'; did you mean q8_0?" "$BIN" convert x -o y --type q8_1
+expect 2 "expected text|json, got 'yaml' (" "$BIN" info -o yaml
+m=$PWD/weights/stories6M.gguf
+for near in lokat4:lookat4 intt8:int8 'lookat4 widnow=3:window' 'int4/trubo:turbo'; do
+    spec=$(echo "${near%:*}" | tr ' ' ':')
+    expect 2 "; did you mean ${near##*:}? (lookat help attn explains)" "$BIN" generate -m "$m" -p x --attn "$spec"
+done
+expect 2 "; did you mean avx2?" "$BIN" generate -m "$m" -p x --kernels axv2
+expect 2 "'metrc' is no part" "$BIN" calibrate -m "$m" -f tests/texts/prose.txt -o "$tmp/x" --learn metrc
 end
 
 # The first word: a command, else what can only be a text, else a mistake.
@@ -300,6 +326,7 @@ text completion bash
 text completion zsh
 text completion fish
 text version
+json version -o json
 text --version
 END
 # every STATUS TEXT WHERE: each command with standard output sent to WHERE; TEXT is on standard error, or

@@ -5,7 +5,7 @@
 #include "cli/command.h"
 #include "cli/llama.h"
 #include "cli/options.h"
-#include "cli/suggest.h"
+#include "base/suggest.h"
 #include "test.h"
 
 static struct args args;

@@ -40,6 +40,7 @@ made drafts bench $m -q --draft 50 -r 1 -n 4 -d 8 -o json
 made info info "$tmp/m.gguf" --sha256 --check-weights -o json
 made book info "$tmp/b.gguf" $m --sha256 -o json
 made explain explain $m -p Once --book "$tmp/b.gguf" --attn lookat:m=2,k=4 -o json
+made version version -o json
 made tokenize tokenize -z tokenizer -p Once -v -o json
 keys "$tmp"/json/* > "$tmp/printed"
 [ "$(wc -l < "$tmp/printed")" -gt 150 ] || fail "$(wc -l < "$tmp/printed") names: outputs are missing"

@@ -7,6 +7,7 @@
 
 #include "attention/book_word.h"
 #include "attention/registry.h"
+#include "base/suggest.h"
 
 /* A piece of the spec. */
 struct text {
@@ -75,6 +76,42 @@ static const struct kv_codec *numbered_codec(struct text name) {
     return NULL;
 }
 
+/* The codec whose own name begins an alias's spec. */
+static const struct kv_codec *codec_of_alias(struct codec_alias alias) {
+    size_t n = strcspn(alias.spec, ":");
+    for (size_t i = 0; kv_codec_at(i); i++)
+        if (strlen(kv_codec_at(i)->name) == n && memcmp(kv_codec_at(i)->name, alias.spec, n) == 0)
+            return kv_codec_at(i);
+    return NULL;
+}
+
+/* A piece of the spec as a string; what is longer is near to no word, and its end is left out. */
+struct word {
+    char s[40];
+};
+static struct word word_of(struct text t) {
+    struct word w = {""};
+    memcpy(w.s, t.s, t.n < sizeof w.s ? t.n : sizeof w.s - 1);
+    return w;
+}
+
+/* The codec of this side, or its other name, that is nearest to the name. */
+static struct suggestion_note nearest_codec(struct text name, bool values) {
+    struct suggestion near = {0};
+    const struct word word = word_of(name);
+    for (size_t i = 0; kv_codec_at(i); i++) {
+        const struct kv_codec *c = kv_codec_at(i);
+        if (values ? c->values : c->keys) suggest(&near, word.s, c->name, strlen(c->name));
+    }
+    for (size_t i = 0; codec_alias_at(i).name; i++) {
+        const struct codec_alias alias = codec_alias_at(i);
+        const struct kv_codec *c = codec_of_alias(alias);
+        if (c && (values ? c->values : c->keys))
+            suggest(&near, word.s, alias.name, strlen(alias.name));
+    }
+    return suggestion_note(&near);
+}
+
 static int unknown_codec(const struct reader *r, struct text name, bool values) {
     const struct kv_codec *numbered = numbered_codec(name);
     if (numbered && (values ? numbered->values : numbered->keys))
@@ -87,8 +124,9 @@ static int unknown_codec(const struct reader *r, struct text name, bool values) 
                                    kv_codec_at(i)->name);
     return err_set(
         r->e, ERR_USAGE,
-        "--attn %.40s: '%.*s' is not a codec for %s; known: %s (lookat help attn explains)",
-        r->spec, shown(name), name.s, values ? "values" : "keys", known);
+        "--attn %.40s: '%.*s' is not a codec for %s; known: %s%s (lookat help attn explains)",
+        r->spec, shown(name), name.s, values ? "values" : "keys", known,
+        nearest_codec(name, values).s);
 }
 
 static const struct kv_codec *find_codec(struct text name) {
@@ -157,13 +195,19 @@ static int read_flag(const struct reader *r, const struct given *g) {
 static int unknown_option(const struct reader *r, const struct codec *c, struct text name) {
     unsigned common = codec_common_options(c->for_values);
     char own[120], every[40];
+    struct suggestion near = {0};
+    const struct word word = word_of(name);
     codec_option_names(c->ops->options, own, sizeof own);
     codec_option_names(common, every, sizeof every);
+    for (size_t i = 0; codec_option_at(i); i++) {
+        const struct codec_option *o = codec_option_at(i);
+        if ((c->ops->options | common) & o->bit) suggest(&near, word.s, o->name, strlen(o->name));
+    }
     return err_set(
         r->e, ERR_USAGE,
-        "--attn %.40s: %s has no option '%.*s'%s; it takes: %s%s%s (lookat help attn explains)",
+        "--attn %.40s: %s has no option '%.*s'%s; it takes: %s%s%s%s (lookat help attn explains)",
         r->spec, c->ops->name, shown(name), name.s, c->for_values ? " for values" : "", own,
-        own[0] ? " " : "", every);
+        own[0] ? " " : "", every, suggestion_note(&near).s);
 }
 
 static int read_option(const struct reader *r, struct codec *c, struct text text) {

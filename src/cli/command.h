@@ -57,6 +57,9 @@ int completion_script(FILE *fp, const char *shell, const struct command *const *
  * threads. */
 void version_print(FILE *fp);
 
+/* `lookat version -o json`: the same as one object, lookat.version/1. */
+void version_put_json(FILE *fp);
+
 /* The compiler of the program, with its version: "gcc 12.2.0". */
 const char *version_compiler(void);
 

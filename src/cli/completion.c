@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "attention/spec.h"
+#include "base/suggest.h"
 #include "cli/command.h"
 #include "kernels/kernels.h"
 
@@ -253,6 +254,15 @@ static void fish_script(const struct script *s) {
             fish_option(s->fp, s->table[i]->id, o);
 }
 
+static int unknown_shell(const char *shell, struct err *e) {
+    static const char *const shells[] = {"bash", "zsh", "fish"};
+    struct suggestion near = {0};
+    for (size_t i = 0; i < sizeof shells / sizeof *shells; i++)
+        suggest(&near, shell, shells[i], strlen(shells[i]));
+    return err_set(e, ERR_USAGE, "completion: expected bash, zsh or fish, got '%.60s'%s", shell,
+                   suggestion_note(&near).s);
+}
+
 int completion_script(FILE *fp, const char *shell, const struct command *const *table, int n,
                       struct err *e) {
     const struct script s = {fp, table, n};
@@ -268,6 +278,6 @@ int completion_script(FILE *fp, const char *shell, const struct command *const *
     else if (strcmp(shell, "fish") == 0)
         fish_script(&s);
     else
-        return err_set(e, ERR_USAGE, "completion: expected bash, zsh or fish, got '%.60s'", shell);
+        return unknown_shell(shell, e);
     return OK;
 }

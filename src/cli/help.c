@@ -103,6 +103,7 @@ const char help_about[] = "lookat runs GPT-2 models on the CPU: it writes text, 
 const struct help_pair help_others[] = {
     {"help", "explain a command, or attn: how keys and values are stored; --man: the manual page"},
     {"completion", "write what bash, zsh or fish need to complete options"},
+    {"version", "the version, the compiler, the kernels and the threads; -o json: for programs"},
     {NULL, NULL}};
 
 const struct help_pair help_environment[] = {

@@ -8,7 +8,7 @@
 
 #include "attention/spec.h"
 #include "cli/llama.h"
-#include "cli/suggest.h"
+#include "base/suggest.h"
 
 const char *command_name(enum command_id id) {
     static const char *const names[CMD_COUNT] = {"generate",  "compare", "eval",
@@ -194,19 +194,24 @@ static int set_seed(struct args *a, const char *as, const char *value, uint64_t 
     return OK;
 }
 
-static bool is_choice(const struct option *o, const char *value) {
+/* Where it is none of the choices, *near is the nearest of them; near may be NULL. */
+static bool is_choice(const struct option *o, const char *value, struct suggestion *near) {
     size_t n = strlen(value);
     for (const char *word = o->metavar; word; word = strchr(word, '|')) {
         word += *word == '|';
-        if (strcspn(word, "|") == n && memcmp(word, value, n) == 0) return true;
+        size_t len = strcspn(word, "|");
+        if (len == n && memcmp(word, value, n) == 0) return true;
+        if (near) suggest(near, value, word, len);
     }
     return false;
 }
 
 static int set_choice(const struct option *o, const char *as, const char *value, const char **out,
                       struct err *e) {
-    if (!is_choice(o, value))
-        return err_set(e, ERR_USAGE, "%s: expected %s, got '%.60s'", as, o->metavar, value);
+    struct suggestion near = {0};
+    if (!is_choice(o, value, &near))
+        return err_set(e, ERR_USAGE, "%s: expected %s, got '%.60s'%s", as, o->metavar, value,
+                       suggestion_note(&near).s);
     *out = value;
     return OK;
 }
@@ -285,7 +290,7 @@ static int take_value(struct words *w, const struct option *o, const char *as, c
                       const char **value, struct err *e) {
     *value = glued;
     if (glued || !o->metavar) return OK;
-    if (o->bare && (w->next == w->argc || !is_choice(o, w->argv[w->next]))) {
+    if (o->bare && (w->next == w->argc || !is_choice(o, w->argv[w->next], NULL))) {
         *value = o->bare;
         return OK;
     }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "kernels/sets.h"
 
 /* Slowest first. */
@@ -34,8 +35,12 @@ int kernels_get(const struct kernels **out, const char *name, struct err *e) {
     }
     if (!found) {
         char names[64];
+        struct suggestion near = {0};
         list_names(names, sizeof names);
-        return err_set(e, ERR_USAGE, "no kernels are called \"%s\"; there are %s", name, names);
+        for (size_t i = 0; name && (kn = kernels_at(i)); i++)
+            suggest(&near, name, kn->name, strlen(kn->name));
+        return err_set(e, ERR_USAGE, "no kernels are called \"%s\"; there are %s%s", name, names,
+                       suggestion_note(&near).s);
     }
     *out = found;
     return OK;

@@ -1,6 +1,6 @@
 /* "Did you mean ...?": the known word that is nearest to a mistyped one. */
-#ifndef LOOKAT_CLI_SUGGEST_H
-#define LOOKAT_CLI_SUGGEST_H
+#ifndef LOOKAT_BASE_SUGGEST_H
+#define LOOKAT_BASE_SUGGEST_H
 
 #include <stddef.h>
 
@@ -12,5 +12,11 @@ struct suggestion {
 /* Offers candidate[n] for `word`; kept where it is near enough, and nearer than the best so far.
  * {0} is no suggestion yet. */
 void suggest(struct suggestion *s, const char *word, const char *candidate, size_t n);
+
+/* Returns the end of a message, "; did you mean WORD?", or nothing where no candidate was near. */
+struct suggestion_note {
+    char s[56];
+};
+struct suggestion_note suggestion_note(const struct suggestion *s);
 
 #endif

@@ -1,6 +1,7 @@
 /* Counts the mistakes that lie between two words, to find the nearest known one. */
-#include "cli/suggest.h"
+#include "base/suggest.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { LONGEST = 31 };
@@ -36,4 +37,10 @@ void suggest(struct suggestion *s, const char *word, const char *candidate, size
     memcpy(s->word, candidate, n);
     s->word[n] = 0;
     s->distance = d;
+}
+
+struct suggestion_note suggestion_note(const struct suggestion *s) {
+    struct suggestion_note note = {""};
+    if (s->word[0]) snprintf(note.s, sizeof note.s, "; did you mean %s?", s->word);
+    return note;
 }
