@@ -163,6 +163,34 @@ while IFS= read -r f; do
 done < "$tmp/pages"
 end
 
+# The front page stays one that is read: tables of other rooms belong to their READMEs.
+begin front_page_is_short
+[ "$(wc -l < README.md)" -le 100 ] || fail "$(wc -l < README.md) lines, at most 100 expected"
+wide=$(grep -v '^|' README.md | LC_ALL=C.UTF-8 awk 'length > 132 { print; exit }')
+[ -z "$wide" ] || fail "a line of more than 132 columns: $wide"
+[ "$(grep -c '^| `' README.md)" -le 12 ] || fail "$(grep -c '^| `' README.md) rows of tables"
+end
+
+# Links between files lead to a file, and to a heading where they name one.
+begin links_lead_somewhere
+n=0
+while IFS= read -r f; do
+    grep -o '](\([^)]*\))' "$f" | sed 's/^](//; s/)$//' > "$tmp/links"
+    while IFS= read -r link; do
+        case $link in http*) continue ;; esac
+        n=$((n + 1)) to=${link%%#*} heading=
+        [ "$to" = "$link" ] || heading=${link#*#}
+        at=$f
+        [ -z "$to" ] || at=$(dirname "$f")/$to
+        [ -e "$at" ] || fail "${f#./}: nothing is at $link"
+        [ -z "$heading" ] ||
+            sed -n 's/^##* //p' "$at" | tr 'A-Z ' 'a-z-' | sed 's/[^a-z0-9_-]//g' | grep -qx -e "$heading" ||
+            fail "${f#./}: no heading is $link"
+    done < "$tmp/links"
+done < "$tmp/pages"
+[ $n -ge 30 ] || fail "$n links were found"
+end
+
 # The test itself: a command that is not known to work is one that fails.
 begin finds_what_is_wrong
 cat > "$tmp/page" << 'END'

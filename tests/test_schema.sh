@@ -58,3 +58,43 @@ for o in $others; do echo "$o"; done >> "$tmp/printed"
 left=$(sort -u "$tmp/printed" | comm -13 - "$tmp/named" | tr '\n' ' ')
 [ -z "$left" ] || fail "no command prints: $left"
 end
+
+# The members of a document are in its own section, or among the parts that several share; and a
+# document has the name and version of a section, all sections one at least.
+begin each_in_its_section
+section() { sed -n "/^## .*$1/,/^## /p" "$schema" | grep -o '`[a-z0-9_]*`' | tr -d '\140'; }
+: > "$tmp/schemas"
+for f in "$tmp"/json/*; do
+    own=$(sed -n '1s/^{"schema":"\(lookat\.[a-z]*\/[0-9]*\)".*/\1/p' "$f")
+    [ -n "$own" ] || fail "${f##*/} has no schema: $(head -c 100 "$f")"
+    grep -o '"schema":"[^"]*"' "$f" | cut -d'"' -f4 | sort -u > "$tmp/own"
+    cat "$tmp/own" >> "$tmp/schemas"
+    { echo schema; echo bytes; section "Parts that several"
+      while read -r name; do section "$(echo "$name" | sed 's/[./]/\\&/g')"; done < "$tmp/own"; } | sort -u > "$tmp/section"
+    left=$(keys "$f" | comm -23 - "$tmp/section" | tr '\n' ' ')
+    [ -z "$left" ] || fail "not in the section of $own: $left"
+done
+sed -n 's/^## //p' "$schema" | grep -o 'lookat\.[a-z]*/[0-9]*' | sort -u > "$tmp/headings"
+sort -u "$tmp/schemas" | diff "$tmp/headings" - > "$tmp/diff" || fail "sections and documents: $(cat "$tmp/diff")"
+end
+
+begin each_parses
+if python3 -c 'import json' 2> /dev/null; then
+    cat > "$tmp/parse.py" << 'END'
+import json, sys
+def pairs(members):
+    names = [name for name, _ in members]
+    assert len(names) == len(set(names)), "a member twice: %s" % names
+    return dict(members)
+def no(word): raise ValueError("%s is no JSON" % word)
+for path in sys.argv[1:]:
+    lines = open(path, encoding="utf-8").read().split("\n")
+    assert lines.pop() == "" and lines, "%s: no newline at the end" % path
+    for line in lines:
+        assert isinstance(json.loads(line, object_pairs_hook=pairs, parse_constant=no), dict)
+END
+    python3 "$tmp/parse.py" "$tmp"/json/* 2> "$tmp/wrong" || fail "$(tail -n 1 "$tmp/wrong")"
+    end
+else
+    echo "skip each_parses: no python3"
+fi
