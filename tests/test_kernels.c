@@ -92,9 +92,9 @@ static bool fits(enum dtype type, size_t cols) { return cols % dtype_block(type)
  * block. */
 static double act_error(enum dtype type, const uint8_t *row, const float *x, size_t cols) {
     double error = 0;
-    for (size_t from = 0; from < cols && dtype_block(type) > 1; from += 32) {
+    for (size_t from = 0, block = dtype_block(type); from < cols && block > 1; from += block) {
         double most = 0, sizes = 0;
-        for (size_t c = from; c < from + 32; c++) {
+        for (size_t c = from; c < from + block; c++) {
             most = fmax(most, fabs((double)x[c]));
             sizes += fabs(stored(type, row, c));
         }

@@ -260,7 +260,8 @@ static void check_wholes(const struct kernels *kn, enum dtype type, size_t cols,
         double sum = 0, bound = 0;
         for (size_t c = 0; c < cols; c++) {
             double most = 0;
-            for (size_t i = c / 32 * 32; i < c / 32 * 32 + 32; i++) most = fmax(most, fabs(x[i]));
+            for (size_t i = c / 256 * 256, end = i + 256; i < end; i++)
+                most = fmax(most, fabs(x[i]));
             sum += (double)numbers[r * cols + c] * x[c];
             bound += size[r * cols + c] *
                      (((double)cols / 8 + 16) * 0x1p-24 * fabs(x[c]) + most / 64000 + 1e-30);

@@ -1,5 +1,7 @@
-/* A row of activations as whole numbers, for products with weights stored in blocks of 32: the part
- * that is the same in every set. This header is for sets only.
+/* A row of activations as whole numbers, for products with weights stored in blocks: the part that
+ * is the same in every set. A run of activations has one scale: 32 of them, as many as a block of
+ * Q8_0 or Q4_0 has weights, and 256 for the blocks of super_blocks.inc. This header is for sets
+ * only.
  *
  * The whole numbers have 16 bits. With 8 bits, as other engines have them, they would be 257 times
  * as coarse, and reading the weights is what takes the time either way. */
@@ -16,10 +18,10 @@
 enum { ACT_BLOCK = 32, ACT_MOST = 32639 };
 
 /* Where the parts of an act of `cols` columns lie, each at a multiple of 64 bytes. x[c] is about
- * scale[c / 32] q[c]. `more` has the sums of super_blocks.inc, for the types that need them. */
+ * scale[c / run] q[c]. `more` has the sums of super_blocks.inc, for the types that need them. */
 struct act {
     int16_t *q;   /* [cols] */
-    float *scale; /* [cols / 32], then zeros up to a multiple of 16 */
+    float *scale; /* [cols / run], then zeros up to cols / 32 rounded up to a multiple of 16 */
     void *more;
 };
 
@@ -33,31 +35,32 @@ static inline struct act act_at(const void *base, size_t cols) {
                         at + act_common_bytes(cols)};
 }
 
-/* Turns one block into whole numbers and returns its scale. The greatest magnitude is found among
- * the bit patterns, in whose order infinity and then NaN are above all numbers. 1.5 * 2^23 added
- * and taken away rounds to a whole number, ties to even. */
-static inline float act_block_from_f32(int16_t q[ACT_BLOCK], const float x[ACT_BLOCK]) {
+/* Turns a run of n activations into whole numbers and returns its scale. The greatest magnitude is
+ * found among the bit patterns, in whose order infinity and then NaN are above all numbers. 1.5 *
+ * 2^23 added and taken away rounds to a whole number, ties to even. */
+static inline float act_run_from_f32(int16_t *q, const float *x, size_t n) {
     uint32_t most = 0, bits;
     float size;
-    for (int i = 0; i < ACT_BLOCK; i++) {
+    for (size_t i = 0; i < n; i++) {
         memcpy(&bits, x + i, sizeof bits);
         bits &= 0x7fffffff;
         most = bits > most ? bits : most;
     }
     memcpy(&size, &most, sizeof size);
     if (!(size >= 1e-30f && size < INFINITY)) {
-        memset(q, 0, ACT_BLOCK * sizeof *q);
+        memset(q, 0, n * sizeof *q);
         return size < 1e-30f ? 0 : NAN;
     }
     float whole = ACT_MOST / size;
-    for (int i = 0; i < ACT_BLOCK; i++) q[i] = (int16_t)(x[i] * whole + 12582912 - 12582912);
+    for (size_t i = 0; i < n; i++) q[i] = (int16_t)(x[i] * whole + 12582912 - 12582912);
     return size / ACT_MOST;
 }
 
-static inline void act_common_from_f32(const struct act *a, const float *x, size_t cols) {
+static inline void act_common_from_f32(const struct act *a, const float *x, size_t cols,
+                                       size_t run) {
     memset(a->scale, 0, act_common_bytes(cols) - cols * sizeof *a->q);
-    for (size_t b = 0; b < cols / ACT_BLOCK; b++)
-        a->scale[b] = act_block_from_f32(a->q + b * ACT_BLOCK, x + b * ACT_BLOCK);
+    for (size_t b = 0; b < cols / run; b++)
+        a->scale[b] = act_run_from_f32(a->q + b * run, x + b * run, run);
 }
 
 #endif

@@ -188,6 +188,9 @@ static inline word_vec h_times(word_vec a, word_vec b) { return _mm256_mullo_epi
 static inline word_vec h_halves(int16_t first, int16_t second, size_t i) {
     return _mm256_set1_epi16(i ? second : first);
 }
+static inline void h_eight_bytes(int16_t y[8], uint64_t b) {
+    _mm_storeu_si128((__m128i *)(void *)y, _mm_cvtepu8_epi16(_mm_cvtsi64_si128((long long)b)));
+}
 static inline void v_eight_bytes(float *y, uint64_t b) {
     _mm256_storeu_ps(y, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)b))));
 }
@@ -229,9 +232,9 @@ static inline whole_vec i_add_pairs(whole_vec s, word_vec a, word_vec b) {
 }
 static inline vec i_float(whole_vec s) { return _mm256_cvtepi32_ps(s); }
 
-static inline vec h_products(const word_vec w[2], const int16_t *q) {
-    return _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_madd_epi16(w[0], load_32_bytes(q)),
-                                               _mm256_madd_epi16(w[1], load_32_bytes(q + 16))));
+static inline whole_vec i_add_products(whole_vec s, const word_vec w[2], const int16_t *q) {
+    s = _mm256_add_epi32(s, _mm256_madd_epi16(w[0], load_32_bytes(q)));
+    return _mm256_add_epi32(s, _mm256_madd_epi16(w[1], load_32_bytes(q + 16)));
 }
 
 static inline void h_block(enum dtype type, word_vec w[2], const uint8_t *block) {

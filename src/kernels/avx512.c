@@ -19,6 +19,7 @@
 typedef __m512 vec;
 typedef __m512i byte_vec;
 typedef __m512i word_vec;
+typedef __m512i whole_vec;
 
 /* `all` has the sums of pairs of bytes as words, the byte of an even row + 256 times that of the
  * odd row behind it; `odd` has the sums of the bytes of odd rows alone. */
@@ -169,13 +170,17 @@ static inline word_vec h_halves(int16_t first, int16_t second, size_t i) {
     (void)i;
     return _mm512_mask_mov_epi16(_mm512_set1_epi16(first), 0xffff0000u, _mm512_set1_epi16(second));
 }
+static inline void h_eight_bytes(int16_t y[8], uint64_t b) {
+    _mm_storeu_si128((__m128i *)(void *)y, _mm_cvtepu8_epi16(_mm_cvtsi64_si128((long long)b)));
+}
 static inline void v_eight_bytes(float *y, uint64_t b) {
     v_store(y, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_cvtsi64_si128((long long)b))));
 }
-static inline vec h_products(const word_vec w[1], const int16_t *q) {
-    return _mm512_cvtepi32_ps(
-        _mm512_dpwssd_epi32(_mm512_setzero_si512(), w[0], _mm512_loadu_si512(q)));
+static inline whole_vec i_zero(void) { return _mm512_setzero_si512(); }
+static inline whole_vec i_add_products(whole_vec s, const word_vec w[1], const int16_t *q) {
+    return _mm512_dpwssd_epi32(s, w[0], _mm512_loadu_si512(q));
 }
+static inline vec i_float(whole_vec s) { return _mm512_cvtepi32_ps(s); }
 
 /* ---- tiles ---- */
 

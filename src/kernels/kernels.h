@@ -119,13 +119,13 @@ struct kernels {
                    const float *x, size_t cols);
 
     /* Products with weights of the types of dtype_wholes, in whole numbers. act_from_f32 turns a
-     * row x[cols] of activations into whole numbers of 16 bits and a scale for each block of 32,
-     * once for all rows of w and threads. That form takes act_bytes bytes, a multiple of 64, is
-     * aligned to 64, is private to the set and the type, and goes to matmul_blocks: n of them are
-     * m->acts, which take the place of m->x. With `most` the largest |x| of an element's own block,
-     * |error| <= (cols/8 + 16) u sum_c |w x| + sum_c |w| (most / 64000 + 1e-30); where w is a
-     * difference, as in Q4_K and Q5_K (super_blocks.inc), its |w| there is the sum of both sizes.
-     * An infinity or NaN in x gives NaN. */
+     * row x[cols] of activations into whole numbers of 16 bits and a scale for each block of the
+     * type, 32 or 256 numbers, once for all rows of w and threads. That form takes act_bytes bytes,
+     * a multiple of 64, is aligned to 64, is private to the set and the type, and goes to
+     * matmul_blocks: n of them are m->acts, which take the place of m->x. With `most` the largest
+     * |x| of an element's own block, |error| <= (cols/8 + 16) u sum_c |w x| + sum_c |w| (most /
+     * 64000 + 1e-30); where w is a difference, as in Q4_K and Q5_K (super_blocks.inc), its |w|
+     * there is the sum of both sizes. An infinity or NaN in x gives NaN. */
     size_t (*act_bytes)(enum dtype type, size_t cols);
     void (*act_from_f32)(enum dtype type, void *act, const float *x, size_t cols);
     void (*matmul_blocks)(const struct matmul *m);

@@ -19,6 +19,7 @@
 typedef float32x4_t vec;
 typedef uint8x16_t byte_vec;
 typedef int16x8_t word_vec;
+typedef int32x4_t whole_vec;
 
 typedef struct {
     uint16x8_t first, second; /* of bytes 0 .. 7, and 8 .. 15 */
@@ -160,20 +161,24 @@ static inline word_vec h_times(word_vec a, word_vec b) { return vmulq_s16(a, b);
 static inline word_vec h_halves(int16_t first, int16_t second, size_t i) {
     return vdupq_n_s16(i < 2 ? first : second);
 }
+static inline void h_eight_bytes(int16_t y[8], uint64_t b) {
+    vst1q_s16(y, vreinterpretq_s16_u16(vmovl_u8(vcreate_u8(b))));
+}
 static inline void v_eight_bytes(float *y, uint64_t b) {
     const uint16x8_t h = vmovl_u8(vcreate_u8(b));
     vst1q_f32(y, vcvtq_f32_u32(vmovl_u16(vget_low_u16(h))));
     vst1q_f32(y + 4, vcvtq_f32_u32(vmovl_u16(vget_high_u16(h))));
 }
-static inline vec h_products(const word_vec w[4], const int16_t *q) {
-    int32x4_t sum = vdupq_n_s32(0);
+static inline whole_vec i_zero(void) { return vdupq_n_s32(0); }
+static inline whole_vec i_add_products(whole_vec s, const word_vec w[4], const int16_t *q) {
     for (int i = 0; i < 4; i++) {
         const int16x8_t x = vld1q_s16(q + 8 * i);
-        sum = vmlal_s16(sum, vget_low_s16(w[i]), vget_low_s16(x));
-        sum = vmlal_s16(sum, vget_high_s16(w[i]), vget_high_s16(x));
+        s = vmlal_s16(s, vget_low_s16(w[i]), vget_low_s16(x));
+        s = vmlal_s16(s, vget_high_s16(w[i]), vget_high_s16(x));
     }
-    return vcvtq_f32_s32(sum);
+    return s;
 }
+static inline vec i_float(whole_vec s) { return vcvtq_f32_s32(s); }
 
 static inline void h_block(enum dtype type, word_vec w[4], const uint8_t *block) {
     const uint8x16_t bytes = vld1q_u8(block + 2);

@@ -297,6 +297,9 @@ static inline word_vec h_halves(int16_t first, int16_t second, size_t i) {
     EACH_WORD(k) a.word[k] = i ? second : first;
     return a;
 }
+static inline void h_eight_bytes(int16_t y[8], uint64_t b) {
+    for (size_t i = 0; i < 8; i++) y[i] = b >> 8 * i & 255;
+}
 static inline void v_eight_bytes(float *y, uint64_t b) {
     for (size_t i = 0; i < 8; i++) y[i] = (float)(b >> 8 * i & 255);
 }
@@ -323,10 +326,10 @@ static inline whole_vec i_add_pairs(whole_vec s, word_vec a, word_vec b) {
 }
 static inline vec i_float(whole_vec s) { return v_load_whole(s.whole); }
 /* Lane i has the products of numbers 2 i, 2 i + 1, 16 + 2 i and 17 + 2 i. */
-static inline vec h_products(const word_vec w[BLOCK_WORDS], const int16_t *q) {
-    int32_t sum[LANES] = {0};
-    for (size_t i = 0; i < BLOCK; i++) sum[i % 16 / 2] += w[i / 16].word[i % 16] * q[i];
-    return v_load_whole(sum);
+static inline whole_vec i_add_products(whole_vec s, const word_vec w[BLOCK_WORDS],
+                                       const int16_t *q) {
+    for (size_t i = 0; i < BLOCK; i++) s.whole[i % 16 / 2] += w[i / 16].word[i % 16] * q[i];
+    return s;
 }
 
 static inline void h_block(enum dtype type, word_vec w[BLOCK_WORDS], const uint8_t *block) {

@@ -59,7 +59,7 @@ static size_t act_bytes(enum dtype type, size_t cols) {
 
 static void act_from_f32(enum dtype type, void *act, const float *x, size_t cols) {
     struct act a = act_at(act, cols);
-    act_common_from_f32(&a, x, cols);
+    act_common_from_f32(&a, x, cols, is_super(type) ? SUPER : ACT_BLOCK);
     if (is_super(type)) act_sums(&a, cols);
 }
 
@@ -100,8 +100,8 @@ static void super_part(enum dtype type, int32_t w[ACT_BLOCK], const uint8_t *blo
     }
 }
 
-/* The same for blocks of 256, in parts p of 32 (super_blocks.inc): y[r] = sum over parts of d s_p
- * scale[p] (sum_i n_i q_i) + m t_p sums[p]. */
+/* The same for blocks of 256, in parts p of 32 (super_blocks.inc): y[r] = sum over blocks of d
+ * scale[b] sum_p s_p (sum_i n_i q_i) + sum_p m t_p sums[p]. */
 static float super_row(enum dtype type, const uint8_t *block, const struct act *a, size_t cols) {
     const float *sums = a->more;
     float total = 0;
@@ -110,14 +110,16 @@ static float super_row(enum dtype type, const uint8_t *block, const struct act *
         const float d = scale_of(type == DTYPE_Q6_K ? block + 208 : block),
                     m = type == DTYPE_Q6_K ? 0 : scale_of(block + 2);
         if (type != DTYPE_Q6_K) super_scales(&s, &t, block);
+        int64_t whole = 0;
         for (int p = 0; p < PARTS; p++) {
             const size_t part = b * PARTS + (size_t)p;
             int32_t w[ACT_BLOCK], sum = 0;
             super_part(type, w, block, p);
             for (size_t i = 0; i < ACT_BLOCK; i++) sum += w[i] * a->q[part * ACT_BLOCK + i];
-            total += (float)sum * (d * (float)(s >> 8 * p & 255) * a->scale[part]) +
-                     m * (float)(t >> 8 * p & 255) * sums[part];
+            whole += (int64_t)sum * (int64_t)(s >> 8 * p & 255);
+            total += m * (float)(t >> 8 * p & 255) * sums[part];
         }
+        total += (float)whole * (d * a->scale[b]);
     }
     return total;
 }
