@@ -117,11 +117,11 @@ static int version(int argc, char **argv, struct err *e) {
 enum { PATIENCE = 3 /* seconds for a pipe to begin */ };
 
 static bool names_a_text(const struct args *a) {
-    return a->prompt || a->prompts || a->ids || a->files.n || a->argc;
+    return a->interactive || a->prompt || a->prompts || a->ids || a->files.n || a->argc;
 }
 
 static bool names_input(const struct args *a) {
-    bool dash = (!a->prompt && a->argc && strcmp(a->argv[0], "-") == 0) ||
+    bool dash = a->interactive || (!a->prompt && a->argc && strcmp(a->argv[0], "-") == 0) ||
                 (a->prompts && strcmp(a->prompts, "-") == 0);
     for (size_t i = 0; i < a->files.n; i++) dash = dash || strcmp(a->files.item[i], "-") == 0;
     return dash;

@@ -5,8 +5,9 @@
                                                "-- column row" with the place of the cursor; at the
                                                end the last screen is printed
     screen.py --talk COLUMNS ROWS COMMAND...   reads lines of standard input, and types each of them
-                                               when the command has written "> "; ^C, ^D and ^\\ stand
-                                               for the keys, and `wait TEXT` waits until TEXT has come
+                                               when the command has begun a line with "> "; ^C, ^D and ^\\ stand
+                                               for the keys, `wait TEXT` waits until TEXT has come, and
+                                               `more N` for N more bytes
 
 The exit status is the command's; 77 where there are no terminals. Only the standard library is
 used. The screen knows the sequences that lookat sends, and says so when it meets another."""
@@ -151,31 +152,33 @@ def watch(columns, rows, frames, command):
 def talk(columns, rows, command):
     keys = {"^C": b"\x03", "^D": b"\x04", "^\\": b"\x1c"}
     pid, master = start(columns, rows, command)
-    came, at = b"", 0
+    came, at = b"\n", 0  # the first prompt too is at the beginning of a line
 
-    def until(text):
+    def until(text, more=0):
         nonlocal came, at
         begin = time.monotonic()
-        while text not in came[at:]:
+        while text not in came[at:] or len(came) < at + more:
             data = read(master)
             if not data or time.monotonic() - begin > PATIENCE:
                 sys.stdout.write(came.decode("utf-8", "replace"))
                 sys.exit("screen.py: %r did not come" % text)
             came += data
-        at += came[at:].index(text) + len(text)
+        at += came[at:].index(text) + len(text) + more
 
     for line in sys.stdin:
         line = line.rstrip("\n")
         if line.startswith("wait "):
             until(line[5:].encode())
+        elif line.startswith("more "):
+            until(b"", int(line[5:]))
         elif line in keys:
             os.write(master, keys[line])
         else:
-            until(b"> ")
+            until(b"\n> ")
             os.write(master, line.encode() + b"\n")
     while data := read(master):
         came += data
-    sys.stdout.write(came.decode("utf-8", "replace").replace("\r\n", "\n"))
+    sys.stdout.write(came[1:].decode("utf-8", "replace").replace("\r\n", "\n"))
     return status_of(pid)
 
 

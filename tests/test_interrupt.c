@@ -33,6 +33,22 @@ static int after_interrupt(int (*fn)(void)) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* Ctrl-C can be forgotten, and comes again; another signal cannot. */
+static int forget(void) {
+    int again = interrupt_pending() && interrupt_forget() && !interrupt_pending() ? OK : 1;
+    raise(SIGINT);
+    again |= interrupt_pending() && interrupt_forget() && !interrupt_forget() ? OK : 2;
+    signal(SIGTERM, SIG_DFL);
+    interrupt_install();
+    raise(SIGTERM);
+    return again | (interrupt_pending() && !interrupt_forget() && interrupt_pending() ? OK : 4);
+}
+
+static void ctrl_c_is_forgotten(void) {
+    int status = after_interrupt(forget);
+    CHECK(status == OK, "%d", status);
+}
+
 #define STOPS(fn)                                                                   \
     do {                                                                            \
         int without = fn();                                                         \
@@ -110,6 +126,7 @@ static void no_memory_is_no_missing_file(void) {
 }
 
 int main(void) {
+    RUN(ctrl_c_is_forgotten);
     struct st_maker m;
     const struct tiny_shape shape = {1, 8, 32, 64, 16};
     static const char config[] = "{\"model_type\":\"gpt2\",\"n_layer\":1,\"n_head\":2,\"n_embd\":8,"

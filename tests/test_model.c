@@ -1185,6 +1185,17 @@ static void held_prompts(void) {
           e.msg);
     CHECK(t.samples[0].n == 0, "a refused run wrote something");
     gpt2_session_close(&s);
+
+    /* Only a window forgets what has left it. */
+    static const char *const specs[] = {"fp16", "int4:sink=4/int8", "int4:window=4/int8"};
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
+        s = open_session(&c.weights, best_kernels(), specs[i], 1, 64);
+        CHECK(gpt2_prefill(&s, 0, ids, 10, NULL, &e) == OK, "%s", e.msg);
+        CHECK(gpt2_rewinds(&s, 0, 10) && gpt2_rewinds(&s, 0, 9) == (i < 2) &&
+                  gpt2_rewinds(&s, 0, 0) == (i < 2),
+              "%s: what a rewind takes back", specs[i]);
+        gpt2_session_close(&s);
+    }
     book_close(&book);
     checkpoint_close(&c);
 }

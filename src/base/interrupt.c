@@ -11,7 +11,7 @@
 
 enum { TEMPORARIES_MAX = 4 };
 
-static volatile sig_atomic_t pending;
+static volatile sig_atomic_t pending; /* the signal that came, or 0 */
 static _Atomic(const char *) temporaries[TEMPORARIES_MAX];
 
 /* ---- handlers: only calls that are safe there ---- */
@@ -28,7 +28,7 @@ static void on_interrupt(int sig) {
         remove_temporaries();
         _exit(128 + sig);
     }
-    pending = 1;
+    pending = sig;
 }
 
 /* The program ends as it would without a handler. */
@@ -87,6 +87,12 @@ void interrupt_install(void) {
 }
 
 bool interrupt_pending(void) { return pending != 0; }
+
+bool interrupt_forget(void) {
+    if (pending != SIGINT) return false;
+    pending = 0;
+    return true;
+}
 
 void interrupt_remove_file(const char *path) {
     const char *free_slot = NULL;

@@ -16,6 +16,10 @@ void interrupt_install(void);
  * may ask. */
 bool interrupt_pending(void);
 
+/* Ctrl-C was dealt with: interrupt_pending is false until the next one. Returns false, and forgets
+ * nothing, where another signal came: the program is to end. */
+bool interrupt_forget(void);
+
 /* A temporary file that is removed where a signal ends the program. The caller keeps the path alive
  * until it takes it back. Four at a time. */
 void interrupt_remove_file(const char *path);

@@ -149,6 +149,25 @@ static int check_prompts(const struct args *args, struct err *e) {
     return OK;
 }
 
+/* The options that do not go with -i. */
+static int check_interactive(const struct args *args, struct err *e) {
+    const char *watched = args->counters ? "--counters" : args->fidelity ? "--fidelity" : NULL;
+    const char *other = args->prompts           ? "--prompts"
+                        : args->num_samples > 1 ? "--num-samples"
+                        : watched               ? watched
+                                                : NULL;
+    bool dash = args->argc && strcmp(args->argv[0], "-") == 0;
+    for (size_t i = 0; i < args->files.n; i++) dash = dash || strcmp(args->files.item[i], "-") == 0;
+    if (other) return err_set(e, ERR_USAGE, "%s does not go with -i, which writes one text", other);
+    if (strcmp(args->format, "text") != 0)
+        return err_set(e, ERR_USAGE, "-i writes text: leave -o out, got -o %s", args->format);
+    if (dash)
+        return err_set(e, ERR_USAGE,
+                       "-i reads lines from standard input, so the text to begin with cannot come "
+                       "from there");
+    return OK;
+}
+
 static int check_options(const struct args *args, struct err *e) {
     bool text = strcmp(args->format, "text") == 0 && !args->prompts;
     if (text && args->logprobs)
@@ -161,7 +180,9 @@ static int check_options(const struct args *args, struct err *e) {
                        "JSON keeps the prompt and what is written apart");
     if (args_given(args, "repeat-last-n") && args->repeat_penalty == 1)
         args_no_effect(args, "--repeat-last-n", "--repeat-penalty is 1, which is off");
-    int rc = args->prompts ? check_prompts(args, e) : OK;
+    int rc = args->interactive ? check_interactive(args, e)
+             : args->prompts   ? check_prompts(args, e)
+                               : OK;
     for (size_t i = 0; i < args->stops.n && !rc; i++)
         if (!args->stops.item[i][0])
             rc = err_set(e, ERR_USAGE,
@@ -280,6 +301,16 @@ static int generate_one(struct generate_job *j, struct err *e) {
     return rc;
 }
 
+/* -i, behind the text of the command line where there is one. */
+static int generate_lines(struct generate_job *j, struct err *e) {
+    const struct args *args = j->args;
+    struct generate_prompt first = {0};
+    bool any = args->prompt || args->ids || args->files.n || args->argc;
+    int rc = any ? read_prompt(j, &first, e) : OK;
+    if (!rc) rc = generate_plan(j, &first, e);
+    return rc ? rc : generate_interactive(j, &first, e);
+}
+
 static void say_model(const struct checkpoint *m) {
     const struct gpt2_config *c = &m->weights.config;
     fprintf(stderr, "%s: %s, %s parameters, %s, %s, width %zu, context %zu, vocabulary %zu\n",
@@ -296,14 +327,18 @@ static int run(const struct args *args, struct err *e) {
     int rc = check_options(args, e);
     if (!rc) rc = engine_open(&j.g, args, e);
     if (rc) return rc;
-    if (args->stops.n && !j.g.bpe)
+    if ((args->stops.n || args->interactive) && !j.g.bpe)
         rc = err_set(e, ERR_USAGE,
-                     "--reverse-prompt: the model has no tokenizer, so it writes ids and no text: "
-                     "add -z TOKENIZER");
+                     "%s: the model has no tokenizer, so it writes ids and no text: add -z "
+                     "TOKENIZER",
+                     args->interactive ? "-i" : "--reverse-prompt");
     if (!rc) rc = plan_context(&j, e);
     if (!rc) rc = plan_drafts(&j, e);
     if (!rc && args->verbose) say_model(&j.g.model);
-    if (!rc) rc = args->prompts ? generate_prompts(&j, e) : generate_one(&j, e);
+    if (!rc)
+        rc = args->interactive ? generate_lines(&j, e)
+             : args->prompts   ? generate_prompts(&j, e)
+                               : generate_one(&j, e);
     engine_close(&j.g);
     return rc;
 }
@@ -325,6 +360,7 @@ const struct command generate_command = {
         "lookat -p \"Once upon a time\" -n 100\tone continuation of 100 tokens\n"
         "lookat generate -f story.txt --temp 0\talways the most likely token\n"
         "head -n 20 story.txt | lookat -n 100\ta prompt through a pipe\n"
+        "lookat -i -n 60\tline by line, with /attn to switch the backend\n"
         "lookat generate -p \"The sea\" -o json --logprobs 5\twith the model's probabilities\n",
     .max_args = 1,
     .run = run,

@@ -106,4 +106,9 @@ int kept_restore(const struct state_file *f, const struct generate_job *j, struc
 /* --prompts: continues each line of a file. */
 int generate_prompts(struct generate_job *j, struct err *e);
 
+/* -i: reads lines, and continues the text behind each. `first` is the text to begin with; it has no
+ * tokens where the command line gives none. */
+int generate_interactive(struct generate_job *j, const struct generate_prompt *first,
+                         struct err *e);
+
 #endif

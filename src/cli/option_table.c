@@ -217,6 +217,14 @@ const struct option option_table[] = {
      .help = "file of prompts, one a line: a line of JSON comes for each (-o jsonl, which is then "
              "the default), an empty line starts a new text, and all draw with the same seed; - is "
              "standard input"},
+    {.name = "interactive",
+     .letter = 'i',
+     FLAG(interactive),
+     .commands = GEN,
+     .section = "Prompt",
+     .help = "read lines from standard input, and go on behind each of them; the text so far stays "
+             "in the cache. /help there lists commands, such as /attn SPEC, which makes the last "
+             "answer again with another backend"},
     {.name = "ids",
      .metavar = "IDS",
      STRING(ids),

@@ -42,6 +42,7 @@ struct args {
     const char *model, *tokenizer;
     const char *prompt, *ids;
     const char *prompts; /* generate: a file of prompts, one a line */
+    bool interactive;
     struct str_list files;
 
     int64_t n_predict; /* -1: to the end of text or of the context; calibrate: tokens to run */

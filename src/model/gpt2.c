@@ -380,6 +380,13 @@ void gpt2_fork(struct gpt2_session *s, uint32_t dst, uint32_t src, uint32_t n) {
     s->fault[dst] = s->fault[src].from < n ? s->fault[src] : (struct gpt2_fault){0};
 }
 
+bool gpt2_rewinds(const struct gpt2_session *s, uint32_t seq, uint32_t n) {
+    bool window = false;
+    for (size_t l = 0; l < s->attn.shape.n_layer; l++)
+        window = window || s->attn.layers[l].exact.window > 0;
+    return n >= s->length[seq] || !window || s->length[seq] - n <= s->take_back;
+}
+
 void gpt2_rewind(struct gpt2_session *s, uint32_t seq, uint32_t n) {
     assert(seq < s->n_seq);
     if (n >= s->length[seq]) return;

@@ -164,6 +164,10 @@ void gpt2_fork(struct gpt2_session *s, uint32_t dst, uint32_t src, uint32_t n);
  * qkv that makes keys. */
 void gpt2_key_constants(const struct gpt2_weights *w, const struct kernels *kn, float *out);
 
+/* Is sequence seq after a rewind to n tokens what it was when it held n? It is, unless a layer has
+ * a window of exact keys, and more tokens go than take_back. */
+bool gpt2_rewinds(const struct gpt2_session *s, uint32_t seq, uint32_t n);
+
 /* Forgets the tokens of seq from position n on. Where these are more than take_back of the session,
  * a window of exact keys is not whole again at once (attn_truncate). */
 void gpt2_rewind(struct gpt2_session *s, uint32_t seq, uint32_t n);
