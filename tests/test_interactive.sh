@@ -112,6 +112,21 @@ lines "$once" "/seed 5" "/attn fp32"; talk got -n 12 -s 3 -a fp32 && nth 1 got &
 same nth.1 nth.2
 end
 
+# A text that was kept is where the lines go on.
+begin loaded
+"$BIN" -q -p "$once" -n 0 --save-state "$tmp/state" > "$tmp/out" || fail "no state"
+alone want "$once, Tom" -n 6 -s 3 --invariant
+lines /stats /undo
+talk got -p ", Tom" -n 6 -s 3 --invariant --load-state "$tmp/state" && same want got
+has "$tmp/err" "prefill 2 tokens at"
+has "$tmp/err" "behind 4 held"
+has "$tmp/err" "the text is empty"
+alone want "$once" -n 6 -s 3 --invariant
+: > "$tmp/in"
+talk got -n 6 -s 3 --invariant --load-state "$tmp/state" && same want got
+expect 2 "--save-state is of one prompt: it does not go with -i" "$BIN" -i --save-state "$tmp/state"
+end
+
 begin commands
 lines /help "/sttas" /nothing /quit "$once"; talk got -n 3 -s 1
 [ ! -s "$tmp/got" ] || fail "behind /quit: $(cat "$tmp/got")"

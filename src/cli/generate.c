@@ -301,14 +301,19 @@ static int generate_one(struct generate_job *j, struct err *e) {
     return rc;
 }
 
-/* -i, behind the text of the command line where there is one. */
+/* -i, behind the text of the command line and that of --load-state, where there are such. */
 static int generate_lines(struct generate_job *j, struct err *e) {
     const struct args *args = j->args;
     struct generate_prompt first = {0};
+    struct state_file kept;
     bool any = args->prompt || args->ids || args->files.n || args->argc;
     int rc = any ? read_prompt(j, &first, e) : OK;
-    if (!rc) rc = generate_plan(j, &first, e);
-    return rc ? rc : generate_interactive(j, &first, e);
+    if (!rc) rc = kept_open(&kept, j, &first, e);
+    if (rc) return rc;
+    rc = generate_plan(j, &first, e);
+    if (!rc) rc = generate_interactive(j, &first, &kept, e);
+    state_file_close(&kept);
+    return rc;
 }
 
 static void say_model(const struct checkpoint *m) {

@@ -51,6 +51,9 @@ int generate_too_long(const struct generate_job *j, struct err *e);
 int generate_encode(const struct generate_job *j, const uint8_t *text, size_t n, struct arena *a,
                     struct generate_prompt *p, struct err *e);
 
+/* Takes off the token that some models put in front of a text: this one goes behind another. */
+void generate_drop_start(const struct generate_job *j, struct generate_prompt *p);
+
 /* Sets how many tokens to write behind the prompt: as many as were asked for, or until the context
  * is full. ERR_USAGE where the prompt alone is longer. */
 int generate_plan(const struct generate_job *j, struct generate_prompt *p, struct err *e);
@@ -106,9 +109,9 @@ int kept_restore(const struct state_file *f, const struct generate_job *j, struc
 /* --prompts: continues each line of a file. */
 int generate_prompts(struct generate_job *j, struct err *e);
 
-/* -i: reads lines, and continues the text behind each. `first` is the text to begin with; it has no
- * tokens where the command line gives none. */
+/* -i: reads lines, and continues the text behind each. `first` is the text to begin with, of no
+ * tokens where there is none; kept_open has opened `kept` for it. */
 int generate_interactive(struct generate_job *j, const struct generate_prompt *first,
-                         struct err *e);
+                         const struct state_file *kept, struct err *e);
 
 #endif

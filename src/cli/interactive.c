@@ -17,7 +17,7 @@
 #include "base/interrupt.h"
 #include "cli/generate.h"
 #include "cli/lines.h"
-#include "cli/suggest.h"
+#include "base/suggest.h"
 #include "report/cut_out.h"
 
 struct turn {
@@ -112,6 +112,7 @@ static int take_line(struct interactive *t, struct err *e) {
     const size_t room = t->job->n_ctx - t->n;
     int rc = OK;
     if (t->n_line || !t->n) rc = generate_encode(t->job, t->line, t->n_line, &arena, &p, e);
+    if (t->n) generate_drop_start(t->job, &p);
     if (!rc && room == 0)
         rc = err_set(e, ERR_USAGE, FULL, t->job->n_ctx);
     else if (!rc && p.n > room)
@@ -327,9 +328,12 @@ static int converse(struct interactive *t, struct err *e) {
     }
 }
 
-/* The text of the command line is the first line. */
-static int first_line(struct interactive *t, const struct generate_prompt *p, struct err *e) {
-    if (!p->n) return OK;
+/* The text of the command line is the first line; that of --load-state comes before it. */
+static int first_line(struct interactive *t, const struct generate_prompt *p,
+                      const struct state_file *kept, struct err *e) {
+    int rc = kept_restore(kept, t->job, &t->x->s, e);
+    if (rc || !p->n) return rc;
+    t->held = p->held;
     memcpy(t->ids, p->ids, p->n * sizeof *t->ids);
     t->n = p->n;
     t->turns[t->n_turns++] = (struct turn){.begin = 0, .answer = t->n, .seed = t->seed};
@@ -337,7 +341,7 @@ static int first_line(struct interactive *t, const struct generate_prompt *p, st
 }
 
 int generate_interactive(struct generate_job *j, const struct generate_prompt *first,
-                         struct err *e) {
+                         const struct state_file *kept, struct err *e) {
     const size_t n_ctx = j->n_ctx;
     struct interactive t = {.job = j,
                             .seed = j->seed,
@@ -352,7 +356,7 @@ int generate_interactive(struct generate_job *j, const struct generate_prompt *f
     if (t.terminal)
         SAY(&t,
             "type the beginning of a text, and the model goes on; /help explains, Ctrl-D ends\n");
-    rc = first_line(&t, first, e);
+    rc = first_line(&t, first, kept, e);
     if (!rc) rc = converse(&t, e);
     generate_close(t.x);
     lines_close(&t.lines);

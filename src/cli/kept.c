@@ -12,6 +12,8 @@ int kept_check(const struct args *args, struct err *e) {
     if (!option) return OK;
     if (args->prompts)
         return err_set(e, ERR_USAGE, "%s is of one prompt: it does not go with --prompts", option);
+    if (args->save_state && args->interactive)
+        return err_set(e, ERR_USAGE, "--save-state is of one prompt: it does not go with -i");
     if (args->load_state && args->fidelity)
         return err_set(e, ERR_USAGE,
                        "--fidelity sees the keys of the whole prompt: it does not go with "
@@ -21,10 +23,9 @@ int kept_check(const struct args *args, struct err *e) {
     return args->save_state ? output_check(args, args->save_state, true, e) : OK;
 }
 
-/* Takes off the token that a text begins with, which the file's tokens have in front already. */
-static void drop_start(const struct generate_job *j, struct generate_prompt *p) {
+void generate_drop_start(const struct generate_job *j, struct generate_prompt *p) {
     const struct vocab *v = &j->g.model.vocab;
-    if (j->args->ids || !v->n || !v->add_bos || !p->n || p->ids[0] != v->bos) return;
+    if (!v->n || !v->add_bos || !p->n || p->ids[0] != v->bos) return;
     p->ids++;
     p->n--;
 }
@@ -35,7 +36,7 @@ int kept_open(struct state_file *f, const struct generate_job *j, struct generat
     if (!j->args->load_state) return OK;
     int rc = state_file_open(f, j->args->load_state, e);
     if (rc) return rc;
-    drop_start(j, p);
+    if (!j->args->ids) generate_drop_start(j, p);
     int32_t *all = arena_alloc(&f->arena, f->n + p->n, sizeof *all);
     if (!all) {
         state_file_close(f);
