@@ -48,6 +48,17 @@ expect 2 "completion: unexpected argument 'more'" "$BIN" completion bash more
 expect 2 "help: unexpected argument 'more'" "$BIN" help compare more
 end
 
+# -o is a file where a command makes one.
+begin output_is_a_file
+expect 2 "-o json: -o of calibrate names the file to write, and --format what is printed; -o ./json is a file" \
+    "$BIN" calibrate -m weights/stories6M.gguf -f tests/texts/prose.txt -o json
+expect 2 "-o text: -o of convert names the file to write; -o ./text is a file" "$BIN" convert --random 1,1,4,4,300 -o text
+[ ! -e json ] && [ ! -e text ] || fail "a file was written"
+here=$PWD
+cd "$tmp" && expect 0 "" "$BIN" convert -q --random 1,1,4,4,300 -o ./json && cd "$here" || fail "no ./json"
+rm -f "$tmp/json"
+end
+
 # A mistyped word gets the nearest known one, wherever words stand.
 begin nearest_word
 expect 2 "did you mean completion?" "$BIN" completoin bash

@@ -53,7 +53,7 @@ end
 # two values of a row's "test"; and two members that are printed only where numbers do not fit, which
 # test_generate.sh (cut) and test_weights.sh (tensor) look at.
 begin every_name_is_printed
-others="bench calibrate compare convert eval explain generate info tokenize jsonl null _bytes _ms _ns _s prefill decode cut tensor"
+others="help completion bench calibrate compare convert eval explain generate info tokenize jsonl null _bytes _ms _ns _s prefill decode cut tensor"
 for o in $others; do echo "$o"; done >> "$tmp/printed"
 left=$(sort -u "$tmp/printed" | comm -13 - "$tmp/named" | tr '\n' ' ')
 [ -z "$left" ] || fail "no command prints: $left"
