@@ -34,9 +34,8 @@ static void fetch_first(const uint8_t *timeline, size_t bytes) {
  * mix whole blocks. */
 static void probabilities(const struct decode_query *d, const struct decode_workspace *w) {
     float scale = 1.0f / sqrtf((float)d->a->shape.head_dim);
-    for (size_t t = 0; t < d->n; t++) w->probs[t] *= scale;
-    if (d->probe) memcpy(w->scores, w->probs, d->n * sizeof *w->probs);
-    d->a->kn->softmax(w->probs, d->n);
+    for (size_t t = 0; d->probe && t < d->n; t++) w->scores[t] = w->probs[t] * scale;
+    d->a->kn->softmax(w->probs, d->n, scale);
     memset(w->probs + d->n, 0, (decode_padded(d->n) - d->n) * sizeof *w->probs);
 }
 

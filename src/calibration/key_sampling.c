@@ -104,7 +104,7 @@ static void weigh_head(void *ctx, size_t head, int thread) {
         for (size_t i = begin; i < end; i++) {
             float *p = w->probs + (i - begin) * c->window;
             for (size_t t = 0; t <= i; t++) p[t] *= scale;
-            c->kn->softmax(p, i + 1);
+            c->kn->softmax(p, i + 1, 1);
             add_importance(w->importance, of_values, p, i);
         }
         c->kn->strided_product(&(struct strided_product){.rows = D,

@@ -164,9 +164,9 @@ struct kernels {
     /* x[n] = x / (1 + exp(-x)), in place. |error| <= 4e-7 (1 + |x|). */
     void (*silu)(float *x, size_t n);
 
-    /* x[n] = exp(x - max x) / sum, in place; n >= 1. Relative error of each <= 2e-6 + n u where the
-     * result is a normal number. */
-    void (*softmax)(float *x, size_t n);
+    /* x[n] = exp(z - max z) / sum with z = times x, rounded to float32, in place; n >= 1. Relative
+     * error of each <= 2e-6 + n u where the result is a normal number. */
+    void (*softmax)(float *x, size_t n, float times);
 
     /* `blocks` are blocks of tiles (tiles.h), one after another. Row x_i has D = 32 t->n numbers,
      * as stored: a scale times what the codes stand for. Sums of products of codes and whole
