@@ -65,8 +65,9 @@ end
 # The A/B by hand: the last answer from the same point and the same draws, by another backend.
 begin other_backends
 for more in "--draft 0" "--draft 8"; do
+    lines "$once" "/attn lookat4" "  /nothing" /undo "/attn   fp16  "
     # shellcheck disable=SC2086
-    lines "$once" "/attn lookat4" "  /nothing" /undo "/attn   fp16  "; talk got -n 12 -s 8 $more
+    talk got -n 12 -s 8 $more
     has "$tmp/err" "lookat: attention lookat:bytes=4"
     alone want "$once" -n 12 -s 8 -a fp16
     alone other "$once" -n 12 -s 8 -a lookat4

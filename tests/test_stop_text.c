@@ -53,21 +53,26 @@ static void as_a_search_finds_them(void) {
     CHECK(found > pieces / 20 && found < pieces / 2, "%zu of %zu pieces", found, pieces);
 }
 
-static void a_text_that_begins_anew(void) {
+static void overlapping_ends(void) {
     struct arena a = {0};
     struct stop_text t;
-    const char *p = "abc";
-    CHECK(stop_text_init(&t, &p, 1, 1, &a), "memory");
-    CHECK(!stop_text_read(&t, 0, (const uint8_t *)"ab", 2), "ab");
-    stop_text_clear(&t, 1);
-    CHECK(!stop_text_read(&t, 0, (const uint8_t *)"c", 1), "c alone");
-    CHECK(stop_text_read(&t, 0, (const uint8_t *)"ababcab", 7), "abc within");
-    CHECK(stop_text_read(&t, 0, (const uint8_t *)"c", 1), "abc once more");
+    const char *p[] = {"aba", "\303\251"};
+    CHECK(stop_text_init(&t, p, 2, 1, &a), "memory");
+    static const struct {
+        const char *piece;
+        bool ends;
+    } pieces[] = {{"ab", false},  {"a", true},     {"b", false}, {"a", true},
+                  {"", false},    {"\303", false}, {"x", false}, {"\303", false},
+                  {"\251", true}, {"xabax", true}, {"ba", false}};
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
+        CHECK(stop_text_read(&t, 0, (const uint8_t *)pieces[i].piece, strlen(pieces[i].piece)) ==
+                  pieces[i].ends,
+              "piece %zu", i);
     arena_free(&a);
 }
 
 int main(void) {
     RUN(as_a_search_finds_them);
-    RUN(a_text_that_begins_anew);
+    RUN(overlapping_ends);
     return TEST_RESULT;
 }

@@ -84,6 +84,13 @@ grep -qF '"prompt":{"text":"Once upon","ids":[4095,575,510]}' "$tmp/out" ||
     fail "generate: $(head -c 600 "$tmp/out")"
 expect 0 "" "$BIN" generate -m "$tmp/bos.gguf" -p "" -n 1 -o json -q
 grep -qF '"ids":[4095]}' "$tmp/out" || fail "an empty prompt: $(head -c 600 "$tmp/out")"
+# of the lines of a conversation and of a file: in front of a text, and never within it
+printf 'Once upon\n a\n/stats\n' > "$tmp/text"
+"$BIN" -i -m "$tmp/bos.gguf" -n 1 --ignore-eos -s 1 < "$tmp/text" > "$tmp/out" 2> "$tmp/err" ||
+    fail "-i: $(cat "$tmp/err")"
+grep -qF 'context: 6 of 64 tokens, 2 lines' "$tmp/err" || fail "-i: $(cat "$tmp/err")"
+expect 0 "" "$BIN" --prompts "$tmp/text" -m "$tmp/bos.gguf" -n 1 -q
+[ "$(grep -c '"ids":\[4095,' "$tmp/out")" -eq 3 ] || fail "--prompts: $(head -c 600 "$tmp/out")"
 printf 'Once upon a' > "$tmp/text"
 expect 0 "" "$BIN" eval -m "$tmp/bos.gguf" -f "$tmp/text" -c 4 -o json -q
 grep -qF '"tokens":4' "$tmp/out" || fail "eval: $(head -c 600 "$tmp/out")"

@@ -28,10 +28,6 @@ bool stop_text_init(struct stop_text *t, const char *const *strings, size_t n, s
     return true;
 }
 
-void stop_text_clear(struct stop_text *t, size_t n_samples) {
-    memset(t->found, 0, n_samples * t->n * sizeof *t->found);
-}
-
 bool stop_text_read(struct stop_text *t, size_t sample, const uint8_t *s, size_t n) {
     uint32_t *found = t->found + sample * t->n;
     bool ends = false;

@@ -37,9 +37,6 @@ struct stop_text {
 bool stop_text_init(struct stop_text *t, const char *const *strings, size_t n, size_t n_samples,
                     struct arena *a);
 
-/* All texts begin anew. */
-void stop_text_clear(struct stop_text *t, size_t n_samples);
-
 /* Reads the next bytes s[n] of a sample's text. Returns true where one of the strings ends within
  * them. */
 bool stop_text_read(struct stop_text *t, size_t sample, const uint8_t *s, size_t n);

@@ -78,10 +78,10 @@ static size_t worst_layer(const struct live *l) {
     return worst;
 }
 
-/* One line below, at most `room` columns wide. */
-static void draw_line(const struct live *l, size_t layer, bool dim, size_t room) {
+/* One line below, at most `room` columns wide. `alone`: it is the only one. */
+static void draw_line(const struct live *l, size_t layer, bool alone, bool dim, size_t room) {
     char line[160];
-    int n = snprintf(line, sizeof line, "%slayer %-2zu", l->worst_only ? "worst: " : "", layer);
+    int n = snprintf(line, sizeof line, "%slayer %-2zu", alone ? "worst: " : "", layer);
     for (size_t m = 0; m < FIDELITIES; m++)
         n += snprintf(line + n, sizeof line - (size_t)n, "  %s %.4f",
                       metric_of_shadow((int)m)->name, mean(l, layer, m));
@@ -109,7 +109,7 @@ void live_draw(struct live *l) {
     fprintf(l->fp, "\033[%zuA\0337", n);
     for (size_t i = 0; i < n; i++) {
         const size_t layer = all ? i : worst;
-        draw_line(l, layer, l->bright && layer != worst, columns - 1);
+        draw_line(l, layer, !all, l->bright && layer != worst, columns - 1);
     }
     fputs("\0338", l->fp);
     fflush(l->fp);
