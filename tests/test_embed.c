@@ -258,7 +258,7 @@ static void refused(void) {
 static void sampling(void) {
     lookat_session *s = session("fp16", 1, 0, 0);
     lookat_sampling y = lookat_sampling_default();
-    lookat_sampler *p, *greedy;
+    lookat_sampler *p = NULL, *greedy;
     lookat_error e;
     struct arena a = {0};
     struct sampler want;
@@ -303,7 +303,7 @@ static void not_finite(void) {
           "writing");
     close(fd);
     lookat_model *m;
-    lookat_session *s;
+    lookat_session *s = NULL;
     lookat_error why;
     const float *logits;
     CHECK(!lookat_open(&m, path, NULL, &why) && !lookat_session_open(&s, m, NULL, &why), "opening");

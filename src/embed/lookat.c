@@ -46,13 +46,14 @@ struct lookat_sampler {
 
 /* ---- errors ---- */
 
-/* Copies an error to the caller; returns its code, one of those that lookat.h lists. */
-static int tell(lookat_error *to, int rc, const struct err *e) {
+_Static_assert(sizeof((lookat_error *)0)->text == sizeof((struct err *)0)->msg, "texts are copied");
+
+/* Copies an error to the caller. Returns its code, one of those that lookat.h lists. */
+static int pass_on(lookat_error *to, int rc, const struct err *e) {
     int code = rc == OK || rc == ERR_USAGE || rc == ERR_REFUSED ? rc : ERR_FAILED;
     if (!rc || !to) return code;
     to->code = code;
-    memset(to->text, 0, sizeof to->text);
-    strncpy(to->text, e->msg, sizeof to->text - 1);
+    memcpy(to->text, e->msg, sizeof to->text);
     return code;
 }
 
@@ -87,10 +88,11 @@ static int open_model(struct lookat_model *m, const char *path, const char *toke
 int lookat_open(lookat_model **model, const char *path, const char *tokenizer,
                 lookat_error *error) {
     struct err e = {0};
-    if (!model) return tell(error, err_set(&e, ERR_USAGE, "lookat_open: no place for a model"), &e);
+    if (!model)
+        return pass_on(error, err_set(&e, ERR_USAGE, "lookat_open: no place for a model"), &e);
     *model = NULL;
     struct lookat_model *m = calloc(1, sizeof *m);
-    if (!m) return tell(error, no_memory(&e, "model"), &e);
+    if (!m) return pass_on(error, no_memory(&e, "model"), &e);
     struct plain_locale locale = plain_locale_begin();
     int rc = open_model(m, path, tokenizer, &e);
     plain_locale_end(locale);
@@ -98,7 +100,7 @@ int lookat_open(lookat_model **model, const char *path, const char *tokenizer,
         free(m);
     else
         *model = m;
-    return tell(error, rc, &e);
+    return pass_on(error, rc, &e);
 }
 
 void lookat_close(lookat_model *model) {
@@ -159,7 +161,7 @@ int lookat_tokenize(const lookat_model *model, const char *text, size_t bytes, i
         *n = found;
     }
     arena_free(&a);
-    return tell(error, rc, &e);
+    return pass_on(error, rc, &e);
 }
 
 const char *lookat_token(const lookat_model *model, int32_t id, size_t *bytes) {
@@ -184,7 +186,7 @@ int lookat_detokenize(const lookat_model *model, const int32_t *ids, size_t n, i
         if (all < room) memcpy(text + all, token, len < room - all ? len : room - all);
         all += len;
     }
-    if (rc) return tell(error, rc, &e);
+    if (rc) return pass_on(error, rc, &e);
     if (all < room) text[all] = 0;
     *bytes = all;
     return LOOKAT_OK;
@@ -257,13 +259,13 @@ int lookat_session_open(lookat_session **session, const lookat_model *model,
     struct err e = {0};
     const lookat_setup none = {0}, *y = setup ? setup : &none;
     if (!session)
-        return tell(error, err_set(&e, ERR_USAGE, "lookat_session_open: no place for a session"),
-                    &e);
+        return pass_on(error, err_set(&e, ERR_USAGE, "lookat_session_open: no place for a session"),
+                       &e);
     *session = NULL;
     int rc = check_setup(model, y, &e);
-    if (rc) return tell(error, rc, &e);
+    if (rc) return pass_on(error, rc, &e);
     struct lookat_session *s = calloc(1, sizeof *s);
-    if (!s) return tell(error, no_memory(&e, "session"), &e);
+    if (!s) return pass_on(error, no_memory(&e, "session"), &e);
     s->model = model;
     struct plain_locale locale = plain_locale_begin();
     rc = open_session(s, y, &e);
@@ -274,7 +276,7 @@ int lookat_session_open(lookat_session **session, const lookat_model *model,
     } else {
         *session = s;
     }
-    return tell(error, rc, &e);
+    return pass_on(error, rc, &e);
 }
 
 void lookat_session_close(lookat_session *session) {
@@ -341,7 +343,7 @@ int lookat_step(lookat_session *session, size_t sequence, const int32_t *tokens,
     struct err e = {0};
     if (logits) *logits = NULL;
     int rc = check_tokens(session, sequence, tokens, n, &e);
-    if (rc) return tell(error, rc, &e);
+    if (rc) return pass_on(error, rc, &e);
     uint32_t before = session->s.length[sequence];
     threads_set(session->threads);
     session->has[sequence] = 0;
@@ -353,12 +355,12 @@ int lookat_step(lookat_session *session, size_t sequence, const int32_t *tokens,
     }
     if (rc) {
         gpt2_rewind(&session->s, (uint32_t)sequence, before);
-        return tell(error, rc, &e);
+        return pass_on(error, rc, &e);
     }
     memcpy(tokens_of(session, sequence) + before, tokens, n * sizeof *tokens);
     rc = keep_logits(session, sequence, &e);
     if (!rc && logits) *logits = logits_of(session, sequence);
-    return tell(error, rc, &e);
+    return pass_on(error, rc, &e);
 }
 
 /* Fills s->rows with one row for each of n sequences. */
@@ -386,7 +388,7 @@ int lookat_step_each(lookat_session *session, const size_t *sequences, const int
                      size_t n, lookat_error *error) {
     struct err e = {0}, other;
     int rc = plan_each(session, sequences, tokens, n, &e);
-    if (rc) return tell(error, rc, &e);
+    if (rc) return pass_on(error, rc, &e);
     size_t V = session->s.w->config.n_vocab;
     threads_set(session->threads);
     rc = gpt2_forward(&session->s, session->rows, n, session->each, &e);
@@ -396,7 +398,7 @@ int lookat_step_each(lookat_session *session, const size_t *sequences, const int
     }
     for (size_t i = 0, failed = rc != 0; i < n && !failed; i++)
         if (keep_logits(session, sequences[i], rc ? &other : &e)) rc = ERR_FAILED;
-    return tell(error, rc, &e);
+    return pass_on(error, rc, &e);
 }
 
 const float *lookat_logits(const lookat_session *session, size_t sequence) {
@@ -422,7 +424,7 @@ static int check_first(const lookat_session *s, size_t sequence, size_t n, struc
 int lookat_truncate(lookat_session *session, size_t sequence, size_t n, lookat_error *error) {
     struct err e = {0};
     int rc = check_first(session, sequence, n, &e);
-    if (rc || n == session->s.length[sequence]) return tell(error, rc, &e);
+    if (rc || n == session->s.length[sequence]) return pass_on(error, rc, &e);
     gpt2_rewind(&session->s, (uint32_t)sequence, (uint32_t)n);
     session->has[sequence] = 0;
     return LOOKAT_OK;
@@ -432,7 +434,7 @@ int lookat_fork(lookat_session *session, size_t to, size_t from, size_t n, looka
     struct err e = {0};
     int rc = check_first(session, from, n, &e);
     if (!rc) rc = check_sequence(session, to, &e);
-    if (rc) return tell(error, rc, &e);
+    if (rc) return pass_on(error, rc, &e);
     if (to == from) return lookat_truncate(session, to, n, error);
     bool all = n == session->s.length[from] && session->has[from];
     gpt2_fork(&session->s, (uint32_t)to, (uint32_t)from, (uint32_t)n);
@@ -489,7 +491,7 @@ int lookat_sampler_open(lookat_sampler **sampler, const lookat_model *model,
     if (sampler) *sampler = NULL;
     int rc = sampler && model ? check_sampling(y, &e)
                               : err_set(&e, ERR_USAGE, "lookat_sampler_open: NULL was given");
-    if (rc) return tell(error, rc, &e);
+    if (rc) return pass_on(error, rc, &e);
     const struct sampler_params p = {.temp = y->temperature,
                                      .top_k = y->top_k,
                                      .top_p = y->top_p,
@@ -501,7 +503,7 @@ int lookat_sampler_open(lookat_sampler **sampler, const lookat_model *model,
     if (!s || !sampler_init(&s->s, &p, model->g.model.weights.config.n_vocab, &s->arena)) {
         if (s) arena_free(&s->arena);
         free(s);
-        return tell(error, no_memory(&e, "sampler"), &e);
+        return pass_on(error, no_memory(&e, "sampler"), &e);
     }
     s->banned = y->banned;
     rng_seed(&s->rng, y->seed, y->stream);
