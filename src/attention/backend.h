@@ -48,7 +48,8 @@ struct attn_layer {
 };
 
 /* The stages of a query's answer. PREPARE: tables, or whatever else the key codec makes of the
- * query. SCORE: its products with the keys. SOFTMAX: probabilities. MIX: the sum of the values. */
+ * query. SCORE: its products with the keys. SOFTMAX: probabilities. MIX: the sum of the values, and
+ * all that is done with the rows of a copy (refine.h). */
 enum attn_stage { ATTN_PREPARE, ATTN_SCORE, ATTN_SOFTMAX, ATTN_MIX, ATTN_STAGES };
 
 /* A backend. It is made once, and then only read, by any number of threads and sequences; only

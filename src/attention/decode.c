@@ -30,13 +30,19 @@ static void fetch_first(const uint8_t *timeline, size_t bytes) {
     for (size_t i = 0; i < bytes && i < MOST; i += LINE) __builtin_prefetch(timeline + i, 0, 2);
 }
 
+static float score_scale(const struct decode_query *d) {
+    return 1.0f / sqrtf((float)d->a->shape.head_dim);
+}
+
 /* Turns the scores in w->probs into probabilities. Zeros follow up to a whole block, because codecs
  * mix whole blocks. */
-static void probabilities(const struct decode_query *d, const struct decode_workspace *w) {
-    float scale = 1.0f / sqrtf((float)d->a->shape.head_dim);
+static struct softmax_total probabilities(const struct decode_query *d,
+                                          const struct decode_workspace *w) {
+    float scale = score_scale(d);
     for (size_t t = 0; d->probe && t < d->n; t++) w->scores[t] = w->probs[t] * scale;
-    d->a->kn->softmax(w->probs, d->n, scale);
+    struct softmax_total total = d->a->kn->softmax(w->probs, d->n, scale);
     memset(w->probs + d->n, 0, (decode_padded(d->n) - d->n) * sizeof *w->probs);
+    return total;
 }
 
 /* Adds to out[D] the sum of n rows weighted by w->probs, without the blocks of rows that skip.h
@@ -84,45 +90,57 @@ static size_t picked_rows(const struct decode_query *d) {
     return refine_any(r) && !r->all ? refine_count(r, d->n) : 0;
 }
 
-/* Asks for the n rows of the copy that are picked, each `row` bytes of key and value. They lie
- * anywhere, so no kernel could fetch them ahead, and each would be waited for. */
-static void fetch_picked(const uint8_t *copy, size_t row, const uint32_t *picked, size_t n) {
-    enum { LINE = 64 };
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *at = copy + picked[i] * row;
-        for (size_t byte = 0; byte < row; byte += LINE) __builtin_prefetch(at + byte, 0, 2);
-        __builtin_prefetch(at + row - 1, 0, 2);
-    }
-}
-
-/* Picks rows by the scores in w->probs, and puts their exact scores there. */
-static void refine(const struct decode_query *d, const struct decode_workspace *w,
-                   const struct codec_head *key, size_t n_picked, struct attn_counters *count) {
+/* Picks rows by the scores in w->probs, which are from codes, and asks for them. */
+static void pick(const struct decode_query *d, const struct decode_workspace *w,
+                 const struct codec_head *key, size_t n_picked) {
     const struct attn_layer *y = &d->a->layers[d->layer];
-    const struct attn_timeline *keys = &y->key_copies[d->head];
-    struct codec_head copy = state_key_copy_head(d->a, d->layer, d->head);
-    const uint8_t *state = d->state;
-    if (n_picked < d->n) exact_center_scores(key, d->q, w->probs, d->n);
+    const uint8_t *copies = (const uint8_t *)d->state + y->key_copies[d->head].at;
+    exact_center_scores(key, d->q, w->probs, d->n);
     refine_pick(&y->refine, d->a->kn, w->probs, d->n, &w->refine);
-    fetch_picked(state + keys->at, y->refine.key.apart, w->refine.picked, n_picked);
-    refine_scores(&copy, state + keys->at, d->q, &w->refine, n_picked, w->codec, w->probs, count);
+    refine_fetch(&y->refine, copies, &w->refine, n_picked);
 }
 
-/* Sets d->out[D] to the values mixed by the probabilities in w->probs: picked ones from the copy,
- * the tail from the value codec. */
-static void mix_refined(const struct decode_query *d, const struct decode_workspace *w,
-                        const struct read_rows *rows, size_t n_picked,
-                        struct attn_counters *count) {
-    const struct attn_timeline *y = &d->a->layers[d->layer].value_copies[d->head];
+/* Sets w->refine.numbers to the exact scores of the picked rows. */
+static void score_picked(const struct decode_query *d, const struct decode_workspace *w,
+                         size_t n_picked, struct attn_counters *count) {
+    struct codec_head copy = state_key_copy_head(d->a, d->layer, d->head);
+    const struct attn_timeline *y = &d->a->layers[d->layer].key_copies[d->head];
+    refine_scores(&copy, (const uint8_t *)d->state + y->at, d->q, &w->refine, n_picked, w->codec,
+                  count);
+}
+
+/* Adds to d->out[D] the picked values from the copy, weighted by w->refine.numbers. */
+static void mix_picked(const struct decode_query *d, const struct decode_workspace *w,
+                       size_t n_picked, struct attn_counters *count) {
     struct codec_head copy = state_value_copy_head(d->a, d->layer, d->head);
-    refine_take(&w->refine, n_picked, w->probs);
-    if (n_picked < d->n)
-        mix_all(d, w, rows, count);
-    else
-        memset(d->out, 0, copy.head_dim * sizeof *d->out);
+    const struct attn_timeline *y = &d->a->layers[d->layer].value_copies[d->head];
     refine_mix(&copy, (const uint8_t *)d->state + y->at, &w->refine, n_picked, w->codec, d->out,
                count);
-    if (d->probe) refine_put_back(&w->refine, n_picked, w->probs);
+}
+
+/* Answers a query that picks every row: the codes are not read. */
+static void attend_all_picked(const struct decode_query *d, const struct decode_workspace *w,
+                              double *last, struct attn_counters *count) {
+    refine_pick(&d->a->layers[d->layer].refine, d->a->kn, w->probs, d->n, &w->refine);
+    score_picked(d, w, d->n, count);
+    memcpy(w->probs, w->refine.numbers, d->n * sizeof *w->probs);
+    lap(d->a, ATTN_SCORE, last);
+    probabilities(d, w);
+    lap(d->a, ATTN_SOFTMAX, last);
+    memcpy(w->refine.numbers, w->probs, d->n * sizeof *w->probs);
+    memset(d->out, 0, d->a->shape.head_dim * sizeof *d->out);
+    mix_picked(d, w, d->n, count);
+}
+
+/* Writes the scores and probabilities of all rows for the probe. w->probs has those of the tail
+ * alone, and w->scores the products of picked rows. */
+static void join_for_probe(const struct decode_query *d, const struct decode_workspace *w,
+                           size_t n_picked, float tail) {
+    for (size_t t = 0; t < d->n; t++) w->probs[t] *= tail;
+    for (size_t i = 0; i < n_picked; i++) {
+        w->scores[w->refine.picked[i]] *= score_scale(d);
+        w->probs[w->refine.picked[i]] = w->refine.numbers[i];
+    }
 }
 
 /* ---- the whole ---- */
@@ -135,25 +153,54 @@ static size_t place_of_most(const float *x, size_t n) {
     return best;
 }
 
-/* Sets w->probs to the products of the query with all keys. Returns what the probe is told of them:
- * the position of the best score from codes. Where every row is picked, nobody needs the codes. */
-static size_t score(const struct decode_query *d, const struct decode_workspace *w,
-                    const struct read_rows *rows, size_t n_picked, double *last,
-                    struct attn_counters *count) {
+/* Sets w->probs to the products of the query with all keys, from their codes, and where they are
+ * kept from exact keys. */
+static void score(const struct decode_query *d, const struct decode_workspace *w,
+                  const struct read_rows *rows, double *last, struct attn_counters *count) {
     const struct codec_head *key = &rows->key;
     const struct kv_codec *ops = key->codec->ops;
-    const uint8_t *timeline = (const uint8_t *)d->state + rows->keys->at;
-    size_t best = 0;
-    if (n_picked < d->n) {
-        ops->prepare(key, w->codec, d->q, count);
-        lap(d->a, ATTN_PREPARE, last);
-        ops->score(key, w->codec, w->probs, timeline, d->n, count);
-    }
+    ops->prepare(key, w->codec, d->q, count);
+    lap(d->a, ATTN_PREPARE, last);
+    ops->score(key, w->codec, w->probs, (const uint8_t *)d->state + rows->keys->at, d->n, count);
     if (d->exact) exact_score(d->exact, key, d->q, d->n, w->probs, w->codec, w->scores, count);
-    if (n_picked && d->probe) best = place_of_most(w->probs, d->n);
-    if (n_picked) refine(d, w, key, n_picked, count);
+}
+
+/* Answers a query that picks rows, but not all: first the tail, then the picked rows, which have
+ * come from memory meanwhile. Their stage is MIX. Returns what the probe is told: the position of
+ * the best score from codes. */
+static size_t attend_picked(const struct decode_query *d, const struct decode_workspace *w,
+                            const struct read_rows *rows, size_t n_picked, double *last,
+                            struct attn_counters *count) {
+    struct attn_counters tail = {0};
+    size_t best = 0;
+    score(d, w, rows, last, count);
+    if (d->probe) best = place_of_most(w->probs, d->n);
+    pick(d, w, &rows->key, n_picked);
     lap(d->a, ATTN_SCORE, last);
+    for (size_t i = 0; i < n_picked; i++) w->probs[w->refine.picked[i]] = -INFINITY;
+    struct softmax_total total = probabilities(d, w);
+    lap(d->a, ATTN_SOFTMAX, last);
+    mix_all(d, w, rows, &tail);
+    score_picked(d, w, n_picked, count);
+    if (d->probe)
+        for (size_t i = 0; i < n_picked; i++) w->scores[w->refine.picked[i]] = w->refine.numbers[i];
+    float share = refine_join(&w->refine, d->a->kn, n_picked, score_scale(d), total);
+    for (size_t i = 0; i < d->a->shape.head_dim; i++) d->out[i] *= share;
+    mix_picked(d, w, n_picked, count);
+    tail.skipped_mass = (uint64_t)((double)tail.skipped_mass * (double)share);
+    attn_counters_add(count, &tail);
+    if (d->probe) join_for_probe(d, w, n_picked, share);
     return best;
+}
+
+/* Answers a query from the codecs' rows alone. */
+static void attend_rows(const struct decode_query *d, const struct decode_workspace *w,
+                        const struct read_rows *rows, double *last, struct attn_counters *count) {
+    score(d, w, rows, last, count);
+    lap(d->a, ATTN_SCORE, last);
+    probabilities(d, w);
+    lap(d->a, ATTN_SOFTMAX, last);
+    mix_all(d, w, rows, count);
 }
 
 /* Shows the answered query to the probe. */
@@ -178,18 +225,17 @@ void decode_attend(const struct decode_query *d, const struct decode_workspace *
     const struct attn *a = d->a;
     struct read_rows rows = state_read_rows(a, d->layer, d->head);
     struct attn_counters own = {0}, *counted = rows.copy ? &own : count;
-    size_t n_picked = picked_rows(d);
+    size_t n_picked = picked_rows(d), best_coded = 0;
     if (n_picked < d->n)
         fetch_first((const uint8_t *)d->state + rows.values->at, d->n * rows.values->row);
     if (n_picked < d->n && rows.value.codec->ops->fetch) rows.value.codec->ops->fetch(&rows.value);
     double last = stopwatch(a);
-    size_t best_coded = score(d, w, &rows, n_picked, &last, counted);
-    probabilities(d, w);
-    lap(a, ATTN_SOFTMAX, &last);
-    if (n_picked)
-        mix_refined(d, w, &rows, n_picked, count);
+    if (!n_picked)
+        attend_rows(d, w, &rows, &last, counted);
+    else if (n_picked < d->n)
+        best_coded = attend_picked(d, w, &rows, n_picked, &last, count);
     else
-        mix_all(d, w, &rows, counted);
+        attend_all_picked(d, w, &last, count);
     lap(a, ATTN_MIX, &last);
     count->refined += attn_counters_total(&own);
     if (d->probe) show(d, w, n_picked, best_coded);

@@ -1,11 +1,11 @@
 /* Decoding: one query of one head, answered straight from the stored rows.
  *
  *     prepare   the key codec makes what it needs of the query, such as lookup tables
- *     score     s_i = q . k_i / sqrt(D) of every key; those of exact keys, or of the keys that are
- *               picked to be refined, take their places
+ *     score     s_i = q . k_i / sqrt(D) of every key; those of exact keys take their places; with
+ *               refine= rows are picked by these scores
  *     softmax   p = softmax(s)
- *     mix       out = sum_i p_i v_i, the picked values from the copy, without the blocks of rows
- * that skip= leaves out
+ *     mix       out = sum_i p_i v_i, without the blocks of rows that skip= leaves out; with refine=
+ *               the picked rows are scored and mixed from the copy, and joined with the others
  *
  * Several queries of one sequence share decoded tiles of keys and values instead (prefill.h). */
 #ifndef LOOKAT_ATTENTION_DECODE_H

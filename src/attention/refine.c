@@ -151,8 +151,10 @@ static void keep_largest(const struct kernels *kn, uint32_t *index, const float 
     size_t kept = 0;
     if (n == want) return;
     if (raise_bound(kn, x, n, want, &r, STEPS) == want) {
-        for (size_t i = 0; i < n; i++)
-            if (x[i] >= r.low) index[kept++] = index[i];
+        for (size_t i = 0; i < n; i++) { /* no branch, which could not be foreseen */
+            index[kept] = index[i];
+            kept += x[i] >= r.low;
+        }
         return;
     }
     struct bound b = bound_of(x, n, want);
@@ -193,8 +195,19 @@ static size_t copy_bytes(const struct codec_head *copy, size_t n) {
     return n * copy->codec->ops->row_bytes(copy->codec, copy->head_dim, copy->head);
 }
 
+void refine_fetch(const struct refine *r, const uint8_t *keys, const struct refine_workspace *w,
+                  size_t n_picked) {
+    enum { LINE = 64 };
+    const size_t row = r->key.apart;
+    for (size_t i = 0; i < n_picked; i++) {
+        const uint8_t *at = keys + w->picked[i] * row;
+        for (size_t byte = 0; byte < row; byte += LINE) __builtin_prefetch(at + byte, 0, 2);
+        __builtin_prefetch(at + row - 1, 0, 2);
+    }
+}
+
 void refine_scores(const struct codec_head *copy, const uint8_t *keys, const float *q,
-                   const struct refine_workspace *w, size_t n_picked, float *row, float *scores,
+                   const struct refine_workspace *w, size_t n_picked, float *row,
                    struct attn_counters *count) {
     const struct kv_codec *ops = copy->codec->ops;
     if (!ops->picked_scores || !ops->picked_scores(copy, w->numbers, keys, w->picked, n_picked, q))
@@ -203,19 +216,19 @@ void refine_scores(const struct codec_head *copy, const uint8_t *keys, const flo
             w->numbers[i] = 0;
             for (size_t d = 0; d < copy->head_dim; d++) w->numbers[i] += q[d] * row[d];
         }
-    for (size_t i = 0; i < n_picked; i++) scores[w->picked[i]] = w->numbers[i];
     count->refined += copy_bytes(copy, n_picked);
 }
 
-void refine_take(const struct refine_workspace *w, size_t n_picked, float *probs) {
-    for (size_t i = 0; i < n_picked; i++) {
-        w->numbers[i] = probs[w->picked[i]];
-        probs[w->picked[i]] = 0;
-    }
-}
-
-void refine_put_back(const struct refine_workspace *w, size_t n_picked, float *probs) {
-    for (size_t i = 0; i < n_picked; i++) probs[w->picked[i]] = w->numbers[i];
+float refine_join(const struct refine_workspace *w, const struct kernels *kn, size_t n_picked,
+                  float scale, struct softmax_total tail) {
+    float *p = w->numbers, sum = 0;
+    for (size_t i = 0; i < n_picked; i++) p[i] *= scale;
+    p[n_picked] = tail.most;
+    kn->softmax(p, n_picked + 1, 1);
+    p[n_picked] *= tail.sum;
+    for (size_t i = 0; i <= n_picked; i++) sum += p[i];
+    for (size_t i = 0; i <= n_picked; i++) p[i] /= sum;
+    return p[n_picked];
 }
 
 void refine_mix(const struct codec_head *copy, const uint8_t *values,

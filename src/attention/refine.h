@@ -9,6 +9,15 @@
  *
  *     out = sum over picked rows of p_i copy of v_i  +  sum over the tail of p_i code of v_i
  *
+ * The picked rows may lie anywhere, and have to come from memory. While they are on their way, the
+ * tail is answered by itself: its softmax p' = exp(s_i - m) / z, with its largest score m, and its
+ * values mixed by p'. Then both are joined. With M the largest score of all, and S the sum of
+ * exp(s_i - M) over the picked rows and of z exp(m - M),
+ *
+ *     out = (z exp(m - M) / S) tail  +  sum over picked rows of (exp(s_i - M) / S) copy of v_i
+ *
+ * (Milakov and Gimelshein 2018, arXiv 1805.02867, join parts of a softmax in this way).
+ *
  * A vector database searches in this way: by codes first, then exactly among the candidates. For
  * caches see PQCache (arXiv 2407.12820) and ParisKV (arXiv 2602.07721), which drop the tail.
  *
@@ -50,7 +59,7 @@ size_t refine_count(const struct refine *r, size_t n);
 /* What a thread works in; n is the most rows that a query sees. */
 struct refine_workspace {
     uint32_t *picked; /* [n] the positions of the picked rows */
-    float *numbers;   /* [n] their scores, then their probabilities */
+    float *numbers;   /* [n] their scores, then their probabilities, and behind them the tail's */
 };
 
 /* Sets w->picked[refine_count(r, n)] to the positions of the rows that a query picks, in their
@@ -60,19 +69,22 @@ struct refine_workspace {
 void refine_pick(const struct refine *r, const struct kernels *kn, const float *scores, size_t n,
                  const struct refine_workspace *w);
 
-/* Replaces the scores of the picked rows in scores[], which are q . key without any scale. `copy`
- * is the head of r->key, and keys the timeline of its copy. row is memory for D floats. The bytes
- * that are read are added to count->refined. */
+/* Asks for the picked rows: of `keys`, and the values beside them. */
+void refine_fetch(const struct refine *r, const uint8_t *keys, const struct refine_workspace *w,
+                  size_t n_picked);
+
+/* Sets w->numbers[n_picked] to the exact scores of the picked rows, q . key without any scale.
+ * `copy` is the head of r->key, and keys the timeline of its copy. row is memory for D floats. The
+ * bytes that are read are added to count->refined. */
 void refine_scores(const struct codec_head *copy, const uint8_t *keys, const float *q,
-                   const struct refine_workspace *w, size_t n_picked, float *row, float *scores,
+                   const struct refine_workspace *w, size_t n_picked, float *row,
                    struct attn_counters *count);
 
-/* Takes the probabilities of the picked rows out of probs[], leaves 0 in their places, and keeps
- * them in w->numbers. */
-void refine_take(const struct refine_workspace *w, size_t n_picked, float *probs);
-
-/* Puts them back. */
-void refine_put_back(const struct refine_workspace *w, size_t n_picked, float *probs);
+/* Turns the scores in w->numbers, to be multiplied by `scale`, into probabilities beside a tail
+ * whose softmax had that total. Returns the probability of the tail; with the others it adds up to
+ * 1. */
+float refine_join(const struct refine_workspace *w, const struct kernels *kn, size_t n_picked,
+                  float scale, struct softmax_total tail);
 
 /* Adds to out[D] the sum of the picked values, weighted by w->numbers. `copy` is the head of
  * r->value, and values the timeline of its copy. row is memory for D floats. The bytes that are

@@ -148,6 +148,11 @@ static inline vec v_where_greater(vec a, vec b, vec x, vec y) {
 static inline uint32_t v_bits_at_least(vec a, vec b) {
     return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ));
 }
+static inline size_t v_put_bits(uint32_t *index, uint32_t first, uint32_t bits) {
+    size_t n = 0;
+    for (; bits; bits &= bits - 1) index[n++] = first + (uint32_t)__builtin_ctz(bits);
+    return n;
+}
 
 /* Gathers eight f16 numbers that lie `bytes` bytes apart. */
 static inline __m128i gather_8(const uint8_t *p, size_t bytes) {

@@ -154,6 +154,12 @@ static inline vec v_where_greater(vec a, vec b, vec x, vec y) {
 static inline uint32_t v_bits_at_least(vec a, vec b) {
     return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ);
 }
+static inline size_t v_put_bits(uint32_t *index, uint32_t first, uint32_t bits) {
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                  places = _mm512_add_epi32(lanes, _mm512_set1_epi32((int32_t)first));
+    _mm512_storeu_si512(index, _mm512_maskz_compress_epi32((__mmask16)bits, places));
+    return (size_t)__builtin_popcount(bits);
+}
 
 static inline word_vec h_bytes(const uint8_t *p) { return _mm512_cvtepu8_epi16(load_32_bytes(p)); }
 static inline word_vec h_and(word_vec a, int16_t x) {

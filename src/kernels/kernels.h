@@ -81,6 +81,11 @@ struct nearest {
     uint32_t *index; /* [n] */
 };
 
+/* What a softmax was divided by: exp(most) sum. */
+struct softmax_total {
+    float most, sum;
+};
+
 /* Buckets of a byte of codes, and how many copies of them bucket_add fills. */
 enum { BUCKETS = 256 };
 static inline size_t bucket_copies(size_t bytes) { return bytes <= 8 ? 2 : 1; }
@@ -164,9 +169,10 @@ struct kernels {
     /* x[n] = x / (1 + exp(-x)), in place. |error| <= 4e-7 (1 + |x|). */
     void (*silu)(float *x, size_t n);
 
-    /* x[n] = exp(z - max z) / sum with z = times x, rounded to float32, in place; n >= 1. Relative
-     * error of each <= 2e-6 + n u where the result is a normal number. */
-    void (*softmax)(float *x, size_t n, float times);
+    /* x[n] = exp(z - most) / sum with z = times x, rounded to float32, in place; n >= 1. Returns
+     * most, the largest z, and sum, that of exp(z - most). Relative error of each <= 2e-6 + n u
+     * where the result is a normal number. */
+    struct softmax_total (*softmax)(float *x, size_t n, float times);
 
     /* `blocks` are blocks of tiles (tiles.h), one after another. Row x_i has D = 32 t->n numbers,
      * as stored: a scale times what the codes stand for. Sums of products of codes and whole

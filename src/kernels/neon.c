@@ -137,6 +137,11 @@ static inline uint32_t v_bits_at_least(vec a, vec b) {
     static const uint32_t bit[LANES] = {1, 2, 4, 8};
     return vaddvq_u32(vandq_u32(vcgeq_f32(a, b), vld1q_u32(bit)));
 }
+static inline size_t v_put_bits(uint32_t *index, uint32_t first, uint32_t bits) {
+    size_t n = 0;
+    for (; bits; bits &= bits - 1) index[n++] = first + (uint32_t)__builtin_ctz(bits);
+    return n;
+}
 
 static inline void v_eight_scales(float d[8], const uint8_t *block, size_t bytes) {
     uint16_t h[8];

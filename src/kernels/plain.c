@@ -161,6 +161,11 @@ static inline uint32_t v_bits_at_least(vec a, vec b) {
     EACH (i) bits |= (uint32_t)(a.lane[i] >= b.lane[i]) << i;
     return bits;
 }
+static inline size_t v_put_bits(uint32_t *index, uint32_t first, uint32_t bits) {
+    size_t n = 0;
+    for (; bits; bits &= bits - 1) index[n++] = first + (uint32_t)__builtin_ctz(bits);
+    return n;
+}
 
 static inline float greater(float a, float b) { return a > b ? a : b; }
 

@@ -219,7 +219,7 @@ static void silu(float *x, size_t n) {
 /* exp(x_i - max x) / sum_j exp(x_j - max x), where each x is multiplied by `times` before. The
  * difference is taken in double: at 80 the rounding of a float32 difference alone would change the
  * result by 4e-6. */
-static void softmax(float *x, size_t n, float times) {
+static struct softmax_total softmax(float *x, size_t n, float times) {
     for (size_t i = 0; i < n; i++) x[i] *= times;
     float most = x[0], sum = 0;
     for (size_t i = 1; i < n; i++) most = x[i] > most ? x[i] : most;
@@ -228,6 +228,7 @@ static void softmax(float *x, size_t n, float times) {
         sum += x[i];
     }
     for (size_t i = 0; i < n; i++) x[i] /= sum;
+    return (struct softmax_total){most, sum};
 }
 
 /* x = x/2 + 1, `rounds` times, on eight chains: more would not stay in registers everywhere. */
