@@ -96,6 +96,13 @@ static int help(int argc, char **argv, struct err *e) {
 
 static int version(int argc, char **argv, struct err *e) {
     const char *form = "text";
+    if (argc == 1 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0)) {
+        fputs(
+            "usage: lookat version [-o text|json]\n\nShows the version, the compiler, the kernels "
+            "of this build and of this CPU, and\nthe threads.\n",
+            stdout);
+        return OK;
+    }
     if (argc && (strcmp(argv[0], "-o") == 0 || strcmp(argv[0], "--output") == 0)) {
         form = argc > 1 ? argv[1] : "";
         if (strcmp(form, "text") != 0 && strcmp(form, "json") != 0)

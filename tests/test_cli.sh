@@ -42,6 +42,7 @@ expect 2 "expected a whole number from 0 to 1024, got 'two'" "$BIN" generate -t 
 expect 2 "unexpected argument 'b'" "$BIN" tokenize a b
 expect 2 "one text, got 2" "$BIN" tokenize -z $tok -p a -f b
 expect 2 "lookat help info explains" "$BIN" info --nonsense
+expect 0 "" "$BIN" version --help
 expect 2 "version: unexpected argument 'nonsense'" "$BIN" version nonsense
 expect 2 "version: -o: expected text|json, got 'md'" "$BIN" version -o md
 expect 2 "completion: unexpected argument 'more'" "$BIN" completion bash more
