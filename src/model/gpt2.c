@@ -74,7 +74,9 @@ int gpt2_session_open(struct gpt2_session *s, const struct gpt2_session_setup *s
         s->state[i] = arena_alloc(a, attn_state_bytes(&s->attn), 1);
         ok = s->state[i] != NULL;
         if (!ok) break;
-        memory_large_pages(s->state[i], attn_state_bytes(&s->attn));
+        /* Rows that are picked from anywhere cost less there. Others do not pay for pages that are
+         * cleared as a whole. */
+        if (s->attn.picks) memory_large_pages(s->state[i], attn_state_bytes(&s->attn));
         attn_clear(&s->attn, s->state[i]);
     }
     if (ok) return OK;
