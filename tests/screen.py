@@ -14,6 +14,7 @@ used. The screen knows the sequences that lookat sends, and says so when it meet
 import os
 import re
 import select
+import signal
 import struct
 import sys
 import time
@@ -116,6 +117,7 @@ def start(columns, rows, command):
     if pid == 0:
         try:
             fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background ignores it
             os.execvp(command[0], command)
         finally:
             os._exit(127)
