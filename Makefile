@@ -7,6 +7,7 @@
 #                 (make uninstall)
 # make static     .build/static/lookat, which needs no library of the machine it runs on; with
 #                 CC=musl-gcc of musl; make static install puts it in place
+# make windows    .build/windows/lookat.exe, with mingw-w64 (MINGW names its compiler)
 # make peer       compares with llama.cpp, where it is set up (tests/README.md)
 # make fuzz       looks for inputs that break the readers of files; needs clang with libFuzzer
 # make layers     checks that no folder of src includes from one above it
@@ -27,6 +28,13 @@ BUILD  ?= .build/static
 BIN    ?= $(BUILD)/lookat
 override LDFLAGS += -static
 endif
+ifneq ($(filter windows,$(MAKECMDGOALS)),)
+MINGW  ?= x86_64-w64-mingw32-gcc
+CC     := $(MINGW)
+BUILD  ?= .build/windows
+BIN    ?= $(BUILD)/lookat.exe
+override LDFLAGS += -static
+endif
 BUILD  ?= .build/default
 BIN    ?= lookat
 
@@ -35,6 +43,16 @@ MACROS := $(shell $(CC) $(CFLAGS) -dM -E -x c /dev/null 2>/dev/null)
 MACHINE := $(if $(findstring __i386__,$(MACROS)),-msse2 -mfpmath=sse)
 
 # clang says nothing of these to require.h
+# A compiler for Windows gets base/windows.h in front of every source, and empty headers in place
+# of those that Windows does not have. The assembler makes vectors independent of alignment, which
+# gcc does not give them on a stack there (its bug 54412).
+WINDOWS := $(findstring __MINGW32__,$(MACROS))
+ABSENT := sys/mman.h sys/resource.h sys/utsname.h sys/ioctl.h dirent.h poll.h
+ifneq ($(WINDOWS),)
+MACHINE += -D__USE_MINGW_ANSI_STDIO=1 -D_FILE_OFFSET_BITS=64 -I$(BUILD)/absent -include base/windows.h
+ABSENT := $(shell mkdir -p $(BUILD)/absent/sys && cd $(BUILD)/absent && for f in $(ABSENT); do : > $$f; done)
+endif
+
 UNSAFE := $(filter -funsafe-math-optimizations -fassociative-math -freciprocal-math -fapprox-func, \
 	$(CC) $(CFLAGS))
 ifneq ($(UNSAFE),)
@@ -58,7 +76,7 @@ ifeq ($(WAY_$(THREADS)),)
 $(error THREADS is 1 (a pool of threads), openmp or 0 (one thread), not '$(THREADS)')
 endif
 WAYS   := $(wildcard src/base/threads_*.c)
-SRC    := $(filter-out $(WAYS),$(wildcard src/*/*.c)) src/base/threads_$(WAY_$(THREADS)).c
+SRC    := $(filter-out $(WAYS) $(if $(WINDOWS),,src/base/windows.c),$(wildcard src/*/*.c)) src/base/threads_$(WAY_$(THREADS)).c
 ALL    += $(if $(filter 0,$(THREADS)),,-pthread)
 ifeq ($(THREADS),openmp)
 # GCC's OpenMP library becomes part of the program where it can: threads_openmp.c says why
@@ -134,6 +152,10 @@ $(BUILD)/src/kernels/avx2.o: ISA := $(AVX2)
 $(BUILD)/src/kernels/avx512.o: ISA := $(AVX2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512vbmi
 endif
 
+ifneq ($(WINDOWS),)
+$(BUILD)/src/kernels/avx2.o $(BUILD)/src/kernels/avx512.o: ISA += -Wa,-muse-unaligned-vector-move
+endif
+
 $(BUILD)/%.o: %.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL) $(ISA) -MMD -c -o $@ $<
@@ -150,6 +172,8 @@ test: $(BIN) lib $(SOME) $(TOOLS) $(if $(ONLY),$(if $(filter fuzz,$(ONLY)),$(FUZ
 	@BUILD=$(BUILD) BIN=$(BIN) RUN='$(RUN)' ONLY='$(ONLY)' sh tests/run.sh
 
 static: $(BIN)
+
+windows: $(BIN)
 
 PREFIX ?= /usr/local
 INTO   = $(DESTDIR)$(PREFIX)
@@ -206,5 +230,5 @@ clean:
 	rm -rf .build lookat
 
 -include $(OBJ:.o=.d) $(MAIN:.o=.d) $(wildcard $(BUILD)/tests/*.d $(BUILD)/tests/fuzz/*.d)
-.PHONY: all test fuzz fuzz-targets bench static lib install uninstall peer layers clean always
+.PHONY: all test fuzz fuzz-targets bench static windows lib install uninstall peer layers clean always
 .SECONDARY:

@@ -49,8 +49,9 @@ listed() {
     ".ci/run" | "make layers") ;;                              # .ci/run does all of these
     ".build/"* | *" .build/default/tests/test_"*) ;;           # what these have built
     "make bench" | "make fuzz"* | "sh tests/fuzz/"*) ;;        # take minutes
+    "sh tests/windows.sh") ;;                                  # needs mingw-w64 and wine
     "make peer"*) ;;                                           # llama.cpp
-    "make install" | "make uninstall" | "make static"* | "make lib") ;; # test_home, test_library
+    "make install" | "make uninstall" | "make static"* | "make lib" | "make windows") ;; # test_home, test_library
     "./run.sh gpt2"*) ;;                 # a download of 550 MB (test_run_sh has a small one)
     "./lookat convert gpt2-xl "*) ;;     # a download of 6 GB
     "sh tokenizer/unicode.sh > "*) ;;    # Debian's unicode-data (test_unicode)

@@ -19,8 +19,11 @@ struct err {
     char msg[256]; /* one sentence, no newline: the file, the thing, expected and got */
 };
 
+#ifndef ERR_PRINTF_KIND
+#define ERR_PRINTF_KIND printf
+#endif
 #if defined(__GNUC__)
-#define ERR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define ERR_PRINTF(fmt, args) __attribute__((format(ERR_PRINTF_KIND, fmt, args)))
 #else
 #define ERR_PRINTF(fmt, args)
 #endif

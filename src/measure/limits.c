@@ -22,17 +22,18 @@ static void fill(void *ctx, size_t begin, size_t end, int thread) {
 int limits_array_open(struct limits_array *a, size_t bytes, struct err *e) {
     enum { LARGE = 2 << 20 };
     a->n = bytes / sizeof *a->x;
-    a->x = aligned_alloc(LARGE, (bytes + LARGE - 1) / LARGE * LARGE);
-    if (!a->x)
+    a->memory = bytes < SIZE_MAX - LARGE ? malloc(bytes + LARGE) : NULL;
+    if (!a->memory)
         return err_set(e, ERR_FAILED,
                        "out of memory for %zu bytes to measure the read bandwidth on", bytes);
+    a->x = (float *)(((uintptr_t)a->memory + LARGE - 1) / LARGE * LARGE);
     memory_large_pages(a->x, bytes); /* the limit is memory's, not that of looking up addresses */
     threads_ranges(a->n, fill, a->x);
     return OK;
 }
 
 void limits_array_close(struct limits_array *a) {
-    free(a->x);
+    free(a->memory);
     *a = (struct limits_array){0};
 }
 

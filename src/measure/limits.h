@@ -18,8 +18,9 @@ size_t limits_array_bytes(void);
 
 /* Memory to read from. */
 struct limits_array {
-    float *x; /* [n] */
+    float *x; /* [n] in memory */
     size_t n;
+    void *memory;
 };
 
 /* Allocates the array, in large pages where the system has them, and writes to all of it, so that
