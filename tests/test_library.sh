@@ -80,8 +80,14 @@ else
     echo "skip another_locale: no localedef with de_DE"
 fi
 
+# what a sanitizer adds is that of one compiler
+case ${CC:-cc}:${CFLAGS:-} in
+*clang*:*-fsanitize*) some=clang++ ;;
+*:*-fsanitize*) some=g++ ;;
+*) some="g++ clang++" ;;
+esac
 cxx=
-for c in g++ clang++; do
+for c in $some; do
     # shellcheck disable=SC2086
     if command -v $c > /dev/null && echo 'int main() { return 0; }' | $c ${CFLAGS:-} -x c++ -o "$tmp/one" - > /dev/null 2>&1; then cxx="$cxx $c"; fi
 done
