@@ -114,7 +114,7 @@ while [ "$round" -lt "$ROUNDS" ]; do
         both "$type" "$folder/gpt2-$type.gguf" "$THREADS" -p 16,64,512 -n 0
         both "$type" "$folder/gpt2-$type.gguf" "$THREADS" -p 0 -n 32 -d 0,960
     done
-    for threads in 1 2; do both "stories6M,-$threads-thread" "$small" $threads -p 0 -n 128; done
+    for threads in 1 2; do both "stories6M,-$threads-thread$([ $threads = 1 ] || echo s)" "$small" $threads -p 0 -n 128; done
 done
 [ ! -t 2 ] || printf '\r                  \r' >&2
 
