@@ -11,7 +11,8 @@
  * Streamed and at hand together are the total. A token reads the codebooks of all layers and heads
  * in turn, and the first of them comes again when all others have been read. So a cache keeps
  * either the whole model's set or, as it drops what was used longest ago, nothing of it. This is
- * why the rule asks for the size of the set, and not for that of one head's codebooks. */
+ * why the rule asks for the size of the set, and not for that of one head's codebooks. Sequences
+ * that are decoded together read a head's codebooks once for all of them. */
 #ifndef LOOKAT_ATTENTION_ACCOUNT_H
 #define LOOKAT_ATTENTION_ACCOUNT_H
 
