@@ -427,72 +427,65 @@ static void matmul_blocks_of_every_shape(void) {
                     check_matmul_blocks(k, types[t], r, n, all_cols[c]);
 }
 
+enum { EXTREME_COLS = 64, EXTREME_ROWS = 3, EXTREME_X = MATMUL_FEW + 1 };
+
+/* Sets y[n][EXTREME_ROWS] to the products of w with n times the same row x. */
+static void multiply_same(const struct kernels *k, enum dtype type, const uint8_t *w,
+                          const float *x, size_t n, float *y) {
+    _Alignas(64) uint8_t acts[EXTREME_X * 1024];
+    const size_t bytes = k->act_bytes(type, EXTREME_COLS);
+    CHECK(n * bytes <= sizeof acts, "%s", k->name);
+    for (size_t i = 0; i < n; i++) k->act_from_f32(type, acts + i * bytes, x, EXTREME_COLS);
+    k->matmul_blocks(&(struct matmul){.type = type,
+                                      .w = w,
+                                      .stride = dtype_bytes(type, EXTREME_COLS),
+                                      .rows = EXTREME_ROWS,
+                                      .cols = EXTREME_COLS,
+                                      .acts = acts,
+                                      .n = n,
+                                      .y = y,
+                                      .ldy = EXTREME_ROWS});
+}
+
 /* Numbers at the ends of their ranges, which sums of bytes must hold; and what is no number. */
+static void check_extremes(const struct kernels *k, enum dtype type, const uint8_t *w, size_t n) {
+    float x[EXTREME_COLS], y[EXTREME_X * EXTREME_ROWS];
+    const size_t stride = dtype_bytes(type, EXTREME_COLS);
+    for (int sign = -1; sign <= 1; sign += 2) {
+        for (size_t c = 0; c < EXTREME_COLS; c++) x[c] = (float)sign;
+        multiply_same(k, type, w, x, n, y);
+        for (size_t r = 0; r < n * EXTREME_ROWS; r++) {
+            double sum = sign * EXTREME_COLS * stored(type, w + r % EXTREME_ROWS * stride, 0);
+            CHECK(fabs(y[r] - sum) <= 64 * U * fabs(sum), "%s %s element %zu of %zu: %g, not %g",
+                  k->name, dtype_name(type), r, n * EXTREME_ROWS, (double)y[r], sum);
+        }
+    }
+    for (int bad = 0; bad < 2; bad++) {
+        x[40] = bad ? INFINITY : NAN;
+        multiply_same(k, type, w, x, n, y);
+        for (size_t r = 0; r < n * EXTREME_ROWS; r++)
+            CHECK(isnan(y[r]), "%s %s: %g of an x with %g", k->name, dtype_name(type), (double)y[r],
+                  (double)x[40]);
+    }
+}
+
 static void matmul_blocks_of_extremes(void) {
-    enum { COLS = 64, ROWS = 3, FEW = 1, MANY = MATMUL_FEW + 1 };
     EACH_SET(k)
     for (size_t t = 0; t < COUNT(types); t++) {
         if (dtype_block(types[t]) == 1) continue;
-        size_t stride = dtype_bytes(types[t], COLS);
-        uint8_t w[ROWS * 68];
-        float x[COLS], y[MANY * ROWS];
-        _Alignas(64) uint8_t acts[MANY * 1024];
-        const size_t bytes = k->act_bytes(types[t], COLS);
-        CHECK(bytes <= sizeof acts / MANY, "%s", k->name);
-        memset(w, 0, sizeof w);
-        for (size_t r = 0; r < ROWS; r++)
-            for (size_t b = 0; b < COLS / 32; b++) {
-                uint8_t *block = w + r * stride + b * dtype_bytes(types[t], 32),
-                        byte = r == 0   ? 0x80
-                               : r == 1 ? 0x7f
-                                        : 0xff;
+        const size_t stride = dtype_bytes(types[t], EXTREME_COLS),
+                     bytes = dtype_bytes(types[t], 32);
+        const bool q8 = types[t] == DTYPE_Q8_0;
+        uint8_t w[EXTREME_ROWS * 68] = {0};
+        for (size_t r = 0; r < EXTREME_ROWS; r++)
+            for (size_t b = 0; b < EXTREME_COLS / 32; b++) {
+                uint8_t *block = w + r * stride + b * bytes;
+                const int least = q8 ? 0x80 : 0, most = q8 ? 0x7f : 0xff;
                 block[1] = 0x3c; /* 1 as f16 */
-                memset(block + 2,
-                       types[t] == DTYPE_Q8_0 ? byte
-                       : r == 0               ? 0
-                                              : 0xff,
-                       dtype_bytes(types[t], 32) - 2);
+                memset(block + 2, r == 0 ? least : r == 1 ? most : 0xff, bytes - 2);
             }
-        for (size_t n = FEW; n <= MANY; n += MANY - FEW)
-            for (int sign = -1; sign <= 1; sign += 2) {
-                for (size_t c = 0; c < COLS; c++) x[c] = (float)sign;
-                for (size_t i = 0; i < MANY; i++)
-                    k->act_from_f32(types[t], acts + i * bytes, x, COLS);
-                k->matmul_blocks(&(struct matmul){.type = types[t],
-                                                  .w = w,
-                                                  .stride = stride,
-                                                  .rows = ROWS,
-                                                  .cols = COLS,
-                                                  .acts = acts,
-                                                  .n = n,
-                                                  .y = y,
-                                                  .ldy = ROWS});
-                for (size_t r = 0; r < n * ROWS; r++) {
-                    double sum = sign * COLS * stored(types[t], w + r % ROWS * stride, 0);
-                    CHECK(fabs(y[r] - sum) <= 64 * U * fabs(sum),
-                          "%s %s element %zu of %zu: %g, not %g", k->name, dtype_name(types[t]), r,
-                          n * ROWS, (double)y[r], sum);
-                }
-            }
-        for (size_t n = FEW; n <= MANY; n += MANY - FEW)
-            for (int bad = 0; bad < 2; bad++) {
-                for (size_t c = 0; c < COLS; c++) x[c] = 1;
-                x[40] = bad ? INFINITY : NAN;
-                for (size_t i = 0; i < MANY; i++)
-                    k->act_from_f32(types[t], acts + i * bytes, x, COLS);
-                k->matmul_blocks(&(struct matmul){.type = types[t],
-                                                  .w = w,
-                                                  .stride = stride,
-                                                  .rows = ROWS,
-                                                  .cols = COLS,
-                                                  .acts = acts,
-                                                  .n = n,
-                                                  .y = y,
-                                                  .ldy = ROWS});
-                for (size_t r = 0; r < n * ROWS; r++)
-                    CHECK(isnan(y[r]), "%s %s: %g of an x with %g", k->name, dtype_name(types[t]),
-                          (double)y[r], (double)x[40]);
-            }
+        check_extremes(k, types[t], w, 1);
+        check_extremes(k, types[t], w, EXTREME_X);
     }
 }
 
