@@ -187,7 +187,8 @@ static size_t attend_picked(const struct decode_query *d, const struct decode_wo
     float share = refine_join(&w->refine, d->a->kn, n_picked, score_scale(d), total);
     for (size_t i = 0; i < d->a->shape.head_dim; i++) d->out[i] *= share;
     mix_picked(d, w, n_picked, count);
-    tail.skipped_mass = (uint64_t)((double)tail.skipped_mass * (double)share);
+    /* A share of the whole, not of the tail; none where the answer is NaN. */
+    tail.skipped_mass = share > 0 ? (uint64_t)((double)tail.skipped_mass * (double)share) : 0;
     attn_counters_add(count, &tail);
     if (d->probe) join_for_probe(d, w, n_picked, share);
     return best;
