@@ -6,8 +6,8 @@
  *
  * With refine= the probabilities are those of the tail alone (refine.h), which is a part of the
  * whole: the bound holds all the more. The other probabilities stay as they are: scaling them up to
- * 1 would double the bound. A block is
- * that of the value codec's layout, or as many of them as make 16 rows. */
+ * 1 would double the bound. A block is that of the value codec's layout, or as many of them as make
+ * 16 rows. */
 #ifndef LOOKAT_ATTENTION_SKIP_H
 #define LOOKAT_ATTENTION_SKIP_H
 
